@@ -1,0 +1,58 @@
+# Everything is set up in .venv from PyPI; `make demo` and `make test` need Python 3.11+ with venv, and nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+DATA ?= .hub/demo
+PORT ?= 8501
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo dashboard test lint kernels bench lock clean
+
+help:
+	@echo "make demo       run the main job on real candles"
+	@echo "make dashboard  look at the demo's data in a browser (DATA=$(DATA) PORT=$(PORT))"
+	@echo "make test       lint, types and tests"
+	@echo "make lint       ruff and mypy"
+	@echo "make kernels    regenerate indicators/_kernels from the indicators"
+	@echo "make bench      run the benchmarks and write docs/benchmarks.md"
+	@echo "make lock       resolve requirements.lock again"
+
+# The lock is complete, so pip need not resolve: --no-deps also keeps it from second-guessing prefect's bounds.
+.venv/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Condition Hub needs Python 3.11 or later; point to one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing pinned packages into .venv (a minute or two, once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch .venv/.ready
+
+setup: .venv/.ready
+
+demo: setup
+	@$(BIN)/hub demo
+
+dashboard: setup
+	@HUB_DATA_DIR=$(DATA) $(BIN)/streamlit run app_streamlit.py --server.port $(PORT)
+
+test: setup lint
+	@$(BIN)/python -m indicators.codegen --check
+	@$(BIN)/pytest
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+kernels: setup
+	@$(BIN)/python -m indicators.codegen
+
+bench: setup
+	@$(BIN)/python -m benchmarks
+
+lock: setup
+	@$(BIN)/python -m venv .venv/uv && .venv/uv/bin/pip install --quiet uv
+	@.venv/uv/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --custom-compile-command "make lock" --quiet --output-file requirements.lock
+
+clean:
+	@rm -rf .venv .hub

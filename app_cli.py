@@ -1,0 +1,287 @@
+"""The command ``hub``. Data goes to stdout (``--json`` for machines), messages to stderr.
+
+Exit codes: 0 done, 1 the hub could not do it (the message says why and how to mend it), 2 the command line is wrong.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, CycloptsError, Parameter
+
+from registry.errors import HubError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from registry.settings import Settings
+
+app = App(name="hub", help="Shared condition evaluation for trading bots.", version_flags=[])
+candles = App(name="candles", help="Candles in the store.")
+conditions = App(name="conditions", help="Registered conditions.")
+app.command(candles)
+app.command(conditions)
+
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON instead of a table.")]
+
+
+@app.command
+def demo(
+    *,
+    bots: Annotated[int, Parameter(help="Simulated bots.")] = 4_000,
+    seed: Annotated[int, Parameter(help="The same seed gives the same bots.")] = 20240805,
+    json_output: AsJson = False,
+) -> None:
+    """Run the main job on the real candles that ship with the project: the crash of 5 August 2024.
+
+    Imports candles, registers the conditions of simulated bots, replays three days through Prefect flow runs with an
+    embedded Valkey, and reports what sharing saved. Everything is kept in the folder `demo` inside HUB_DATA_DIR; a
+    second run adds nothing to it.
+    """
+    settings = _settings("demo")
+    if bots < 1:
+        raise HubError(f"--bots must be at least 1, got {bots}")
+    _message("Loading libraries …")
+    from flows.demo.replay import replay_demo
+    from flows.demo.report import make_report, print_report
+    from flows.progress import ConsoleProgress
+    from registry.store import open_store
+
+    with ConsoleProgress(_console(stderr=True)) as progress:
+        replay = asyncio.run(replay_demo(settings, progress, bots=bots, seed=seed))
+    with open_store(settings.resolved_store_url, read_only=True) as store:
+        report = make_report(store, replay)
+    if json_output:
+        _print_json(report.as_json())
+    else:
+        shown = os.path.relpath(settings.data_dir)
+        print_report(report, _console(), dashboard_command=f"make dashboard DATA={shown}")
+
+
+@candles.command(name="import")
+def import_(
+    paths: Annotated[list[Path], Parameter(help="Parquet or CSV files, or folders of them.")],
+    *,
+    symbol: Annotated[str | None, Parameter(help="Symbol, where the file does not say.")] = None,
+    timeframe: Annotated[str | None, Parameter(help="Timeframe, where the file does not say.")] = None,
+    exchange: Annotated[str | None, Parameter(help="Exchange, where the file does not say.")] = None,
+    json_output: AsJson = False,
+) -> None:
+    """Import candles. Bad rows go to the quarantine with a reason, gaps are reported, good rows are stored once."""
+    settings = _settings()
+    from flows.candles.importing import import_candles
+    from flows.candles.report import as_json, render
+    from registry.clock import SystemClock
+    from registry.store import open_store
+
+    with open_store(settings.resolved_store_url) as store:
+        reports = import_candles(
+            paths,
+            store.candles,
+            clock=SystemClock(),
+            symbol=symbol,
+            timeframe=timeframe,
+            exchange=exchange or settings.default_exchange,
+        )
+    if json_output:
+        _print_json([as_json(report) for report in reports])
+    else:
+        _console().print(render(reports))
+    failed = [report for report in reports if report.failed]
+    if failed:
+        raise HubError(f"{len(failed)} of {len(reports)} files could not be read: {failed[0].error}")
+
+
+@candles.command(name="list")
+def list_candles(*, json_output: AsJson = False) -> None:
+    """List the series in the store."""
+    with _open_to_read() as store:
+        series = store.candles.series()
+    _print_frame(series, json_output, empty="No candles; import some: hub candles import FILE")
+
+
+@candles.command
+def quarantine(*, json_output: AsJson = False) -> None:
+    """List rejected rows with their reasons."""
+    with _open_to_read() as store:
+        rows = store.candles.quarantined()
+    _print_frame(rows, json_output, empty="No rejected rows.")
+
+
+@conditions.command
+def parse(text: str, *, json_output: AsJson = False) -> None:
+    """Show what a condition means: its canonical text and its id. Nothing is stored."""
+    settings = _settings()
+    from registry.conditions import Condition
+
+    condition = Condition.parse(_spec(text), default_exchange=settings.default_exchange)
+    shown = {
+        "condition_id": condition.id,
+        "text": str(condition),
+        "canonical": condition.canonical,
+        "timeframe": condition.timeframe,
+        "instruments": [str(instrument) for instrument in condition.instruments],
+        "momentary": condition.momentary,
+    }
+    if json_output:
+        _print_json(shown)
+    else:
+        for name, value in shown.items():
+            _console().print(f"{name:>12}  {value}", highlight=False, markup=False)
+
+
+@conditions.command
+def register(text: str, *, json_output: AsJson = False) -> None:
+    """Register a condition; equal ones get the same id."""
+    settings = _settings()
+    from registry.clock import SystemClock
+    from registry.conditions import Condition
+    from registry.store import open_store
+
+    condition = Condition.parse(_spec(text), default_exchange=settings.default_exchange)
+    with open_store(settings.resolved_store_url) as store:
+        (registration,) = store.registry.register([condition], active_from_ms=SystemClock().now_ms())
+    if json_output:
+        _print_json({"condition_id": registration.condition_id, "created": registration.created})
+    else:
+        print(registration.condition_id)
+        _message("registered" if registration.created else "known already: an equal condition was registered before")
+
+
+@conditions.command(name="list")
+def list_conditions(*, json_output: AsJson = False) -> None:
+    """List registered conditions with their triggers."""
+    import polars as pl
+
+    with _open_to_read() as store:
+        held = store.registry.conditions()
+        counts = store.ticks.trigger_counts()
+    frame = pl.DataFrame(
+        [(condition.condition_id, condition.text) for condition in held],
+        schema={"condition_id": pl.String, "condition": pl.String},
+        orient="row",
+    ).join(counts, on="condition_id", how="left")
+    _print_frame(
+        frame.with_columns(pl.col("triggers").fill_null(0)),
+        json_output,
+        empty='No conditions; register one: hub conditions register "BTCUSDT 1h: rsi(14) crosses_below 30"',
+    )
+
+
+@app.command
+def tick(timeframe: str, *, json_output: AsJson = False) -> None:
+    """Advance a timeframe to its last closed candle: one run of the flow `tick`."""
+    settings = _settings()
+    from flows.prefect_server import PrefectServer
+    from flows.runtime import open_runtime
+    from registry.clock import SystemClock
+    from registry.timeframes import from_ms, normalise_timeframe, slot_at_or_before
+
+    timeframe = normalise_timeframe(timeframe)
+    moment = from_ms(slot_at_or_before(SystemClock().now_ms(), timeframe))
+    server = PrefectServer(settings.data_dir / "prefect")
+    try:
+        with open_runtime(settings):
+            server.start().use()
+            from flows.tick import tick as tick_flow
+
+            result = asyncio.run(tick_flow(timeframe, moment))
+    finally:
+        server.stop()
+    if json_output:
+        _print_json(result)
+    else:
+        print(", ".join(f"{name} {value}" for name, value in result.items()))
+
+
+@app.command
+def status(*, json_output: AsJson = False) -> None:
+    """Show what the store holds and how far it has been judged."""
+    with _open_to_read() as store:
+        totals: dict[str, Any] = {**store.registry.totals(), "triggers": store.ticks.last_seq()}
+        series = store.candles.series().height
+        ticks = store.ticks.ticks()
+    totals |= {"series": series, "ticks": ticks.height}
+    totals["last_tick"] = ticks["close_time"].max().isoformat() if ticks.height else None  # type: ignore[union-attr]
+    if json_output:
+        _print_json(totals)
+    else:
+        for name, value in totals.items():
+            print(f"{name:>14}  {value if value is not None else '-'}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command line and exit with its code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run a command line; its exit code."""
+    try:
+        app(arguments, exit_on_error=False, result_action="return_value")
+    except CycloptsError:
+        return 2
+    except HubError as error:
+        _message(f"error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        _message("stopped")
+        return 130
+    return 0
+
+
+def _settings(part: str | None = None) -> "Settings":
+    from registry.settings import load_settings
+
+    settings = load_settings()
+    if part is None:
+        return settings
+    return load_settings(data_dir=settings.data_dir / part, store_url=None)
+
+
+def _open_to_read() -> Any:
+    from registry.store import open_store
+
+    return open_store(_settings().resolved_store_url, read_only=True)
+
+
+def _spec(text: str) -> Any:
+    """A condition on the command line: text, or JSON."""
+    if not text.lstrip().startswith("{"):
+        return text
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise HubError(f"the condition starts like JSON but is not: {error}") from None
+
+
+def _console(*, stderr: bool = False) -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=stderr)
+
+
+def _message(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=2, default=str))
+
+
+def _print_frame(frame: Any, json_output: bool, *, empty: str) -> None:
+    if json_output:
+        _print_json(frame.to_dicts())
+    elif frame.is_empty():
+        _message(empty)
+    else:
+        from flows.progress import frame_table
+
+        _console().print(frame_table(frame))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Redis: the event log, who publishes to it, and the server that is bundled."""

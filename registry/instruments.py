@@ -1,0 +1,91 @@
+"""What is traded where: one name for every spelling of an instrument.
+
+    btc/usdt  BTC-USDT  BTC_USDT  BTCUSDT  BINANCE:BTCUSDT      ->  BINANCE:BTCUSDT
+    BTC/USDT:USDT  BTCUSDT.P  BINANCE:BTC/USDT:USDT             ->  BINANCE:BTCUSDT.P
+
+``.P`` marks a perpetual contract, as TradingView writes it; ccxt writes the settlement currency behind a colon.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from registry.errors import InstrumentError
+
+_LONGEST = 64
+# An exchange has neither "/" nor "-" in its name: the colon of BTC/USDT:USDT does not follow an exchange.
+_SPELLING = re.compile(
+    r"(?:(?P<exchange>[A-Z][A-Z0-9_]{0,19}):)?"
+    r"(?P<base>[A-Z0-9]{1,20})(?:(?P<separator>[/_-])(?P<quote>[A-Z0-9]{1,20}))?"
+    r"(?::(?P<settle>[A-Z0-9]{1,20}))?(?P<suffix>\.[A-Z0-9]{1,4})?"
+)
+_EXCHANGE = re.compile(r"[A-Z][A-Z0-9_]{0,19}")
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Instrument:
+    """One thing traded at one exchange, both names in their normalised spelling."""
+
+    exchange: str
+    symbol: str
+
+    def __str__(self) -> str:
+        return f"{self.exchange}:{self.symbol}"
+
+
+def normalise_exchange(text: str) -> str:
+    """The exchange's name in capitals; raises :class:`InstrumentError` if it cannot be one."""
+    name = _folded(text)
+    if not _EXCHANGE.fullmatch(name):
+        raise InstrumentError(
+            f"exchange {_shown(text)} is malformed; write a name of up to 20 letters, digits and _ such as BINANCE"
+        )
+    return name
+
+
+def normalise_instrument(text: str, default_exchange: str) -> Instrument:
+    """The instrument that ``text`` names; ``default_exchange`` is taken where it names no exchange.
+
+    Raises :class:`InstrumentError` if ``text`` is not a symbol, or names a contract that expires.
+    """
+    match = _SPELLING.fullmatch(_folded(text))
+    if match is None:
+        raise InstrumentError(
+            f"symbol {_shown(text)} is malformed; write it like BTCUSDT, BTC/USDT, BINANCE:BTCUSDT, or BTCUSDT.P for a"
+            " perpetual contract"
+        )
+    base, quote, settle, suffix = match["base"], match["quote"] or "", match["settle"], match["suffix"] or ""
+    if settle is not None:
+        if match["separator"] != "/" or settle not in (base, quote) or suffix:
+            raise InstrumentError(
+                f"symbol {_shown(text)} is malformed; a perpetual contract is written BTCUSDT.P, or BTC/USDT:USDT with"
+                " its settlement currency behind the colon"
+            )
+        suffix = ".P"
+    exchange = match["exchange"] or normalise_exchange(default_exchange)
+    return Instrument(exchange, base + quote + suffix)
+
+
+def resolve(instrument: Instrument, known: Iterable[Instrument]) -> Instrument:
+    """``instrument`` if it is among ``known``; raises :class:`InstrumentError` with the nearest name otherwise."""
+    by_name = {str(candidate): candidate for candidate in known}
+    found = by_name.get(str(instrument))
+    if found is not None:
+        return found
+    if not by_name:
+        raise InstrumentError(f"unknown instrument {instrument}; no instruments are known, import candles first")
+    # The same symbol elsewhere is nearer than a similar symbol at the same exchange.
+    elsewhere = sorted(name for name, candidate in by_name.items() if candidate.symbol == instrument.symbol)
+    nearest = elsewhere or get_close_matches(str(instrument), by_name, n=3, cutoff=0.6)
+    hint = f"did you mean {' or '.join(nearest[:3])}?" if nearest else f"{len(by_name)} others are known"
+    raise InstrumentError(f"unknown instrument {instrument}; {hint}")
+
+
+def _folded(text: str) -> str:
+    """Capitals, or nothing for what is no name: some letters outside ASCII have capitals within it."""
+    return text.strip().upper() if len(text) <= _LONGEST and text.isascii() else ""
+
+
+def _shown(text: str) -> str:
+    return ascii(text if len(text) <= _LONGEST else text[:_LONGEST] + "...")

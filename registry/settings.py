@@ -1,0 +1,46 @@
+"""Settings: environment variables ``HUB_*`` (and ``REDIS_URL``), then ``.env`` in the working directory."""
+
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from registry.errors import SettingsError
+
+
+class Settings(BaseSettings):
+    """All settings with their defaults. Read once at an entry point and passed on."""
+
+    model_config = SettingsConfigDict(env_prefix="HUB_", env_file=".env", extra="ignore", frozen=True)
+
+    data_dir: Path = Path(".hub")
+    """Folder of everything that the hub keeps: store, event log, Prefect's database."""
+
+    store_url: str | None = None
+    """``duckdb:PATH`` of the store's folder; ``store`` inside the data folder by default."""
+
+    default_exchange: str = "BINANCE"
+    """Exchange of symbols that name none."""
+
+    redis_url: SecretStr | None = Field(default=None, validation_alias="REDIS_URL")
+    """A real Redis or Valkey (7.0 or later); the bundled Valkey is started without it."""
+
+    redis_port: int = Field(default=0, ge=0, le=65535)
+    """Loopback port of the bundled Valkey; 0 takes any free one."""
+
+    @cached_property
+    def resolved_store_url(self) -> str:
+        """``store_url``, or its default inside the data folder."""
+        return self.store_url or f"duckdb:{self.data_dir / 'store'}"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from the environment; ``overrides`` win. Raises :class:`SettingsError` that names the variable."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        problem = error.errors(include_input=False, include_url=False)[0]
+        field = str(problem["loc"][0]) if problem["loc"] else "settings"
+        name = field if field.isupper() else f"HUB_{field.upper()}"
+        raise SettingsError(f"{name}: {problem['msg']}; see .env.example for what it may be") from None

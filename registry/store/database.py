@@ -1,0 +1,199 @@
+"""The two DuckDB files and the one process that may write them.
+
+``registry.duckdb`` holds what is wanted and what came of it, ``candles.duckdb`` the candles: separate backup and
+retention, and candles can be rebuilt without touching the registry. A transaction writes one of them.
+"""
+
+import os
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from registry.errors import StoreError, StoreLocked, StoreMissing, StoreNotWritable
+from registry.store.migrate import check_schema, migrate
+
+CATALOGS = ("registry", "candles")
+"""File stem and catalog name of the two files."""
+
+_LOCK_HOLDER = re.compile(r"held in (?P<executable>\S+) \(PID (?P<pid>\d+)\)")
+
+
+class Database:
+    """An open pair of files. Reads run on a cursor of their own; writes one after another, each one transaction.
+
+    Raises :class:`StoreMissing`, :class:`StoreLocked`, :class:`StoreNotWritable` or
+    :class:`registry.errors.SchemaMismatch` when the files cannot be opened.
+    """
+
+    def __init__(self, folder: Path, *, read_only: bool) -> None:
+        self.folder = folder
+        self.read_only = read_only
+        self._write_lock = threading.RLock()
+        if read_only and not all(self._file(catalog).exists() for catalog in CATALOGS):
+            raise StoreMissing(f"no store in {folder}; `hub demo` or `hub candles import` makes one")
+        if not read_only:
+            self._make_folder()
+        self._connection = duckdb.connect()
+        try:
+            self._connection.execute("SET TimeZone = 'UTC'")
+            for catalog in CATALOGS:
+                self._attach(catalog)
+            for catalog in CATALOGS:
+                if read_only:
+                    check_schema(self._connection, catalog)
+                else:
+                    migrate(self._connection, catalog)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        """Write everything into the files and give them free."""
+        with self._write_lock:
+            if not self.read_only:
+                for catalog in CATALOGS:
+                    # A failed checkpoint loses nothing: the write-ahead log stays and is replayed at the next open.
+                    with suppress(duckdb.Error):
+                        self._connection.execute(f"CHECKPOINT {catalog}")
+            self._connection.close()
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        """All rows of a query."""
+        with self._cursor() as cursor:
+            return cursor.execute(sql, list(parameters)).fetchall()
+
+    def frame(self, sql: str, parameters: Sequence[object] = (), **tables: pl.DataFrame) -> pl.DataFrame:
+        """A query's result; ``tables`` are visible to it under their names. Naive times come back as UTC."""
+        with self._cursor() as cursor:
+            return zoned(_query(cursor, sql, parameters, tables))
+
+    @contextmanager
+    def transaction(self) -> Iterator["Transaction"]:
+        """One transaction: committed when the block ends, rolled back when it raises."""
+        if self.read_only:
+            raise StoreNotWritable(f"the store in {self.folder} was opened read-only")
+        with self._write_lock, self._cursor() as cursor:
+            cursor.execute("BEGIN")
+            try:
+                yield Transaction(cursor)
+                cursor.execute("COMMIT")
+            except BaseException:
+                with suppress(duckdb.Error):
+                    cursor.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        try:
+            with self._connection.cursor() as cursor:
+                yield cursor
+        except duckdb.Error as error:
+            raise _explain(error, self.folder) from error
+
+    def _attach(self, catalog: str) -> None:
+        mode = " (READ_ONLY)" if self.read_only else ""
+        path = str(self._file(catalog)).replace("'", "''")
+        try:
+            self._connection.execute(f"ATTACH '{path}' AS {catalog}{mode}")
+        except duckdb.Error as error:
+            raise _explain(error, self.folder) from error
+
+    def _file(self, catalog: str) -> Path:
+        return self.folder / f"{catalog}.duckdb"
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except (PermissionError, FileExistsError, NotADirectoryError) as error:
+            raise StoreNotWritable(
+                f"cannot make the store's folder {self.folder}: {error.strerror}; "
+                "set HUB_DATA_DIR to a folder you may write"
+            ) from error
+        if not os.access(self.folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise StoreNotWritable(
+                f"no permission to write in {self.folder}; "
+                "set HUB_DATA_DIR to a folder you may write, or change its owner"
+            )
+
+
+class Transaction:
+    """Reads and writes of one transaction. Times of its frames are naive UTC, as the tables keep them."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self._cursor = cursor
+
+    def frame(self, sql: str, parameters: Sequence[object] = (), **tables: pl.DataFrame) -> pl.DataFrame:
+        """A query's result; ``tables`` are visible to it under their names."""
+        return _query(self._cursor, sql, parameters, tables)
+
+    def execute(self, sql: str, parameters: Sequence[object] = (), **tables: pl.DataFrame) -> None:
+        """Run one statement; ``tables`` are visible to it under their names."""
+        with _visible(self._cursor, tables):
+            self._cursor.execute(sql, list(parameters))
+
+    def append(self, table: str, rows: pl.DataFrame) -> None:
+        """Append rows by column name."""
+        if rows.height:
+            self.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming", incoming=rows)
+
+
+def zoned(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with the tables' naive UTC times as ``Datetime('ms', 'UTC')``."""
+    times = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone is None]
+    return frame.with_columns(pl.col(times).cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")) if times else frame
+
+
+def naive(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with zoned UTC times as the naive ones that the tables keep."""
+    times = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone == "UTC"]
+    return frame.with_columns(pl.col(times).dt.replace_time_zone(None)) if times else frame
+
+
+def _query(
+    cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object], tables: Mapping[str, pl.DataFrame]
+) -> pl.DataFrame:
+    with _visible(cursor, tables):
+        return cursor.execute(sql, list(parameters)).pl()
+
+
+@contextmanager
+def _visible(cursor: duckdb.DuckDBPyConnection, tables: Mapping[str, pl.DataFrame]) -> Iterator[None]:
+    for name, table in tables.items():
+        cursor.register(name, table)
+    try:
+        yield
+    finally:
+        for name in tables:
+            cursor.unregister(name)
+
+
+def _explain(error: duckdb.Error, folder: Path) -> StoreError:
+    text = str(error)
+    if holder := _LOCK_HOLDER.search(text):
+        pid = int(holder["pid"])
+        return StoreLocked(
+            f"the store in {folder} is in use by process {pid}{_command_of(pid)}; "
+            "wait for it to end, stop it, or set HUB_DATA_DIR to another folder"
+        )
+    if "Permission denied" in text or "read-only" in text.lower():
+        return StoreNotWritable(
+            f"no permission to write the store in {folder}; set HUB_DATA_DIR to a folder you may write"
+        )
+    if "No space left" in text or "File too large" in text:
+        return StoreNotWritable(
+            f"no space left for the store in {folder}; nothing was recorded, free some and try again"
+        )
+    return StoreError(f"the store in {folder} failed: {text.splitlines()[0]}")
+
+
+def _command_of(pid: int) -> str:
+    """`` (name)`` of a process where the system tells; never its arguments, which may hold secrets."""
+    try:
+        return f" ({Path(f'/proc/{pid}/comm').read_text().strip()})"
+    except OSError:
+        return ""

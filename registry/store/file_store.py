@@ -1,0 +1,38 @@
+"""The store in files that this process owns."""
+
+from pathlib import Path
+from typing import Self
+
+from registry.clock import Clock, SystemClock
+from registry.store.candle_tables import CandleTables
+from registry.store.database import Database
+from registry.store.registry_tables import RegistryTables
+from registry.store.tick_tables import TickTables
+
+
+class FileStore:
+    """Implements :class:`registry.store.protocol.Store` over two DuckDB files in ``folder``.
+
+    One process owns the files; a second one gets :class:`registry.errors.StoreLocked`, which names the first.
+    ``read_only`` needs existing files and works only while nobody writes: open, query, close.
+    """
+
+    def __init__(self, folder: Path, *, read_only: bool = False, clock: Clock | None = None) -> None:
+        clock = clock or SystemClock()
+        self._database = Database(folder, read_only=read_only)
+        try:
+            self.ticks = TickTables(self._database, clock)
+            self.candles = CandleTables(self._database, clock, self.ticks.judged)
+            self.registry = RegistryTables(self._database, clock, self.candles.instruments)
+        except BaseException:
+            self._database.close()
+            raise
+
+    def close(self) -> None:
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()

@@ -1,0 +1,164 @@
+"""The seam to whatever keeps the hub's data. Every operation is one transaction and safe to repeat."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, Self
+
+import polars as pl
+
+from registry.conditions import Condition
+from registry.instruments import Instrument
+from registry.store.records import (
+    Registration,
+    RunRecord,
+    StoredCondition,
+    SubscriptionRequest,
+    TickRecord,
+    UnitCosts,
+    UpsertCounts,
+)
+
+
+class CandleStore(Protocol):
+    """Candles, instruments, revisions and the quarantine.
+
+    Candle frames have the columns ``exchange symbol timeframe open_time open high low close volume``; ``open_time`` is
+    ``Datetime('ms', 'UTC')``.
+    """
+
+    def upsert(self, candles: pl.DataFrame) -> UpsertCounts:
+        """Add closed candles, unique by series and open time. Judged ones are never rewritten: see ``revised``."""
+        ...
+
+    def quarantine(self, rows: pl.DataFrame) -> int:
+        """Keep rejected rows with their reasons; the number that was not there before."""
+        ...
+
+    def quarantined(self) -> pl.DataFrame:
+        """All rejected rows."""
+        ...
+
+    def instruments(self) -> list[Instrument]:
+        """All instruments that have or had candles."""
+        ...
+
+    def series(self) -> pl.DataFrame:
+        """One row a series: ``series exchange symbol timeframe first_open_time last_open_time candles revisions``."""
+        ...
+
+    def at(self, timeframe: str, open_time_ms: int) -> pl.DataFrame:
+        """The candles of one slot: ``series open high low close volume``."""
+        ...
+
+    def between(self, series: str, start_ms: int, stop_ms: int) -> pl.DataFrame:
+        """Candles of one series with ``start <= open_time < stop``, oldest first, as a candle frame."""
+        ...
+
+    def last(self, series: str, stop_ms: int, count: int) -> pl.DataFrame:
+        """The last ``count`` candles of one series with ``open_time < stop``, oldest first, as a candle frame."""
+        ...
+
+    def extent(self, timeframe: str) -> dict[str, tuple[int, int]]:
+        """Series -> open times of its first and last candle."""
+        ...
+
+
+class RegistryStore(Protocol):
+    """Conditions and subscriptions."""
+
+    def register(self, conditions: Sequence[Condition], *, active_from_ms: int) -> list[Registration]:
+        """Add conditions whose instruments are known. Raises :class:`registry.errors.InstrumentError`."""
+        ...
+
+    def subscribe(self, requests: Sequence[SubscriptionRequest], *, active_from_ms: int) -> int:
+        """Add or renew subscriptions; how many of them changed anything."""
+        ...
+
+    def conditions(self, timeframe: str | None = None) -> list[StoredCondition]:
+        """Registered conditions, oldest first."""
+        ...
+
+    def subscribers(self) -> Mapping[str, int]:
+        """Condition id -> number of active subscriptions; conditions without one are absent."""
+        ...
+
+    def totals(self) -> dict[str, int]:
+        """``conditions subscriptions users bots``, active ones."""
+        ...
+
+    def version(self) -> int:
+        """Grows with every change of conditions or subscriptions."""
+        ...
+
+
+class TickStore(Protocol):
+    """Watermarks, triggers, and what ticks cost."""
+
+    def watermarks(self, timeframe: str) -> dict[str, int]:
+        """Group -> close time up to which it has been judged."""
+        ...
+
+    def anchors(self) -> dict[str, int]:
+        """Series -> open time of the first candle it was judged from."""
+        ...
+
+    def record_tick(self, record: TickRecord) -> range:
+        """Record a tick; the ``seq`` of its triggers. Raises :class:`registry.errors.StaleTick` and writes nothing
+        unless every stored watermark is where the tick started."""
+        ...
+
+    def record_run(self, record: RunRecord) -> None:
+        """Record what a flow run cost beyond its ticks."""
+        ...
+
+    def record_unit_costs(self, costs: UnitCosts) -> None:
+        """Record measured costs of isolated evaluations."""
+        ...
+
+    def last_seq(self) -> int:
+        """``seq`` of the newest trigger, 0 without one."""
+        ...
+
+    def triggers_after(self, seq: int, limit: int) -> pl.DataFrame:
+        """Triggers with a higher ``seq``, in order, all columns."""
+        ...
+
+    def triggers_of(self, condition_id: str, limit: int) -> pl.DataFrame:
+        """The newest triggers of one condition, newest first."""
+        ...
+
+    def trigger_counts(self) -> pl.DataFrame:
+        """``condition_id triggers last_close_time`` of every condition that ever fired."""
+        ...
+
+    def ticks(self) -> pl.DataFrame:
+        """All tick rows, oldest first."""
+        ...
+
+    def runs(self) -> pl.DataFrame:
+        """All run rows, oldest first."""
+        ...
+
+    def unit_costs(self) -> UnitCosts | None:
+        """The newest measured costs, ``None`` before the first calibration."""
+        ...
+
+
+class Store(Protocol):
+    """Everything that the hub keeps."""
+
+    @property
+    def candles(self) -> CandleStore: ...
+
+    @property
+    def registry(self) -> RegistryStore: ...
+
+    @property
+    def ticks(self) -> TickStore: ...
+
+    def close(self) -> None:
+        """Give the files free."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exception: object) -> None: ...

@@ -1,0 +1,124 @@
+"""What goes into the store and what comes out of it. Times are milliseconds since the epoch, UTC."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+
+@dataclass(frozen=True)
+class UpsertCounts:
+    """What happened to the candles of one upsert."""
+
+    inserted: int = 0
+    unchanged: int = 0
+    replaced: int = 0
+    """Stored before, not yet judged, and different: the new version is the candle."""
+    revised: int = 0
+    """Judged already, or judged as missing: kept as a revision, the judged version stays."""
+
+
+@dataclass(frozen=True)
+class Registration:
+    """The answer to registering a condition."""
+
+    condition_id: str
+    created: bool
+    """False when an equal condition was registered before."""
+
+
+@dataclass(frozen=True)
+class StoredCondition:
+    """A registered condition."""
+
+    condition_id: str
+    canonical: str
+    text: str
+    exchange: str
+    symbol: str
+    timeframe: str
+    definition_versions: str
+    active_from_ms: int
+
+
+@dataclass(frozen=True)
+class SubscriptionRequest:
+    """A user's bot that wants a condition's triggers. ``bot_config`` is private to the user."""
+
+    user_id: str
+    bot_id: str
+    condition_id: str
+    bot_type: str
+    bot_config: Mapping[str, object] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Move:
+    """One group's watermark from one close time to the next; ``from_ms`` is ``None`` before its first tick."""
+
+    group: str
+    from_ms: int | None
+    to_ms: int
+
+
+@dataclass(frozen=True)
+class TickMetrics:
+    """What a tick did and what isolated bots would have done for the same verdicts. Column names of table ``ticks``.
+
+    ``isolated_*``: one bot a subscription, nothing shared. ``equal_sharing_*``: equal conditions are judged once, but
+    each of them loads its candles and computes its indicators by itself. The plain ones were really done.
+    """
+
+    subscriptions: int
+    conditions: int
+    indicators: int
+    series: int
+    isolated_indicators: int
+    isolated_loads: int
+    equal_sharing_indicators: int
+    equal_sharing_loads: int
+    load_us: int
+    indicators_us: int
+    judge_us: int
+
+
+@dataclass(frozen=True)
+class TickRecord:
+    """Everything that one tick writes, in one transaction or not at all.
+
+    ``triggers`` has the columns of table ``condition_triggers`` without ``seq`` and ``emitted_at``; times zoned UTC.
+    ``holes`` are (series, open time) judged as missing; ``anchors`` the first judged open time of new series.
+    """
+
+    timeframe: str
+    close_time_ms: int
+    late: bool
+    moves: tuple[Move, ...]
+    triggers: pl.DataFrame
+    holes: tuple[tuple[str, int], ...]
+    anchors: Mapping[str, int]
+    metrics: TickMetrics
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One flow run that advanced at least one tick."""
+
+    run_id: str
+    timeframe: str
+    tick_ms: int
+    ticks: int
+    triggers: int
+    prepare_us: int
+    record_us: int
+    publish_us: int
+
+
+@dataclass(frozen=True)
+class UnitCosts:
+    """Mean microseconds of the parts of an isolated evaluation, from ``sample`` ones that were really done."""
+
+    sample: int
+    load_us: float
+    indicator_us: float
+    check_us: float

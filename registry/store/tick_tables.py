@@ -1,0 +1,185 @@
+"""Watermarks, triggers, ticks and their costs in ``registry.duckdb``."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+
+import polars as pl
+
+from registry.clock import Clock
+from registry.errors import StaleTick
+from registry.store.candle_tables import Judged
+from registry.store.database import Database, naive
+from registry.store.records import Move, RunRecord, TickRecord, UnitCosts
+from registry.timeframes import from_ms, show_time
+
+
+class TickTables:
+    """Implements :class:`registry.store.protocol.TickStore`. The owner keeps watermarks and ``seq`` in memory."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        if not database.read_only:
+            self._compact_watermarks()
+        self._watermarks = {
+            str(group): (str(timeframe), int(str(watermark)))
+            for group, timeframe, watermark in database.rows(
+                "SELECT group_key, timeframe, epoch_ms(max(watermark)) FROM registry.group_watermarks GROUP BY ALL"
+            )
+        }
+        self._anchors = {
+            str(series): int(str(anchor))
+            for series, anchor in database.rows("SELECT series, epoch_ms(anchor) FROM registry.series_anchors")
+        }
+        self._last_seq = self._newest("seq", "condition_triggers")
+        self._last_tick_id = self._newest("tick_id", "ticks")
+
+    def watermarks(self, timeframe: str) -> dict[str, int]:
+        return {group: mark for group, (held, mark) in self._watermarks.items() if held == timeframe}
+
+    def anchors(self) -> dict[str, int]:
+        return dict(self._anchors)
+
+    def judged(self) -> dict[str, Judged]:
+        """Series -> what of it must not be rewritten."""
+        return {
+            series: Judged(anchor, self._watermarks[series][1])
+            for series, anchor in self._anchors.items()
+            if series in self._watermarks
+        }
+
+    def record_tick(self, record: TickRecord) -> range:
+        now = from_ms(self._clock.now_ms()).replace(tzinfo=None)
+        with self._database.transaction() as transaction:
+            # Inside the transaction, because it holds the write lock: nobody records between this look and the commit.
+            self._refuse_stale(record.moves)
+            tick_id = self._last_tick_id + 1
+            first_seq = self._last_seq + 1
+            transaction.append(
+                "registry.condition_triggers",
+                naive(record.triggers)
+                .with_row_index("seq", offset=first_seq)
+                .with_columns(pl.lit(now).alias("emitted_at")),
+            )
+            transaction.append(
+                "registry.ticks", _tick_row(record, tick_id).with_columns(pl.lit(now).alias("judged_at"))
+            )
+            transaction.append(
+                "registry.group_watermarks",
+                _times([(move.group, move.to_ms) for move in record.moves], "group_key", "watermark").with_columns(
+                    pl.lit(record.timeframe).alias("timeframe"), pl.lit(tick_id).alias("tick_id")
+                ),
+            )
+            transaction.append("registry.series_anchors", _times(record.anchors.items(), "series", "anchor"))
+            transaction.append(
+                "registry.series_holes",
+                _times(record.holes, "series", "open_time").with_columns(pl.lit(tick_id).alias("tick_id")),
+            )
+        self._last_tick_id = tick_id
+        self._last_seq += record.triggers.height
+        self._anchors.update(record.anchors)
+        self._watermarks.update({move.group: (record.timeframe, move.to_ms) for move in record.moves})
+        return range(first_seq, self._last_seq + 1)
+
+    def record_run(self, record: RunRecord) -> None:
+        row = pl.DataFrame([asdict(record)]).select(
+            pl.all().exclude("tick_ms"),
+            pl.from_epoch("tick_ms", time_unit="ms").cast(pl.Datetime("ms")).alias("tick"),
+            pl.lit(from_ms(self._clock.now_ms()).replace(tzinfo=None)).alias("finished_at"),
+        )
+        with self._database.transaction() as transaction:
+            transaction.append("registry.tick_runs", row)
+
+    def record_unit_costs(self, costs: UnitCosts) -> None:
+        now = from_ms(self._clock.now_ms()).replace(tzinfo=None)
+        with self._database.transaction() as transaction:
+            transaction.append(
+                "registry.unit_costs", pl.DataFrame([asdict(costs)]).with_columns(pl.lit(now).alias("measured_at"))
+            )
+
+    def last_seq(self) -> int:
+        return self._last_seq
+
+    def triggers_after(self, seq: int, limit: int) -> pl.DataFrame:
+        # The upper bound lets DuckDB skip row groups; seq is contiguous.
+        return self._database.frame(
+            "SELECT * FROM registry.condition_triggers WHERE seq > ? AND seq <= ? ORDER BY seq", [seq, seq + limit]
+        )
+
+    def triggers_of(self, condition_id: str, limit: int) -> pl.DataFrame:
+        return self._database.frame(
+            "SELECT * FROM registry.condition_triggers WHERE condition_id = ? ORDER BY seq DESC LIMIT ?",
+            [condition_id, limit],
+        )
+
+    def trigger_counts(self) -> pl.DataFrame:
+        return self._database.frame(
+            """
+            SELECT condition_id, count(*) AS triggers, max(close_time) AS last_close_time
+            FROM registry.condition_triggers GROUP BY condition_id ORDER BY condition_id
+            """
+        )
+
+    def ticks(self) -> pl.DataFrame:
+        return self._database.frame("SELECT * FROM registry.ticks ORDER BY tick_id")
+
+    def runs(self) -> pl.DataFrame:
+        return self._database.frame("SELECT * FROM registry.tick_runs ORDER BY finished_at, tick, timeframe")
+
+    def unit_costs(self) -> UnitCosts | None:
+        rows = self._database.frame(
+            "SELECT sample, load_us, indicator_us, check_us FROM registry.unit_costs ORDER BY measured_at DESC LIMIT 1"
+        )
+        return UnitCosts(**rows.row(0, named=True)) if rows.height else None
+
+    def _refuse_stale(self, moves: Iterable[Move]) -> None:
+        for move in moves:
+            held = self._watermarks.get(move.group)
+            stored = held[1] if held else None
+            if stored != move.from_ms:
+                raise StaleTick(
+                    f"the tick started {move.group} at {_shown(move.from_ms)}, but it has been judged up to "
+                    f"{_shown(stored)}; nothing was written, load the watermarks again"
+                )
+
+    def _newest(self, column: str, table: str) -> int:
+        return int(str(self._database.rows(f"SELECT coalesce(max({column}), 0) FROM registry.{table}")[0][0]))
+
+    def _compact_watermarks(self) -> None:
+        """Keep the newest row of a group: the table grows by a row a group and tick."""
+        with self._database.transaction() as transaction:
+            transaction.execute(
+                """
+                DELETE FROM registry.group_watermarks w WHERE EXISTS (
+                    SELECT 1 FROM registry.group_watermarks n
+                    WHERE n.group_key = w.group_key AND n.watermark > w.watermark
+                )
+                """
+            )
+
+
+def _tick_row(record: TickRecord, tick_id: int) -> pl.DataFrame:
+    return pl.DataFrame(
+        [
+            {
+                "tick_id": tick_id,
+                "timeframe": record.timeframe,
+                "close_time": from_ms(record.close_time_ms).replace(tzinfo=None),
+                "late": record.late,
+                "groups": len(record.moves),
+                "holes": len(record.holes),
+                "triggers": record.triggers.height,
+                **asdict(record.metrics),
+            }
+        ]
+    )
+
+
+def _times(rows: Iterable[tuple[str, int]], name: str, time: str) -> pl.DataFrame:
+    return pl.DataFrame(list(rows), schema={name: pl.String, time: pl.Int64}, orient="row").with_columns(
+        pl.from_epoch(time, time_unit="ms").cast(pl.Datetime("ms"))
+    )
+
+
+def _shown(time_ms: int | None) -> str:
+    return "nothing yet" if time_ms is None else show_time(time_ms)

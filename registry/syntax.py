@@ -1,0 +1,181 @@
+"""From text to lark's tree, and every complaint about a text: one :class:`ConditionError` with a caret.
+
+    unknown indicator or price 'rsii' (did you mean rsi?); ...
+      BTCUSDT 1h: rsii(14) < 30
+                  ^
+
+Text comes from anybody: its length and its parentheses are bounded before it is parsed, the depth of the tree and the
+number of comparisons before anything recursive sees it.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+from lark import Lark, Token, Tree
+from lark.exceptions import UnexpectedInput, UnexpectedToken
+
+from registry import vocabulary
+from registry.errors import ConditionError, InstrumentError, TimeframeError
+
+LONGEST_TEXT = 8192
+DEEPEST = 8
+MOST_COMPARISONS = 32
+
+_DEEPEST_PARENTHESES = 4 * DEEPEST
+_COMPOSITES = ("all", "any", "negation")
+_REFUSED = re.compile(r"[^ -~\t\r\n]")
+_BLANKS = str.maketrans("\t\r\n", "   ")
+_CARET_REACH = 60
+_EXPECTED = {
+    "NAME": "a name such as rsi or close",
+    "DIGITS": "a number",
+    "SYMBOL": "an operator such as < or crosses_below",
+    "EQUAL": "'='",
+    "COMMA": "','",
+    "RPAR": "')'",
+    "_AND": "'and'",
+    "_OR": "'or'",
+    "$END": "the end of the condition",
+}
+
+
+def clean(text: str) -> str:
+    """``text`` with every blank a space; refuses what is too long or not printable ASCII."""
+    if len(text) > LONGEST_TEXT:
+        raise ConditionError(
+            f"the condition has {len(text)} characters; at most {LONGEST_TEXT} are allowed", position=0
+        )
+    refused = _REFUSED.search(text)
+    if refused is not None:
+        shown = f"U+{ord(refused[0]):04X}"
+        message = f"character {shown} is not allowed; a condition is written in printable ASCII"
+        # Shown to a terminal, the character itself could do harm.
+        raise complaint(message, _REFUSED.sub("?", text.translate(_BLANKS)), refused.start())
+    return text.translate(_BLANKS)
+
+
+def syntax_tree(text: str, start: int) -> Tree[Token]:
+    """The tree of the expression that begins at ``start``, within the limits on depth and comparisons."""
+    _check_parentheses(text, start)
+    # Blanks in place of the header keep lark's positions those of the whole text.
+    expression = " " * start + text[start:]
+    try:
+        tree = _lark().parse(expression)
+    except UnexpectedInput as error:
+        raise _unexpected(error, text) from None
+    _check_size(tree, text)
+    return tree
+
+
+def first_position(tree: Tree[Token]) -> int:
+    """Where the first word of ``tree`` stands."""
+    return position(next(tree.scan_values(lambda _: True)))
+
+
+def words(tree: Tree[Token]) -> str:
+    """The words of ``tree``, without what stands between them."""
+    return "".join(str(token) for token in tree.scan_values(lambda _: True))
+
+
+def position(token: Token) -> int:
+    """Where ``token`` stands."""
+    return token.start_pos or 0
+
+
+@contextmanager
+def located(text: str, at: int) -> Iterator[None]:
+    """Turns errors about a word into errors about the word at ``at``."""
+    try:
+        yield
+    except (ConditionError, InstrumentError, TimeframeError) as error:
+        raise complaint(str(error), text, at) from error
+
+
+def complaint(message: str, text: str, at: int) -> ConditionError:
+    """The error for what stands at ``at``; of a long text, only the surroundings are shown."""
+    first = max(0, at - _CARET_REACH)
+    before = "..." if first > 0 else ""
+    after = "..." if len(text) > at + _CARET_REACH else ""
+    excerpt = before + text[first : at + _CARET_REACH].rstrip() + after
+    caret = " " * (len(before) + at - first) + "^"
+    return ConditionError(f"{message}\n  {excerpt}\n  {caret}", position=at)
+
+
+@cache
+def _lark() -> Lark:
+    grammar = Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
+    return Lark(grammar, parser="lalr", lexer="contextual")
+
+
+def _check_parentheses(text: str, start: int) -> None:
+    depth = 0
+    for parenthesis in re.finditer(r"[()]", text[start:]):
+        depth += 1 if parenthesis[0] == "(" else -1
+        if depth > _DEEPEST_PARENTHESES:
+            message = f"parentheses are nested too deeply; at most {_DEEPEST_PARENTHESES} levels are allowed"
+            raise complaint(message, text, start + parenthesis.start())
+
+
+def _check_size(tree: Tree[Token], text: str) -> None:
+    comparisons = 0
+    waiting = [(tree, 1)]
+    while waiting:
+        node, depth = waiting.pop()
+        if depth > DEEPEST:
+            message = (
+                f"all, any and not are nested too deeply; at most {DEEPEST} levels are allowed, comparison included"
+            )
+            raise complaint(message, text, first_position(node))
+        if node.data in _COMPOSITES:
+            waiting += [(child, depth + 1) for child in reversed(node.children) if isinstance(child, Tree)]
+            continue
+        comparisons += 1
+        if comparisons > MOST_COMPARISONS:
+            message = f"too many comparisons; at most {MOST_COMPARISONS} are allowed in one condition"
+            raise complaint(message, text, first_position(node))
+
+
+def _unexpected(error: UnexpectedInput, text: str) -> ConditionError:
+    """What a syntax error means to somebody who does not know the grammar."""
+    parser = error.interactive_parser
+    unknown = _unknown_word(parser.parser_state.value_stack, text)
+    if unknown is not None:
+        return unknown
+    token = error.token if isinstance(error, UnexpectedToken) else None
+    at = position(token) if token is not None else error.pos_in_stream or 0
+    found = f"unexpected {str(token or text[at])!r}" if at < len(text) else ""
+    if token is not None and token.type == "$END":
+        at, found = len(text.rstrip()), "the condition ends too early"
+    allowed: set[str] = parser.accepts()  # type: ignore[no-untyped-call]  # lark does not annotate it
+    if token is not None and "_AND" in allowed and str(token).lower() in vocabulary.OPERATORS:
+        return complaint(f"{found}: comparisons cannot be chained; write a < b and b < c", text, at)
+    if "SYMBOL" in allowed:
+        allowed.discard("NAME")
+    expected = [words for terminal, words in _EXPECTED.items() if terminal in allowed]
+    if allowed == {"NAME"}:
+        expected = ["the name of an output"]
+    return complaint(f"{found}; expected {', '.join(expected)}", text, at)
+
+
+def _unknown_word(read: list[Tree[Token] | Token], text: str) -> ConditionError | None:
+    """The complaint about an unknown operator or function before a syntax error, which it is likely to have caused."""
+    for item, following in pairwise([*read, None]):
+        try:
+            if isinstance(item, Tree):
+                for operator in item.find_data("operator"):
+                    with located(text, first_position(operator)):
+                        vocabulary.find_operator(words(operator))
+                if isinstance(following, Token) and following.type == "NAME":
+                    with located(text, position(following)):
+                        vocabulary.find_operator(str(following))
+            elif item is not None and item.type == "NAME" and isinstance(following, Token) and following == "(":
+                with located(text, position(item)):
+                    if vocabulary.find_price(item) is None:
+                        vocabulary.find_indicator(str(item))
+        except ConditionError as error:
+            return error
+    return None

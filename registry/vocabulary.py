@@ -1,0 +1,138 @@
+"""The words of a condition, whichever way it is spelled: operators, prices, indicators and what belongs to them.
+
+Every function takes a word as a trader wrote it and raises :class:`ConditionError` with the words that are allowed.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+from functools import cache
+from types import MappingProxyType
+
+from indicators.catalogue import NAMES, PRICES, Indicator, IndicatorError, catalogue, find
+from registry.errors import ConditionError
+from registry.expression import Operator
+
+_SPELLINGS: dict[Operator, tuple[str, ...]] = {
+    "<": ("<", "lt", "below", "is_below", "less_than", "lower_than", "under"),
+    "<=": ("<=", "=<", "le", "lte", "at_most", "less_than_or_equal", "less_than_or_equal_to"),
+    ">": (">", "gt", "above", "is_above", "greater_than", "higher_than", "over"),
+    ">=": (">=", "=>", "ge", "gte", "at_least", "greater_than_or_equal", "greater_than_or_equal_to"),
+    "crosses_above": (
+        "crosses_above", "crosses_over", "crosses_up", "crossing_above", "crossing_over", "crossing_up",
+        "crossed_above", "crossed_over", "crossed_up", "cross_above", "cross_over", "cross_up", "crossover",
+    ),
+    "crosses_below": (
+        "crosses_below", "crosses_under", "crosses_down", "crossing_below", "crossing_under", "crossing_down",
+        "crossed_below", "crossed_under", "crossed_down", "cross_below", "cross_under", "cross_down", "crossunder",
+    ),
+}  # fmt: skip
+OPERATORS: Mapping[str, Operator] = MappingProxyType(
+    {spelling: operator for operator, spellings in _SPELLINGS.items() for spelling in spellings}
+)
+"""Every accepted spelling, in lower case with ``_`` for blanks -> the operator."""
+
+_PRICE_ALIASES = {"price": "close", "vol": "volume"}
+# Where an indicator has an output of the alias's own name, that one is meant.
+_OUTPUT_ALIASES = {
+    "hist": "histogram", "macd": "line", "macd_line": "line", "signal_line": "signal",
+    "upper_band": "upper", "upperband": "upper", "lower_band": "lower", "lowerband": "lower",
+    "middle_band": "middle", "middleband": "middle", "basis": "middle", "width": "bandwidth",
+    "slowk": "k", "slowd": "d",
+}  # fmt: skip
+DEFAULT_SOURCE = "close"
+"""What an indicator with a selectable source is computed from where none is named."""
+
+
+def find_operator(word: str) -> Operator:
+    """The operator that ``word`` spells."""
+    operator = OPERATORS.get("_".join(word.lower().split()))
+    if operator is None:
+        hint = did_you_mean(word, OPERATORS)
+        raise ConditionError(f"unknown operator {word!r}{hint}; use one of {' '.join(_SPELLINGS)}")
+    return operator
+
+
+def find_price(word: str) -> str | None:
+    """The price that ``word`` names, or ``None``."""
+    folded = word.lower()
+    folded = _PRICE_ALIASES.get(folded, folded)
+    return folded if folded in PRICES else None
+
+
+def find_indicator(word: str) -> Indicator:
+    """The catalogue's record for a name or an alias."""
+    try:
+        return find(word)
+    except IndicatorError:
+        hint = did_you_mean(word, _operand_names())
+        raise ConditionError(
+            f"unknown indicator or price {word!r}{hint}; indicators: {' '.join(NAMES)}; prices: {' '.join(PRICES)}"
+        ) from None
+
+
+def find_source(record: Indicator, word: str | None) -> str | None:
+    """The price that ``record`` is computed from: ``close`` by default, ``None`` where it cannot be chosen."""
+    if not record.has_source:
+        if word is not None:
+            raise ConditionError(
+                f"{record.name} is always computed from {' '.join(record.inputs)}, so it takes no source {word!r}"
+            )
+        return None
+    if word is None:
+        return DEFAULT_SOURCE
+    source = find_price(word)
+    if source is None:
+        hint = did_you_mean(word, PRICES)
+        raise ConditionError(f"{record.name} has no source {word!r}{hint}; use one of {' '.join(PRICES)}")
+    return source
+
+
+def find_output(record: Indicator, word: str | None) -> str:
+    """The name of the output that ``word`` means; the record's default output for ``None``."""
+    names = [output.name for output in record.outputs]
+    if word is None:
+        if record.default_output is None:
+            raise ConditionError(
+                f"{record.name} has several outputs; say which one: "
+                + " ".join(f"{record.name}.{name}" for name in names)
+            )
+        return record.default_output
+    folded = word.lower()
+    if folded not in names:
+        folded = _OUTPUT_ALIASES.get(folded, folded)
+    if folded not in names:
+        hint = did_you_mean(word, names)
+        raise ConditionError(f"{record.name} has no output {word!r}{hint}; it has {' '.join(names)}")
+    return folded
+
+
+def complete_parameters(record: Indicator, given: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
+    """All parameters of ``record`` in its order, those not given by default."""
+    try:
+        return tuple(record.complete(given).items())
+    except IndicatorError as error:
+        raise ConditionError(str(error)) from None
+
+
+def misfit(record: Indicator, given: Mapping[str, float]) -> str | None:
+    """The parameter that :func:`complete_parameters` refuses; ``None`` if each is allowed alone."""
+    alone = replace(record, rule=None)
+    for name, value in given.items():
+        try:
+            alone.complete({name: value})
+        except IndicatorError:
+            return name
+    return None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`` (did you mean rsi?)`` or nothing, to be put behind the word in a message."""
+    nearest = get_close_matches(word.lower(), list(known), n=1, cutoff=0.5)
+    return f" (did you mean {nearest[0]}?)" if nearest else ""
+
+
+@cache
+def _operand_names() -> tuple[str, ...]:
+    aliases = (alias for record in catalogue().values() for alias in record.aliases)
+    return (*NAMES, *PRICES, *aliases, *_PRICE_ALIASES)

@@ -1,0 +1,89 @@
+"""A second execution of an indicator's record, for comparison: plain Python, one candle after the other."""
+
+from itertools import pairwise
+
+import numpy as np
+
+from indicators.catalogue import Indicator, IndicatorError, Step, Window
+
+EXTRA = {
+    "ema": [{"period": 200}],
+    "macd": [{"fast": 3, "slow": 40, "signal": 25}],
+    "stoch": [{"smooth": 1, "d": 1}, {"k": 5, "smooth": 2, "d": 9}],
+}
+"""Combinations worth a test beyond those that :func:`parameter_sets` derives."""
+
+
+def parameter_sets(record: Indicator) -> list[dict[str, float]]:
+    """The defaults, everything one higher (odd where it was even), the lowest that are allowed, and long windows."""
+    given: list[dict[str, float]] = [{}]
+    given.append({p.name: min(p.default + 1, p.high) for p in record.parameters})
+    given.append({p.name: min(p.low + place, p.high) for place, p in enumerate(record.parameters)})
+    given.append({p.name: min(3 * p.default + 2, p.high) for p in record.parameters if p.whole})
+    sets: list[dict[str, float]] = []
+    for choice in given + EXTRA.get(record.name, []):
+        try:
+            complete = record.complete(choice)
+        except IndicatorError:
+            continue
+        if complete not in sets:
+            sets.append(complete)
+    return sets
+
+
+def identical(left: np.ndarray, right: np.ndarray) -> bool:
+    """Whether two arrays hold the same bits."""
+    return left.shape == right.shape and left.tobytes() == right.tobytes()
+
+
+def run_plain(record: Indicator, parameters: dict[str, float], inputs: tuple[np.ndarray, ...]) -> np.ndarray:
+    """float64[n_outputs, n] by calling the steps as Python functions and reducing the windows in a loop."""
+    results = dict(zip(record.inputs, inputs, strict=True))
+    values = {name: np.float64(value) for name, value in parameters.items()}
+    with np.errstate(all="ignore"):
+        for stage in record.stages:
+            if isinstance(stage, Window):
+                results[stage.name] = _reduce(stage, results, int(parameters[stage.length]))
+            else:
+                results |= _loop(stage, results, values)
+    return np.array([results[output.name] for output in record.outputs])
+
+
+def _reduce(stage: Window, results: dict[str, np.ndarray], length: int) -> np.ndarray:
+    over = results[stage.over]
+    reduced = np.full(over.size, np.nan)
+    for end in range(length, over.size + 1):
+        values = over[end - length : end]
+        if stage.about is not None:
+            values = values - results[stage.about][end - 1]
+        if stage.kind == "squares":
+            values = values * values
+        if stage.kind in ("sum", "squares"):
+            total = np.float64(0.0)
+            for value in values:
+                total = total + value
+            reduced[end - 1] = total
+        else:
+            reduced[end - 1] = values.max() if stage.kind == "max" else values.min()
+    return reduced
+
+
+def _loop(stage: Step, results: dict[str, np.ndarray], parameters: dict[str, np.float64]) -> dict[str, np.ndarray]:
+    names = stage.function.__code__.co_varnames[: stage.function.__code__.co_argcount]
+    state = {name: np.float64(value) for name, value in stage.state.items()}
+    count = next(iter(results.values())).size
+    given = {name: np.full(count, np.nan) for name in stage.gives}
+    for i in range(count):
+        here = {name: np.float64(values[i]) for name, values in results.items() if name in names}
+        sources = parameters | state | here
+        answer = stage.function(*[sources[name] for name in names])
+        answers = answer if isinstance(answer, tuple) else (answer,)
+        for name, value in zip(stage.gives, answers, strict=False):
+            given[name][i] = value
+        state = {name: np.float64(value) for name, value in zip(state, answers[len(stage.gives) :], strict=True)}
+    return given
+
+
+def spans(count: int, cuts: list[int]) -> list[slice]:
+    """The slices between the cuts, which together cover ``count``."""
+    return [slice(begin, end) for begin, end in pairwise([0, *sorted(cuts), count])]

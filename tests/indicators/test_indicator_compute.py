@@ -1,0 +1,224 @@
+"""The entry points: what they take, what they refuse, and what they leave alone."""
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from indicator_reference import identical
+
+import indicators
+from indicators import IndicatorError
+from indicators.compute import Lanes, input_arrays, scan, source_array, start
+
+ROOT = Path(__file__).resolve().parents[2]
+COLUMNS = ("open", "high", "low", "close", "volume")
+
+
+@pytest.fixture
+def columns():
+    generator = np.random.default_rng(3)
+    return {name: generator.uniform(1, 2, 90) for name in COLUMNS}
+
+
+def test_importing_loads_no_compiler():
+    """Names, bounds and generated sources are read by commands that must start at once."""
+    code = (
+        "import sys, json, indicators, indicators.codegen; indicators.catalogue();"
+        "print(json.dumps([name for name in ('numba', 'llvmlite', 'polars', 'talib') if name in sys.modules]))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert json.loads(loaded.stdout) == []
+
+
+def test_a_frame_and_a_mapping_are_the_same(record, columns):
+    frame = pl.DataFrame(columns).with_columns(pl.lit("BTCUSDT").alias("symbol"))
+    lists = {name: list(values) for name, values in columns.items()}
+    expected = indicators.compute(record.name, columns)
+    for candles in (frame, lists):
+        found = indicators.compute(record.name, candles)
+        assert list(found) == [output.name for output in record.outputs]
+        assert all(identical(found[name], expected[name]) for name in expected)
+
+
+def test_inputs_are_left_alone(record, columns):
+    """Read-only columns will do, and neither they nor the results share memory with what is given back."""
+    before = {name: values.tobytes() for name, values in columns.items()}
+    for values in columns.values():
+        values.flags.writeable = False
+    outputs = indicators.compute(record.name, columns)
+    for values in outputs.values():
+        assert values.flags.writeable
+        assert not any(np.shares_memory(values, given) for given in columns.values())
+    assert {name: values.tobytes() for name, values in columns.items()} == before
+
+
+def test_strided_and_narrow_columns(columns):
+    """Any layout and number type gives what its float64 values give."""
+    wide = {name: np.repeat(values, 2)[::2] for name, values in columns.items()}
+    assert identical(indicators.compute("atr", wide)["value"], indicators.compute("atr", columns)["value"])
+    whole = {"close": np.arange(60, dtype=np.int32)}
+    assert identical(
+        indicators.compute("sma", whole, period=7)["value"],
+        indicators.compute("sma", {"close": np.arange(60.0)}, period=7)["value"],
+    )
+
+
+def test_only_the_columns_that_are_used(record, columns):
+    wanted = ("close",) if record.has_source else record.inputs
+    indicators.compute(record.name, {name: columns[name] for name in wanted})
+    for missing in wanted:
+        rest = {name: columns[name] for name in wanted if name != missing}
+        for candles in (rest, pl.DataFrame(rest)):
+            with pytest.raises(IndicatorError, match=f"no column '{missing}'"):
+                indicators.compute(record.name, candles)
+
+
+def test_sources(columns):
+    opens, high, low, close = (columns[name] for name in ("open", "high", "low", "close"))
+    expected = {
+        **columns,
+        "hl2": (high + low) / 2,
+        "hlc3": ((high + low) + close) / 3,
+        "ohlc4": (((opens + high) + low) + close) / 4,
+    }
+    assert sorted(expected) == sorted(indicators.PRICES)
+    for source, values in expected.items():
+        assert identical(source_array(columns, source), values)
+        found = indicators.compute("ema", columns, source=source, period=5)["value"]
+        assert identical(found, indicators.compute("ema", {"close": values}, period=5)["value"])
+
+
+def test_aliases_compute_the_same(columns):
+    for alias in ("bb", "Bollinger", "bollinger_bands", "Bollinger-Bands"):
+        assert identical(
+            indicators.compute(alias, columns, period=9)["lower"],
+            indicators.compute("bbands", columns, period=9)["lower"],
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("rsj", {}, r"unknown indicator 'rsj' \(did you mean rsi\?\)"),
+        ("rsi", {"length": 14}, "rsi has no parameter 'length'.*its parameters: period"),
+        ("rsi", {"period": 1}, "period must be between 2 and 1000, got 1"),
+        ("rsi", {"period": 1001}, "period must be between 2 and 1000, got 1001"),
+        ("rsi", {"period": 14.5}, "period must be a whole number, got 14.5"),
+        ("rsi", {"period": float("nan")}, "period must be"),
+        ("bbands", {"stddev": float("inf")}, "stddev must be between"),
+        ("rsi", {"period": True}, "period must be a number"),
+        ("rsi", {"source": "mid"}, "unknown source 'mid'; a source is one of open, high"),
+        ("atr", {"source": "close"}, "atr has no source: it is computed from high, low, close"),
+        ("macd", {"fast": 26}, "fast must be below slow, got fast=26 and slow=26"),
+    ],
+)
+def test_refusals(name, options, message, columns):
+    with pytest.raises(IndicatorError, match=message):
+        indicators.compute(name, columns, **options)
+
+
+def test_columns_that_do_not_fit(columns):
+    with pytest.raises(IndicatorError, match="differ in length: high 90, low 89, close 90"):
+        indicators.compute("atr", columns | {"low": columns["low"][1:]})
+    with pytest.raises(IndicatorError, match="'close' must have one dimension, got 2"):
+        indicators.compute("sma", {"close": np.ones((3, 4))})
+    with pytest.raises(IndicatorError, match="'close' does not hold numbers"):
+        indicators.compute("sma", {"close": ["dear", "cheap"]})
+
+
+def test_nulls_of_a_frame_are_missing_values(columns):
+    values = columns["close"].tolist()
+    values[40] = None
+    found = indicators.compute("highest", pl.DataFrame({"close": values}), period=5)["value"]
+    assert np.flatnonzero(np.isnan(found)).tolist() == [0, 1, 2, 3, 40, 41, 42, 43, 44]
+
+
+def test_lanes_refuse_what_does_not_fit(columns):
+    record = indicators.find("atr")
+    lanes = Lanes(record, record.complete({}), 4)
+    with pytest.raises(ValueError, match="atr needs 3 arrays of 4 values"):
+        lanes.advance((np.ones(4), np.ones(4)))
+    with pytest.raises(ValueError, match="atr needs 3 arrays of 4 values"):
+        lanes.advance((np.ones(5), np.ones(5), np.ones(5)))
+    with pytest.raises(ValueError, match="present must have 4 lanes"):
+        lanes.advance((np.ones(4), np.ones(4), np.ones(4)), np.zeros(3, np.bool_))
+    with pytest.raises(ValueError, match="there are 4 lanes already"):
+        lanes.grow(3)
+
+
+def test_a_carry_belongs_to_its_parameters(columns):
+    """A kernel would read beyond the end of another one's."""
+    record = indicators.find("sma")
+    two, twenty = record.complete({"period": 2}), record.complete({"period": 20})
+    inputs = input_arrays(record, columns)
+    with pytest.raises(ValueError, match="the carry is not one of sma with these parameters"):
+        scan(record, twenty, start(record, two), inputs)
+    with pytest.raises(ValueError, match="the carry is not one of sma with these parameters"):
+        Lanes(record, twenty, 1).fill(0, start(record, two))
+    with pytest.raises(ValueError, match="sma needs 1 arrays of 90 values"):
+        scan(record, two, start(record, two), inputs + inputs)
+    atr = indicators.find("atr")
+    with pytest.raises(ValueError, match="atr needs 3 arrays of 90 values"):
+        scan(atr, two, start(atr, two), (inputs[0], inputs[0][1:], inputs[0]))
+
+
+def test_lanes_may_begin_empty(columns):
+    record = indicators.find("ema")
+    lanes = Lanes(record, record.complete({"period": 2}), 0)
+    lanes.advance((np.empty(0),))
+    lanes.grow(1)
+    for close in (1.0, 2.0):
+        lanes.advance((np.array([close]),))
+    assert lanes.outputs.tolist() == [[1.5]]
+
+
+def test_lanes_take_any_layout(columns):
+    """A row of a read-only or strided table gives the bits that a plain copy gives."""
+    record = indicators.find("sma")
+    parameters = record.complete({"period": 5})
+    table = np.random.default_rng(4).random((30, 2, 3))
+    table.flags.writeable = False
+    lanes, plain = Lanes(record, parameters, 3), Lanes(record, parameters, 3)
+    for row in table:
+        lanes.advance((row.T[:, 1],))
+        plain.advance((row[1].copy(),))
+        assert identical(lanes.outputs, plain.outputs)
+
+
+def test_no_layout_compiles_a_kernel_anew(record, columns):
+    """Compiling takes a second, which a tick does not have."""
+    parameters = record.complete({})
+    table = np.random.default_rng(6).random((len(record.inputs), 40, 2))
+    table.flags.writeable = False
+    lanes = Lanes(record, parameters, 2)
+    for given in (table, table.copy(), np.asfortranarray(table), table.astype(np.float32)):
+        scan(record, parameters, start(record, parameters), tuple(rows[:, 0] for rows in given))
+        scan(record, parameters, start(record, parameters), tuple(rows.T[0].copy() for rows in given))
+        lanes.advance(tuple(rows[0] for rows in given))
+    indicators.compute(record.name, pl.DataFrame(columns))
+    kernels = importlib.import_module(f"indicators._kernels.{record.name}")
+    assert len(kernels.history.signatures) == len(kernels.live.signatures) == 1
+
+
+def test_a_filled_lane_has_no_value_before_it_advances(columns):
+    record = indicators.find("sma")
+    parameters = record.complete({"period": 5})
+    carry = start(record, parameters)
+    scan(record, parameters, carry, input_arrays(record, columns))
+    lanes = Lanes(record, parameters, 2)
+    for _ in range(7):
+        lanes.advance((np.ones(2),))
+    lanes.fill(1, carry)
+    assert lanes.outputs[0, 0] == 1.0
+    assert np.isnan(lanes.outputs[0, 1])
+
+
+def test_warming_reports_each_name():
+    heard = []
+    indicators.warm(["ema", "BB"], progress=heard.append)
+    assert heard == ["ema", "bbands"]

@@ -1,0 +1,66 @@
+"""The import line: `indicators <- registry <- events <- flows <- bots <- api, dashboard <- app_*`. None looks right."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LINE = {"indicators": 0, "registry": 1, "events": 2, "flows": 3, "bots": 4, "api": 5, "dashboard": 5}
+APPS = 6
+
+
+def sources() -> list[Path]:
+    packages = [path for name in LINE for path in sorted((ROOT / name).rglob("*.py"))]
+    return packages + sorted(ROOT.glob("app_*.py"))
+
+
+def place(module: str) -> int | None:
+    top = module.split(".")[0]
+    return APPS if top.startswith("app_") else LINE.get(top)
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import hides where it goes"
+            names.add(node.module or "")
+    return names
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_imports_to_its_right(path: Path) -> None:
+    own = place(path.relative_to(ROOT).parts[0].removesuffix(".py"))
+    assert own is not None
+    for module in imported(path):
+        other = place(module)
+        same_room = module.split(".")[0] == path.relative_to(ROOT).parts[0]
+        assert other is None or other < own or same_room, f"{path.relative_to(ROOT)} imports {module}"
+
+
+HEAVY = ("numba", "polars", "duckdb", "redis", "prefect", "streamlit", "pyarrow", "pandas")
+
+
+def loaded_by(statement: str) -> set[str]:
+    probe = f"import sys; {statement}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    shown = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(shown.stdout.split()) & set(HEAVY)
+
+
+@pytest.mark.parametrize(
+    ("statement", "allowed"),
+    [
+        ("import registry", set()),
+        ("import registry.store", set()),
+        ("import indicators", set()),
+        ("import app_cli", set()),
+        ("import flows, flows.plan, flows.evaluate", {"polars"}),
+    ],
+)
+def test_what_an_import_costs(statement: str, allowed: set[str]) -> None:
+    assert loaded_by(statement) <= allowed

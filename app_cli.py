@@ -261,7 +261,9 @@ def _spec(text: str) -> Any:
 def _console(*, stderr: bool = False) -> "Console":
     from rich.console import Console
 
-    return Console(stderr=stderr)
+    console = Console(stderr=stderr)
+    # A pipe has no width: one that holds every table unbroken is kinder to grep than the 80 columns rich takes.
+    return console if console.is_terminal else Console(stderr=stderr, width=160)
 
 
 def _message(text: str) -> None:

@@ -107,8 +107,20 @@ def connect_to(url: str) -> redis.Redis:
         client = redis.Redis.from_url(
             url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=5, socket_timeout=10, legacy_responses=True
         )
+    except ValueError:
+        raise EventServerError("REDIS_URL is not a Redis url; write it like redis://127.0.0.1:6379/0") from None
+    try:
+        _check(client)
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def _check(client: redis.Redis) -> None:
+    try:
         client.ping()
-    except (redis.RedisError, ValueError) as error:
+    except redis.RedisError as error:
         # The url may hold a password, so it is not shown.
         raise EventServerError(
             f"the server of REDIS_URL does not answer ({type(error).__name__}); "
@@ -121,7 +133,6 @@ def connect_to(url: str) -> redis.Redis:
                 "the server of REDIS_URL evicts keys when its memory is full (maxmemory-policy), so it would lose "
                 "events; set maxmemory-policy to noeviction"
             )
-    return client
 
 
 def _client(path: Path, password: str) -> redis.Redis:

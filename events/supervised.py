@@ -59,8 +59,11 @@ class SupervisedServer:
         """End the server: asked first, forced after ten seconds. Does nothing when none runs."""
         pid = self._recorded_pid()
         if pid is not None:
-            _end(pid, self._child)
-        self._child = None
+            _end(pid)
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+            self._child = None
         self._file("pid").unlink(missing_ok=True)
 
     @property
@@ -132,14 +135,12 @@ def port_is_busy(port: int) -> bool:
         return False
 
 
-def _end(pid: int, child: subprocess.Popen[bytes] | None) -> None:
+def _end(pid: int) -> None:
     for force, patience_s in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
         with suppress(ProcessLookupError):
             os.kill(pid, force)
         deadline = time.monotonic() + patience_s
         while time.monotonic() < deadline:
-            if child is not None:
-                child.poll()
             if _start_time(pid) == "gone":
                 return
             time.sleep(0.02)

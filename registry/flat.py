@@ -85,16 +85,16 @@ def _validated(data: Mapping[str, object] | str) -> FlatCondition:
 def _refusal(detail: ErrorDetails) -> ConditionError:
     """What pydantic found, in a trader's words."""
     # Behind the name of a dictionary's key pydantic puts the marker "[key]".
-    path = [str(part) for part in detail["loc"] if part != "[key]"]
-    pointer = "".join("/" + part[:64].replace("~", "~0").replace("/", "~1") for part in path)
-    name = ".".join(part[:64] for part in path) or "the condition"
+    path = [ascii(str(part)[:64])[1:-1] for part in detail["loc"] if part != "[key]"]
+    pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
+    name = ".".join(path) or "the condition"
     shown = _shown(detail["input"])
     match detail["type"]:
         case "missing":
             message = f"{name} is missing; {_fields()}"
         case "extra_forbidden":
             hint = vocabulary.did_you_mean(name, FlatCondition.model_fields)
-            message = f"unknown field {name!a}{hint}; {_fields()}"
+            message = f"unknown field '{name}'{hint}; {_fields()}"
         case "float_type" | "finite_number" | "float_parsing":
             message = f"{name} must be a finite number, got {shown}"
         case "greater_than_equal" | "less_than_equal":

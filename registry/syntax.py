@@ -28,6 +28,7 @@ MOST_COMPARISONS = 32
 _DEEPEST_PARENTHESES = 4 * DEEPEST
 _COMPOSITES = ("all", "any", "negation")
 _REFUSED = re.compile(r"[^ -~\t\r\n]")
+_TOO_LONG = re.compile(r"\w{65}|[<>=!]{65}", re.ASCII)
 _BLANKS = str.maketrans("\t\r\n", "   ")
 _CARET_REACH = 60
 _EXPECTED = {
@@ -44,7 +45,7 @@ _EXPECTED = {
 
 
 def clean(text: str) -> str:
-    """``text`` with every blank a space; refuses what is too long or not printable ASCII."""
+    """``text`` with every blank a space; refuses what is too long, as a whole or as a word, or not printable ASCII."""
     if len(text) > LONGEST_TEXT:
         raise ConditionError(
             f"the condition has {len(text)} characters; at most {LONGEST_TEXT} are allowed", position=0
@@ -55,7 +56,11 @@ def clean(text: str) -> str:
         message = f"character {shown} is not allowed; a condition is written in printable ASCII"
         # Shown to a terminal, the character itself could do harm.
         raise complaint(message, _REFUSED.sub("?", text.translate(_BLANKS)), refused.start())
-    return text.translate(_BLANKS)
+    text = text.translate(_BLANKS)
+    too_long = _TOO_LONG.search(text)
+    if too_long is not None:
+        raise complaint("a word or number has more than 64 characters", text, too_long.start())
+    return text
 
 
 def syntax_tree(text: str, start: int) -> Tree[Token]:
@@ -73,7 +78,11 @@ def syntax_tree(text: str, start: int) -> Tree[Token]:
 
 def first_position(tree: Tree[Token]) -> int:
     """Where the first word of ``tree`` stands."""
-    return position(next(tree.scan_values(lambda _: True)))
+    first: Tree[Token] | Token = tree
+    # Not lark's own search, which recurses: the tree may still be too deep.
+    while isinstance(first, Tree):
+        first = first.children[0]
+    return position(first)
 
 
 def words(tree: Tree[Token]) -> str:
@@ -147,11 +156,12 @@ def _unexpected(error: UnexpectedInput, text: str) -> ConditionError:
         return unknown
     token = error.token if isinstance(error, UnexpectedToken) else None
     at = position(token) if token is not None else error.pos_in_stream or 0
-    found = f"unexpected {str(token or text[at])!r}" if at < len(text) else ""
+    shown = " ".join(str(token).split()) if token is not None else text[at]
+    found = f"unexpected {shown!r}"
     if token is not None and token.type == "$END":
         at, found = len(text.rstrip()), "the condition ends too early"
     allowed: set[str] = parser.accepts()  # type: ignore[no-untyped-call]  # lark does not annotate it
-    if token is not None and "_AND" in allowed and str(token).lower() in vocabulary.OPERATORS:
+    if "_AND" in allowed and vocabulary.fold(shown) in vocabulary.OPERATORS:
         return complaint(f"{found}: comparisons cannot be chained; write a < b and b < c", text, at)
     if "SYMBOL" in allowed:
         allowed.discard("NAME")

@@ -33,7 +33,6 @@ OPERATORS: Mapping[str, Operator] = MappingProxyType(
 """Every accepted spelling, in lower case with ``_`` for blanks -> the operator."""
 
 _PRICE_ALIASES = {"price": "close", "vol": "volume"}
-# Where an indicator has an output of the alias's own name, that one is meant.
 _OUTPUT_ALIASES = {
     "hist": "histogram", "macd": "line", "macd_line": "line", "signal_line": "signal",
     "upper_band": "upper", "upperband": "upper", "lower_band": "lower", "lowerband": "lower",
@@ -44,9 +43,14 @@ DEFAULT_SOURCE = "close"
 """What an indicator with a selectable source is computed from where none is named."""
 
 
+def fold(word: str) -> str:
+    """How :data:`OPERATORS` spells a word or words."""
+    return "_".join(word.lower().split())
+
+
 def find_operator(word: str) -> Operator:
     """The operator that ``word`` spells."""
-    operator = OPERATORS.get("_".join(word.lower().split()))
+    operator = OPERATORS.get(fold(word))
     if operator is None:
         hint = did_you_mean(word, OPERATORS)
         raise ConditionError(f"unknown operator {word!r}{hint}; use one of {' '.join(_SPELLINGS)}")
@@ -98,9 +102,7 @@ def find_output(record: Indicator, word: str | None) -> str:
                 + " ".join(f"{record.name}.{name}" for name in names)
             )
         return record.default_output
-    folded = word.lower()
-    if folded not in names:
-        folded = _OUTPUT_ALIASES.get(folded, folded)
+    folded = _OUTPUT_ALIASES.get(word.lower(), word.lower())
     if folded not in names:
         hint = did_you_mean(word, names)
         raise ConditionError(f"{record.name} has no output {word!r}{hint}; it has {' '.join(names)}")

@@ -18,7 +18,7 @@ def sources() -> list[Path]:
 
 
 def place(module: str) -> int | None:
-    top = module.split(".")[0]
+    top = module.split(".", maxsplit=1)[0]
     return APPS if top.startswith("app_") else LINE.get(top)
 
 

@@ -9,6 +9,8 @@ from flows.candles.raw import CANDLE_SCHEMA, PRICES, SERIES, VALUES, RawCandles
 from registry.timeframes import DURATION_MS, slot_at_or_before
 
 _KEY = (*SERIES, "open_time")
+# A handful of candles with an outage between them says nothing about the timeframe.
+_STEPS_TO_SUSPECT = 10
 _OPEN, _HIGH, _LOW, _CLOSE = (pl.col(name) for name in PRICES)
 
 
@@ -131,13 +133,13 @@ def _suspicions(judged: pl.DataFrame) -> tuple[str, ...]:
         judged.filter(sound & pl.col("open_time").is_not_null())
         .sort(_KEY)
         .group_by(SERIES, maintain_order=True)
-        .agg(length=pl.col("length").first(), step=usual, share=(steps == usual).mean())
+        .agg(length=pl.col("length").first(), step=usual, steps=steps.len(), share=(steps == usual).mean())
+        .filter((pl.col("steps") >= _STEPS_TO_SUSPECT) & (pl.col("share") > 0.5) & (pl.col("step") != pl.col("length")))
     )
-    for exchange, symbol, timeframe, length, found, share in mostly.iter_rows():
-        if found is not None and found != length and share > 0.5:
-            shown = next((name for name, span in DURATION_MS.items() if span == found), f"{found / 60_000:g} minutes")
-            notes.append(
-                f"{series_name(exchange, symbol, timeframe)}: most rows are {shown} apart; "
-                f"is {timeframe} the right timeframe?"
-            )
+    for exchange, symbol, timeframe, found in mostly.select(*SERIES, "step").iter_rows():
+        shown = next((name for name, span in DURATION_MS.items() if span == found), f"{found / 60_000:g} minutes")
+        notes.append(
+            f"{series_name(exchange, symbol, timeframe)}: most rows are {shown} apart; "
+            f"is {timeframe} the right timeframe?"
+        )
     return tuple(notes)

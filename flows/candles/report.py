@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from flows.candles.importing import ImportReport
 from registry.timeframes import show_time
@@ -25,12 +26,13 @@ def render(reports: Sequence[ImportReport]) -> Group:
         counts = (report.inserted, report.unchanged, report.replaced, report.revised)
         rejected = sum(report.quarantined.values())
         table.add_row(
-            report.path.name,
+            Text(report.path.name),
             "cannot be read" if report.failed else series,
             *(f"{count:,}" for count in (*counts, rejected, len(report.gaps))),
         )
         remarks += _remarks(report)
-    return Group(table, *remarks)
+    # Text, because a path or a note may hold brackets, which rich reads as markup in a plain string.
+    return Group(table, *(Text(remark) for remark in remarks))
 
 
 def as_json(report: ImportReport) -> dict[str, object]:

@@ -1,0 +1,294 @@
+"""A run advances the watermarks: in order, once, late if need be, over holes only when they are final."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+
+import flows
+from events.payload import Event
+from flows.advance import Advanced, advance
+from flows.runtime import Runtime
+from registry.clock import ReplayClock
+from registry.conditions import Condition
+from registry.errors import EventLogAhead, EventLogError
+from registry.store.file_store import FileStore
+from registry.store.records import SubscriptionRequest
+from registry.timeframes import to_ms
+from tests.conftest import MemoryLog
+
+HOUR = 3_600_000
+DAY = datetime(2024, 8, 5, tzinfo=UTC)
+DAY_MS = to_ms(DAY)
+BTC, ETH = "BINANCE:BTCUSDT 1h", "BINANCE:ETHUSDT 1h"
+TEXTS = ("rsi(14) < 35", "close crosses_below sma(20)", "close <= lowest(20)", "macd.histogram crosses_above 0")
+CONDITIONS = [Condition.parse(f"{symbol} 1h: {text}") for symbol in ("BTCUSDT", "ETHUSDT") for text in TEXTS]
+
+
+@pytest.fixture
+def hourly(sample: pl.DataFrame) -> pl.DataFrame:
+    """July and August until two days after the crash, BTC and ETH, 1h."""
+    return sample.filter(
+        pl.col("symbol").is_in(["BTCUSDT", "ETHUSDT"])
+        & (pl.col("timeframe") == "1h")
+        & pl.col("open_time").is_between(datetime(2024, 7, 1, tzinfo=UTC), datetime(2024, 8, 7, tzinfo=UTC))
+    )
+
+
+def fill(store: FileStore, candles: pl.DataFrame, clock: ReplayClock) -> None:
+    store.candles.upsert(candles)
+    store.registry.register(CONDITIONS, active_from_ms=clock.now_ms())
+    store.registry.subscribe(
+        [SubscriptionRequest("ann", f"bot-{number}", held.id, "dca", {}) for number, held in enumerate(CONDITIONS)],
+        active_from_ms=clock.now_ms(),
+    )
+
+
+def recorded(store: FileStore) -> list[tuple[str, int]]:
+    rows = store.ticks.triggers_after(0, 100_000)
+    return sorted(zip(rows["condition_id"], rows["close_time"].dt.epoch("ms"), strict=True))
+
+
+def scanned(candles: pl.DataFrame, until_ms: int) -> list[tuple[str, int]]:
+    rows = flows.scan(CONDITIONS, candles).filter(
+        pl.col("close_time").dt.epoch("ms").is_between(DAY_MS, until_ms, closed="right")
+    )
+    return sorted(zip(rows["condition_id"], rows["close_time"].dt.epoch("ms"), strict=True))
+
+
+async def test_a_day_of_runs_records_what_a_scan_finds(
+    store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: pl.DataFrame
+) -> None:
+    fill(store, hourly, clock)
+    runtime = Runtime(store, log, clock)
+    for hour in range(1, 25):
+        done = await advance(runtime, "1h", DAY_MS + hour * HOUR)
+        assert done.ticks == 1
+    assert recorded(store) == scanned(hourly, DAY_MS + 24 * HOUR) != []
+    assert store.ticks.watermarks("1h") == {BTC: DAY_MS + 24 * HOUR, ETH: DAY_MS + 24 * HOUR}
+    assert not store.ticks.ticks()["late"].any()
+
+
+async def test_one_late_run_records_the_same_in_order(
+    store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: pl.DataFrame
+) -> None:
+    fill(store, hourly, clock)
+    clock.move_to(DAY_MS + 24 * HOUR)
+    done = await advance(Runtime(store, log, clock), "1h", DAY_MS + 24 * HOUR)
+    assert done.ticks == 24
+    assert recorded(store) == scanned(hourly, DAY_MS + 24 * HOUR)
+    ticks = store.ticks.ticks()
+    assert ticks["close_time"].is_sorted()
+    # The candle of the last hour closed just now; all before it are late, and say so.
+    assert ticks["late"].to_list() == [True] * 23 + [False]
+    assert store.ticks.triggers_after(0, 10)["late"].all()
+
+
+async def test_running_again_does_nothing(
+    store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: pl.DataFrame
+) -> None:
+    fill(store, hourly, clock)
+    runtime = Runtime(store, log, clock)
+    await advance(runtime, "1h", DAY_MS + 12 * HOUR)
+    before = (store.ticks.triggers_after(0, 10_000), store.ticks.ticks(), list(log.events))
+    for runtime_again in (runtime, Runtime(store, log, clock)):
+        done = await advance(runtime_again, "1h", DAY_MS + 12 * HOUR)
+        assert (done.ticks, done.triggers, done.published) == (0, 0, 0)
+    done = await advance(runtime, "1h", DAY_MS + 3 * HOUR)
+    assert done.ticks == 0, "an older tick has nothing left to do"
+    after = (store.ticks.triggers_after(0, 10_000), store.ticks.ticks(), list(log.events))
+    assert before[0].equals(after[0])
+    assert before[1].equals(after[1])
+    assert before[2] == after[2]
+
+
+async def test_two_workers_at_once_do_the_work_once(
+    store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: pl.DataFrame
+) -> None:
+    """Each has its own warm state; whoever is second finds the watermarks moved, loads again and goes on."""
+    fill(store, hourly, clock)
+    workers = [Runtime(store, log, clock) for _ in range(3)]
+
+    async def run(runtime: Runtime, offset: int) -> Advanced:
+        done = Advanced("1h", 0)
+        for hour in range(1, 13):
+            await asyncio.sleep(0)
+            done = await advance(runtime, "1h", DAY_MS + (hour + offset) * HOUR)
+        return done
+
+    await asyncio.gather(*(run(runtime, offset) for offset, runtime in enumerate(workers)))
+    assert store.ticks.ticks().height == 14
+    assert recorded(store) == scanned(hourly, DAY_MS + 14 * HOUR)
+    assert [event.seq for event in log.events] == list(range(1, store.ticks.last_seq() + 1))
+
+
+async def test_a_worker_whose_state_is_behind_reloads(
+    store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, hourly, clock)
+    first, second = Runtime(store, log, clock), Runtime(store, log, clock)
+    await advance(first, "1h", DAY_MS + 2 * HOUR)
+    await advance(second, "1h", DAY_MS + 5 * HOUR)
+    # As if the look at the watermarks had come just before the other worker's commit.
+    monkeypatch.setattr(Runtime, "_is_valid", lambda *_: True)
+    done = await advance(first, "1h", DAY_MS + 8 * HOUR)
+    assert done.ticks == 3
+    assert recorded(store) == scanned(hourly, DAY_MS + 8 * HOUR)
+
+
+async def test_without_a_later_candle_the_series_waits(
+    store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: pl.DataFrame
+) -> None:
+    cut = hourly.filter((pl.col("symbol") == "BTCUSDT") | (pl.col("open_time") < datetime(2024, 8, 5, 3, tzinfo=UTC)))
+    fill(store, cut, clock)
+    clock.move_to(DAY_MS + 12 * HOUR)
+    done = await advance(Runtime(store, log, clock), "1h", DAY_MS + 12 * HOUR)
+    assert done.waiting == [ETH]
+    assert store.ticks.watermarks("1h") == {BTC: DAY_MS + 12 * HOUR, ETH: DAY_MS + 3 * HOUR}, "BTC is not held up"
+    store.candles.upsert(hourly)
+    await advance(Runtime(store, log, clock), "1h", DAY_MS + 12 * HOUR)
+    assert recorded(store) == scanned(hourly, DAY_MS + 12 * HOUR)
+
+
+async def test_a_hole_is_passed_only_after_the_hold_time_and_is_final(
+    store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: pl.DataFrame
+) -> None:
+    at_five = (pl.col("symbol") == "ETHUSDT") & (pl.col("open_time") == datetime(2024, 8, 5, 4, tzinfo=UTC))
+    gappy = hourly.filter(~at_five)
+    fill(store, gappy, clock)
+    runtime = Runtime(store, log, clock)
+    done = await advance(runtime, "1h", DAY_MS + 5 * HOUR)
+    assert done.waiting == [ETH], "a later candle is there, but the hold time of five minutes has just begun"
+    assert store.ticks.watermarks("1h")[ETH] == DAY_MS + 4 * HOUR
+    clock.move_to(DAY_MS + 5 * HOUR + 5 * 60_000)
+    done = await advance(runtime, "1h", DAY_MS + 5 * HOUR)
+    assert done.waiting == []
+    assert store.ticks.watermarks("1h")[ETH] == DAY_MS + 5 * HOUR
+    assert store.ticks.ticks()["holes"].sum() == 1
+    late = hourly.filter(at_five)
+    assert store.candles.upsert(late).revised == 1, "the candle comes too late: listed, not judged"
+    await advance(Runtime(store, log, clock), "1h", DAY_MS + 24 * HOUR)
+    assert recorded(store) == scanned(gappy, DAY_MS + 24 * HOUR)
+
+
+async def test_a_correction_of_a_judged_candle_changes_no_verdict(
+    store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: pl.DataFrame
+) -> None:
+    fill(store, hourly, clock)
+    await advance(Runtime(store, log, clock), "1h", DAY_MS + 6 * HOUR)
+    wrong = hourly.filter(pl.col("open_time") < datetime(2024, 8, 5, 6, tzinfo=UTC)).with_columns(
+        pl.col("close") * 0.5, pl.col("low") * 0.5
+    )
+    assert store.candles.upsert(wrong).replaced == 0
+    await advance(Runtime(store, log, clock), "1h", DAY_MS + 24 * HOUR)
+    assert recorded(store) == scanned(hourly, DAY_MS + 24 * HOUR)
+
+
+async def test_a_condition_registered_in_mid_stream_fires_only_afterwards(
+    store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: pl.DataFrame
+) -> None:
+    fill(store, hourly, clock)
+    runtime = Runtime(store, log, clock)
+    await advance(runtime, "1h", DAY_MS + 6 * HOUR)
+    late_comer = Condition.parse("BTCUSDT 1h: close < sma(5)")
+    store.registry.register([late_comer], active_from_ms=clock.now_ms())
+    await advance(runtime, "1h", DAY_MS + 24 * HOUR)
+    found = [close for held, close in recorded(store) if held == late_comer.id]
+    expected = flows.scan([late_comer], hourly)["close_time"].dt.epoch("ms")
+    assert found == [close for close in expected if DAY_MS + 6 * HOUR < close <= DAY_MS + 24 * HOUR] != []
+
+
+async def test_a_new_condition_on_a_new_series_starts_where_it_was_registered(
+    store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: pl.DataFrame
+) -> None:
+    store.candles.upsert(hourly)
+    clock.move_to(DAY_MS + 6 * HOUR)
+    store.registry.register([CONDITIONS[0]], active_from_ms=clock.now_ms())
+    clock.move_to(DAY_MS + 24 * HOUR)
+    await advance(Runtime(store, log, clock), "1h", DAY_MS + 24 * HOUR)
+    assert store.ticks.ticks().height == 18
+    assert min((close for _, close in recorded(store)), default=DAY_MS + 7 * HOUR) > DAY_MS + 6 * HOUR
+
+
+class BrokenLog(MemoryLog):
+    """An event log whose server is away."""
+
+    broken = True
+
+    def last_seq(self) -> int:
+        if self.broken:
+            raise EventLogError("the event log's server failed (ConnectionError: away)")
+        return super().last_seq()
+
+
+async def test_a_broken_event_log_stops_no_evaluation_and_loses_nothing(
+    store: FileStore, clock: ReplayClock, hourly: pl.DataFrame
+) -> None:
+    log = BrokenLog()
+    fill(store, hourly, clock)
+    runtime = Runtime(store, log, clock)
+    done = await advance(runtime, "1h", DAY_MS + 20 * HOUR)
+    assert (done.ticks, done.published) == (20, 0)
+    assert store.ticks.last_seq() > 0
+    log.broken = False
+    await advance(runtime, "1h", DAY_MS + 21 * HOUR)
+    assert [event.seq for event in log.events] == list(range(1, store.ticks.last_seq() + 1))
+
+
+async def test_a_log_that_knows_more_than_the_store_is_refused(
+    store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: pl.DataFrame
+) -> None:
+    fill(store, hourly, clock)
+    log.events.append(Event("t", 7, "c", "e", "s", "1h", 0, 1, {}, 1.0, True, False, "", 0))
+    with pytest.raises(EventLogAhead, match="up to 7"):
+        await advance(Runtime(store, log, clock), "1h", DAY_MS + HOUR)
+    assert store.ticks.ticks().is_empty()
+
+
+async def test_shards_split_instruments_and_lose_none(
+    store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: pl.DataFrame
+) -> None:
+    fill(store, hourly, clock)
+    runtime = Runtime(store, log, clock)
+    for shard in range(3):
+        await advance(runtime, "1h", DAY_MS + 24 * HOUR, shard=shard, shards=3)
+    assert recorded(store) == scanned(hourly, DAY_MS + 24 * HOUR)
+
+
+async def test_an_empty_store_has_nothing_to_do(store: FileStore, log: MemoryLog, clock: ReplayClock) -> None:
+    done = await advance(Runtime(store, log, clock), "1h", DAY_MS + HOUR)
+    assert (done.ticks, done.triggers) == (0, 0)
+
+
+async def test_counts_are_what_isolated_bots_would_have_done(
+    store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: pl.DataFrame
+) -> None:
+    store.candles.upsert(hourly)
+    texts = [
+        "BTCUSDT 1h: rsi < 30",
+        "BTCUSDT 1h: rsi > 70",
+        "BTCUSDT 1h: rsi < 30 and macd > 0",
+        "ETHUSDT 1h: close > 1",
+    ]
+    held = [Condition.parse(text) for text in texts]
+    store.registry.register(held, active_from_ms=DAY_MS)
+    wishes = [(0, 5), (1, 1), (2, 2), (3, 4)]
+    store.registry.subscribe(
+        [
+            SubscriptionRequest("ann", f"bot-{which}-{number}", held[which].id, "dca", {})
+            for which, count in wishes
+            for number in range(count)
+        ],
+        active_from_ms=DAY_MS,
+    )
+    await advance(Runtime(store, log, clock), "1h", DAY_MS + HOUR)
+    tick = store.ticks.ticks().row(0, named=True)
+    assert tick["subscriptions"] == 5 + 1 + 2 + 4
+    assert tick["conditions"] == 4
+    assert tick["isolated_loads"] == 12
+    assert tick["isolated_indicators"] == 5 * 1 + 1 * 1 + 2 * 2 + 4 * 0
+    assert tick["equal_sharing_loads"] == 4
+    assert tick["equal_sharing_indicators"] == 1 + 1 + 2 + 0
+    assert tick["indicators"] == 2, "rsi(14) and macd of BTCUSDT"
+    assert tick["series"] == 2

@@ -1,0 +1,81 @@
+"""One name for every spelling of an instrument."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry.errors import HubError, InstrumentError
+from registry.instruments import Instrument, normalise_exchange, normalise_instrument, resolve
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("btc/usdt", "BINANCE:BTCUSDT"),
+        ("BTC-USDT", "BINANCE:BTCUSDT"),
+        ("BTC_USDT", "BINANCE:BTCUSDT"),
+        (" BTCUSDT ", "BINANCE:BTCUSDT"),
+        ("binance:btcusdt", "BINANCE:BTCUSDT"),
+        ("BTC/USDT:USDT", "BINANCE:BTCUSDT.P"),
+        ("BTCUSDT.P", "BINANCE:BTCUSDT.P"),
+        ("btc/usdt.p", "BINANCE:BTCUSDT.P"),
+        ("BTC/USD:BTC", "BINANCE:BTCUSD.P"),
+        ("BYBIT:BTC/USDT:USDT", "BYBIT:BTCUSDT.P"),
+        ("1000PEPE/USDT", "BINANCE:1000PEPEUSDT"),
+        ("NYSE:BRK.B", "NYSE:BRK.B"),
+        ("CME_MINI:ES", "CME_MINI:ES"),
+    ],
+)
+def test_spellings(text: str, name: str) -> None:
+    instrument = normalise_instrument(text, "binance")
+    assert str(instrument) == name
+    assert normalise_instrument(str(instrument), "KRAKEN") == instrument
+
+
+def test_the_default_exchange_is_the_callers() -> None:
+    assert normalise_instrument("BTC/EUR", "kraken") == Instrument("KRAKEN", "BTCEUR")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", " ", ":", "BINANCE:", ":BTCUSDT", "BTC//USDT", "BTC/", "BTC USDT", "BTC-USDT-SWAP", "BTC/USDT:EUR",
+        "BTC/USDT:USDT-231229", "BTC-USDT:USDT", "BTC/USDT:USDT.P", "A:B:C", "BTCUSDT\x00", "BTCUSD\u0131", "\u00df",
+        "BTC\nUSDT", "x" * 65, "x" * 1_000_000, "BTC.", "../../etc", "BTC'; --",
+    ],
+)  # fmt: skip
+def test_malformed_symbols(text: str) -> None:
+    with pytest.raises(InstrumentError, match=r"malformed; .*BTCUSDT\.P") as caught:
+        normalise_instrument(text, "BINANCE")
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("text", ["", "BIN ANCE", "1NANCE", "BINANCE:", "x" * 21, "\u0131nance"])
+def test_malformed_exchanges(text: str) -> None:
+    with pytest.raises(InstrumentError, match="such as BINANCE"):
+        normalise_exchange(text)
+    with pytest.raises(InstrumentError, match="exchange"):
+        normalise_instrument("BTCUSDT", text)
+
+
+def test_resolving() -> None:
+    known = [Instrument("BINANCE", "BTCUSDT"), Instrument("BINANCE", "ETHUSDT"), Instrument("KRAKEN", "BTCEUR")]
+    assert resolve(Instrument("BINANCE", "ETHUSDT"), known) is known[1]
+    with pytest.raises(InstrumentError, match=r"unknown instrument BINANCE:BTCUSTD; did you mean BINANCE:BTCUSDT"):
+        resolve(Instrument("BINANCE", "BTCUSTD"), known)
+    with pytest.raises(InstrumentError, match=r"did you mean BINANCE:BTCUSDT\?"):
+        resolve(Instrument("KRAKEN", "BTCUSDT"), known)
+    with pytest.raises(InstrumentError, match="3 others are known"):
+        resolve(Instrument("NYSE", "AAPL"), known)
+    with pytest.raises(InstrumentError, match="import candles first"):
+        resolve(known[0], [])
+
+
+@given(st.text(), st.text())
+def test_only_hub_errors_escape(text: str, exchange: str) -> None:
+    try:
+        found = normalise_instrument(text, exchange)
+    except HubError:
+        return
+    assert str(found).isascii()
+    assert normalise_instrument(str(found), "OTHER") == found

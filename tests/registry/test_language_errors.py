@@ -1,0 +1,219 @@
+"""What a trader is told about a condition that cannot be read."""
+
+import json
+from collections.abc import Mapping
+
+import pytest
+
+from registry import Condition, ConditionError, InstrumentError, TimeframeError
+
+
+def refused(source: str | Mapping[str, object]) -> ConditionError:
+    with pytest.raises(ConditionError) as caught:
+        Condition.parse(source)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("text", "marked", "message"),
+    [
+        ("rsii(14) < 30", "rsii", "unknown indicator or price 'rsii' (did you mean rsi?); indicators: sma ema rsi"),
+        ("clse < 30", "clse", "unknown indicator or price 'clse' (did you mean close?)"),
+        ("RSI(0) < 30", "0)", "rsi: period must be between 2 and 1000, got 0"),
+        ("rsi(1001) < 30", "1001", "rsi: period must be between 2 and 1000, got 1001"),
+        ("rsi(14.5) < 30", "14.5", "rsi: period must be a whole number, got 14.5"),
+        ("rsi(-14) < 30", "-14", "got -14"),
+        ("rsi(1e999) < 30", "1e999", "got inf"),
+        ("rsi(perod=14) < 30", "14", "rsi has no parameter 'perod' (did you mean period?); its parameters: period"),
+        ("rsi(14, 20) < 30", "20", "rsi takes no number here; its parameters: period"),
+        ("rsi(14, period=15) < 30", "period", "rsi: period is given twice"),
+        ("rsi(hl2, close) < 30", "close", "rsi: source is given twice"),
+        ("rsi(period=hl2) < 30", "period", "rsi: period must be a number"),
+        ("rsi(source=14) < 30", "source", "rsi: source must be a price such as close"),
+        ("rsi(14, hl3) < 30", "hl3", "rsi has no source 'hl3' (did you mean hlc3?); use one of open high"),
+        ("macd(slow=30, 5) < 30", "5)", "macd: numbers without a name come first"),
+        ("macd(hl2, 12) < 30", "12", "macd: numbers without a name come first"),
+        ("macd(30) < 30", "macd", "macd: fast must be below slow, got fast=30 and slow=26"),
+        (
+            "macd.histgram < 30",
+            "histgram",
+            "macd has no output 'histgram' (did you mean histogram?); it has line signal",
+        ),
+        ("close < bbands(20)", "bbands", "bbands has several outputs; say which one: bbands.upper"),
+        ("atr(14, close) < 30", "close", "atr is always computed from high low close, so it takes no source 'close'"),
+        ("close(14) < 30", "close", "close is a price: it takes no parameters"),
+        ("close.value < 30", "close", "close is a price: it takes no parameters"),
+        (
+            "rsi crosess_below 30",
+            "crosess",
+            "unknown operator 'crosess_below' (did you mean crosses_below?); use one of <",
+        ),
+        ("rsi == 30", "==", "unknown operator '=='"),
+        ("rsi < 1e16", "1e16", "number 1e+16 is too large; numbers go from -1e15 to 1e15"),
+        ("rsi < -1e999", "-1e999", "number -inf is too large"),
+        ("rsi < nan", "nan", "unknown indicator or price 'nan'"),
+        ("1 < 30", "1", "both sides of the comparison are numbers"),
+        ("rsi < 30 and (-1 < 30)", "-1", "both sides of the comparison are numbers"),
+        ("close < open < high", "< high", "unexpected '<': comparisons cannot be chained; write a < b and b < c"),
+        ("close < open above high", "above", "comparisons cannot be chained"),
+        ("close < open crosses below high", "crosses", "comparisons cannot be chained"),
+        ("rsi 30", "30", "unexpected '30'; expected an operator such as < or crosses_below"),
+        ("rsi(14 < 30", "<", "unexpected '<'; expected ',', ')'"),
+        ("(rsi < 30", "", "the condition ends too early; expected ')'"),
+        ("rsi <  ", "", "the condition ends too early; expected a name such as rsi or close, a number"),
+        ("", "", "the condition ends too early"),
+        ("rsi < 30) and close > 1", ")", "unexpected ')'; expected the end of the condition"),
+        ("all() and close > 1", ")", "unexpected ')'"),
+        ("rsi < --30", "-30", "unexpected '-'; expected a number"),
+        ("macd. < 30", "<", "expected the name of an output"),
+        ("rsi[1] < 30", "[", "unexpected '['; expected an operator"),
+        ("rsi@4h < 30", "@", "unexpected '@'"),
+        ("rsi + 1 < 30", "+", "unexpected '+'"),
+        ("close < 5%", "%", "unexpected '%'"),
+        ("rsi between 40 and 60", "between", "unknown operator 'between'"),
+        ("2 of (rsi < 30, close > 1)", "of", "unknown operator 'of'"),
+        ("every(rsi < 30)", "every", "unknown indicator or price 'every'"),
+        ("rsi < 30 for 2 bars", "for", "unexpected 'for'"),
+        ("rsi < 30: close > 1", ":", "unexpected ':'"),
+    ],
+)
+def test_what_a_text_is_refused_for(text: str, marked: str, message: str) -> None:
+    header = "BTCUSDT 1h: "
+    error = refused(header + text)
+    position = len(header) + (text.rindex(marked) if marked else len(text.rstrip()))
+    if not text.rstrip():
+        position = len(header.rstrip())
+    first, shown, caret = str(error).split("\n")
+    assert message in first
+    assert error.position == position
+    assert error.pointer is None
+    assert shown == "  " + (header + text).rstrip()
+    assert caret == " " * (2 + position) + "^"
+
+
+@pytest.mark.parametrize(
+    ("text", "marked", "message"),
+    [
+        ("BTCUSDT 7m: rsi < 30", "7m", "timeframe '7m' is not supported (did you mean"),
+        ("BTCUSDT 1M: rsi < 30", "1M", "timeframe '1M' is not supported"),
+        ("  BTC//USDT 1h: rsi < 30", "BTC//", "symbol 'BTC//USDT' is malformed; write it like BTCUSDT"),
+        ("rsi < 30", "rsi", "the condition lacks symbol and timeframe"),
+        ("BTCUSDT: rsi < 30", "BTCUSDT", "the condition lacks symbol and timeframe; write BTCUSDT 1h: rsi(14) < 30"),
+        ("1h: rsi < 30", "1h", "the condition lacks symbol and timeframe"),
+        ("BTCUSDT 1h: rsi < \u0663", "\u0663", "character U+0663 is not allowed"),
+        ("BTCUSDT 1h: rsi\x00 < 30", "\x00", "character U+0000 is not allowed; a condition is written in printable"),
+        ("BTCUSDT 1h:\x1b[2J rsi < 30", "\x1b", "character U+001B is not allowed"),
+        ("BTCUSDT 1h: rsi\u00a0< 30", "\u00a0", "character U+00A0 is not allowed"),
+        ("BTCUSDT 1h: \ud800", "\ud800", "character U+D800 is not allowed"),
+    ],
+)
+def test_headers_and_characters(text: str, marked: str, message: str) -> None:
+    error = refused(text)
+    assert message in str(error)
+    assert error.position == text.index(marked)
+    assert str(error).isascii()
+    assert "\x1b" not in str(error)
+
+
+def test_a_long_text_is_shown_in_part() -> None:
+    text = "BTCUSDT 1h: " + "close > 1 and " * 10 + "rsii < 30" + " and close > 1" * 10
+    error = refused(text)
+    _, shown, caret = str(error).split("\n")
+    assert shown[caret.index("^") :].startswith("rsii < 30")
+    assert shown.startswith("  ...")
+    assert shown.endswith("...")
+    assert len(shown) < 140
+
+
+BASE: dict[str, object] = {"symbol": "BTCUSDT", "timeframe": "1h", "indicator": "RSI", "operator": "<", "value": 30}
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer", "message"),
+    [
+        ({"value": True}, "/value", "value must be a finite number, got true"),
+        ({"value": "30"}, "/value", "value must be a finite number, got '30'"),
+        ({"value": float("nan")}, "/value", "value must be a finite number, got nan"),
+        ({"value": float("-inf")}, "/value", "value must be"),
+        ({"value": 10**16}, "/value", "value must be between -1e15 and 1e15, got a number far beyond"),
+        ({"value": 10**5000}, "/value", "got a number far beyond"),
+        ({"value": [30]}, "/value", "value must be a finite number, got a value of type list"),
+        ({"value": None}, "/value", "value is missing; RSI does not swing around 0"),
+        ({"indicator": "close", "value": None}, "/value", "value is missing"),
+        ({"indicator": "RSII"}, "/indicator", "unknown indicator or price 'RSII' (did you mean rsi?)"),
+        ({"indicator": 14}, "/indicator", "indicator must be text, got 14"),
+        ({"indicator": None}, "/indicator", "indicator must be text, got null"),
+        ({"indicator": ""}, "/indicator", "indicator must have 1 to 64 printable ASCII characters, got ''"),
+        ({"indicator": "x" * 1_000_000}, "/indicator", "indicator must have 1 to 64"),
+        ({"indicator": "rs\u0131"}, "/indicator", "got 'rs\\u0131'"),
+        ({"operator": "crosess_below"}, "/operator", "unknown operator 'crosess_below' (did you mean crosses_below?)"),
+        ({"timeframe": "7m"}, "/timeframe", "timeframe '7m' is not supported"),
+        ({"timeframe": "1M"}, "/timeframe", "timeframe '1M' is not supported"),
+        ({"timeframe": None}, "/timeframe", "timeframe is missing; name it in the condition (timeframe: 1h)"),
+        ({"symbol": "BTC//USDT"}, "/symbol", "symbol 'BTC//USDT' is malformed"),
+        ({"symbol": None}, "/symbol", "symbol is missing; name it in the condition (symbol: BTCUSDT)"),
+        ({"exchange": "BIN ANCE"}, "/exchange", "exchange 'BIN ANCE' is malformed"),
+        ({"exchange": "KRAKEN", "symbol": "BINANCE:BTCUSDT"}, "/exchange", "exchange is KRAKEN, but the symbol is"),
+        ({"period": 0}, "/period", "rsi: period must be between 2 and 1000, got 0"),
+        ({"period": True}, "/period", "period must be a finite number, got true"),
+        ({"params": {"period": 0}}, "/params/period", "rsi: period must be between 2 and 1000, got 0"),
+        ({"params": {"Period": 14.5}}, "/params/Period", "rsi: period must be a whole number, got 14.5"),
+        ({"params": {"perod": 14}}, "/params/perod", "rsi has no parameter 'perod' (did you mean period?)"),
+        ({"params": {"period": "14"}}, "/params/period", "params.period must be a finite number, got '14'"),
+        ({"params": {"a/b~c": "14"}}, "/params/a~1b~0c", "params.a/b~c must be a finite number"),
+        ({"params": [14]}, "/params", 'params must be an object such as {"period": 14}, got a value of type list'),
+        (
+            {"params": {"period": 14}, "period": 14},
+            "/period",
+            "period is given twice, in /params/period and in /period",
+        ),
+        ({"params": {"period": 14, "PERIOD": 15}}, "/params/PERIOD", "period is given twice"),
+        ({"indicator": "macd", "params": {"fast": 30}}, "/params", "macd: fast must be below slow"),
+        ({"indicator": "macd", "period": 14}, "/period", "macd has no parameter 'period'"),
+        ({"indicator": "macd", "component": "histgram"}, "/component", "macd has no output 'histgram' (did you mean"),
+        ({"indicator": "bbands"}, "/component", "component: bbands has several outputs"),
+        ({"indicator": "atr", "source": "close"}, "/source", "atr is always computed from high low close"),
+        ({"source": "clse"}, "/source", "rsi has no source 'clse' (did you mean close?)"),
+        ({"indicator": "close", "period": 14}, "/period", "close is a price: it takes no period"),
+        ({"indicator": "close", "source": "open"}, "/source", "close is a price: it takes no source"),
+        ({"vlue": 30}, "/vlue", "unknown field 'vlue' (did you mean value?); the fields are symbol exchange timeframe"),
+        ({"when": {}}, "/when", "unknown field 'when'"),
+    ],
+)
+def test_what_a_flat_condition_is_refused_for(changes: dict[str, object], pointer: str, message: str) -> None:
+    error = refused({**BASE, **changes})
+    assert message in str(error)
+    assert (error.pointer, error.position) == (pointer, None)
+    assert len(str(error)) < 500
+
+
+@pytest.mark.parametrize("field", ["symbol", "timeframe", "indicator", "operator", "value"])
+def test_a_missing_field_is_named(field: str) -> None:
+    error = refused({name: value for name, value in BASE.items() if name != field})
+    assert error.pointer == f"/{field}"
+    assert f"{field} is missing" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"symbol":', "the condition is not valid JSON"),
+        ("{rsi < 30}", "the condition is not valid JSON"),
+        (json.dumps(BASE).replace("30", "NaN"), "value must be a finite number, got nan"),
+        (json.dumps(BASE).replace("30", "1e400"), "value must be a finite number"),
+        (json.dumps(BASE).replace("30", "[" * 5000), "the condition is not valid JSON"),
+        (json.dumps(BASE).replace("30", '{"a":' * 1500), "the condition is not valid JSON"),
+    ],
+)
+def test_json_texts(text: str, message: str) -> None:
+    assert message in str(refused(text))
+
+
+def test_stand_ins_are_checked_as_such() -> None:
+    with pytest.raises(TimeframeError, match="'7m' is not supported"):
+        Condition.parse("rsi < 30", symbol="BTCUSDT", timeframe="7m")
+    with pytest.raises(InstrumentError, match="malformed"):
+        Condition.parse({"indicator": "RSI", "operator": "<", "value": 30}, symbol="BTC//USDT", timeframe="1h")
+    for source in (b"BTCUSDT 1h: rsi < 30", None, 14, ["rsi"]):
+        with pytest.raises(ConditionError, match="a condition is text or an object, got a value of type"):
+            Condition.parse(source)  # type: ignore[arg-type]

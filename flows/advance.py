@@ -121,7 +121,7 @@ def _judge_slot(runtime: Runtime, live: Live, close_ms: int, names: list[str], d
     live.evaluator.move(candles, present, moving)
     indicators_us = _microseconds_since(started)
     started = time.perf_counter_ns()
-    fired = live.evaluator.judge(moving)
+    fired = [held for held in live.evaluator.judge(moving) if close_ms > live.active_from[held.condition.id]]
     judge_us = _microseconds_since(started)
 
     moved = [live.names[index] for index in np.flatnonzero(moving)]

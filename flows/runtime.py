@@ -41,6 +41,8 @@ class Live:
     """Anchors of series that the store does not know yet."""
     subscribers: NDArray[np.int64]
     """Condition -> active subscriptions."""
+    active_from: dict[str, int]
+    """Condition id -> time after which candles have to close to trigger it."""
 
 
 @dataclass
@@ -158,6 +160,7 @@ def _build(store: Store, timeframe: str, shard: int, shards: int) -> Live | None
         reached=reached,
         anchors=fresh_anchors,
         subscribers=np.array([subscribers.get(condition.id, 0) for condition in plan.conditions], np.int64),
+        active_from={condition.condition_id: condition.active_from_ms for condition in stored},
     )
 
 

@@ -199,6 +199,21 @@ async def test_a_condition_registered_in_mid_stream_fires_only_afterwards(
     assert found == [close for close in expected if DAY_MS + 6 * HOUR < close <= DAY_MS + 24 * HOUR] != []
 
 
+async def test_a_series_that_is_behind_does_not_fire_conditions_for_the_time_before_them(
+    store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: pl.DataFrame
+) -> None:
+    fill(store, hourly, clock)
+    await advance(Runtime(store, log, clock), "1h", DAY_MS + 2 * HOUR)
+    clock.move_to(DAY_MS + 12 * HOUR)
+    late_comer = Condition.parse("BTCUSDT 1h: close < sma(3)")
+    store.registry.register([late_comer], active_from_ms=clock.now_ms())
+    await advance(Runtime(store, log, clock), "1h", DAY_MS + 24 * HOUR)
+    found = [close for held, close in recorded(store) if held == late_comer.id]
+    expected = flows.scan([late_comer], hourly)["close_time"].dt.epoch("ms").to_list()
+    assert any(DAY_MS + 2 * HOUR < close <= DAY_MS + 12 * HOUR for close in expected)
+    assert found == [close for close in expected if DAY_MS + 12 * HOUR < close <= DAY_MS + 24 * HOUR] != []
+
+
 async def test_a_new_condition_on_a_new_series_starts_where_it_was_registered(
     store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: pl.DataFrame
 ) -> None:

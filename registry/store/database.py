@@ -7,6 +7,7 @@ retention, and candles can be rebuilt without touching the registry. A transacti
 import os
 import re
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +20,9 @@ from registry.store.migrate import check_schema, migrate
 
 CATALOGS = ("registry", "candles")
 """File stem and catalog name of the two files."""
+
+_READER_PATIENCE_S = 3.0
+"""How long an owner waits for a reader to close: the dashboard opens the files for the time of a query."""
 
 _LOCK_HOLDER = re.compile(r"held in (?P<executable>\S+) \(PID (?P<pid>\d+)\)")
 
@@ -98,10 +102,16 @@ class Database:
     def _attach(self, catalog: str) -> None:
         mode = " (READ_ONLY)" if self.read_only else ""
         path = str(self._file(catalog)).replace("'", "''")
-        try:
-            self._connection.execute(f"ATTACH '{path}' AS {catalog}{mode}")
-        except duckdb.Error as error:
-            raise _explain(error, self.folder) from error
+        deadline = time.monotonic() + (0.0 if self.read_only else _READER_PATIENCE_S)
+        while True:
+            try:
+                self._connection.execute(f"ATTACH '{path}' AS {catalog}{mode}")
+            except duckdb.Error as error:
+                if "Could not set lock" not in str(error) or time.monotonic() > deadline:
+                    raise _explain(error, self.folder) from error
+                time.sleep(0.05)
+            else:
+                return
 
     def _file(self, catalog: str) -> Path:
         return self.folder / f"{catalog}.duckdb"

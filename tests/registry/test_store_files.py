@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import sys
+import time
 from pathlib import Path
 
 import duckdb
@@ -48,6 +49,12 @@ def _hold(folder: str, ready: "multiprocessing.synchronize.Event", done: "multip
         done.wait(30)
 
 
+def _read_for_a_moment(folder: str, ready: "multiprocessing.synchronize.Event") -> None:
+    with open_store(f"duckdb:{folder}", read_only=True):
+        ready.set()
+        time.sleep(0.5)
+
+
 @pytest.mark.parametrize("read_only", [False, True])
 def test_a_held_store_names_the_process_that_holds_it(tmp_path: Path, read_only: bool) -> None:
     spawn = multiprocessing.get_context("spawn")
@@ -62,6 +69,19 @@ def test_a_held_store_names_the_process_that_holds_it(tmp_path: Path, read_only:
         done.set()
         holder.join()
     open_store(f"duckdb:{tmp_path}", read_only=read_only).close()
+
+
+def test_an_owner_waits_for_a_query_to_end(tmp_path: Path) -> None:
+    open_store(f"duckdb:{tmp_path}").close()
+    spawn = multiprocessing.get_context("spawn")
+    ready = spawn.Event()
+    reader = spawn.Process(target=_read_for_a_moment, args=(str(tmp_path), ready))
+    reader.start()
+    try:
+        assert ready.wait(60)
+        open_store(f"duckdb:{tmp_path}").close()
+    finally:
+        reader.join()
 
 
 def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:

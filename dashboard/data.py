@@ -1,0 +1,181 @@
+"""What the pages show, read from the store. The only module that opens it: to read, for one query, closed again.
+
+Answers are kept for a few seconds and shared by all viewers, so that fifty browsers cost as much as one. Each query
+takes the store's URL, which makes it part of the cache's key.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import polars as pl
+import streamlit as st
+
+from flows.savings import Savings, summarise
+from registry.errors import HubError, StoreLocked, StoreMissing
+from registry.settings import load_settings
+from registry.store import open_store
+from registry.store.records import StoredCondition, UnitCosts
+from registry.timeframes import DURATION_MS
+
+_SECONDS_KEPT = 5
+_TRIGGERS_SHOWN = 1_000
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What the savings page shows."""
+
+    totals: dict[str, int]
+    indicators: int
+    """Unique indicators: one name, one set of parameters, one source, one series."""
+    series: int
+    triggers: int
+    savings: Savings
+    ticks: pl.DataFrame
+    costs: UnitCosts | None
+
+
+@dataclass(frozen=True)
+class ConditionFacts:
+    """One condition and what came of it; ``triggers`` has the newest ones, newest first."""
+
+    stored: StoredCondition
+    subscribers: int
+    trigger_count: int
+    triggers: pl.DataFrame
+    judged_ms: int | None
+    """Close time up to which its series has been judged, ``None`` before its first tick."""
+    last_close_ms: int | None
+    """Close time of its newest candle, ``None`` without candles."""
+
+    @property
+    def series(self) -> str:
+        """The name of its series in the store."""
+        return f"{self.stored.exchange}:{self.stored.symbol} {self.stored.timeframe}"
+
+
+def read(query: Callable[[str], T]) -> T:
+    """The answer to a query on the store that the settings name; a panel instead of the page if there is none."""
+    try:
+        answer = query(load_settings().resolved_store_url)
+    except HubError as error:
+        _explain(error)
+        st.stop()
+    return answer
+
+
+@st.cache_data(ttl=_SECONDS_KEPT, show_spinner="Reading the store …")
+def overview(store_url: str) -> Overview:
+    """The figures of the savings page."""
+    with open_store(store_url, read_only=True) as store:
+        ticks = store.ticks.ticks()
+        # A tick counts its own timeframe; the widest tick of each has all of its series.
+        widest = ticks.group_by("timeframe").agg(pl.col("indicators", "series").max())
+        return Overview(
+            totals=store.registry.totals(),
+            indicators=int(widest["indicators"].sum()),
+            series=int(widest["series"].sum()),
+            triggers=store.ticks.last_seq(),
+            savings=summarise(store),
+            ticks=ticks,
+            costs=store.ticks.unit_costs(),
+        )
+
+
+@st.cache_data(ttl=_SECONDS_KEPT, show_spinner="Reading the store …")
+def conditions(store_url: str) -> pl.DataFrame:
+    """All conditions, those with most subscribers first.
+
+    Columns ``condition_id text canonical symbol timeframe subscribers triggers last_trigger slots``; ``slots`` counts
+    the slots from the series' anchor to its watermark and is null before the first tick.
+    """
+    with open_store(store_url, read_only=True) as store:
+        held = store.registry.conditions()
+        subscribers = store.registry.subscribers()
+        counts = store.ticks.trigger_counts()
+        anchors = store.ticks.anchors()
+        marks = {timeframe: store.ticks.watermarks(timeframe) for timeframe in {one.timeframe for one in held}}
+
+    def slots(one: StoredCondition) -> int | None:
+        series = f"{one.exchange}:{one.symbol} {one.timeframe}"
+        judged, anchor = marks[one.timeframe].get(series), anchors.get(series)
+        return None if judged is None or anchor is None else (judged - anchor) // DURATION_MS[one.timeframe]
+
+    rows = [
+        (
+            one.condition_id,
+            one.text,
+            one.canonical,
+            f"{one.exchange}:{one.symbol}",
+            one.timeframe,
+            subscribers.get(one.condition_id, 0),
+            slots(one),
+        )
+        for one in held
+    ]
+    return (
+        pl.DataFrame(
+            rows,
+            schema={
+                "condition_id": pl.String,
+                "text": pl.String,
+                "canonical": pl.String,
+                "symbol": pl.String,
+                "timeframe": pl.String,
+                "subscribers": pl.Int64,
+                "slots": pl.Int64,
+            },
+            orient="row",
+        )
+        .join(counts.rename({"last_close_time": "last_trigger"}), on="condition_id", how="left", maintain_order="left")
+        .with_columns(pl.col("triggers").fill_null(0))
+        .sort("subscribers", "triggers", descending=True, maintain_order=True)
+    )
+
+
+@st.cache_data(ttl=_SECONDS_KEPT, show_spinner="Reading the store …")
+def condition(store_url: str, condition_id: str) -> ConditionFacts | None:
+    """One condition, ``None`` if no condition has that id."""
+    with open_store(store_url, read_only=True) as store:
+        stored = next((one for one in store.registry.conditions() if one.condition_id == condition_id), None)
+        if stored is None:
+            return None
+        series = f"{stored.exchange}:{stored.symbol} {stored.timeframe}"
+        extent = store.candles.extent(stored.timeframe).get(series)
+        counts = store.ticks.trigger_counts().filter(pl.col("condition_id") == condition_id)
+        return ConditionFacts(
+            stored=stored,
+            subscribers=store.registry.subscribers().get(condition_id, 0),
+            trigger_count=int(counts["triggers"].sum()),
+            triggers=store.ticks.triggers_of(condition_id, _TRIGGERS_SHOWN),
+            judged_ms=store.ticks.watermarks(stored.timeframe).get(series),
+            last_close_ms=extent[1] + DURATION_MS[stored.timeframe] if extent else None,
+        )
+
+
+@st.cache_data(ttl=_SECONDS_KEPT, max_entries=64, show_spinner=False)
+def candles(store_url: str, series: str, stop_ms: int, count: int) -> pl.DataFrame:
+    """The last ``count`` candles of a series that open before ``stop_ms``."""
+    with open_store(store_url, read_only=True) as store:
+        return store.candles.last(series, stop_ms, count)
+
+
+def _explain(error: HubError) -> None:
+    text = f"{str(error)[:1].upper()}{str(error)[1:]}."
+    match error:
+        case StoreMissing():
+            st.info(f"**There is no store yet.** {text}", icon=":material/inventory_2:")
+            st.markdown("Make one with real candles and simulated bots:")
+            st.code("make demo", language="shell")
+        case StoreLocked():
+            st.warning(
+                f"**Another process is writing.** {text} The dashboard reads while nobody writes.",
+                icon=":material/lock:",
+            )
+            st.button("Try again")
+        case _:
+            st.error(f"**The data cannot be read.** {text}", icon=":material/error:")
+            st.button("Try again")

@@ -1,0 +1,130 @@
+"""Stores for the dashboard: one that was judged, one without conditions; and the app on them."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard import data
+from events.payload import Event
+from flows.advance import advance
+from flows.runtime import Runtime
+from flows.savings import calibrate
+from registry.clock import ReplayClock
+from registry.conditions import Condition
+from registry.store.file_store import FileStore
+from registry.store.records import RunRecord, SubscriptionRequest
+from registry.timeframes import to_ms
+
+APP = Path(__file__).parents[2] / "app_streamlit.py"
+FIRST, ACTIVE, LAST = (datetime(2024, month, day, tzinfo=UTC) for month, day in ((7, 1), (8, 4), (8, 7)))
+
+CROSSING = "BTCUSDT 1h: rsi(14) crosses_below 30"
+ZONES = "ETHUSDT 1h: bbands(20, 2).bandwidth <= 0.04 and rsi(14) >= 30 and rsi(14) <= 70"
+BREAKOUT = "BTCUSDT 1h: close >= highest(20) and volume > sma(20, volume)"
+NEVER = "ETHUSDT 1h: close > 1000000"
+UNWANTED = "BTCUSDT 1h: atr(14) > atr(100)"
+
+
+@dataclass
+class Judged:
+    """A store with ticks, and what was put into it."""
+
+    folder: Path
+    ids: dict[str, str] = field(default_factory=dict)
+
+
+class _CountingLog:
+    """An event log that keeps nothing but its newest ``seq``: no page reads events."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def last_seq(self) -> int:
+        return self._last
+
+    def append(self, events: Sequence[Event]) -> int:
+        self._last = events[-1].seq
+        return self._last
+
+
+@pytest.fixture(scope="session")
+def judged(tmp_path_factory: pytest.TempPathFactory, sample: pl.DataFrame) -> Judged:
+    """Two series around the crash, five conditions, three users' bots, three days of 1h ticks. Closed: read it only."""
+    made = Judged(tmp_path_factory.mktemp("judged"))
+    clock = ReplayClock(to_ms(ACTIVE))
+    with FileStore(made.folder / "store", clock=clock) as store:
+        store.candles.upsert(_candles(sample))
+        conditions = [Condition.parse(text) for text in (CROSSING, ZONES, BREAKOUT, NEVER, UNWANTED)]
+        made.ids = dict(zip((CROSSING, ZONES, BREAKOUT, NEVER, UNWANTED), (one.id for one in conditions), strict=True))
+        store.registry.register(conditions, active_from_ms=to_ms(ACTIVE))
+        store.registry.subscribe(
+            [
+                SubscriptionRequest(f"secret-user-{user}", f"secret-bot-{user}", one.id, "dca", {"secret": user})
+                for user in range(3)
+                for one in conditions[: 4 - user]
+            ],
+            active_from_ms=to_ms(ACTIVE),
+        )
+        done = asyncio.run(advance(Runtime(store, _CountingLog(), clock), "1h", to_ms(LAST)))
+        assert done.ticks == 72
+        assert done.triggers > 0
+        store.ticks.record_run(
+            RunRecord(
+                "run", "1h", done.tick_ms, done.ticks, done.triggers, done.prepare_us, done.record_us, done.publish_us
+            )
+        )
+        calibrate(store, conditions, at_ms=to_ms(LAST), sample=5)
+    return made
+
+
+@pytest.fixture
+def without_ticks(tmp_path: Path, sample: pl.DataFrame) -> Path:
+    """A data folder whose store has candles and one condition, and was never judged."""
+    with FileStore(tmp_path / "store", clock=ReplayClock(to_ms(ACTIVE))) as store:
+        store.candles.upsert(_candles(sample))
+        store.registry.register([Condition.parse(CROSSING)], active_from_ms=to_ms(ACTIVE))
+    return tmp_path
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    """A data folder whose store has nothing in it."""
+    FileStore(tmp_path / "store").close()
+    return tmp_path
+
+
+@pytest.fixture
+def open_app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., AppTest]:
+    """Open a page of the app on a data folder."""
+    # Elsewhere, so that no `.env` of the working directory is read.
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HUB_STORE_URL", raising=False)
+
+    def open_page(data_dir: Path, page: str = "savings", **query: str) -> AppTest:
+        monkeypatch.setenv("HUB_DATA_DIR", str(data_dir))
+        for kept in (data.overview, data.conditions, data.condition, data.candles):
+            kept.clear()
+        app = AppTest.from_file(APP, default_timeout=60)
+        app.run()
+        if page != "savings":
+            app.switch_page(f"dashboard/{page}_page.py")
+            for name, value in query.items():
+                app.query_params[name] = value
+            app.run()
+        return app
+
+    return open_page
+
+
+def _candles(sample: pl.DataFrame) -> pl.DataFrame:
+    return sample.filter(
+        pl.col("symbol").is_in(["BTCUSDT", "ETHUSDT"])
+        & (pl.col("timeframe") == "1h")
+        & pl.col("open_time").is_between(FIRST, LAST, closed="left")
+    )

@@ -3,6 +3,6 @@
 ``scan(conditions, candles)`` judges whole histories with the plan and the evaluation of the live flow.
 """
 
-from flows.evaluate import scan
+from flows.history import scan
 
 __all__ = ["scan"]

@@ -11,14 +11,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from events.publisher import drain
 from flows.evaluate import VALUES, Fired
+from flows.part import Slot
 from flows.runtime import Live, Runtime
-from flows.savings import count_tick
+from flows.savings import COUNTS, count_move
 from registry.errors import EventLogAhead, EventLogError, StaleTick
-from registry.store.records import Move, TickMetrics, TickRecord
+from registry.store.protocol import Store
+from registry.store.records import Move, TickMetrics, TickRecord, series_of
 from registry.timeframes import DURATION_MS, show_time, slot_at_or_before
 
 _log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class Advanced:
     triggers: int = 0
     published: int = 0
     waiting: list[str] = field(default_factory=list)
-    """Series whose next candle has not come yet."""
+    """Groups that miss a candle which may still come."""
     prepare_us: int = 0
     record_us: int = 0
     publish_us: int = 0
@@ -63,13 +64,11 @@ async def advance(
     live = runtime.prepare(timeframe, shard, shards)
     done.prepare_us = _microseconds_since(started)
     try:
-        while live is not None:
-            close_ms, moving_names = _next_slot(live, done)
-            if close_ms is None:
-                break
+        while (slot := _next_slot(runtime, live, done)) is not None:
+            close_ms, due = slot
             await runtime.clock.sleep_until(close_ms)
             try:
-                triggers = _judge_slot(runtime, live, close_ms, moving_names, done)
+                triggers = _judge_slot(runtime, live, close_ms, due, done)
             except StaleTick as stale:
                 _log.warning("%s", stale)
                 runtime.forget(timeframe, shard, shards)
@@ -88,55 +87,70 @@ async def advance(
     return done
 
 
-def _next_slot(live: Live, done: Advanced) -> tuple[int | None, list[str]]:
-    """The earliest close time that some series has to reach, and those series."""
-    length = DURATION_MS[done.timeframe]
-    due = {name: mark + length for name, mark in live.reached.items() if name not in done.waiting}
-    close_ms = min(due.values(), default=None)
-    if close_ms is None or close_ms > done.tick_ms:
-        return None, []
-    return close_ms, [name for name, next_ms in due.items() if next_ms == close_ms]
+def _next_slot(runtime: Runtime, live: Live, done: Advanced) -> tuple[int, set[str]] | None:
+    """The earliest close time that some group has to reach, and those groups."""
+    due: dict[int, set[str]] = {}
+    for part in live.parts:
+        for group in part.groups:
+            if group.name not in done.waiting:
+                close_ms = part.next_close(group, runtime.store.candles.first_open_from)
+                if close_ms is not None and close_ms <= done.tick_ms:
+                    due.setdefault(close_ms, set()).add(group.name)
+    return min(due.items(), default=None)
 
 
-def _judge_slot(runtime: Runtime, live: Live, close_ms: int, names: list[str], done: Advanced) -> int | None:
-    """Judge and record one slot; the number of triggers, or ``None`` if all of its series wait for their candle."""
-    length = DURATION_MS[done.timeframe]
-    started = time.perf_counter_ns()
-    arrived = runtime.store.candles.at(done.timeframe, close_ms - length)
-    candles, present = _matrix(live, arrived)
-    load_us = _microseconds_since(started)
-    moving = np.zeros(len(live.names), np.bool_)
-    moving[[live.position[name] for name in names]] = True
-    present &= moving
-    absent = [live.names[index] for index in np.flatnonzero(moving & ~present)]
-    holes = _holes(runtime, absent, close_ms, length) if absent else []
-    for name in absent:
-        if name not in holes:
-            moving[live.position[name]] = False
-            done.waiting.append(name)
-    if not moving.any():
+def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[str], done: Advanced) -> int | None:
+    """Judge and record one slot; the number of triggers, or ``None`` if all of its groups wait for a candle."""
+    slots = _Slots(runtime.store)
+    moves: list[Move] = []
+    fired: list[Fired] = []
+    holes: set[tuple[str, int]] = set()
+    counts = dict.fromkeys(COUNTS, 0)
+    loaded: set[str] = set()
+    indicators_us = judge_us = 0
+    for part in list(live.parts):
+        movers = []
+        for group in [group for group in part.groups if group.name in due]:
+            verdict = _given_up(runtime, part.missing(group, close_ms, slots.load), close_ms)
+            if verdict is None:
+                done.waiting.append(group.name)
+            else:
+                holes |= verdict
+                movers.append(group)
+        if not movers:
+            continue
+        if not part.is_alone and len(movers) < len(part.groups):
+            part = runtime.split(live, part, movers)
+        started = time.perf_counter_ns()
+        moved = part.move(movers, close_ms, slots.load)
+        spent_us = _microseconds_since(started)
+        indicators_us += spent_us - moved.judge_us
+        judge_us += moved.judge_us
+        fired += moved.fired
+        loaded |= {part.names[index] for index in np.flatnonzero(moved.loaded)}
+        for name, count in count_move(part.plan, live.subscriptions(part.plan), moved).items():
+            counts[name] += count
+        moves += [Move(group.name, live.recorded[group.name], close_ms) for group in movers]
+    if not moves:
         return None
 
-    started = time.perf_counter_ns()
-    live.evaluator.move(candles, present, moving)
-    indicators_us = _microseconds_since(started)
-    started = time.perf_counter_ns()
-    fired = [held for held in live.evaluator.judge(moving) if close_ms > live.active_from[held.condition.id]]
-    judge_us = _microseconds_since(started)
-
-    moved = [live.names[index] for index in np.flatnonzero(moving)]
+    length = DURATION_MS[done.timeframe]
     late = runtime.clock.now_ms() >= close_ms + length
+    fired = [held for held in fired if close_ms > live.active_from[held.condition.id]]
+    fired.sort(key=lambda held: held.condition.id)
+    read = {name for move in moves for name in series_of(move.group)}
     record = TickRecord(
         timeframe=done.timeframe,
         close_time_ms=close_ms,
         late=late,
-        moves=tuple(Move(name, live.recorded[name], close_ms) for name in moved),
+        moves=tuple(moves),
         triggers=_trigger_rows(fired, close_ms, length, late),
-        holes=tuple((name, close_ms - length) for name in holes),
-        anchors={name: live.anchors[name] for name in moved if name in live.anchors},
+        holes=tuple(sorted(holes)),
+        anchors={name: anchor for name, anchor in live.anchors.items() if name in read},
         metrics=TickMetrics(
-            **count_tick(live.plan, live.subscribers, moving, present),
-            load_us=load_us,
+            **counts,
+            series=len(loaded),
+            load_us=slots.load_us,
             indicators_us=indicators_us,
             judge_us=judge_us,
         ),
@@ -144,35 +158,54 @@ def _judge_slot(runtime: Runtime, live: Live, close_ms: int, names: list[str], d
     started = time.perf_counter_ns()
     runtime.store.ticks.record_tick(record)
     done.record_us += _microseconds_since(started)
-    for name in moved:
-        live.recorded[name] = live.reached[name] = close_ms
-        live.anchors.pop(name, None)
+    for move in moves:
+        live.recorded[move.group] = close_ms
+    for name in record.anchors:
+        del live.anchors[name]
     done.ticks += 1
     done.triggers += len(fired)
     return len(fired)
 
 
-def _holes(runtime: Runtime, absent: list[str], close_ms: int, length: int) -> list[str]:
-    """Series whose missing candle is given up: a later one has come and the hold time is over."""
+def _given_up(
+    runtime: Runtime, missing: list[tuple[str, int, bool]], close_ms: int
+) -> set[tuple[str, int]] | None:
+    """The holes among missing candles, or ``None`` if one of them may still come.
+
+    A candle is given up when the hold time is over and, for markets that never close, a later one has come.
+    """
+    holes: set[tuple[str, int]] = set()
+    if not missing:
+        return holes
+    length = min(DURATION_MS[series.rsplit(" ", 1)[-1]] for series, _, _ in missing)
     if runtime.clock.now_ms() < close_ms + min(_HOLD_TIMEFRAMES * length, _LONGEST_HOLD_MS):
-        return []
-    extent = runtime.store.candles.extent(absent[0].rsplit(" ", 1)[-1])
-    holes = [name for name in absent if extent[name][1] >= close_ms]
-    for name in holes:
-        _log.warning("%s has no candle that closes at %s: judged as missing", name, show_time(close_ms))
+        return None
+    for series, open_ms, has_sessions in missing:
+        if has_sessions:
+            continue
+        if runtime.store.candles.first_open_from(series, open_ms) is None:
+            return None
+        holes.add((series, open_ms))
+        _log.warning("%s has no candle that opens at %s: judged as missing", series, show_time(open_ms))
     return holes
 
 
-def _matrix(live: Live, arrived: pl.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Candles as float64[5, series], and which series have one."""
-    candles = np.zeros((len(VALUES), len(live.names)))
-    present = np.zeros(len(live.names), np.bool_)
-    positions = [live.position.get(name) for name in arrived["series"]]
-    rows = [row for row, position in enumerate(positions) if position is not None]
-    columns = [position for position in positions if position is not None]
-    candles[:, columns] = arrived.select(VALUES).to_numpy()[rows].T
-    present[columns] = True
-    return candles, present
+class _Slots:
+    """The candles of the slots that a tick needs, each slot loaded once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._held: dict[tuple[str, int], Slot] = {}
+        self.load_us = 0
+
+    def load(self, timeframe: str, open_ms: int) -> Slot:
+        key = (timeframe, open_ms)
+        if key not in self._held:
+            started = time.perf_counter_ns()
+            rows = self._store.candles.at(timeframe, open_ms)
+            self._held[key] = dict(zip(rows["series"], rows.select(VALUES).rows(), strict=True))
+            self.load_us += _microseconds_since(started)
+        return self._held[key]
 
 
 def _trigger_rows(fired: list[Fired], close_ms: int, length: int, late: bool) -> pl.DataFrame:

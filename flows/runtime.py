@@ -1,7 +1,7 @@
 """What a flow run works with: store, event log, clock, and the warm state of the timeframes judged here."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from events.log import EventLog
-from flows.evaluate import Evaluator
+from flows.calendars import calendar_of
+from flows.part import Group, Part
 from flows.plan import Plan, make_plan
 from registry.clock import Clock, SystemClock
 from registry.conditions import Condition
+from registry.expression import Series
 from registry.settings import Settings, load_settings
 from registry.store import open_store
 from registry.store.protocol import Store
-from registry.store.records import StoredCondition
 from registry.timeframes import DURATION_MS
 
 Key = tuple[str, int, int]
@@ -27,22 +28,23 @@ Key = tuple[str, int, int]
 class Live:
     """The warm state of one timeframe: equal to what a cold process would build from the store."""
 
-    plan: Plan
-    evaluator: Evaluator
+    timeframe: str
     registry_version: int
-    names: tuple[str, ...]
-    """Series by their names in the store; the groups have the same names."""
-    position: dict[str, int]
+    parts: list[Part]
+    conditions: Mapping[str, Sequence[Condition]]
+    """Group -> its conditions."""
     recorded: dict[str, int | None]
     """Group -> watermark in the store, ``None`` before its first tick."""
-    reached: dict[str, int]
-    """Group -> close time that the state has reached."""
     anchors: dict[str, int]
     """Anchors of series that the store does not know yet."""
-    subscribers: NDArray[np.int64]
-    """Condition -> active subscriptions."""
-    active_from: dict[str, int]
+    subscribers: Mapping[str, int]
+    """Condition id -> active subscriptions."""
+    active_from: Mapping[str, int]
     """Condition id -> time after which candles have to close to trigger it."""
+
+    def subscriptions(self, plan: Plan) -> NDArray[np.int64]:
+        """Active subscriptions of a plan's conditions."""
+        return np.array([self.subscribers.get(condition.id, 0) for condition in plan.conditions], np.int64)
 
 
 @dataclass
@@ -54,27 +56,32 @@ class Runtime:
     clock: Clock
     live: dict[Key, Live] = field(default_factory=dict)
 
-    def prepare(self, timeframe: str, shard: int, shards: int) -> Live | None:
-        """The state at the stored watermarks, kept from the run before where nothing has changed.
-
-        ``None`` when no condition of the timeframe has candles.
-        """
+    def prepare(self, timeframe: str, shard: int, shards: int) -> Live:
+        """The state at the stored watermarks, kept from the run before where nothing has changed."""
         key = (timeframe, shard, shards)
         held = self.live.get(key)
-        if held is not None and self._is_valid(held):
-            return held
-        self.live.pop(key, None)
-        built = _build(self.store, timeframe, shard, shards)
-        if built is not None:
-            self.live[key] = built
-        return built
+        if held is None or not self._is_valid(held):
+            self.live.pop(key, None)
+            held = self.live[key] = _build(self.store, timeframe, shard, shards)
+        return held
 
     def forget(self, timeframe: str, shard: int, shards: int) -> None:
         """Drop a state that may have moved beyond what was recorded."""
         self.live.pop((timeframe, shard, shards), None)
 
+    def split(self, live: Live, part: Part, movers: Sequence[Group]) -> Part:
+        """Part groups that can move from those that cannot; the part of the movers."""
+        names = {group.name for group in movers}
+        live.parts.remove(part)
+        halves = [
+            _make_part(self.store, live, {name: part.reached[name] for name in held})
+            for held in (names, set(part.reached) - names)
+        ]
+        live.parts += halves
+        return halves[0]
+
     def _is_valid(self, held: Live) -> bool:
-        marks = self.store.ticks.watermarks(held.plan.timeframe)
+        marks = self.store.ticks.watermarks(held.timeframe)
         return held.registry_version == self.store.registry.version() and all(
             marks.get(group) == mark for group, mark in held.recorded.items()
         )
@@ -124,62 +131,91 @@ def open_runtime(settings: Settings | None = None, clock: Clock | None = None) -
                 server.stop()
 
 
-def _build(store: Store, timeframe: str, shard: int, shards: int) -> Live | None:
+def _build(store: Store, timeframe: str, shard: int, shards: int) -> Live:
     version = store.registry.version()
-    extent = store.candles.extent(timeframe)
-    stored = [
-        condition
-        for condition in store.registry.conditions(timeframe)
-        if _series_name(condition) in extent and _shard_of(condition, shards) == shard
-    ]
-    if not stored:
-        return None
-    plan = make_plan(Condition.parse(condition.canonical) for condition in stored)
-    names = tuple(str(series) for series in plan.series)
+    stored = {held.condition_id: held for held in store.registry.conditions(timeframe)}
+    extents = _Extents(store)
+    groups: dict[str, list[Condition]] = {}
+    for held in stored.values():
+        condition = Condition.parse(held.canonical)
+        if _shard_of(condition, shards) == shard and all(extents.first(series) for series in condition.all_series):
+            groups.setdefault(condition.group, []).append(condition)
     marks = store.ticks.watermarks(timeframe)
-    anchors = store.ticks.anchors()
-    evaluator = Evaluator(plan)
-    reached: dict[str, int] = {}
-    fresh_anchors: dict[str, int] = {}
-    for index, name in enumerate(names):
-        if name not in anchors:
-            fresh_anchors[name] = extent[name][0]
-        reached[name] = marks.get(name) or _first_watermark(store, name, stored, extent[name][0])
-        anchor = anchors.get(name, extent[name][0])
-        history = store.candles.between(name, anchor, reached[name] - DURATION_MS[timeframe] + 1)
-        evaluator.restore(index, history, reached[name])
-    evaluator.settle_truths()
-    subscribers = store.registry.subscribers()
-    return Live(
-        plan=plan,
-        evaluator=evaluator,
+    known = store.ticks.anchors()
+    every = {series for held in groups.values() for condition in held for series in condition.all_series}
+    live = Live(
+        timeframe=timeframe,
         registry_version=version,
-        names=names,
-        position={name: index for index, name in enumerate(names)},
-        recorded={name: marks.get(name) for name in names},
-        reached=reached,
-        anchors=fresh_anchors,
-        subscribers=np.array([subscribers.get(condition.id, 0) for condition in plan.conditions], np.int64),
-        active_from={condition.condition_id: condition.active_from_ms for condition in stored},
+        parts=[],
+        conditions=groups,
+        recorded={name: marks.get(name) for name in groups},
+        anchors={str(series): extents.first(series) for series in every if str(series) not in known},
+        subscribers=store.registry.subscribers(),
+        active_from={name: held.active_from_ms for name, held in stored.items()},
+    )
+    alone: dict[str, int] = {}
+    together: dict[int, dict[str, int]] = {}
+    for name, held in groups.items():
+        base = held[0].series
+        reached = marks.get(name)
+        if reached is None:
+            active_from = min(live.active_from[condition.id] for condition in held)
+            reached = _first_watermark(store, base, active_from, extents.first(base))
+        if len(held[0].all_series) == 1:
+            alone[name] = reached
+        else:
+            together.setdefault(reached, {})[name] = reached
+    live.parts = [_make_part(store, live, reached) for reached in (alone, *together.values()) if reached]
+    return live
+
+
+def _make_part(store: Store, live: Live, reached: Mapping[str, int]) -> Part:
+    plan = make_plan(condition for name in reached for condition in live.conditions[name])
+    calendars = store.candles.calendars()
+    known = store.ticks.anchors()
+    until = max(reached.values())
+    histories = {}
+    for series in plan.series:
+        name = str(series)
+        anchor = known.get(name, live.anchors.get(name, 0))
+        histories[name] = store.candles.between(name, anchor, until - DURATION_MS[series.timeframe] + 1)
+        if histories[name].is_empty():
+            # Its first candle is still to come; the part has to know when that is.
+            histories[name] = store.candles.between(name, anchor, anchor + 1)
+    index = {series: position for position, series in enumerate(plan.series)}
+    return Part(
+        plan,
+        [Group(name, index[live.conditions[name][0].series]) for name in sorted(reached)],
+        reached,
+        [calendar_of(series, calendars) for series in plan.series],
+        histories,
     )
 
 
-def _first_watermark(store: Store, series: str, conditions: list[StoredCondition], first_open_ms: int) -> int:
-    """The last candle that had closed when the first condition on the series became active.
+def _first_watermark(store: Store, base: Series, active_from_ms: int, first_open_ms: int) -> int:
+    """The last candle that had closed when the first condition of a group became active.
 
     Older candles give values and the truth before, never triggers. With none the first candle is judged.
     """
-    active_from = min(held.active_from_ms for held in conditions if _series_name(held) == series)
-    length = DURATION_MS[series.rsplit(" ", 1)[-1]]
-    closed = store.candles.last(series, active_from - length + 1, 1)
+    length = DURATION_MS[base.timeframe]
+    closed = store.candles.last(str(base), active_from_ms - length + 1, 1)
     if closed.is_empty():
         return first_open_ms
     return int(closed["open_time"].dt.epoch("ms")[0]) + length
 
 
-def _series_name(condition: StoredCondition) -> str:
-    return f"{condition.exchange}:{condition.symbol} {condition.timeframe}"
+class _Extents:
+    """First candles of series, asked once a timeframe. A series without candles has none: 0."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[str, dict[str, tuple[int, int]]] = {}
+
+    def first(self, series: Series) -> int:
+        if series.timeframe not in self._known:
+            self._known[series.timeframe] = self._store.candles.extent(series.timeframe)
+        return self._known[series.timeframe].get(str(series), (0, 0))[0]
 
 
-def _shard_of(condition: StoredCondition, shards: int) -> int:
-    return zlib.crc32(f"{condition.exchange}:{condition.symbol}".encode()) % shards
+def _shard_of(condition: Condition, shards: int) -> int:
+    return zlib.crc32(str(condition.series.instrument).encode()) % shards

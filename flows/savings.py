@@ -19,7 +19,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from flows.evaluate import judge_once, last_two
+from flows.history import HistoryJudge
+from flows.part import Moved
 from flows.plan import Plan, make_plan, settle
 from registry.conditions import Condition
 from registry.store.protocol import Store
@@ -27,22 +28,35 @@ from registry.store.records import UnitCosts
 from registry.timeframes import DURATION_MS
 
 
-def count_tick(
-    plan: Plan, subscribers: NDArray[np.int64], moving: NDArray[np.bool_], present: NDArray[np.bool_]
-) -> dict[str, int]:
-    """The counts of :class:`registry.store.records.TickMetrics` for the series that move. A series without a candle is
-    judged, but neither loads nor computes anything."""
-    judged = moving[plan.base]
-    loaded = present[plan.base]
+COUNTS = (
+    "subscriptions",
+    "conditions",
+    "indicators",
+    "isolated_indicators",
+    "isolated_loads",
+    "equal_sharing_indicators",
+    "equal_sharing_loads",
+)
+"""Names of what :func:`count_move` counts: fields of :class:`registry.store.records.TickMetrics`."""
+
+
+def count_move(plan: Plan, subscribers: NDArray[np.int64], moved: Moved) -> dict[str, int]:
+    """What was done on one slot, and what isolated bots would have done for the same verdicts.
+
+    ``subscribers`` int64[conditions] of the plan. A base series without a candle is judged as missing, but neither
+    loads nor computes anything.
+    """
+    judged = moved.judged[plan.base]
+    loaded = judged & moved.loaded[plan.base]
+    wanted = loaded & (subscribers > 0)
     return {
         "subscriptions": int(subscribers[judged].sum()),
         "conditions": int(judged.sum()),
-        "indicators": int(plan.lanes[present].sum()),
-        "series": int(present.sum()),
+        "indicators": int(plan.lanes[moved.loaded].sum()),
         "isolated_indicators": int((subscribers * plan.indicator_counts)[loaded].sum()),
-        "isolated_loads": int(subscribers[loaded].sum()),
-        "equal_sharing_indicators": int(plan.indicator_counts[loaded & (subscribers > 0)].sum()),
-        "equal_sharing_loads": int((loaded & (subscribers > 0)).sum()),
+        "isolated_loads": int((subscribers * plan.series_counts)[loaded].sum()),
+        "equal_sharing_indicators": int(plan.indicator_counts[wanted].sum()),
+        "equal_sharing_loads": int(plan.series_counts[wanted].sum()),
     }
 
 
@@ -163,24 +177,30 @@ def calibrate(
     own condition. A local file is the cheapest place that such a bot could load from; an exchange's API is slower.
     """
     chosen = random.Random(seed).choices(list(conditions), k=sample)
-    load_ns = indicators_ns = check_ns = indicators = 0
+    load_ns = indicators_ns = check_ns = loads = indicators = 0
+    calendars = store.candles.calendars()
     for condition in chosen:
         plan = make_plan([condition])
-        truth = np.empty(plan.program.size, np.uint8)
-        first_open_after = at_ms - DURATION_MS[condition.timeframe] + 1
         started = time.perf_counter_ns()
-        candles = store.candles.last(str(condition.series), first_open_after, settle(condition) + 2)
+        histories = {
+            str(series): store.candles.last(
+                str(series), at_ms - DURATION_MS[series.timeframe] + 1, candles + plan.memory + 2
+            )
+            for series, candles in settle(condition).items()
+        }
         loaded = time.perf_counter_ns()
-        now, before = last_two(plan, candles)
+        judge = HistoryJudge(plan, histories, calendars)
+        rows = list(judge.rows())
         computed = time.perf_counter_ns()
-        judge_once(plan, now, before, truth)
+        judge.triggers(rows[-1].last(plan.memory + 2))
         check_ns += time.perf_counter_ns() - computed
         indicators_ns += computed - loaded
         load_ns += loaded - started
+        loads += len(histories)
         indicators += len(plan.indicators)
     costs = UnitCosts(
         sample=sample,
-        load_us=load_ns / sample / 1e3,
+        load_us=load_ns / loads / 1e3,
         indicator_us=indicators_ns / max(indicators, 1) / 1e3,
         check_us=check_ns / sample / 1e3,
     )

@@ -7,8 +7,15 @@ Times are integers: milliseconds since 1970-01-01 UTC. Every timeframe divides t
 import re
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from typing import TYPE_CHECKING, TypeVar
 
 from registry.errors import TimeframeError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_Times = TypeVar("_Times", int, "NDArray[np.int64]")
 
 _MINUTE = 60_000
 _HOUR = 60 * _MINUTE
@@ -60,8 +67,8 @@ def normalise_timeframe(text: str) -> str:
     raise TimeframeError(f"timeframe {shown!r} is not supported{hint}; use one of {' '.join(DURATION_MS)}")
 
 
-def slot_at_or_before(time_ms: int, timeframe: str) -> int:
-    """Open time of the slot that contains ``time_ms``."""
+def slot_at_or_before(time_ms: _Times, timeframe: str) -> _Times:
+    """Open time of the slot that contains ``time_ms``, a time or an array of them."""
     length = DURATION_MS[timeframe]
     shift = _FIRST_MONDAY_MS if timeframe == "1w" else 0
     return (time_ms - shift) // length * length + shift

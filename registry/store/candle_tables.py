@@ -7,9 +7,9 @@ from datetime import datetime
 import polars as pl
 
 from registry.clock import Clock
-from registry.instruments import Instrument
+from registry.instruments import Instrument, resolve
 from registry.store.database import Database, Transaction, naive
-from registry.store.records import UpsertCounts
+from registry.store.records import Calendar, UpsertCounts
 from registry.timeframes import DURATION_MS, from_ms
 
 _VALUES = ("open", "high", "low", "close", "volume")
@@ -133,6 +133,28 @@ class CandleTables:
             """,
             [series, stop_ms, count],
         ).reverse()
+
+    def first_open_from(self, series: str, time_ms: int) -> int | None:
+        rows = self._database.rows(
+            """
+            SELECT epoch_ms(min(c.open_time)) FROM candles.candles c JOIN candles.series s USING (series_id)
+            WHERE s.series = ? AND c.open_time >= make_timestamp_ms(?)
+            """,
+            [series, time_ms],
+        )
+        return None if rows[0][0] is None else int(str(rows[0][0]))
+
+    def set_calendar(self, instrument: Instrument, calendar: Calendar) -> None:
+        resolve(instrument, self.instruments())
+        with self._database.transaction() as transaction:
+            transaction.execute(
+                "UPDATE candles.instruments SET calendar = ? WHERE exchange = ? AND symbol = ?",
+                [calendar, instrument.exchange, instrument.symbol],
+            )
+
+    def calendars(self) -> dict[str, Calendar]:
+        rows = self._database.rows("SELECT exchange || ':' || symbol, calendar FROM candles.instruments")
+        return {str(instrument): "sessions" if calendar == "sessions" else "24x7" for instrument, calendar in rows}
 
     def extent(self, timeframe: str) -> dict[str, tuple[int, int]]:
         rows = self._database.rows(

@@ -8,6 +8,7 @@ import polars as pl
 from registry.conditions import Condition
 from registry.instruments import Instrument
 from registry.store.records import (
+    Calendar,
     Registration,
     RunRecord,
     StoredCondition,
@@ -55,6 +56,18 @@ class CandleStore(Protocol):
 
     def last(self, series: str, stop_ms: int, count: int) -> pl.DataFrame:
         """The last ``count`` candles of one series with ``open_time < stop``, oldest first, as a candle frame."""
+        ...
+
+    def first_open_from(self, series: str, time_ms: int) -> int | None:
+        """Open time of the first candle of a series that opens at or after a time, ``None`` without one."""
+        ...
+
+    def set_calendar(self, instrument: Instrument, calendar: Calendar) -> None:
+        """Say when an instrument trades; raises :class:`registry.errors.InstrumentError` for an unknown one."""
+        ...
+
+    def calendars(self) -> dict[str, Calendar]:
+        """Instrument (``BINANCE:BTCUSDT``) -> its calendar."""
         ...
 
     def extent(self, timeframe: str) -> dict[str, tuple[int, int]]:

@@ -2,8 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import polars as pl
+
+
+Calendar = Literal["24x7", "sessions"]
+"""When an instrument trades: always, or in sessions with closed markets between them."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,11 @@ class Move:
     group: str
     from_ms: int | None
     to_ms: int
+
+
+def series_of(group: str) -> list[str]:
+    """The series of a group's name, its base first."""
+    return group.split(" + ")
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from registry.clock import Clock
 from registry.errors import StaleTick
 from registry.store.candle_tables import Judged
 from registry.store.database import Database, naive
-from registry.store.records import Move, RunRecord, TickRecord, UnitCosts
-from registry.timeframes import from_ms, show_time
+from registry.store.records import Move, RunRecord, TickRecord, UnitCosts, series_of
+from registry.timeframes import from_ms, show_time, slot_at_or_before
 
 
 class TickTables:
@@ -41,11 +41,14 @@ class TickTables:
         return dict(self._anchors)
 
     def judged(self) -> dict[str, Judged]:
-        """Series -> what of it must not be rewritten."""
+        """Series -> what of it must not be rewritten: what some group has judged of it."""
+        until: dict[str, int] = {}
+        for group, (_, watermark) in self._watermarks.items():
+            for series in series_of(group):
+                seen = slot_at_or_before(watermark, series.rsplit(" ", 1)[-1])
+                until[series] = max(until.get(series, seen), seen)
         return {
-            series: Judged(anchor, self._watermarks[series][1])
-            for series, anchor in self._anchors.items()
-            if series in self._watermarks
+            series: Judged(anchor, until[series]) for series, anchor in self._anchors.items() if series in until
         }
 
     def record_tick(self, record: TickRecord) -> range:

@@ -2,15 +2,15 @@
 
 import random
 
-import numpy as np
 import polars as pl
 import pytest
 
 import flows
-from flows.evaluate import VALUES, Evaluator
+from flows.evaluate import Fired
 from flows.plan import make_plan
 from registry.conditions import Condition
 from registry.errors import CandlesMissing
+from tests.flows.live import histories_of, loader, make_part, run_live
 
 HOUR = 3_600_000
 START_MS = 1_704_067_200_000
@@ -93,40 +93,6 @@ CONDITIONS = (
 )
 
 
-def live_triggers(
-    conditions: list[Condition], history: pl.DataFrame, first: int, restarts: set[int]
-) -> list[tuple[str, int, float, bool]]:
-    """Judge slot by slot from slot ``first`` on, with a cold evaluator at each of ``restarts``."""
-    plan = make_plan(conditions)
-    names = [str(series) for series in plan.series]
-    by_series = {
-        f"BINANCE:{symbol} 1h": part.sort("open_time")
-        for (symbol,), part in history.partition_by("symbol", as_dict=True).items()
-    }
-    slots = int(history["open_time"].dt.epoch("ms").max() - START_MS) // HOUR + 1  # type: ignore[operator]
-    found: list[tuple[str, int, float, bool]] = []
-    evaluator: Evaluator | None = None
-    everybody = np.ones(len(names), np.bool_)
-    for slot in range(first, slots):
-        open_ms = START_MS + slot * HOUR
-        if evaluator is None or slot in restarts:
-            evaluator = Evaluator(plan)
-            for index, name in enumerate(names):
-                known = by_series[name].filter(pl.col("open_time").dt.epoch("ms") < open_ms)
-                evaluator.restore(index, known, open_ms)
-            evaluator.settle_truths()
-        matrix = np.full((5, len(names)), np.nan)
-        present = np.zeros(len(names), np.bool_)
-        for index, name in enumerate(names):
-            row = by_series[name].filter(pl.col("open_time").dt.epoch("ms") == open_ms)
-            if row.height:
-                matrix[:, index] = row.select(VALUES).to_numpy()[0]
-                present[index] = True
-        evaluator.move(matrix, present, everybody)
-        found += [(held.condition.id, open_ms, held.price, held.settled) for held in evaluator.judge(everybody)]
-    return sorted(found)
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_live_equals_scan_whatever_is_missing_and_whenever_it_restarts(sample: pl.DataFrame, seed: int) -> None:
     dice = random.Random(seed)
@@ -151,7 +117,8 @@ def test_live_equals_scan_whatever_is_missing_and_whenever_it_restarts(sample: p
     )
     assert len(expected) > 500
     restarts = set(dice.sample(range(first, 600), 5))
-    assert live_triggers(conditions, gappy, first, restarts) == expected
+    live = run_live(conditions, histories_of(gappy), START_MS + first * HOUR, 600 - first, restarts)
+    assert sorted((held.condition.id, open_ms, held.price, held.settled) for open_ms, held in live) == expected
 
 
 def test_a_series_that_waits_is_left_alone(sample: pl.DataFrame) -> None:
@@ -160,38 +127,27 @@ def test_a_series_that_waits_is_left_alone(sample: pl.DataFrame) -> None:
         pl.col("open_time").dt.epoch("ms") < START_MS + 300 * HOUR
     )
     conditions = [Condition.parse(f"{symbol} 1h: {text}") for symbol in ("BTCUSDT", "ETHUSDT") for text in CONDITIONS]
-    plan = make_plan(conditions)
-    columns = [
-        hourly.filter(pl.col("symbol") == series.instrument.symbol).sort("open_time").select(VALUES).to_numpy()
-        for series in plan.series
-    ]
-    together = Evaluator(plan)
-    both = np.ones(2, np.bool_)
-    expected = []
-    for slot in range(300):
-        together.move(np.column_stack([rows[slot] for rows in columns]), both, both)
-        expected += [(slot, held.condition.id, tuple(held.values.items())) for held in together.judge(both)]
-    apart = Evaluator(plan)
-    found = []
-    for only in (1, 0):
-        one = np.zeros(2, np.bool_)
-        one[only] = True
-        for slot in range(300):
-            apart.move(np.column_stack([rows[slot] for rows in columns]), one, one)
-            found += [(slot, held.condition.id, tuple(held.values.items())) for held in apart.judge(one)]
-    assert len(expected) > 100
-    assert sorted(found) == sorted(expected)
+    histories = histories_of(hourly)
+    together = run_live(conditions, histories, START_MS + 50 * HOUR, 250, set())
+    part = make_part(conditions, histories, START_MS + 50 * HOUR)
+    apart = []
+    for group in reversed(part.groups):
+        for slot in range(50, 300):
+            open_ms = START_MS + slot * HOUR
+            apart += [(open_ms, held) for held in part.move([group], open_ms + HOUR, loader(histories)).fired]
+    assert len(together) > 100
+
+    def shown(found: list[tuple[int, Fired]]) -> list[tuple[int, str, tuple[tuple[str, float], ...]]]:
+        return sorted((open_ms, held.condition.id, tuple(held.values.items())) for open_ms, held in found)
+
+    assert shown(apart) == shown(together)
 
 
 def test_a_fired_condition_shows_what_it_read() -> None:
-    plan = make_plan([Condition.parse("BTCUSDT 1h: close crosses_below sma(2)")])
-    evaluator = Evaluator(plan)
-    one = np.ones(1, np.bool_)
-    fired = []
-    for close in (10.0, 12.0, 8.0):
-        evaluator.move(np.full((5, 1), close), one, one)
-        fired = evaluator.judge(one)
-    (held,) = fired
+    condition = Condition.parse("BTCUSDT 1h: close crosses_below sma(2)")
+    history = candles([10.0, 12.0, 8.0]).with_columns(pl.lit("BINANCE").alias("exchange"))
+    ((open_ms, held),) = run_live([condition], histories_of(history), START_MS + HOUR, 2, set())
+    assert open_ms == START_MS + 2 * HOUR
     assert held.price == 8.0
     assert held.values == {"close": 8.0, "sma(2, close)": 10.0}
     assert held.settled

@@ -1,0 +1,219 @@
+"""Groups that are judged by one evaluator, and how their series step.
+
+A group is a base series with the set of other series that its conditions read. Groups that read their base alone share
+one part: each moves when its own candle is there. Groups that read other series share a part as long as they move
+together, because what they see of the others belongs to one moment; when only some can move, they part.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from flows.calendars import LONGEST_CLOSURE_MS, SeriesCalendar
+from flows.evaluate import VALUES, Evaluator, Fired
+from flows.plan import Plan
+from registry.timeframes import DURATION_MS, slot_at_or_before
+
+Slot = Mapping[str, Sequence[float]]
+"""The candles of one slot: series -> open, high, low, close, volume."""
+
+Load = Callable[[str, int], Slot]
+"""(timeframe, open time) -> its candles."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """One group of a part."""
+
+    name: str
+    base: int
+    """Index of its base series in the plan."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What a part did on one slot."""
+
+    fired: list[Fired]
+    judge_us: int
+    judged: NDArray[np.bool_]
+    """Series -> whether it is a base that was judged."""
+    loaded: NDArray[np.bool_]
+    """Series -> whether a candle of it was used."""
+
+
+class Part:
+    """An evaluator and the groups that it judges; ``reached`` is the close time that each group has reached."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        groups: Sequence[Group],
+        reached: Mapping[str, int],
+        calendars: Sequence[SeriesCalendar],
+        histories: Mapping[str, pl.DataFrame],
+    ) -> None:
+        """Bring an evaluator to where the groups are.
+
+        ``histories`` has the as-judged candles of each series of the plan, oldest first, from its anchor up to the last
+        close time that a group has reached. Indicators come by their history kernels up to a few steps before it;
+        those steps are repeated as live ones.
+        """
+        self.plan = plan
+        self.groups = tuple(groups)
+        self.reached = dict(reached)
+        self.names = tuple(str(series) for series in plan.series)
+        self._calendars = tuple(calendars)
+        self._lengths = [DURATION_MS[series.timeframe] for series in plan.series]
+        self._bases = {group.base for group in groups}
+        self._evaluator = Evaluator(plan)
+        opens = [histories[name]["open_time"].dt.epoch("ms").to_numpy() for name in self.names]
+        self._first_open = [int(held[0]) for held in opens]
+        self._last_open: list[int | None] = [None] * len(self.names)
+        self._restore(histories, opens)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether its groups read their base alone and so need not move together."""
+        return self.plan.is_alone
+
+    def next_close(self, group: Group, first_open_after: Callable[[str, int], int | None]) -> int | None:
+        """The close time that a group has to reach next, ``None`` while a session series has no later candle.
+
+        ``first_open_after(series, time)`` is the open time of a series' first candle that opens at or after a time.
+        """
+        reached = self.reached[group.name]
+        if not self._calendars[group.base].has_sessions:
+            return reached + self._lengths[group.base]
+        open_ms = first_open_after(self.names[group.base], reached)
+        return None if open_ms is None else open_ms + self._lengths[group.base]
+
+    def missing(self, group: Group, close_ms: int, load: Load) -> list[tuple[str, int, bool]]:
+        """Candles that a group needs to reach ``close_ms`` and that are not there: series, open time, and whether the
+        series has sessions, so that the market may have been closed."""
+        read = [group.base] if self.is_alone else range(len(self.names))
+        return [
+            (self.names[index], open_ms, self._calendars[index].has_sessions)
+            for index in read
+            if index == group.base or index not in self._bases
+            for open_ms in self._opens(index, self.reached[group.name], close_ms)
+            if self.names[index] not in load(self.plan.series[index].timeframe, open_ms)
+        ]
+
+    def move(self, groups: Sequence[Group], close_ms: int, load: Load) -> Moved:
+        """Judge the candle that closes at ``close_ms`` for groups that can move: all of them, unless they are alone."""
+        bases = {group.base for group in groups}
+        loaded = np.zeros(len(self.names), np.bool_)
+        if not self.is_alone:
+            since = min(self.reached.values())
+            others = [index for index in range(len(self.names)) if index not in self._bases]
+            closes = {open_ms + self._lengths[i] for i in others for open_ms in self._opens(i, since, close_ms)}
+            for earlier in sorted(closes - {close_ms}):
+                loaded |= self._step(earlier, others, load)
+            bases = bases.union(others)
+        loaded |= self._step(close_ms, bases, load)
+        judged = np.zeros(len(self.names), np.bool_)
+        judged[[group.base for group in groups]] = True
+        started = time.perf_counter_ns()
+        fired = self._judge(close_ms, judged & loaded)
+        judge_us = (time.perf_counter_ns() - started) // 1000
+        self.reached.update({group.name: close_ms for group in groups})
+        return Moved(fired, judge_us, judged, loaded)
+
+    def _step(self, close_ms: int, series: Sequence[int] | set[int], load: Load) -> NDArray[np.bool_]:
+        """Let series step that have a slot closing at a time; which of them had a candle."""
+        count = len(self.names)
+        loaded = np.zeros(count, np.bool_)
+        for timeframe in self.plan.timeframes:
+            open_ms = close_ms - DURATION_MS[timeframe]
+            if slot_at_or_before(close_ms, timeframe) != close_ms:
+                continue
+            slot = load(timeframe, open_ms)
+            candles = np.zeros((len(VALUES), count))
+            present, stepping = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
+            for index in series:
+                if self.plan.series[index].timeframe != timeframe or open_ms < self._first_open[index]:
+                    continue
+                if self.names[index] in slot:
+                    candles[:, index] = slot[self.names[index]]
+                    present[index] = stepping[index] = True
+                    self._note_candle(index, open_ms)
+                else:
+                    # Without sessions a missing candle is a hole; with them the market was closed.
+                    stepping[index] = not self._calendars[index].has_sessions
+            if stepping.any():
+                self._evaluator.step(timeframe, candles, present, stepping)
+            loaded |= present
+        return loaded
+
+    def _note_candle(self, index: int, open_ms: int) -> None:
+        last = self._last_open[index]
+        calendar = self._calendars[index]
+        if calendar.has_sessions and last is not None and not calendar.is_step(last, open_ms):
+            self._evaluator.interrupt(index)
+        self._last_open[index] = open_ms
+
+    def _judge(self, close_ms: int, judged: NDArray[np.bool_]) -> list[Fired]:
+        for index in range(len(self.names)):
+            last = self._last_open[index]
+            if index in self._bases or last is None or not self._calendars[index].has_sessions:
+                continue
+            if close_ms - (last + self._lengths[index]) > LONGEST_CLOSURE_MS:
+                self._evaluator.interrupt(index)
+        return self._evaluator.judge(judged) if judged.any() else []
+
+    def _opens(self, index: int, since_ms: int, until_ms: int) -> Iterator[int]:
+        """Open times of a series' slots that close after one time and up to another, from its first candle on."""
+        length = self._lengths[index]
+        open_ms = max(slot_at_or_before(since_ms, self.plan.series[index].timeframe), self._first_open[index])
+        while open_ms + length <= until_ms:
+            yield open_ms
+            open_ms += length
+
+    def _restore(self, histories: Mapping[str, pl.DataFrame], opens: Sequence[NDArray[np.int64]]) -> None:
+        delays = self._longest_delays()
+        ends = [max(self.reached.values())] * len(self.names)
+        for group in self.groups:
+            ends[group.base] = self.reached[group.name]
+        known = [held[held + length <= end] for held, length, end in zip(opens, self._lengths, ends, strict=True)]
+        starts = [0] * len(self.names)
+        for base in self._bases:
+            starts[base] = _candles_back(known[base], self.plan.memory + delays[base] + 2)
+        earliest = min(starts[base] for base in self._bases)
+        for index in set(range(len(self.names))) - self._bases:
+            starts[index] = _candles_back(known[index][known[index] < earliest], delays[index] + 2)
+        repeated: dict[tuple[str, int], dict[str, Sequence[float]]] = {}
+        closes: dict[int, list[int]] = {}
+        for index, name in enumerate(self.names):
+            history = histories[name].filter(pl.Series(np.isin(opens[index], known[index])))
+            before = history.filter(pl.Series(known[index] < starts[index]))
+            after = history.filter(pl.Series(known[index] >= starts[index]))
+            self._evaluator.restore(index, before)
+            if before.height:
+                self._last_open[index] = int(before["open_time"].dt.epoch("ms")[-1])
+            timeframe = self.plan.series[index].timeframe
+            for open_ms, row in zip(after["open_time"].dt.epoch("ms"), after.select(VALUES).rows(), strict=True):
+                repeated.setdefault((timeframe, open_ms), {})[name] = row
+            for open_ms in self._opens(index, starts[index], ends[index]):
+                closes.setdefault(open_ms + self._lengths[index], []).append(index)
+        for close_ms, stepping in sorted(closes.items()):
+            loaded = self._step(close_ms, stepping, lambda timeframe, open_ms: repeated.get((timeframe, open_ms), {}))
+            bases = np.zeros(len(self.names), np.bool_)
+            bases[[index for index in stepping if index in self._bases]] = True
+            self._judge(close_ms, bases & loaded)
+
+    def _longest_delays(self) -> list[int]:
+        longest = [0] * len(self.names)
+        for slot, steps in zip(self.plan.delays.slots.tolist(), self.plan.delays.steps.tolist(), strict=True):
+            owner = int(self.plan.owners[slot])
+            longest[owner] = max(longest[owner], steps)
+        return longest
+
+
+def _candles_back(opens: NDArray[np.int64], count: int) -> int:
+    """Open time of the candle so many candles before the end; of the first one where there are not as many."""
+    return int(opens[max(0, opens.size - count)]) if opens.size else 0

@@ -10,9 +10,12 @@ from hashlib import sha256
 from indicators.catalogue import catalogue
 from registry import flat, text
 from registry.canonical import canonicalise
+from registry.desugar import desugar
 from registry.errors import ConditionError
-from registry.expression import IndicatorOutput, Node, Number, Series, is_momentary, operands
+from registry.expression import IndicatorOutput, Node, Series, is_momentary, variables
 from registry.instruments import Instrument
+from registry.lookback import Needed, candles_needed, check_lookback
+from registry.surface import STORED, TYPED, SurfaceNode, momentary
 
 _ID_LENGTH = 32
 
@@ -21,9 +24,9 @@ _ID_LENGTH = 32
 class Condition:
     """One condition on the candles of one series; equal to every other with the same ``id``.
 
-    ``canonical`` is its text with every default written out, ``tree`` what that text says. ``definition_versions``
-    names the indicators used, sorted, with the versions of their formulas (``rsi=1,sma=1``): a formula that changes
-    makes a new id.
+    ``canonical`` is its text with every default written out and everything brought down to what is judged, ``tree``
+    what that text says; ``surface`` is the tree as it was written. ``definition_versions`` names the indicators used,
+    sorted, with the versions of their formulas (``rsi=1,sma=1``): a formula that changes makes a new id.
     ``momentary`` tells whether it fires on every TRUE candle, or only when it becomes TRUE.
     """
 
@@ -31,6 +34,7 @@ class Condition:
     canonical: str = field(compare=False)
     series: Series = field(compare=False)
     tree: Node = field(compare=False, repr=False)
+    surface: SurfaceNode = field(compare=False, repr=False)
     definition_versions: str = field(compare=False, repr=False)
     momentary: bool = field(compare=False, repr=False)
 
@@ -43,7 +47,7 @@ class Condition:
         timeframe: str | None = None,
         default_exchange: str = "BINANCE",
     ) -> "Condition":
-        """The condition that a text, a flat JSON object or the text of one describes.
+        """The condition that a text, a JSON object or the text of one describes.
 
         ``symbol`` and ``timeframe`` stand in where the condition names none, ``default_exchange`` where the symbol
         names no exchange. Raises :class:`ConditionError` with the position or the JSON pointer of what cannot be
@@ -56,24 +60,34 @@ class Condition:
             series, tree = flat.parse(source, symbol=symbol, timeframe=timeframe, default_exchange=default_exchange)
         else:
             raise ConditionError(f"a condition is text or an object, got a value of type {type(source).__name__}")
-        return cls._of(series, tree)
+        condition = cls._of(series, tree)
+        if len(str(condition)) > TYPED.characters:
+            raise ConditionError(
+                f"the condition has {len(str(condition))} characters when it is written with its parameters; at most"
+                f" {TYPED.characters} are allowed"
+            )
+        return condition
 
     @classmethod
     def from_canonical(cls, canonical: str) -> "Condition":
-        """The condition whose ``canonical`` this is; raises :class:`ConditionError` for every other spelling."""
-        condition = cls.parse(canonical)
+        """The condition whose ``canonical`` this is; raises :class:`ConditionError` for every other spelling.
+
+        The way back for what a store keeps: a canonical text may be longer than what :meth:`parse` takes from people.
+        """
+        condition = cls._of(*text.parse(canonical, default_exchange="BINANCE", limits=STORED))
         if condition.canonical != canonical:
             raise ConditionError(f"the canonical text of this condition is {condition.canonical!r}, got {canonical!r}")
         return condition
 
     @classmethod
-    def _of(cls, series: Series, tree: Node) -> "Condition":
-        tree = canonicalise(tree)
-        canonical = f"{series}: {text.to_text(tree)}"
-        used = {operand.indicator for operand in operands(tree) if isinstance(operand, IndicatorOutput)}
+    def _of(cls, series: Series, surface: SurfaceNode) -> "Condition":
+        tree = canonicalise(desugar(surface, series), series, momentary=momentary(surface))
+        check_lookback(tree, series)
+        canonical = f"{series}: {text.to_text(tree, series)}"
+        used = {operand.indicator for operand in variables(tree) if isinstance(operand, IndicatorOutput)}
         versions = ",".join(f"{name}={catalogue()[name].version}" for name in sorted(used))
         digest = sha256(f"v1|{versions}|{canonical}".encode()).hexdigest()
-        return cls(digest[:_ID_LENGTH], canonical, series, tree, versions, is_momentary(tree))
+        return cls(digest[:_ID_LENGTH], canonical, series, tree, surface, versions, is_momentary(tree))
 
     @property
     def timeframe(self) -> str:
@@ -81,10 +95,25 @@ class Condition:
         return self.series.timeframe
 
     @property
+    def all_series(self) -> tuple[Series, ...]:
+        """The series whose candles it needs: its own first, the others sorted by their text."""
+        others = {operand.series for operand in variables(self.tree)} - {self.series}
+        return (self.series, *sorted(others, key=str))
+
+    @property
+    def group(self) -> str:
+        """``all_series`` as text: conditions with the same group are judged when the same candles are there."""
+        return " + ".join(map(str, self.all_series))
+
+    @property
+    def needed(self) -> dict[Series, Needed]:
+        """Series -> candles that it needs, in the order of ``all_series``."""
+        return candles_needed(self.tree, self.series)
+
+    @property
     def instruments(self) -> tuple[Instrument, ...]:
-        """The instruments whose candles it reads, its own first."""
-        read = (operand.series.instrument for operand in operands(self.tree) if not isinstance(operand, Number))
-        return tuple(dict.fromkeys((self.series.instrument, *read)))
+        """The instruments whose candles it needs, its own first."""
+        return tuple(dict.fromkeys(series.instrument for series in self.all_series))
 
     def __str__(self) -> str:
-        return f"{self.series}: {text.to_text(self.tree, short=True)}"
+        return f"{self.series}: {text.to_text(self.surface, self.series, short=True)}"

@@ -1,24 +1,28 @@
 """The tree of a condition: frozen values, equal when they mean the same node.
 
-    BTCUSDT 1h: rsi(14) < 30 and close crosses_above sma(20)
+    BTCUSDT 1h: rsi(14)@4h < 30 and close crosses_above sma(20)[1]
 
-    All(Comparison("<", IndicatorOutput(rsi, ...), Number(30)),
-        Comparison("crosses_above", Price(close), IndicatorOutput(sma, ...)))
+    All(Comparison("<", IndicatorOutput(BTCUSDT 4h, rsi, ...), Number(30)),
+        Comparison("crosses_above", Price(BTCUSDT 1h, close), IndicatorOutput(BTCUSDT 1h, sma, ..., offset=1)))
 
 Every operand carries its own series, so nothing above it has to know where a value comes from: two conditions of
 different series never share a node, and one comparison may read several series.
+
+These few nodes are all that is judged. What else can be written (``between``, ``rises_by``, ...) is in
+``registry.surface`` and comes down to them.
 """
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from registry.errors import ConditionError
 from registry.instruments import Instrument
 
 LARGEST_NUMBER = 1e15
 
+ArithmeticOperator = Literal["+", "-", "*", "/"]
 Operator = Literal["<", "<=", ">", ">=", "crosses_above", "crosses_below"]
 
 CROSSINGS: frozenset[Operator] = frozenset({"crosses_above", "crosses_below"})
@@ -51,15 +55,19 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A column of a candle, or a mean of columns: ``open high low close volume hl2 hlc3 ohlc4``."""
+    """A column of a candle, or a mean of columns: ``open high low close volume hl2 hlc3 ohlc4``.
+
+    ``offset`` is the number of steps back on the operand's own series.
+    """
 
     series: Series
     field: str
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class IndicatorOutput:
-    """One output of a catalogue entry.
+    """One output of a catalogue entry, ``offset`` steps back on its own series.
 
     ``parameters`` is complete and in the catalogue's order. ``source`` is ``None`` for indicators that always read the
     same columns.
@@ -70,9 +78,20 @@ class IndicatorOutput:
     parameters: tuple[tuple[str, float], ...]
     source: str | None
     output: str
+    offset: int = 0
 
 
-Operand = Number | Price | IndicatorOutput
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """Two operands combined in float64; a result that is not finite makes the comparison UNKNOWN."""
+
+    operator: ArithmeticOperator
+    left: "Operand"
+    right: "Operand"
+
+
+Variable = Price | IndicatorOutput
+Operand = Number | Variable | Arithmetic
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,28 +112,72 @@ class Comparison:
             )
 
 
+Child_co = TypeVar("Child_co", covariant=True)
+"""What composites are made of: canonical nodes here, nodes as written in ``registry.surface``."""
+
+
 @dataclass(frozen=True, slots=True)
-class All:
+class All(Generic[Child_co]):
     """FALSE if a child is FALSE, else UNKNOWN if one is UNKNOWN, else TRUE."""
 
-    children: tuple["Node", ...]
+    children: tuple[Child_co, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Any:
+class Any(Generic[Child_co]):
     """TRUE if a child is TRUE, else UNKNOWN if one is UNKNOWN, else FALSE."""
 
-    children: tuple["Node", ...]
+    children: tuple[Child_co, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Not:
+class Not(Generic[Child_co]):
     """TRUE and FALSE exchanged, UNKNOWN kept."""
 
-    child: "Node"
+    child: Child_co
 
 
-Node = Comparison | All | Any | Not
+@dataclass(frozen=True, slots=True)
+class AtLeast(Generic[Child_co]):
+    """TRUE if ``count`` children are TRUE, FALSE if not even the UNKNOWN ones could make up ``count``, else UNKNOWN."""
+
+    count: int
+    children: tuple[Child_co, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class For(Generic[Child_co]):
+    """``All`` of the child at the last ``bars`` slots of the base series; UNKNOWN from the first missing slot on."""
+
+    child: Child_co
+    bars: int
+
+
+@dataclass(frozen=True, slots=True)
+class Within(Generic[Child_co]):
+    """``Any`` of the child at the last ``bars`` slots of the base series; UNKNOWN from the first missing slot on."""
+
+    child: Child_co
+    bars: int
+
+
+@dataclass(frozen=True, slots=True)
+class Every(Generic[Child_co]):
+    """The child's truth, fired on every candle on which it is TRUE; only at the top of a tree."""
+
+    child: Child_co
+
+
+Node = (
+    Comparison
+    | All["Node"]
+    | Any["Node"]
+    | Not["Node"]
+    | AtLeast["Node"]
+    | For["Node"]
+    | Within["Node"]
+    | Every["Node"]
+)
 
 
 def comparisons(node: Node) -> Iterator[Comparison]:
@@ -122,18 +185,33 @@ def comparisons(node: Node) -> Iterator[Comparison]:
     match node:
         case Comparison():
             yield node
-        case Not(child):
+        case Not(child) | For(child) | Within(child) | Every(child):
             yield from comparisons(child)
-        case All(children) | Any(children):
+        case All(children) | Any(children) | AtLeast(_, children):
             for child in children:
                 yield from comparisons(child)
 
 
 def operands(node: Node) -> Iterator[Operand]:
-    """The operands of a tree from left to right, repeated ones repeatedly."""
+    """The two sides of each comparison from left to right, repeated ones repeatedly."""
     for comparison in comparisons(node):
         yield comparison.left
         yield comparison.right
+
+
+def variables(part: Node | Operand) -> Iterator[Variable]:
+    """The prices and indicator outputs of a tree or an operand from left to right, repeated ones repeatedly."""
+    match part:
+        case Price() | IndicatorOutput():
+            yield part
+        case Number():
+            return
+        case Arithmetic(_, left, right):
+            yield from variables(left)
+            yield from variables(right)
+        case _:
+            for operand in operands(part):
+                yield from variables(operand)
 
 
 def is_momentary(node: Node) -> bool:
@@ -142,11 +220,13 @@ def is_momentary(node: Node) -> bool:
     Asked of a canonical tree, so that two spellings of a condition get the same answer.
     """
     match node:
+        case Every():
+            return True
         case Comparison(operator):
             return operator in CROSSINGS
         case All(children):
             return any(is_momentary(child) for child in children)
-        case Any(children):
+        case Any(children) | AtLeast(_, children):
             return all(is_momentary(child) for child in children)
-        case Not():
+        case Not() | For() | Within():
             return False

@@ -15,9 +15,9 @@ from pydantic_core import ErrorDetails
 from indicators.catalogue import Indicator
 from registry import vocabulary
 from registry.errors import ConditionError, InstrumentError, TimeframeError
-from registry.expression import LARGEST_NUMBER, Comparison, IndicatorOutput, Node, Number, Operand, Price, Series
+from registry.expression import LARGEST_NUMBER, Comparison, IndicatorOutput, Number, Operand, Price, Series
 from registry.instruments import Instrument, normalise_exchange, normalise_instrument
-from registry.syntax import LONGEST_TEXT
+from registry.surface import TYPED, Crosses, SurfaceNode
 from registry.timeframes import normalise_timeframe
 
 _MOST_FIELDS = 16
@@ -45,7 +45,7 @@ class FlatCondition(BaseModel):
 
 def parse(
     data: Mapping[str, object] | str, *, symbol: str | None = None, timeframe: str | None = None, default_exchange: str
-) -> tuple[Series, Node]:
+) -> tuple[Series, SurfaceNode]:
     """The series and the comparison that a flat condition, or its JSON text, describes.
 
     ``symbol`` and ``timeframe`` are taken where the condition names none. Raises :class:`ConditionError` for the
@@ -54,7 +54,7 @@ def parse(
     flat = _validated(data)
     series = Series(_instrument(flat, symbol, default_exchange), _timeframe(flat, timeframe))
     with _pointing_at("operator"):
-        operator = vocabulary.find_operator(flat.operator)
+        operator = vocabulary.find_comparison(flat.operator)
     left, centre = _operand(flat, series)
     value = flat.value
     if value is None:
@@ -64,15 +64,17 @@ def parse(
                 pointer="/value",
             )
         value = 0.0
+    if operator == "crosses":
+        return series, Crosses(left, Number(value))
     return series, Comparison(operator, left, Number(value))
 
 
 def _validated(data: Mapping[str, object] | str) -> FlatCondition:
     try:
         if isinstance(data, str):
-            if len(data) > LONGEST_TEXT:
+            if len(data) > TYPED.characters:
                 raise ConditionError(
-                    f"the condition has {len(data)} characters; at most {LONGEST_TEXT} are allowed", pointer=""
+                    f"the condition has {len(data)} characters; at most {TYPED.characters} are allowed", pointer=""
                 )
             return FlatCondition.model_validate_json(data)
         if len(data) > _MOST_FIELDS:

@@ -9,7 +9,7 @@ number of comparisons before anything recursive sees it.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from itertools import pairwise
@@ -20,13 +20,10 @@ from lark.exceptions import UnexpectedInput, UnexpectedToken
 
 from registry import vocabulary
 from registry.errors import ConditionError, InstrumentError, TimeframeError
+from registry.places import PLACE_PATTERN
+from registry.surface import Limits, too_deep, too_many
 
-LONGEST_TEXT = 8192
-DEEPEST = 8
-MOST_COMPARISONS = 32
-
-_DEEPEST_PARENTHESES = 4 * DEEPEST
-_COMPOSITES = ("all", "any", "negation")
+_COMPOSITES = ("all", "any", "negation", "every", "at_least", "lasting")
 _REFUSED = re.compile(r"[^ -~\t\r\n]")
 _TOO_LONG = re.compile(r"\w{65}|[<>=!]{65}", re.ASCII)
 _BLANKS = str.maketrans("\t\r\n", "   ")
@@ -38,17 +35,20 @@ _EXPECTED = {
     "EQUAL": "'='",
     "COMMA": "','",
     "RPAR": "')'",
+    "RSQB": "']'",
+    "PLACE": "a timeframe or a symbol such as 4h or ETHUSDT",
+    "_OF": "'of'",
     "_AND": "'and'",
     "_OR": "'or'",
     "$END": "the end of the condition",
 }
 
 
-def clean(text: str) -> str:
+def clean(text: str, limits: Limits) -> str:
     """``text`` with every blank a space; refuses what is too long, as a whole or as a word, or not printable ASCII."""
-    if len(text) > LONGEST_TEXT:
+    if len(text) > limits.characters:
         raise ConditionError(
-            f"the condition has {len(text)} characters; at most {LONGEST_TEXT} are allowed", position=0
+            f"the condition has {len(text)} characters; at most {limits.characters} are allowed", position=0
         )
     refused = _REFUSED.search(text)
     if refused is not None:
@@ -63,16 +63,16 @@ def clean(text: str) -> str:
     return text
 
 
-def syntax_tree(text: str, start: int) -> Tree[Token]:
-    """The tree of the expression that begins at ``start``, within the limits on depth and comparisons."""
-    _check_parentheses(text, start)
+def syntax_tree(text: str, start: int, limits: Limits, *, operand: bool = False) -> Tree[Token]:
+    """The tree of the expression, or of the operand, that begins at ``start``, within ``limits``."""
+    _check_parentheses(text, start, limits)
     # Blanks in place of the header keep lark's positions those of the whole text.
     expression = " " * start + text[start:]
     try:
-        tree = _lark().parse(expression)
+        tree = _lark().parse(expression, start="sum" if operand else "either")
     except UnexpectedInput as error:
         raise _unexpected(error, text) from None
-    _check_size(tree, text)
+    _check_size(tree, text, limits)
     return tree
 
 
@@ -97,10 +97,12 @@ def position(token: Token) -> int:
 
 @contextmanager
 def located(text: str, at: int) -> Iterator[None]:
-    """Turns errors about a word into errors about the word at ``at``."""
+    """Turns errors that know no position into errors about the word at ``at``."""
     try:
         yield
     except (ConditionError, InstrumentError, TimeframeError) as error:
+        if isinstance(error, ConditionError) and error.position is not None:
+            raise
         raise complaint(str(error), text, at) from error
 
 
@@ -117,35 +119,60 @@ def complaint(message: str, text: str, at: int) -> ConditionError:
 @cache
 def _lark() -> Lark:
     grammar = Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
-    return Lark(grammar, parser="lalr", lexer="contextual")
+    # A longer spelling comes before the one it begins with: "rising by" before "rising".
+    words_of = {
+        "PHRASE.2": [spelling for spelling in vocabulary.OPERATORS if "_" in spelling],
+        "TREND.3": vocabulary.TRENDS,
+        "CHANNEL.3": vocabulary.CHANNELS,
+        "MOVE.4": vocabulary.MOVES,
+    }
+    terminals = [f"{name}: /{_any_of(spellings)}/i" for name, spellings in words_of.items()]
+    terminals.append(f"PLACE: /{PLACE_PATTERN}/i")
+    return Lark("\n".join([grammar, *terminals]), parser="lalr", lexer="contextual", start=["either", "sum"])
 
 
-def _check_parentheses(text: str, start: int) -> None:
+def _any_of(spellings: Iterable[str]) -> str:
+    patterns = [re.escape(spelling).replace("_", r"[\s_]+") for spelling in sorted(spellings, key=len, reverse=True)]
+    return rf"({'|'.join(patterns)})(?!\w)"
+
+
+def _check_parentheses(text: str, start: int, limits: Limits) -> None:
     depth = 0
     for parenthesis in re.finditer(r"[()]", text[start:]):
         depth += 1 if parenthesis[0] == "(" else -1
-        if depth > _DEEPEST_PARENTHESES:
-            message = f"parentheses are nested too deeply; at most {_DEEPEST_PARENTHESES} levels are allowed"
+        if depth > limits.parentheses:
+            message = f"parentheses are nested too deeply; at most {limits.parentheses} levels are allowed"
             raise complaint(message, text, start + parenthesis.start())
 
 
-def _check_size(tree: Tree[Token], text: str) -> None:
-    comparisons = 0
+def _check_size(tree: Tree[Token], text: str, limits: Limits) -> None:
+    leaves = 0
     waiting = [(tree, 1)]
     while waiting:
         node, depth = waiting.pop()
-        if depth > DEEPEST:
-            message = (
-                f"all, any and not are nested too deeply; at most {DEEPEST} levels are allowed, comparison included"
-            )
-            raise complaint(message, text, first_position(node))
+        if depth > limits.levels:
+            raise complaint(too_deep(limits), text, first_position(node))
         if node.data in _COMPOSITES:
             waiting += [(child, depth + 1) for child in reversed(node.children) if isinstance(child, Tree)]
             continue
-        comparisons += 1
-        if comparisons > MOST_COMPARISONS:
-            message = f"too many comparisons; at most {MOST_COMPARISONS} are allowed in one condition"
+        if node.data in ("for", "within"):
+            continue
+        leaves += 1
+        if leaves > limits.leaves:
+            raise complaint(too_many(limits), text, first_position(node))
+        if sum(1 for _ in _operands(node)) > limits.operands:
+            message = f"too many numbers, prices and indicators; a comparison has at most {limits.operands}"
             raise complaint(message, text, first_position(node))
+
+
+def _operands(leaf: Tree[Token]) -> Iterator[Tree[Token]]:
+    waiting = [leaf]
+    while waiting:
+        part = waiting.pop()
+        if part.data in ("reference", "number"):
+            yield part
+        else:
+            waiting += [child for child in part.children if isinstance(child, Tree)]
 
 
 def _unexpected(error: UnexpectedInput, text: str) -> ConditionError:
@@ -178,10 +205,10 @@ def _unknown_word(read: list[Tree[Token] | Token], text: str) -> ConditionError 
             if isinstance(item, Tree):
                 for operator in item.find_data("operator"):
                     with located(text, first_position(operator)):
-                        vocabulary.find_operator(words(operator))
+                        vocabulary.find_comparison(words(operator))
                 if isinstance(following, Token) and following.type == "NAME":
                     with located(text, position(following)):
-                        vocabulary.find_operator(str(following))
+                        vocabulary.find_comparison(str(following))
             elif item is not None and item.type == "NAME" and isinstance(following, Token) and following == "(":
                 with located(text, position(item)):
                     if vocabulary.find_price(item) is None:

@@ -1,33 +1,54 @@
-"""Conditions as text: ``BINANCE:BTCUSDT 1h: rsi(14) crosses_below 30 and close > sma(200)``.
+"""Conditions as text: ``BINANCE:BTCUSDT 1h: rsi(14) crosses_below 30 and close > sma(200)@4h``.
 
 ``parse`` reads ``[EXCHANGE:]SYMBOL TIMEFRAME: expression`` into a tree, ``to_text`` writes a tree. The grammar is in
-``grammar.lark``: comparison binds tighter than ``not``, ``not`` tighter than ``and``, ``and`` tighter than ``or``.
+``grammar.lark``: arithmetic binds tighter than comparison, then come ``for`` and ``within``, ``not``, ``and``, ``or``.
 """
 
 import re
 
-from lark import Token, Tree
-
-from indicators.catalogue import Indicator, catalogue
+from indicators.catalogue import catalogue
 from registry import vocabulary
-from registry.errors import ConditionError
-from registry.expression import All, Any, Comparison, IndicatorOutput, Node, Not, Number, Operand, Price, Series
+from registry.expression import (
+    All,
+    Any,
+    Arithmetic,
+    AtLeast,
+    Comparison,
+    Every,
+    For,
+    IndicatorOutput,
+    Not,
+    Number,
+    Operand,
+    Price,
+    Series,
+    Within,
+)
 from registry.instruments import normalise_instrument
-from registry.syntax import clean, complaint, first_position, located, position, syntax_tree, words
+from registry.reading import Reader
+from registry.surface import TYPED, Channel, Crosses, Limits, Move, SurfaceNode, Trend, check_size
+from registry.syntax import clean, complaint, located, syntax_tree
 from registry.timeframes import normalise_timeframe
 
 _HEADER = re.compile(r"\s*(?P<symbol>[\w./:-]+)\s+(?P<timeframe>\w+(?: [a-z]+)?)\s*:", re.ASCII | re.IGNORECASE)
+_SUM, _PRODUCT, _ATOM = 1, 2, 3
+"""What an operand is made of, from loose to tight."""
 
 
 def parse(
-    text: str, *, symbol: str | None = None, timeframe: str | None = None, default_exchange: str
-) -> tuple[Series, Node]:
+    text: str,
+    *,
+    symbol: str | None = None,
+    timeframe: str | None = None,
+    default_exchange: str,
+    limits: Limits = TYPED,
+) -> tuple[Series, SurfaceNode]:
     """The series that ``text`` begins with, and its expression as a tree.
 
     ``symbol`` and ``timeframe`` are taken where the text begins with the expression. Raises :class:`ConditionError`
     for the text, :class:`InstrumentError` or :class:`TimeframeError` for the other arguments.
     """
-    text = clean(text)
+    text = clean(text, limits)
     header = _HEADER.match(text)
     if header is not None:
         with located(text, header.start("symbol")):
@@ -39,124 +60,120 @@ def parse(
     else:
         message = "the condition lacks symbol and timeframe; write BTCUSDT 1h: rsi(14) < 30, or give both as defaults"
         raise complaint(message, text, 0)
-    tree = syntax_tree(text, header.end() if header else 0)
-    return series, _Builder(text, series).node(tree)
+    return series, parse_expression(text, series, start=header.end() if header else 0, limits=limits)
 
 
-def to_text(part: Node | Operand, *, short: bool = False) -> str:
-    """The expression as text that parses to the same tree; ``short`` leaves out sources that are the default."""
-    match part:
-        case Number(value):
-            return _shortest(value)
-        case Price(field=field):
-            return field
-        case IndicatorOutput(indicator=name, parameters=parameters, source=source, output=output):
-            arguments = [_shortest(value) for _, value in parameters]
-            if source is not None and not (short and source == vocabulary.DEFAULT_SOURCE):
-                arguments.append(source)
-            call = f"({', '.join(arguments)})" if arguments else ""
-            return name + call + (f".{output}" if len(catalogue()[name].outputs) > 1 else "")
-        case Comparison(operator, left, right):
-            return f"{to_text(left, short=short)} {operator} {to_text(right, short=short)}"
-        case Not(child):
-            return f"not {to_text(child, short=short)}"
-        case All(children) | Any(children):
-            word = "all" if isinstance(part, All) else "any"
-            return f"{word}({', '.join(to_text(child, short=short) for child in children)})"
+def parse_expression(text: str, base: Series, *, start: int = 0, limits: Limits = TYPED) -> SurfaceNode:
+    """The tree of the expression that begins at ``start`` of a text that is clean, for a condition of ``base``."""
+    tree = Reader(text, base, limits).node(syntax_tree(text, start, limits))
+    with located(text, start):
+        check_size(tree, limits)
+    return tree
+
+
+def parse_operand(text: str, base: Series) -> Operand:
+    """The operand that a whole text is, for a condition of ``base``."""
+    text = clean(text, TYPED)
+    return Reader(text, base, TYPED).operand(syntax_tree(text, 0, TYPED, operand=True))
+
+
+def to_text(part: SurfaceNode | Operand, base: Series | None = None, *, short: bool = False) -> str:
+    """A tree or an operand as text that parses to the same.
+
+    What is not read from ``base`` says so behind an ``@``; without ``base`` nothing does. ``short`` is for people: it
+    leaves out sources that are the default and the exchange of ``base``, and joins two conditions by ``and``.
+    """
+    return _Writer(base, short).node(part)
+
+
+class _Writer:
+    def __init__(self, base: Series | None, short: bool) -> None:
+        self._base = base
+        self._short = short
+
+    def node(self, part: SurfaceNode | Operand) -> str:  # noqa: PLR0911 - one return for each kind of node
+        match part:
+            case Comparison(operator, left, right):
+                return f"{self._operand(left)} {operator} {self._operand(right)}"
+            case Crosses(left, right):
+                return f"{self._operand(left)} crosses {self._operand(right)}"
+            case Channel(operator, value, low, high):
+                return f"{self._operand(value)} {operator} {self._operand(low)} and {self._operand(high)}"
+            case Move(operator, value, amount, percent, bars):
+                within = f" within {_bars(bars)}" if bars > 1 else ""
+                return f"{self._operand(value)} {operator} {self._operand(amount)}{'%' * percent}{within}"
+            case Trend(operator, value, bars):
+                return f"{self._operand(value)} {operator}" + (f" {_bars(bars)}" if bars > 1 else "")
+            case Not(child):
+                return f"not {self._bracketed(child, bare=_is_leaf(child) or isinstance(child, Not))}"
+            case All(children) | Any(children):
+                if self._short and len(children) == 2:
+                    word = " and " if isinstance(part, All) else " or "
+                    return word.join(self._bracketed(child, bare=not self._is_infix(child)) for child in children)
+                return ("all" if isinstance(part, All) else "any") + self._listed(children)
+            case AtLeast(count, children):
+                return f"{count} of {self._listed(children)}"
+            case For(child, bars) | Within(child, bars):
+                word = "for" if isinstance(part, For) else "within"
+                bare = _is_leaf(child) and not isinstance(child, Move)
+                return f"{self._bracketed(child, bare=bare)} {word} {_bars(bars)}"
+            case Every(child):
+                return f"every({self.node(child)})"
+            case Number() | Price() | IndicatorOutput() | Arithmetic():
+                return self._operand(part)
+
+    def _bracketed(self, child: SurfaceNode, *, bare: bool) -> str:
+        """``child`` in parentheses, unless it is ``bare`` or a list, which has its own."""
+        listed = isinstance(child, All | Any | AtLeast) and not self._is_infix(child)
+        return self.node(child) if bare or listed else f"({self.node(child)})"
+
+    def _listed(self, children: tuple[SurfaceNode, ...]) -> str:
+        return f"({', '.join(self.node(child) for child in children)})"
+
+    def _is_infix(self, node: SurfaceNode) -> bool:
+        return self._short and isinstance(node, All | Any) and len(node.children) == 2
+
+    def _operand(self, operand: Operand, level: int = _SUM) -> str:
+        """``operand`` where one of ``level`` or tighter can stand."""
+        match operand:
+            case Number(value):
+                return _shortest(value)
+            case Price(series, field, offset):
+                return field + self._place(series, offset)
+            case IndicatorOutput(series, name, parameters, source, output, offset):
+                arguments = [_shortest(value) for _, value in parameters]
+                if source is not None and not (self._short and source == vocabulary.DEFAULT_SOURCE):
+                    arguments.append(source)
+                call = f"({', '.join(arguments)})" if arguments else ""
+                named = f".{output}" if len(catalogue()[name].outputs) > 1 else ""
+                return name + call + named + self._place(series, offset)
+            case Arithmetic("*", left, Number(-1)) if self._short and not isinstance(left, Number):
+                return f"-{self._operand(left, _ATOM)}"
+            case Arithmetic(operator, left, right):
+                own = _SUM if operator in ("+", "-") else _PRODUCT
+                # a - b - c is (a - b) - c: only a left side of the same level needs no parentheses.
+                text = f"{self._operand(left, own)} {operator} {self._operand(right, own + 1)}"
+                return text if own >= level else f"({text})"
+
+    def _place(self, series: Series, offset: int) -> str:
+        """Steps back, and the series where it is not the condition's own."""
+        text = f"[{offset}]" if offset else ""
+        if self._base is None:
+            return text
+        if series.instrument != self._base.instrument:
+            same_exchange = series.instrument.exchange == self._base.instrument.exchange
+            text += f"@{series.instrument.symbol if self._short and same_exchange else series.instrument}"
+        return text if series.timeframe == self._base.timeframe else f"{text}@{series.timeframe}"
+
+
+def _is_leaf(node: SurfaceNode) -> bool:
+    return isinstance(node, Comparison | Crosses | Channel | Move | Trend)
+
+
+def _bars(bars: int) -> str:
+    return f"{bars} bars" if bars > 1 else "1 bar"
 
 
 def _shortest(value: float) -> str:
     """The shortest decimal that reads back as the same float64; whole numbers without a point, -0 as 0."""
     return str(int(value)) if value == int(value) else repr(value).replace("e-0", "e-")
-
-
-class _Builder:
-    """Makes nodes of one series from a tree of the grammar, whose depth is bounded."""
-
-    def __init__(self, text: str, series: Series) -> None:
-        self._text = text
-        self._series = series
-
-    def node(self, tree: Tree[Token]) -> Node:
-        children = [child for child in tree.children if isinstance(child, Tree)]
-        match tree.data:
-            case "negation":
-                return Not(self.node(children[0]))
-            case "all":
-                return All(tuple(self.node(child) for child in children))
-            case "any":
-                return Any(tuple(self.node(child) for child in children))
-        left, operator, right = children
-        with located(self._text, first_position(operator)):
-            found = vocabulary.find_operator(words(operator))
-        sides = self._operand(left), self._operand(right)
-        with located(self._text, first_position(left)):
-            return Comparison(found, *sides)
-
-    def _operand(self, tree: Tree[Token]) -> Operand:
-        if tree.data == "number":
-            with located(self._text, first_position(tree)):
-                return Number(_number(tree))
-        name, *details = tree.children
-        assert isinstance(name, Token)
-        by_rule = {detail.data: detail.children for detail in details if isinstance(detail, Tree)}
-        price = vocabulary.find_price(name)
-        if price is not None:
-            if by_rule:
-                raise self._complaint(f"{price} is a price: it takes no parameters and has no outputs", name)
-            return Price(self._series, price)
-        with located(self._text, position(name)):
-            record = vocabulary.find_indicator(str(name))
-        parameters, source = self._arguments(record, name, by_rule.get("arguments", []))
-        (word,) = by_rule.get("output", [None])
-        assert word is None or isinstance(word, Token)
-        with located(self._text, position(word or name)):
-            output = vocabulary.find_output(record, str(word) if word else None)
-        return IndicatorOutput(self._series, record.name, parameters, source, output)
-
-    def _arguments(
-        self, record: Indicator, name: Token, arguments: list[Token | Tree[Token]]
-    ) -> tuple[tuple[tuple[str, float], ...], str | None]:
-        """The complete parameters and the source."""
-        given: dict[str, float] = {}
-        source: Token | None = None
-        places: dict[str, Token | Tree[Token]] = {}
-        order = [parameter.name for parameter in record.parameters]
-        for index, argument in enumerate(arguments):
-            assert isinstance(argument, Tree)
-            *named, value = argument.children
-            if named:
-                key = str(named[0]).lower()
-            elif isinstance(value, Token):
-                key = "source"
-            elif index >= len(order):
-                listed = ", ".join(order) or "none"
-                raise self._complaint(f"{record.name} takes no number here; its parameters: {listed}", value)
-            elif list(places) != order[:index]:
-                raise self._complaint(f"{record.name}: numbers without a name come first", value)
-            else:
-                key = order[index]
-            if key in places:
-                raise self._complaint(f"{record.name}: {key} is given twice", argument)
-            if key == "source" and isinstance(value, Token):
-                source = value
-            elif key != "source" and isinstance(value, Tree):
-                given[key] = _number(value)
-            else:
-                kind = "a price such as close" if key == "source" else "a number"
-                raise self._complaint(f"{record.name}: {key} must be {kind}", argument)
-            places[key] = value
-        try:
-            parameters = vocabulary.complete_parameters(record, given)
-        except ConditionError as error:
-            raise self._complaint(str(error), places.get(vocabulary.misfit(record, given) or "", name)) from None
-        with located(self._text, position(source or name)):
-            return parameters, vocabulary.find_source(record, str(source) if source else None)
-
-    def _complaint(self, message: str, about: Token | Tree[Token]) -> ConditionError:
-        at = position(about) if isinstance(about, Token) else first_position(about)
-        return complaint(message, self._text, at)
-
-
-def _number(tree: Tree[Token]) -> float:
-    return float(words(tree))

@@ -40,12 +40,13 @@ DURATION_MS: dict[str, int] = {
 """Timeframe -> length in milliseconds, shortest first."""
 
 _BY_DURATION = {length: name for name, length in DURATION_MS.items()}
-_UNITS = {
+UNITS = {
     "m": _MINUTE, "min": _MINUTE, "mins": _MINUTE, "minute": _MINUTE, "minutes": _MINUTE,
     "h": _HOUR, "hr": _HOUR, "hour": _HOUR, "hours": _HOUR,
     "d": _DAY, "day": _DAY, "days": _DAY,
     "w": 7 * _DAY, "week": 7 * _DAY, "weeks": 7 * _DAY,
 }  # fmt: skip
+"""Every spelling of a unit -> its length in milliseconds."""
 _SPELLING = re.compile(r"([1-9][0-9]{0,4})\s?([a-z]+)")
 # 1970-01-01 was a Thursday: the first Monday is four days later.
 _FIRST_MONDAY_MS = 4 * _DAY
@@ -57,8 +58,8 @@ def normalise_timeframe(text: str) -> str:
     Raises :class:`TimeframeError` for every other length, ``1M`` (a month has no fixed length) included.
     """
     match = _SPELLING.fullmatch(text.strip().lower()) if text.strip() != "1M" else None
-    if match and match[2] in _UNITS:
-        name = _BY_DURATION.get(int(match[1]) * _UNITS[match[2]])
+    if match and match[2] in UNITS:
+        name = _BY_DURATION.get(int(match[1]) * UNITS[match[2]])
         if name is not None:
             return name
     shown = text if len(text) <= 20 else text[:20] + "…"

@@ -8,15 +8,21 @@ from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
 from types import MappingProxyType
+from typing import Literal, TypeVar
 
 from indicators.catalogue import NAMES, PRICES, Indicator, IndicatorError, catalogue, find
 from registry.errors import ConditionError
 from registry.expression import Operator
+from registry.surface import ChannelOperator, MoveOperator, TrendOperator
 
-_SPELLINGS: dict[Operator, tuple[str, ...]] = {
-    "<": ("<", "lt", "below", "is_below", "less_than", "lower_than", "under"),
+AnyOperator = Operator | Literal["crosses"] | ChannelOperator | MoveOperator | TrendOperator
+
+_SPELLINGS: dict[Operator | Literal["crosses"], tuple[str, ...]] = {
+    "<": ("<", "lt", "below", "is_below", "less_than", "is_less_than", "less", "lower_than", "under", "is_under"),
     "<=": ("<=", "=<", "le", "lte", "at_most", "less_than_or_equal", "less_than_or_equal_to"),
-    ">": (">", "gt", "above", "is_above", "greater_than", "higher_than", "over"),
+    ">": (
+        ">", "gt", "above", "is_above", "greater_than", "is_greater_than", "greater", "higher_than", "over", "is_over",
+    ),
     ">=": (">=", "=>", "ge", "gte", "at_least", "greater_than_or_equal", "greater_than_or_equal_to"),
     "crosses_above": (
         "crosses_above", "crosses_over", "crosses_up", "crossing_above", "crossing_over", "crossing_up",
@@ -26,11 +32,54 @@ _SPELLINGS: dict[Operator, tuple[str, ...]] = {
         "crosses_below", "crosses_under", "crosses_down", "crossing_below", "crossing_under", "crossing_down",
         "crossed_below", "crossed_under", "crossed_down", "cross_below", "cross_under", "cross_down", "crossunder",
     ),
+    "crosses": ("crosses", "crossing", "crossed", "cross"),
 }  # fmt: skip
-OPERATORS: Mapping[str, Operator] = MappingProxyType(
-    {spelling: operator for operator, spellings in _SPELLINGS.items() for spelling in spellings}
+_CHANNEL_SPELLINGS: dict[ChannelOperator, tuple[str, ...]] = {
+    "between": (
+        "between", "is_between", "inside", "is_inside", "inside_channel", "in_channel", "inside_range", "in_range",
+    ),
+    "outside": (
+        "outside", "is_outside", "outside_channel", "out_of_channel", "outside_range", "out_of_range", "not_between",
+    ),
+    "enters": ("enters", "entering", "entered", "enters_channel", "entering_channel", "entered_channel"),
+    "exits": (
+        "exits", "exiting", "exited", "leaves", "leaving", "exits_channel", "exiting_channel", "exited_channel",
+    ),
+}  # fmt: skip
+_MOVE_SPELLINGS: dict[MoveOperator, tuple[str, ...]] = {
+    "rises_by": ("rises_by", "rising_by", "rose_by", "moves_up", "moving_up", "moved_up", "increases_by"),
+    "falls_by": ("falls_by", "falling_by", "fell_by", "moves_down", "moving_down", "moved_down", "decreases_by"),
+}
+_PERCENT_ENDINGS = ("_%", "_percent", "_pct")
+_TREND_SPELLINGS: dict[TrendOperator, tuple[str, ...]] = {
+    "rising": ("rising", "is_rising", "rises", "increasing", "is_increasing"),
+    "falling": ("falling", "is_falling", "falls", "decreasing", "is_decreasing"),
+}
+
+_Meant = TypeVar("_Meant")
+
+
+def _by_spelling(spellings: Mapping[_Meant, Iterable[str]]) -> dict[str, _Meant]:
+    return {spelling: meant for meant, spelled in spellings.items() for spelling in spelled}
+
+
+# Every accepted spelling, in lower case with ``_`` for blanks -> the operator.
+OPERATORS: Mapping[str, Operator | Literal["crosses"]] = MappingProxyType(_by_spelling(_SPELLINGS))
+"""Operators with one operand on each side."""
+CHANNELS: Mapping[str, ChannelOperator] = MappingProxyType(_by_spelling(_CHANNEL_SPELLINGS))
+"""Operators with a channel of two operands on the right."""
+MOVES: Mapping[str, tuple[MoveOperator, bool]] = MappingProxyType(
+    {
+        spelling + ending: (meant, bool(ending))
+        for spelling, meant in _by_spelling(_MOVE_SPELLINGS).items()
+        for ending in ("", *_PERCENT_ENDINGS)
+    }
 )
-"""Every accepted spelling, in lower case with ``_`` for blanks -> the operator."""
+"""Operators with an amount on the right; whether the spelling says that it is a percentage."""
+TRENDS: Mapping[str, TrendOperator] = MappingProxyType(_by_spelling(_TREND_SPELLINGS))
+"""Operators with a number of candles on the right, one by default."""
+ALL_OPERATORS: tuple[AnyOperator, ...] = (*_SPELLINGS, *_CHANNEL_SPELLINGS, *_MOVE_SPELLINGS, *_TREND_SPELLINGS)
+"""The names of all operators."""
 
 _PRICE_ALIASES = {"price": "close", "vol": "volume"}
 _OUTPUT_ALIASES = {
@@ -44,17 +93,32 @@ DEFAULT_SOURCE = "close"
 
 
 def fold(word: str) -> str:
-    """How :data:`OPERATORS` spells a word or words."""
-    return "_".join(word.lower().split())
+    """How operators are spelled in the tables: in lower case, one ``_`` between words."""
+    return "_".join(word.lower().replace("_", " ").split())
 
 
-def find_operator(word: str) -> Operator:
-    """The operator that ``word`` spells."""
-    operator = OPERATORS.get(fold(word))
-    if operator is None:
-        hint = did_you_mean(word, OPERATORS)
-        raise ConditionError(f"unknown operator {word!r}{hint}; use one of {' '.join(_SPELLINGS)}")
-    return operator
+def find_comparison(word: str) -> Operator | Literal["crosses"]:
+    """The operator between two operands that ``word`` spells."""
+    found = OPERATORS.get(fold(word))
+    if found is None:
+        raise _unknown_operator(word)
+    return found
+
+
+def find_operator(word: str) -> AnyOperator:
+    """The operator that ``word`` spells, whatever it takes."""
+    folded = fold(word)
+    found = OPERATORS.get(folded) or CHANNELS.get(folded) or TRENDS.get(folded)
+    if found is not None:
+        return found
+    if folded in MOVES:
+        return MOVES[folded][0]
+    raise _unknown_operator(word)
+
+
+def is_percentage(word: str) -> bool:
+    """Whether the spelling of a move says that its amount is a percentage."""
+    return fold(word) in MOVES and MOVES[fold(word)][1]
 
 
 def find_price(word: str) -> str | None:
@@ -73,6 +137,11 @@ def find_indicator(word: str) -> Indicator:
         raise ConditionError(
             f"unknown indicator or price {word!r}{hint}; indicators: {' '.join(NAMES)}; prices: {' '.join(PRICES)}"
         ) from None
+
+
+def is_operand(word: str) -> bool:
+    """Whether ``word`` names a price or an indicator."""
+    return word.lower() in _operand_names()
 
 
 def find_source(record: Indicator, word: str | None) -> str | None:
@@ -132,6 +201,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`` (did you mean rsi?)`` or nothing, to be put behind the word in a message."""
     nearest = get_close_matches(word.lower(), list(known), n=1, cutoff=0.5)
     return f" (did you mean {nearest[0]}?)" if nearest else ""
+
+
+def _unknown_operator(word: str) -> ConditionError:
+    hint = did_you_mean(fold(word), [*OPERATORS, *CHANNELS, *MOVES, *TRENDS])
+    return ConditionError(f"unknown operator {word!r}{hint}; use one of {' '.join(ALL_OPERATORS)}")
 
 
 @cache

@@ -11,6 +11,7 @@ from registry import Condition, HubError
 from registry.canonical import canonicalise
 from registry.expression import All, Any, Comparison, IndicatorOutput, Node, Not, Number, Price, is_momentary
 from registry.instruments import Instrument
+from registry.surface import Crosses
 from registry.text import parse, to_text
 from registry.vocabulary import OPERATORS
 
@@ -72,8 +73,9 @@ def test_precedence() -> None:
 
 @pytest.mark.parametrize("spelling", sorted(OPERATORS))
 def test_every_spelling_of_an_operator(spelling: str) -> None:
-    assert read(f"close {spelling} 1") == Comparison(OPERATORS[spelling], CLOSE, Number(1))
-    assert read(f"close {spelling.upper()} rsi") == Comparison(OPERATORS[spelling], CLOSE, RSI)
+    operator = OPERATORS[spelling]
+    for text, right in ((f"close {spelling} 1", Number(1)), (f"close {spelling.upper().replace('_', ' ')} rsi", RSI)):
+        assert read(text) == (Crosses(CLOSE, right) if operator == "crosses" else Comparison(operator, CLOSE, right))
     flat = {"symbol": "BTCUSDT", "timeframe": "1h", "indicator": "close", "operator": spelling, "value": 1}
     assert Condition.parse(flat) == Condition.parse(f"BTCUSDT 1h: close {spelling} 1")
 
@@ -100,7 +102,7 @@ def test_a_condition_is_read_back_from_its_own_texts(tree: Node) -> None:
 def test_attributes() -> None:
     condition = Condition.parse("btc/usdt:usdt 60m: rsi crosses_below 30 and close > sma(200, hl2)")
     assert condition.canonical == ("BINANCE:BTCUSDT.P 1h: all(close > sma(200, hl2), rsi(14, close) crosses_below 30)")
-    assert str(condition) == "BINANCE:BTCUSDT.P 1h: all(close > sma(200, hl2), rsi(14) crosses_below 30)"
+    assert str(condition) == "BINANCE:BTCUSDT.P 1h: rsi(14) crosses_below 30 and close > sma(200, hl2)"
     assert condition.timeframe == "1h"
     assert condition.instruments == (Instrument("BINANCE", "BTCUSDT.P"),)
     assert str(condition.series) == "BINANCE:BTCUSDT.P 1h"
@@ -129,7 +131,7 @@ def test_only_the_canonical_text_is_taken_as_canonical() -> None:
     ],
 )
 def test_momentary(expression: str, momentary: bool) -> None:
-    assert is_momentary(canonicalise(read(expression))) is momentary
+    assert is_momentary(canonicalise(read(expression), SERIES)) is momentary
     assert Condition.parse(f"BTCUSDT 1h: {expression}").momentary is momentary
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from registry import Condition, ConditionError, HubError
 from registry.expression import All, Node
-from registry.syntax import DEEPEST, LONGEST_TEXT, MOST_COMPARISONS
+from registry.surface import TYPED
 from registry.vocabulary import OPERATORS
 
 BASE: dict[str, object] = {"symbol": "BTCUSDT", "timeframe": "1h", "indicator": "RSI", "operator": "<", "value": 30}
@@ -36,23 +36,23 @@ def depth(node: Node) -> int:
 
 
 def test_limits_are_what_they_say() -> None:
-    assert depth(Condition.parse(nested(DEEPEST)).tree) == DEEPEST
-    assert "nested too deeply; at most 8 levels" in str(refused(nested(DEEPEST + 1)))
-    assert "nested too deeply" in str(refused("BTCUSDT 1h: " + "not " * DEEPEST + "close > 1"))
-    many = [f"close > {n}" for n in range(MOST_COMPARISONS)]
+    assert depth(Condition.parse(nested(TYPED.levels)).tree) == TYPED.levels
+    assert "nested too deeply; at most 8 levels" in str(refused(nested(TYPED.levels + 1)))
+    assert "nested too deeply" in str(refused("BTCUSDT 1h: " + "not " * TYPED.levels + "close > 1"))
+    many = [f"close > {n}" for n in range(TYPED.leaves)]
     tree = Condition.parse("BTCUSDT 1h: " + " and ".join(many)).tree
     assert isinstance(tree, All)
-    assert len(tree.children) == MOST_COMPARISONS
+    assert len(tree.children) == TYPED.leaves
     error = refused("BTCUSDT 1h: " + " and ".join([*many, "open > 1"]))
     assert "too many comparisons; at most 32" in str(error)
     assert str(error).split("\n")[1][str(error).split("\n")[2].index("^") :] == "open > 1"
     fitting = "BTCUSDT 1h: close > 1"
-    assert Condition.parse(fitting + " " * (LONGEST_TEXT - len(fitting)))
-    assert "at most 8192 are allowed" in str(refused(fitting + " " * (LONGEST_TEXT + 1 - len(fitting))))
-    assert Condition.parse("BTCUSDT 1h: " + "(" * 32 + "close > 1" + ")" * 32)
-    error = refused("BTCUSDT 1h: " + "(" * 33 + "close > 1" + ")" * 33)
-    assert "parentheses are nested too deeply; at most 32 levels" in str(error)
-    assert error.position == len("BTCUSDT 1h: ") + 32
+    assert Condition.parse(fitting + " " * (TYPED.characters - len(fitting)))
+    assert "at most 8192 are allowed" in str(refused(fitting + " " * (TYPED.characters + 1 - len(fitting))))
+    assert Condition.parse("BTCUSDT 1h: " + "(" * 64 + "close > 1" + ")" * 64)
+    error = refused("BTCUSDT 1h: " + "(" * 65 + "close > 1" + ")" * 65)
+    assert "parentheses are nested too deeply; at most 64 levels" in str(error)
+    assert error.position == len("BTCUSDT 1h: ") + 64
 
 
 def test_the_largest_condition_is_read_back_from_its_own_text() -> None:
@@ -119,7 +119,7 @@ WORDS = [
     "BTCUSDT", "1h", ":", " ", "rsi", "macd", "bbands", "close", "period", "source", "histogram", "(", ")", ",", ".",
     "=",
     "<", ">=", "crosses_above", "crosses", "below", "and", "or", "not", "all", "any", "14", "-3e1", "0", "every", "[1]",
-    "@4h", "%", "\n", "\x00", "{", "}", '"', "\u0130",
+    "@4h", "@ETHUSDT", "for", "within", "bars", "of", "between", "rises_by", "rising", "+", "-", "*", "/", "[", "]", "%", "\n", "\x00", "{", "}", '"', "\u0130",
 ]  # fmt: skip
 
 

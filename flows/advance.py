@@ -38,6 +38,8 @@ class Advanced:
     published: int = 0
     waiting: list[str] = field(default_factory=list)
     """Series whose next candle has not come yet."""
+    publish_error: str | None = None
+    """Why the event log did not take the newest triggers; a later run publishes them."""
     prepare_us: int = 0
     record_us: int = 0
     publish_us: int = 0
@@ -218,10 +220,13 @@ def _publish(runtime: Runtime, done: Advanced) -> None:
     started = time.perf_counter_ns()
     try:
         done.published += drain(runtime.store, runtime.log)
+        done.publish_error = None
     except EventLogAhead:
         raise
     except EventLogError as error:
-        _log.error("%s", error)
+        if done.publish_error is None:
+            _log.error("%s", error)
+        done.publish_error = str(error)
     done.publish_us += _microseconds_since(started)
 
 

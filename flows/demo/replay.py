@@ -38,7 +38,7 @@ END = datetime(2024, 8, 7, tzinfo=UTC)
 
 RUN_SPAN_MS = DURATION_MS["1h"]
 """Replayed time between two flow runs of a timeframe; a run judges every candle in it, one tick after another. Not
-longer than the longest timeframe, whose candles would be late by a clock that the runs of the shorter one have moved."""
+longer than the longest timeframe: its candles would be late by the clock that runs of the shorter one have moved."""
 
 DEFAULT_BOTS = 4_000
 DEFAULT_SEED = 20240805

@@ -39,7 +39,7 @@ def demo(
 
     Imports candles, registers the conditions of simulated bots, replays three days through Prefect flow runs with an
     embedded Valkey, and reports what sharing saved. Everything is kept in the folder `demo` inside HUB_DATA_DIR; a
-    second run adds nothing to it.
+    second run of the same bots adds nothing to it.
     """
     settings = _settings("demo")
     if bots < 1:

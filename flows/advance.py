@@ -39,6 +39,8 @@ class Advanced:
     published: int = 0
     waiting: list[str] = field(default_factory=list)
     """Groups that miss a candle which may still come."""
+    publish_error: str | None = None
+    """Why the event log did not take the newest triggers; a later run publishes them."""
     prepare_us: int = 0
     record_us: int = 0
     publish_us: int = 0
@@ -108,9 +110,9 @@ def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[str], done
     counts = dict.fromkeys(COUNTS, 0)
     loaded: set[str] = set()
     indicators_us = judge_us = 0
-    for part in list(live.parts):
-        movers = []
-        for group in [group for group in part.groups if group.name in due]:
+    for held_part in list(live.parts):
+        part, movers = held_part, []
+        for group in [group for group in held_part.groups if group.name in due]:
             verdict = _given_up(runtime, part.missing(group, close_ms, slots.load), close_ms)
             if verdict is None:
                 done.waiting.append(group.name)
@@ -167,9 +169,7 @@ def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[str], done
     return len(fired)
 
 
-def _given_up(
-    runtime: Runtime, missing: list[tuple[str, int, bool]], close_ms: int
-) -> set[tuple[str, int]] | None:
+def _given_up(runtime: Runtime, missing: list[tuple[str, int, bool]], close_ms: int) -> set[tuple[str, int]] | None:
     """The holes among missing candles, or ``None`` if one of them may still come.
 
     A candle is given up when the hold time is over and, for markets that never close, a later one has come.
@@ -251,10 +251,13 @@ def _publish(runtime: Runtime, done: Advanced) -> None:
     started = time.perf_counter_ns()
     try:
         done.published += drain(runtime.store, runtime.log)
+        done.publish_error = None
     except EventLogAhead:
         raise
     except EventLogError as error:
-        _log.error("%s", error)
+        if done.publish_error is None:
+            _log.error("%s", error)
+        done.publish_error = str(error)
     done.publish_us += _microseconds_since(started)
 
 

@@ -11,8 +11,8 @@
 6. A momentary condition fires on TRUE, any other when it was FALSE one step before and is TRUE.
 7. What fired leaves as :class:`Fired`; recording and publishing it is the flow's work (``flows.advance``).
 
-``flows.history.scan`` does the same over a whole history: indicators by their history kernels, steps 5 and 6 by the same
-code, row by row. Both give the same bits.
+``flows.history.scan`` does the same over a whole history: indicators by their history kernels, steps 5 and 6 by the
+same code, row by row. Both give the same bits.
 """
 
 from collections.abc import Mapping
@@ -23,6 +23,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from flows.layout import IndicatorBlock, PriceBlock
 from flows.plan import Plan
 from indicators.compute import Array, Lanes, input_arrays, source_array, start
 from indicators.compute import scan as scan_indicator
@@ -78,9 +79,7 @@ class Evaluator:
                 lanes.fill(int(lane), carry)
         self._candles[series] = candles.height
 
-    def step(
-        self, timeframe: str, candles: Array, present: NDArray[np.bool_], stepping: NDArray[np.bool_]
-    ) -> None:
+    def step(self, timeframe: str, candles: Array, present: NDArray[np.bool_], stepping: NDArray[np.bool_]) -> None:
         """Steps 2 and 3 for the ``stepping`` series of one timeframe.
 
         ``candles`` float64[5, series] has the rows ``VALUES``; columns of series that are not ``present`` are not read.
@@ -115,12 +114,12 @@ class Evaluator:
         self._now[owned] = np.nan
         self._past.forget(series)
         if self.plan.is_base[series]:
-            _kernels().forget(self._ages, self.plan.program.bases, series)
+            import_kernels().forget(self._ages, self.plan.program.bases, series)
             self._previous[self.plan.base == series] = UNKNOWN
 
     def judge(self, moving: NDArray[np.bool_]) -> list[Fired]:
         """Steps 4 to 6 for the base series that are ``moving`` and have a candle, in the order of the plan."""
-        plan, kernels = self.plan, _kernels()
+        plan, kernels = self.plan, import_kernels()
         slots = self._own[moving[plan.owners[self._own]]]
         self._before[slots] = self._now[slots]
         seen = moving[plan.owners[plan.views.slots]]
@@ -184,7 +183,7 @@ def arithmetic_arrays(plan: Plan) -> tuple[NDArray[Any], ...]:
 
 def _slots_by_timeframe(plan: Plan) -> Mapping[str, NDArray[np.int64]]:
     """Timeframe -> slots of its readings, delays aside."""
-    blocks = (*plan.prices, *plan.indicators)
+    blocks: list[PriceBlock | IndicatorBlock] = [*plan.prices, *plan.indicators]
     return {
         timeframe: np.concatenate(
             [np.arange(held.first_slot, held.stop_slot) for held in blocks if held.timeframe == timeframe]
@@ -199,8 +198,8 @@ def _owned_by_bases(plan: Plan) -> NDArray[np.int64]:
     return np.concatenate([plan.views.slots, plan.arithmetic.slots])
 
 
-def _kernels() -> Any:
-    # numba takes a second to import: whoever only plans or reads does not pay for it.
+def import_kernels() -> Any:
+    """The judging kernels; numba takes a second to import, and whoever only plans or reads does not pay for it."""
     from flows import judge
 
     return judge

@@ -13,8 +13,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flows.calendars import calendar_of
-from flows.evaluate import UNKNOWN, VALUES, unknown_ages
-from flows.plan import ARITHMETIC, Plan, make_plan
+from flows.evaluate import UNKNOWN, VALUES, import_kernels, unknown_ages
+from flows.layout import ARITHMETIC
+from flows.plan import Plan, make_plan
 from indicators.compute import Array, input_arrays, source_array, start
 from indicators.compute import scan as scan_indicator
 from registry.conditions import Condition
@@ -28,7 +29,7 @@ _SPAN = 4096
 
 _OPERATIONS = dict(zip(ARITHMETIC, (np.add, np.subtract, np.multiply, np.divide), strict=True))
 
-TRIGGER_SCHEMA = {
+TRIGGER_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "condition_id": pl.String,
     "open_time": pl.Datetime("ms", "UTC"),
     "close_time": pl.Datetime("ms", "UTC"),
@@ -71,7 +72,7 @@ def scan(
     total = sum(histories[str(series)].height for series in by_base)
     done = 0
     found: list[pl.DataFrame] = []
-    for series, held in sorted(by_base.items(), key=lambda item: str(item[0])):
+    for _, held in sorted(by_base.items(), key=lambda item: str(item[0])):
         judge = HistoryJudge(make_plan(held), histories, calendars or {})
         for rows in judge.rows():
             found.append(judge.triggers(rows))
@@ -107,9 +108,7 @@ class Rows:
 class HistoryJudge:
     """Judges the conditions of one base series over its history, span by span."""
 
-    def __init__(
-        self, plan: Plan, histories: Mapping[str, pl.DataFrame], calendars: Mapping[str, Calendar]
-    ) -> None:
+    def __init__(self, plan: Plan, histories: Mapping[str, pl.DataFrame], calendars: Mapping[str, Calendar]) -> None:
         (base,) = np.flatnonzero(plan.is_base)
         self.plan = plan
         self._base = int(base)
@@ -143,14 +142,11 @@ class HistoryJudge:
                 counts[other.index] = other.show(opens + length, values[1:])
             _calculate(plan, values[1:])
             last = values[-1:]
-            yield Rows(
-                values, np.concatenate([[False], adjacent]), opens, np.array(span["close"], np.float64), counts
-            )
+            yield Rows(values, np.concatenate([[False], adjacent]), opens, np.array(span["close"], np.float64), counts)
 
     def triggers(self, rows: Rows) -> pl.DataFrame:
         """What fires on the rows, as ``TRIGGER_SCHEMA``."""
-        from flows import judge as kernels
-
+        kernels = import_kernels()
         plan = self.plan
         space = max(65_536, len(plan.conditions))
         row, at_rows, which_fired = 1, [], []

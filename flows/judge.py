@@ -1,9 +1,9 @@
-"""The kernels that judge: values in, truths out. Compiled by numba; ``flows.plan`` and ``flows.program`` name the arrays.
+"""The kernels that judge: values in, truths out. Compiled by numba; ``flows.program`` names the arrays.
 
 Truth is FALSE 0, UNKNOWN 1, TRUE 2: Kleene's and is the smaller, or the larger, not the distance from 2.
 
-``ages`` int64[composites, 2] is what ``for`` and ``within`` remember: steps since the deciding truth (FALSE for ``for``,
-TRUE for ``within``) and since UNKNOWN; 0 is the present step.
+``ages`` int64[composites, 2] is what ``for`` and ``within`` remember: steps since the deciding truth (FALSE for
+``for``, TRUE for ``within``) and since UNKNOWN; 0 is the present step.
 """
 
 import numpy as np
@@ -61,9 +61,7 @@ def _lasting(deciding, bars, truth, ages, j):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def judge(
-    now, before, moving, segments, left, right, constants, kinds, numbers, bases, starts, children, ages, truth
-):
+def judge(now, before, moving, segments, left, right, constants, kinds, numbers, bases, starts, children, ages, truth):
     """Truths of one candle. ``now`` and ``before`` are the slots' values on it and one step before; composites of base
     series that are not ``moving`` keep their truths and ages."""
     for s in range(segments.shape[0]):
@@ -146,8 +144,8 @@ def judge_history(
     """Judge ``values`` row by row from ``first_row`` on; row ``first_row - 1`` is the candle before.
 
     ``adjacent[t]`` says whether row ``t`` is one step after row ``t - 1``; where it is not, the step before is missing.
-    ``previous`` holds the conditions' truths of the row before and is moved along, as ``ages`` are. Stops when the space
-    for what fired could overflow. Returns (the row to go on from, how many fired).
+    ``previous`` holds the conditions' truths of the row before and is moved along, as ``ages`` are. Stops when the
+    space for what fired could overflow. Returns (the row to go on from, how many fired).
     """
     nothing = np.full(values.shape[1], np.nan)
     count = 0

@@ -21,7 +21,6 @@ from registry.expression import (
     Operator,
     Within,
 )
-from registry.surface import children_of
 
 OPERATORS: tuple[Operator, ...] = ("<", "<=", ">", ">=", "crosses_above", "crosses_below")
 """Position = code in a program's segments."""
@@ -73,9 +72,7 @@ class Program:
         )
 
 
-def compile_program(
-    roots: Sequence[Based], slot_of: Callable[[int, Operand], int]
-) -> tuple[Program, dict[Based, int]]:
+def compile_program(roots: Sequence[Based], slot_of: Callable[[int, Operand], int]) -> tuple[Program, dict[Based, int]]:
     """The program for the trees of conditions, and the truth index of each of their nodes.
 
     ``slot_of(base, operand)`` is the slot in which conditions of a base series find an operand.
@@ -101,7 +98,7 @@ def compile_program(
     starts = [0]
     for base, node in composites:
         truth_of[base, node] = len(keys) + len(starts) - 1
-        below += [truth_of[base, child] for child in children_of(node)]
+        below += [truth_of[base, child] for child in children(node)]
         starts.append(len(below))
     program = Program(
         segments=_segments(keys),
@@ -117,9 +114,20 @@ def compile_program(
     return program, truth_of
 
 
+def children(node: Node) -> tuple[Node, ...]:
+    """The nodes right below a node."""
+    match node:
+        case Not(child) | For(child) | Within(child) | Every(child):
+            return (child,)
+        case All(below) | Any(below) | AtLeast(_, below):
+            return below
+        case Comparison():
+            return ()
+
+
 def _level(base: int, node: Node, levels: dict[Based, int]) -> int:
     if (base, node) not in levels:
-        levels[base, node] = 1 + max((_level(base, child, levels) for child in children_of(node)), default=-1)
+        levels[base, node] = 1 + max((_level(base, child, levels) for child in children(node)), default=-1)
     return levels[base, node]
 
 

@@ -136,8 +136,8 @@ def _build(store: Store, timeframe: str, shard: int, shards: int) -> Live:
     stored = {held.condition_id: held for held in store.registry.conditions(timeframe)}
     extents = _Extents(store)
     groups: dict[str, list[Condition]] = {}
-    for held in stored.values():
-        condition = Condition.parse(held.canonical)
+    for registered in stored.values():
+        condition = Condition.parse(registered.canonical)
         if _shard_of(condition, shards) == shard and all(extents.first(series) for series in condition.all_series):
             groups.setdefault(condition.group, []).append(condition)
     marks = store.ticks.watermarks(timeframe)
@@ -151,7 +151,7 @@ def _build(store: Store, timeframe: str, shard: int, shards: int) -> Live:
         recorded={name: marks.get(name) for name in groups},
         anchors={str(series): extents.first(series) for series in every if str(series) not in known},
         subscribers=store.registry.subscribers(),
-        active_from={name: held.active_from_ms for name, held in stored.items()},
+        active_from={name: registered.active_from_ms for name, registered in stored.items()},
     )
     alone: dict[str, int] = {}
     together: dict[int, dict[str, int]] = {}

@@ -27,7 +27,6 @@ from registry.store.protocol import Store
 from registry.store.records import UnitCosts
 from registry.timeframes import DURATION_MS
 
-
 COUNTS = (
     "subscriptions",
     "conditions",

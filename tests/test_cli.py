@@ -177,6 +177,15 @@ def test_a_bad_setting_is_named(hub: Run, monkeypatch: pytest.MonkeyPatch) -> No
     assert "HUB_REDIS_PORT" in err
 
 
+def test_a_demo_of_other_bots_needs_another_folder(hub: Run, tmp_path: Path) -> None:
+    (tmp_path / "data" / "demo").mkdir(parents=True)
+    (tmp_path / "data" / "demo" / "population.json").write_text('{"bots": 400, "seed": 7}')
+    code, out, err = hub("demo", "--bots", "800")
+    assert code == 1
+    assert out == ""
+    assert "--bots 400 --seed 7" in err
+
+
 def test_a_busy_port_stops_the_demo(hub: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     import socket
 

@@ -3,12 +3,14 @@
 Each phase can be repeated: a second demo on the same folder, or one after a kill, does what is missing.
 """
 
+import json
 import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Protocol
 
 from events.log import RedisEventLog
@@ -23,6 +25,7 @@ from indicators.catalogue import NAMES
 from indicators.compute import warm
 from registry.clock import ReplayClock, SystemClock
 from registry.conditions import Condition
+from registry.errors import StoreError, StoreNotWritable
 from registry.settings import Settings
 from registry.store import open_store
 from registry.store.protocol import Store
@@ -33,8 +36,9 @@ START = datetime(2024, 8, 4, tzinfo=UTC)
 END = datetime(2024, 8, 7, tzinfo=UTC)
 """The replay covers candles that close after START and by END: the crash of 5 August is in it."""
 
-RUN_SPAN_MS = 2 * DURATION_MS["1h"]
-"""Replayed time between two flow runs of a timeframe; a run judges every candle in it, one tick after another."""
+RUN_SPAN_MS = DURATION_MS["1h"]
+"""Replayed time between two flow runs of a timeframe; a run judges every candle in it, one tick after another. Not
+longer than the longest timeframe: its candles would be late by the clock that runs of the shorter one have moved."""
 
 DEFAULT_BOTS = 4_000
 DEFAULT_SEED = 20240805
@@ -91,6 +95,7 @@ class _Phases:
 async def replay_demo(settings: Settings, progress: Progress, *, bots: int, seed: int) -> Replay:
     """Run all phases in this process, which owns the store meanwhile. Raises :class:`registry.errors.HubError`."""
     replay = Replay()
+    _claim_folder(settings.data_dir, bots, seed)
     phases = _Phases(replay, progress)
     clock = ReplayClock(to_ms(START))
     with ExitStack() as stack:
@@ -111,6 +116,27 @@ async def replay_demo(settings: Settings, progress: Progress, *, bots: int, seed
             phases.run("Measure isolated bots", 1, lambda _: _calibrate(store))
         replay.stream_length = log.length()
     return replay
+
+
+def _claim_folder(folder: Path, bots: int, seed: int) -> None:
+    """A folder holds the demo of one population: another one on top would be half judged."""
+    claim = folder / "population.json"
+    wanted = {"bots": bots, "seed": seed}
+    if claim.exists():
+        held = json.loads(claim.read_text())
+        if held != wanted:
+            raise StoreError(
+                f"{folder} holds a demo of {held['bots']:,} bots with seed {held['seed']}; run that one again with "
+                f"--bots {held['bots']} --seed {held['seed']}, remove the folder, or set HUB_DATA_DIR to another one"
+            )
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        claim.write_text(json.dumps(wanted))
+    except OSError as error:
+        raise StoreNotWritable(
+            f"cannot write in {folder}: {error.strerror}; set HUB_DATA_DIR to a folder you may write"
+        ) from error
 
 
 def _event_log(settings: Settings, stack: ExitStack) -> RedisEventLog:

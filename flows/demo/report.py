@@ -52,10 +52,10 @@ def make_report(store: Store, replay: Replay) -> Report:
     widest = ticks.group_by("timeframe").agg(pl.col("indicators", "series").max())
     texts = {held.condition_id: held.text for held in store.registry.conditions()}
     popular = store.registry.subscribers()
-    newest = (
+    examples = (
         store.ticks.triggers_after(0, store.ticks.last_seq())
         .with_columns(pl.col("condition_id").replace_strict(popular, default=0).alias("subscribers"))
-        # One a condition, the most wanted first: what most bots acted on.
+        # The first trigger of each of the most wanted conditions: what most bots acted on.
         .sort("subscribers", "seq", descending=[True, False])
         .unique("condition_id", keep="first", maintain_order=True)
         .head(_SHOWN_TRIGGERS)
@@ -74,7 +74,7 @@ def make_report(store: Store, replay: Replay) -> Report:
                 "bots": row["subscribers"],
                 "channel": channel(row["condition_id"]),
             }
-            for row in newest.iter_rows(named=True)
+            for row in examples.iter_rows(named=True)
         ],
         savings=summarise(store),
         replay=replay,

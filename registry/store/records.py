@@ -6,7 +6,6 @@ from typing import Literal
 
 import polars as pl
 
-
 Calendar = Literal["24x7", "sessions"]
 """When an instrument trades: always, or in sessions with closed markets between them."""
 

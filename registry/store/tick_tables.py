@@ -47,9 +47,7 @@ class TickTables:
             for series in series_of(group):
                 seen = slot_at_or_before(watermark, series.rsplit(" ", 1)[-1])
                 until[series] = max(until.get(series, seen), seen)
-        return {
-            series: Judged(anchor, until[series]) for series, anchor in self._anchors.items() if series in until
-        }
+        return {series: Judged(anchor, until[series]) for series, anchor in self._anchors.items() if series in until}
 
     def record_tick(self, record: TickRecord) -> range:
         now = from_ms(self._clock.now_ms()).replace(tzinfo=None)

@@ -41,9 +41,7 @@ class Oracle:
     def __init__(self, histories: Mapping[str, pl.DataFrame], calendars: Mapping[str, str]) -> None:
         self._histories = histories
         self._calendars = calendars
-        self._opens = {
-            name: history["open_time"].dt.epoch("ms").to_list() for name, history in histories.items()
-        }
+        self._opens = {name: history["open_time"].dt.epoch("ms").to_list() for name, history in histories.items()}
         self._row = {name: {open_ms: row for row, open_ms in enumerate(opens)} for name, opens in self._opens.items()}
         self.truth = cache(self._truth)
         self._values = cache(self._compute)
@@ -140,9 +138,7 @@ class Oracle:
         history = self._histories[str(operand.series)]
         if isinstance(operand, Price):
             return source_array(history, operand.field)
-        found = indicators.compute(
-            operand.indicator, history, source=operand.source, **dict(operand.parameters)
-        )
+        found = indicators.compute(operand.indicator, history, source=operand.source, **dict(operand.parameters))
         return found[operand.output]
 
 

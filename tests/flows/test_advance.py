@@ -238,13 +238,15 @@ class BrokenLog(MemoryLog):
 
 
 async def test_a_broken_event_log_stops_no_evaluation_and_loses_nothing(
-    store: FileStore, clock: ReplayClock, hourly: pl.DataFrame
+    store: FileStore, clock: ReplayClock, hourly: pl.DataFrame, caplog: pytest.LogCaptureFixture
 ) -> None:
     log = BrokenLog()
     fill(store, hourly, clock)
     runtime = Runtime(store, log, clock)
     done = await advance(runtime, "1h", DAY_MS + 20 * HOUR)
     assert (done.ticks, done.published) == (20, 0)
+    assert "away" in str(done.publish_error)
+    assert len(caplog.records) == 1, "said once a run, not once a tick"
     assert store.ticks.last_seq() > 0
     log.broken = False
     await advance(runtime, "1h", DAY_MS + 21 * HOUR)

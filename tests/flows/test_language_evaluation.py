@@ -58,7 +58,9 @@ def operand(dice: random.Random, depth: int, own: str) -> str:
         operator = dice.choice("+-*/")
         right = dice.choice(("2", "0.5", operand(dice, depth - 1, own)))
         return f"({operand(dice, depth - 1, own)} {operator} {right})"
-    name = dice.choice(("close", "open", "hl2", "sma(3)", "ema(4)", "highest(3)", "bbands(4, 1).upper", "lowest(3, low)"))
+    name = dice.choice(
+        ("close", "open", "hl2", "sma(3)", "ema(4)", "highest(3)", "bbands(4, 1).upper", "lowest(3, low)")
+    )
     offset = f"[{dice.randint(1, 4)}]" if dice.random() < 0.3 else ""
     place = ""
     if dice.random() < 0.3:

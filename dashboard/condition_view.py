@@ -81,7 +81,13 @@ def _candles(facts: data.ConditionFacts, condition: Condition, focus_ms: int | N
             if candles.height == needed
             else "too few for the first ones to have settled."
         )
+        + _others(condition)
     )
+
+
+def _others(condition: Condition) -> str:
+    others = [str(series) for series in condition.all_series if series != condition.series]
+    return f" It also reads {', '.join(others)}, not drawn here." if others else ""
 
 
 def window_stop(last_ms: int, focus_ms: int | None, count: int, length: int) -> int:

@@ -111,7 +111,8 @@ def _settled(canonical: str, slots: int | None) -> bool | None:
 
 @lru_cache(maxsize=100_000)
 def _settle(canonical: str) -> int:
-    return settle(Condition.from_canonical(canonical))
+    condition = Condition.from_canonical(canonical)
+    return settle(condition)[condition.series]
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def conditions(store_url: str) -> pl.DataFrame:
 
     def slots(one: StoredCondition) -> int | None:
         series = f"{one.exchange}:{one.symbol} {one.timeframe}"
-        judged, anchor = marks[one.timeframe].get(series), anchors.get(series)
+        judged, anchor = marks[one.timeframe].get(one.group_key), anchors.get(series)
         return None if judged is None or anchor is None else (judged - anchor) // DURATION_MS[one.timeframe]
 
     rows = [
@@ -151,7 +151,7 @@ def condition(store_url: str, condition_id: str) -> ConditionFacts | None:
             subscribers=store.registry.subscribers().get(condition_id, 0),
             trigger_count=int(counts["triggers"].sum()),
             triggers=store.ticks.triggers_of(condition_id, _TRIGGERS_SHOWN),
-            judged_ms=store.ticks.watermarks(stored.timeframe).get(series),
+            judged_ms=store.ticks.watermarks(stored.timeframe).get(stored.group_key),
             last_close_ms=extent[1] + DURATION_MS[stored.timeframe] if extent else None,
         )
 

@@ -6,7 +6,7 @@ which it shares with every other RSI and with the constants that it is compared 
 
 import math
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -14,7 +14,7 @@ from flows.plan import settle
 from indicators.catalogue import find
 from indicators.compute import compute, source_array
 from registry.conditions import Condition
-from registry.expression import IndicatorOutput, Number, Price, comparisons
+from registry.expression import IndicatorOutput, Number, Price, comparisons, variables
 from registry.text import to_text
 from registry.timeframes import DURATION_MS
 
@@ -47,28 +47,34 @@ class Readings:
 
 def candles_needed(condition: Condition, shown: int) -> int:
     """How many candles to load so that the values on the last ``shown`` ones have settled."""
-    return shown + settle(condition)
+    return shown + settle(condition)[condition.series]
 
 
 def read_values(condition: Condition, candles: pl.DataFrame, shown: int) -> Readings:
-    """The readings of the last ``shown`` candles; the earlier ones are for the indicators to settle."""
+    """The readings of the last ``shown`` candles; the earlier ones are for the indicators to settle.
+
+    Drawn is what the condition reads of its own series, each value where it belongs in time: neither the steps back of
+    ``[k]`` nor arithmetic nor other series, which have candles of their own.
+    """
     price, volume = Pane("price"), Pane("volume")
     panes: dict[Hashable, Pane] = {"price": price, "volume": volume}
     columns: dict[str, pl.Series] = {}
     for comparison in comparisons(condition.tree):
-        for operand in (comparison.left, comparison.right):
-            if isinstance(operand, Number) or operand.series != condition.series:
+        for variable in (*variables(comparison.left), *variables(comparison.right)):
+            if variable.series != condition.series:
                 continue
-            scale = _scale(operand)
+            drawn = replace(variable, offset=0)
+            scale = _scale(drawn)
             if scale not in panes:
-                panes[scale] = _new_pane(operand)
+                panes[scale] = _new_pane(drawn)
             pane = panes[scale]
-            name = to_text(operand, short=True)
+            name = to_text(drawn, short=True)
             if name not in CANDLE and name not in pane.lines:
                 pane.lines.append(name)
-                columns[name] = pl.Series(name, _values(operand, candles)).fill_nan(None)
-            if isinstance(comparison.right, Number) and comparison.right.value not in pane.levels:
-                pane.levels.append(comparison.right.value)
+                columns[name] = pl.Series(name, _values(drawn, candles)).fill_nan(None)
+            level = comparison.right
+            if comparison.left == variable and isinstance(level, Number) and level.value not in pane.levels:
+                pane.levels.append(level.value)
     length = pl.duration(milliseconds=DURATION_MS[condition.timeframe])
     frame = candles.select(
         (pl.col("open_time") + length).dt.strftime(TIME_FORMAT).alias("closed"), *CANDLE, *columns.values()

@@ -123,6 +123,8 @@ def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[str], done
             continue
         if not part.is_alone and len(movers) < len(part.groups):
             part = runtime.split(live, part, movers)
+            # A part of its own has a plan of its own, in which series stand elsewhere.
+            movers = list(part.groups)
         started = time.perf_counter_ns()
         moved = part.move(movers, close_ms, slots.load)
         spent_us = _microseconds_since(started)

@@ -32,6 +32,8 @@ class Group:
     name: str
     base: int
     """Index of its base series in the plan."""
+    series: tuple[int, ...]
+    """Indices of all series that it reads, the base among them."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +97,9 @@ class Part:
     def missing(self, group: Group, close_ms: int, load: Load) -> list[tuple[str, int, bool]]:
         """Candles that a group needs to reach ``close_ms`` and that are not there: series, open time, and whether the
         series has sessions, so that the market may have been closed."""
-        read = [group.base] if self.is_alone else range(len(self.names))
         return [
             (self.names[index], open_ms, self._calendars[index].has_sessions)
-            for index in read
-            if index == group.base or index not in self._bases
+            for index in group.series
             for open_ms in self._opens(index, self.reached[group.name], close_ms)
             if self.names[index] not in load(self.plan.series[index].timeframe, open_ms)
         ]

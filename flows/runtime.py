@@ -185,11 +185,16 @@ def _make_part(store: Store, live: Live, reached: Mapping[str, int]) -> Part:
     index = {series: position for position, series in enumerate(plan.series)}
     return Part(
         plan,
-        [Group(name, index[live.conditions[name][0].series]) for name in sorted(reached)],
+        [make_group(live.conditions[name][0], index) for name in sorted(reached)],
         reached,
         [calendar_of(series, calendars) for series in plan.series],
         histories,
     )
+
+
+def make_group(condition: Condition, index: Mapping[Series, int]) -> Group:
+    """The group of a condition in a plan with the series at ``index``."""
+    return Group(condition.group, index[condition.series], tuple(index[series] for series in condition.all_series))
 
 
 def _first_watermark(store: Store, base: Series, active_from_ms: int, first_open_ms: int) -> int:

@@ -41,6 +41,8 @@ class StoredCondition:
     exchange: str
     symbol: str
     timeframe: str
+    group_key: str
+    """The series that it reads, its base first, joined by `` + ``: the group whose watermark it follows."""
     definition_versions: str
     active_from_ms: int
 

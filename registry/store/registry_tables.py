@@ -134,7 +134,7 @@ class RegistryTables:
     def _load_conditions(self) -> list[StoredCondition]:
         rows = self._database.frame(
             """
-            SELECT condition_id, canonical, text, exchange, symbol, timeframe, definition_versions,
+            SELECT condition_id, canonical, text, exchange, symbol, timeframe, group_key, definition_versions,
                    epoch_ms(active_from) AS active_from_ms
             FROM registry.condition_registry
             QUALIFY row_number() OVER (PARTITION BY condition_id ORDER BY revision DESC) = 1
@@ -166,6 +166,7 @@ def _stored(condition: Condition, active_from_ms: int) -> StoredCondition:
         exchange=base.exchange,
         symbol=base.symbol,
         timeframe=condition.timeframe,
+        group_key=condition.group,
         definition_versions=condition.definition_versions,
         active_from_ms=active_from_ms,
     )

@@ -58,7 +58,7 @@ def test_conditions_are_sorted_by_subscribers(judged: Any, open_app: OpenApp) ->
     table = pl.DataFrame(app.dataframe[0].value)
     assert table["subscribers"].to_list() == [3, 3, 2, 1, 0]
     # 37 days are enough for everything but an average true range over 100 candles.
-    assert table.filter(~pl.col("settled"))["condition"].to_list() == ["atr(100) < atr(14)"]
+    assert table.filter(~pl.col("settled"))["condition"].to_list() == ["atr(14) > atr(100)"]
 
 
 def test_conditions_are_found_by_words_of_their_text(judged: Any, open_app: OpenApp) -> None:

@@ -6,8 +6,9 @@ import polars as pl
 
 from flows.calendars import calendar_of
 from flows.evaluate import VALUES, Fired
-from flows.part import Group, Load, Part
+from flows.part import Load, Part
 from flows.plan import make_plan
+from flows.runtime import make_group
 from registry.conditions import Condition
 from registry.store.records import Calendar
 from registry.timeframes import DURATION_MS
@@ -47,7 +48,7 @@ def make_part(
     index = {series: position for position, series in enumerate(plan.series)}
     return Part(
         plan,
-        [Group(name, index[condition.series]) for name, condition in by_group.items()],
+        [make_group(condition, index) for condition in by_group.values()],
         dict.fromkeys(by_group, reached_ms),
         [calendar_of(series, calendars or {}) for series in plan.series],
         histories,

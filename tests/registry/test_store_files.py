@@ -141,3 +141,20 @@ def test_an_edited_migration_is_refused(tmp_path: Path, catalog: str) -> None:
 @pytest.mark.parametrize("catalog", CATALOGS)
 def test_migrations_are_numbered_without_holes(catalog: str) -> None:
     assert [migration.version for migration in migrations(catalog)] == list(range(1, len(migrations(catalog)) + 1))
+
+
+def test_a_store_from_before_groups_is_brought_up_to_date(tmp_path: Path) -> None:
+    first, *_ = migrations("registry")
+    with duckdb.connect(str(tmp_path / "registry.duckdb")) as raw:
+        raw.execute(
+            "CREATE TABLE schema_version (version INTEGER NOT NULL, name VARCHAR NOT NULL, sha256 VARCHAR NOT NULL, "
+            "applied_at TIMESTAMP NOT NULL)"
+        )
+        raw.execute(first.sql)
+        raw.execute("INSERT INTO schema_version VALUES (1, ?, ?, now()::TIMESTAMP)", [first.name, first.sha256])
+        raw.execute(
+            "INSERT INTO condition_registry VALUES "
+            "('c', 1, 'x', 'x', 'BINANCE', 'BTCUSDT', '1h', 'rsi=1', now()::TIMESTAMP, now()::TIMESTAMP)"
+        )
+    with open_store(f"duckdb:{tmp_path}") as store:
+        assert [held.group_key for held in store.registry.conditions()] == ["BINANCE:BTCUSDT 1h"]

@@ -128,6 +128,11 @@ def find_price(word: str) -> str | None:
     return folded if folded in PRICES else None
 
 
+def unknown_price(word: str) -> str:
+    """What is said about a word that names no price."""
+    return f"unknown price {word!r}{did_you_mean(word, PRICES)}; use one of {' '.join(PRICES)}"
+
+
 def find_indicator(word: str) -> Indicator:
     """The catalogue's record for a name or an alias."""
     try:

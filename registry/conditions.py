@@ -10,6 +10,7 @@ from hashlib import sha256
 from indicators.catalogue import catalogue
 from registry import json_reading, text
 from registry.canonical import canonicalise
+from registry.defaults import current_defaults
 from registry.desugar import desugar
 from registry.errors import ConditionError
 from registry.expression import IndicatorOutput, Node, Series, is_momentary, variables
@@ -50,10 +51,12 @@ class Condition:
     ) -> "Condition":
         """The condition that a text, a JSON object or the text of one describes.
 
-        ``symbol`` and ``timeframe`` stand in where the condition names none, ``default_exchange`` where the symbol
-        names no exchange. Raises :class:`ConditionError` with the position or the JSON pointer of what cannot be
-        read; a malformed stand-in raises :class:`InstrumentError` or :class:`TimeframeError`.
+        ``symbol`` and ``timeframe`` stand in where the condition names none, else those of ``registry.defaults``;
+        ``default_exchange`` where the symbol names no exchange. Raises :class:`ConditionError` with the position or
+        the JSON pointer of what cannot be read; a malformed stand-in raises :class:`InstrumentError` or
+        :class:`TimeframeError`.
         """
+        symbol, timeframe = symbol or current_defaults().symbol, timeframe or current_defaults().timeframe
         if isinstance(source, str):
             parse = json_reading.parse if source.lstrip().startswith("{") else text.parse
             series, tree = parse(source, symbol=symbol, timeframe=timeframe, default_exchange=default_exchange)

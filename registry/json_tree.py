@@ -158,15 +158,13 @@ class TreeReader:
             with pointing_at(step(pointer, "value")):
                 return Trend(vocabulary.TRENDS[folded], value, bars)
         comparison = validated(_Comparison, data, pointer)
-        two = (
-            self._operand(comparison.left, step(pointer, "left")),
-            self._operand(comparison.right, step(pointer, "right")),
-        )
+        left = self._operand(comparison.left, step(pointer, "left"))
+        right = self._operand(comparison.right, step(pointer, "right"))
         operator = vocabulary.OPERATORS[folded]
         with pointing_at(pointer):
-            return (
-                Crosses(left, right) if operator == "crosses" else check_comparison(Comparison(operator, left, right))
-            )
+            if operator == "crosses":
+                return Crosses(left, right)
+            return check_comparison(Comparison(operator, left, right))
 
     def _move(self, move: _Move, word: str, pointer: str) -> Move:
         operator, percent = vocabulary.MOVES[vocabulary.fold(word)]

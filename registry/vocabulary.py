@@ -177,6 +177,8 @@ def find_output(record: Indicator, word: str | None) -> str:
             )
         return record.default_output
     folded = _OUTPUT_ALIASES.get(word.lower(), word.lower())
+    if folded == record.name and record.default_output is not None:
+        return record.default_output
     if folded not in names:
         hint = did_you_mean(word, names)
         raise ConditionError(f"{record.name} has no output {word!r}{hint}; it has {' '.join(names)}")

@@ -113,24 +113,50 @@ def quarantine(*, json_output: AsJson = False) -> None:
 
 @conditions.command
 def parse(text: str, *, json_output: AsJson = False) -> None:
-    """Show what a condition means: its canonical text and its id. Nothing is stored."""
+    """Show what a condition means: its tree, canonical text and id, and the candles it needs. Nothing is stored."""
     settings = _settings()
     from registry.conditions import Condition
+    from registry.outline import outline
 
     condition = Condition.parse(_spec(text), default_exchange=settings.default_exchange)
-    shown = {
-        "condition_id": condition.id,
-        "text": str(condition),
-        "canonical": condition.canonical,
-        "timeframe": condition.timeframe,
-        "instruments": [str(instrument) for instrument in condition.instruments],
-        "momentary": condition.momentary,
-    }
     if json_output:
-        _print_json(shown)
-    else:
-        for name, value in shown.items():
-            _console().print(f"{name:>12}  {value}", highlight=False, markup=False)
+        _print_json(
+            {
+                "condition_id": condition.id,
+                "text": str(condition),
+                "canonical": condition.canonical,
+                "json": condition.to_json(),
+                "timeframe": condition.timeframe,
+                "instruments": [str(instrument) for instrument in condition.instruments],
+                "momentary": condition.momentary,
+                "group": condition.group,
+                "series": [
+                    {"series": str(series), "lookback": needed.lookback, "settle": needed.settle}
+                    for series, needed in condition.needed.items()
+                ],
+            }
+        )
+        return
+    fires = "on every candle on which it is TRUE" if condition.momentary else "when it becomes TRUE"
+    lines = [
+        ("text", [str(condition)]),
+        ("tree", outline(condition.surface, condition.series)),
+        ("canonical", [condition.canonical]),
+        ("condition_id", [condition.id]),
+        ("fires", [fires]),
+        (
+            "candles",
+            [
+                f"{series}: {needed.lookback + 1} for the first verdict,"
+                f" {max(needed.settle, needed.lookback + 1)} until its indicators have settled"
+                for series, needed in condition.needed.items()
+            ],
+        ),
+    ]
+    console = _console()
+    for name, values in lines:
+        for place, value in enumerate(values):
+            console.print(f"{name if place == 0 else '':>12}  {value}", highlight=False, markup=False, soft_wrap=True)
 
 
 @conditions.command

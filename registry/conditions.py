@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from indicators.catalogue import catalogue
-from registry import flat, text
+from registry import json_reading, text
 from registry.canonical import canonicalise
+from registry.defaults import current_defaults
 from registry.desugar import desugar
 from registry.errors import ConditionError
 from registry.expression import IndicatorOutput, Node, Series, is_momentary, variables
 from registry.instruments import Instrument
-from registry.lookback import Needed, candles_needed, check_lookback
+from registry.json_writing import node_to_json
+from registry.lookback import Needed, candles_needed
 from registry.surface import STORED, TYPED, SurfaceNode, momentary
 
 _ID_LENGTH = 32
@@ -49,15 +51,19 @@ class Condition:
     ) -> "Condition":
         """The condition that a text, a JSON object or the text of one describes.
 
-        ``symbol`` and ``timeframe`` stand in where the condition names none, ``default_exchange`` where the symbol
-        names no exchange. Raises :class:`ConditionError` with the position or the JSON pointer of what cannot be
-        read; a malformed stand-in raises :class:`InstrumentError` or :class:`TimeframeError`.
+        ``symbol`` and ``timeframe`` stand in where the condition names none, else those of ``registry.defaults``;
+        ``default_exchange`` where the symbol names no exchange. Raises :class:`ConditionError` with the position or
+        the JSON pointer of what cannot be read; a malformed stand-in raises :class:`InstrumentError` or
+        :class:`TimeframeError`.
         """
+        symbol, timeframe = symbol or current_defaults().symbol, timeframe or current_defaults().timeframe
         if isinstance(source, str):
-            parse = flat.parse if source.lstrip().startswith("{") else text.parse
+            parse = json_reading.parse if source.lstrip().startswith("{") else text.parse
             series, tree = parse(source, symbol=symbol, timeframe=timeframe, default_exchange=default_exchange)
         elif isinstance(source, Mapping):
-            series, tree = flat.parse(source, symbol=symbol, timeframe=timeframe, default_exchange=default_exchange)
+            series, tree = json_reading.parse(
+                source, symbol=symbol, timeframe=timeframe, default_exchange=default_exchange
+            )
         else:
             raise ConditionError(f"a condition is text or an object, got a value of type {type(source).__name__}")
         condition = cls._of(series, tree)
@@ -82,12 +88,16 @@ class Condition:
     @classmethod
     def _of(cls, series: Series, surface: SurfaceNode) -> "Condition":
         tree = canonicalise(desugar(surface, series), series, momentary=momentary(surface))
-        check_lookback(tree, series)
         canonical = f"{series}: {text.to_text(tree, series)}"
         used = {operand.indicator for operand in variables(tree) if isinstance(operand, IndicatorOutput)}
         versions = ",".join(f"{name}={catalogue()[name].version}" for name in sorted(used))
         digest = sha256(f"v1|{versions}|{canonical}".encode()).hexdigest()
         return cls(digest[:_ID_LENGTH], canonical, series, tree, surface, versions, is_momentary(tree))
+
+    def to_json(self) -> dict[str, object]:
+        """The condition as written as a JSON object: ``{"symbol", "timeframe", "when"}``; parses to the same."""
+        when = node_to_json(self.surface, self.series)
+        return {"symbol": str(self.series.instrument), "timeframe": self.series.timeframe, "when": when}
 
     @property
     def timeframe(self) -> str:

@@ -1,212 +1,170 @@
-"""Conditions as bots send them: one comparison with a constant as a flat JSON object.
+"""Conditions as bots send them: one operator as a flat JSON object.
 
     {"symbol": "BTCUSDT", "timeframe": "1h", "indicator": "RSI", "operator": "crosses_below", "value": 30, "period": 14}
+    {"symbol": "BTCUSDT", "timeframe": "1h", "indicator": "RSI", "operator": "between", "value": [40, 60]}
+    {"symbol": "BTCUSDT", "timeframe": "1h", "indicator": "close", "operator": "rises_by", "value": "5%", "bars": 3}
 
 Every refusal is one :class:`ConditionError` with the JSON pointer of the field.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Literal
 
 from indicators.catalogue import Indicator
-from registry import vocabulary
-from registry.errors import ConditionError, InstrumentError, TimeframeError
-from registry.expression import LARGEST_NUMBER, Comparison, IndicatorOutput, Number, Operand, Price, Series
-from registry.instruments import Instrument, normalise_exchange, normalise_instrument
-from registry.surface import TYPED, Crosses, SurfaceNode
-from registry.timeframes import normalise_timeframe
-
-_MOST_FIELDS = 16
-
-_Word = Annotated[str, Field(min_length=1, max_length=64, pattern="^[ -~]*$")]
-_Amount = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
+from registry import text, vocabulary
+from registry.errors import ConditionError
+from registry.expression import Comparison, Every, IndicatorOutput, Number, Operand, Price, Series
+from registry.objects import Amount, Amounts, JsonObject, Word, number, pointing_at, shown, step, validated
+from registry.surface import Channel, Crosses, Leaf, Move, SurfaceNode, Trend, check_bars, check_comparison
 
 
-class FlatCondition(BaseModel):
-    """The fields of a flat condition; ``period`` is short for ``params: {"period": ...}``."""
+class FlatCondition(JsonObject):
+    """The fields of a flat condition; ``period`` is short for ``params: {"period": ...}``.
 
-    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
-
-    symbol: _Word | None = None
-    exchange: _Word | None = None
-    timeframe: _Word | None = None
-    indicator: _Word
-    operator: _Word
-    value: _Amount | None = None
-    period: _Amount | None = None
-    params: Annotated[dict[_Word, _Amount], Field(max_length=_MOST_FIELDS)] | None = None
-    component: _Word | None = None
-    source: _Word | None = None
-
-
-def parse(
-    data: Mapping[str, object] | str, *, symbol: str | None = None, timeframe: str | None = None, default_exchange: str
-) -> tuple[Series, SurfaceNode]:
-    """The series and the comparison that a flat condition, or its JSON text, describes.
-
-    ``symbol`` and ``timeframe`` are taken where the condition names none. Raises :class:`ConditionError` for the
-    condition, :class:`InstrumentError` or :class:`TimeframeError` for the other arguments.
+    ``value`` is a number, the text of an operand (``"sma(200)"``), ``[low, high]`` for a channel, ``"5%"`` for a move.
     """
-    flat = _validated(data)
-    series = Series(_instrument(flat, symbol, default_exchange), _timeframe(flat, timeframe))
-    with _pointing_at("operator"):
-        operator = vocabulary.find_comparison(flat.operator)
-    left, centre = _operand(flat, series)
-    value = flat.value
-    if value is None:
+
+    symbol: Word | None = None
+    exchange: Word | None = None
+    timeframe: Word | None = None
+    indicator: Word
+    operator: Word
+    value: object = None
+    period: Amount | None = None
+    params: Amounts | None = None
+    component: Word | None = None
+    source: Word | None = None
+    bars: Amount | None = None
+    fire: Literal["every_bar"] | None = None
+
+
+def node(flat: FlatCondition, series: Series, pointer: str = "") -> SurfaceNode:
+    """The tree of a flat condition of ``series``; ``pointer`` is where it stands."""
+    leaf = _Reader(flat, series, pointer).leaf()
+    return leaf if flat.fire is None else Every(leaf)
+
+
+def read(data: Mapping[str, object]) -> FlatCondition:
+    """``data`` with the fields of a flat condition."""
+    return validated(FlatCondition, data)
+
+
+class _Reader:
+    def __init__(self, flat: FlatCondition, series: Series, pointer: str) -> None:
+        self._flat = flat
+        self._series = series
+        self._pointer = pointer
+
+    def leaf(self) -> Leaf:
+        with self._at("operator"):
+            word = vocabulary.fold(self._flat.operator)
+            operator = vocabulary.find_operator(self._flat.operator)
+        if self._flat.bars is not None and word not in {**vocabulary.MOVES, **vocabulary.TRENDS}:
+            raise ConditionError(f"{operator} takes no bars", pointer=step(self._pointer, "bars"))
+        left, centre = self._operand()
+        if word in vocabulary.TRENDS:
+            if self._flat.value is not None:
+                raise ConditionError(f"{operator} takes bars and no value", pointer=step(self._pointer, "value"))
+            bars = self._bars()
+            with self._at("indicator"):
+                return Trend(vocabulary.TRENDS[word], left, bars)
+        if word in vocabulary.MOVES:
+            amount, percent = self._amount(word)
+            bars = self._bars()
+            with self._at("value"):
+                return Move(vocabulary.MOVES[word][0], left, amount, percent, bars)
+        if word in vocabulary.CHANNELS:
+            low, high = self._bounds(operator)
+            with self._at("value"):
+                return Channel(vocabulary.CHANNELS[word], left, low, high)
+        right = self._value(centre)
+        with self._at("value"):
+            found = vocabulary.OPERATORS[word]
+            return Crosses(left, right) if found == "crosses" else check_comparison(Comparison(found, left, right))
+
+    def _value(self, centre: float | None) -> Operand:
+        value = self._flat.value
+        if value is not None:
+            return self._side(value, step(self._pointer, "value"))
         if centre != 0:
             raise ConditionError(
-                f"value is missing; {flat.indicator} does not swing around 0, so say what it is compared with",
-                pointer="/value",
+                f"value is missing; {self._flat.indicator} does not swing around 0, so say what it is compared with",
+                pointer=step(self._pointer, "value"),
             )
-        value = 0.0
-    if operator == "crosses":
-        return series, Crosses(left, Number(value))
-    return series, Comparison(operator, left, Number(value))
+        return Number(0.0)
+
+    def _amount(self, word: str) -> tuple[Operand, bool]:
+        value, pointer = self._flat.value, step(self._pointer, "value")
+        if value is None:
+            raise ConditionError('value is missing; say by how much, such as 100 or "5%"', pointer=pointer)
+        percent = vocabulary.MOVES[word][1]
+        if isinstance(value, str) and value.rstrip().endswith("%"):
+            with pointing_at(pointer):
+                amount = text.parse_operand(value.rstrip()[:-1], self._series)
+                if not isinstance(amount, Number):
+                    raise ConditionError(f"a percentage is a number such as 5%, got {shown(value)}")
+            return amount, True
+        return self._side(value, pointer), percent
+
+    def _bounds(self, operator: str) -> tuple[Operand, Operand]:
+        value, pointer = self._flat.value, step(self._pointer, "value")
+        if not isinstance(value, list | tuple) or len(value) != 2:
+            raise ConditionError(f"value must be [low, high] for {operator}, got {shown(value)}", pointer=pointer)
+        return self._side(value[0], step(pointer, 0)), self._side(value[1], step(pointer, 1))
+
+    def _side(self, value: object, pointer: str) -> Operand:
+        if isinstance(value, str):
+            with pointing_at(pointer):
+                operand = text.parse_operand(value, self._series)
+            if not isinstance(operand, Number):
+                return operand
+        return Number(number(value, pointer))
+
+    def _bars(self) -> int:
+        with self._at("bars"):
+            return check_bars(1 if self._flat.bars is None else self._flat.bars)
+
+    def _operand(self) -> tuple[Operand, float | None]:
+        """What is compared, and the value it swings around."""
+        flat = self._flat
+        price = vocabulary.find_price(flat.indicator)
+        if price is not None:
+            for field in ("period", "params", "component", "source"):
+                if getattr(flat, field) is not None:
+                    raise ConditionError(f"{price} is a price: it takes no {field}", pointer=step(self._pointer, field))
+            return Price(self._series, price), None
+        with self._at("indicator"):
+            record = vocabulary.find_indicator(flat.indicator)
+        parameters = complete(record, flat.params, flat.period, self._pointer)
+        with self._at("source"):
+            source = vocabulary.find_source(record, flat.source)
+        with self._at("component"):
+            output = vocabulary.find_output(record, flat.component)
+        operand = IndicatorOutput(self._series, record.name, parameters, source, output)
+        return operand, record.output(output).centre
+
+    def _at(self, field: str) -> AbstractContextManager[None]:
+        return pointing_at(step(self._pointer, field))
 
 
-def _validated(data: Mapping[str, object] | str) -> FlatCondition:
-    try:
-        if isinstance(data, str):
-            if len(data) > TYPED.characters:
-                raise ConditionError(
-                    f"the condition has {len(data)} characters; at most {TYPED.characters} are allowed", pointer=""
-                )
-            return FlatCondition.model_validate_json(data)
-        if len(data) > _MOST_FIELDS:
-            raise ConditionError(f"the condition has {len(data)} fields; {_fields()}", pointer="")
-        return FlatCondition.model_validate(dict(data))
-    except ValidationError as error:
-        raise _refusal(error.errors(include_url=False, include_context=False)[0]) from None
-
-
-def _refusal(detail: ErrorDetails) -> ConditionError:
-    """What pydantic found, in a trader's words."""
-    # Behind the name of a dictionary's key pydantic puts the marker "[key]".
-    path = [ascii(str(part)[:64])[1:-1] for part in detail["loc"] if part != "[key]"]
-    pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
-    name = ".".join(path) or "the condition"
-    shown = _shown(detail["input"])
-    match detail["type"]:
-        case "missing":
-            message = f"{name} is missing; {_fields()}"
-        case "extra_forbidden":
-            hint = vocabulary.did_you_mean(name, FlatCondition.model_fields)
-            message = f"unknown field '{name}'{hint}; {_fields()}"
-        case "float_type" | "finite_number" | "float_parsing":
-            message = f"{name} must be a finite number, got {shown}"
-        case "greater_than_equal" | "less_than_equal":
-            message = f"{name} must be between -1e15 and 1e15, got {shown}"
-        case "string_type":
-            message = f"{name} must be text, got {shown}"
-        case "string_too_long" | "string_too_short" | "string_pattern_mismatch" | "string_unicode":
-            message = f"{name} must have 1 to 64 printable ASCII characters, got {shown}"
-        case "dict_type":
-            message = f'{name} must be an object such as {{"period": 14}}, got {shown}'
-        case "json_invalid":
-            message = f"the condition is not valid JSON: {detail['msg']}"
-        case _:
-            message = f"{name}: {detail['msg']}"
-    return ConditionError(message, pointer=pointer)
-
-
-def _shown(value: object) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case float():
-            return f"{value:g}"
-        case int():
-            return str(value) if abs(value) <= LARGEST_NUMBER else "a number far beyond"
-        case str():
-            return ascii(value if len(value) <= 64 else value[:64] + "...")
-    return f"a value of type {type(value).__name__}"
-
-
-def _fields() -> str:
-    return "the fields are " + " ".join(FlatCondition.model_fields)
-
-
-def _instrument(flat: FlatCondition, symbol: str | None, default_exchange: str) -> Instrument:
-    if flat.exchange is not None:
-        with _pointing_at("exchange"):
-            default_exchange = normalise_exchange(flat.exchange)
-    if flat.symbol is not None:
-        with _pointing_at("symbol"):
-            instrument = normalise_instrument(flat.symbol, default_exchange)
-    elif symbol is not None:
-        instrument = normalise_instrument(symbol, default_exchange)
-    else:
-        raise _missing("symbol", "BTCUSDT")
-    if flat.exchange is not None and instrument.exchange != default_exchange:
-        raise ConditionError(
-            f"exchange is {default_exchange}, but the symbol is {instrument}; name the exchange once",
-            pointer="/exchange",
-        )
-    return instrument
-
-
-def _timeframe(flat: FlatCondition, timeframe: str | None) -> str:
-    if flat.timeframe is not None:
-        with _pointing_at("timeframe"):
-            return normalise_timeframe(flat.timeframe)
-    if timeframe is not None:
-        return normalise_timeframe(timeframe)
-    raise _missing("timeframe", "1h")
-
-
-def _missing(field: str, example: str) -> ConditionError:
-    return ConditionError(
-        f"{field} is missing; name it in the condition ({field}: {example}), or give a default", pointer=f"/{field}"
-    )
-
-
-def _operand(flat: FlatCondition, series: Series) -> tuple[Operand, float | None]:
-    """What is compared, and the value it swings around."""
-    price = vocabulary.find_price(flat.indicator)
-    if price is not None:
-        for field in ("period", "params", "component", "source"):
-            if getattr(flat, field) is not None:
-                raise ConditionError(f"{price} is a price: it takes no {field}", pointer=f"/{field}")
-        return Price(series, price), None
-    with _pointing_at("indicator"):
-        record = vocabulary.find_indicator(flat.indicator)
-    parameters = _parameters(flat, record)
-    with _pointing_at("source"):
-        source = vocabulary.find_source(record, flat.source)
-    with _pointing_at("component"):
-        output = vocabulary.find_output(record, flat.component)
-    return IndicatorOutput(series, record.name, parameters, source, output), record.output(output).centre
-
-
-def _parameters(flat: FlatCondition, record: Indicator) -> tuple[tuple[str, float], ...]:
+def complete(
+    record: Indicator, params: Mapping[str, float] | None, period: float | None, pointer: str
+) -> tuple[tuple[str, float], ...]:
+    """All parameters of ``record`` from the fields ``params`` and ``period`` of the object at ``pointer``."""
     given: dict[str, float] = {}
     pointers: dict[str, str] = {}
-    fields = [(name, f"/params/{name}", value) for name, value in (flat.params or {}).items()]
-    if flat.period is not None:
-        fields.append(("period", "/period", flat.period))
-    for spelled, pointer, value in fields:
+    inside = step(pointer, "params")
+    fields = [(name, step(inside, name), value) for name, value in (params or {}).items()]
+    if period is not None:
+        fields.append(("period", step(pointer, "period"), period))
+    for spelled, place, value in fields:
         name = spelled.lower()
         if name in given:
-            raise ConditionError(f"{name} is given twice, in {pointers[name]} and in {pointer}", pointer=pointer)
-        given[name], pointers[name] = value, pointer
+            raise ConditionError(f"{name} is given twice, in {pointers[name]} and in {place}", pointer=place)
+        given[name], pointers[name] = value, place
     try:
         return vocabulary.complete_parameters(record, given)
     except ConditionError as error:
         wrong = vocabulary.misfit(record, given)
-        raise ConditionError(str(error), pointer=pointers[wrong] if wrong else "/params") from None
-
-
-@contextmanager
-def _pointing_at(field: str) -> Iterator[None]:
-    """Turns errors about a value into errors about the field that holds it."""
-    try:
-        yield
-    except (ConditionError, InstrumentError, TimeframeError) as error:
-        raise ConditionError(f"{field}: {error}", pointer=f"/{field}") from error
+        raise ConditionError(str(error), pointer=pointers[wrong] if wrong else inside) from None

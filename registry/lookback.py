@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from indicators.catalogue import catalogue
+from registry.desugar import desugar
 from registry.errors import ConditionError
 from registry.expression import (
     CROSSINGS,
@@ -21,6 +22,7 @@ from registry.expression import (
     Within,
     variables,
 )
+from registry.surface import SurfaceNode
 from registry.timeframes import DURATION_MS
 
 LONGEST_LOOKBACK = 20_000
@@ -48,9 +50,9 @@ def candles_needed(tree: Node, base: Series) -> dict[Series, Needed]:
     return found
 
 
-def check_lookback(tree: Node, base: Series) -> None:
-    """Raises :class:`ConditionError` for a tree that looks back on more than 20,000 candles of ``base``."""
-    for variable, bars in _paths(tree, 0):
+def check_lookback(written: SurfaceNode, base: Series) -> None:
+    """Raises :class:`ConditionError` for a condition that looks back on more than 20,000 candles of ``base``."""
+    for variable, bars in _paths(desugar(written, base), 0):
         lookback = (_of(variable)[0] + variable.offset) * _ratio(variable, base) + bars
         if lookback > LONGEST_LOOKBACK:
             raise ConditionError(

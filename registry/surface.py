@@ -284,7 +284,8 @@ def _size(operand: Operand) -> int:
 
 
 def _refuse_constants(left: Operand, right: Operand) -> None:
-    if isinstance(folded(left), Number) and isinstance(folded(right), Number):
+    # Both are folded first: a division by zero is refused wherever it stands.
+    if all([isinstance(folded(left), Number), isinstance(folded(right), Number)]):
         raise ConditionError(
             "both sides of the comparison are numbers, so it never changes; compare a price or an indicator"
         )

@@ -37,7 +37,6 @@ _EXPECTED = {
     "RPAR": "')'",
     "RSQB": "']'",
     "PLACE": "a timeframe or a symbol such as 4h or ETHUSDT",
-    "_OF": "'of'",
     "_AND": "'and'",
     "_OR": "'or'",
     "$END": "the end of the condition",
@@ -195,6 +194,10 @@ def _unexpected(error: UnexpectedInput, text: str) -> ConditionError:
     expected = [words for terminal, words in _EXPECTED.items() if terminal in allowed]
     if allowed == {"NAME"}:
         expected = ["the name of an output"]
+    elif allowed == {"LPAR"}:
+        expected = ["'('"]
+    elif not allowed:
+        expected = [_EXPECTED["$END"]]
     return complaint(f"{found}; expected {', '.join(expected)}", text, at)
 
 

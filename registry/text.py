@@ -25,6 +25,7 @@ from registry.expression import (
     Within,
 )
 from registry.instruments import normalise_instrument
+from registry.lookback import check_lookback
 from registry.reading import Reader
 from registry.surface import TYPED, Channel, Crosses, Limits, Move, SurfaceNode, Trend, check_size
 from registry.syntax import clean, complaint, located, syntax_tree
@@ -32,7 +33,7 @@ from registry.timeframes import normalise_timeframe
 
 _HEADER = re.compile(r"\s*(?P<symbol>[\w./:-]+)\s+(?P<timeframe>\w+(?: [a-z]+)?)\s*:", re.ASCII | re.IGNORECASE)
 _SUM, _PRODUCT, _ATOM = 1, 2, 3
-"""What an operand is made of, from loose to tight."""
+"""How tightly the parts of an operand are bound."""
 
 
 def parse(
@@ -60,15 +61,12 @@ def parse(
     else:
         message = "the condition lacks symbol and timeframe; write BTCUSDT 1h: rsi(14) < 30, or give both as defaults"
         raise complaint(message, text, 0)
-    return series, parse_expression(text, series, start=header.end() if header else 0, limits=limits)
+    return series, _expression(text, series, header.end() if header else 0, limits)
 
 
-def parse_expression(text: str, base: Series, *, start: int = 0, limits: Limits = TYPED) -> SurfaceNode:
-    """The tree of the expression that begins at ``start`` of a text that is clean, for a condition of ``base``."""
-    tree = Reader(text, base, limits).node(syntax_tree(text, start, limits))
-    with located(text, start):
-        check_size(tree, limits)
-    return tree
+def parse_expression(text: str, base: Series) -> SurfaceNode:
+    """The tree of a text without symbol and timeframe, for a condition of ``base``."""
+    return _expression(clean(text, TYPED), base, 0, TYPED)
 
 
 def parse_operand(text: str, base: Series) -> Operand:
@@ -84,6 +82,14 @@ def to_text(part: SurfaceNode | Operand, base: Series | None = None, *, short: b
     leaves out sources that are the default and the exchange of ``base``, and joins two conditions by ``and``.
     """
     return _Writer(base, short).node(part)
+
+
+def _expression(text: str, base: Series, start: int, limits: Limits) -> SurfaceNode:
+    tree = Reader(text, base, limits).node(syntax_tree(text, start, limits))
+    with located(text, start):
+        check_size(tree, limits)
+        check_lookback(tree, base)
+    return tree
 
 
 class _Writer:

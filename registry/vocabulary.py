@@ -128,6 +128,11 @@ def find_price(word: str) -> str | None:
     return folded if folded in PRICES else None
 
 
+def unknown_price(word: str) -> str:
+    """What is said about a word that names no price."""
+    return f"unknown price {word!r}{did_you_mean(word, PRICES)}; use one of {' '.join(PRICES)}"
+
+
 def find_indicator(word: str) -> Indicator:
     """The catalogue's record for a name or an alias."""
     try:
@@ -172,6 +177,8 @@ def find_output(record: Indicator, word: str | None) -> str:
             )
         return record.default_output
     folded = _OUTPUT_ALIASES.get(word.lower(), word.lower())
+    if folded == record.name and record.default_output is not None:
+        return record.default_output
     if folded not in names:
         hint = did_you_mean(word, names)
         raise ConditionError(f"{record.name} has no output {word!r}{hint}; it has {' '.join(names)}")

@@ -62,7 +62,7 @@ def refused(source: str | Mapping[str, object]) -> ConditionError:
         ("(rsi < 30", "", "the condition ends too early; expected ')'"),
         ("rsi <  ", "", "the condition ends too early; expected a name such as rsi or close, a number"),
         ("", "", "the condition ends too early"),
-        ("rsi < 30) and close > 1", ")", "unexpected ')'; expected 'and', 'or', the end of the condition"),
+        ("rsi < 30) and close > 1", ")", "unexpected ')'; expected the end of the condition"),
         ("all() and close > 1", ")", "unexpected ')'"),
         ("rsi < --30", "-30", "unexpected '-'; expected a name such as rsi or close, a number"),
         ("macd. < 30", "<", "expected the name of an output"),
@@ -169,7 +169,7 @@ BASE: dict[str, object] = {"symbol": "BTCUSDT", "timeframe": "1h", "indicator": 
         ({"indicator": "close", "period": 14}, "/period", "close is a price: it takes no period"),
         ({"indicator": "close", "source": "open"}, "/source", "close is a price: it takes no source"),
         ({"vlue": 30}, "/vlue", "unknown field 'vlue' (did you mean value?); the fields are symbol exchange timeframe"),
-        ({"when": {}}, "/when", "unknown field 'when'"),
+        ({"when": {}}, "/indicator", "unknown field 'indicator'; the fields are symbol exchange timeframe when"),
     ],
 )
 def test_what_a_flat_condition_is_refused_for(changes: dict[str, object], pointer: str, message: str) -> None:

@@ -1,0 +1,49 @@
+"""Symbol and timeframe for conditions that name none.
+
+    with defaults(symbol="BTCUSDT", timeframe="1h"):
+        Condition.parse({"indicator": "RSI", "operator": "<", "value": 30})
+
+Each thread and each asyncio task has its own; an inner block keeps what it does not name.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from registry.instruments import normalise_instrument
+from registry.timeframes import normalise_timeframe
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What stands in where a condition names no symbol or no timeframe."""
+
+    symbol: str | None = None
+    timeframe: str | None = None
+
+
+_CURRENT: ContextVar[Defaults | None] = ContextVar("condition_defaults", default=None)
+
+
+@contextmanager
+def defaults(*, symbol: str | None = None, timeframe: str | None = None) -> Iterator[None]:
+    """Within the block, conditions that name no symbol or timeframe have these.
+
+    Raises :class:`InstrumentError` or :class:`TimeframeError` for what can be neither.
+    """
+    if symbol is not None:
+        normalise_instrument(symbol, "BINANCE")
+    if timeframe is not None:
+        normalise_timeframe(timeframe)
+    outer = current_defaults()
+    token = _CURRENT.set(Defaults(symbol or outer.symbol, timeframe or outer.timeframe))
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
+
+
+def current_defaults() -> Defaults:
+    """What the blocks around say."""
+    return _CURRENT.get() or Defaults()

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -68,6 +68,10 @@ def import_(
     symbol: Annotated[str | None, Parameter(help="Symbol, where the file does not say.")] = None,
     timeframe: Annotated[str | None, Parameter(help="Timeframe, where the file does not say.")] = None,
     exchange: Annotated[str | None, Parameter(help="Exchange, where the file does not say.")] = None,
+    calendar: Annotated[
+        Literal["24x7", "sessions"] | None,
+        Parameter(help="When the instruments trade: always, or in sessions as stocks do. 24x7 for new ones."),
+    ] = None,
     json_output: AsJson = False,
 ) -> None:
     """Import candles. Bad rows go to the quarantine with a reason, gaps are reported, good rows are stored once."""
@@ -75,6 +79,7 @@ def import_(
     from flows.candles.importing import import_candles
     from flows.candles.report import as_json, render
     from registry.clock import SystemClock
+    from registry.instruments import normalise_instrument
     from registry.store import open_store
 
     with open_store(settings.resolved_store_url) as store:
@@ -86,6 +91,10 @@ def import_(
             timeframe=timeframe,
             exchange=exchange or settings.default_exchange,
         )
+        if calendar is not None:
+            names = sorted({name.split(" ")[0] for report in reports for name in report.series})
+            for name in names:
+                store.candles.set_calendar(normalise_instrument(name, settings.default_exchange), calendar)
     if json_output:
         _print_json([as_json(report) for report in reports])
     else:

@@ -97,6 +97,17 @@ def test_import_list_register_and_status(hub: Run) -> None:
     assert json.loads(out)[0]["triggers"] == 0
 
 
+def test_an_instrument_with_sessions(hub: Run) -> None:
+    from registry.store import open_store
+
+    code, _, _ = hub("candles", "import", write("BTCUSDT-1m.csv", row(0)), "--calendar", "sessions")
+    assert code == 0
+    with open_store("duckdb:data/store", read_only=True) as store:
+        assert store.candles.calendars() == {"BINANCE:BTCUSDT": "sessions"}
+    code, _, _ = hub("candles", "import", "BTCUSDT-1m.csv", "--calendar", "weekdays")
+    assert code == 2
+
+
 def test_an_unknown_instrument(hub: Run) -> None:
     hub("candles", "import", write("BTCUSDT-1m.csv", row(0)))
     code, _, err = hub("conditions", "register", "BTCUSD 1m: rsi < 30")

@@ -72,6 +72,10 @@ def import_(
         Literal["24x7", "sessions"] | None,
         Parameter(help="When the instruments trade: always, or in sessions as stocks do. 24x7 for new ones."),
     ] = None,
+    fill: Annotated[
+        bool,
+        Parameter(negative="", help="Fill gaps with flat candles: for sources that leave out a candle without trades."),
+    ] = False,
     json_output: AsJson = False,
 ) -> None:
     """Import candles. Bad rows go to the quarantine with a reason, gaps are reported, good rows are stored once."""
@@ -90,6 +94,7 @@ def import_(
             symbol=symbol,
             timeframe=timeframe,
             exchange=exchange or settings.default_exchange,
+            fill=fill,
         )
         if calendar is not None:
             names = sorted({name.split(" ")[0] for report in reports for name in report.series})

@@ -6,7 +6,7 @@ import polars as pl
 
 from benchmarks.timing import alternate
 from flows import judge as kernels
-from flows.evaluate import judge_once
+from flows.evaluate import unknown_ages
 from flows.plan import make_plan
 from registry.conditions import Condition
 
@@ -26,6 +26,11 @@ def conditions() -> list[list[str]]:
     now, before = dice.uniform(0, 100, plan.slots), dice.uniform(0, 100, plan.slots)
     truth = np.empty(plan.program.size, np.uint8)
     program = plan.program
+    ages = unknown_ages(plan)
+
+    def with_the_hub() -> None:
+        kernels.judge(now, before, plan.is_base, *program.arrays(), ages, truth)
+
     crossing = np.zeros(program.left.size, np.bool_)
     for code, _, first, last in program.segments:
         crossing[first:last] = code >= 4
@@ -49,11 +54,11 @@ def conditions() -> list[list[str]]:
             "FROM wanted JOIN given USING (slot)"
         ).fetchnumpy()
 
-    judge_once(plan, now, before, truth)
+    with_the_hub()
     assert int((truth == kernels.TRUE).sum()) == int(with_polars().sum())  # type: ignore[attr-defined]
     spent = alternate(
         {
-            "Condition Hub": lambda: judge_once(plan, now, before, truth),
+            "Condition Hub": with_the_hub,
             "polars (join, when/then)": with_polars,
             "DuckDB (join, CASE)": with_duckdb,
         },

@@ -8,6 +8,7 @@ from typing import Protocol
 import polars as pl
 
 from flows.candles.files import read_candles
+from flows.candles.fill import fill_gaps
 from flows.candles.naming import DEFAULT_EXCHANGE, Options
 from flows.candles.quality import Checked, Gap, check, series_name
 from flows.candles.raw import SERIES
@@ -33,12 +34,15 @@ class CandleSink(Protocol):
 class ImportReport:
     """What one file gave. The counts of ``quarantined`` (by reason) and ``accepted`` add up to the file's rows.
 
+    ``inserted``, ``unchanged``, ``replaced`` and ``revised`` add up to what was ``accepted`` and ``filled``.
+
     ``error`` is set, and everything else empty, if the file could not be read at all.
     """
 
     path: Path
     series: tuple[str, ...] = ()
     accepted: int = 0
+    filled: int = 0
     inserted: int = 0
     unchanged: int = 0
     replaced: int = 0
@@ -62,11 +66,13 @@ def import_candles(
     symbol: str | None = None,
     timeframe: str | None = None,
     exchange: str = DEFAULT_EXCHANGE,
+    fill: bool = False,
     progress: Callable[[ImportReport], None] | None = None,
 ) -> list[ImportReport]:
     """Read, check and store every file; folders stand for the candle files below them, in order of their names.
 
-    The options are those of :func:`flows.candles.files.read_candles`. A file that cannot be read makes a failed report
+    The options are those of :func:`flows.candles.files.read_candles`. ``fill`` puts flat candles into the gaps of a
+    file, for pairs whose source leaves a candle out when nothing was traded. A file that cannot be read makes a failed report
     and does not stop the others. ``progress`` gets each report as soon as its file is stored.
 
     Raises :class:`TimeframeError` and :class:`InstrumentError` for options that are none, before any file is read, and
@@ -79,7 +85,7 @@ def import_candles(
             if path.is_dir():
                 raise CandleFileError(f"{path}: the folder holds no candle files")
             raw = read_candles(path, symbol=symbol, timeframe=timeframe, exchange=exchange)
-            report = _store(path, check(raw, now_ms=clock.now_ms()), sink)
+            report = _store(path, check(raw, now_ms=clock.now_ms()), sink, fill=fill)
         except CandleFileError as error:
             report = ImportReport(path, error=str(error))
         reports.append(report)
@@ -97,8 +103,8 @@ def candle_files(paths: Iterable[Path]) -> list[Path]:
     return list(files)
 
 
-def _store(path: Path, checked: Checked, sink: CandleSink) -> ImportReport:
-    counts = sink.upsert(checked.candles)
+def _store(path: Path, checked: Checked, sink: CandleSink, *, fill: bool) -> ImportReport:
+    counts = sink.upsert(fill_gaps(checked.candles, checked.gaps) if fill else checked.candles)
     if not checked.quarantined.is_empty():
         sink.quarantine(checked.quarantined)
     series = checked.candles.select(SERIES).unique(maintain_order=True)
@@ -107,6 +113,7 @@ def _store(path: Path, checked: Checked, sink: CandleSink) -> ImportReport:
         path,
         series=tuple(series_name(*names) for names in series.iter_rows()),
         accepted=checked.candles.height,
+        filled=sum(gap.missing for gap in checked.gaps) if fill else 0,
         inserted=counts.inserted,
         unchanged=counts.unchanged,
         replaced=counts.replaced,

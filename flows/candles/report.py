@@ -16,7 +16,7 @@ _SHOWN_GAPS = 5
 def render(reports: Sequence[ImportReport]) -> Group:
     """A row a file, then what deserves a look: quarantined rows by reason, gaps, notes."""
     table = Table()
-    for name in ("file", "series", "inserted", "unchanged", "replaced", "revised", "quarantined", "gaps"):
+    for name in ("file", "series", "inserted", "unchanged", "replaced", "revised", "quarantined", "gaps", "filled"):
         table.add_column(name, justify="left" if name in ("file", "series") else "right")
     remarks: list[str] = []
     for report in reports:
@@ -28,7 +28,7 @@ def render(reports: Sequence[ImportReport]) -> Group:
         table.add_row(
             Text(report.path.name),
             "cannot be read" if report.failed else series,
-            *(f"{count:,}" for count in (*counts, rejected, len(report.gaps))),
+            *(f"{count:,}" for count in (*counts, rejected, len(report.gaps), report.filled)),
         )
         remarks += _remarks(report)
     # Text, because a path or a note may hold brackets, which rich reads as markup in a plain string.

@@ -35,6 +35,8 @@ class CandleTables:
     def upsert(self, candles: pl.DataFrame) -> UpsertCounts:
         if candles.is_empty():
             return UpsertCounts()
+        if "filled" not in candles.columns:
+            candles = candles.with_columns(pl.lit(False).alias("filled"))
         created_at = from_ms(self._clock.now_ms()).replace(tzinfo=None)
         with self._database.transaction() as transaction:
             _add_series(transaction, candles, created_at)
@@ -47,12 +49,12 @@ class CandleTables:
                     f"""
                     MERGE INTO candles.candles t USING incoming b
                         ON t.series_id = b.series_id AND t.open_time = b.open_time AND t.open_time >= ?
-                    WHEN MATCHED THEN UPDATE SET {", ".join(f"{name} = b.{name}" for name in _VALUES)}
+                    WHEN MATCHED THEN UPDATE SET {", ".join(f"{name} = b.{name}" for name in (*_VALUES, "filled"))}
                     WHEN NOT MATCHED THEN INSERT BY NAME
                     """,
                     # The lower bound lets DuckDB skip row groups: 15 times faster for a correction of old candles.
                     [fresh["open_time"].min()],
-                    incoming=fresh.select("series_id", "open_time", *_VALUES).sort("series_id", "open_time"),
+                    incoming=fresh.drop("verdict").sort("series_id", "open_time"),
                 )
             revised = incoming.filter(pl.col("verdict") == "revised")
             transaction.append(
@@ -92,7 +94,7 @@ class CandleTables:
             """
             SELECT s.series, s.exchange, s.symbol, s.timeframe,
                    min(c.open_time) AS first_open_time, max(c.open_time) AS last_open_time,
-                   count(c.open_time) AS candles,
+                   count(c.open_time) AS candles, count_if(c.filled) AS filled,
                    (SELECT count(*) FROM candles.candle_revisions r WHERE r.series_id = s.series_id) AS revisions
             FROM candles.series s LEFT JOIN candles.candles c USING (series_id)
             GROUP BY ALL ORDER BY s.exchange, s.symbol, s.timeframe
@@ -167,7 +169,7 @@ class CandleTables:
         return {str(series): (int(str(first)), int(str(last))) for series, first, last in rows}
 
     def _with_verdict(self, transaction: Transaction, candles: pl.DataFrame) -> pl.DataFrame:
-        """``series_id open_time open high low close volume verdict``: what is to be done with each candle."""
+        """``series_id open_time open high low close volume filled verdict``: what is to be done with each candle."""
         judged = pl.DataFrame(
             [
                 (series, span.anchor_ms, span.until_ms - DURATION_MS[series.rsplit(" ", 1)[-1]])
@@ -179,9 +181,10 @@ class CandleTables:
         same = " AND ".join(f"{{0}}.{name} = i.{name}" for name in _VALUES)
         return transaction.frame(
             f"""
-            SELECT s.series_id, i.open_time, {", ".join(f"i.{name}" for name in _VALUES)},
+            SELECT s.series_id, i.open_time, {", ".join(f"i.{name}" for name in _VALUES)}, i.filled,
                 CASE
-                    WHEN {same.format("c")} THEN 'unchanged'
+                    WHEN {same.format("c")} AND c.filled = i.filled THEN 'unchanged'
+                    WHEN i.filled AND NOT c.filled THEN 'unchanged' -- a real candle stands there
                     WHEN i.open_time BETWEEN j.first AND j.last
                         THEN CASE WHEN r.series_id IS NULL THEN 'revised' ELSE 'unchanged' END
                     WHEN c.series_id IS NULL THEN 'inserted'

@@ -27,7 +27,10 @@ class CandleStore(Protocol):
     """
 
     def upsert(self, candles: pl.DataFrame) -> UpsertCounts:
-        """Add closed candles, unique by series and open time. Judged ones are never rewritten: see ``revised``."""
+        """Add closed candles, unique by series and open time. Judged ones are never rewritten: see ``revised``.
+
+        An optional column ``filled`` marks candles that stand for slots without trades; they never replace real ones.
+        """
         ...
 
     def quarantine(self, rows: pl.DataFrame) -> int:
@@ -43,7 +46,8 @@ class CandleStore(Protocol):
         ...
 
     def series(self) -> pl.DataFrame:
-        """One row a series: ``series exchange symbol timeframe first_open_time last_open_time candles revisions``."""
+        """One row a series: ``series exchange symbol timeframe first_open_time last_open_time candles filled
+        revisions``."""
         ...
 
     def at(self, timeframe: str, open_time_ms: int) -> pl.DataFrame:

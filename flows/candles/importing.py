@@ -72,8 +72,8 @@ def import_candles(
     """Read, check and store every file; folders stand for the candle files below them, in order of their names.
 
     The options are those of :func:`flows.candles.files.read_candles`. ``fill`` puts flat candles into the gaps of a
-    file, for pairs whose source leaves a candle out when nothing was traded. A file that cannot be read makes a failed report
-    and does not stop the others. ``progress`` gets each report as soon as its file is stored.
+    file, for pairs whose source leaves a candle out when nothing was traded. A file that cannot be read makes a failed
+    report and does not stop the others. ``progress`` gets each report as soon as its file is stored.
 
     Raises :class:`TimeframeError` and :class:`InstrumentError` for options that are none, before any file is read, and
     whatever the store raises; files reported by then are stored.

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from events.log import EventLog
+from events.opening import open_log
 from flows.calendars import calendar_of
 from flows.part import Group, Part
 from flows.plan import Plan, make_plan
@@ -110,25 +111,14 @@ def current_runtime() -> Runtime:
 @contextmanager
 def open_runtime(settings: Settings | None = None, clock: Clock | None = None) -> Iterator[Runtime]:
     """Open the store and the event log that the settings name, and use them; closed in the reverse order."""
-    from events.log import RedisEventLog
-    from events.server import BundledServer, connect_to
-
     settings = settings or load_settings()
     clock = clock or SystemClock()
-    with open_store(settings.resolved_store_url, clock=clock) as store:
-        if settings.redis_url is not None:
-            client = connect_to(settings.redis_url.get_secret_value())
-            server = None
-        else:
-            server = BundledServer(settings.data_dir / "events", port=settings.redis_port).start()
-            client = server.connect()
-        try:
-            with use_runtime(Runtime(store, RedisEventLog(client), clock)) as runtime:
-                yield runtime
-        finally:
-            client.close()
-            if server is not None:
-                server.stop()
+    with (
+        open_store(settings.resolved_store_url, clock=clock) as store,
+        open_log(settings) as log,
+        use_runtime(Runtime(store, log, clock)) as runtime,
+    ):
+        yield runtime
 
 
 def _build(store: Store, timeframe: str, shard: int, shards: int) -> Live:

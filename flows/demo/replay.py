@@ -13,8 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from events.log import RedisEventLog
-from events.server import BundledServer, connect_to
+from events.opening import open_log
 from flows.candles.importing import import_candles
 from flows.candles.sample import SAMPLE_FILES
 from flows.demo.population import TIMEFRAMES, Bot, population
@@ -104,7 +103,7 @@ async def replay_demo(settings: Settings, progress: Progress, *, bots: int, seed
         stack.callback(prefect.stop)
         starting = _InBackground(prefect.start)
         stack.callback(starting.wait)
-        log = _event_log(settings, stack)
+        log = stack.enter_context(open_log(settings))
         phases.run("Import candles", len(SAMPLE_FILES), lambda step: _import(store, step))
         phases.run("Load indicator kernels", len(NAMES), _warm)
         phases.run("Register conditions", bots, lambda step: _register(store, bots, seed, clock, step))
@@ -137,17 +136,6 @@ def _claim_folder(folder: Path, bots: int, seed: int) -> None:
         raise StoreNotWritable(
             f"cannot write in {folder}: {error.strerror}; set HUB_DATA_DIR to a folder you may write"
         ) from error
-
-
-def _event_log(settings: Settings, stack: ExitStack) -> RedisEventLog:
-    if settings.redis_url is not None:
-        client = connect_to(settings.redis_url.get_secret_value())
-    else:
-        server = BundledServer(settings.data_dir / "events", port=settings.redis_port).start()
-        stack.callback(server.stop)
-        client = server.connect()
-    stack.callback(client.close)
-    return RedisEventLog(client)
 
 
 def _import(store: Store, step: Callable[[int], None]) -> None:

@@ -5,7 +5,8 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from language_reference import SERIES, trees
+from language_reference import SERIES
+from language_strategies import any_tree
 
 from registry import Condition, HubError
 from registry.canonical import canonicalise
@@ -84,13 +85,13 @@ def test_blanks_and_lines_do_not_matter() -> None:
     assert read("\n  rsi(14)\t<30\r\n and(close>1)") == read("rsi(14) < 30 and close > 1")
 
 
-@given(trees())
+@given(any_tree)
 def test_text_and_tree_round_trip(tree: Node) -> None:
     assert read(to_text(tree)) == tree
     assert read(to_text(tree, short=True)) == tree
 
 
-@given(trees())
+@given(any_tree)
 def test_a_condition_is_read_back_from_its_own_texts(tree: Node) -> None:
     condition = Condition.parse(f"BTCUSDT 1h: {to_text(tree)}")
     assert Condition.parse(str(condition)) == condition

@@ -117,9 +117,9 @@ def attempt(source: object, **defaults: str) -> None:
 
 WORDS = [
     "BTCUSDT", "1h", ":", " ", "rsi", "macd", "bbands", "close", "period", "source", "histogram", "(", ")", ",", ".",
-    "=",
-    "<", ">=", "crosses_above", "crosses", "below", "and", "or", "not", "all", "any", "14", "-3e1", "0", "every", "[1]",
-    "@4h", "@ETHUSDT", "for", "within", "bars", "of", "between", "rises_by", "rising", "+", "-", "*", "/", "[", "]", "%", "\n", "\x00", "{", "}", '"', "\u0130",
+    "=", "<", ">=", "crosses_above", "crosses", "below", "and", "or", "not", "all", "any", "14", "-3e1", "0", "every",
+    "[1]", "@4h", "@ETHUSDT", "@", "for", "within", "bars", "of", "between", "rises_by", "rising", "+", "-", "*", "/",
+    "[", "]", "%", "\n", "\x00", "{", "}", '"', "\u0130", "2 of (", "for 3 bars",
 ]  # fmt: skip
 
 

@@ -54,7 +54,7 @@ PINNED = [
     ("BTCUSDT 1h: any(rsi enters 40 and 60, close crosses_above open)", "45abd11287722c7c032b7796f5bc42b6"),
     ("BTCUSDT 1h: macd.histogram[1] < 0 and macd.histogram > 0", "4b1f4263899144751915b3969e2e9d92"),
     (
-        "ETHUSDT 15m: all(ema(12) crosses_above ema(26), close > sma(200)@4h, volume > 2 * sma(20, volume)) within 3 bars",
+        "ETHUSDT 15m: all(ema(12) crosses_above ema(26), close > sma(200)@4h, volume > 2*sma(20, volume)) within 3",
         "6597022a8567b998115bc40387f3b84d",
     ),
     (
@@ -62,7 +62,8 @@ PINNED = [
         "4f954e9a8a47a3149216ace8588514af",
     ),
     (
-        "BTCUSDT 1d: 2 of (close rises_by 5% within 3 bars, volume rising 3 bars, close exits bbands.lower and bbands.upper, rsi between 40 and 60)",
+        "BTCUSDT 1d: 2 of (close rises_by 5% within 3, volume rising 3, close exits bb.lower and bb.upper,"
+        " rsi between 40 and 60)",
         "2301372fd11ffb63dc5effc60b3417a3",
     ),
 ]

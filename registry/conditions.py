@@ -16,8 +16,9 @@ from registry.errors import ConditionError
 from registry.expression import IndicatorOutput, Node, Series, is_momentary, variables
 from registry.instruments import Instrument
 from registry.json_writing import node_to_json
+from registry.limits import STORED, TYPED
 from registry.lookback import Needed, candles_needed
-from registry.surface import STORED, TYPED, SurfaceNode, momentary
+from registry.surface import SurfaceNode, momentary
 
 _ID_LENGTH = 32
 

@@ -9,10 +9,10 @@
 
 and ``falls_by`` with ``x[j] - x``.
 
-One step before is a step of the condition's own timeframe, as for crossings. Where all variables have that timeframe
-it is ``[1]`` on each of them. ``[1]`` on ``rsi@4h`` would go back a whole 4h candle, and ``rsi@4h enters 40 and 60`` on
-1h would be TRUE four times; there, ``within 2 bars`` says the same: while x is inside now, "outside at one of the last
-two candles" can only mean the one before.
+One step before is a step of the condition's own series, as for crossings. Where all variables are read from it that is
+``[1]`` on each of them. ``[1]`` on ``rsi@4h`` would go back a whole 4h candle, and ``rsi@4h enters 40 and 60`` on 1h
+would be TRUE four times; there, ``within 2 bars`` says the same: while x is inside now, "outside at one of the last two
+candles" can only mean the one before. (Where x is UNKNOWN now and was not outside before, that is UNKNOWN, not FALSE.)
 
 What fires as it is written must fire as it is judged, from the canonical text alone. So the tree of a momentary
 condition that does not look momentary once it is desugared (``enters`` is a plain ``all``) is put into ``every(...)``,
@@ -78,7 +78,7 @@ def _channel(channel: Channel, base: Series) -> Node:
         case "outside":
             return _outside(value, low, high)
     now, before = (_between, _outside) if channel.operator == "enters" else (_outside, _between)
-    if all(variable.series.timeframe == base.timeframe for part in (value, low, high) for variable in variables(part)):
+    if all(variable.series == base for part in (value, low, high) for variable in variables(part)):
         earlier = before(shifted(value, 1), shifted(low, 1), shifted(high, 1))
     else:
         earlier = Within(before(value, low, high), 2)

@@ -15,8 +15,9 @@ from indicators.catalogue import Indicator
 from registry import text, vocabulary
 from registry.errors import ConditionError
 from registry.expression import Comparison, Every, IndicatorOutput, Number, Operand, Price, Series
+from registry.limits import check_bars
 from registry.objects import Amount, Amounts, JsonObject, Word, number, pointing_at, shown, step, validated
-from registry.surface import Channel, Crosses, Leaf, Move, SurfaceNode, Trend, check_bars, check_comparison
+from registry.surface import Channel, Crosses, Leaf, Move, SurfaceNode, Trend, check_comparison
 
 
 class FlatCondition(JsonObject):

@@ -7,9 +7,9 @@ from registry import text, vocabulary
 from registry.errors import ConditionError
 from registry.expression import Arithmetic, ArithmeticOperator, IndicatorOutput, Number, Operand, Price, Series
 from registry.flat import complete
+from registry.limits import TYPED, too_many_operands
 from registry.objects import Amount, Amounts, JsonObject, Word, number, pointing_at, shown, step, validated
 from registry.places import Place
-from registry.surface import TYPED, atoms
 
 _SIGNS = ("+", "-", "*", "/")
 
@@ -43,17 +43,18 @@ class OperandReader:
 
     def __init__(self, base: Series) -> None:
         self._base = base
+        self._parts = 0
 
     def operand(self, data: object, pointer: str) -> Operand:
         """The operand at ``pointer``."""
-        operand = self._operand(data, pointer, 1)
-        if sum(1 for _ in atoms(operand)) > TYPED.operands:
-            raise ConditionError(f"an operand has at most {TYPED.operands} parts", pointer=pointer)
-        return operand
+        self._parts = 0
+        return self._operand(data, pointer)
 
-    def _operand(self, data: object, pointer: str, depth: int) -> Operand:
-        if depth > TYPED.operands:
-            raise ConditionError("arithmetic is nested too deeply", pointer=pointer)
+    def _operand(self, data: object, pointer: str) -> Operand:
+        # Counted on the way down: an object may hold the same two objects again and again.
+        self._parts += 1
+        if self._parts > 2 * TYPED.operands:
+            raise ConditionError(too_many_operands(TYPED), pointer=pointer)
         if isinstance(data, str):
             with pointing_at(pointer):
                 return text.parse_operand(data, self._base)
@@ -73,8 +74,8 @@ class OperandReader:
             raise ConditionError(message, pointer=step(pointer, "operator"))
         return Arithmetic(
             cast(ArithmeticOperator, arithmetic.operator),
-            self._operand(arithmetic.left, step(pointer, "left"), depth + 1),
-            self._operand(arithmetic.right, step(pointer, "right"), depth + 1),
+            self._operand(arithmetic.left, step(pointer, "left")),
+            self._operand(arithmetic.right, step(pointer, "right")),
         )
 
     def _price(self, price: _Price, pointer: str) -> Price:

@@ -18,9 +18,10 @@ from registry.errors import ConditionError
 from registry.expression import Series
 from registry.instruments import Instrument, normalise_exchange, normalise_instrument
 from registry.json_tree import TreeReader
+from registry.limits import TYPED
 from registry.lookback import check_lookback
 from registry.objects import JsonObject, Word, from_text, pointing_at, shown, validated
-from registry.surface import TYPED, SurfaceNode, check_size
+from registry.surface import SurfaceNode, check_size
 from registry.timeframes import normalise_timeframe
 
 

@@ -16,18 +16,9 @@ from registry.expression import (
     Within,
 )
 from registry.json_operands import OperandReader
+from registry.limits import TYPED, check_bars, check_count, too_many
 from registry.objects import Amount, JsonObject, Word, pointing_at, shown, step, validated
-from registry.surface import (
-    TYPED,
-    Channel,
-    Crosses,
-    Move,
-    SurfaceNode,
-    Trend,
-    check_bars,
-    check_comparison,
-    check_count,
-)
+from registry.surface import Channel, Crosses, Move, SurfaceNode, Trend, check_comparison
 
 COMPOSITES = ("all", "any", "not", "at_least", "for", "within", "every")
 """Fields of which a tree that is no comparison has exactly one."""
@@ -75,10 +66,15 @@ class TreeReader:
 
     def __init__(self, base: Series) -> None:
         self._base = base
+        self._nodes_read = 0
         self._operand = OperandReader(base).operand
 
     def node(self, data: object, pointer: str, depth: int = 1) -> SurfaceNode:
         """The tree at ``pointer``."""
+        # Counted on the way down: a list may hold the same list again and again.
+        self._nodes_read += 1
+        if self._nodes_read > TYPED.levels * TYPED.leaves:
+            raise ConditionError(too_many(TYPED), pointer=pointer)
         if depth > TYPED.levels:
             raise ConditionError(
                 f"the tree is nested too deeply; at most {TYPED.levels} levels are allowed, comparison included",

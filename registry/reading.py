@@ -24,18 +24,9 @@ from registry.expression import (
     Series,
     Within,
 )
+from registry.limits import Limits, check_bars, check_count
 from registry.places import Place
-from registry.surface import (
-    Channel,
-    Crosses,
-    Limits,
-    Move,
-    SurfaceNode,
-    Trend,
-    check_bars,
-    check_comparison,
-    check_count,
-)
+from registry.surface import Channel, Crosses, Move, SurfaceNode, Trend, check_comparison
 from registry.syntax import complaint, first_position, located, position, words
 
 Child = Token | Tree[Token]

@@ -28,34 +28,7 @@ from registry.expression import (
     Operand,
     Within,
 )
-
-MOST_BARS = 500
-"""Largest N of ``for N bars``, ``within N bars`` and ``rising N bars``."""
-MOST_UNFOLDED = 10_000
-"""Numbers, prices and indicators of the canonical tree: ``rises_by`` within N candles needs N comparisons."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much a condition may be."""
-
-    characters: int
-    levels: int
-    """Of all, any, not, k of, for and within; the comparison is one."""
-    leaves: int
-    """Comparisons."""
-    operands: int
-    """Numbers, prices and indicators of one comparison."""
-    steps: int
-    """Largest k of ``[k]``."""
-    parentheses: int
-    """Nested in a text."""
-
-
-TYPED = Limits(characters=8192, levels=8, leaves=32, operands=32, steps=500, parentheses=64)
-"""What people and bots may send."""
-STORED = Limits(characters=1_000_000, levels=12, leaves=10_000, operands=128, steps=1000, parentheses=80)
-"""What a canonical text may hold: the above, brought down to what is judged."""
+from registry.limits import MOST_UNFOLDED, Limits, check_bars, too_deep, too_many, too_many_operands
 
 ChannelOperator = Literal["between", "outside", "enters", "exits"]
 MoveOperator = Literal["rises_by", "falls_by"]
@@ -139,22 +112,6 @@ SurfaceNode = (
 )
 
 
-def check_bars(bars: float) -> int:
-    """``bars`` as a number of candles that can be looked back on."""
-    if bars != int(bars):
-        raise ConditionError(f"a number of bars is whole, got {bars:g}")
-    if not 1 <= bars <= MOST_BARS:
-        raise ConditionError(f"bars must be between 1 and {MOST_BARS}, got {bars:g}")
-    return int(bars)
-
-
-def check_count(count: float, children: int) -> int:
-    """``count`` as the k of ``k of (...)`` with that many children."""
-    if count != int(count) or not 1 <= count <= children:
-        raise ConditionError(f"k of ({children} conditions) needs a whole k from 1 to {children}, got {count:g}")
-    return int(count)
-
-
 def check_comparison(node: Comparison) -> Comparison:
     """``node``, unless constants alone are compared once they are folded."""
     _refuse_constants(node.left, node.right)
@@ -183,31 +140,20 @@ def check_size(node: SurfaceNode, limits: Limits) -> None:
         part, depth = waiting.pop()
         if depth > limits.levels:
             raise ConditionError(too_deep(limits))
-        below = children_of(part)
-        waiting += [(child, depth + 1) for child in below]
-        if not below:
+        if isinstance(part, Comparison | Crosses | Channel | Move | Trend):
             leaves += 1
             if leaves > limits.leaves:
                 raise ConditionError(too_many(limits))
+            if sum(map(_size, operands_of(part))) > limits.operands:
+                raise ConditionError(too_many_operands(limits))
             unfolded += _unfolded(part)
+        else:
+            waiting += [(child, depth + 1) for child in children_of(part)]
     if unfolded > MOST_UNFOLDED:
         raise ConditionError(
             f"the condition comes down to {unfolded} operands, as rises_by and falls_by look at every candle; at most"
             f" {MOST_UNFOLDED} are allowed"
         )
-
-
-def too_deep(limits: Limits) -> str:
-    """What is said about a tree with too many levels."""
-    return (
-        f"all, any, not, for and within are nested too deeply; at most {limits.levels} levels are allowed, comparison"
-        " included"
-    )
-
-
-def too_many(limits: Limits) -> str:
-    """What is said about a tree with too many leaves."""
-    return f"too many comparisons; at most {limits.leaves} are allowed in one condition"
 
 
 def momentary(node: SurfaceNode, *, negated: bool = False) -> bool:  # noqa: PLR0911 - one return for each kind of node
@@ -267,16 +213,12 @@ def atoms(operand: Operand) -> Iterator[Operand]:
             yield part
 
 
-def _unfolded(leaf: SurfaceNode) -> int:
+def _unfolded(leaf: Leaf) -> int:
     """Operands of what ``leaf`` comes down to."""
-    match leaf:
-        case Move(_, value, amount, percent, bars):
-            size = _size(value)
-            return bars * (4 * size + 2 if percent else 2 * size + _size(amount))
-        case Comparison() | Crosses() | Channel() | Trend():
-            return 2 * sum(_size(operand) for operand in operands_of(leaf))
-        case _:
-            return 0
+    if isinstance(leaf, Move):
+        size = _size(leaf.value)
+        return leaf.bars * (4 * size + 2 if leaf.percent else 2 * size + _size(leaf.amount))
+    return 2 * sum(map(_size, operands_of(leaf)))
 
 
 def _size(operand: Operand) -> int:

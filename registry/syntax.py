@@ -20,8 +20,8 @@ from lark.exceptions import UnexpectedInput, UnexpectedToken
 
 from registry import vocabulary
 from registry.errors import ConditionError, InstrumentError, TimeframeError
+from registry.limits import Limits, too_deep, too_many, too_many_operands
 from registry.places import PLACE_PATTERN
-from registry.surface import Limits, too_deep, too_many
 
 _COMPOSITES = ("all", "any", "negation", "every", "at_least", "lasting")
 _REFUSED = re.compile(r"[^ -~\t\r\n]")
@@ -160,8 +160,7 @@ def _check_size(tree: Tree[Token], text: str, limits: Limits) -> None:
         if leaves > limits.leaves:
             raise complaint(too_many(limits), text, first_position(node))
         if sum(1 for _ in _operands(node)) > limits.operands:
-            message = f"too many numbers, prices and indicators; a comparison has at most {limits.operands}"
-            raise complaint(message, text, first_position(node))
+            raise complaint(too_many_operands(limits), text, first_position(node))
 
 
 def _operands(leaf: Tree[Token]) -> Iterator[Tree[Token]]:

@@ -25,9 +25,10 @@ from registry.expression import (
     Within,
 )
 from registry.instruments import normalise_instrument
+from registry.limits import TYPED, Limits
 from registry.lookback import check_lookback
 from registry.reading import Reader
-from registry.surface import TYPED, Channel, Crosses, Limits, Move, SurfaceNode, Trend, check_size
+from registry.surface import Channel, Crosses, Move, SurfaceNode, Trend, check_size
 from registry.syntax import clean, complaint, located, syntax_tree
 from registry.timeframes import normalise_timeframe
 
@@ -86,7 +87,7 @@ def to_text(part: SurfaceNode | Operand, base: Series | None = None, *, short: b
 
 def _expression(text: str, base: Series, start: int, limits: Limits) -> SurfaceNode:
     tree = Reader(text, base, limits).node(syntax_tree(text, start, limits))
-    with located(text, start):
+    with located(text, len(text) - len(text[start:].lstrip())):
         check_size(tree, limits)
         check_lookback(tree, base)
     return tree

@@ -1,91 +1,201 @@
-"""What the tests of the condition language measure it against: any tree, any spelling, and Kleene's logic."""
+"""What the tests of the condition language measure it against: Kleene's logic over candles with gaps.
+
+Slow, literal and written from the definitions of the language: every node that can be written is judged as it is
+defined, nothing is rewritten first. It knows nothing of the code under test but its nodes.
+"""
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from hypothesis import strategies as st
-
-from indicators.catalogue import PRICES, catalogue
-from registry.expression import All, Any, Comparison, IndicatorOutput, Node, Not, Number, Operand, Price, Series
+from registry.expression import (
+    All,
+    Any,
+    Arithmetic,
+    AtLeast,
+    Comparison,
+    Every,
+    For,
+    IndicatorOutput,
+    Not,
+    Number,
+    Operand,
+    Price,
+    Series,
+    Variable,
+    Within,
+)
 from registry.instruments import Instrument
-from registry.vocabulary import OPERATORS
+from registry.surface import Channel, Crosses, Move, SurfaceNode, Trend
 
-SERIES = Series(Instrument("BINANCE", "BTCUSDT"), "1h")
+BITCOIN = Instrument("BINANCE", "BTCUSDT")
+SERIES = Series(BITCOIN, "1h")
+LONGER = Series(BITCOIN, "2h")
+OTHER = Series(Instrument("BINANCE", "ETHUSDT"), "1h")
+RATIO = {SERIES: 1, LONGER: 2, OTHER: 1}
+"""Series -> slots of ``SERIES`` in one of its slots."""
 
-Values = Callable[[Operand, int], float]
-"""Operand and steps back (0 or 1) -> value."""
+Truth = bool | None
+"""``None`` is UNKNOWN."""
 
 
-def truth(node: Node, value: Values) -> bool | None:
-    """Kleene's truth of a tree, ``None`` being UNKNOWN; knows nothing of the code under test but its nodes."""
+@dataclass(frozen=True)
+class History:
+    """Slots of every series, oldest first: whether the candle exists, and the values on it.
+
+    ``values`` are those of variables without steps back; a MACD's histogram is the difference of its two lines.
+    """
+
+    present: dict[Series, Sequence[bool]]
+    values: dict[Variable, Sequence[float]]
+
+    def value(self, operand: Operand, now: int) -> float:
+        """The value at slot ``now`` of ``SERIES``; NaN where there is none."""
+        match operand:
+            case Number(value):
+                return value
+            case Arithmetic(operator, left, right):
+                return calculate(operator, self.value(left, now), self.value(right, now))
+        # The last slot of the series that has closed: at the close of slot 4, two slots of twice the length have.
+        last = (now + 1) // RATIO[operand.series] - 1
+        first = last - operand.offset
+        if first < 0 or not all(self.present[operand.series][first : last + 1]):
+            return math.nan
+        return self._at(replace(operand, offset=0), first)
+
+    def _at(self, variable: Variable, slot: int) -> float:
+        if isinstance(variable, IndicatorOutput) and (variable.indicator, variable.output) == ("macd", "histogram"):
+            return self._at(replace(variable, output="line"), slot) - self._at(replace(variable, output="signal"), slot)
+        return self.values[variable][slot]
+
+    def before(self, now: int) -> int | None:
+        """The slot of ``SERIES`` one step before, if there is a candle."""
+        return now - 1 if now > 0 and self.present[SERIES][now - 1] else None
+
+
+def calculate(operator: str, a: float, b: float) -> float:
+    if operator == "/" and b == 0:
+        return math.nan
+    return {"+": a + b, "-": a - b, "*": a * b, "/": a / b if b else math.nan}[operator]
+
+
+def truth(node: SurfaceNode, history: History, now: int) -> Truth:  # noqa: PLR0911 - one return for each kind of node
+    """Kleene's truth of a tree at slot ``now`` of ``SERIES``, whose candle exists."""
     match node:
         case Not(child):
-            inner = truth(child, value)
-            return None if inner is None else not inner
+            return negated(truth(child, history, now))
+        case Every(child):
+            return truth(child, history, now)
         case All(children):
-            found = [truth(child, value) for child in children]
-            return False if False in found else None if None in found else True
+            return all_of(truth(child, history, now) for child in children)
         case Any(children):
-            found = [truth(child, value) for child in children]
-            return True if True in found else None if None in found else False
+            return any_of(truth(child, history, now) for child in children)
+        case AtLeast(count, children):
+            found = [truth(child, history, now) for child in children]
+            true, unknown = found.count(True), found.count(None)
+            return True if true >= count else False if true + unknown < count else None
+        case For(child, bars):
+            return all_of(over_bars(child, bars, history, now))
+        case Within(child, bars):
+            return any_of(over_bars(child, bars, history, now))
         case Comparison("crosses_above", left, right):
-            steps = _compare(">", left, right, value, 0), _compare("<=", left, right, value, 1)
-            return False if False in steps else None if None in steps else True
+            return crossing(">", "<=", left, right, history, now)
         case Comparison("crosses_below", left, right):
-            steps = _compare("<", left, right, value, 0), _compare(">=", left, right, value, 1)
-            return False if False in steps else None if None in steps else True
+            return crossing("<", ">=", left, right, history, now)
         case Comparison(operator, left, right):
-            return _compare(operator, left, right, value, 0)
+            return compare(operator, left, right, history, now)
+        case Crosses(left, right):
+            up, down = crossing(">", "<=", left, right, history, now), crossing("<", ">=", left, right, history, now)
+            return any_of((up, down))
+        case Channel():
+            return channel(node, history, now)
+        case Move(operator, value, amount, percent, bars):
+            return any_of(moved(operator, value, amount, percent, steps, history, now) for steps in range(1, bars + 1))
+        case Trend(operator, value, bars):
+            sign = ">" if operator == "rising" else "<"
+            return all_of(over_bars(Comparison(sign, value, back(value, 1)), bars, history, now))
 
 
-def _compare(operator: str, left: Operand, right: Operand, value: Values, step: int) -> bool | None:
-    a = left.value if isinstance(left, Number) else value(left, step)
-    b = right.value if isinstance(right, Number) else value(right, step)
+def over_bars(child: SurfaceNode, bars: int, history: History, now: int) -> list[Truth]:
+    found: list[Truth] = []
+    slot: int | None = now
+    for _ in range(bars):
+        found.append(None if slot is None else truth(child, history, slot))
+        slot = None if slot is None else history.before(slot)
+    return found
+
+
+def crossing(after: str, first: str, left: Operand, right: Operand, history: History, now: int) -> Truth:
+    earlier = history.before(now)
+    was = None if earlier is None else compare(first, left, right, history, earlier)
+    return all_of((compare(after, left, right, history, now), was))
+
+
+def channel(node: Channel, history: History, now: int) -> Truth:
+    def inside(slot: int) -> Truth:
+        above = compare(">=", node.value, node.low, history, slot)
+        return all_of((above, compare("<=", node.value, node.high, history, slot)))
+
+    if node.operator == "between":
+        return inside(now)
+    if node.operator == "outside":
+        return negated(inside(now))
+    earlier = history.before(now)
+    was = None if earlier is None else inside(earlier)
+    if node.operator == "enters":
+        return all_of((inside(now), negated(was)))
+    return all_of((negated(inside(now)), was))
+
+
+def moved(
+    operator: str, value: Operand, amount: Operand, percent: bool, steps: int, history: History, now: int
+) -> Truth:
+    a, b = history.value(value, now), history.value(back(value, steps), now)
+    difference = a - b if operator == "rises_by" else b - a
+    by = history.value(amount, now)
+    if not percent:
+        return judged(">=", difference, by)
+    return all_of((judged(">", b, 0.0), judged(">=", difference, b * (by / 100))))
+
+
+def back(operand: Operand, steps: int) -> Operand:
+    match operand:
+        case Number():
+            return operand
+        case Arithmetic(operator, left, right):
+            return Arithmetic(operator, back(left, steps), back(right, steps))
+        case Price() | IndicatorOutput():
+            return replace(operand, offset=operand.offset + steps)
+
+
+def compare(operator: str, left: Operand, right: Operand, history: History, now: int) -> Truth:
+    return judged(operator, history.value(left, now), history.value(right, now))
+
+
+def judged(operator: str, a: float, b: float) -> Truth:
     if not (math.isfinite(a) and math.isfinite(b)):
         return None
     return {"<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b}[operator]
 
 
-@st.composite
-def indicator_outputs(draw: st.DrawFn) -> IndicatorOutput:
-    record = draw(st.sampled_from(list(catalogue().values())))
-    given: dict[str, float] = {}
-    for parameter in draw(st.sets(st.sampled_from(record.parameters))) if record.name != "macd" else ():
-        number = st.integers(int(parameter.low), int(parameter.high)) if parameter.whole else st.floats(0.01, 100)
-        given[parameter.name] = draw(number)
-    source = draw(st.sampled_from(PRICES)) if record.has_source else None
-    output = draw(st.sampled_from(record.outputs)).name
-    return IndicatorOutput(SERIES, record.name, tuple(record.complete(given).items()), source, output)
+def negated(found: Truth) -> Truth:
+    return None if found is None else not found
 
 
-numbers = st.one_of(
-    st.sampled_from([0.0, -0.0, 30.0, 1e15, -1e15, 1e-7, 0.1]),
-    st.floats(-1e15, 1e15),
-    st.integers(-100, 100).map(float),
-).map(Number)
-prices = st.sampled_from(PRICES).map(lambda field: Price(SERIES, field))
-variables = st.one_of(prices, indicator_outputs())
-operators = st.sampled_from(sorted(set(OPERATORS.values()) - {"crosses"}))
-comparisons = st.one_of(
-    st.builds(Comparison, operators, variables, variables),
-    st.builds(Comparison, operators, variables, numbers),
-    st.builds(Comparison, operators, numbers, variables),
-)
+def all_of(found: Iterable[Truth]) -> Truth:
+    known = list(found)
+    return False if False in known else None if None in known else True
 
 
-def trees(leaves: st.SearchStrategy[Comparison] = comparisons) -> st.SearchStrategy[Node]:
-    """Trees of at most six levels and about a dozen comparisons."""
-    level: st.SearchStrategy[Node] = leaves
-    for _ in range(4):
-        children = st.lists(level, min_size=1, max_size=3).map(tuple)
-        level = st.one_of(leaves, level.map(Not), children.map(All), children.map(Any))
-    return level.filter(lambda tree: _size(tree) <= 24)
+def any_of(found: Iterable[Truth]) -> Truth:
+    known = list(found)
+    return True if True in known else None if None in known else False
 
 
-def _size(node: Node) -> int:
-    match node:
-        case Not(child):
-            return _size(child)
-        case All(children) | Any(children):
-            return sum(_size(child) for child in children)
-    return 1
+def fires(node: SurfaceNode, momentary: bool, history: History) -> list[int]:
+    """The slots of ``SERIES`` on which a condition fires."""
+    slots = [slot for slot, exists in enumerate(history.present[SERIES]) if exists]
+    found = {slot: truth(node, history, slot) for slot in slots}
+    if momentary:
+        return [slot for slot in slots if found[slot] is True]
+    return [slot for slot in slots if found[slot] is True and found.get(slot - 1) is False]

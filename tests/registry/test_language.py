@@ -5,21 +5,34 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from language_reference import SERIES, trees
+from language_reference import SERIES
 
 from registry import Condition, HubError
-from registry.canonical import canonicalise
-from registry.expression import All, Any, Comparison, IndicatorOutput, Node, Not, Number, Price, is_momentary
+from registry.expression import (
+    All,
+    Any,
+    Arithmetic,
+    AtLeast,
+    Comparison,
+    For,
+    IndicatorOutput,
+    Not,
+    Number,
+    Price,
+    Series,
+    Within,
+    is_momentary,
+)
 from registry.instruments import Instrument
-from registry.surface import Crosses
-from registry.text import parse, to_text
+from registry.surface import Channel, Crosses, Move, SurfaceNode
+from registry.text import parse
 from registry.vocabulary import OPERATORS
 
 RSI = IndicatorOutput(SERIES, "rsi", (("period", 14),), "close", "value")
 CLOSE = Price(SERIES, "close")
 
 
-def read(expression: str) -> Node:
+def read(expression: str) -> SurfaceNode:
     return parse(f"BTCUSDT 1h: {expression}", default_exchange="BINANCE")[1]
 
 
@@ -56,7 +69,7 @@ def read(expression: str) -> Node:
         ),
     ],
 )
-def test_operands(expression: str, tree: Node) -> None:
+def test_operands(expression: str, tree: SurfaceNode) -> None:
     assert read(expression) == tree
 
 
@@ -84,19 +97,75 @@ def test_blanks_and_lines_do_not_matter() -> None:
     assert read("\n  rsi(14)\t<30\r\n and(close>1)") == read("rsi(14) < 30 and close > 1")
 
 
-@given(trees())
-def test_text_and_tree_round_trip(tree: Node) -> None:
-    assert read(to_text(tree)) == tree
-    assert read(to_text(tree, short=True)) == tree
-
-
-@given(trees())
-def test_a_condition_is_read_back_from_its_own_texts(tree: Node) -> None:
-    condition = Condition.parse(f"BTCUSDT 1h: {to_text(tree)}")
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("RSI(period=14, source=close) IS BELOW 3e1", "rsi(14) < 30"),
+        ("close>sma(200)@4h", "close > sma(200)@4h"),
+        ("rsi[1]@BINANCE:ETHUSDT@4h < 30", "rsi(14)[1]@ETHUSDT@4h < 30"),
+        ("close@KRAKEN:ETH/USD > 1", "close@KRAKEN:ETHUSD > 1"),
+        ("close > 1 and open > 1", "close > 1 and open > 1"),
+        ("close > 1 and open > 1 and high > 1", "all(close > 1, open > 1, high > 1)"),
+        ("close > 1 and (open > 1 or high > 1)", "close > 1 and (open > 1 or high > 1)"),
+        ("not (close > 1 and open > 1)", "not (close > 1 and open > 1)"),
+        ("not not close > 1", "not not close > 1"),
+        ("rsi entering channel 40 and 60", "rsi(14) enters 40 and 60"),
+        ("close moving up 5 % within 3", "close rises_by 5% within 3 bars"),
+        ("(close moving up 5%) within 3", "(close rises_by 5%) within 3 bars"),
+        ("volume increasing for 3 candles", "volume rising for 3 bars"),
+        ("volume is rising 3", "volume rising 3 bars"),
+        ("(rsi < 30 for 3) within 5", "(rsi(14) < 30 for 3 bars) within 5 bars"),
+        ("(not rsi < 30) for 3", "(not rsi(14) < 30) for 3 bars"),
+        ("(close > 1 or open > 1) for 3", "(close > 1 or open > 1) for 3 bars"),
+        ("2 of(close>1,open>1,not high>1)", "2 of (close > 1, open > 1, not high > 1)"),
+        ("every(close > 1 or open > 1)", "every(close > 1 or open > 1)"),
+        ("close-(open-high)*2>-atr", "close - (open - high) * 2 > -atr(14)"),
+        ("(close-open)-high > 0", "close - open - high > 0"),
+        ("close/(open*2) > -(close-open)", "close / (open * 2) > -(close - open)"),
+        ("(close - open)[2]@4h > 0", "close[2]@4h - open[2]@4h > 0"),
+    ],
+)
+def test_what_a_trader_reads(typed: str, shown: str) -> None:
+    condition = Condition.parse(f"btc/usdt 60m: {typed}")
+    assert str(condition) == f"BINANCE:BTCUSDT 1h: {shown}"
     assert Condition.parse(str(condition)) == condition
-    assert Condition.from_canonical(condition.canonical) == condition
-    assert Condition.from_canonical(condition.canonical).tree == condition.tree
-    assert hash(Condition.parse(str(condition))) == hash(condition)
+
+
+def test_precedence_of_arithmetic_and_windows() -> None:
+    one, two, three = Number(1), Number(2), Number(3)
+    a = Comparison(">", CLOSE, one)
+    assert read("1 + 2 * close > 3") == Comparison(">", Arithmetic("+", one, Arithmetic("*", two, CLOSE)), three)
+    assert read("(1 + 2) * close > 3") == Comparison(">", Arithmetic("*", Arithmetic("+", one, two), CLOSE), three)
+    assert read("3 < close - 1 - 2") == Comparison("<", three, Arithmetic("-", Arithmetic("-", CLOSE, one), two))
+    assert read("close -1 > 3") == read("close - 1 > 3")
+    assert read("not close > 1 for 2 bars") == Not(For(a, 2))
+    assert read("close > 1 for 2 bars and close > 1") == All((For(a, 2), a))
+    assert read("close > 1 for 2 bars within 3 bars") == Within(For(a, 2), 3)
+    assert read("close between 1 and 3 and close > 1") == All((Channel("between", CLOSE, one, three), a))
+    assert read("close rises_by 1 within 3 bars within 2 bars") == Within(Move("rises_by", CLOSE, one, bars=3), 2)
+    assert read("(close rises_by 1) within 3 bars") == Within(Move("rises_by", CLOSE, one), 3)
+    assert read("close rises_by 1% for 3 bars") == For(Move("rises_by", CLOSE, one, percent=True), 3)
+    assert read("2 of (close > 1, close > 1, close > 1) for 2 bars") == For(AtLeast(2, (a, a, a)), 2)
+
+
+def test_where_an_operand_is_read() -> None:
+    longer, other = Series(SERIES.instrument, "4h"), Series(Instrument("BINANCE", "ETHUSDT"), "1h")
+    assert read("close[3]@4h > 1") == read("close@4h[3] > 1") == Comparison(">", Price(longer, "close", 3), Number(1))
+    assert read("close@ETHUSDT > 1") == Comparison(">", Price(other, "close"), Number(1))
+    assert read("close@btc-usdt@60m[0] > 1") == Comparison(">", CLOSE, Number(1))
+    kraken = Condition.parse("KRAKEN:BTC/EUR 1h: close > close@ETH/EUR")
+    assert kraken.all_series[1].instrument == Instrument("KRAKEN", "ETHEUR")
+    assert read("close@1INCHUSDT - 5 > 1") == read("close@1INCHUSDT-5 > 1")
+    assert read("close@4h-open > 1") == read("close@4h - open > 1")
+
+
+def test_series_of_a_condition() -> None:
+    condition = Condition.parse("BTCUSDT 1h: close@ETHUSDT > close@ADAUSDT@4h and close@ETHUSDT > 5")
+    names = ["BINANCE:BTCUSDT 1h", "BINANCE:ADAUSDT 4h", "BINANCE:ETHUSDT 1h"]
+    assert [str(series) for series in condition.all_series] == names
+    assert condition.group == " + ".join(names)
+    assert [instrument.symbol for instrument in condition.instruments] == ["BTCUSDT", "ADAUSDT", "ETHUSDT"]
+    assert Condition.parse("BTCUSDT 1h: close > 5").group == "BINANCE:BTCUSDT 1h"
 
 
 def test_attributes() -> None:
@@ -128,11 +197,36 @@ def test_only_the_canonical_text_is_taken_as_canonical() -> None:
         ("any(rsi crosses_below 30, close > 1)", False),
         ("any(rsi crosses_below 30, close crosses_above open)", True),
         ("any(rsi crosses_below 30, all(close > 1, close crosses_above open))", True),
+        ("close crosses open", True),
+        ("not close crosses open", False),
+        ("rsi enters 40 and 60", True),
+        ("rsi exits 40 and 60", True),
+        ("not rsi enters 40 and 60", False),
+        ("not not rsi enters 40 and 60", True),
+        ("rsi between 40 and 60", False),
+        ("rsi outside 40 and 60", False),
+        ("every(rsi < 30)", True),
+        ("every(rsi crosses_below 30)", True),
+        ("any(rsi enters 40 and 60, close crosses_above open)", True),
+        ("any(rsi enters 40 and 60, close > open)", False),
+        ("rsi enters 40 and 60 and close > open", True),
+        ("not any(not rsi enters 40 and 60, close <= open)", True),
+        ("2 of (rsi enters 40 and 60, close crosses open, rsi crosses_below 30)", True),
+        ("2 of (rsi enters 40 and 60, close crosses open, rsi < 30)", False),
+        ("2 of (rsi enters 40 and 60, rsi < 30)", True),
+        ("1 of (rsi enters 40 and 60, rsi < 30)", False),
+        ("rsi crosses_below 30 for 1 bar", True),
+        ("rsi crosses_below 30 within 2 bars", False),
+        ("rsi enters 40 and 60 within 1 bar", True),
+        ("close rises_by 5 within 3 bars", False),
+        ("volume rising 3 bars", False),
     ],
 )
 def test_momentary(expression: str, momentary: bool) -> None:
-    assert is_momentary(canonicalise(read(expression), SERIES)) is momentary
-    assert Condition.parse(f"BTCUSDT 1h: {expression}").momentary is momentary
+    condition = Condition.parse(f"BTCUSDT 1h: {expression}")
+    assert is_momentary(condition.tree) is momentary
+    assert condition.momentary is momentary
+    assert Condition.from_canonical(condition.canonical).momentary is momentary
 
 
 def test_defaults_stand_in_and_never_override() -> None:

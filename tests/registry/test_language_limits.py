@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from registry import Condition, ConditionError, HubError
 from registry.expression import All, Node
-from registry.surface import TYPED
+from registry.limits import TYPED
 from registry.vocabulary import OPERATORS
 
 BASE: dict[str, object] = {"symbol": "BTCUSDT", "timeframe": "1h", "indicator": "RSI", "operator": "<", "value": 30}
@@ -46,6 +46,8 @@ def test_limits_are_what_they_say() -> None:
     error = refused("BTCUSDT 1h: " + " and ".join([*many, "open > 1"]))
     assert "too many comparisons; at most 32" in str(error)
     assert str(error).split("\n")[1][str(error).split("\n")[2].index("^") :] == "open > 1"
+    assert Condition.parse("BTCUSDT 1h: close > 1" + " + close" * 30)
+    assert "a comparison has at most 32" in str(refused("BTCUSDT 1h: close > 1" + " + close" * 31))
     fitting = "BTCUSDT 1h: close > 1"
     assert Condition.parse(fitting + " " * (TYPED.characters - len(fitting)))
     assert "at most 8192 are allowed" in str(refused(fitting + " " * (TYPED.characters + 1 - len(fitting))))
@@ -117,9 +119,9 @@ def attempt(source: object, **defaults: str) -> None:
 
 WORDS = [
     "BTCUSDT", "1h", ":", " ", "rsi", "macd", "bbands", "close", "period", "source", "histogram", "(", ")", ",", ".",
-    "=",
-    "<", ">=", "crosses_above", "crosses", "below", "and", "or", "not", "all", "any", "14", "-3e1", "0", "every", "[1]",
-    "@4h", "@ETHUSDT", "for", "within", "bars", "of", "between", "rises_by", "rising", "+", "-", "*", "/", "[", "]", "%", "\n", "\x00", "{", "}", '"', "\u0130",
+    "=", "<", ">=", "crosses_above", "crosses", "below", "and", "or", "not", "all", "any", "14", "-3e1", "0", "every",
+    "[1]", "@4h", "@ETHUSDT", "@", "for", "within", "bars", "of", "between", "rises_by", "rising", "+", "-", "*", "/",
+    "[", "]", "%", "\n", "\x00", "{", "}", '"', "\u0130", "2 of (", "for 3 bars",
 ]  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from indicators.catalogue import NAMES
 from indicators.compute import warm
 from registry.clock import ReplayClock, SystemClock
 from registry.conditions import Condition
-from registry.errors import StoreError, StoreNotWritable
+from registry.errors import StoreError
 from registry.settings import Settings
 from registry.store import open_store
 from registry.store.protocol import Store
@@ -94,18 +94,19 @@ class _Phases:
 async def replay_demo(settings: Settings, progress: Progress, *, bots: int, seed: int) -> Replay:
     """Run all phases in this process, which owns the store meanwhile. Raises :class:`registry.errors.HubError`."""
     replay = Replay()
-    _claim_folder(settings.data_dir, bots, seed)
+    claim = _Claim(settings.data_dir, bots, seed)
     phases = _Phases(replay, progress)
     clock = ReplayClock(to_ms(START))
     with ExitStack() as stack:
         store = stack.enter_context(open_store(settings.resolved_store_url, clock=clock))
+        log = stack.enter_context(open_log(settings))
         prefect = PrefectServer(settings.data_dir / "prefect")
         stack.callback(prefect.stop)
         starting = _InBackground(prefect.start)
         stack.callback(starting.wait)
-        log = stack.enter_context(open_log(settings))
         phases.run("Import candles", len(SAMPLE_FILES), lambda step: _import(store, step))
         phases.run("Load indicator kernels", len(NAMES), _warm)
+        claim.take()
         phases.run("Register conditions", bots, lambda step: _register(store, bots, seed, clock, step))
         phases.run("Wait for the Prefect server", 1, lambda _: starting.finish())
         prefect.use()
@@ -117,25 +118,26 @@ async def replay_demo(settings: Settings, progress: Progress, *, bots: int, seed
     return replay
 
 
-def _claim_folder(folder: Path, bots: int, seed: int) -> None:
-    """A folder holds the demo of one population: another one on top would be half judged."""
-    claim = folder / "population.json"
-    wanted = {"bots": bots, "seed": seed}
-    if claim.exists():
-        held = json.loads(claim.read_text())
-        if held != wanted:
-            raise StoreError(
-                f"{folder} holds a demo of {held['bots']:,} bots with seed {held['seed']}; run that one again with "
-                f"--bots {held['bots']} --seed {held['seed']}, remove the folder, or set HUB_DATA_DIR to another one"
-            )
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        claim.write_text(json.dumps(wanted))
-    except OSError as error:
-        raise StoreNotWritable(
-            f"cannot write in {folder}: {error.strerror}; set HUB_DATA_DIR to a folder you may write"
-        ) from error
+class _Claim:
+    """A folder holds the demo of one population: another one on top would be half judged.
+
+    Raises :class:`registry.errors.StoreError` where the folder holds another one.
+    """
+
+    def __init__(self, folder: Path, bots: int, seed: int) -> None:
+        self._path = folder / "population.json"
+        self._wanted = {"bots": bots, "seed": seed}
+        if self._path.exists():
+            held = json.loads(self._path.read_text())
+            if held != self._wanted:
+                raise StoreError(
+                    f"{folder} holds a demo of {held['bots']:,} bots with seed {held['seed']}; run that one again with "
+                    f"--bots {held['bots']} --seed {held['seed']}, remove the folder, or set HUB_DATA_DIR to another one"
+                )
+
+    def take(self) -> None:
+        """Say whose folder it is: from the first registration on."""
+        self._path.write_text(json.dumps(self._wanted))
 
 
 def _import(store: Store, step: Callable[[int], None]) -> None:

@@ -79,7 +79,7 @@ def calculate(operator: str, a: float, b: float) -> float:
     return {"+": a + b, "-": a - b, "*": a * b, "/": a / b if b else math.nan}[operator]
 
 
-def truth(node: SurfaceNode, history: History, now: int) -> Truth:  # noqa: PLR0911 - one return for each kind of node
+def truth(node: SurfaceNode, history: History, now: int) -> Truth:
     """Kleene's truth of a tree at slot ``now`` of ``SERIES``, whose candle exists."""
     match node:
         case Not(child):

@@ -132,7 +132,7 @@ class _Claim:
             if held != self._wanted:
                 raise StoreError(
                     f"{folder} holds a demo of {held['bots']:,} bots with seed {held['seed']}; run that one again with "
-                    f"--bots {held['bots']} --seed {held['seed']}, remove the folder, or set HUB_DATA_DIR to another one"
+                    f"--bots {held['bots']} --seed {held['seed']}, remove the folder, or set HUB_DATA_DIR to another"
                 )
 
     def take(self) -> None:

@@ -146,6 +146,11 @@ class Transaction:
         with _visible(self._cursor, tables):
             self._cursor.execute(sql, list(parameters))
 
+    def insert(self, table: str, row: Mapping[str, object]) -> None:
+        """Append one row; several are faster as a frame."""
+        marks = ", ".join("?" for _ in row)
+        self._cursor.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", list(row.values()))
+
     def append(self, table: str, rows: pl.DataFrame) -> None:
         """Append rows by column name."""
         if rows.height:

@@ -62,9 +62,7 @@ class TickTables:
                 .with_row_index("seq", offset=first_seq)
                 .with_columns(pl.lit(now).alias("emitted_at")),
             )
-            transaction.append(
-                "registry.ticks", _tick_row(record, tick_id).with_columns(pl.lit(now).alias("judged_at"))
-            )
+            transaction.insert("registry.ticks", _tick_row(record, tick_id) | {"judged_at": now})
             transaction.append(
                 "registry.group_watermarks",
                 _times([(move.group, move.to_ms) for move in record.moves], "group_key", "watermark").with_columns(
@@ -83,20 +81,16 @@ class TickTables:
         return range(first_seq, self._last_seq + 1)
 
     def record_run(self, record: RunRecord) -> None:
-        row = pl.DataFrame([asdict(record)]).select(
-            pl.all().exclude("tick_ms"),
-            pl.from_epoch("tick_ms", time_unit="ms").cast(pl.Datetime("ms")).alias("tick"),
-            pl.lit(from_ms(self._clock.now_ms()).replace(tzinfo=None)).alias("finished_at"),
-        )
+        row = asdict(record)
+        row["tick"] = from_ms(row.pop("tick_ms")).replace(tzinfo=None)
+        row["finished_at"] = from_ms(self._clock.now_ms()).replace(tzinfo=None)
         with self._database.transaction() as transaction:
-            transaction.append("registry.tick_runs", row)
+            transaction.insert("registry.tick_runs", row)
 
     def record_unit_costs(self, costs: UnitCosts) -> None:
         now = from_ms(self._clock.now_ms()).replace(tzinfo=None)
         with self._database.transaction() as transaction:
-            transaction.append(
-                "registry.unit_costs", pl.DataFrame([asdict(costs)]).with_columns(pl.lit(now).alias("measured_at"))
-            )
+            transaction.insert("registry.unit_costs", asdict(costs) | {"measured_at": now})
 
     def last_seq(self) -> int:
         return self._last_seq
@@ -159,21 +153,17 @@ class TickTables:
             )
 
 
-def _tick_row(record: TickRecord, tick_id: int) -> pl.DataFrame:
-    return pl.DataFrame(
-        [
-            {
-                "tick_id": tick_id,
-                "timeframe": record.timeframe,
-                "close_time": from_ms(record.close_time_ms).replace(tzinfo=None),
-                "late": record.late,
-                "groups": len(record.moves),
-                "holes": len(record.holes),
-                "triggers": record.triggers.height,
-                **asdict(record.metrics),
-            }
-        ]
-    )
+def _tick_row(record: TickRecord, tick_id: int) -> dict[str, object]:
+    return {
+        "tick_id": tick_id,
+        "timeframe": record.timeframe,
+        "close_time": from_ms(record.close_time_ms).replace(tzinfo=None),
+        "late": record.late,
+        "groups": len(record.moves),
+        "holes": len(record.holes),
+        "triggers": record.triggers.height,
+        **asdict(record.metrics),
+    }
 
 
 def _times(rows: Iterable[tuple[str, int]], name: str, time: str) -> pl.DataFrame:

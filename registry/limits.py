@@ -27,7 +27,7 @@ class Limits:
     """Nested in a text."""
 
 
-TYPED = Limits(characters=8192, levels=8, leaves=32, operands=32, steps=500, parentheses=64)
+TYPED = Limits(characters=4096, levels=8, leaves=32, operands=32, steps=500, parentheses=64)
 """What people and bots may send."""
 STORED = Limits(characters=1_000_000, levels=12, leaves=10_000, operands=128, steps=1000, parentheses=80)
 """What a canonical text may hold: the above, brought down to what is judged."""

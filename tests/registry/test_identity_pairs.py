@@ -96,6 +96,7 @@ SAME = [
     ("close rises_by 5", "close - close[1] >= 5"),
     ("close falls_by atr", "close[1] - close >= atr(14)"),
     ("close rises_by 5%", "close[1] > 0 and close - close[1] >= 0.05 * close[1]"),
+    ("close rises_by 35%", "close[1] > 0 and close - close[1] >= 0.35 * close[1]"),
     ("close moving up % 5 within 3 bars", "close rises_by 5% within 3"),
     ("close > 1 for 3 bars", "close > 1 for 3"),
     ("close > 1 for 3 bars", "not (close <= 1 within 3 bars)"),

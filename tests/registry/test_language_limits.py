@@ -1,6 +1,8 @@
 """How much a condition may be, and that whatever is sent, nothing but a HubError escapes, and that at once."""
 
+import contextlib
 import json
+import math
 import time
 from collections.abc import Mapping
 
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from registry import Condition, ConditionError, HubError
 from registry.expression import All, Node
+from registry.extraction import extract_conditions
 from registry.limits import TYPED
 from registry.vocabulary import OPERATORS
 
@@ -50,7 +53,7 @@ def test_limits_are_what_they_say() -> None:
     assert "a comparison has at most 32" in str(refused("BTCUSDT 1h: close > 1" + " + close" * 31))
     fitting = "BTCUSDT 1h: close > 1"
     assert Condition.parse(fitting + " " * (TYPED.characters - len(fitting)))
-    assert "at most 8192 are allowed" in str(refused(fitting + " " * (TYPED.characters + 1 - len(fitting))))
+    assert "at most 4096 are allowed" in str(refused(fitting + " " * (TYPED.characters + 1 - len(fitting))))
     assert Condition.parse("BTCUSDT 1h: " + "(" * 64 + "close > 1" + ")" * 64)
     error = refused("BTCUSDT 1h: " + "(" * 65 + "close > 1" + ")" * 65)
     assert "parentheses are nested too deeply; at most 64 levels" in str(error)
@@ -80,6 +83,18 @@ BOMBS = {
     "a symbol": "B" * 8000 + " 1h: close > 1",
     "a timeframe": "BTCUSDT " + "1" * 8000 + ": close > 1",
     "crosses": "BTCUSDT 1h: close " + "crosses " * 1000,
+    "sums": "BTCUSDT 1h: close" + "+1" * 4000 + " > 1",
+    "parentheses of sums": "BTCUSDT 1h: " + "(1+" * 2000 + "close" + ")" * 2000 + " > 1",
+    "steps": "BTCUSDT 1h: close" + "[1]" * 2500 + " > 1",
+    "places": "BTCUSDT 1h: close" + "@4h" * 2500 + " > 1",
+    "a place": "BTCUSDT 1h: close@" + "A" * 8000 + " > 1",
+    "windows": "BTCUSDT 1h: close > 1" + " for 2" * 1300,
+    "counts": "BTCUSDT 1h: " + "1 of (" * 1300 + "close > 1" + ")" * 1300,
+    "moves": "BTCUSDT 1h: " + " and ".join(["close rises_by 1% within 500"] * 32),
+    "a move of a sum": "BTCUSDT 1h: (close" + "+ 1" * 30 + ") rises_by 1% within 500",
+    "a huge exponent": "BTCUSDT 1h: close > 1e" + "9" * 60,
+    "JSON": '{"when": ' + '{"not":' * 7000,
+    "JSON lists": '{"symbol": "BTCUSDT", "timeframe": "1h", "when": {"all": [' + ",".join(["1"] * 30_000) + "]}}",
 }
 
 
@@ -158,7 +173,18 @@ fields = [
     "params",
     "component",
     "source",
+    "bars",
+    "fire",
 ]
+
+
+def test_what_a_condition_comes_down_to_is_bounded() -> None:
+    largest = Condition.parse("BTCUSDT 1h: " + " or ".join(["close rises_by 1% within 500"] * 3))
+    assert Condition.from_canonical(largest.canonical) == largest
+    text = "BTCUSDT 1h: " + " and ".join(["close rises_by 1% within 500"] * 4)
+    assert "comes down to 12000 operands" in str(refused(text))
+    many = " or ".join(["macd>" + "+".join(["macd"] * 31)] * 20)
+    assert "characters when it is written with its parameters" in str(refused(f"BTCUSDT 1h: {many}"))
 
 
 @given(st.dictionaries(st.one_of(st.sampled_from(fields), st.text(max_size=8)), anything))
@@ -167,3 +193,33 @@ def test_any_json_raises_hub_errors_only(changes: dict[str, object]) -> None:
     attempt(changes)
     attempt({**BASE, **changes})
     attempt(json.dumps({**BASE, **changes}))
+
+
+tree_keys = st.sampled_from(
+    [
+        "all", "any", "not", "at_least", "for", "within", "every", "left", "right", "operator", "value", "low", "high",
+        "amount", "percent", "bars", "of", "count", "price", "indicator", "params", "output", "source", "offset",
+        "timeframe", "symbol",
+    ]
+)  # fmt: skip
+tree_values = st.one_of(
+    st.integers(-1, 600),
+    st.sampled_from([*WORDS, *OPERATORS, "close > 1", "rsi(14)", {"price": "close"}, math.nan, math.inf, True, None]),
+)
+tree_like = st.recursive(
+    tree_values,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(tree_keys, inner, max_size=4)),
+    max_leaves=12,
+)
+
+
+@given(tree_like)
+@settings(max_examples=300)
+def test_any_tree_raises_hub_errors_only(when: object) -> None:
+    attempt({"symbol": "BTCUSDT", "timeframe": "1h", "when": when})
+
+
+@given(st.dictionaries(st.sampled_from(["conditions", "entryCondition", "symbol", "pairs", "dcaRules"]), tree_like))
+def test_any_configuration_raises_hub_errors_only(config: dict[str, object]) -> None:
+    with contextlib.suppress(HubError):
+        extract_conditions(config)

@@ -170,21 +170,26 @@ def _register(store: Store, bots: int, seed: int, clock: ReplayClock, step: Call
 
 async def _replay(store: Store, clock: ReplayClock, replay: Replay, step: Callable[[int], None]) -> None:
     # Prefect reads its settings when it is imported, and the server's address is known only by then.
+    from prefect.context import AsyncClientContext, SyncClientContext
+
     from flows.tick import tick
 
     end_ms = to_ms(END)
     reached = {timeframe: _reached(store, timeframe) for timeframe in TIMEFRAMES}
     clock.move_to(min(reached.values()))
     moment_ms = to_ms(START)
-    while moment_ms < end_ms:
-        moment_ms += RUN_SPAN_MS
-        for timeframe in TIMEFRAMES:
-            # The last run is done even when nothing is left for it: running again does nothing.
-            if moment_ms > reached[timeframe] or moment_ms == end_ms:
-                result = await tick(timeframe, from_ms(moment_ms))
-                replay.flow_runs += 1
-                replay.ticks += int(result["ticks"])
-        step(sum((moment_ms - to_ms(START)) // DURATION_MS[timeframe] for timeframe in TIMEFRAMES))
+    # Clients that all runs share: each run would otherwise make its own, which takes longer than what it asks them.
+    with SyncClientContext.get_or_create():
+        async with AsyncClientContext.get_or_create():
+            while moment_ms < end_ms:
+                moment_ms += RUN_SPAN_MS
+                for timeframe in TIMEFRAMES:
+                    # The last run is done even when nothing is left for it: running again does nothing.
+                    if moment_ms > reached[timeframe] or moment_ms == end_ms:
+                        result = await tick(timeframe, from_ms(moment_ms))
+                        replay.flow_runs += 1
+                        replay.ticks += int(result["ticks"])
+                step(sum((moment_ms - to_ms(START)) // DURATION_MS[timeframe] for timeframe in TIMEFRAMES))
 
 
 def _reached(store: Store, timeframe: str) -> int:

@@ -215,6 +215,8 @@ def test_only_the_canonical_text_is_taken_as_canonical() -> None:
         ("2 of (rsi enters 40 and 60, close crosses open, rsi < 30)", False),
         ("2 of (rsi enters 40 and 60, rsi < 30)", True),
         ("1 of (rsi enters 40 and 60, rsi < 30)", False),
+        ("not 1 of (not rsi enters 40 and 60, close > 1)", True),
+        ("not 2 of (not rsi enters 40 and 60, close > 1)", False),
         ("rsi crosses_below 30 for 1 bar", True),
         ("rsi crosses_below 30 within 2 bars", False),
         ("rsi enters 40 and 60 within 1 bar", True),

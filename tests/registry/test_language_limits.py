@@ -101,21 +101,21 @@ BOMBS = {
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
 def test_bombs_are_refused_at_once(bomb: str) -> None:
     Condition.parse("BTCUSDT 1h: rsi < 30")
-    started = time.perf_counter()
+    started = time.process_time()
     error = refused(bomb)
-    assert time.perf_counter() - started < 0.25
+    assert time.process_time() - started < 0.25
     assert len(str(error)) < 1000
 
 
 def test_large_mappings_are_refused_at_once() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert "100000 fields" in str(refused({**BASE, **{f"f{n}": n for n in range(100_000 - len(BASE))}}))
     assert refused({**BASE, "params": {f"p{n}": n for n in range(100_000)}}).pointer == "/params"
     deep: object = 1
     for _ in range(100_000):
         deep = [deep]
     assert refused({**BASE, "value": deep}).pointer == "/value"
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
     while isinstance(deep, list):
         # Freed level by level: dropping the whole chain at once would recurse in the interpreter.
         deep = deep.pop()
@@ -188,7 +188,7 @@ def test_what_a_condition_comes_down_to_is_bounded() -> None:
 
 
 @given(st.dictionaries(st.one_of(st.sampled_from(fields), st.text(max_size=8)), anything))
-@settings(max_examples=400)
+@settings(max_examples=250)
 def test_any_json_raises_hub_errors_only(changes: dict[str, object]) -> None:
     attempt(changes)
     attempt({**BASE, **changes})

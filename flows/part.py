@@ -96,13 +96,20 @@ class Part:
 
     def missing(self, group: Group, close_ms: int, load: Load) -> list[tuple[str, int, bool]]:
         """Candles that a group needs to reach ``close_ms`` and that are not there: series, open time, and whether the
-        series has sessions, so that the market may have been closed."""
-        return [
-            (self.names[index], open_ms, self._calendars[index].has_sessions)
-            for index in group.series
-            for open_ms in self._opens(index, self.reached[group.name], close_ms)
-            if self.names[index] not in load(self.plan.series[index].timeframe, open_ms)
-        ]
+        series has sessions, so that the market may have been closed.
+
+        Of a series with sessions only the newest slot is asked for: what it may still get is its newest candle.
+        """
+        found = []
+        for index in group.series:
+            has_sessions = self._calendars[index].has_sessions
+            opens = list(self._opens(index, self.reached[group.name], close_ms))
+            found += [
+                (self.names[index], open_ms, has_sessions)
+                for open_ms in (opens[-1:] if has_sessions else opens)
+                if self.names[index] not in load(self.plan.series[index].timeframe, open_ms)
+            ]
+        return found
 
     def move(self, groups: Sequence[Group], close_ms: int, load: Load) -> Moved:
         """Judge the candle that closes at ``close_ms`` for groups that can move: all of them, unless they are alone."""

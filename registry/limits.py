@@ -35,7 +35,7 @@ STORED = Limits(characters=1_000_000, levels=12, leaves=10_000, operands=128, st
 
 def check_bars(bars: float) -> int:
     """``bars`` as a number of candles that can be looked back on."""
-    if bars != int(bars):
+    if bars % 1 != 0:
         raise ConditionError(f"a number of bars is whole, got {bars:g}")
     if not 1 <= bars <= MOST_BARS:
         raise ConditionError(f"bars must be between 1 and {MOST_BARS}, got {bars:g}")
@@ -44,7 +44,7 @@ def check_bars(bars: float) -> int:
 
 def check_count(count: float, children: int) -> int:
     """``count`` as the k of ``k of (...)`` with that many children."""
-    if count != int(count) or not 1 <= count <= children:
+    if count % 1 != 0 or not 1 <= count <= children:
         raise ConditionError(f"k of ({children} conditions) needs a whole k from 1 to {children}, got {count:g}")
     return int(count)
 

@@ -62,7 +62,7 @@ class Place:
 
     def back(self, steps: float, most: int) -> "Place":
         """That many steps further back."""
-        if steps != int(steps) or steps < 0:
+        if steps % 1 != 0 or steps < 0:
             raise ConditionError(f"[k] goes back a whole number of steps from 0 to {most}, got {steps:g}")
         if self.steps + steps > most:
             raise ConditionError(f"[k] goes back at most {most} steps, got {self.steps + steps:g}")

@@ -116,11 +116,6 @@ def find_operator(word: str) -> AnyOperator:
     raise _unknown_operator(word)
 
 
-def is_percentage(word: str) -> bool:
-    """Whether the spelling of a move says that its amount is a percentage."""
-    return fold(word) in MOVES and MOVES[fold(word)][1]
-
-
 def find_price(word: str) -> str | None:
     """The price that ``word`` names, or ``None``."""
     folded = word.lower()

@@ -26,7 +26,7 @@ from registry.surface import Channel, Crosses, Leaf, Move, SurfaceNode, Trend, c
 
 
 def examples(count: int) -> settings:
-    """That many examples, or ``HUB_TEST_EFFORT`` times as many: 20 is an hour well spent after a change."""
+    """That many examples, times ``HUB_TEST_EFFORT`` from the environment for a long run."""
     return settings(max_examples=count * int(os.environ.get("HUB_TEST_EFFORT", "1")), deadline=None)
 
 

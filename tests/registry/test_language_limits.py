@@ -136,7 +136,7 @@ WORDS = [
     "BTCUSDT", "1h", ":", " ", "rsi", "macd", "bbands", "close", "period", "source", "histogram", "(", ")", ",", ".",
     "=", "<", ">=", "crosses_above", "crosses", "below", "and", "or", "not", "all", "any", "14", "-3e1", "0", "every",
     "[1]", "@4h", "@ETHUSDT", "@", "for", "within", "bars", "of", "between", "rises_by", "rising", "+", "-", "*", "/",
-    "[", "]", "%", "\n", "\x00", "{", "}", '"', "\u0130", "2 of (", "for 3 bars",
+    "[", "]", "%", "\n", "\x00", "{", "}", '"', "\u0130", "2 of (", "for 3 bars", "1e999",
 ]  # fmt: skip
 
 

@@ -131,10 +131,10 @@ def _triggers(facts: data.ConditionFacts, condition: Condition) -> int | None:
 def trigger_rows(triggers: pl.DataFrame, condition: Condition) -> pl.DataFrame:
     """``closed price``, one column for each value that the condition read, ``settled late``."""
     names = {
-        to_text(operand): to_text(operand, short=True)
+        to_text(operand, condition.series): to_text(operand, condition.series, short=True)
         for operand in operands(condition.tree)
         # The close is the price.
-        if not isinstance(operand, Number) and to_text(operand) != "close"
+        if not isinstance(operand, Number) and to_text(operand, condition.series) != "close"
     }
     decoded = [json.loads(values) for values in triggers["values"]]
     return triggers.select(

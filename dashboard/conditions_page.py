@@ -6,7 +6,6 @@ import polars as pl
 import streamlit as st
 
 from dashboard import condition_view, data
-from flows.plan import settle
 from registry.conditions import Condition
 
 _ROWS_SHOWN = 1_000
@@ -112,7 +111,7 @@ def _settled(canonical: str, slots: int | None) -> bool | None:
 @lru_cache(maxsize=100_000)
 def _settle(canonical: str) -> int:
     condition = Condition.from_canonical(canonical)
-    return settle(condition)[condition.series]
+    return condition.needed[condition.series].settle
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from flows.plan import settle
 from indicators.catalogue import find
 from indicators.compute import compute, source_array
 from registry.conditions import Condition
@@ -47,7 +46,7 @@ class Readings:
 
 def candles_needed(condition: Condition, shown: int) -> int:
     """How many candles to load so that the values on the last ``shown`` ones have settled."""
-    return shown + settle(condition)[condition.series]
+    return shown + condition.needed[condition.series].settle
 
 
 def read_values(condition: Condition, candles: pl.DataFrame, shown: int) -> Readings:

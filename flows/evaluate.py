@@ -133,12 +133,12 @@ class Evaluator:
         return [self._fired(int(index)) for index in np.flatnonzero(fired)]
 
     def _fired(self, index: int) -> Fired:
-        plan = self.plan
+        plan, condition = self.plan, self.plan.conditions[index]
         return Fired(
-            condition=plan.conditions[index],
+            condition=condition,
             price=float(self._close[plan.base[index]]),
             settled=all(self._candles[series] >= needed for series, needed in plan.settle[index]),
-            values=dict(sorted((to_text(operand), float(self._now[slot])) for operand, slot in plan.shown[index])),
+            values={to_text(operand, condition.series): float(self._now[slot]) for operand, slot in plan.shown[index]},
         )
 
 

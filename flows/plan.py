@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from flows.layout import ArithmeticSlots, Delays, IndicatorBlock, Layout, PriceBlock, Views
 from flows.program import Program, children, compile_program
-from indicators.catalogue import find
 from registry.conditions import Condition
 from registry.expression import (
     For,
@@ -127,7 +126,7 @@ def make_plan(conditions: Iterable[Condition]) -> Plan:
         momentary=np.array([condition.momentary for condition in unique], np.bool_),
         base=np.array([index[condition.series] for condition in unique], np.int64),
         settle=tuple(
-            tuple((index[held], candles) for held, candles in settle(condition).items()) for condition in unique
+            tuple((index[held], needed.settle) for held, needed in condition.needed.items()) for condition in unique
         ),
         indicator_counts=np.array([len(indicator_nodes(condition)) for condition in unique], np.int64),
         series_counts=np.array([len(condition.all_series) for condition in unique], np.int64),
@@ -154,14 +153,6 @@ def indicator_nodes(condition: Condition) -> set[IndicatorNode]:
         for variable in variables(condition.tree)
         if isinstance(variable, IndicatorOutput)
     }
-
-
-def settle(condition: Condition) -> dict[Series, int]:
-    """Series -> candles since its anchor after which all indicators of a condition on it have settled."""
-    found = dict.fromkeys(condition.all_series, 0)
-    for name, parameters, _, series in indicator_nodes(condition):
-        found[series] = max(found[series], find(name).settle(dict(parameters)))
-    return found
 
 
 def memory(node: Node) -> int:

@@ -127,7 +127,7 @@ def _build(store: Store, timeframe: str, shard: int, shards: int) -> Live:
     extents = _Extents(store)
     groups: dict[str, list[Condition]] = {}
     for registered in stored.values():
-        condition = Condition.parse(registered.canonical)
+        condition = Condition.from_canonical(registered.canonical)
         if _shard_of(condition, shards) == shard and all(extents.first(series) for series in condition.all_series):
             groups.setdefault(condition.group, []).append(condition)
     marks = store.ticks.watermarks(timeframe)

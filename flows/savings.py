@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from flows.history import HistoryJudge
 from flows.part import Moved
-from flows.plan import Plan, make_plan, settle
+from flows.plan import Plan, make_plan
 from registry.conditions import Condition
 from registry.store.protocol import Store
 from registry.store.records import UnitCosts
@@ -182,10 +182,8 @@ def calibrate(
         plan = make_plan([condition])
         started = time.perf_counter_ns()
         histories = {
-            str(series): store.candles.last(
-                str(series), at_ms - DURATION_MS[series.timeframe] + 1, candles + plan.memory + 2
-            )
-            for series, candles in settle(condition).items()
+            str(series): store.candles.last(str(series), at_ms - DURATION_MS[series.timeframe] + 1, needed.settle + 2)
+            for series, needed in condition.needed.items()
         }
         loaded = time.perf_counter_ns()
         judge = HistoryJudge(plan, histories, calendars)

@@ -26,7 +26,7 @@ from registry.surface import SurfaceNode
 from registry.timeframes import DURATION_MS
 
 LONGEST_LOOKBACK = 20_000
-"""Candles of the condition's own timeframe that it may look back on."""
+"""Candles of any one series that a condition may look back on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +51,13 @@ def candles_needed(tree: Node, base: Series) -> dict[Series, Needed]:
 
 
 def check_lookback(written: SurfaceNode, base: Series) -> None:
-    """Raises :class:`ConditionError` for a condition that looks back on more than 20,000 candles of ``base``."""
+    """Raises :class:`ConditionError` for a condition that looks back on more than 20,000 candles of a series."""
     for variable, bars in _paths(desugar(written, base), 0):
-        lookback = (_of(variable)[0] + variable.offset) * _ratio(variable, base) + bars
+        lookback = _of(variable)[0] + variable.offset + -(-bars // _ratio(variable, base))
         if lookback > LONGEST_LOOKBACK:
             raise ConditionError(
-                f"the condition looks back on {lookback} candles of {base.timeframe}; at most {LONGEST_LOOKBACK} are"
-                " allowed: judge it on a longer timeframe, or look back less far"
+                f"the condition looks back on {lookback} candles of {variable.series.timeframe}; at most"
+                f" {LONGEST_LOOKBACK} are allowed: judge it on a longer timeframe, or look back less far"
             )
 
 

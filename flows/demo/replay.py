@@ -201,7 +201,7 @@ def _candles_to_judge() -> int:
 
 
 def _calibrate(store: Store) -> None:
-    conditions = [Condition.parse(held.canonical) for held in store.registry.conditions()]
+    conditions = [Condition.from_canonical(held.canonical) for held in store.registry.conditions()]
     calibrate(store, conditions, at_ms=to_ms(END))
 
 

@@ -245,3 +245,10 @@ def test_worked_examples(text: str, closes: list[float | None], expected: list[i
     days = {1 + slot: close for slot, close in enumerate(closes) if close is not None}
     found = flows.scan([f"NASDAQ:ACME 1d: {text}"], daily(days))
     assert [day - 1 for day in found["open_time"].dt.day()] == expected
+
+
+def test_what_was_read_of_other_series_has_a_name_of_its_own(sample: pl.DataFrame) -> None:
+    histories = gappy(sample, random.Random(1), 0.0)
+    held = Condition.parse("BTCUSDT 1h: every(close < close@4h + 10000 and close@ETHUSDT[1] > 0)")
+    _, fired = run_live([held], histories, to_ms(START), 3, set())[-1]
+    assert list(fired.values) == ["close", "close@4h + 10000", "close[1]@BINANCE:ETHUSDT"]

@@ -45,9 +45,10 @@ def test_settling() -> None:
     assert settle > 200
 
 
-def test_the_longest_look_back() -> None:
-    assert Condition.parse("BTCUSDT 15m: close > sma(200)@1d")
-    assert Condition.parse("BTCUSDT 1m: close > sma(1000)@15m[334]")
-    with pytest.raises(ConditionError, match=r"looks back on 20010 candles of 1m; at most 20000 are allowed") as caught:
-        Condition.parse("BTCUSDT 1m: close > 1 and close > sma(1000)@15m[335]")
+def test_the_longest_look_back_counts_candles_of_each_series(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Condition.parse("BTCUSDT 1m: close > sma(200)@1w"), "two million minutes, but two hundred weeks"
+    monkeypatch.setattr("registry.lookback.LONGEST_LOOKBACK", 1_300)
+    assert Condition.parse("BTCUSDT 1m: close > sma(1000)[301]@1d")
+    with pytest.raises(ConditionError, match=r"looks back on 1301 candles of 1d; at most 1300 are allowed") as caught:
+        Condition.parse("BTCUSDT 1m: close > 1 and close > sma(1000)[302]@1d")
     assert caught.value.position == len("BTCUSDT 1m: ")

@@ -224,17 +224,22 @@ def tick(timeframe: str, *, json_output: AsJson = False) -> None:
     moment = from_ms(slot_at_or_before(SystemClock().now_ms(), timeframe))
     server = PrefectServer(settings.data_dir / "prefect")
     try:
-        with open_runtime(settings):
+        with open_runtime(settings) as runtime:
             server.start().use()
             from flows.tick import tick as tick_flow
 
             result = asyncio.run(tick_flow(timeframe, moment))
+            judged = runtime.store.registry.conditions(timeframe)
     finally:
         server.stop()
     if json_output:
         _print_json(result)
     else:
         print(", ".join(f"{name} {value}" for name, value in result.items()))
+    if not judged:
+        _message(
+            f'nothing to judge on {timeframe}; register a condition: hub conditions register "BTCUSDT {timeframe}: …"'
+        )
 
 
 @app.command

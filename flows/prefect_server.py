@@ -5,6 +5,7 @@ Nothing here imports Prefect: its client reads the environment when it is import
 
 import os
 import sys
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -50,8 +51,9 @@ class PrefectServer:
         os.environ.update({**_QUIET, "PREFECT_HOME": str(self._folder), "PREFECT_API_URL": _api_url(self._port())})
 
     def stop(self) -> None:
-        """End the server; its database stays."""
+        """End the server, once this process has told it everything; its database stays."""
         if self._supervised is not None:
+            _send_what_waits()
             self._supervised.stop()
 
     def _port(self) -> int:
@@ -62,6 +64,18 @@ class PrefectServer:
             self._folder.mkdir(parents=True, exist_ok=True)
             path.write_text(str(free_port()))
         return int(path.read_text())
+
+
+def _send_what_waits() -> None:
+    """Let Prefect's client send the events that it holds back, which it would otherwise complain about at exit."""
+    if "prefect.events.worker" not in sys.modules:
+        return
+    from prefect.events.worker import EventsWorker
+
+    # In a thread of its own, because inside an event loop the call would have to be awaited.
+    sender = threading.Thread(target=EventsWorker.drain_all, kwargs={"timeout": 5, "at_exit": False})
+    sender.start()
+    sender.join(10)
 
 
 def _api_url(port: int) -> str:

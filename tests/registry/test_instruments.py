@@ -1,7 +1,7 @@
 """One name for every spelling of an instrument."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry.errors import HubError, InstrumentError
@@ -71,6 +71,7 @@ def test_resolving() -> None:
         resolve(known[0], [])
 
 
+@settings(deadline=None)
 @given(st.text(), st.text())
 def test_only_hub_errors_escape(text: str, exchange: str) -> None:
     try:

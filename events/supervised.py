@@ -47,7 +47,7 @@ class SupervisedServer:
 
     def start(self) -> Self:
         """Adopt the server that runs, or start one and wait until it answers."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder, self._failure)
         with self._file("lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if self._recorded_pid() is None or not self._wait_for_answer(2.0):
@@ -115,6 +115,16 @@ class SupervisedServer:
 
     def _file(self, suffix: str) -> Path:
         return self._folder / f"{self._name}.{suffix}"
+
+
+def make_folder(folder: Path, failure: type[HubError]) -> None:
+    """Make a server's folder; raises ``failure`` where that is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise failure(
+            f"cannot make the folder {folder}: {error.strerror}; set HUB_DATA_DIR to a folder you may write"
+        ) from error
 
 
 def free_port() -> int:

@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 from typing import Self
 
-from events.supervised import SupervisedServer, free_port
+from events.supervised import SupervisedServer, free_port, make_folder
 from registry.errors import PrefectServerError
 
 _QUIET = {
@@ -61,7 +61,7 @@ class PrefectServer:
         path = self._folder / "prefect.port"
         running = SupervisedServer("prefect", self._folder, [], answers=lambda: True, patience_s=0).pid is not None
         if self._supervised is None and not running:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder, PrefectServerError)
             path.write_text(str(free_port()))
         return int(path.read_text())
 

@@ -197,6 +197,29 @@ def test_a_demo_of_other_bots_needs_another_folder(hub: Run, tmp_path: Path) -> 
     assert "--bots 400 --seed 7" in err
 
 
+@pytest.mark.parametrize("command", [("demo", "--bots", "1"), ("tick", "1h"), ("candles", "import", "x.csv")])
+def test_a_folder_that_cannot_be_made(
+    hub: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    (tmp_path / "in the way").write_text("a file")
+    monkeypatch.setenv("HUB_DATA_DIR", str(tmp_path / "in the way" / "data"))
+    code, out, err = hub(*command)
+    assert code == 1
+    assert out == ""
+    assert "set HUB_DATA_DIR to a folder you may write" in err
+
+
+def test_a_store_elsewhere_does_not_hide_a_bad_data_folder(
+    hub: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "in the way").write_text("a file")
+    monkeypatch.setenv("HUB_DATA_DIR", str(tmp_path / "in the way" / "data"))
+    monkeypatch.setenv("HUB_STORE_URL", f"duckdb:{tmp_path / 'store'}")
+    code, _, err = hub("tick", "1h")
+    assert code == 1
+    assert "set HUB_DATA_DIR to a folder you may write" in err
+
+
 def test_a_busy_port_stops_the_demo(hub: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     import socket
 

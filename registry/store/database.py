@@ -119,7 +119,7 @@ class Database:
     def _make_folder(self) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-        except (PermissionError, FileExistsError, NotADirectoryError) as error:
+        except OSError as error:
             raise StoreNotWritable(
                 f"cannot make the store's folder {self.folder}: {error.strerror}; "
                 "set HUB_DATA_DIR to a folder you may write"

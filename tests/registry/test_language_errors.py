@@ -110,11 +110,6 @@ def refused(source: str | Mapping[str, object]) -> ConditionError:
         ("rsi < 30 and every(close > 1)", "every", "every(...) stands at the top of a condition only"),
         ("every(every(close > 1))", "every(c", "every(...) stands at the top of a condition only"),
         ("not every(close > 1)", "every", "every(...) stands at the top of a condition only"),
-        (
-            "close > sma(1000)@1w",
-            "close",
-            "the condition looks back on 167832 candles of 1h; at most 20000 are allowed",
-        ),
         ("rsi < 30: close > 1", ":", "unexpected ':'"),
     ],
 )

@@ -201,7 +201,6 @@ def wide(operator: str, levels: int) -> object:
         ({"value": 5, "operator": "rising"}, "/when/value", "a number neither rises nor falls"),
         ({"indicator": "rsi", "operator": "<", "value": 3, "symbol": "A"}, "/when/symbol", "belongs to the whole"),
         ({"not": {"indicator": "rsi", "operator": "<", "value": 3, "fire": "every_bar"}}, "/when/not/fire", "belongs"),
-        ({"left": "sma(1000)@1w", "operator": "<", "right": 1}, "/when", "looks back on 167832 candles of 1h"),
         (deep(8), "/when" + "/not" * 8, "nested too deeply; at most 8 levels are allowed"),
         (wide("+", 31), "/when", "too many numbers, prices and indicators; a comparison has at most 32"),
         (wide("+", 60), "/when/left" + "/right" * 32, "too many numbers"),

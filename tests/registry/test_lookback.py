@@ -52,3 +52,7 @@ def test_the_longest_look_back_counts_candles_of_each_series(monkeypatch: pytest
     with pytest.raises(ConditionError, match=r"looks back on 1301 candles of 1d; at most 1300 are allowed") as caught:
         Condition.parse("BTCUSDT 1m: close > 1 and close > sma(1000)[302]@1d")
     assert caught.value.position == len("BTCUSDT 1m: ")
+    tree = {"left": "sma(1000)[302]@1d", "operator": "<", "right": 1}
+    with pytest.raises(ConditionError, match="looks back on 1301 candles of 1d") as caught:
+        Condition.parse({"symbol": "BTCUSDT", "timeframe": "1m", "when": tree})
+    assert caught.value.pointer == "/when"

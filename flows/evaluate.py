@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from flows.layout import IndicatorBlock, PriceBlock
 from flows.plan import Plan
+from flows.program import FALSE, NEVER, TRUE, UNKNOWN
 from indicators.compute import Array, Lanes, input_arrays, source_array, start
 from indicators.compute import scan as scan_indicator
 from registry.conditions import Condition
@@ -32,9 +33,6 @@ from registry.text import to_text
 
 VALUES = ("open", "high", "low", "close", "volume")
 """Rows of a candle matrix."""
-
-UNKNOWN = 1
-NEVER = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -67,8 +65,9 @@ class Evaluator:
     def restore(self, series: int, candles: pl.DataFrame) -> None:
         """Bring the indicators of one series to the end of its as-judged candles, oldest first, since its anchor.
 
-        Values, truths and whatever else looks back are unknown afterwards: let the last steps before the present, as
-        many as :func:`flows.runtime.steps_to_repeat` says, go through :meth:`step` and :meth:`judge` like live ones.
+        Values, truths and whatever else looks back are unknown afterwards: give it the candles up to a few steps before
+        the present, and let those steps go through :meth:`step` and :meth:`judge` like live ones, as
+        :class:`flows.part.Part` does.
         """
         columns = {name: candles[name].to_numpy() for name in VALUES}
         for block, lanes in zip(self.plan.indicators, self._lanes, strict=True):
@@ -128,7 +127,7 @@ class Evaluator:
         kernels.judge(self._now, self._before, moving, *plan.program.arrays(), self._ages, self._truth)
         truth = self._truth[plan.roots]
         judged = moving[plan.base]
-        fired = judged & (truth == 2) & (plan.momentary | (self._previous == 0))
+        fired = judged & (truth == TRUE) & (plan.momentary | (self._previous == FALSE))
         self._previous[judged] = truth[judged]
         return [self._fired(int(index)) for index in np.flatnonzero(fired)]
 

@@ -13,9 +13,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flows.calendars import calendar_of
-from flows.evaluate import UNKNOWN, VALUES, import_kernels, unknown_ages
+from flows.evaluate import VALUES, import_kernels, unknown_ages
 from flows.layout import ARITHMETIC
 from flows.plan import Plan, make_plan
+from flows.program import UNKNOWN
 from indicators.compute import Array, input_arrays, source_array, start
 from indicators.compute import scan as scan_indicator
 from registry.conditions import Condition

@@ -9,10 +9,7 @@ Truth is FALSE 0, UNKNOWN 1, TRUE 2: Kleene's and is the smaller, or the larger,
 import numpy as np
 from numba import njit
 
-FALSE, UNKNOWN, TRUE = 0, 1, 2
-
-NEVER = 1 << 40
-"""Age of what has not been seen."""
+from flows.program import FALSE, NEVER, TRUE, UNKNOWN
 
 _LESS, _LESS_EQUAL, _GREATER, _GREATER_EQUAL, _CROSSES_ABOVE, _CROSSES_BELOW = range(6)
 _ALL, _ANY, _NOT, _AT_LEAST, _FOR, _WITHIN, _EVERY = range(7)

@@ -22,6 +22,12 @@ from registry.expression import (
     Within,
 )
 
+FALSE, UNKNOWN, TRUE = 0, 1, 2
+"""Truths, in the order in which Kleene's and is the smaller and or the larger."""
+
+NEVER = 1 << 40
+"""Age, in steps, of what has not been seen."""
+
 OPERATORS: tuple[Operator, ...] = ("<", "<=", ">", ">=", "crosses_above", "crosses_below")
 """Position = code in a program's segments."""
 

@@ -48,16 +48,27 @@ class Output:
 class Window:
     """A stage: reduce the last ``length`` values of ``over`` (an input or an earlier result), in a fixed order.
 
-    ``kind`` is ``sum``, ``max``, ``min`` or ``squares`` (sum of squares). With ``about``, an input or earlier result,
-    sums are of the distances from that series' newest value; ``squares`` needs it. The result is NaN until ``length``
-    values exist and while one of them is NaN. ``length`` names a parameter.
+    ``kind`` is one of
+
+    - ``sum``; with ``about``, the sum of the distances from that input's or earlier result's newest value;
+    - ``squares``, ``deviations``: the sum of those distances' squares, of their absolute values; they need ``about``;
+    - ``weighted``: the sum with weights 1 (oldest) to ``length`` (newest);
+    - ``max``, ``min``; ``since_max``, ``since_min``: candles since the newest of the largest or smallest values;
+    - ``oldest``: the oldest of the values, which is ``length - 1`` candles old.
+
+    The result is NaN until ``length`` values exist and while one of them is NaN; ``oldest`` is NaN only while that
+    value is. ``length`` names a parameter or is a function of all of them.
     """
 
     name: str
-    kind: Literal["sum", "max", "min", "squares"]
+    kind: Literal["sum", "squares", "deviations", "weighted", "max", "min", "since_max", "since_min", "oldest"]
     over: str
-    length: str
+    length: str | Callable[[Parameters], int]
     about: str | None = None
+
+
+Ring = tuple[str, str | Callable[[Parameters], int]]
+"""(over, length) of a window."""
 
 
 @dataclass(frozen=True)
@@ -106,10 +117,14 @@ class Indicator:
         return self.inputs == ("source",)
 
     @property
-    def rings(self) -> tuple[tuple[str, str], ...]:
+    def rings(self) -> tuple[Ring, ...]:
         """(over, length) of the values that windows look back on; windows over the same values share one ring."""
         windows = [stage for stage in self.stages if isinstance(stage, Window)]
         return tuple(dict.fromkeys((window.over, window.length) for window in windows))
+
+    def lengths(self, parameters: Parameters) -> tuple[int, ...]:
+        """The lengths of the rings, in values."""
+        return tuple(length(parameters) if callable(length) else int(parameters[length]) for _, length in self.rings)
 
     @property
     def start(self) -> tuple[float, ...]:

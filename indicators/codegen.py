@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FunctionType, ModuleType
 
-from indicators.catalogue import NAMES, Indicator, IndicatorError, Step, Window, catalogue
+from indicators.catalogue import NAMES, Indicator, IndicatorError, Ring, Step, Window, catalogue
 
 FOLDER = Path(__file__).parent / "_kernels"
 
@@ -113,7 +113,7 @@ def _body(indicator: Indicator, *, live: bool) -> str:
     size = "outputs[0].size"
     lines.append(f"lanes = {size}" if live else f"count = {size}")
     arrays = {name: f"input_{name}" for name in indicator.inputs}
-    filled: set[tuple[str, str]] = set()
+    filled: set[Ring] = set()
     first_state = 0
     for stage in indicator.stages:
         gives = (stage.name,) if isinstance(stage, Window) else stage.gives
@@ -141,7 +141,7 @@ def _body(indicator: Indicator, *, live: bool) -> str:
 
 
 def _window(
-    indicator: Indicator, stage: Window, arrays: dict[str, str], filled: set[tuple[str, str]], *, live: bool
+    indicator: Indicator, stage: Window, arrays: dict[str, str], filled: set[Ring], *, live: bool
 ) -> Iterator[str]:
     ring = (stage.over, stage.length)
     index = indicator.rings.index(ring)

@@ -109,7 +109,7 @@ def start(indicator: Indicator, parameters: Parameters) -> Carry:
     """The carry before the first candle."""
     return Carry(
         np.array(indicator.start, dtype=np.float64),
-        tuple(np.full(int(parameters[length]) - 1, np.nan) for _, length in indicator.rings),
+        tuple(np.full(length - 1, np.nan) for length in indicator.lengths(parameters)),
     )
 
 

@@ -143,6 +143,119 @@ def history_squares_about(extended, length, about, result):
 
 
 @njit(error_model="numpy")
+def live_deviations_about(ring, oldest, about, result):
+    """Sum of the window's absolute distances from ``about``."""
+    length = ring.shape[0]
+    result[:] = 0.0
+    for age in range(length):
+        row = ring[(oldest + age) % length]
+        for lane in range(result.size):
+            result[lane] += abs(row[lane] - about[lane])
+
+
+@njit(error_model="numpy")
+def history_deviations_about(extended, length, about, result):
+    """Sum of the window's absolute distances from ``about``."""
+    for begin in range(0, result.size, _BLOCK):
+        block = result[begin : begin + _BLOCK]
+        centres = about[begin : begin + _BLOCK]
+        block[:] = 0.0
+        for age in range(length):
+            values = extended[begin + age : begin + age + block.size]
+            for j in range(block.size):
+                block[j] += abs(values[j] - centres[j])
+
+
+@njit(error_model="numpy")
+def live_weighted(ring, oldest, result):
+    """Sum of the window with weights 1 (oldest) to ``length`` (newest)."""
+    length = ring.shape[0]
+    result[:] = 0.0
+    for age in range(length):
+        row = ring[(oldest + age) % length]
+        weight = age + 1.0
+        for lane in range(result.size):
+            result[lane] += weight * row[lane]
+
+
+@njit(error_model="numpy")
+def history_weighted(extended, length, result):
+    """Sum of the window with weights 1 (oldest) to ``length`` (newest)."""
+    for begin in range(0, result.size, _BLOCK):
+        block = result[begin : begin + _BLOCK]
+        block[:] = 0.0
+        for age in range(length):
+            values = extended[begin + age : begin + age + block.size]
+            weight = age + 1.0
+            for j in range(block.size):
+                block[j] += weight * values[j]
+
+
+@njit(error_model="numpy")
+def live_oldest(ring, oldest, result):
+    """Oldest of the window."""
+    row = ring[oldest]
+    for lane in range(result.size):
+        result[lane] = row[lane]
+
+
+@njit(error_model="numpy")
+def history_oldest(extended, length, result):  # noqa: ARG001 - called like the others
+    """Oldest of the window."""
+    result[:] = extended[: result.size]
+
+
+@njit(error_model="numpy")
+def live_since_max(ring, oldest, result):
+    """Candles since the newest of the largest values."""
+    length = ring.shape[0]
+    for lane in range(result.size):
+        best, since = ring[oldest, lane], length - 1.0
+        for age in range(1, length):
+            value = ring[(oldest + age) % length, lane]
+            if value >= best or np.isnan(value):
+                best, since = value, length - 1.0 - age
+        result[lane] = np.nan if np.isnan(best) else since
+
+
+@njit(error_model="numpy")
+def history_since_max(extended, length, result):
+    """Candles since the newest of the largest values."""
+    for j in range(result.size):
+        best, since = extended[j], length - 1.0
+        for age in range(1, length):
+            value = extended[j + age]
+            if value >= best or np.isnan(value):
+                best, since = value, length - 1.0 - age
+        result[j] = np.nan if np.isnan(best) else since
+
+
+@njit(error_model="numpy")
+def live_since_min(ring, oldest, result):
+    """Candles since the newest of the smallest values."""
+    length = ring.shape[0]
+    for lane in range(result.size):
+        best, since = ring[oldest, lane], length - 1.0
+        for age in range(1, length):
+            value = ring[(oldest + age) % length, lane]
+            if value <= best or np.isnan(value):
+                best, since = value, length - 1.0 - age
+        result[lane] = np.nan if np.isnan(best) else since
+
+
+@njit(error_model="numpy")
+def history_since_min(extended, length, result):
+    """Candles since the newest of the smallest values."""
+    for j in range(result.size):
+        best, since = extended[j], length - 1.0
+        for age in range(1, length):
+            value = extended[j + age]
+            if value <= best or np.isnan(value):
+                best, since = value, length - 1.0 - age
+        result[j] = np.nan if np.isnan(best) else since
+
+
+@njit(error_model="numpy")
 def _larger(older, newer):
     """The larger; NaN if either is NaN; the older of equals (zeros differ in their sign)."""
     return newer if newer > older or np.isnan(newer) else older

@@ -43,7 +43,8 @@ def run_plain(record: Indicator, parameters: dict[str, float], inputs: tuple[np.
     with np.errstate(all="ignore"):
         for stage in record.stages:
             if isinstance(stage, Window):
-                results[stage.name] = _reduce(stage, results, int(parameters[stage.length]))
+                length = stage.length(parameters) if callable(stage.length) else int(parameters[stage.length])
+                results[stage.name] = _reduce(stage, results, length)
             else:
                 results |= _loop(stage, results, values)
     return np.array([results[output.name] for output in record.outputs])
@@ -56,16 +57,33 @@ def _reduce(stage: Window, results: dict[str, np.ndarray], length: int) -> np.nd
         values = over[end - length : end]
         if stage.about is not None:
             values = values - results[stage.about][end - 1]
-        if stage.kind == "squares":
-            values = values * values
-        if stage.kind in ("sum", "squares"):
-            total = np.float64(0.0)
-            for value in values:
-                total = total + value
-            reduced[end - 1] = total
-        else:
-            reduced[end - 1] = values.max() if stage.kind == "max" else values.min()
+        match stage.kind:
+            case "sum":
+                reduced[end - 1] = _total(values)
+            case "squares":
+                reduced[end - 1] = _total(values * values)
+            case "deviations":
+                reduced[end - 1] = _total(np.abs(values))
+            case "weighted":
+                reduced[end - 1] = _total(values * np.arange(1.0, length + 1))
+            case "max":
+                reduced[end - 1] = values.max()
+            case "min":
+                reduced[end - 1] = values.min()
+            case "oldest":
+                reduced[end - 1] = values[0]
+            case "since_max":
+                reduced[end - 1] = np.nan if np.isnan(values).any() else values[::-1].argmax()
+            case "since_min":
+                reduced[end - 1] = np.nan if np.isnan(values).any() else values[::-1].argmin()
     return reduced
+
+
+def _total(values: np.ndarray) -> np.float64:
+    total = np.float64(0.0)
+    for value in values:
+        total = total + value
+    return total
 
 
 def _loop(stage: Step, results: dict[str, np.ndarray], parameters: dict[str, np.float64]) -> dict[str, np.ndarray]:

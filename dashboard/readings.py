@@ -7,6 +7,7 @@ which it shares with every other RSI and with the constants that it is compared 
 import math
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import polars as pl
 
@@ -110,7 +111,8 @@ def _new_pane(operand: Price | IndicatorOutput) -> Pane:
 def _values(operand: Price | IndicatorOutput, candles: pl.DataFrame) -> pl.Series:
     if isinstance(operand, Price):
         return pl.Series(source_array(candles, operand.field))
-    outputs = compute(operand.indicator, candles, source=operand.source, **dict(operand.parameters))
+    parameters: dict[str, Any] = dict(operand.parameters)
+    outputs = compute(operand.indicator, candles, source=operand.source, **parameters)
     return pl.Series(outputs[operand.output])
 
 

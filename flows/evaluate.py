@@ -1,14 +1,15 @@
 """How a tick is judged.
 
 1. The plan says which series are read, which indicators are computed and what is compared (``flows.plan``).
-2. A candle of each stepping series goes into its lanes; every indicator moves all of its lanes at once
-   (``indicators.compute.Lanes``). Series of other timeframes step whenever one of their candles closes.
-3. Values are written into slots; those of the step before stand beside them. A series whose candle is missing loses its
-   past: windows do not move, and whatever looks over that step is UNKNOWN.
+2. One call moves every lane of every indicator by one candle and writes prices and outputs into slots
+   (``indicators.lanes``, compiled from ``indicators/moving.py``); values of the step before stand beside them. Series
+   of other timeframes step whenever one of their candles closes.
+3. Delays take what their readings held some steps ago (``flows.judge.remember``). A series whose candle is missing
+   loses its past: windows do not move, and whatever looks over that step is UNKNOWN.
 4. When a base series steps, its views take what the other series hold on their last closed candle, and arithmetic is
-   calculated.
-5. Comparisons are judged column by column, then composites level by level (``flows.judge``).
-6. A momentary condition fires on TRUE, any other when it was FALSE one step before and is TRUE.
+   calculated (``flows.judge.look``).
+5. Comparisons are judged run by run, then composites level by level (``flows.judge.judge``).
+6. A momentary condition fires on TRUE, any other when it was FALSE one step before and is TRUE (``flows.judge.fire``).
 7. What fired leaves as :class:`Fired`; recording and publishing it is the flow's work (``flows.advance``).
 
 ``flows.history.scan`` does the same over a whole history: indicators by their history kernels, steps 5 and 6 by the
@@ -23,16 +24,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from flows.layout import IndicatorBlock, PriceBlock
+from flows.layout import SPARE, Computation
 from flows.plan import Plan
-from flows.program import FALSE, NEVER, TRUE, UNKNOWN
-from indicators.compute import Array, Lanes, input_arrays, source_array, start
+from flows.program import NEVER, UNKNOWN
+from indicators.compute import Array, Carry, input_arrays, start
 from indicators.compute import scan as scan_indicator
+from indicators.lanes import LaneProgram
+from indicators.moving import CANDLE_ROWS
 from registry.conditions import Condition
 from registry.text import to_text
 
 VALUES = ("open", "high", "low", "close", "volume")
-"""Rows of a candle matrix."""
+"""Columns of a candle."""
 
 
 @dataclass(frozen=True)
@@ -50,88 +53,160 @@ class Evaluator:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self._lanes = [Lanes(block.indicator, block.parameters, block.lanes) for block in plan.indicators]
-        self._now = np.full(plan.slots, np.nan)
-        self._before = np.full(plan.slots, np.nan)
-        self._reads = _slots_by_timeframe(plan)
-        self._past = _Past(plan)
-        self._own = _owned_by_bases(plan)
-        self._truth = np.full(plan.program.size, UNKNOWN, np.uint8)
-        self._ages = unknown_ages(plan)
-        self._previous = np.full(len(plan.conditions), UNKNOWN, np.uint8)
-        self._candles = np.zeros(len(plan.series), np.int64)
-        self._close = np.full(len(plan.series), np.nan)
+        self._program = LaneProgram()
+        self._blocks: list[list[int]] = []
+        """Series of the lanes of each block, as far as the lane program knows them."""
+        self._price_blocks: list[list[int]] = []
+        self._now = self._before = np.zeros(0)
+        self._shown = self._shown_before = np.zeros(0)
+        self._past = _Past()
+        self._truth = np.zeros(0, np.uint8)
+        self._ages = np.zeros((0, 2), np.int64)
+        self._previous = np.zeros(0, np.uint8)
+        self._candles = np.zeros(0, np.int64)
+        self._close = np.zeros(0)
+        self.grow()
 
-    def restore(self, series: int, candles: pl.DataFrame) -> None:
-        """Bring the indicators of one series to the end of its as-judged candles, oldest first, since its anchor.
+    def grow(self) -> None:
+        """Take in what was added to the plan: it knows nothing yet. See :meth:`adopt` and :meth:`restore`."""
+        plan, layout = self.plan, self.plan.layout
+        if plan.program.is_scattered:
+            self._sort_truths()
+        for number, price in enumerate(layout.prices):
+            if number == len(self._price_blocks):
+                self._program.add_prices(price.field, price.series, price.first_slot)
+                self._price_blocks.append(list(price.series))
+            for lane, series in _changed(price.series, self._price_blocks[number]):
+                self._program.assign_price(number, lane, series)
+        for number, block in enumerate(layout.indicators):
+            if number == len(self._blocks):
+                self._program.add(block.indicator, block.parameters, block.source, block.series, block.first_slot)
+                self._blocks.append(list(block.series))
+            for lane, series in _changed(block.series, self._blocks[number]):
+                self._program.assign(number, lane, series)
+                self._program.fill(number, lane, start(block.indicator, block.parameters))
+        self._now, self._before = _longer(self._now, plan.slots, np.nan), _longer(self._before, plan.slots, np.nan)
+        self._shown, self._shown_before = np.empty(plan.slots), np.empty(plan.slots)
+        self._past.grow(plan)
+        self._truth = _longer(self._truth, plan.program.size, UNKNOWN)
+        self._ages = unknown_ages(plan.program.size, self._ages)
+        self._previous = _longer(self._previous, len(plan.conditions), UNKNOWN)
+        self._candles = _longer(self._candles, len(plan.series), 0)
+        self._close = _longer(self._close, len(plan.series), np.nan)
+        self._columns = plan.program.arrays()
+        self._roots = plan.roots
+        self._fired = np.empty(len(plan.conditions), np.int64)
+        self._by_timeframe = {timeframe: _blocks_of(plan, timeframe) for timeframe in plan.timeframes}
+
+    def _sort_truths(self) -> None:
+        program = self.plan.program
+        truth, ages = _longer(self._truth, program.size, UNKNOWN), unknown_ages(program.size, self._ages)
+        moved = program.compact()
+        self._truth, self._ages = np.empty_like(truth), np.empty_like(ages)
+        self._truth[moved], self._ages[moved] = truth, ages
+
+    def restore(self, series: int, candles: pl.DataFrame, past: "SeriesPast | None" = None) -> None:
+        """Bring the indicators of one series to the end of its as-judged candles, oldest first: those since its anchor,
+        or those since ``past``.
 
         Values, truths and whatever else looks back are unknown afterwards: give it the candles up to a few steps before
         the present, and let those steps go through :meth:`step` and :meth:`judge` like live ones, as
         :class:`flows.part.Part` does.
         """
-        columns = {name: candles[name].to_numpy() for name in VALUES}
-        for block, lanes in zip(self.plan.indicators, self._lanes, strict=True):
-            for lane in np.flatnonzero(block.series == series):
-                carry = start(block.indicator, block.parameters)
-                inputs = input_arrays(block.indicator, columns, block.source)
-                scan_indicator(block.indicator, block.parameters, carry, inputs)
-                lanes.fill(int(lane), carry)
-        self._candles[series] = candles.height
+        columns = candle_columns(candles)
+        for number, block in enumerate(self.plan.indicators):
+            for lane, index in enumerate(block.series):
+                if index == series:
+                    carry = past.carries[block.computation].copy() if past else start(block.indicator, block.parameters)
+                    inputs = input_arrays(block.indicator, columns, block.source)
+                    scan_indicator(block.indicator, block.parameters, carry, inputs)
+                    self._program.fill(number, lane, carry)
+        self._candles[series] = candles.height + (past.candles if past else 0)
+
+    def carries(self, series: int) -> dict[Computation, Carry]:
+        """What the indicators of a series go on from."""
+        return {
+            block.computation: self._program.carry(number, lane)
+            for number, block in enumerate(self.plan.indicators)
+            for lane, index in enumerate(block.series)
+            if index == series
+        }
+
+    def candle_count(self, series: int) -> int:
+        """Candles of a series since its anchor."""
+        return int(self._candles[series])
+
+    def adopt(self, other: "Evaluator") -> None:
+        """Take over what another evaluator at the same moment knows, for whatever was added to this plan from its plan.
+
+        Both agree on what they have in common: values are a function of the candles.
+        """
+        plan, its = self.plan, other.plan
+        index = [plan.layout.index[series] for series in its.series]
+        lanes = {
+            (block.computation, series): (number, lane)
+            for number, block in enumerate(plan.indicators)
+            for lane, series in enumerate(block.series)
+        }
+        for number, block in enumerate(its.indicators):
+            for lane, series in enumerate(block.series):
+                if series != SPARE:
+                    self._program.fill(*lanes[block.computation, index[series]], other._program.carry(number, lane))
+        for (owner, operand), slot in its.layout.slots.items():
+            mine = plan.layout.slots[None if owner is None else index[owner], operand]
+            self._now[mine], self._before[mine] = other._now[slot], other._before[slot]
+        self._past.adopt(other._past, plan, its)
+        for (base, node), truth in its.program.remembering.items():
+            mine = plan.program.place((index[base], node))
+            self._truth[mine], self._ages[mine] = other._truth[truth], other._ages[truth]
+        for position, condition in enumerate(its.conditions):
+            self._previous[plan.position(condition)] = other._previous[position]
+        self._candles[index], self._close[index] = other._candles, other._close
 
     def step(self, timeframe: str, candles: Array, present: NDArray[np.bool_], stepping: NDArray[np.bool_]) -> None:
         """Steps 2 and 3 for the ``stepping`` series of one timeframe.
 
-        ``candles`` float64[5, series] has the rows ``VALUES``; columns of series that are not ``present`` are not read.
-        A series that steps without being present has a hole there. A session series steps only with a candle; call
-        :meth:`interrupt` first when the one before is too long ago.
+        ``candles`` float64[9, series] has the rows ``CANDLE_ROWS``, means not filled in; columns of series that are
+        not ``present`` are not read. A series that steps without being present has a hole there. A session series steps
+        only with a candle; call :meth:`interrupt` first when the one before is too long ago.
         """
-        fresh = np.full(self.plan.slots, np.nan)
-        columns = dict(zip(VALUES, candles, strict=True))
-        for price in self.plan.prices:
-            if price.timeframe == timeframe:
-                here = {name: row[price.series] for name, row in columns.items()}
-                values = source_array(here, price.field)
-                fresh[price.first_slot : price.stop_slot] = np.where(present[price.series], values, np.nan)
-        for block, lanes in zip(self.plan.indicators, self._lanes, strict=True):
-            if block.timeframe == timeframe:
-                here = {name: row[block.series] for name, row in columns.items()}
-                lanes.advance(input_arrays(block.indicator, here, block.source), present[block.series])
-                fresh[block.first_slot : block.stop_slot] = lanes.outputs.ravel()
-        slots = self._reads[timeframe]
-        slots = slots[stepping[self.plan.owners[slots]]]
-        self._before[slots] = self._now[slots]
-        self._now[slots] = fresh[slots]
-        self._past.step(self._now, self._before, stepping)
-        self._close[stepping] = np.where(present, columns["close"], np.nan)[stepping]
+        plan, kernels = self.plan, import_kernels()
+        blocks, prices = self._by_timeframe[timeframe]
+        self._program.advance(blocks, prices, candles, present, stepping, self._now, self._before)
+        self._past.step(self._now, self._before, stepping, plan, kernels)
+        self._close[stepping] = np.where(present, candles[CANDLE_ROWS.index("close")], np.nan)[stepping]
         self._candles += present
         for series in np.flatnonzero(stepping & ~present):
             self.interrupt(int(series))
 
     def interrupt(self, series: int) -> None:
         """The step before the next one of a series is missing: nothing older than it is known."""
-        owned = self.plan.owners == series
-        self._now[owned] = np.nan
+        self._now[self.plan.owners == series] = np.nan
         self._past.forget(series)
         if self.plan.is_base[series]:
-            import_kernels().forget(self._ages, self.plan.program.bases, series)
+            import_kernels().forget(self._ages, self.plan.program.base.array, series)
             self._previous[self.plan.base == series] = UNKNOWN
 
     def judge(self, moving: NDArray[np.bool_]) -> list[Fired]:
         """Steps 4 to 6 for the base series that are ``moving`` and have a candle, in the order of the plan."""
         plan, kernels = self.plan, import_kernels()
-        slots = self._own[moving[plan.owners[self._own]]]
-        self._before[slots] = self._now[slots]
-        seen = moving[plan.owners[plan.views.slots]]
-        self._now[plan.views.slots[seen]] = self._now[plan.views.sources[seen]]
-        kernels.calculate(self._now, *arithmetic_arrays(plan))
-        kernels.judge(self._now, self._before, moving, *plan.program.arrays(), self._ages, self._truth)
-        truth = self._truth[plan.roots]
-        judged = moving[plan.base]
-        fired = judged & (truth == TRUE) & (plan.momentary | (self._previous == FALSE))
-        self._previous[judged] = truth[judged]
-        return [self._fired(int(index)) for index in np.flatnonzero(fired)]
+        layout = plan.layout
+        kernels.look(
+            self._now,
+            self._before,
+            moving,
+            plan.owners,
+            layout.views.array,
+            layout.arithmetic.array,
+            layout.constants.array,
+        )
+        kernels.show(self._now, self._shown)
+        kernels.show(self._before, self._shown_before)
+        kernels.judge(self._shown, self._shown_before, moving, *self._columns, self._ages, self._truth)
+        count = kernels.fire(self._truth, self._roots, plan.momentary, plan.base, moving, self._previous, self._fired)
+        return [self._make_fired(int(index)) for index in self._fired[:count]]
 
-    def _fired(self, index: int) -> Fired:
+    def _make_fired(self, index: int) -> Fired:
         plan, condition = self.plan, self.plan.conditions[index]
         return Fired(
             condition=condition,
@@ -141,60 +216,98 @@ class Evaluator:
         )
 
 
+@dataclass(frozen=True)
+class SeriesPast:
+    """Where the indicators of a series were after some candle: what a checkpoint keeps."""
+
+    open_ms: int
+    candles: int
+    """Candles since the anchor, that one included."""
+    carries: Mapping[Computation, Carry]
+
+
 class _Past:
     """What readings held up to the longest delay, in a ring a reading; each is moved by its own series."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._delays = plan.delays
-        self._sources, self._column = np.unique(plan.delays.sources, return_inverse=True)
-        self._owners = plan.owners[self._sources]
-        self._depth = int(plan.delays.steps.max(initial=0)) + 1
-        self._ring = np.full((self._depth, self._sources.size), np.nan)
-        self._turn = np.zeros(self._sources.size, np.int64)
+    def __init__(self) -> None:
+        self._column: dict[int, int] = {}
+        """Slot of a reading -> its column."""
+        self._kept = np.zeros((0, 2), np.int64)
+        self._delays = np.zeros((0, 3), np.int64)
+        self._ring = np.zeros((1, 0))
+        self._turns = np.zeros(0, np.int64)
 
-    def step(self, now: Array, before: Array, stepping: NDArray[np.bool_]) -> None:
+    def grow(self, plan: Plan) -> None:
+        """Keep the readings of delays that were added."""
+        delays = plan.layout.delays.array
+        for source in delays[self._delays.shape[0] :, 1].tolist():
+            self._column.setdefault(source, len(self._column))
+        columns = np.array([self._column[source] for source in delays[:, 1].tolist()], np.int64)
+        self._delays = np.column_stack([delays[:, 0], columns, delays[:, 2]])
+        slots = np.array(list(self._column), np.int64)
+        self._kept = np.column_stack([slots, plan.owners[slots]])
+        self._turns = _longer(self._turns, slots.size, 0)
+        depth = int(delays[:, 2].max(initial=0)) + 1
+        ring = np.full((max(depth, self._ring.shape[0]), slots.size), np.nan)
+        before = self._ring.shape[1]
+        for age in range(1, self._ring.shape[0] + 1):
+            held = self._ring[(self._turns[:before] - age) % self._ring.shape[0], np.arange(before)]
+            ring[(self._turns[:before] - age) % ring.shape[0], np.arange(before)] = held
+        self._ring = ring
+
+    def adopt(self, other: "_Past", plan: Plan, its: Plan) -> None:
+        """Take over all columns of another past; see :meth:`Evaluator.adopt`."""
+        readings = {slot: operand for (owner, operand), slot in its.layout.slots.items() if owner is None}
+        depth = other._ring.shape[0]
+        for source, theirs in other._column.items():
+            mine = self._column[plan.layout.slots[None, readings[source]]]
+            for age in range(1, depth + 1):
+                value = other._ring[(other._turns[theirs] - age) % depth, theirs]
+                self._ring[(self._turns[mine] - age) % self._ring.shape[0], mine] = value
+
+    def step(self, now: Array, before: Array, stepping: NDArray[np.bool_], plan: Plan, kernels: Any) -> None:
         """Take the readings of the series that step, and fill the slots of their delays."""
-        columns = np.flatnonzero(stepping[self._owners])
-        self._ring[self._turn[columns] % self._depth, columns] = now[self._sources[columns]]
-        moved = np.flatnonzero(stepping[self._owners[self._column]])
-        slots, column = self._delays.slots[moved], self._column[moved]
-        before[slots] = now[slots]
-        now[slots] = self._ring[(self._turn[column] - self._delays.steps[moved]) % self._depth, column]
-        self._turn[columns] += 1
+        if self._kept.size:
+            kernels.remember(now, before, stepping, plan.owners, self._delays, self._kept, self._ring, self._turns)
 
     def forget(self, series: int) -> None:
         """Nothing is known of a series' past."""
-        self._ring[:, self._owners == series] = np.nan
+        self._ring[:, self._kept[:, 1] == series] = np.nan
 
 
-def unknown_ages(plan: Plan) -> NDArray[np.int64]:
-    """What ``for`` and ``within`` remember when nothing is known: int64[composites, 2]."""
-    ages = np.zeros((plan.program.kinds.size, 2), np.int64)
+def candle_columns(candles: pl.DataFrame) -> dict[str, NDArray[Any]]:
+    """The columns that indicators are computed from; ``open_time`` in milliseconds."""
+    columns = {name: candles[name].to_numpy() for name in VALUES}
+    return columns | {"open_time": candles["open_time"].dt.epoch("ms").to_numpy()}
+
+
+def unknown_ages(truths: int, known: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """What ``for`` and ``within`` remember when nothing is known: int64[truths, 2], the first of them as ``known``."""
+    ages = np.zeros((truths, 2), np.int64)
     ages[:, 0] = NEVER
+    if known is not None:
+        ages[: known.shape[0]] = known
     return ages
 
 
-def arithmetic_arrays(plan: Plan) -> tuple[NDArray[Any], ...]:
-    """The columns of a plan's arithmetic in the order that the kernel takes them."""
-    held = plan.arithmetic
-    return held.slots, held.codes, held.left, held.left_constants, held.right, held.right_constants
+def _longer(held: NDArray[Any], size: int, fill: float) -> NDArray[Any]:
+    return np.concatenate([held, np.full(size - held.size, fill, held.dtype)])
 
 
-def _slots_by_timeframe(plan: Plan) -> Mapping[str, NDArray[np.int64]]:
-    """Timeframe -> slots of its readings, delays aside."""
-    blocks: list[PriceBlock | IndicatorBlock] = [*plan.prices, *plan.indicators]
-    return {
-        timeframe: np.concatenate(
-            [np.arange(held.first_slot, held.stop_slot) for held in blocks if held.timeframe == timeframe]
-            or [np.zeros(0, np.int64)]
-        )
-        for timeframe in plan.timeframes
-    }
+def _changed(wanted: list[int], known: list[int]) -> list[tuple[int, int]]:
+    """(lane, series) of lanes that follow another series than is known; known after that."""
+    found = [(lane, series) for lane, (series, was) in enumerate(zip(wanted, known, strict=True)) if series != was]
+    known[:] = wanted
+    return found
 
 
-def _owned_by_bases(plan: Plan) -> NDArray[np.int64]:
-    """Slots that move when their base is judged: views and arithmetic."""
-    return np.concatenate([plan.views.slots, plan.arithmetic.slots])
+def _blocks_of(plan: Plan, timeframe: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The numbers of the indicator and price blocks of a timeframe."""
+
+    def numbers(blocks: Any) -> NDArray[np.int64]:
+        return np.array([number for number, held in enumerate(blocks) if held.timeframe == timeframe], np.int64)
+
+    return numbers(plan.indicators), numbers(plan.prices)
 
 
 def import_kernels() -> Any:

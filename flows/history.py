@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flows.calendars import calendar_of
-from flows.evaluate import VALUES, import_kernels, unknown_ages
+from flows.evaluate import candle_columns, import_kernels, unknown_ages
 from flows.layout import ARITHMETIC
 from flows.plan import Plan, make_plan
 from flows.program import UNKNOWN
@@ -110,9 +110,9 @@ class HistoryJudge:
     """Judges the conditions of one base series over its history, span by span."""
 
     def __init__(self, plan: Plan, histories: Mapping[str, pl.DataFrame], calendars: Mapping[str, Calendar]) -> None:
-        (base,) = np.flatnonzero(plan.is_base)
+        (base,) = np.flatnonzero(plan.is_base).tolist()
         self.plan = plan
-        self._base = int(base)
+        self._base = base
         self._candles = histories[str(plan.series[base])]
         self._own = _SeriesValues(plan, self._base, calendars)
         self._others = [
@@ -121,7 +121,7 @@ class HistoryJudge:
             if index != base
         ]
         self._previous = np.full(len(plan.conditions), UNKNOWN, np.uint8)
-        self._ages = unknown_ages(plan)
+        self._ages = unknown_ages(plan.program.size)
         self._truth = np.full(plan.program.size, UNKNOWN, np.uint8)
         self._moving = plan.is_base.copy()
         self._ids = np.array([condition.id for condition in plan.conditions])
@@ -142,6 +142,8 @@ class HistoryJudge:
             for other in self._others:
                 counts[other.index] = other.show(opens + length, values[1:])
             _calculate(plan, values[1:])
+            # Comparisons take what is not finite as NaN; delays and averages have read it as it is.
+            values[~np.isfinite(values)] = np.nan
             last = values[-1:]
             yield Rows(values, np.concatenate([[False], adjacent]), opens, np.array(span["close"], np.float64), counts)
 
@@ -161,6 +163,7 @@ class HistoryJudge:
                 self._moving,
                 plan.roots,
                 plan.momentary,
+                plan.base,
                 self._previous,
                 *plan.program.arrays(),
                 self._ages,
@@ -191,24 +194,13 @@ class _SeriesValues:
         self._blocks = [block for block in plan.indicators if index in block.series]
         self._carries = [start(block.indicator, block.parameters) for block in self._blocks]
         self._prices = [price for price in plan.prices if index in price.series]
-        self._block_slots = [
-            np.arange(block.first_slot, block.stop_slot, block.lanes) + int(np.searchsorted(block.series, index))
-            for block in self._blocks
-        ]
-        self._price_slots = [price.first_slot + int(np.searchsorted(price.series, index)) for price in self._prices]
-        mine = np.flatnonzero(plan.owners[plan.delays.slots] == index)
-        read = [np.array(self._price_slots, np.int64), *self._block_slots]
-        self.slots = np.concatenate([*read, plan.delays.slots[mine]])
+        read = [price.first_slot + price.series.index(index) for price in self._prices]
+        read += [slot for block in self._blocks for slot in block.slots(block.series.index(index))]
+        delays = plan.layout.delays.array
+        mine = delays[plan.owners[delays[:, 0]] == index]
+        self.slots = np.concatenate([np.array(read, np.int64), mine[:, 0]])
         column = {slot: number for number, slot in enumerate(self.slots.tolist())}
-        self._delays = [
-            (column[slot], column[source], steps)
-            for slot, source, steps in zip(
-                plan.delays.slots[mine].tolist(),
-                plan.delays.sources[mine].tolist(),
-                plan.delays.steps[mine].tolist(),
-                strict=True,
-            )
-        ]
+        self._delays = [(column[slot], column[source], steps) for slot, source, steps in mine.tolist()]
         self._depth = max((steps for _, _, steps in self._delays), default=0)
         self._tail = np.full((self._depth, self.slots.size), np.nan)
         self._run = 0
@@ -217,7 +209,7 @@ class _SeriesValues:
 
     def extend(self, span: pl.DataFrame) -> tuple[Array, NDArray[np.bool_]]:
         """Values float64[n, slots] of the next candles, and whether each is one step after the one before."""
-        columns = {name: span[name].to_numpy() for name in VALUES}
+        columns = candle_columns(span)
         values = np.full((self._depth + span.height, self.slots.size), np.nan)
         values[: self._depth] = self._tail
         fresh = values[self._depth :]
@@ -250,11 +242,7 @@ class _Other:
         own = _SeriesValues(plan, index, calendars)
         self._values, _ = own.extend(candles)
         column = {slot: number for number, slot in enumerate(own.slots.tolist())}
-        self._views = [
-            (slot, column[source])
-            for slot, source in zip(plan.views.slots.tolist(), plan.views.sources.tolist(), strict=True)
-            if source in column
-        ]
+        self._views = [(slot, column[source]) for slot, source in plan.layout.views.array.tolist() if source in column]
         self._opens = candles["open_time"].dt.epoch("ms").to_numpy()
         self._calendar = calendar_of(plan.series[index], calendars)
 
@@ -267,12 +255,13 @@ class _Other:
 
 
 def _calculate(plan: Plan, values: Array) -> None:
-    held = plan.arithmetic
+    layout = plan.layout
     with np.errstate(all="ignore"):
-        for i, slot in enumerate(held.slots):
-            left = values[:, held.left[i]] if held.left[i] >= 0 else held.left_constants[i]
-            right = values[:, held.right[i]] if held.right[i] >= 0 else held.right_constants[i]
-            values[:, slot] = _OPERATIONS[ARITHMETIC[held.codes[i]]](left, right)
+        for (slot, code, *sides), constants in zip(layout.arithmetic.array, layout.constants.array, strict=True):
+            left, right = (
+                values[:, side] if side >= 0 else constant for side, constant in zip(sides, constants, strict=True)
+            )
+            values[:, slot] = _OPERATIONS[ARITHMETIC[code]](left, right)
 
 
 def _run_lengths(adjacent: NDArray[np.bool_], before: int) -> NDArray[np.int64]:

@@ -1,37 +1,49 @@
-"""Where values stand: blocks of readings, then delays, views and arithmetic, each value in a slot of its own."""
+"""Where values stand: blocks of readings, delays, views and arithmetic, each value in a slot of its own, for good.
 
-from collections.abc import Iterable, Sequence
+Slots are only added. A block of lanes that has no spare lane left is followed by another one of the same indicator.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from indicators.catalogue import Indicator, find
+from indicators.pools import Pool
 from registry.expression import Arithmetic, IndicatorOutput, Number, Operand, Price, Series
 
 ARITHMETIC = ("+", "-", "*", "/")
 """Position = code of an arithmetic slot."""
 
+SPARE = -1
+"""The series of a lane that is free."""
+
+_FEWEST_LANES = 4
+"""Of a block that follows another one: conditions come one by one, and a block a condition would be slow."""
+
 Variable = Price | IndicatorOutput
 Computation = tuple[str, tuple[tuple[str, float], ...], str | None, str]
 """What lanes share: indicator, parameters, source, timeframe."""
 
+Key = tuple[int | None, Operand]
+"""What a slot holds: a reading or delay (no owner: everyone's), or what a base series sees of an operand."""
 
-@dataclass(frozen=True)
+
+@dataclass(eq=False)
 class PriceBlock:
     """One price of several series of one timeframe; the value of ``series[i]`` is in slot ``first_slot + i``."""
 
     field: str
     timeframe: str
-    series: NDArray[np.int64]
+    series: list[int]
     first_slot: int
 
     @property
     def stop_slot(self) -> int:
-        return self.first_slot + self.series.size
+        return self.first_slot + len(self.series)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class IndicatorBlock:
     """One indicator over several series of one timeframe; output ``o`` of ``series[i]`` is in slot
     ``first_slot + o * lanes + i``."""
@@ -40,100 +52,79 @@ class IndicatorBlock:
     parameters: dict[str, float]
     source: str | None
     timeframe: str
-    series: NDArray[np.int64]
+    series: list[int]
     first_slot: int
 
     @property
+    def computation(self) -> Computation:
+        """What its lanes share."""
+        return self.indicator.name, tuple(self.parameters.items()), self.source, self.timeframe
+
+    @property
     def lanes(self) -> int:
-        return self.series.size
+        return len(self.series)
 
     @property
     def stop_slot(self) -> int:
         return self.first_slot + len(self.indicator.outputs) * self.lanes
 
-
-@dataclass(frozen=True)
-class Delays:
-    """Slot ``slots[i]`` holds what slot ``sources[i]`` held ``steps[i]`` steps of its series before."""
-
-    slots: NDArray[np.int64]
-    sources: NDArray[np.int64]
-    steps: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Views:
-    """Slot ``slots[i]`` shows its owner what slot ``sources[i]`` of another series holds."""
-
-    slots: NDArray[np.int64]
-    sources: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class ArithmeticSlots:
-    """Slot ``slots[i]`` is ``left[i] code right[i]``; a side that is not a slot (-1) is its constant. Inputs first."""
-
-    slots: NDArray[np.int64]
-    codes: NDArray[np.int64]
-    left: NDArray[np.int64]
-    left_constants: NDArray[np.float64]
-    right: NDArray[np.int64]
-    right_constants: NDArray[np.float64]
+    def slots(self, lane: int) -> range:
+        """The slots of a lane, output by output."""
+        return range(self.first_slot + lane, self.stop_slot, self.lanes)
 
 
 class Layout:
-    """Gives each value its slot."""
+    """Gives each value its slot.
 
-    def __init__(self, index: dict[Series, int]) -> None:
-        self.index = index
+    Pools of columns: ``delays`` (slot, source slot, steps), ``views`` (slot, source slot), ``arithmetic`` (slot, code,
+    left, right; a side that is not a slot, -1, is its constant) with ``constants`` (left, right); inputs of arithmetic
+    stand before what uses them.
+    """
+
+    def __init__(self) -> None:
+        self.series: list[Series] = []
+        self.index: dict[Series, int] = {}
         self.prices: list[PriceBlock] = []
         self.indicators: list[IndicatorBlock] = []
-        self.owners: list[int] = []
-        self._slots: dict[tuple[int | None, Operand], int] = {}
-        self._delays: list[tuple[int, int, int]] = []
-        self._views: list[tuple[int, int]] = []
-        self._arithmetic: list[tuple[int, int, int, float, int, float]] = []
+        self.slots: dict[Key, int] = {}
+        self.owners = Pool(np.int64)
+        """Slot -> index of the series whose steps move it; ``SPARE`` for slots of spare lanes."""
+        self.delays = Pool(np.int64, 3)
+        self.views = Pool(np.int64, 2)
+        self.arithmetic = Pool(np.int64, 4)
+        self.constants = Pool(np.float64, 2)
+        self._price_lanes: dict[tuple[str, str], list[tuple[PriceBlock, int]]] = {}
+        self._lanes: dict[Computation, list[tuple[IndicatorBlock, int]]] = {}
 
-    def read(self, variables_read: Iterable[Variable]) -> None:
-        """Blocks for what is read, and its delays."""
-        fields: dict[tuple[str, str], set[int]] = {}
+    def add_series(self, found: Iterable[Series]) -> None:
+        """Know more series, in the order of their names."""
+        for series in sorted(set(found) - self.index.keys(), key=str):
+            self.index[series] = len(self.series)
+            self.series.append(series)
+
+    def read(self, read: Iterable[Variable]) -> None:
+        """Slots for what is read, and its delays."""
+        unique = list(dict.fromkeys(read))
+        present = [
+            variable for variable in dict.fromkeys(map(_undelayed, unique)) if (None, variable) not in self.slots
+        ]
+        prices: dict[tuple[str, str], set[int]] = {}
         computations: dict[Computation, set[int]] = {}
-        present = dict.fromkeys(_undelayed(variable) for variable in variables_read)
-        for variable in present:
-            timeframe, lane = variable.series.timeframe, self.index[variable.series]
-            if isinstance(variable, Price):
-                fields.setdefault((variable.field, timeframe), set()).add(lane)
-            else:
-                computations.setdefault(_computation(variable), set()).add(lane)
-        price_of: dict[tuple[str, str], PriceBlock] = {}
-        for (field, timeframe), held in sorted(fields.items()):
-            price = PriceBlock(field, timeframe, np.array(sorted(held), np.int64), len(self.owners))
-            self.prices.append(price)
-            price_of[field, timeframe] = price
-            self.owners += price.series.tolist()
-        block_of: dict[Computation, IndicatorBlock] = {}
-        for key, held in sorted(computations.items(), key=str):
-            name, parameters, source, timeframe = key
-            lanes = np.array(sorted(held), np.int64)
-            block = IndicatorBlock(find(name), dict(parameters), source, timeframe, lanes, len(self.owners))
-            self.indicators.append(block)
-            block_of[key] = block
-            self.owners += lanes.tolist() * len(block.indicator.outputs)
         for variable in present:
             lane = self.index[variable.series]
             if isinstance(variable, Price):
-                price = price_of[variable.field, variable.series.timeframe]
-                self._slots[None, variable] = price.first_slot + int(np.searchsorted(price.series, lane))
+                prices.setdefault((variable.field, variable.series.timeframe), set()).add(lane)
             else:
-                block = block_of[_computation(variable)]
-                output = [output.name for output in block.indicator.outputs].index(variable.output)
-                column = int(np.searchsorted(block.series, lane))
-                self._slots[None, variable] = block.first_slot + output * block.lanes + column
-        for variable in variables_read:
-            if variable.offset and (None, variable) not in self._slots:
-                source_slot = self._slots[None, _undelayed(variable)]
+                computations.setdefault(_computation(variable), set()).add(lane)
+        for (field, timeframe), wanted in sorted(prices.items()):
+            self._show_price(field, timeframe, sorted(wanted))
+        for computation, wanted in sorted(computations.items(), key=str):
+            self._compute(computation, sorted(wanted))
+        for variable in unique:
+            if variable.offset and (None, variable) not in self.slots:
+                source = self.slots[None, _undelayed(variable)]
                 slot = self._new((None, variable), self.index[variable.series])
-                self._delays.append((slot, source_slot, variable.offset))
+                self.delays.add([(slot, source, variable.offset)])
 
     def slot(self, base: Series, operand: Operand) -> int:
         """The slot in which conditions of ``base`` find an operand."""
@@ -142,52 +133,68 @@ class Layout:
             return self._arithmetic_slot(base, operand)
         if isinstance(operand, Number):
             raise TypeError("a constant has no slot")
-        reading = self._slots[None, operand]
+        reading = self.slots[None, operand]
         if operand.series == base:
             return reading
-        if (owner, operand) not in self._slots:
-            self._views.append((self._new((owner, operand), owner), reading))
-        return self._slots[owner, operand]
+        if (owner, operand) not in self.slots:
+            self.views.add([(self._new((owner, operand), owner), reading)])
+        return self.slots[owner, operand]
+
+    def _show_price(self, field: str, timeframe: str, wanted: list[int]) -> None:
+        known = self._price_lanes.setdefault((field, timeframe), [])
+        free = [(block, lane) for block, lane in known if block.series[lane] == SPARE]
+        if len(free) < len(wanted):
+            more = _capacity(len(wanted) - len(free), bool(known))
+            block = PriceBlock(field, timeframe, [SPARE] * more, self.owners.add([SPARE] * more))
+            self.prices.append(block)
+            known += [(block, lane) for lane in range(more)]
+            free += known[-more:]
+        for index, (block, lane) in zip(wanted, free, strict=False):
+            block.series[lane] = index
+            slot = block.first_slot + lane
+            self.owners.array[slot] = index
+            self.slots[None, Price(self.series[index], field, 0)] = slot
+
+    def _compute(self, computation: Computation, wanted: list[int]) -> None:
+        name, parameters, source, timeframe = computation
+        known = self._lanes.setdefault(computation, [])
+        # A block keeps the outputs of its lanes apart, so all of its lanes are made at once.
+        free = [(block, lane) for block, lane in known if block.series[lane] == SPARE]
+        indicator = find(name)
+        if len(free) < len(wanted):
+            more = _capacity(len(wanted) - len(free), bool(known))
+            first = self.owners.add([SPARE] * (more * len(indicator.outputs)))
+            block = IndicatorBlock(indicator, dict(parameters), source, timeframe, [SPARE] * more, first)
+            self.indicators.append(block)
+            known += [(block, lane) for lane in range(more)]
+            free += known[-more:]
+        for index, (block, lane) in zip(wanted, free, strict=False):
+            block.series[lane] = index
+            for output, slot in zip(indicator.outputs, block.slots(lane), strict=True):
+                self.owners.array[slot] = index
+                variable = IndicatorOutput(self.series[index], name, parameters, source, output.name)
+                self.slots[None, variable] = slot
 
     def _arithmetic_slot(self, base: Series, operand: Arithmetic) -> int:
         owner = self.index[base]
-        if (owner, operand) not in self._slots:
+        if (owner, operand) not in self.slots:
             sides = [
                 (-1, side.value) if isinstance(side, Number) else (self.slot(base, side), np.nan)
                 for side in (operand.left, operand.right)
             ]
             slot = self._new((owner, operand), owner)
-            self._arithmetic.append((slot, ARITHMETIC.index(operand.operator), *sides[0], *sides[1]))
-        return self._slots[owner, operand]
+            self.arithmetic.add([(slot, ARITHMETIC.index(operand.operator), sides[0][0], sides[1][0])])
+            self.constants.add([(sides[0][1], sides[1][1])])
+        return self.slots[owner, operand]
 
-    def _new(self, key: tuple[int | None, Operand], owner: int) -> int:
-        self._slots[key] = len(self.owners)
-        self.owners.append(owner)
-        return self._slots[key]
-
-    def delays(self) -> Delays:
-        """All delays."""
-        return Delays(*(np.array(column, np.int64) for column in _transposed(self._delays, 3)))
-
-    def views(self) -> Views:
-        """All views."""
-        return Views(*(np.array(column, np.int64) for column in _transposed(self._views, 2)))
-
-    def arithmetic(self) -> ArithmeticSlots:
-        """All arithmetic, inputs before what uses them."""
-        slots, codes, left, left_constants, right, right_constants = _transposed(self._arithmetic, 6)
-        return ArithmeticSlots(
-            np.array(slots, np.int64),
-            np.array(codes, np.int64),
-            np.array(left, np.int64),
-            np.array(left_constants, np.float64),
-            np.array(right, np.int64),
-            np.array(right_constants, np.float64),
-        )
+    def _new(self, key: Key, owner: int) -> int:
+        self.slots[key] = self.owners.add([owner])
+        return self.slots[key]
 
 
-def _transposed(rows: Sequence[tuple[float, ...]], width: int) -> list[list[float]]:
-    return [[row[column] for row in rows] for column in range(width)]
+def _capacity(wanted: int, follows: bool) -> int:
+    """Lanes of a block: as many as are wanted, or a few more where there was one already."""
+    return max(wanted, _FEWEST_LANES) if follows else wanted
 
 
 def _undelayed(variable: Variable) -> Variable:

@@ -14,8 +14,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flows.calendars import LONGEST_CLOSURE_MS, SeriesCalendar
-from flows.evaluate import VALUES, Evaluator, Fired
+from flows.evaluate import VALUES, Evaluator, Fired, SeriesPast
 from flows.plan import Plan
+from indicators.moving import CANDLE_ROWS
 from registry.timeframes import DURATION_MS, slot_at_or_before
 
 Slot = Mapping[str, Sequence[float]]
@@ -48,6 +49,16 @@ class Moved:
     """Series -> whether a candle of it was used."""
 
 
+@dataclass(frozen=True)
+class SeriesHistory:
+    """What a part is told of a series: its first candle, and its as-judged candles, oldest first, up to the last close
+    time that a group of the part has reached: those since its anchor, or those since ``past``."""
+
+    first_open_ms: int
+    candles: pl.DataFrame
+    past: SeriesPast | None = None
+
+
 class Part:
     """An evaluator and the groups that it judges; ``reached`` is the close time that each group has reached."""
 
@@ -57,26 +68,55 @@ class Part:
         groups: Sequence[Group],
         reached: Mapping[str, int],
         calendars: Sequence[SeriesCalendar],
-        histories: Mapping[str, pl.DataFrame],
+        histories: Mapping[str, SeriesHistory],
     ) -> None:
         """Bring an evaluator to where the groups are.
 
-        ``histories`` has the as-judged candles of each series of the plan, oldest first, from its anchor up to the last
-        close time that a group has reached. Indicators come by their history kernels up to a few steps before it;
-        those steps are repeated as live ones.
+        Indicators come by their history kernels up to a few steps before it; those steps are repeated as live ones.
         """
         self.plan = plan
         self.groups = tuple(groups)
         self.reached = dict(reached)
-        self.names = tuple(str(series) for series in plan.series)
-        self._calendars = tuple(calendars)
-        self._lengths = [DURATION_MS[series.timeframe] for series in plan.series]
-        self._bases = {group.base for group in groups}
         self._evaluator = Evaluator(plan)
-        opens = [histories[name]["open_time"].dt.epoch("ms").to_numpy() for name in self.names]
-        self._first_open = [int(held[0]) for held in opens]
+        self._calendars = tuple(calendars)
+        self._know_series()
+        self._first_open = [histories[name].first_open_ms for name in self.names]
         self._last_open: list[int | None] = [None] * len(self.names)
-        self._restore(histories, opens)
+        self._restore(histories)
+
+    def _know_series(self) -> None:
+        self.names = tuple(str(series) for series in self.plan.series)
+        self._lengths = [DURATION_MS[series.timeframe] for series in self.plan.series]
+        self._bases = {group.base for group in self.groups}
+
+    def adopt(self, other: "Part") -> None:
+        """Take in another part's conditions and groups. Both must be at the same moment, unless both are alone."""
+        self.plan.extend(other.plan.conditions)
+        self._evaluator.grow()
+        self._evaluator.adopt(other._evaluator)
+        index = self.plan.layout.index
+        known = len(self._calendars)
+        theirs = [index[series] for series in other.plan.series]
+        fresh = [position for position, mine in enumerate(theirs) if mine >= known]
+        fresh.sort(key=lambda position: theirs[position])
+        self._calendars += tuple(other._calendars[position] for position in fresh)
+        self._first_open += [other._first_open[position] for position in fresh]
+        self._last_open += [other._last_open[position] for position in fresh]
+        here = {group.name for group in self.groups}
+        self.groups += tuple(
+            Group(group.name, theirs[group.base], tuple(theirs[i] for i in group.series))
+            for group in other.groups
+            if group.name not in here
+        )
+        self.reached |= other.reached
+        self._know_series()
+
+    def pasts(self) -> Iterator[tuple[str, SeriesPast]]:
+        """Series -> where its indicators are, for all series that have had a candle."""
+        for index, name in enumerate(self.names):
+            open_ms = self._last_open[index]
+            if open_ms is not None:
+                yield name, SeriesPast(open_ms, self._evaluator.candle_count(index), self._evaluator.carries(index))
 
     @property
     def is_alone(self) -> bool:
@@ -140,13 +180,14 @@ class Part:
             if slot_at_or_before(close_ms, timeframe) != close_ms:
                 continue
             slot = load(timeframe, open_ms)
-            candles = np.zeros((len(VALUES), count))
+            candles = np.zeros((len(CANDLE_ROWS), count))
+            candles[CANDLE_ROWS.index("day")] = open_ms // DURATION_MS["1d"]
             present, stepping = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
             for index in series:
                 if self.plan.series[index].timeframe != timeframe or open_ms < self._first_open[index]:
                     continue
                 if self.names[index] in slot:
-                    candles[:, index] = slot[self.names[index]]
+                    candles[: len(VALUES), index] = slot[self.names[index]]
                     present[index] = stepping[index] = True
                     self._note_candle(index, open_ms)
                 else:
@@ -181,27 +222,31 @@ class Part:
             yield open_ms
             open_ms += length
 
-    def _restore(self, histories: Mapping[str, pl.DataFrame], opens: Sequence[NDArray[np.int64]]) -> None:
-        delays = self._longest_delays()
+    def _restore(self, histories: Mapping[str, SeriesHistory]) -> None:
         ends = [max(self.reached.values())] * len(self.names)
         for group in self.groups:
             ends[group.base] = self.reached[group.name]
+        opens = [_opens(histories[name].candles) for name in self.names]
         known = [held[held + length <= end] for held, length, end in zip(opens, self._lengths, ends, strict=True)]
         starts = [0] * len(self.names)
+        steps = steps_repeated(self.plan)
         for base in self._bases:
-            starts[base] = _candles_back(known[base], self.plan.memory + delays[base] + 2)
+            starts[base] = _candles_back(known[base], steps[base])
         earliest = min(starts[base] for base in self._bases)
         for index in set(range(len(self.names))) - self._bases:
-            starts[index] = _candles_back(known[index][known[index] < earliest], delays[index] + 2)
+            starts[index] = _candles_back(known[index][known[index] < earliest], steps[index])
         repeated: dict[tuple[str, int], dict[str, Sequence[float]]] = {}
         closes: dict[int, list[int]] = {}
         for index, name in enumerate(self.names):
-            history = histories[name].filter(pl.Series(np.isin(opens[index], known[index])))
+            held = histories[name]
+            history = held.candles.head(known[index].size)
             before = history.filter(pl.Series(known[index] < starts[index]))
             after = history.filter(pl.Series(known[index] >= starts[index]))
-            self._evaluator.restore(index, before)
+            self._evaluator.restore(index, before, held.past)
             if before.height:
                 self._last_open[index] = int(before["open_time"].dt.epoch("ms")[-1])
+            elif held.past is not None:
+                self._last_open[index] = held.past.open_ms
             timeframe = self.plan.series[index].timeframe
             for open_ms, row in zip(after["open_time"].dt.epoch("ms"), after.select(VALUES).rows(), strict=True):
                 repeated.setdefault((timeframe, open_ms), {})[name] = row
@@ -213,12 +258,19 @@ class Part:
             bases[[index for index in stepping if index in self._bases]] = True
             self._judge(close_ms, bases & loaded)
 
-    def _longest_delays(self) -> list[int]:
-        longest = [0] * len(self.names)
-        for slot, steps in zip(self.plan.delays.slots.tolist(), self.plan.delays.steps.tolist(), strict=True):
-            owner = int(self.plan.owners[slot])
-            longest[owner] = max(longest[owner], steps)
-        return longest
+
+def steps_repeated(plan: Plan) -> list[int]:
+    """Series -> its last candles that a restored part takes as live steps, so that whatever looks back is known."""
+    longest = [0] * len(plan.series)
+    for slot, _, steps in plan.layout.delays.array.tolist():
+        owner = int(plan.owners[slot])
+        longest[owner] = max(longest[owner], steps)
+    return [delay + 2 + (plan.memory if plan.is_base[index] else 0) for index, delay in enumerate(longest)]
+
+
+def _opens(candles: pl.DataFrame) -> NDArray[np.int64]:
+    opens: NDArray[np.int64] = candles["open_time"].dt.epoch("ms").to_numpy()
+    return opens
 
 
 def _candles_back(opens: NDArray[np.int64], count: int) -> int:

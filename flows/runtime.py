@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from events.log import EventLog
 from events.opening import open_log
 from flows.calendars import calendar_of
-from flows.part import Group, Part
+from flows.part import Group, Part, SeriesHistory
 from flows.plan import Plan, make_plan
 from registry.clock import Clock, SystemClock
 from registry.conditions import Condition
@@ -168,10 +168,8 @@ def _make_part(store: Store, live: Live, reached: Mapping[str, int]) -> Part:
     for series in plan.series:
         name = str(series)
         anchor = known.get(name, live.anchors.get(name, 0))
-        histories[name] = store.candles.between(name, anchor, until - DURATION_MS[series.timeframe] + 1)
-        if histories[name].is_empty():
-            # Its first candle is still to come; the part has to know when that is.
-            histories[name] = store.candles.between(name, anchor, anchor + 1)
+        candles = store.candles.between(name, anchor, until - DURATION_MS[series.timeframe] + 1)
+        histories[name] = SeriesHistory(anchor, candles)
     index = {series: position for position, series in enumerate(plan.series)}
     return Part(
         plan,

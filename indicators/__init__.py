@@ -4,10 +4,11 @@
 >>> indicators.compute("rsi", {"close": closes}, period=14)["value"]  # doctest: +SKIP
 
 ``catalogue()`` lists what there is. Importing this package loads neither numba nor a kernel. What scans a series in
-spans (``scan``, ``Carry``) or moves many instruments candle by candle (``Lanes``) is in ``indicators.compute``.
+spans is in ``indicators.compute``, what moves many series candle by candle in ``indicators.lanes``;
+``indicators.warming`` compiles the kernels.
 """
 
 from indicators.catalogue import PRICES, Indicator, IndicatorError, catalogue, find
-from indicators.compute import compute, warm
+from indicators.compute import compute
 
-__all__ = ["PRICES", "Indicator", "IndicatorError", "catalogue", "compute", "find", "warm"]
+__all__ = ["PRICES", "Indicator", "IndicatorError", "catalogue", "compute", "find"]

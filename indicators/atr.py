@@ -14,7 +14,7 @@ ranges of that time. A hundredfold change of ranges is allowed for.
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
-from indicators.smoothing import fading, smooth
+from indicators.smoothing import fading, follow, smooth
 
 
 def step(
@@ -28,6 +28,17 @@ def step(
     bottom = low if low < previous else previous
     value, seen, level = smooth(top - bottom, seen, level, period, 1.0 / period)
     return value, close, seen, level
+
+
+def steady(
+    high: float, low: float, close: float, previous: float, seen: float, level: float, period: float
+) -> tuple[float, float, float, float]:
+    """One candle after the seed."""
+    top = previous if previous > high else high
+    bottom = previous if previous < low else low
+    # A close that is not finite has to stick in the level.
+    level = follow(top - bottom + (close - close), level, 1.0 / period)
+    return level, close, seen, level
 
 
 def _lookback(parameters: Parameters) -> int:
@@ -45,7 +56,7 @@ INDICATOR = Indicator(
     inputs=("high", "low", "close"),
     parameters=(Parameter("period", 14, 2, 1000),),
     outputs=(Output("value", low=0),),
-    stages=(Step(step, gives=("value",), state={"previous": math.nan, "seen": 0.0, "level": 0.0}),),
+    stages=(Step(step, gives=("value",), state={"previous": math.nan, "seen": 0.0, "level": 0.0}, steady=steady),),
     lookback=_lookback,
     settle=_settle,
 )

@@ -14,13 +14,17 @@ depend on where the series started.
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
-from indicators.sma import mean
 
 
-def bands(middle: float, squares: float, period: float, stddev: float) -> tuple[float, float]:
-    """One candle: (upper, lower)."""
-    reach = stddev * math.sqrt(squares / period)
-    return middle + reach, middle - reach
+def bands(
+    source: float, distance: float, distance_squares: float, period: float, stddev: float
+) -> tuple[float, float, float]:
+    """One candle: (upper, middle, lower), from the window's distances from its newest value."""
+    mean = distance / period
+    variance = (distance_squares - distance * mean) / period
+    # Rounding can make the variance of a window that is nearly flat a little negative.
+    reach = stddev * math.sqrt(0.0 if variance < 0.0 else variance)
+    return source + mean + reach, source + mean, source + mean - reach
 
 
 def percent_b(source: float, upper: float, lower: float) -> float:
@@ -51,11 +55,9 @@ INDICATOR = Indicator(
         Output("bandwidth", low=0),
     ),
     stages=(
-        Window("distance", "sum", over="source", length="period", about="source"),
-        Step(mean, gives=("middle",)),
-        Window("squares", "squares", over="source", length="period", about="middle"),
+        Window("distance", "moments", over="source", length="period", about="source"),
         # Steps with few arrays each are vectorised over time; one with all of them is not.
-        Step(bands, gives=("upper", "lower")),
+        Step(bands, gives=("upper", "middle", "lower")),
         Step(percent_b, gives=("percent_b",)),
         Step(bandwidth, gives=("bandwidth",)),
     ),

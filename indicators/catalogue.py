@@ -50,8 +50,10 @@ class Window:
 
     ``kind`` is one of
 
-    - ``sum``; with ``about``, the sum of the distances from that input's or earlier result's newest value;
+    - ``sum``; with ``about``, the sum of the distances from that input's or earlier result's newest value, which is
+      nothing, to the last bit, if all values equal it;
     - ``squares``, ``deviations``: the sum of those distances' squares, of their absolute values; they need ``about``;
+    - ``moments``: two results, the sum of those distances and, under the name with ``_squares``, that of their squares;
     - ``weighted``: the sum with weights 1 (oldest) to ``length`` (newest);
     - ``max``, ``min``; ``since_max``, ``since_min``: candles since the newest of the largest or smallest values;
     - ``oldest``: the oldest of the values, which is ``length - 1`` candles old.
@@ -61,10 +63,17 @@ class Window:
     """
 
     name: str
-    kind: Literal["sum", "squares", "deviations", "weighted", "max", "min", "since_max", "since_min", "oldest"]
+    kind: Literal[
+        "sum", "squares", "deviations", "moments", "weighted", "max", "min", "since_max", "since_min", "oldest"
+    ]
     over: str
     length: str | Callable[[Parameters], int]
     about: str | None = None
+
+    @property
+    def gives(self) -> tuple[str, ...]:
+        """Names of its results."""
+        return (self.name, f"{self.name}_squares") if self.kind == "moments" else (self.name,)
 
 
 Ring = tuple[str, str | Callable[[Parameters], int]]
@@ -80,11 +89,15 @@ class Step:
     ``state`` holds the start values. The function is plain Python over floats, may call ``math`` and other plain
     functions of this package, and divides as IEEE 754 says (0 / 0 is NaN, nothing raises); the generated kernels
     compile its source.
+
+    ``steady`` is the same function without what only the first candles and missing inputs need: equal to it, bit for
+    bit, on finite inputs once the indicator has a value. Long histories then run several stretches of it at once.
     """
 
     function: Callable[..., object]
     gives: tuple[str, ...]
     state: Mapping[str, float] = field(default_factory=dict)
+    steady: Callable[..., object] | None = None
 
 
 @dataclass(frozen=True)

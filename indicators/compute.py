@@ -1,10 +1,11 @@
-"""Runs the kernels: a whole history, a history in spans, or many instruments candle by candle.
+"""Runs the history kernels: a whole series, or a series in spans.
 
-All three give the same bits. Arrays are float64; numba is imported by the first call that computes.
+However a series is cut, and candle by candle in ``indicators.lanes``, the bits are the same. Arrays are float64; numba
+is imported by the first call that computes.
 """
 
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
@@ -12,14 +13,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from indicators.catalogue import NAMES, PRICES, Indicator, IndicatorError, Parameters, find
+from indicators.catalogue import PRICES, Indicator, IndicatorError, Parameters, find
 
 Array = NDArray[np.float64]
 
 _FLOAT64 = np.dtype(np.float64)
 
-_SPAN = 16_384
-"""Candles per call of a history kernel: the arrays between its stages then stay in the second-level cache."""
+_WARMING = 3
+"""Candles that a chain of a history kernel warms up with, in settling times: enough for states to meet to the last bit
+nearly always. Where they do not, the kernel takes longer and gives the same."""
 
 _MEANS = {"hl2": ("high", "low"), "hlc3": ("high", "low", "close"), "ohlc4": ("open", "high", "low", "close")}
 
@@ -55,17 +57,40 @@ class Carry:
     __hash__ = None  # type: ignore[assignment]
 
 
-def compute(name: str, candles: Candles, *, source: str | None = None, **parameters: float) -> dict[str, Array]:
+def compute(
+    name: str,
+    candles: Candles,
+    *,
+    source: str | None = None,
+    out: Mapping[str, Array] | None = None,
+    **parameters: float,
+) -> dict[str, Array]:
     """The outputs of an indicator over the candles of one series, NaN where there is no value.
 
     ``candles`` needs only the columns that are used. ``source`` is the price to compute from (one of ``PRICES``,
-    ``close`` by default) for the indicators that have one. Raises :class:`IndicatorError`.
+    ``close`` by default) for the indicators that have one. ``out`` takes the outputs by name, float64[n] each, instead
+    of new arrays: fresh memory often costs more than the values. Raises :class:`IndicatorError`.
     """
     indicator = find(name)
     given = indicator.complete(parameters)
     inputs = input_arrays(indicator, candles, source)
-    outputs = scan(indicator, given, start(indicator, given), inputs)
-    return {output.name: outputs[index] for index, output in enumerate(indicator.outputs)}
+    names = [output.name for output in indicator.outputs]
+    if out is None:
+        outputs = tuple(np.empty((len(names), inputs[0].size)))
+    else:
+        outputs = _given_outputs(indicator, out, inputs[0].size)
+    scan_into(indicator, given, start(indicator, given), inputs, outputs)
+    return dict(zip(names, outputs, strict=True))
+
+
+def _given_outputs(indicator: Indicator, out: Mapping[str, Array], count: int) -> tuple[Array, ...]:
+    names = [output.name for output in indicator.outputs]
+    if set(out) != set(names):
+        raise IndicatorError(f"out must have an array for each of {', '.join(names)}, got {', '.join(out) or 'none'}")
+    for name, array in out.items():
+        if array.shape != (count,) or array.dtype != _FLOAT64 or not array.flags.carray:
+            raise IndicatorError(f"out[{name!r}] must be a contiguous, writable float64 array of {count} values")
+    return tuple(out[name] for name in names)
 
 
 def input_arrays(indicator: Indicator, candles: Candles, source: str | None = None) -> tuple[Array, ...]:
@@ -83,18 +108,18 @@ def source_array(candles: Candles, source: str) -> Array:
         raise IndicatorError(f"unknown source {source!r}; a source is one of {', '.join(PRICES)}")
     total, *others = _columns(candles, _MEANS.get(source, (source,)))
     for column in others:
-        total += column
+        total = total + column
     return total / (len(others) + 1) if others else total
 
 
 def _columns(candles: Candles, names: Iterable[str]) -> tuple[Array, ...]:
-    """Contiguous, writable copies: the kernels are compiled for those alone, and frames hand out read-only views."""
+    """Arrays that the kernels are compiled for; frames hand out read-only views, of which copies are made."""
     columns: dict[str, Array] = {}
     for name in names:
         if name not in candles:
             raise IndicatorError(f"the candles have no column {name!r}")
         try:
-            columns[name] = np.array(candles[name], dtype=np.float64, order="C")
+            columns[name] = _kernel_ready(np.asarray(candles[name]))
         except (TypeError, ValueError) as error:
             raise IndicatorError(f"column {name!r} does not hold numbers: {error}") from error
         if columns[name].ndim != 1:
@@ -114,135 +139,52 @@ def start(indicator: Indicator, parameters: Parameters) -> Carry:
 
 
 def scan(indicator: Indicator, parameters: Parameters, carry: Carry, inputs: tuple[Array, ...]) -> Array:
-    """The next candles of one series: float64[n_outputs, n]. ``carry`` becomes the one after them.
-
-    ``parameters`` are complete; ``inputs`` are in the record's order, float64[n] each. How a series is cut into spans
-    does not change a bit of the result. Raises ``ValueError`` for inputs or a carry that do not fit: kernels read
-    beyond the end of what is too short.
-    """
-    arrays = tuple(_kernel_ready(array) for array in inputs)
-    count = arrays[0].size
-    _check_inputs(indicator, arrays, count)
-    _check_carry(indicator, carry, start(indicator, parameters))
-    outputs = np.empty((len(indicator.outputs), count))
-    history = _kernels(indicator.name).history
-    values = np.array(list(parameters.values()), dtype=np.float64)
-    for begin in range(0, count, _SPAN):
-        span = slice(begin, begin + _SPAN)
-        parts = tuple(array[span] for array in arrays)
-        history(parts, values, carry.state, carry.windows, tuple(row[span] for row in outputs))
+    """The next candles of one series: float64[n_outputs, n]. See :func:`scan_into`."""
+    outputs = np.empty((len(indicator.outputs), inputs[0].size))
+    scan_into(indicator, parameters, carry, inputs, tuple(outputs))
     return outputs
 
 
-class Lanes:
-    """All instruments with the same indicator and parameters, moved together candle by candle.
+def scan_into(
+    indicator: Indicator,
+    parameters: Parameters,
+    carry: Carry,
+    inputs: tuple[Array, ...],
+    outputs: tuple[Array, ...],
+) -> None:
+    """Compute the next candles of one series. ``carry`` becomes the one after them.
 
-    ``outputs`` float64[n_outputs, lanes] holds the values of the last :meth:`advance`; a lane without one has NaN.
+    ``parameters`` are complete; ``inputs`` and ``outputs`` are in the record's order, float64[n] each. How a series is
+    cut into spans does not change a bit of the result. Raises ``ValueError`` for arrays or a carry that do not fit:
+    kernels read beyond the end of what is too short.
     """
-
-    def __init__(self, indicator: Indicator, parameters: Parameters, size: int) -> None:
-        self.indicator = indicator
-        self.parameters = dict(parameters)
-        self.outputs = np.empty((len(indicator.outputs), 0))
-        self._start = start(indicator, parameters)
-        self._values = np.array(list(parameters.values()), dtype=np.float64)
-        self._turn = 0
-        self._state = np.empty((self._start.state.size, 0))
-        self._rings: tuple[Array, ...] = tuple(np.empty((values.size + 1, 0)) for values in self._start.windows)
-        self.grow(size)
-
-    @property
-    def size(self) -> int:
-        """The number of lanes."""
-        return self.outputs.shape[1]
-
-    def grow(self, size: int) -> None:
-        """Append lanes that have seen no candle until there are ``size``; raises ``ValueError`` if there are more."""
-        more = size - self.size
-        if more < 0:
-            raise ValueError(f"there are {self.size} lanes already, more than {size}")
-        self._state = np.hstack([self._state, np.tile(self._start.state[:, None], more)])
-        self._rings = tuple(np.hstack([ring, np.full((ring.shape[0], more), np.nan)]) for ring in self._rings)
-        self.outputs = np.hstack([self.outputs, np.full((self.outputs.shape[0], more), np.nan)])
-        self._output_rows = tuple(self.outputs)
-
-    def fill(self, lane: int, carry: Carry) -> None:
-        """Let a lane go on from a carry; its outputs are NaN until it advances.
-
-        Raises ``ValueError`` for a carry of another indicator or other parameters.
-        """
-        _check_carry(self.indicator, carry, self._start)
-        self._state[:, lane] = carry.state
-        for ring, values in zip(self._rings, carry.windows, strict=True):
-            ring[:, lane] = np.nan
-            ring[self._rows(ring), lane] = values
-        self.outputs[:, lane] = np.nan
-
-    def carry(self, lane: int) -> Carry:
-        """What a lane would go on from: a copy."""
-        windows = tuple(ring[self._rows(ring), lane] for ring in self._rings)
-        return Carry(self._state[:, lane].copy(), windows)
-
-    def _rows(self, ring: Array) -> NDArray[np.intp]:
-        """The rows of all values but the one to be written over next, oldest first."""
-        oldest = (self._turn + 1) % ring.shape[0]
-        return np.roll(np.arange(ring.shape[0]), -oldest)[:-1]
-
-    def advance(self, inputs: tuple[Array, ...], present: NDArray[np.bool_] | None = None) -> None:
-        """Move the lanes by one candle; ``inputs`` are in the record's order, float64[lanes] each.
-
-        Lanes with ``present`` (bool[lanes]) False have no candle: their inputs do not count, their state and windows
-        stay as they are, and their outputs are NaN. Raises ``ValueError`` for shapes that do not fit.
-        """
-        arrays = tuple([_kernel_ready(array) for array in inputs])
-        _check_inputs(self.indicator, arrays, self.size)
-        if present is None or present.all():
-            self._live(arrays)
-            return
-        if present.shape != (self.size,):
-            raise ValueError(f"present must have {self.size} lanes, got shape {present.shape}")
-        absent = np.flatnonzero(~present)
-        state = self._state[:, absent]
-        replaced = [ring[self._turn % ring.shape[0], absent] for ring in self._rings]
-        turn = self._turn
-        self._live(arrays)
-        self._state[:, absent] = state
-        self.outputs[:, absent] = np.nan
-        for ring, values in zip(self._rings, replaced, strict=True):
-            _windows().hold(ring, turn, values, absent)
-
-    def _live(self, inputs: tuple[Array, ...]) -> None:
-        live = _kernels(self.indicator.name).live
-        live(inputs, self._values, self._state, self._rings, self._turn, self._output_rows)
-        self._turn += 1
+    arrays = tuple(_kernel_ready(array) for array in inputs)
+    _check_arrays(indicator, arrays, outputs)
+    check_carry(indicator, carry, start(indicator, parameters))
+    values = np.array(list(parameters.values()), dtype=np.float64)
+    seed, warm_up = indicator.lookback(parameters) + 1, _WARMING * indicator.settle(parameters)
+    kernels(indicator.name).history(arrays, values, carry.state, carry.windows, outputs, seed, warm_up)
 
 
-def warm(names: Iterable[str] | None = None, progress: Callable[[str], object] | None = None) -> None:
-    """Compile the kernels, or load them from numba's cache; ``progress`` is called with each name before its turn."""
-    for name in NAMES if names is None else names:
-        indicator = find(name)
-        if progress is not None:
-            progress(indicator.name)
-        parameters = indicator.complete({})
-        inputs = tuple(np.zeros(1) for _ in indicator.inputs)
-        scan(indicator, parameters, start(indicator, parameters), inputs)
-        Lanes(indicator, parameters, 1).advance(inputs, np.zeros(1, np.bool_))
+def _check_arrays(indicator: Indicator, inputs: tuple[Array, ...], outputs: tuple[Array, ...]) -> None:
+    wanted = [(inputs[0].size,)] * (len(indicator.inputs) + len(indicator.outputs))
+    if len(inputs) != len(indicator.inputs) or [array.shape for array in (*inputs, *outputs)] != wanted:
+        shapes = ", ".join(str(array.shape) for array in (*inputs, *outputs))
+        raise ValueError(
+            f"{indicator.name} needs {len(indicator.inputs)} inputs and {len(indicator.outputs)} outputs of one length,"
+            f" got {shapes}"
+        )
 
 
-def _check_inputs(indicator: Indicator, arrays: tuple[Array, ...], size: int) -> None:
-    if [array.shape for array in arrays] != [(size,)] * len(indicator.inputs):
-        shapes = ", ".join(str(array.shape) for array in arrays)
-        raise ValueError(f"{indicator.name} needs {len(indicator.inputs)} arrays of {size} values, got {shapes}")
-
-
-def _check_carry(indicator: Indicator, carry: Carry, model: Carry) -> None:
+def check_carry(indicator: Indicator, carry: Carry, model: Carry) -> None:
+    """Raises ``ValueError`` for a carry that is not like the model."""
     found = [array.shape for array in (carry.state, *carry.windows)]
     wanted = [array.shape for array in (model.state, *model.windows)]
     if found != wanted:
         raise ValueError(f"the carry is not one of {indicator.name} with these parameters: {found} is not {wanted}")
 
 
-def _kernel_ready(array: Array) -> Array:
+def _kernel_ready(array: NDArray[Any]) -> Array:
     """The array itself, or a copy if the kernels are not compiled for its layout."""
     if array.flags.carray and array.dtype == _FLOAT64:
         return array
@@ -250,10 +192,6 @@ def _kernel_ready(array: Array) -> Array:
 
 
 @cache
-def _kernels(name: str) -> Any:
+def kernels(name: str) -> Any:
+    """The generated module of an indicator."""
     return importlib.import_module(f"indicators._kernels.{name}")
-
-
-@cache
-def _windows() -> Any:
-    return importlib.import_module("indicators.windows")

@@ -11,12 +11,18 @@ Settling: what is left of the seed n candles later is (1 - 2 / (period + 1))^n.
 """
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
-from indicators.smoothing import fading, smooth
+from indicators.smoothing import fading, follow, smooth
 
 
 def step(source: float, seen: float, level: float, period: float) -> tuple[float, float, float]:
     """One candle: (value, seen, level)."""
     return smooth(source, seen, level, period, 2.0 / (period + 1.0))
+
+
+def steady(source: float, seen: float, level: float, period: float) -> tuple[float, float, float]:
+    """One candle after the seed."""
+    level = follow(source, level, 2.0 / (period + 1.0))
+    return level, seen, level
 
 
 def _lookback(parameters: Parameters) -> int:
@@ -34,7 +40,7 @@ INDICATOR = Indicator(
     inputs=("source",),
     parameters=(Parameter("period", 20, 2, 1000),),
     outputs=(Output("value"),),
-    stages=(Step(step, gives=("value",), state={"seen": 0.0, "level": 0.0}),),
+    stages=(Step(step, gives=("value",), state={"seen": 0.0, "level": 0.0}, steady=steady),),
     lookback=_lookback,
     settle=_settle,
 )

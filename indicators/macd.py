@@ -16,7 +16,7 @@ signal. The line is small beside the prices it comes from, so a hundredth of the
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
-from indicators.smoothing import fading, smooth
+from indicators.smoothing import fading, follow, smooth
 
 
 def step(
@@ -40,6 +40,27 @@ def step(
     if math.isnan(average):
         line = math.nan
     gives = line, average, line - average
+    return *gives, fast_seen, fast_level, slow_seen, slow_level, signal_seen, signal_level
+
+
+def steady(
+    source: float,
+    fast_seen: float,
+    fast_level: float,
+    slow_seen: float,
+    slow_level: float,
+    signal_seen: float,
+    signal_level: float,
+    fast: float,
+    slow: float,
+    signal: float,
+) -> tuple[float, float, float, float, float, float, float, float, float]:
+    """One candle after the seeds."""
+    fast_level = follow(source, fast_level, 2.0 / (fast + 1.0))
+    slow_level = follow(source, slow_level, 2.0 / (slow + 1.0))
+    line = fast_level - slow_level
+    signal_level = follow(line, signal_level, 2.0 / (signal + 1.0))
+    gives = line, signal_level, line - signal_level
     return *gives, fast_seen, fast_level, slow_seen, slow_level, signal_seen, signal_level
 
 
@@ -72,6 +93,7 @@ INDICATOR = Indicator(
             step,
             gives=("line", "signal", "histogram"),
             state=dict.fromkeys(_STATE, 0.0),
+            steady=steady,
         ),
     ),
     lookback=_lookback,

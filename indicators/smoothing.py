@@ -23,6 +23,11 @@ def smooth(value: float, seen: float, level: float, period: float, weight: float
     return level, seen, level
 
 
+def follow(value: float, level: float, weight: float) -> float:
+    """What :func:`smooth` does to the level once it is seeded."""
+    return level + (value - level) * weight
+
+
 def fading(weight: float, share: float = 1e-6) -> int:
     """Candles until an average of that weight has forgotten all but ``share`` of its seed: (1 - weight)^n <= share."""
     return math.ceil(math.log(share) / math.log1p(-weight))

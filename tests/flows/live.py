@@ -6,7 +6,7 @@ import polars as pl
 
 from flows.calendars import calendar_of
 from flows.evaluate import VALUES, Fired
-from flows.part import Load, Part
+from flows.part import Load, Part, SeriesHistory
 from flows.plan import make_plan
 from flows.runtime import make_group
 from registry.conditions import Condition
@@ -51,8 +51,17 @@ def make_part(
         [make_group(condition, index) for condition in by_group.values()],
         dict.fromkeys(by_group, reached_ms),
         [calendar_of(series, calendars or {}) for series in plan.series],
-        histories,
+        {
+            name: SeriesHistory(int(candles["open_time"].dt.epoch("ms")[0]), candles.filter(_closed(name, reached_ms)))
+            for name, candles in histories.items()
+            if name in {str(series) for series in plan.series}
+        },
     )
+
+
+def _closed(name: str, reached_ms: int) -> pl.Expr:
+    length = DURATION_MS[name.rsplit(" ", 1)[1]]
+    return pl.col("open_time").dt.epoch("ms") + length <= reached_ms
 
 
 def run_live(

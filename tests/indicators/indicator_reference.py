@@ -1,10 +1,14 @@
 """A second execution of an indicator's record, for comparison: plain Python, one candle after the other."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
 from indicators.catalogue import Indicator, IndicatorError, Step, Window
+from indicators.compute import Carry
+from indicators.lanes import LaneProgram
+from indicators.moving import CANDLE_ROWS
 
 EXTRA = {
     "ema": [{"period": 200}],
@@ -31,6 +35,42 @@ def parameter_sets(record: Indicator) -> list[dict[str, float]]:
     return sets
 
 
+class Lanes:
+    """One block of a lane program, moved alone; ``outputs`` is float64[n_outputs, lanes]."""
+
+    def __init__(self, record: Indicator, parameters: dict[str, float], size: int) -> None:
+        self.program = LaneProgram()
+        self.block = self.program.add(record, parameters, None, list(range(size)), 0)
+        self._rows = [CANDLE_ROWS.index("close" if name == "source" else name) for name in record.inputs]
+        self._slots = np.full((2, len(record.outputs) * size), np.nan)
+        self._size = size
+
+    @property
+    def outputs(self) -> np.ndarray:
+        return self._slots[0].reshape(-1, self._size)
+
+    @property
+    def before(self) -> np.ndarray:
+        return self._slots[1].reshape(-1, self._size)
+
+    def fill(self, lane: int, carry: Carry) -> None:
+        self.program.fill(self.block, lane, carry)
+
+    def carry(self, lane: int) -> Carry:
+        return self.program.carry(self.block, lane)
+
+    def advance(
+        self, inputs: tuple[np.ndarray, ...], present: np.ndarray | None = None, stepping: np.ndarray | None = None
+    ) -> None:
+        candles = np.full((len(CANDLE_ROWS), self._size), np.nan)
+        candles[self._rows] = inputs
+        everywhere = np.ones(self._size, np.bool_)
+        present = everywhere if present is None else present
+        stepping = everywhere if stepping is None else stepping
+        block = np.array([self.block])
+        self.program.advance(block, block[:0], candles, present, stepping, self._slots[0], self._slots[1])
+
+
 def identical(left: np.ndarray, right: np.ndarray) -> bool:
     """Whether two arrays hold the same bits."""
     return left.shape == right.shape and left.tobytes() == right.tobytes()
@@ -44,28 +84,33 @@ def run_plain(record: Indicator, parameters: dict[str, float], inputs: tuple[np.
         for stage in record.stages:
             if isinstance(stage, Window):
                 length = stage.length(parameters) if callable(stage.length) else int(parameters[stage.length])
-                results[stage.name] = _reduce(stage, results, length)
+                if stage.kind == "moments":
+                    for name, kind in zip(stage.gives, ("sum", "squares"), strict=True):
+                        results[name] = _reduce(replace(stage, kind=kind), results, length, plain=True)
+                else:
+                    results[stage.name] = _reduce(stage, results, length)
             else:
                 results |= _loop(stage, results, values)
     return np.array([results[output.name] for output in record.outputs])
 
 
-def _reduce(stage: Window, results: dict[str, np.ndarray], length: int) -> np.ndarray:
+def _reduce(stage: Window, results: dict[str, np.ndarray], length: int, plain: bool = False) -> np.ndarray:
     over = results[stage.over]
     reduced = np.full(over.size, np.nan)
     for end in range(length, over.size + 1):
         values = over[end - length : end]
-        if stage.about is not None:
-            values = values - results[stage.about][end - 1]
+        about = None if stage.about is None else np.full(length, results[stage.about][end - 1])
         match stage.kind:
+            case "sum" if plain:
+                reduced[end - 1] = _total(values - about)
             case "sum":
-                reduced[end - 1] = _total(values)
+                reduced[end - 1] = _tree(values) - (0.0 if about is None else _tree(about))
             case "squares":
-                reduced[end - 1] = _total(values * values)
+                reduced[end - 1] = _total((values - about) * (values - about))
             case "deviations":
-                reduced[end - 1] = _total(np.abs(values))
+                reduced[end - 1] = _total(np.abs(values - about))
             case "weighted":
-                reduced[end - 1] = _total(values * np.arange(1.0, length + 1))
+                reduced[end - 1] = _weighted(values)[0]
             case "max":
                 reduced[end - 1] = values.max()
             case "min":
@@ -84,6 +129,25 @@ def _total(values: np.ndarray) -> np.float64:
     for value in values:
         total = total + value
     return total
+
+
+def _tree(values: np.ndarray) -> np.float64:
+    """Halves where the length is a power of two; otherwise the longest such piece first, then the rest."""
+    if values.size == 1:
+        return values[0]
+    first = 1 << (values.size.bit_length() - 1)
+    cut = first if first < values.size else first // 2
+    return _tree(values[:cut]) + _tree(values[cut:])
+
+
+def _weighted(values: np.ndarray) -> tuple[np.float64, np.float64]:
+    """(weighted sum, plain sum) in the same order."""
+    if values.size == 1:
+        return values[0], values[0]
+    first = 1 << (values.size.bit_length() - 1)
+    cut = first if first < values.size else first // 2
+    (older, older_sum), (newer, newer_sum) = _weighted(values[:cut]), _weighted(values[cut:])
+    return older + newer + np.float64(cut) * newer_sum, older_sum + newer_sum
 
 
 def _loop(stage: Step, results: dict[str, np.ndarray], parameters: dict[str, np.float64]) -> dict[str, np.ndarray]:

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from indicator_reference import identical
+from indicator_reference import Lanes, identical
 
 import indicators
 from indicators import IndicatorError
-from indicators.compute import Lanes, input_arrays, scan, source_array, start
+from indicators.compute import input_arrays, scan, source_array, start
+from indicators.lanes import LaneProgram
+from indicators.warming import LIVE, warm
 
 ROOT = Path(__file__).resolve().parents[2]
 COLUMNS = ("open", "high", "low", "close", "volume")
@@ -28,7 +30,8 @@ def columns():
 def test_importing_loads_no_compiler():
     """Names, bounds and generated sources are read by commands that must start at once."""
     code = (
-        "import sys, json, indicators, indicators.codegen; indicators.catalogue();"
+        "import sys, json, indicators, indicators.codegen.files, indicators.lanes, indicators.warming;"
+        "indicators.catalogue();"
         "print(json.dumps([name for name in ('numba', 'llvmlite', 'polars', 'talib') if name in sys.modules]))"
     )
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -138,19 +141,6 @@ def test_nulls_of_a_frame_are_missing_values(columns):
     assert np.flatnonzero(np.isnan(found)).tolist() == [0, 1, 2, 3, 40, 41, 42, 43, 44]
 
 
-def test_lanes_refuse_what_does_not_fit(columns):
-    record = indicators.find("atr")
-    lanes = Lanes(record, record.complete({}), 4)
-    with pytest.raises(ValueError, match="atr needs 3 arrays of 4 values"):
-        lanes.advance((np.ones(4), np.ones(4)))
-    with pytest.raises(ValueError, match="atr needs 3 arrays of 4 values"):
-        lanes.advance((np.ones(5), np.ones(5), np.ones(5)))
-    with pytest.raises(ValueError, match="present must have 4 lanes"):
-        lanes.advance((np.ones(4), np.ones(4), np.ones(4)), np.zeros(3, np.bool_))
-    with pytest.raises(ValueError, match="there are 4 lanes already"):
-        lanes.grow(3)
-
-
 def test_a_carry_belongs_to_its_parameters(columns):
     """A kernel would read beyond the end of another one's."""
     record = indicators.find("sma")
@@ -160,34 +150,11 @@ def test_a_carry_belongs_to_its_parameters(columns):
         scan(record, twenty, start(record, two), inputs)
     with pytest.raises(ValueError, match="the carry is not one of sma with these parameters"):
         Lanes(record, twenty, 1).fill(0, start(record, two))
-    with pytest.raises(ValueError, match="sma needs 1 arrays of 90 values"):
+    with pytest.raises(ValueError, match="sma needs 1 inputs and 1 outputs of one length"):
         scan(record, two, start(record, two), inputs + inputs)
     atr = indicators.find("atr")
-    with pytest.raises(ValueError, match="atr needs 3 arrays of 90 values"):
+    with pytest.raises(ValueError, match="atr needs 3 inputs and 1 outputs of one length"):
         scan(atr, two, start(atr, two), (inputs[0], inputs[0][1:], inputs[0]))
-
-
-def test_lanes_may_begin_empty(columns):
-    record = indicators.find("ema")
-    lanes = Lanes(record, record.complete({"period": 2}), 0)
-    lanes.advance((np.empty(0),))
-    lanes.grow(1)
-    for close in (1.0, 2.0):
-        lanes.advance((np.array([close]),))
-    assert lanes.outputs.tolist() == [[1.5]]
-
-
-def test_lanes_take_any_layout(columns):
-    """A row of a read-only or strided table gives the bits that a plain copy gives."""
-    record = indicators.find("sma")
-    parameters = record.complete({"period": 5})
-    table = np.random.default_rng(4).random((30, 2, 3))
-    table.flags.writeable = False
-    lanes, plain = Lanes(record, parameters, 3), Lanes(record, parameters, 3)
-    for row in table:
-        lanes.advance((row.T[:, 1],))
-        plain.advance((row[1].copy(),))
-        assert identical(lanes.outputs, plain.outputs)
 
 
 def test_no_layout_compiles_a_kernel_anew(record, columns):
@@ -195,17 +162,15 @@ def test_no_layout_compiles_a_kernel_anew(record, columns):
     parameters = record.complete({})
     table = np.random.default_rng(6).random((len(record.inputs), 40, 2))
     table.flags.writeable = False
-    lanes = Lanes(record, parameters, 2)
     for given in (table, table.copy(), np.asfortranarray(table), table.astype(np.float32)):
         scan(record, parameters, start(record, parameters), tuple(rows[:, 0] for rows in given))
         scan(record, parameters, start(record, parameters), tuple(rows.T[0].copy() for rows in given))
-        lanes.advance(tuple(rows[0] for rows in given))
     indicators.compute(record.name, pl.DataFrame(columns))
     kernels = importlib.import_module(f"indicators._kernels.{record.name}")
-    assert len(kernels.history.signatures) == len(kernels.live.signatures) == 1
+    assert len(kernels.history.signatures) == 1
 
 
-def test_a_filled_lane_has_no_value_before_it_advances(columns):
+def test_a_lane_is_filled_at_any_turn(columns):
     record = indicators.find("sma")
     parameters = record.complete({"period": 5})
     carry = start(record, parameters)
@@ -214,11 +179,71 @@ def test_a_filled_lane_has_no_value_before_it_advances(columns):
     for _ in range(7):
         lanes.advance((np.ones(2),))
     lanes.fill(1, carry)
-    assert lanes.outputs[0, 0] == 1.0
+    assert lanes.carry(1) == carry
+    lanes.advance((np.array([1.0, 2.0]),))
+    expected = scan(record, parameters, carry, (np.array([2.0]),))
+    assert lanes.outputs.tolist() == [[1.0, expected[0, 0]]]
+
+
+def test_outputs_go_where_the_caller_wants(columns):
+    fresh = indicators.compute("stoch", columns)
+    out = {name: np.empty(90) for name in fresh}
+    given = indicators.compute("stoch", columns, out=out)
+    for name, values in fresh.items():
+        assert given[name] is out[name]
+        assert identical(given[name], values)
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ({}, "an array for each of k, d, got none"),
+        (
+            {"k": np.empty(90), "d": np.empty(89)},
+            r"out\['d'\] must be a contiguous, writable float64 array of 90 values",
+        ),
+        ({"k": np.empty(90), "d": np.empty(180)[::2]}, r"out\['d'\] must be a contiguous"),
+        ({"k": np.empty(90), "d": np.empty(90, np.float32)}, r"out\['d'\] must be a contiguous"),
+    ],
+)
+def test_outputs_that_do_not_fit(columns, out, message):
+    with pytest.raises(IndicatorError, match=message):
+        indicators.compute("stoch", columns, out=out)
+
+
+def test_lanes_that_do_not_step_keep_their_values(columns):
+    """A lane that steps without a candle has no value; one that does not step keeps the values of its last steps."""
+    record = indicators.find("sma")
+    lanes = Lanes(record, record.complete({"period": 2}), 3)
+    for close in (1.0, 3.0, 5.0):
+        lanes.advance((np.full(3, close),))
+    assert (lanes.outputs.tolist(), lanes.before.tolist()) == ([[4.0] * 3], [[2.0] * 3])
+    lanes.advance((np.full(3, 7.0),), np.array([True, False, False]), np.array([True, True, False]))
+    assert lanes.outputs[0, [0, 2]].tolist() == [6.0, 4.0]
     assert np.isnan(lanes.outputs[0, 1])
+    assert lanes.before.tolist() == [[4.0, 4.0, 2.0]]
+
+
+def test_spare_lanes_hold_nothing(columns):
+    record = indicators.find("ema")
+    program, parameters = LaneProgram(), record.complete({"period": 3})
+    block = program.add(record, parameters, None, [0, -1], 0)
+    now, before = np.full(2, np.nan), np.full(2, np.nan)
+    carry = start(record, parameters)
+    for i in range(20):
+        if i == 10:
+            program.fill(block, 1, carry)
+            program.assign(block, 1, 0)
+        candles = np.full((9, 1), columns["close"][i])
+        there = np.ones(1, np.bool_)
+        program.advance(np.array([block]), np.zeros(0, np.int64), candles, there, there, now, before)
+        assert np.isnan(now[1]) == (i < 10)
+        expected = scan(record, parameters, carry, (columns["close"][i : i + 1],))
+        assert now[0] == expected[0, 0] or i < 2
+    assert now[1] == now[0]
 
 
 def test_warming_reports_each_name():
     heard = []
-    indicators.warm(["ema", "BB"], progress=heard.append)
-    assert heard == ["ema", "bbands"]
+    warm(["ema", "BB"], progress=heard.append)
+    assert heard == ["ema", "bbands", LIVE]

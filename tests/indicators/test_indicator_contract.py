@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from indicator_reference import identical, run_plain, spans
+from indicator_reference import Lanes, identical, run_plain, spans
 
 from indicators.catalogue import Step
-from indicators.compute import Carry, Lanes, input_arrays, scan, start
+from indicators.compute import Carry, input_arrays, scan, start
 
 
 def history(case, columns, carry=None):
@@ -146,14 +146,13 @@ def test_a_lane_joins_at_any_turn(case, markets):
     record, parameters = case
     (first, second), count = [input_arrays(record, columns) for columns in list(markets.values())[:2]], 300
     whole = scan(record, parameters, start(record, parameters), tuple(values[:count] for values in second))
-    lanes = Lanes(record, parameters, 1)
+    lanes = Lanes(record, parameters, 3)
+    alone = np.array([True, False, False])
     for i in range(170):
-        lanes.advance(tuple(values[i : i + 1].copy() for values in first))
+        lanes.advance(tuple(np.full(3, values[i]) for values in first), alone)
     carry = start(record, parameters)
     scan(record, parameters, carry, tuple(values[:170] for values in second))
     before = lanes.carry(0)
-    lanes.grow(3)
-    assert lanes.size == 3
     assert lanes.carry(2) == start(record, parameters)
     lanes.fill(1, carry)
     assert lanes.carry(1) == carry
@@ -163,6 +162,25 @@ def test_a_lane_joins_at_any_turn(case, markets):
         assert identical(lanes.outputs[:, 1].copy(), whole[:, i].copy())
     late = scan(record, parameters, start(record, parameters), tuple(values[170:count] for values in second))
     assert identical(lanes.outputs[:, 2].copy(), late[:, -1].copy())
+
+
+def test_long_histories_equal_lanes(case, candles):
+    """So long that steady steps run in chains, with prices in between that are missing, infinite or enormous."""
+    record, parameters = case
+    count = 60_000 if record.settle(parameters) < 1500 else 130_000
+    generator = np.random.default_rng(3)
+    inputs = tuple(np.resize(values, count) for values in input_arrays(record, candles))
+    holes = generator.integers(count // 2, count, 12)
+    for torn in (False, True):
+        if torn:
+            for values in inputs:
+                values[holes[:6]] = generator.choice([np.nan, np.inf, 1e200, -1e308], 6)
+        carry, spanned = start(record, parameters), start(record, parameters)
+        whole = scan(record, parameters, carry, inputs)
+        for span in spans(count, list(range(0, count, 301))):
+            part = scan(record, parameters, spanned, tuple(values[span] for values in inputs))
+            assert identical(part, np.ascontiguousarray(whole[:, span]))
+        assert carry == spanned
 
 
 def test_missing_inputs_give_no_value_and_do_no_lasting_harm(case, candles):

@@ -1,0 +1,61 @@
+"""Writes live kernels: all lanes by one candle."""
+
+from collections.abc import Iterator
+
+from indicators.catalogue import Indicator, Step, Window
+from indicators.codegen.stages import Places, arguments, parameter_lines
+
+_HEAD = '''
+@njit(cache=True, nogil=True, error_model="numpy")
+def live(inputs, parameters, state, memory, table, windows, turn, outputs, scratch):
+    """Move all lanes by one candle; ``turn`` counts the candles before it."""
+    stay_apart()
+'''
+
+
+def live_kernel(indicator: Indicator) -> tuple[str, int]:
+    """The source, and the rows of scratch that it needs."""
+    places = Places(indicator)
+    lines = [f"input_{name} = inputs[{index}]" for index, name in enumerate(indicator.inputs)]
+    lines += [f"output_{index} = outputs[{index}]" for index in range(len(indicator.outputs))]
+    lines += parameter_lines(indicator)
+    filled: set[int] = set()
+    first_state = number = 0
+    for stage in indicator.stages:
+        for name in stage.gives:
+            lines.append(f"result_{name} = {places.given(name)}")
+        if isinstance(stage, Window):
+            lines += _window(places, stage, number, filled)
+            number += 1
+        else:
+            lines += _step(places, stage, first_state)
+            first_state += len(stage.state)
+        places.arrays |= {name: f"result_{name}" for name in stage.gives}
+    places.finish()
+    return _HEAD + "".join(f"    {line}\n" for line in lines), places.rows
+
+
+def _window(places: Places, stage: Window, number: int, filled: set[int]) -> Iterator[str]:
+    ring = places.indicator.rings.index((stage.over, stage.length))
+    if ring not in filled:
+        filled.add(ring)
+        yield f"rings.put(memory, table, {ring}, turn, {places.array(stage.over)})"
+    about = "" if stage.about is None else "_about"
+    found = [f"memory, table, {ring}, windows[{number}, 1], turn, windows[{number}, 0]"]
+    found += [] if stage.about is None else [places.array(stage.about)]
+    found += [f"result_{name}" for name in stage.gives]
+    yield f"rings.live_{stage.kind}{about}({', '.join(found)})"
+
+
+def _step(places: Places, stage: Step, first_state: int) -> Iterator[str]:
+    """The loop over the lanes; the state stands in rows, one a value."""
+    spelled = {"array": "{}[lane]", "state": "state_{}[lane]", "parameter": "parameter_{}"}
+    given = [
+        spelled[kind].format(places.arrays[name] if kind == "array" else name)
+        for kind, name in arguments(places.indicator, stage, places.arrays)
+    ]
+    targets = [f"result_{name}[lane]" for name in stage.gives] + [f"state_{name}[lane]" for name in stage.state]
+    for position, name in enumerate(stage.state, first_state):
+        yield f"state_{name} = state[{position}]"
+    yield "for lane in range(outputs.shape[1]):"
+    yield f"    {', '.join(targets)} = {stage.function.__name__}({', '.join(given)})"

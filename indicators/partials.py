@@ -1,0 +1,80 @@
+"""The partial results that doubling windows keep in their rings: how many rows, and their values for given candles.
+
+A window of ``length`` values is put together from spans of one, two, four ... values. A turn makes the newest span of
+each size from two of half that size, and takes the ones that the length is made of, the smallest at the newest end.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indicators.catalogue import Window
+
+Array = NDArray[np.float64]
+
+
+def depths(stage: Window, length: int) -> list[int]:
+    """The rows of each section of partial results: one or two sections for two values, for four, and so on."""
+    sections = {"sum": 1, "weighted": 2, "max": 1, "min": 1, "since_max": 2, "since_min": 2}.get(stage.kind, 0)
+    found: list[int] = []
+    span = 2
+    while sections and span <= length:
+        if stage.kind in ("sum", "weighted"):
+            oldest = max(span if 2 * span <= length else 0, length % span if length & span else 0)
+        else:
+            oldest = span if 2 * span <= length else length - span
+        found += [oldest + 1] * sections
+        span *= 2
+    return found
+
+
+def partial_values(stage: Window, length: int, values: Array) -> Iterator[Array]:
+    """For each section the partial results that end at the values, oldest first; ``values`` float64[length - 1]."""
+    if not depths(stage, length):
+        return
+    if stage.kind == "sum":
+        yield from _sums(values, length)
+    elif stage.kind == "weighted":
+        yield from _weighted(values, length)
+    else:
+        largest = stage.kind.endswith("max")
+        yield from _extremes(values, length, largest, dated=stage.kind.startswith("since"))
+
+
+def _sums(values: Array, length: int) -> Iterator[Array]:
+    span = 1
+    while 2 * span <= length:
+        values = values[:-span] + values[span:]
+        yield values
+        span *= 2
+
+
+def _weighted(values: Array, length: int) -> Iterator[Array]:
+    span, weighted, sums = 1, values, values
+    while 2 * span <= length:
+        weighted = weighted[:-span] + weighted[span:] + float(span) * sums[span:]
+        sums = sums[:-span] + sums[span:]
+        yield weighted
+        yield sums
+        span *= 2
+
+
+def _extremes(values: Array, length: int, largest: bool, dated: bool) -> Iterator[Array]:
+    span, ages = 1, np.zeros(values.size)
+    beats: Callable[[Array, Array], NDArray[np.bool_]]
+    beats = {
+        (True, True): np.greater_equal,
+        (True, False): np.less_equal,
+        (False, True): np.greater,
+        (False, False): np.less,
+    }[dated, largest]
+    while 2 * span <= length:
+        older, newer = values[:-span], values[span:]
+        is_newer = beats(newer, older) | np.isnan(newer)
+        values = np.where(is_newer, newer, older)
+        ages = np.where(is_newer, ages[span:], ages[:-span] + float(span))
+        yield values
+        if dated:
+            yield ages
+        span *= 2

@@ -1,0 +1,34 @@
+"""Makes a process ready to compute: the kernels compiled, or loaded from numba's cache."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from indicators.catalogue import NAMES, find
+from indicators.compute import scan, start
+from indicators.lanes import LaneProgram
+from indicators.moving import CANDLE_ROWS
+
+LIVE = "the tick program"
+"""What :func:`warm` calls the live kernels, which are one program."""
+
+
+def warm(names: Iterable[str] | None = None, progress: Callable[[str], object] | None = None) -> None:
+    """Compile the history kernels of the indicators and the tick program, or load them.
+
+    ``progress`` is called with each name before its turn.
+    """
+    for name in NAMES if names is None else names:
+        indicator = find(name)
+        if progress is not None:
+            progress(indicator.name)
+        parameters = indicator.complete({})
+        scan(indicator, parameters, start(indicator, parameters), tuple(np.zeros(1) for _ in indicator.inputs))
+    if progress is not None:
+        progress(LIVE)
+    program = LaneProgram()
+    sma = find("sma")
+    nothing, slots = np.zeros(1, np.int64), np.zeros(1)
+    program.add(sma, sma.complete({}), None, [0], 0)
+    no = np.zeros(1, np.bool_)
+    program.advance(nothing, nothing[:0], np.zeros((len(CANDLE_ROWS), 1)), no, no, slots, slots.copy())

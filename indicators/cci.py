@@ -5,8 +5,7 @@ and the mean absolute distance of those from that mean.
 Seed: none; the first value is at candle period - 1.
 Range: unbounded, around 0; mostly within -100..100.
 Flat: 0; a deviation within the rounding of t, 1e-14 of it, counts as none.
-Source: TA-Lib's CCI; Lambert. TA-Lib compares the deviation with 1e-14 whatever the price, which is too little for
-large prices: a market at rest then has a value made of roundings.
+Source: TA-Lib's CCI; Lambert, Commodities, October 1980.
 """
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window

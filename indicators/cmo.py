@@ -4,8 +4,8 @@ Formula: 100 * (g - l) / (g + l), with g and l Wilder's averages (weight 1 / per
 Seed: the means of the first ``period`` changes; the first value is at candle ``period``.
 Range: -100..100, centre 0.
 Flat: 0, when neither rises nor falls are left (g + l is 0).
-Source: TA-Lib's CMO; the book and most charting platforms use plain sums over the last ``period`` changes, which is
-another line. TA-Lib already answers 0 when g + l is below 1e-14.
+Source: TA-Lib's CMO. The book (The New Technical Trader) and most charting platforms use plain sums over the last
+``period`` changes, which is another line.
 
 Settling: as RSI, which is the same up to its scale.
 """

@@ -13,6 +13,7 @@ import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
 from indicators.lengths import pair
+from indicators.rounding import within_rounding
 from indicators.typical import typical_price
 
 
@@ -22,7 +23,7 @@ def flows(typical: float, previous: float, volume: float) -> tuple[float, float]
     flow = typical * volume
     # A candle at rest must not hide that its volume is missing.
     none = math.nan if math.isnan(change) or math.isnan(volume) else 0.0
-    moved = abs(change) > 1e-14 * (abs(typical) + abs(previous))
+    moved = not within_rounding(change, typical, previous)
     return flow if moved and change > 0.0 else none, flow if moved and change < 0.0 else none
 
 

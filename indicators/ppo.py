@@ -5,8 +5,8 @@ Seed: each average by the mean of the first values it is given, ``fast``, ``slow
 outputs begin together, at candle slow + signal - 2.
 Range: unbounded, around 0.
 Flat: 0; the line is 0 as well where the slow average is.
-Source: TA-Lib's PPO with exponential averages, which gives the line alone and signal - 1 candles earlier. The fast
-average begins with the series, unlike MACD's.
+Source: TA-Lib's PPO with exponential averages, which gives the line alone and signal - 1 candles earlier, and takes a
+slow average below 1e-14 for 0. The fast average begins with the series, unlike MACD's.
 
 Settling: the slow average's seed has to fade from the line, then the line's error and the signal's seed from the
 signal. The line is small beside the prices it comes from, so a hundredth of the usual share is asked for.

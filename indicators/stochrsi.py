@@ -4,9 +4,8 @@ Formula: fast = 100 * (rsi - lowest) / (highest - lowest) over the last ``k`` va
 last ``smooth`` fast values; d = mean of the last ``d`` values of k.
 Seed: that of RSI. Both outputs begin together, at candle period + (k - 1) + (smooth - 1) + (d - 1).
 Range: 0..100, centre 50.
-Flat: 0; a window in which RSI does not move by more than its own rounding, 1e-10, counts as 0.
+Flat: 0; a window in which RSI moves within its rounding, 1e-14 of it, counts as 0.
 Source: TA-Lib's STOCHRSI, whose fastk and fastd are k and d with ``smooth`` 1; charting platforms smooth k by 3.
-TA-Lib calls only equal values no movement, so that a market at rest gives it the places of roundings.
 
 Settling: an error of RSI is seen through the extent of the window, which is a small part of RSI's range. A hundredth
 of the share that RSI asks for is allowed.
@@ -15,6 +14,7 @@ of the share that RSI asks for is allowed.
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
+from indicators.rounding import within_rounding
 from indicators.rsi import step as rsi
 from indicators.smoothing import fading
 from indicators.stoch import lines, slowed
@@ -24,7 +24,7 @@ def place_of_rsi(rsi: float, top: float, bottom: float) -> float:
     """Where RSI stands in the window, in percent."""
     extent = top - bottom
     share = (rsi - bottom) / extent
-    return 0.0 if extent <= 1e-10 else 100.0 * share
+    return 0.0 if within_rounding(extent, top, bottom) else 100.0 * share
 
 
 def _lookback(parameters: Parameters) -> int:

@@ -71,7 +71,7 @@ def live() -> list[list[str]]:
 
 def _inputs(name: str, columns: Columns) -> tuple[NDArray[np.float64], ...]:
     record = find(name)
-    return (columns["close"],) if record.has_source else tuple(columns[column] for column in record.inputs)
+    return tuple(columns["close" if name == "source" else name] for name in record.inputs)
 
 
 def _our_history(name: str, columns: Columns) -> Callable[[], object]:

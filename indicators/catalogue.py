@@ -104,7 +104,7 @@ class Step:
 class Indicator:
     """A catalogue entry.
 
-    ``inputs`` is ``("source",)`` for a selectable price (``close`` by default), otherwise the fixed candle columns.
+    ``inputs`` are candle columns; ``source`` among them is a selectable price, ``close`` by default.
     ``stages`` run in order; the outputs are results of stages with the same names. ``lookback`` is the number of
     leading candles without a value (TA-Lib's where it has the function); ``settle`` the number of candles after which
     another start changes the output by less than 1e-6 of its scale. ``rule`` returns what is wrong with a combination
@@ -127,7 +127,7 @@ class Indicator:
     @property
     def has_source(self) -> bool:
         """Whether the user may choose the price it is computed from."""
-        return self.inputs == ("source",)
+        return "source" in self.inputs
 
     @property
     def rings(self) -> tuple[Ring, ...]:
@@ -181,7 +181,12 @@ class Indicator:
         return values
 
 
-NAMES = ("sma", "ema", "rsi", "macd", "bbands", "atr", "stoch", "highest", "lowest")
+NAMES = (
+    "sma", "ema", "wma", "dema", "tema", "hma", "rma", "vwma", "kama",
+    "rsi", "stoch", "stochrsi", "macd", "ppo", "cci", "mfi", "williams_r", "roc", "mom", "cmo", "ultosc", "trix",
+    "bbands", "atr",
+    "highest", "lowest",
+)  # fmt: skip
 """The catalogue's entries; each is a module ``indicators/<name>.py`` with a record called ``INDICATOR``."""
 
 

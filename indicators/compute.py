@@ -96,7 +96,11 @@ def _given_outputs(indicator: Indicator, out: Mapping[str, Array], count: int) -
 def input_arrays(indicator: Indicator, candles: Candles, source: str | None = None) -> tuple[Array, ...]:
     """The arrays that an indicator is computed from, in the order of its inputs; raises :class:`IndicatorError`."""
     if indicator.has_source:
-        return (source_array(candles, source or "close"),)
+        price = source_array(candles, source or "close")
+        if indicator.inputs == ("source",):
+            return (price,)
+        others = {name: candles[name] for name in indicator.inputs if name in candles}
+        return _columns(others | {"source": price}, indicator.inputs)
     if source is not None:
         raise IndicatorError(f"{indicator.name} has no source: it is computed from {', '.join(indicator.inputs)}")
     return _columns(candles, indicator.inputs)

@@ -14,6 +14,11 @@ EXTRA = {
     "ema": [{"period": 200}],
     "macd": [{"fast": 3, "slow": 40, "signal": 25}],
     "stoch": [{"smooth": 1, "d": 1}, {"k": 5, "smooth": 2, "d": 9}],
+    "hma": [{"period": 3}, {"period": 16}],
+    "kama": [{"period": 10}],
+    "stochrsi": [{"smooth": 1, "d": 1}, {"period": 7, "k": 20, "smooth": 1, "d": 9}],
+    "ppo": [{"fast": 3, "slow": 40, "signal": 25}],
+    "ultosc": [{"short": 3, "medium": 4, "long": 60}],
 }
 """Combinations worth a test beyond those that :func:`parameter_sets` derives."""
 

@@ -72,7 +72,7 @@ def test_strided_and_narrow_columns(columns):
 
 
 def test_only_the_columns_that_are_used(record, columns):
-    wanted = ("close",) if record.has_source else record.inputs
+    wanted = tuple("close" if name == "source" else name for name in record.inputs)
     indicators.compute(record.name, {name: columns[name] for name in wanted})
     for missing in wanted:
         rest = {name: columns[name] for name in wanted if name != missing}
@@ -94,6 +94,15 @@ def test_sources(columns):
         assert identical(source_array(columns, source), values)
         found = indicators.compute("ema", columns, source=source, period=5)["value"]
         assert identical(found, indicators.compute("ema", {"close": values}, period=5)["value"])
+
+
+def test_a_source_beside_other_columns(columns):
+    prices = {"close": (columns["high"] + columns["low"]) / 2, "volume": columns["volume"]}
+    found = indicators.compute("vwma", columns, source="hl2", period=5)["value"]
+    assert identical(found, indicators.compute("vwma", prices, period=5)["value"])
+    assert not identical(found, indicators.compute("vwma", columns, period=5)["value"])
+    with pytest.raises(IndicatorError, match="differ in length: source 90, volume 89"):
+        indicators.compute("vwma", columns | {"volume": columns["volume"][1:]})
 
 
 def test_aliases_compute_the_same(columns):
@@ -118,6 +127,9 @@ def test_aliases_compute_the_same(columns):
         ("rsi", {"source": "mid"}, "unknown source 'mid'; a source is one of open, high"),
         ("atr", {"source": "close"}, "atr has no source: it is computed from high, low, close"),
         ("macd", {"fast": 26}, "fast must be below slow, got fast=26 and slow=26"),
+        ("ppo", {"slow": 12}, "fast must be below slow, got fast=12 and slow=12"),
+        ("ultosc", {"short": 14}, "medium below long, got short=14 medium=14 long=28"),
+        ("ultosc", {"medium": 28}, "medium below long, got short=7 medium=28 long=28"),
     ],
 )
 def test_refusals(name, options, message, columns):

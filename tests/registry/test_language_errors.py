@@ -17,7 +17,7 @@ def refused(source: str | Mapping[str, object]) -> ConditionError:
 @pytest.mark.parametrize(
     ("text", "marked", "message"),
     [
-        ("rsii(14) < 30", "rsii", "unknown indicator or price 'rsii' (did you mean rsi?); indicators: sma ema rsi"),
+        ("rsii(14) < 30", "rsii", "unknown indicator or price 'rsii' (did you mean rsi?); indicators: sma ema"),
         ("clse < 30", "clse", "unknown indicator or price 'clse' (did you mean close?)"),
         ("RSI(0) < 30", "0)", "rsi: period must be between 2 and 1000, got 0"),
         ("rsi(1001) < 30", "1001", "rsi: period must be between 2 and 1000, got 1001"),

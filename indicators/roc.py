@@ -1,0 +1,39 @@
+"""Rate of change.
+
+Formula: 100 * (x / x[period] - 1), the change over the last ``period`` candles in percent.
+Seed: none; the first value is at candle ``period``.
+Range: from -100 for prices, around 0.
+Flat: 0.
+Source: TA-Lib's ROC; also its 0 where x[period] is 0.
+"""
+
+import math
+
+from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
+from indicators.lengths import period_and_one
+
+
+def change(source: float, before: float) -> float:
+    """The change since the older value, in percent of it."""
+    ratio = source / before
+    return 0.0 if before == 0.0 and not math.isnan(source) else 100.0 * (ratio - 1.0)
+
+
+def _lookback(parameters: Parameters) -> int:
+    return int(parameters["period"])
+
+
+INDICATOR = Indicator(
+    name="roc",
+    title="Rate of change",
+    aliases=("rate_of_change",),
+    inputs=("source",),
+    parameters=(Parameter("period", 10, 1, 1000),),
+    outputs=(Output("value", centre=0),),
+    stages=(
+        Window("before", "oldest", over="source", length=period_and_one),
+        Step(change, gives=("value",)),
+    ),
+    lookback=_lookback,
+    settle=_lookback,
+)

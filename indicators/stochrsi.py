@@ -1,0 +1,63 @@
+"""Stochastic RSI (Chande and Kroll, 1994).
+
+Formula: fast = 100 * (rsi - lowest) / (highest - lowest) over the last ``k`` values of RSI(period); k = mean of the
+last ``smooth`` fast values; d = mean of the last ``d`` values of k.
+Seed: that of RSI. Both outputs begin together, at candle period + (k - 1) + (smooth - 1) + (d - 1).
+Range: 0..100, centre 50.
+Flat: 0; a window in which RSI moves within its rounding, 1e-14 of it, counts as 0.
+Source: TA-Lib's STOCHRSI, whose fastk and fastd are k and d with ``smooth`` 1; charting platforms smooth k by 3.
+
+Settling: an error of RSI is seen through the extent of the window, which is a small part of RSI's range. A hundredth
+of the share that RSI asks for is allowed.
+"""
+
+import math
+
+from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
+from indicators.rounding import within_rounding
+from indicators.rsi import step as rsi
+from indicators.smoothing import fading
+from indicators.stoch import lines, slowed
+
+
+def place_of_rsi(rsi: float, top: float, bottom: float) -> float:
+    """Where RSI stands in the window, in percent."""
+    extent = top - bottom
+    share = (rsi - bottom) / extent
+    return 0.0 if within_rounding(extent, top, bottom) else 100.0 * share
+
+
+def _lookback(parameters: Parameters) -> int:
+    return int(parameters["period"] + parameters["k"] + parameters["smooth"] + parameters["d"]) - 3
+
+
+def _settle(parameters: Parameters) -> int:
+    return _lookback(parameters) + fading(1.0 / parameters["period"], 1e-10)
+
+
+INDICATOR = Indicator(
+    name="stochrsi",
+    title="Stochastic RSI",
+    aliases=("stoch_rsi", "stochastic_rsi"),
+    inputs=("source",),
+    parameters=(
+        Parameter("period", 14, 2, 1000),
+        Parameter("k", 14, 2, 1000),
+        Parameter("smooth", 3, 1, 1000),
+        Parameter("d", 3, 1, 1000),
+    ),
+    outputs=(Output("k", low=0, high=100, centre=50), Output("d", low=0, high=100, centre=50)),
+    stages=(
+        Step(rsi, gives=("rsi",), state={"previous": math.nan, "seen": 0.0, "gain": 0.0, "loss": 0.0}),
+        Window("top", "max", over="rsi", length="k"),
+        Window("bottom", "min", over="rsi", length="k"),
+        Step(place_of_rsi, gives=("fast",)),
+        Window("fast_sum", "sum", over="fast", length="smooth"),
+        Step(slowed, gives=("slow",)),
+        Window("slow_sum", "sum", over="slow", length="d"),
+        Step(lines, gives=("k", "d")),
+    ),
+    lookback=_lookback,
+    settle=_settle,
+    default_output="k",
+)

@@ -1,0 +1,43 @@
+"""Volume-weighted moving average.
+
+Formula: sum of source * volume over the last ``period`` candles / sum of their volumes.
+Seed: none; the first value is at candle period - 1.
+Range: that of the source.
+Flat: the source.
+Source: TA-Lib's VWMA. A window without volume has no value (0 / 0). TA-Lib keeps running sums; the windows are summed
+anew here, so that the value does not depend on where the series started.
+"""
+
+from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
+
+
+def turnover(source: float, volume: float) -> float:
+    """What was traded in the candle, at that price."""
+    return source * volume
+
+
+def price(turnovers: float, volumes: float) -> float:
+    """What the window traded at on average."""
+    return turnovers / volumes
+
+
+def _lookback(parameters: Parameters) -> int:
+    return int(parameters["period"]) - 1
+
+
+INDICATOR = Indicator(
+    name="vwma",
+    title="Volume-weighted moving average",
+    aliases=("volume_weighted_moving_average",),
+    inputs=("source", "volume"),
+    parameters=(Parameter("period", 20, 2, 1000),),
+    outputs=(Output("value"),),
+    stages=(
+        Step(turnover, gives=("turnover",)),
+        Window("turnovers", "sum", over="turnover", length="period"),
+        Window("volumes", "sum", over="volume", length="period"),
+        Step(price, gives=("value",)),
+    ),
+    lookback=_lookback,
+    settle=_lookback,
+)

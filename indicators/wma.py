@@ -1,0 +1,36 @@
+"""Weighted moving average.
+
+Formula: mean of the last ``period`` values with the weights 1 (oldest) to ``period`` (newest).
+Seed: none; the first value is at candle period - 1.
+Range: that of the source.
+Flat: the source.
+Source: TA-Lib's WMA. TA-Lib keeps running sums; the window is summed anew here, so that the value does not depend on
+where the series started.
+"""
+
+from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
+
+
+def weighted_mean(weighted: float, period: float) -> float:
+    """The weighted sum divided by the sum of the weights."""
+    return weighted / (period * (period + 1.0) / 2.0)
+
+
+def _lookback(parameters: Parameters) -> int:
+    return int(parameters["period"]) - 1
+
+
+INDICATOR = Indicator(
+    name="wma",
+    title="Weighted moving average",
+    aliases=("weighted_moving_average", "linear_weighted_moving_average", "lwma"),
+    inputs=("source",),
+    parameters=(Parameter("period", 20, 2, 1000),),
+    outputs=(Output("value"),),
+    stages=(
+        Window("weighted", "weighted", over="source", length="period"),
+        Step(weighted_mean, gives=("value",)),
+    ),
+    lookback=_lookback,
+    settle=_lookback,
+)

@@ -15,6 +15,16 @@ from registry.store.protocol import CandleStore, Store
 from registry.store.records import stored_series
 from registry.timeframes import DURATION_MS, slot_at_or_before
 
+_SLOT_SCHEMA = {
+    "series": pl.String,
+    "open": pl.Float64,
+    "high": pl.Float64,
+    "low": pl.Float64,
+    "close": pl.Float64,
+    "volume": pl.Float64,
+    "partial": pl.Boolean,
+}
+
 
 class SeriesReader:
     """What the engine reads of candles, stored and built alike. Series are named as in the store.
@@ -109,8 +119,10 @@ class SeriesReader:
         """Candles of one slot, of those of ``series`` that have one: ``series open high low close volume partial``."""
         wanted = [name for name in series if _timeframe(name) == timeframe]
         own = {name for name in wanted if self.source(name) is None}
-        found = self._candles.at(timeframe, open_ms).filter(pl.col("series").is_in(list(own)))
-        frames = [found.with_columns(pl.lit(False).alias("partial"))]
+        frames = [pl.DataFrame(schema=_SLOT_SCHEMA)]
+        if own:
+            found = self._candles.at(timeframe, open_ms).filter(pl.col("series").is_in(list(own)))
+            frames.append(found.with_columns(pl.lit(False).alias("partial")))
         by_source: dict[str, dict[str, str]] = {}
         for name in wanted:
             if (source := self.source(name)) is not None:
@@ -118,7 +130,7 @@ class SeriesReader:
         for source, names in sorted(by_source.items()):
             candles = self._candles.within(list(names), open_ms, open_ms + DURATION_MS[timeframe])
             built = resample(candles, source, timeframe).with_columns(pl.col("series").replace_strict(names))
-            frames.append(built.select(frames[0].columns))
+            frames.append(built.select(list(_SLOT_SCHEMA)))
         return pl.concat(frames)
 
     def lacking(self, series: str, open_ms: int) -> list[tuple[str, int]]:

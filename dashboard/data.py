@@ -11,6 +11,7 @@ from typing import TypeVar
 import polars as pl
 import streamlit as st
 
+from flows.candles.reader import SeriesReader
 from flows.savings import Savings, summarise
 from registry.errors import HubError, StoreLocked, StoreMissing
 from registry.settings import load_settings
@@ -144,7 +145,7 @@ def condition(store_url: str, condition_id: str) -> ConditionFacts | None:
         if stored is None:
             return None
         series = f"{stored.exchange}:{stored.symbol} {stored.timeframe}"
-        extent = store.candles.extent(stored.timeframe).get(series)
+        extent = SeriesReader.of(store).extent(series)
         counts = store.ticks.trigger_counts().filter(pl.col("condition_id") == condition_id)
         return ConditionFacts(
             stored=stored,
@@ -160,7 +161,7 @@ def condition(store_url: str, condition_id: str) -> ConditionFacts | None:
 def candles(store_url: str, series: str, stop_ms: int, count: int) -> pl.DataFrame:
     """The last ``count`` candles of a series that open before ``stop_ms``."""
     with open_store(store_url, read_only=True) as store:
-        return store.candles.last(series, stop_ms, count)
+        return SeriesReader.of(store).last(series, stop_ms, count)
 
 
 def _explain(error: HubError) -> None:

@@ -14,18 +14,15 @@ import polars as pl
 
 from events.publisher import drain
 from flows.evaluate import VALUES, Fired
+from flows.holes import holes_among
 from flows.part import Slot
 from flows.runtime import Live, Runtime
 from flows.savings import COUNTS, count_move
 from registry.errors import EventLogAhead, EventLogError, StaleTick
-from registry.store.protocol import Store
 from registry.store.records import Move, TickMetrics, TickRecord, series_of
 from registry.timeframes import DURATION_MS, show_time, slot_at_or_before
 
 _log = logging.getLogger(__name__)
-
-_HOLD_TIMEFRAMES = 2
-_LONGEST_HOLD_MS = 5 * 60_000
 
 
 @dataclass
@@ -66,7 +63,7 @@ async def advance(
     live = runtime.prepare(timeframe, shard, shards)
     done.prepare_us = _microseconds_since(started)
     try:
-        while (slot := _next_slot(runtime, live, done)) is not None:
+        while (slot := _next_slot(live, done)) is not None:
             close_ms, due = slot
             await runtime.clock.sleep_until(close_ms)
             try:
@@ -89,13 +86,13 @@ async def advance(
     return done
 
 
-def _next_slot(runtime: Runtime, live: Live, done: Advanced) -> tuple[int, set[str]] | None:
+def _next_slot(live: Live, done: Advanced) -> tuple[int, set[str]] | None:
     """The earliest close time that some group has to reach, and those groups."""
     due: dict[int, set[str]] = {}
     for part in live.parts:
         for group in part.groups:
             if group.name not in done.waiting:
-                close_ms = part.next_close(group, runtime.store.candles.first_open_from)
+                close_ms = part.next_close(group, live.reader.first_open_from)
                 if close_ms is not None and close_ms <= done.tick_ms:
                     due.setdefault(close_ms, set()).add(group.name)
     return min(due.items(), default=None)
@@ -103,7 +100,7 @@ def _next_slot(runtime: Runtime, live: Live, done: Advanced) -> tuple[int, set[s
 
 def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[str], done: Advanced) -> int | None:
     """Judge and record one slot; the number of triggers, or ``None`` if all of its groups wait for a candle."""
-    slots = _Slots(runtime.store)
+    slots = _Slots(live)
     moves: list[Move] = []
     fired: list[Fired] = []
     holes: set[tuple[str, int]] = set()
@@ -113,7 +110,8 @@ def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[str], done
     for held_part in list(live.parts):
         part, movers = held_part, []
         for group in [group for group in held_part.groups if group.name in due]:
-            verdict = _given_up(runtime, part.missing(group, close_ms, slots.load), close_ms)
+            missing = part.missing(group, close_ms, slots.load_complete)
+            verdict = holes_among(missing, live.reader, runtime.clock.now_ms())
             if verdict is None:
                 done.waiting.append(group.name)
             else:
@@ -137,12 +135,15 @@ def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[str], done
         moves += [Move(group.name, live.recorded[group.name], close_ms) for group in movers]
     if not moves:
         return None
+    for series, open_ms in sorted(holes):
+        _log.warning("%s has no candle that opens at %s: judged as missing", series, show_time(open_ms))
 
     length = DURATION_MS[done.timeframe]
     late = runtime.clock.now_ms() >= close_ms + length
     fired = [held for held in fired if close_ms > live.active_from[held.condition.id]]
     fired.sort(key=lambda held: held.condition.id)
     read = {name for move in moves for name in series_of(move.group)}
+    anchors = {name: anchor for name, anchor in live.anchors.items() if name in read}
     record = TickRecord(
         timeframe=done.timeframe,
         close_time_ms=close_ms,
@@ -150,7 +151,8 @@ def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[str], done
         moves=tuple(moves),
         triggers=_trigger_rows(fired, close_ms, length, late),
         holes=tuple(sorted(holes)),
-        anchors={name: anchor for name, anchor in live.anchors.items() if name in read},
+        anchors=anchors,
+        built_from={name: source for name in anchors if (source := live.reader.source(name)) is not None},
         metrics=TickMetrics(
             **counts,
             series=len(loaded),
@@ -171,41 +173,32 @@ def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[str], done
     return len(fired)
 
 
-def _given_up(runtime: Runtime, missing: list[tuple[str, int, bool]], close_ms: int) -> set[tuple[str, int]] | None:
-    """The holes among missing candles, or ``None`` if one of them may still come.
-
-    A candle is given up when the hold time is over and, for markets that never close, a later one has come.
-    """
-    holes: set[tuple[str, int]] = set()
-    if not missing:
-        return holes
-    length = min(DURATION_MS[series.rsplit(" ", 1)[-1]] for series, _, _ in missing)
-    if runtime.clock.now_ms() < close_ms + min(_HOLD_TIMEFRAMES * length, _LONGEST_HOLD_MS):
-        return None
-    for series, open_ms, has_sessions in missing:
-        if has_sessions:
-            continue
-        if runtime.store.candles.first_open_from(series, open_ms) is None:
-            return None
-        holes.add((series, open_ms))
-        _log.warning("%s has no candle that opens at %s: judged as missing", series, show_time(open_ms))
-    return holes
-
-
 class _Slots:
     """The candles of the slots that a tick needs, each slot loaded once."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._held: dict[tuple[str, int], Slot] = {}
+    def __init__(self, live: Live) -> None:
+        self._reader = live.reader
+        self._series = {name for part in live.parts for name in part.names}
+        self._held: dict[tuple[str, int], tuple[Slot, Slot]] = {}
         self.load_us = 0
 
     def load(self, timeframe: str, open_ms: int) -> Slot:
+        """All candles of a slot, built ones that lack sub-candles among them."""
+        return self._both(timeframe, open_ms)[0]
+
+    def load_complete(self, timeframe: str, open_ms: int) -> Slot:
+        """The candles of a slot that lack nothing."""
+        return self._both(timeframe, open_ms)[1]
+
+    def _both(self, timeframe: str, open_ms: int) -> tuple[Slot, Slot]:
         key = (timeframe, open_ms)
         if key not in self._held:
             started = time.perf_counter_ns()
-            rows = self._store.candles.at(timeframe, open_ms)
-            self._held[key] = dict(zip(rows["series"], rows.select(VALUES).rows(), strict=True))
+            rows = self._reader.at(timeframe, open_ms, self._series)
+            everything = dict(zip(rows["series"], rows.select(VALUES).rows(), strict=True))
+            partial = set(rows.filter("partial")["series"])
+            complete = {name: row for name, row in everything.items() if name not in partial}
+            self._held[key] = everything, complete
             self.load_us += _microseconds_since(started)
         return self._held[key]
 

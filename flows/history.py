@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flows.calendars import calendar_of
+from flows.candles.resampling import with_built
 from flows.evaluate import candle_columns, import_kernels, unknown_ages
 from flows.layout import ARITHMETIC
 from flows.plan import Plan, make_plan
@@ -50,9 +51,10 @@ def scan(
     """Judge whole histories: ``condition_id open_time close_time price settled``, one row a trigger, oldest first.
 
     ``candles`` has the columns ``symbol timeframe open_time open high low close volume`` (``exchange`` optional, the
-    argument is its default), several series at once; the first candle of each is its anchor. ``calendars`` names the
-    instruments (``NASDAQ:AAPL``) that trade in ``sessions``; all others trade ``24x7``. ``progress`` is called with
-    candles done and in all. Raises :class:`registry.errors.CandlesMissing` for a condition whose series is not there.
+    argument is its default), several series at once; the first candle of each is its anchor. A series that is not there
+    is built from the longest timeframe of its instrument that divides its own. ``calendars`` names the instruments
+    (``NASDAQ:AAPL``) that trade in ``sessions``; all others trade ``24x7``. ``progress`` is called with candles done
+    and in all. Raises :class:`registry.errors.CandlesMissing` for a condition whose series cannot be had.
     """
     parsed = [
         condition if isinstance(condition, Condition) else Condition.parse(condition, default_exchange=exchange)
@@ -64,8 +66,9 @@ def scan(
         f"{key[0]}:{key[1]} {key[2]}": history.sort("open_time")
         for key, history in candles.partition_by("exchange", "symbol", "timeframe", as_dict=True).items()
     }
-    wanted = {str(series) for condition in parsed for series in condition.all_series}
-    if missing := sorted(wanted - set(histories)):
+    wanted = {series for condition in parsed for series in condition.all_series}
+    histories = with_built(histories, wanted)
+    if missing := sorted({str(series) for series in wanted} - set(histories)):
         raise CandlesMissing(f"no candles of {', '.join(missing)}; there are {', '.join(sorted(histories)) or 'none'}")
     by_base: dict[Series, list[Condition]] = {}
     for condition in parsed:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from events.log import EventLog
 from events.opening import open_log
 from flows.calendars import calendar_of
+from flows.candles.reader import SeriesReader
 from flows.part import Group, Part, SeriesHistory
 from flows.plan import Plan, make_plan
 from registry.clock import Clock, SystemClock
@@ -19,6 +20,7 @@ from registry.expression import Series
 from registry.settings import Settings, load_settings
 from registry.store import open_store
 from registry.store.protocol import Store
+from registry.store.records import series_of
 from registry.timeframes import DURATION_MS
 
 Key = tuple[str, int, int]
@@ -42,6 +44,11 @@ class Live:
     """Condition id -> active subscriptions."""
     active_from: Mapping[str, int]
     """Condition id -> time after which candles have to close to trigger it."""
+    reader: SeriesReader
+    absent: set[str]
+    """Series without candles that conditions wait for."""
+    versions: Mapping[str, int]
+    """Group without a tick -> version of the candles that its state was built from."""
 
     def subscriptions(self, plan: Plan) -> NDArray[np.int64]:
         """Active subscriptions of a plan's conditions."""
@@ -83,9 +90,20 @@ class Runtime:
 
     def _is_valid(self, held: Live) -> bool:
         marks = self.store.ticks.watermarks(held.timeframe)
-        return held.registry_version == self.store.registry.version() and all(
-            marks.get(group) == mark for group, mark in held.recorded.items()
+        return (
+            held.registry_version == self.store.registry.version()
+            and all(marks.get(group) == mark for group, mark in held.recorded.items())
+            and not self._has_other_candles(held)
         )
+
+    def _has_other_candles(self, held: Live) -> bool:
+        """Whether a group can be judged that had no candles, or began on candles that have changed since.
+
+        Once a group has a tick, what it was judged from stays.
+        """
+        first = [group for group, mark in held.recorded.items() if mark is None]
+        changed = any(_version(self.store, held.reader, group) != held.versions[group] for group in first)
+        return changed or (bool(held.absent) and any(map(SeriesReader.of(self.store).exists, held.absent)))
 
 
 _current: list[Runtime] = []
@@ -124,11 +142,16 @@ def open_runtime(settings: Settings | None = None, clock: Clock | None = None) -
 def _build(store: Store, timeframe: str, shard: int, shards: int) -> Live:
     version = store.registry.version()
     stored = {held.condition_id: held for held in store.registry.conditions(timeframe)}
-    extents = _Extents(store)
+    reader = SeriesReader.of(store)
     groups: dict[str, list[Condition]] = {}
+    absent: set[str] = set()
     for registered in stored.values():
         condition = Condition.from_canonical(registered.canonical)
-        if _shard_of(condition, shards) == shard and all(extents.first(series) for series in condition.all_series):
+        if _shard_of(condition, shards) != shard:
+            continue
+        if missing := {str(series) for series in condition.all_series if not reader.exists(str(series))}:
+            absent |= missing
+        else:
             groups.setdefault(condition.group, []).append(condition)
     marks = store.ticks.watermarks(timeframe)
     known = store.ticks.anchors()
@@ -139,9 +162,12 @@ def _build(store: Store, timeframe: str, shard: int, shards: int) -> Live:
         parts=[],
         conditions=groups,
         recorded={name: marks.get(name) for name in groups},
-        anchors={str(series): extents.first(series) for series in every if str(series) not in known},
+        anchors={str(series): reader.first(str(series)) or 0 for series in every if str(series) not in known},
         subscribers=store.registry.subscribers(),
         active_from={name: registered.active_from_ms for name, registered in stored.items()},
+        reader=reader,
+        absent=absent,
+        versions={name: _version(store, reader, name) for name in groups if name not in marks},
     )
     alone: dict[str, int] = {}
     together: dict[int, dict[str, int]] = {}
@@ -150,7 +176,7 @@ def _build(store: Store, timeframe: str, shard: int, shards: int) -> Live:
         reached = marks.get(name)
         if reached is None:
             active_from = min(live.active_from[condition.id] for condition in held)
-            reached = _first_watermark(store, base, active_from, extents.first(base))
+            reached = _first_watermark(reader, base, active_from)
         if len(held[0].all_series) == 1:
             alone[name] = reached
         else:
@@ -168,7 +194,7 @@ def _make_part(store: Store, live: Live, reached: Mapping[str, int]) -> Part:
     for series in plan.series:
         name = str(series)
         anchor = known.get(name, live.anchors.get(name, 0))
-        candles = store.candles.between(name, anchor, until - DURATION_MS[series.timeframe] + 1)
+        candles = live.reader.between(name, anchor, until - DURATION_MS[series.timeframe] + 1)
         histories[name] = SeriesHistory(anchor, candles)
     index = {series: position for position, series in enumerate(plan.series)}
     return Part(
@@ -185,29 +211,20 @@ def make_group(condition: Condition, index: Mapping[Series, int]) -> Group:
     return Group(condition.group, index[condition.series], tuple(index[series] for series in condition.all_series))
 
 
-def _first_watermark(store: Store, base: Series, active_from_ms: int, first_open_ms: int) -> int:
+def _version(store: Store, reader: SeriesReader, group: str) -> int:
+    return store.candles.version({reader.stored(series) for series in series_of(group)})
+
+
+def _first_watermark(reader: SeriesReader, base: Series, active_from_ms: int) -> int:
     """The last candle that had closed when the first condition of a group became active.
 
     Older candles give values and the truth before, never triggers. With none the first candle is judged.
     """
     length = DURATION_MS[base.timeframe]
-    closed = store.candles.last(str(base), active_from_ms - length + 1, 1)
+    closed = reader.last(str(base), active_from_ms - length + 1, 1)
     if closed.is_empty():
-        return first_open_ms
+        return reader.first(str(base)) or 0
     return int(closed["open_time"].dt.epoch("ms")[0]) + length
-
-
-class _Extents:
-    """First candles of series, asked once a timeframe. A series without candles has none: 0."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._known: dict[str, dict[str, tuple[int, int]]] = {}
-
-    def first(self, series: Series) -> int:
-        if series.timeframe not in self._known:
-            self._known[series.timeframe] = self._store.candles.extent(series.timeframe)
-        return self._known[series.timeframe].get(str(series), (0, 0))[0]
 
 
 def _shard_of(condition: Condition, shards: int) -> int:

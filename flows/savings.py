@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from flows.candles.reader import SeriesReader
 from flows.history import HistoryJudge
 from flows.part import Moved
 from flows.plan import Plan, make_plan
@@ -177,12 +178,12 @@ def calibrate(
     """
     chosen = random.Random(seed).choices(list(conditions), k=sample)
     load_ns = indicators_ns = check_ns = loads = indicators = 0
-    calendars = store.candles.calendars()
+    calendars, reader = store.candles.calendars(), SeriesReader.of(store)
     for condition in chosen:
         plan = make_plan([condition])
         started = time.perf_counter_ns()
         histories = {
-            str(series): store.candles.last(str(series), at_ms - DURATION_MS[series.timeframe] + 1, needed.settle + 2)
+            str(series): reader.last(str(series), at_ms - DURATION_MS[series.timeframe] + 1, needed.settle + 2)
             for series, needed in condition.needed.items()
         }
         loaded = time.perf_counter_ns()

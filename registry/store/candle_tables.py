@@ -1,6 +1,6 @@
 """Tables of ``candles.duckdb``: candles, series, instruments, revisions, quarantine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,8 +18,9 @@ _CANDLE_COLUMNS = f"s.exchange, s.symbol, s.timeframe, c.open_time, {', '.join(f
 
 @dataclass(frozen=True)
 class Judged:
-    """What of a series has been judged: candles that open from ``anchor_ms`` on and close by ``until_ms``."""
+    """What of a stored series has been judged: candles that open from ``anchor_ms`` on and close by ``until_ms``."""
 
+    series: str
     anchor_ms: int
     until_ms: int
 
@@ -27,10 +28,11 @@ class Judged:
 class CandleTables:
     """Implements :class:`registry.store.protocol.CandleStore`. ``judged`` tells what must not be rewritten."""
 
-    def __init__(self, database: Database, clock: Clock, judged: Callable[[], dict[str, Judged]]) -> None:
+    def __init__(self, database: Database, clock: Clock, judged: Callable[[], list[Judged]]) -> None:
         self._database = database
         self._clock = clock
         self._judged = judged
+        self._versions: dict[str, int] = {}
 
     def upsert(self, candles: pl.DataFrame) -> UpsertCounts:
         if candles.is_empty():
@@ -54,13 +56,15 @@ class CandleTables:
                     """,
                     # The lower bound lets DuckDB skip row groups: 15 times faster for a correction of old candles.
                     [fresh["open_time"].min()],
-                    incoming=fresh.drop("verdict").sort("series_id", "open_time"),
+                    incoming=fresh.drop("series", "verdict").sort("series_id", "open_time"),
                 )
             revised = incoming.filter(pl.col("verdict") == "revised")
             transaction.append(
                 "candles.candle_revisions",
                 revised.select("series_id", "open_time", *_VALUES, pl.lit(created_at).alias("created_at")),
             )
+        for series in fresh["series"].unique():
+            self._versions[series] = self._versions.get(series, 0) + 1
         return UpsertCounts(**{str(verdict): int(n) for verdict, n in count.items()})
 
     def quarantine(self, rows: pl.DataFrame) -> int:
@@ -121,6 +125,18 @@ class CandleTables:
             [series, start_ms, stop_ms],
         )
 
+    def within(self, series: Sequence[str], start_ms: int, stop_ms: int) -> pl.DataFrame:
+        return self._database.frame(
+            f"""
+            SELECT s.series, c.open_time, {", ".join(f"c.{name}" for name in _VALUES)}
+            FROM candles.candles c JOIN candles.series s USING (series_id)
+            WHERE s.series IN (SELECT unnest(?)) AND c.open_time >= make_timestamp_ms(?)
+                AND c.open_time < make_timestamp_ms(?)
+            ORDER BY s.series, c.open_time
+            """,
+            [list(series), start_ms, stop_ms],
+        )
+
     def last(self, series: str, stop_ms: int, count: int) -> pl.DataFrame:
         # A gap-free series has them within `count` slots, so the time bound skips most of the table; the unbounded
         # query is for series with gaps.
@@ -168,12 +184,18 @@ class CandleTables:
         )
         return {str(series): (int(str(first)), int(str(last))) for series, first, last in rows}
 
+    def names(self) -> set[str]:
+        return {str(series) for (series,) in self._database.rows("SELECT series FROM candles.series")}
+
+    def version(self, series: Collection[str]) -> int:
+        return sum(self._versions.get(name, 0) for name in series)
+
     def _with_verdict(self, transaction: Transaction, candles: pl.DataFrame) -> pl.DataFrame:
-        """``series_id open_time open high low close volume filled verdict``: what is to be done with each candle."""
+        """What is to be done with each candle: ``series series_id open_time``, its values, ``filled verdict``."""
         judged = pl.DataFrame(
             [
-                (series, span.anchor_ms, span.until_ms - DURATION_MS[series.rsplit(" ", 1)[-1]])
-                for series, span in self._judged().items()
+                (span.series, span.anchor_ms, span.until_ms - DURATION_MS[span.series.rsplit(" ", 1)[-1]])
+                for span in self._judged()
             ],
             schema={"series": pl.String, "first": pl.Datetime("ms"), "last": pl.Datetime("ms")},
             orient="row",
@@ -181,11 +203,13 @@ class CandleTables:
         same = " AND ".join(f"{{0}}.{name} = i.{name}" for name in _VALUES)
         return transaction.frame(
             f"""
-            SELECT s.series_id, i.open_time, {", ".join(f"i.{name}" for name in _VALUES)}, i.filled,
+            SELECT s.series, s.series_id, i.open_time, {", ".join(f"i.{name}" for name in _VALUES)}, i.filled,
                 CASE
                     WHEN {same.format("c")} AND c.filled = i.filled THEN 'unchanged'
                     WHEN i.filled AND NOT c.filled THEN 'unchanged' -- a real candle stands there
-                    WHEN i.open_time BETWEEN j.first AND j.last
+                    WHEN EXISTS (
+                        SELECT 1 FROM judged j WHERE j.series = s.series AND i.open_time BETWEEN j.first AND j.last
+                    )
                         THEN CASE WHEN r.series_id IS NULL THEN 'revised' ELSE 'unchanged' END
                     WHEN c.series_id IS NULL THEN 'inserted'
                     ELSE 'replaced'
@@ -194,7 +218,6 @@ class CandleTables:
             JOIN candles.series s USING (exchange, symbol, timeframe)
             LEFT JOIN candles.candles c
                 ON c.series_id = s.series_id AND c.open_time = i.open_time AND c.open_time >= ?
-            LEFT JOIN judged j ON j.series = s.series
             LEFT JOIN (SELECT DISTINCT * EXCLUDE created_at FROM candles.candle_revisions) r
                 ON r.series_id = s.series_id AND r.open_time = i.open_time AND {same.format("r")}
             """,

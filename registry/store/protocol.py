@@ -1,6 +1,6 @@
 """The seam to whatever keeps the hub's data. Every operation is one transaction and safe to repeat."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol, Self
 
 import polars as pl
@@ -58,6 +58,11 @@ class CandleStore(Protocol):
         """Candles of one series with ``start <= open_time < stop``, oldest first, as a candle frame."""
         ...
 
+    def within(self, series: Sequence[str], start_ms: int, stop_ms: int) -> pl.DataFrame:
+        """Candles of several series of one timeframe with ``start <= open_time < stop``: ``series open_time open high
+        low close volume``, by series in the order of their names, then oldest first."""
+        ...
+
     def last(self, series: str, stop_ms: int, count: int) -> pl.DataFrame:
         """The last ``count`` candles of one series with ``open_time < stop``, oldest first, as a candle frame."""
         ...
@@ -76,6 +81,14 @@ class CandleStore(Protocol):
 
     def extent(self, timeframe: str) -> dict[str, tuple[int, int]]:
         """Series -> open times of its first and last candle."""
+        ...
+
+    def names(self) -> set[str]:
+        """The series that have candles."""
+        ...
+
+    def version(self, series: Collection[str]) -> int:
+        """Grows with every change of candles of these series, and starts anew when the owner of the files does."""
         ...
 
 
@@ -116,6 +129,10 @@ class TickStore(Protocol):
 
     def anchors(self) -> dict[str, int]:
         """Series -> open time of the first candle it was judged from."""
+        ...
+
+    def built_from(self) -> dict[str, str]:
+        """Those of them that have been judged as built -> the timeframe that they are built from."""
         ...
 
     def record_tick(self, record: TickRecord) -> range:

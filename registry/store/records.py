@@ -72,6 +72,11 @@ def series_of(group: str) -> list[str]:
     return group.split(" + ")
 
 
+def stored_series(series: str, built_from: str | None) -> str:
+    """The stored series that a series is made of: itself, or that of the timeframe it is built from."""
+    return series if built_from is None else f"{series.rsplit(' ', 1)[0]} {built_from}"
+
+
 @dataclass(frozen=True)
 class TickMetrics:
     """What a tick did and what isolated bots would have done for the same verdicts. Column names of table ``ticks``.
@@ -98,7 +103,8 @@ class TickRecord:
     """Everything that one tick writes, in one transaction or not at all.
 
     ``triggers`` has the columns of table ``condition_triggers`` without ``seq`` and ``emitted_at``; times zoned UTC.
-    ``holes`` are (series, open time) judged as missing; ``anchors`` the first judged open time of new series.
+    ``holes`` are (stored series, open time) judged as missing; ``anchors`` the first judged open time of new series,
+    ``built_from`` those of them that are built and the timeframe that they are built from.
     """
 
     timeframe: str
@@ -109,6 +115,7 @@ class TickRecord:
     holes: tuple[tuple[str, int], ...]
     anchors: Mapping[str, int]
     metrics: TickMetrics
+    built_from: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

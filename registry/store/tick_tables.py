@@ -1,6 +1,6 @@
 """Watermarks, triggers, ticks and their costs in ``registry.duckdb``."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
 import polars as pl
@@ -9,7 +9,7 @@ from registry.clock import Clock
 from registry.errors import StaleTick
 from registry.store.candle_tables import Judged
 from registry.store.database import Database, naive
-from registry.store.records import Move, RunRecord, TickRecord, UnitCosts, series_of
+from registry.store.records import Move, RunRecord, TickRecord, UnitCosts, series_of, stored_series
 from registry.timeframes import from_ms, show_time, slot_at_or_before
 
 
@@ -27,10 +27,9 @@ class TickTables:
                 "SELECT group_key, timeframe, epoch_ms(max(watermark)) FROM registry.group_watermarks GROUP BY ALL"
             )
         }
-        self._anchors = {
-            str(series): int(str(anchor))
-            for series, anchor in database.rows("SELECT series, epoch_ms(anchor) FROM registry.series_anchors")
-        }
+        anchors = database.rows("SELECT series, epoch_ms(anchor), built_from FROM registry.series_anchors")
+        self._anchors = {str(series): int(str(anchor)) for series, anchor, _ in anchors}
+        self._built_from = {str(series): str(source) for series, _, source in anchors if source is not None}
         self._last_seq = self._newest("seq", "condition_triggers")
         self._last_tick_id = self._newest("tick_id", "ticks")
 
@@ -40,20 +39,28 @@ class TickTables:
     def anchors(self) -> dict[str, int]:
         return dict(self._anchors)
 
-    def judged(self) -> dict[str, Judged]:
-        """Series -> what of it must not be rewritten: what some group has judged of it."""
+    def built_from(self) -> dict[str, str]:
+        return dict(self._built_from)
+
+    def judged(self) -> list[Judged]:
+        """What must not be rewritten: what some group has judged, of a built series the candles it is built from."""
         until: dict[str, int] = {}
         for group, (_, watermark) in self._watermarks.items():
             for series in series_of(group):
                 seen = slot_at_or_before(watermark, series.rsplit(" ", 1)[-1])
                 until[series] = max(until.get(series, seen), seen)
-        return {series: Judged(anchor, until[series]) for series, anchor in self._anchors.items() if series in until}
+        return [
+            Judged(stored_series(series, self._built_from.get(series)), anchor, until[series])
+            for series, anchor in self._anchors.items()
+            if series in until
+        ]
 
     def record_tick(self, record: TickRecord) -> range:
         now = from_ms(self._clock.now_ms()).replace(tzinfo=None)
         with self._database.transaction() as transaction:
             # Inside the transaction, because it holds the write lock: nobody records between this look and the commit.
             self._refuse_stale(record.moves)
+            anchors = self._new_anchors(record)
             tick_id = self._last_tick_id + 1
             first_seq = self._last_seq + 1
             transaction.append(
@@ -69,14 +76,15 @@ class TickTables:
                     pl.lit(record.timeframe).alias("timeframe"), pl.lit(tick_id).alias("tick_id")
                 ),
             )
-            transaction.append("registry.series_anchors", _times(record.anchors.items(), "series", "anchor"))
+            transaction.append("registry.series_anchors", _anchor_rows(anchors, record.built_from))
             transaction.append(
                 "registry.series_holes",
                 _times(record.holes, "series", "open_time").with_columns(pl.lit(tick_id).alias("tick_id")),
             )
         self._last_tick_id = tick_id
         self._last_seq += record.triggers.height
-        self._anchors.update(record.anchors)
+        self._anchors.update(anchors)
+        self._built_from.update({name: source for name, source in record.built_from.items() if name in anchors})
         self._watermarks.update({move.group: (record.timeframe, move.to_ms) for move in record.moves})
         return range(first_seq, self._last_seq + 1)
 
@@ -137,6 +145,20 @@ class TickTables:
                     f"{_shown(stored)}; nothing was written, load the watermarks again"
                 )
 
+    def _new_anchors(self, record: TickRecord) -> dict[str, int]:
+        """The anchors of a tick that are not known yet; one that differs from the known is as stale as a watermark."""
+        fresh: dict[str, int] = {}
+        for series, anchor in record.anchors.items():
+            known = self._anchors.get(series)
+            if known is None:
+                fresh[series] = anchor
+            elif (known, self._built_from.get(series)) != (anchor, record.built_from.get(series)):
+                raise StaleTick(
+                    f"the tick judged {series} from {show_time(anchor)} on, but its anchor is {show_time(known)}; "
+                    "nothing was written, load the anchors again"
+                )
+        return fresh
+
     def _newest(self, column: str, table: str) -> int:
         return int(str(self._database.rows(f"SELECT coalesce(max({column}), 0) FROM registry.{table}")[0][0]))
 
@@ -164,6 +186,11 @@ def _tick_row(record: TickRecord, tick_id: int) -> dict[str, object]:
         "triggers": record.triggers.height,
         **asdict(record.metrics),
     }
+
+
+def _anchor_rows(anchors: Mapping[str, int], built_from: Mapping[str, str]) -> pl.DataFrame:
+    sources = pl.Series("built_from", [built_from.get(series) for series in anchors], dtype=pl.String)
+    return _times(anchors.items(), "series", "anchor").with_columns(sources)
 
 
 def _times(rows: Iterable[tuple[str, int]], name: str, time: str) -> pl.DataFrame:

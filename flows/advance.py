@@ -13,10 +13,12 @@ import numpy as np
 import polars as pl
 
 from events.publisher import drain
+from flows.checkpoints import CHECKPOINT_TICKS
 from flows.evaluate import VALUES, Fired
 from flows.holes import holes_among
+from flows.live import Live
 from flows.part import Slot
-from flows.runtime import Live, Runtime
+from flows.runtime import Runtime
 from flows.savings import COUNTS, count_move
 from registry.errors import EventLogAhead, EventLogError, StaleTick
 from registry.store.records import Move, TickMetrics, TickRecord, series_of
@@ -82,6 +84,8 @@ async def advance(
     except BaseException:
         runtime.forget(timeframe, shard, shards)
         raise
+    if live.ticks_since_checkpoint >= CHECKPOINT_TICKS:
+        runtime.save_checkpoint(live)
     await runtime.clock.sleep_until(done.tick_ms)
     return done
 
@@ -120,7 +124,7 @@ def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[str], done
         if not movers:
             continue
         if not part.is_alone and len(movers) < len(part.groups):
-            part = runtime.split(live, part, movers)
+            part = live.split(runtime.store, part, movers)
             # A part of its own has a plan of its own, in which series stand elsewhere.
             movers = list(part.groups)
         started = time.perf_counter_ns()
@@ -168,6 +172,7 @@ def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[str], done
         live.recorded[move.group] = close_ms
     for name in record.anchors:
         del live.anchors[name]
+    live.ticks_since_checkpoint += 1
     done.ticks += 1
     done.triggers += len(fired)
     return len(fired)

@@ -6,7 +6,7 @@ together, because what they see of the others belongs to one moment; when only s
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -222,19 +222,17 @@ class Part:
             yield open_ms
             open_ms += length
 
-    def _restore(self, histories: Mapping[str, SeriesHistory]) -> None:
+    def _ends(self) -> list[int]:
+        """Series -> the close time up to which it has stepped."""
         ends = [max(self.reached.values())] * len(self.names)
         for group in self.groups:
             ends[group.base] = self.reached[group.name]
-        opens = [_opens(histories[name].candles) for name in self.names]
-        known = [held[held + length <= end] for held, length, end in zip(opens, self._lengths, ends, strict=True)]
-        starts = [0] * len(self.names)
-        steps = steps_repeated(self.plan)
-        for base in self._bases:
-            starts[base] = _candles_back(known[base], steps[base])
-        earliest = min(starts[base] for base in self._bases)
-        for index in set(range(len(self.names))) - self._bases:
-            starts[index] = _candles_back(known[index][known[index] < earliest], steps[index])
+        return ends
+
+    def _restore(self, histories: Mapping[str, SeriesHistory]) -> None:
+        ends = self._ends()
+        repeats = Repeats(self.plan, self._bases, ends, [histories[name].candles for name in self.names])
+        known, starts = repeats.known, repeats.starts
         repeated: dict[tuple[str, int], dict[str, Sequence[float]]] = {}
         closes: dict[int, list[int]] = {}
         for index, name in enumerate(self.names):
@@ -259,8 +257,36 @@ class Part:
             self._judge(close_ms, bases & loaded)
 
 
-def steps_repeated(plan: Plan) -> list[int]:
-    """Series -> its last candles that a restored part takes as live steps, so that whatever looks back is known."""
+class Repeats:
+    """The last candles of each series, which a restored part takes as live steps so that whatever looks back is known.
+
+    ``known`` are the open times of the candles up to ``ends``, ``starts`` the open time from which they are repeated,
+    ``short`` says whether there should have been more of them.
+    """
+
+    def __init__(
+        self, plan: Plan, bases: Collection[int], ends: Sequence[int], candles: Sequence[pl.DataFrame]
+    ) -> None:
+        lengths = [DURATION_MS[series.timeframe] for series in plan.series]
+        opens = [_opens(held) for held in candles]
+        self.known = [held[held + length <= end] for held, length, end in zip(opens, lengths, ends, strict=True)]
+        self.starts = [0] * len(opens)
+        self.short = [False] * len(opens)
+        steps = _steps_back(plan)
+        for base in bases:
+            self._look_back(base, self.known[base], steps[base])
+        earliest = min(self.starts[base] for base in bases)
+        for index in set(range(len(opens))) - set(bases):
+            self._look_back(index, self.known[index][self.known[index] < earliest], steps[index])
+
+    def _look_back(self, index: int, opens: NDArray[np.int64], steps: int) -> None:
+        """From the candle so many candles before the end; from the first one where there are not as many."""
+        self.short[index] = opens.size < steps
+        self.starts[index] = int(opens[max(0, opens.size - steps)]) if opens.size else 0
+
+
+def _steps_back(plan: Plan) -> list[int]:
+    """Series -> candles that its delays, and of a base series also its truths, look back on."""
     longest = [0] * len(plan.series)
     for slot, _, steps in plan.layout.delays.array.tolist():
         owner = int(plan.owners[slot])
@@ -271,8 +297,3 @@ def steps_repeated(plan: Plan) -> list[int]:
 def _opens(candles: pl.DataFrame) -> NDArray[np.int64]:
     opens: NDArray[np.int64] = candles["open_time"].dt.epoch("ms").to_numpy()
     return opens
-
-
-def _candles_back(opens: NDArray[np.int64], count: int) -> int:
-    """Open time of the candle so many candles before the end; of the first one where there are not as many."""
-    return int(opens[max(0, opens.size - count)]) if opens.size else 0

@@ -1,58 +1,21 @@
 """What a flow run works with: store, event log, clock, and the warm state of the timeframes judged here."""
 
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
 from events.log import EventLog
 from events.opening import open_log
-from flows.calendars import calendar_of
 from flows.candles.reader import SeriesReader
-from flows.part import Group, Part, SeriesHistory
-from flows.plan import Plan, make_plan
+from flows.checkpoints import save
+from flows.live import Live
 from registry.clock import Clock, SystemClock
-from registry.conditions import Condition
-from registry.expression import Series
 from registry.settings import Settings, load_settings
 from registry.store import open_store
 from registry.store.protocol import Store
-from registry.store.records import series_of
-from registry.timeframes import DURATION_MS
 
 Key = tuple[str, int, int]
 """Timeframe, shard, number of shards."""
-
-
-@dataclass
-class Live:
-    """The warm state of one timeframe: equal to what a cold process would build from the store."""
-
-    timeframe: str
-    registry_version: int
-    parts: list[Part]
-    conditions: Mapping[str, Sequence[Condition]]
-    """Group -> its conditions."""
-    recorded: dict[str, int | None]
-    """Group -> watermark in the store, ``None`` before its first tick."""
-    anchors: dict[str, int]
-    """Anchors of series that the store does not know yet."""
-    subscribers: Mapping[str, int]
-    """Condition id -> active subscriptions."""
-    active_from: Mapping[str, int]
-    """Condition id -> time after which candles have to close to trigger it."""
-    reader: SeriesReader
-    absent: set[str]
-    """Series without candles that conditions wait for."""
-    versions: Mapping[str, int]
-    """Group without a tick -> version of the candles that its state was built from."""
-
-    def subscriptions(self, plan: Plan) -> NDArray[np.int64]:
-        """Active subscriptions of a plan's conditions."""
-        return np.array([self.subscribers.get(condition.id, 0) for condition in plan.conditions], np.int64)
 
 
 @dataclass
@@ -65,45 +28,50 @@ class Runtime:
     live: dict[Key, Live] = field(default_factory=dict)
 
     def prepare(self, timeframe: str, shard: int, shards: int) -> Live:
-        """The state at the stored watermarks, kept from the run before where nothing has changed."""
+        """The state at the stored watermarks: kept from the run before, and grown by what was registered since."""
         key = (timeframe, shard, shards)
         held = self.live.get(key)
-        if held is None or not self._is_valid(held):
+        if held is not None and not self._is_valid(held):
+            del self.live[key]
+            held = None
+        if held is None:
+            held = Live(timeframe, shard, shards, SeriesReader.of(self.store))
+        if self._can_grow(held):
             self.live.pop(key, None)
-            held = self.live[key] = _build(self.store, timeframe, shard, shards)
+            held.grow(self.store)
+        self.live[key] = held
         return held
 
     def forget(self, timeframe: str, shard: int, shards: int) -> None:
         """Drop a state that may have moved beyond what was recorded."""
         self.live.pop((timeframe, shard, shards), None)
 
-    def split(self, live: Live, part: Part, movers: Sequence[Group]) -> Part:
-        """Part groups that can move from those that cannot; the part of the movers."""
-        names = {group.name for group in movers}
-        live.parts.remove(part)
-        halves = [
-            _make_part(self.store, live, {name: part.reached[name] for name in held})
-            for held in (names, set(part.reached) - names)
-        ]
-        live.parts += halves
-        return halves[0]
+    def save_checkpoint(self, live: Live) -> None:
+        """Keep the state of a timeframe for a cold process."""
+        save(self.store, live.parts)
+        live.ticks_since_checkpoint = 0
+
+    def close(self) -> None:
+        """Save what has moved since its last checkpoint. The state is not used afterwards."""
+        for live in self.live.values():
+            if live.ticks_since_checkpoint:
+                self.save_checkpoint(live)
+        self.live.clear()
 
     def _is_valid(self, held: Live) -> bool:
+        """Whether the state is where the store is. Once a group has a tick, what it was judged from stays; a group
+        without one may have begun on candles that have changed since."""
         marks = self.store.ticks.watermarks(held.timeframe)
-        return (
-            held.registry_version == self.store.registry.version()
-            and all(marks.get(group) == mark for group, mark in held.recorded.items())
-            and not self._has_other_candles(held)
+        return all(marks.get(group) == mark for group, mark in held.recorded.items()) and all(
+            held.candle_version(self.store, group) == held.versions[group]
+            for group, mark in held.recorded.items()
+            if mark is None
         )
 
-    def _has_other_candles(self, held: Live) -> bool:
-        """Whether a group can be judged that had no candles, or began on candles that have changed since.
-
-        Once a group has a tick, what it was judged from stays.
-        """
-        first = [group for group, mark in held.recorded.items() if mark is None]
-        changed = any(_version(self.store, held.reader, group) != held.versions[group] for group in first)
-        return changed or (bool(held.absent) and any(map(SeriesReader.of(self.store).exists, held.absent)))
+    def _can_grow(self, held: Live) -> bool:
+        if held.registry_version != self.store.registry.version():
+            return True
+        return bool(held.absent) and any(map(SeriesReader.of(self.store).exists, held.absent))
 
 
 _current: list[Runtime] = []
@@ -137,95 +105,4 @@ def open_runtime(settings: Settings | None = None, clock: Clock | None = None) -
         use_runtime(Runtime(store, log, clock)) as runtime,
     ):
         yield runtime
-
-
-def _build(store: Store, timeframe: str, shard: int, shards: int) -> Live:
-    version = store.registry.version()
-    stored = {held.condition_id: held for held in store.registry.conditions(timeframe)}
-    reader = SeriesReader.of(store)
-    groups: dict[str, list[Condition]] = {}
-    absent: set[str] = set()
-    for registered in stored.values():
-        condition = Condition.from_canonical(registered.canonical)
-        if _shard_of(condition, shards) != shard:
-            continue
-        if missing := {str(series) for series in condition.all_series if not reader.exists(str(series))}:
-            absent |= missing
-        else:
-            groups.setdefault(condition.group, []).append(condition)
-    marks = store.ticks.watermarks(timeframe)
-    known = store.ticks.anchors()
-    every = {series for held in groups.values() for condition in held for series in condition.all_series}
-    live = Live(
-        timeframe=timeframe,
-        registry_version=version,
-        parts=[],
-        conditions=groups,
-        recorded={name: marks.get(name) for name in groups},
-        anchors={str(series): reader.first(str(series)) or 0 for series in every if str(series) not in known},
-        subscribers=store.registry.subscribers(),
-        active_from={name: registered.active_from_ms for name, registered in stored.items()},
-        reader=reader,
-        absent=absent,
-        versions={name: _version(store, reader, name) for name in groups if name not in marks},
-    )
-    alone: dict[str, int] = {}
-    together: dict[int, dict[str, int]] = {}
-    for name, held in groups.items():
-        base = held[0].series
-        reached = marks.get(name)
-        if reached is None:
-            active_from = min(live.active_from[condition.id] for condition in held)
-            reached = _first_watermark(reader, base, active_from)
-        if len(held[0].all_series) == 1:
-            alone[name] = reached
-        else:
-            together.setdefault(reached, {})[name] = reached
-    live.parts = [_make_part(store, live, reached) for reached in (alone, *together.values()) if reached]
-    return live
-
-
-def _make_part(store: Store, live: Live, reached: Mapping[str, int]) -> Part:
-    plan = make_plan(condition for name in reached for condition in live.conditions[name])
-    calendars = store.candles.calendars()
-    known = store.ticks.anchors()
-    until = max(reached.values())
-    histories = {}
-    for series in plan.series:
-        name = str(series)
-        anchor = known.get(name, live.anchors.get(name, 0))
-        candles = live.reader.between(name, anchor, until - DURATION_MS[series.timeframe] + 1)
-        histories[name] = SeriesHistory(anchor, candles)
-    index = {series: position for position, series in enumerate(plan.series)}
-    return Part(
-        plan,
-        [make_group(live.conditions[name][0], index) for name in sorted(reached)],
-        reached,
-        [calendar_of(series, calendars) for series in plan.series],
-        histories,
-    )
-
-
-def make_group(condition: Condition, index: Mapping[Series, int]) -> Group:
-    """The group of a condition in a plan with the series at ``index``."""
-    return Group(condition.group, index[condition.series], tuple(index[series] for series in condition.all_series))
-
-
-def _version(store: Store, reader: SeriesReader, group: str) -> int:
-    return store.candles.version({reader.stored(series) for series in series_of(group)})
-
-
-def _first_watermark(reader: SeriesReader, base: Series, active_from_ms: int) -> int:
-    """The last candle that had closed when the first condition of a group became active.
-
-    Older candles give values and the truth before, never triggers. With none the first candle is judged.
-    """
-    length = DURATION_MS[base.timeframe]
-    closed = reader.last(str(base), active_from_ms - length + 1, 1)
-    if closed.is_empty():
-        return reader.first(str(base)) or 0
-    return int(closed["open_time"].dt.epoch("ms")[0]) + length
-
-
-def _shard_of(condition: Condition, shards: int) -> int:
-    return zlib.crc32(str(condition.series.instrument).encode()) % shards
+        runtime.close()

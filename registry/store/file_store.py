@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Self
 
 from registry.clock import Clock, SystemClock
+from registry.store.cache_tables import CacheTables
 from registry.store.candle_tables import CandleTables
 from registry.store.database import Database
 from registry.store.registry_tables import RegistryTables
@@ -23,6 +24,7 @@ class FileStore:
         try:
             self.ticks = TickTables(self._database, clock)
             self.candles = CandleTables(self._database, clock, self.ticks.judged)
+            self.cache = CacheTables(self._database, clock)
             self.registry = RegistryTables(self._database, clock, self.candles.instruments)
         except BaseException:
             self._database.close()

@@ -177,8 +177,26 @@ class TickStore(Protocol):
         ...
 
 
+class CacheStore(Protocol):
+    """Checkpoints of indicators; losing them costs a cold process time, and nothing else."""
+
+    def save(self, rows: pl.DataFrame) -> None:
+        """Keep ``series indicator anchor_ms open_ms candles state`` as one checkpoint; the last two of a series stay.
+
+        Rows of one series have the same ``open_ms``; the series' own row has an empty ``indicator``.
+        """
+        ...
+
+    def of(self, series: Sequence[str]) -> pl.DataFrame:
+        """All rows of these series, with the columns of :meth:`save`."""
+        ...
+
+
 class Store(Protocol):
     """Everything that the hub keeps."""
+
+    @property
+    def cache(self) -> CacheStore: ...
 
     @property
     def candles(self) -> CandleStore: ...

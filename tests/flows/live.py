@@ -6,9 +6,9 @@ import polars as pl
 
 from flows.calendars import calendar_of
 from flows.evaluate import VALUES, Fired
+from flows.live import make_group
 from flows.part import Load, Part, SeriesHistory
 from flows.plan import make_plan
-from flows.runtime import make_group
 from registry.conditions import Condition
 from registry.store.records import Calendar
 from registry.timeframes import DURATION_MS

@@ -1,0 +1,110 @@
+"""Checkpoints of indicators in the store: where each was after some candle, so that a cold process need not go back to
+the anchor.
+
+What a lane goes on from is kept as bytes, and so comes back with the same bits. A checkpoint is of one series: all of
+its indicators after the same candle. It names the definition versions and the anchor; another of either, and it does
+not serve. So it is no matter which conditions there were when it was made.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import polars as pl
+
+from flows.evaluate import SeriesPast
+from flows.layout import SPARE, Computation
+from flows.part import Part
+from flows.plan import Plan
+from indicators.catalogue import find
+from indicators.compute import Carry, start
+from registry.store.protocol import Store
+
+CHECKPOINT_TICKS = 64
+"""Ticks of a timeframe from one checkpoint to the next: a cold process repeats so many at most, and a few more."""
+
+
+_SERIES = ""
+"""Indicator of the row of the series itself: how many candles it has had."""
+
+
+def save(store: Store, parts: Iterable[Part]) -> int:
+    """Keep where the indicators of all parts are; how many indicators."""
+    anchors = store.ticks.anchors()
+    rows = []
+    for part in parts:
+        for name, past in part.pasts():
+            if name in anchors:
+                where = (anchors[name], past.open_ms, past.candles)
+                rows.append((name, _SERIES, *where, b""))
+                rows += [(name, _text(held), *where, _bytes(carry)) for held, carry in past.carries.items()]
+    frame = pl.DataFrame(
+        rows,
+        schema={
+            "series": pl.String,
+            "indicator": pl.String,
+            "anchor_ms": pl.Int64,
+            "open_ms": pl.Int64,
+            "candles": pl.Int64,
+            "state": pl.Binary,
+        },
+        orient="row",
+    )
+    # Two parts may both read a series: the one that is further on counts.
+    furthest = frame.filter(pl.col("open_ms") == pl.col("open_ms").max().over("series"))
+    store.cache.save(furthest.unique(["series", "indicator"], maintain_order=True))
+    return len(rows)
+
+
+class Checkpoints:
+    """What the store holds of a plan's series."""
+
+    def __init__(self, store: Store, plan: Plan) -> None:
+        self._wanted: dict[int, list[Computation]] = {position: [] for position in range(len(plan.series))}
+        for block in plan.indicators:
+            for series in block.series:
+                if series != SPARE:
+                    self._wanted[series].append(block.computation)
+        self._names = [str(series) for series in plan.series]
+        self._rows = store.cache.of(self._names).partition_by("series", as_dict=True)
+
+    def of(self, position: int, anchor: int, before_ms: int) -> SeriesPast | None:
+        """The newest one of a series, after a candle that opened before a time, that has all that the plan reads."""
+        rows = self._rows.get((self._names[position],))
+        if rows is None:
+            return None
+        computations = {_text(computation): computation for computation in self._wanted[position]}
+        wanted = {_SERIES, *computations}
+        serving = rows.filter(
+            (pl.col("anchor_ms") == anchor) & (pl.col("open_ms") < before_ms) & pl.col("indicator").is_in(list(wanted))
+        )
+        for (open_ms,), held in sorted(serving.partition_by("open_ms", as_dict=True).items(), reverse=True):
+            if set(held["indicator"]) == wanted:
+                carries = {
+                    computations[text]: _carry(computations[text], state)
+                    for text, state in held.select("indicator", "state").iter_rows()
+                    if text != _SERIES
+                }
+                return SeriesPast(int(open_ms), int(held["candles"][0]), carries)
+        return None
+
+
+def _text(computation: Computation) -> str:
+    """What a row is found by: indicator, definition version, parameters, source."""
+    name, parameters, source, _ = computation
+    given = ",".join(f"{key}={value!r}" for key, value in parameters)
+    return f"{name}={find(name).version}({given}){'' if source is None else ' of ' + source}"
+
+
+def _bytes(carry: Carry) -> bytes:
+    return np.concatenate([carry.state, *carry.windows]).tobytes()
+
+
+def _carry(computation: Computation, state: bytes) -> Carry:
+    name, parameters, _, _ = computation
+    model = start(find(name), dict(parameters))
+    sizes = [model.state.size, *(window.size for window in model.windows)]
+    numbers = np.frombuffer(state, np.float64).copy()
+    if numbers.size != sum(sizes):
+        raise ValueError(f"a checkpoint of {name} holds {numbers.size} numbers instead of {sum(sizes)}")
+    first, *windows = np.split(numbers, np.cumsum(sizes)[:-1])
+    return Carry(first.copy(), tuple(window.copy() for window in windows))

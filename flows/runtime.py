@@ -49,6 +49,8 @@ class Live:
     """Series without candles that conditions wait for."""
     versions: Mapping[str, int]
     """Group without a tick -> version of the candles that its state was built from."""
+    rebase: int
+    """The last rebase when it was built."""
 
     def subscriptions(self, plan: Plan) -> NDArray[np.int64]:
         """Active subscriptions of a plan's conditions."""
@@ -92,6 +94,7 @@ class Runtime:
         marks = self.store.ticks.watermarks(held.timeframe)
         return (
             held.registry_version == self.store.registry.version()
+            and held.rebase == self.store.ticks.last_rebase()
             and all(marks.get(group) == mark for group, mark in held.recorded.items())
             and not self._has_other_candles(held)
         )
@@ -140,7 +143,7 @@ def open_runtime(settings: Settings | None = None, clock: Clock | None = None) -
 
 
 def _build(store: Store, timeframe: str, shard: int, shards: int) -> Live:
-    version = store.registry.version()
+    version, rebase = store.registry.version(), store.ticks.last_rebase()
     stored = {held.condition_id: held for held in store.registry.conditions(timeframe)}
     reader = SeriesReader.of(store)
     groups: dict[str, list[Condition]] = {}
@@ -168,6 +171,7 @@ def _build(store: Store, timeframe: str, shard: int, shards: int) -> Live:
         reader=reader,
         absent=absent,
         versions={name: _version(store, reader, name) for name in groups if name not in marks},
+        rebase=rebase,
     )
     alone: dict[str, int] = {}
     together: dict[int, dict[str, int]] = {}

@@ -32,6 +32,7 @@ class TickTables:
         self._built_from: dict[str, str] = {}
         for anchor in self.anchor_history():
             self._set_anchor(anchor.series, anchor.open_ms, anchor.built_from)
+        self._before_rebases = self._judged_before_rebases()
         self._last_rebase = self._newest("rebase", "series_anchors")
         self._last_seq = self._newest("seq", "condition_triggers")
         self._last_tick_id = self._newest("tick_id", "ticks")
@@ -87,15 +88,12 @@ class TickTables:
             for series, open_ms in rebase.anchors.items():
                 self._set_anchor(series, open_ms, rebase.built_from.get(series))
             self._last_rebase = number
+            self._before_rebases = self._judged_before_rebases()
 
     def judged(self) -> list[Judged]:
         """What must not be rewritten: what some group has judged, of a built series the candles it is built from."""
-        until: dict[str, int] = {}
-        for group, (_, watermark) in self._watermarks.items():
-            for series in series_of(group):
-                seen = slot_at_or_before(watermark, series.rsplit(" ", 1)[-1])
-                until[series] = max(until.get(series, seen), seen)
-        return [
+        until = _judged_until((group, watermark) for group, (_, watermark) in self._watermarks.items())
+        return self._before_rebases + [
             Judged(stored_series(series, self._built_from.get(series)), anchor, until[series])
             for series, anchor in self._anchors.items()
             if series in until
@@ -217,6 +215,18 @@ class TickTables:
                 )
         return fresh
 
+    def _judged_before_rebases(self) -> list[Judged]:
+        """What was judged from anchors that do not count any more: an audit still needs it as it was."""
+        marks = {rebase: _judged_until(held.items()) for rebase, held in self.rebase_watermarks().items()}
+        found: list[Judged] = []
+        earlier: dict[str, Anchor] = {}
+        for anchor in self.anchor_history():
+            before, until = earlier.get(anchor.series), marks.get(anchor.rebase, {}).get(anchor.series)
+            if before is not None and until is not None:
+                found.append(Judged(stored_series(anchor.series, before.built_from), before.open_ms, until))
+            earlier[anchor.series] = anchor
+        return found
+
     def _newest(self, column: str, table: str) -> int:
         return int(str(self._database.rows(f"SELECT coalesce(max({column}), 0) FROM registry.{table}")[0][0]))
 
@@ -231,6 +241,16 @@ class TickTables:
                 )
                 """
             )
+
+
+def _judged_until(marks: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Series -> close time up to which groups with these watermarks have judged it."""
+    until: dict[str, int] = {}
+    for group, watermark in marks:
+        for series in series_of(group):
+            seen = slot_at_or_before(watermark, series.rsplit(" ", 1)[-1])
+            until[series] = max(until.get(series, seen), seen)
+    return until
 
 
 def _tick_row(record: TickRecord, tick_id: int) -> dict[str, object]:

@@ -156,6 +156,7 @@ def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[str], done
         triggers=_trigger_rows(fired, close_ms, length, late),
         holes=tuple(sorted(holes)),
         anchors=anchors,
+        rebase=live.rebase,
         built_from={name: source for name in anchors if (source := live.reader.source(name)) is not None},
         metrics=TickMetrics(
             **counts,

@@ -33,6 +33,8 @@ class Live:
     shard: int
     shards: int
     reader: SeriesReader
+    rebase: int
+    """The last rebase when it was built: a series that starts anew is built anew."""
     registry_version: int = -1
     parts: list[Part] = field(default_factory=list)
     conditions: dict[str, list[Condition]] = field(default_factory=dict)

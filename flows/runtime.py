@@ -35,7 +35,7 @@ class Runtime:
             del self.live[key]
             held = None
         if held is None:
-            held = Live(timeframe, shard, shards, SeriesReader.of(self.store))
+            held = Live(timeframe, shard, shards, SeriesReader.of(self.store), self.store.ticks.last_rebase())
         if self._can_grow(held):
             self.live.pop(key, None)
             held.grow(self.store)
@@ -62,6 +62,8 @@ class Runtime:
         """Whether the state is where the store is. Once a group has a tick, what it was judged from stays; a group
         without one may have begun on candles that have changed since."""
         marks = self.store.ticks.watermarks(held.timeframe)
+        if held.rebase != self.store.ticks.last_rebase():
+            return False
         return all(marks.get(group) == mark for group, mark in held.recorded.items()) and all(
             held.candle_version(self.store, group) == held.versions[group]
             for group, mark in held.recorded.items()

@@ -12,24 +12,28 @@ def outline(node: SurfaceNode, base: Series) -> list[str]:
     return list(_lines(node, base, 0))
 
 
-def _lines(node: SurfaceNode, base: Series, level: int) -> Iterator[str]:
+def head(node: SurfaceNode, base: Series) -> str:  # noqa: PLR0911 - one return for each kind of node
+    """The line of a node: what holds its children together, or a whole comparison."""
     match node:
         case All():
-            head = "all"
+            return "all"
         case Any():
-            head = "any"
+            return "any"
         case AtLeast(count):
-            head = f"{count} of"
+            return f"{count} of"
         case Not():
-            head = "not"
+            return "not"
         case For(_, bars):
-            head = f"for {bars} bars"
+            return f"for {bars} bars"
         case Within(_, bars):
-            head = f"within {bars} bars"
+            return f"within {bars} bars"
         case Every():
-            head = "every"
+            return "every"
         case _:
-            head = to_text(node, base, short=True)
-    yield "  " * level + head
+            return to_text(node, base, short=True)
+
+
+def _lines(node: SurfaceNode, base: Series, level: int) -> Iterator[str]:
+    yield "  " * level + head(node, base)
     for child in children_of(node):
         yield from _lines(child, base, level + 1)

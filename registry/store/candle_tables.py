@@ -15,6 +15,12 @@ from registry.timeframes import DURATION_MS, from_ms
 _VALUES = ("open", "high", "low", "close", "volume")
 _CANDLE_COLUMNS = f"s.exchange, s.symbol, s.timeframe, c.open_time, {', '.join(f'c.{name}' for name in _VALUES)}"
 
+_IS_NEWEST_REVISION = (
+    "row_number() OVER (PARTITION BY r.series_id, r.open_time ORDER BY r.created_at DESC, r.rowid DESC) = 1"
+)
+_DIFFERS = "(c.series_id IS NULL OR " + " OR ".join(f"c.{name} <> r.{name}" for name in _VALUES) + ")"
+"""Whether revision ``r`` says something else than candle ``c``."""
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -46,26 +52,59 @@ class CandleTables:
             counts = incoming.group_by("verdict").len()
             count = dict(zip(counts["verdict"], counts["len"], strict=True))
             fresh = incoming.filter(pl.col("verdict").is_in(["inserted", "replaced"]))
-            if fresh.height:
-                transaction.execute(
-                    f"""
-                    MERGE INTO candles.candles t USING incoming b
-                        ON t.series_id = b.series_id AND t.open_time = b.open_time AND t.open_time >= ?
-                    WHEN MATCHED THEN UPDATE SET {", ".join(f"{name} = b.{name}" for name in (*_VALUES, "filled"))}
-                    WHEN NOT MATCHED THEN INSERT BY NAME
-                    """,
-                    # The lower bound lets DuckDB skip row groups: 15 times faster for a correction of old candles.
-                    [fresh["open_time"].min()],
-                    incoming=fresh.drop("series", "verdict").sort("series_id", "open_time"),
-                )
+            _merge(transaction, fresh.drop("series", "verdict"))
             revised = incoming.filter(pl.col("verdict") == "revised")
             transaction.append(
                 "candles.candle_revisions",
-                revised.select("series_id", "open_time", *_VALUES, pl.lit(created_at).alias("created_at")),
+                revised.select("series_id", "open_time", *_VALUES, "filled", pl.lit(created_at).alias("created_at")),
             )
         for series in fresh["series"].unique():
             self._versions[series] = self._versions.get(series, 0) + 1
         return UpsertCounts(**{str(verdict): int(n) for verdict, n in count.items()})
+
+    def take_revisions(self, series: str, rebase: int) -> int:
+        """Make the newest revisions of a series its candles, and keep what they were; how many changed."""
+        with self._database.transaction() as transaction:
+            fresh = transaction.frame(
+                f"""
+                SELECT r.* EXCLUDE created_at, {", ".join(f"c.{name} AS was_{name}" for name in _VALUES)}
+                FROM candles.candle_revisions r JOIN candles.series s USING (series_id)
+                LEFT JOIN candles.candles c USING (series_id, open_time)
+                WHERE s.series = ? QUALIFY {_IS_NEWEST_REVISION} AND {_DIFFERS}
+                """,
+                [series],
+            )
+            was = {f"was_{name}": name for name in _VALUES}
+            transaction.append(
+                "candles.candle_superseded",
+                fresh.select("series_id", "open_time", *was).rename(was).with_columns(pl.lit(rebase).alias("rebase")),
+            )
+            _merge(transaction, fresh.drop(list(was)))
+        self._versions[series] = self._versions.get(series, 0) + 1
+        return fresh.height
+
+    def revisions(self, series: str | None = None) -> pl.DataFrame:
+        return self._database.frame(
+            f"""
+            SELECT s.series, r.open_time, r.created_at, {_IS_NEWEST_REVISION} AND {_DIFFERS} AS pending,
+                {", ".join(f"c.{name} AS judged_{name}" for name in _VALUES)},
+                {", ".join(f"r.{name}" for name in _VALUES)}
+            FROM candles.candle_revisions r JOIN candles.series s USING (series_id)
+            LEFT JOIN candles.candles c USING (series_id, open_time)
+            WHERE s.series = coalesce(?, s.series) ORDER BY s.series, r.open_time, r.created_at, r.rowid
+            """,
+            [series],
+        )
+
+    def superseded(self, series: str) -> pl.DataFrame:
+        return self._database.frame(
+            f"""
+            SELECT o.rebase, o.open_time, {", ".join(f"o.{name}" for name in _VALUES)}
+            FROM candles.candle_superseded o JOIN candles.series s USING (series_id)
+            WHERE s.series = ? ORDER BY o.rebase, o.open_time
+            """,
+            [series],
+        )
 
     def quarantine(self, rows: pl.DataFrame) -> int:
         if rows.is_empty():
@@ -200,31 +239,52 @@ class CandleTables:
             schema={"series": pl.String, "first": pl.Datetime("ms"), "last": pl.Datetime("ms")},
             orient="row",
         )
-        same = " AND ".join(f"{{0}}.{name} = i.{name}" for name in _VALUES)
+        same = " AND ".join(f"{{0}}.{name} = i.{name}" for name in (*_VALUES, "filled"))
+        lowest = naive(candles.select(pl.col("open_time").min()))["open_time"][0]
         return transaction.frame(
             f"""
             SELECT s.series, s.series_id, i.open_time, {", ".join(f"i.{name}" for name in _VALUES)}, i.filled,
                 CASE
-                    WHEN {same.format("c")} AND c.filled = i.filled THEN 'unchanged'
+                    WHEN r.series_id IS NULL AND {same.format("c")} THEN 'unchanged'
                     WHEN i.filled AND NOT c.filled THEN 'unchanged' -- a real candle stands there
                     WHEN EXISTS (
                         SELECT 1 FROM judged j WHERE j.series = s.series AND i.open_time BETWEEN j.first AND j.last
                     )
-                        THEN CASE WHEN r.series_id IS NULL THEN 'revised' ELSE 'unchanged' END
+                        -- The source's last word counts, also when it takes a correction back.
+                        THEN CASE WHEN {same.format("r")} THEN 'unchanged' ELSE 'revised' END
                     WHEN c.series_id IS NULL THEN 'inserted'
+                    WHEN {same.format("c")} THEN 'unchanged'
                     ELSE 'replaced'
                 END AS verdict
             FROM incoming i
             JOIN candles.series s USING (exchange, symbol, timeframe)
             LEFT JOIN candles.candles c
                 ON c.series_id = s.series_id AND c.open_time = i.open_time AND c.open_time >= ?
-            LEFT JOIN (SELECT DISTINCT * EXCLUDE created_at FROM candles.candle_revisions) r
-                ON r.series_id = s.series_id AND r.open_time = i.open_time AND {same.format("r")}
+            LEFT JOIN (
+                SELECT r.* FROM candles.candle_revisions r WHERE open_time >= ? QUALIFY {_IS_NEWEST_REVISION}
+            ) r
+                ON r.series_id = s.series_id AND r.open_time = i.open_time
             """,
-            [naive(candles.select(pl.col("open_time").min()))["open_time"][0]],
+            [lowest, lowest],
             incoming=naive(candles),
             judged=judged,
         )
+
+
+def _merge(transaction: Transaction, candles: pl.DataFrame) -> None:
+    if candles.is_empty():
+        return
+    transaction.execute(
+        f"""
+        MERGE INTO candles.candles t USING incoming b
+            ON t.series_id = b.series_id AND t.open_time = b.open_time AND t.open_time >= ?
+        WHEN MATCHED THEN UPDATE SET {", ".join(f"{name} = b.{name}" for name in (*_VALUES, "filled"))}
+        WHEN NOT MATCHED THEN INSERT BY NAME
+        """,
+        # The lower bound lets DuckDB skip row groups: 15 times faster for a correction of old candles.
+        [candles["open_time"].min()],
+        incoming=candles.sort("series_id", "open_time"),
+    )
 
 
 def _add_series(transaction: Transaction, candles: pl.DataFrame, created_at: datetime) -> None:

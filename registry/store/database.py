@@ -77,6 +77,12 @@ class Database:
             return zoned(_query(cursor, sql, parameters, tables))
 
     @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else writes while the block runs: for what takes a transaction on each of the files."""
+        with self._write_lock:
+            yield
+
+    @contextmanager
     def transaction(self) -> Iterator["Transaction"]:
         """One transaction: committed when the block ends, rolled back when it raises."""
         if self.read_only:

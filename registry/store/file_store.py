@@ -7,6 +7,7 @@ from registry.clock import Clock, SystemClock
 from registry.store.cache_tables import CacheTables
 from registry.store.candle_tables import CandleTables
 from registry.store.database import Database
+from registry.store.records import Rebase
 from registry.store.registry_tables import RegistryTables
 from registry.store.tick_tables import TickTables
 
@@ -29,6 +30,13 @@ class FileStore:
         except BaseException:
             self._database.close()
             raise
+
+    def rebase(self, rebase: Rebase) -> int:
+        # Anchors first: should the process end between the two transactions, the new anchors stand on the candles as
+        # they were, and the revisions are still there for another rebase. Readers see the anchors last, so that no tick
+        # of before gets in.
+        with self._database.alone(), self.ticks.rebasing(rebase) as number:
+            return self.candles.take_revisions(rebase.stored, number)
 
     def close(self) -> None:
         self._database.close()

@@ -8,7 +8,9 @@ import polars as pl
 from registry.conditions import Condition
 from registry.instruments import Instrument
 from registry.store.records import (
+    Anchor,
     Calendar,
+    Rebase,
     Registration,
     RunRecord,
     StoredCondition,
@@ -83,6 +85,20 @@ class CandleStore(Protocol):
         """Series -> open times of its first and last candle."""
         ...
 
+    def revisions(self, series: str | None = None) -> pl.DataFrame:
+        """Versions of candles that came after they had been judged, by series and open time, oldest version first.
+
+        ``series open_time created_at pending``, the candle as it is judged now (``judged_open`` … ``judged_volume``,
+        null for a slot without one) and the version (``open high low close volume``). ``pending`` is the newest version
+        of its slot where it differs from the judged candle: what a rebase takes.
+        """
+        ...
+
+    def superseded(self, series: str) -> pl.DataFrame:
+        """What candles of a series were before rebases: ``rebase open_time open high low close volume``, oldest rebase
+        first; null values where there was no candle."""
+        ...
+
     def names(self) -> set[str]:
         """The series that have candles."""
         ...
@@ -138,6 +154,18 @@ class TickStore(Protocol):
     def record_tick(self, record: TickRecord) -> range:
         """Record a tick; the ``seq`` of its triggers. Raises :class:`registry.errors.StaleTick` and writes nothing
         unless every stored watermark is where the tick started."""
+        ...
+
+    def anchor_history(self) -> list[Anchor]:
+        """All anchors that were ever set, oldest first."""
+        ...
+
+    def last_rebase(self) -> int:
+        """The number of the last rebase, 0 before the first."""
+        ...
+
+    def rebase_watermarks(self) -> dict[int, dict[str, int]]:
+        """Rebase -> group that read a rebased series -> close time up to which it had been judged before."""
         ...
 
     def record_run(self, record: RunRecord) -> None:
@@ -206,6 +234,13 @@ class Store(Protocol):
 
     @property
     def ticks(self) -> TickStore: ...
+
+    def rebase(self, rebase: Rebase) -> int:
+        """Judge series from their corrected candles from now on; how many candles changed. Triggers stay.
+
+        What candles were is kept (``candles.superseded``), and so are the anchors until now.
+        """
+        ...
 
     def close(self) -> None:
         """Give the files free."""

@@ -78,6 +78,33 @@ def stored_series(series: str, built_from: str | None) -> str:
 
 
 @dataclass(frozen=True)
+class Anchor:
+    """The first candle that a series is judged from, and what the series is made of; the newest one counts."""
+
+    series: str
+    open_ms: int
+    built_from: str | None
+    """The timeframe that it is built from; ``None``: its own candles."""
+    rebase: int
+    """The rebase that set it; 0 for the series' first tick."""
+    created_ms: int | None
+    """When it was set; ``None`` for those of older schemas."""
+
+
+@dataclass(frozen=True)
+class Rebase:
+    """The wish to judge series from corrected candles: the newest revisions of ``stored`` become its candles, and all
+    series that are made of it get new anchors."""
+
+    series: str
+    """The series that was asked for."""
+    stored: str
+    anchors: Mapping[str, int]
+    built_from: Mapping[str, str]
+    """Those of ``anchors`` that are built."""
+
+
+@dataclass(frozen=True)
 class TickMetrics:
     """What a tick did and what isolated bots would have done for the same verdicts. Column names of table ``ticks``.
 
@@ -104,7 +131,8 @@ class TickRecord:
 
     ``triggers`` has the columns of table ``condition_triggers`` without ``seq`` and ``emitted_at``; times zoned UTC.
     ``holes`` are (stored series, open time) judged as missing; ``anchors`` the first judged open time of new series,
-    ``built_from`` those of them that are built and the timeframe that they are built from.
+    ``built_from`` those of them that are built and the timeframe that they are built from. ``rebase`` is the last
+    rebase by then: a tick from before it is refused.
     """
 
     timeframe: str
@@ -116,6 +144,7 @@ class TickRecord:
     anchors: Mapping[str, int]
     metrics: TickMetrics
     built_from: Mapping[str, str] = field(default_factory=dict)
+    rebase: int = 0
 
 
 @dataclass(frozen=True)

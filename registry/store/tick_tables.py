@@ -1,6 +1,7 @@
 """Watermarks, triggers, ticks and their costs in ``registry.duckdb``."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 
 import polars as pl
@@ -9,7 +10,7 @@ from registry.clock import Clock
 from registry.errors import StaleTick
 from registry.store.candle_tables import Judged
 from registry.store.database import Database, naive
-from registry.store.records import Move, RunRecord, TickRecord, UnitCosts, series_of, stored_series
+from registry.store.records import Anchor, Rebase, RunRecord, TickRecord, UnitCosts, series_of, stored_series
 from registry.timeframes import from_ms, show_time, slot_at_or_before
 
 
@@ -27,9 +28,12 @@ class TickTables:
                 "SELECT group_key, timeframe, epoch_ms(max(watermark)) FROM registry.group_watermarks GROUP BY ALL"
             )
         }
-        anchors = database.rows("SELECT series, epoch_ms(anchor), built_from FROM registry.series_anchors")
-        self._anchors = {str(series): int(str(anchor)) for series, anchor, _ in anchors}
-        self._built_from = {str(series): str(source) for series, _, source in anchors if source is not None}
+        self._anchors: dict[str, int] = {}
+        self._built_from: dict[str, str] = {}
+        for anchor in self.anchor_history():
+            self._set_anchor(anchor.series, anchor.open_ms, anchor.built_from)
+        self._before_rebases = self._judged_before_rebases()
+        self._last_rebase = self._newest("rebase", "series_anchors")
         self._last_seq = self._newest("seq", "condition_triggers")
         self._last_tick_id = self._newest("tick_id", "ticks")
 
@@ -42,14 +46,54 @@ class TickTables:
     def built_from(self) -> dict[str, str]:
         return dict(self._built_from)
 
+    def anchor_history(self) -> list[Anchor]:
+        rows = self._database.frame(
+            """
+            SELECT series, epoch_ms(anchor) AS open_ms, built_from, rebase, epoch_ms(created_at) AS created_ms
+            FROM registry.series_anchors ORDER BY rebase, created_at, series
+            """
+        )
+        return [Anchor(**row) for row in rows.iter_rows(named=True)]
+
+    def last_rebase(self) -> int:
+        return self._last_rebase
+
+    def rebase_watermarks(self) -> dict[int, dict[str, int]]:
+        found: dict[int, dict[str, int]] = {}
+        for rebase, group, watermark in self._database.rows(
+            "SELECT rebase, group_key, epoch_ms(watermark) FROM registry.rebase_watermarks"
+        ):
+            found.setdefault(int(str(rebase)), {})[str(group)] = int(str(watermark))
+        return found
+
+    @contextmanager
+    def rebasing(self, rebase: Rebase) -> Iterator[int]:
+        """Record new anchors; the rebase's number. They count for ticks and readers when the block is over."""
+        number = self._last_rebase + 1
+        marks = [
+            (group, watermark)
+            for group, (_, watermark) in self._watermarks.items()
+            if not rebase.anchors.keys().isdisjoint(series_of(group))
+        ]
+        rows = _anchor_rows(rebase.anchors, rebase.built_from, number, self._clock.now_ms())
+        with self._database.transaction() as transaction:
+            transaction.append("registry.series_anchors", rows)
+            transaction.append(
+                "registry.rebase_watermarks",
+                _times(marks, "group_key", "watermark").with_columns(pl.lit(number).alias("rebase")),
+            )
+        try:
+            yield number
+        finally:
+            for series, open_ms in rebase.anchors.items():
+                self._set_anchor(series, open_ms, rebase.built_from.get(series))
+            self._last_rebase = number
+            self._before_rebases = self._judged_before_rebases()
+
     def judged(self) -> list[Judged]:
         """What must not be rewritten: what some group has judged, of a built series the candles it is built from."""
-        until: dict[str, int] = {}
-        for group, (_, watermark) in self._watermarks.items():
-            for series in series_of(group):
-                seen = slot_at_or_before(watermark, series.rsplit(" ", 1)[-1])
-                until[series] = max(until.get(series, seen), seen)
-        return [
+        until = _judged_until((group, watermark) for group, (_, watermark) in self._watermarks.items())
+        return self._before_rebases + [
             Judged(stored_series(series, self._built_from.get(series)), anchor, until[series])
             for series, anchor in self._anchors.items()
             if series in until
@@ -59,7 +103,7 @@ class TickTables:
         now = from_ms(self._clock.now_ms()).replace(tzinfo=None)
         with self._database.transaction() as transaction:
             # Inside the transaction, because it holds the write lock: nobody records between this look and the commit.
-            self._refuse_stale(record.moves)
+            self._refuse_stale(record)
             anchors = self._new_anchors(record)
             tick_id = self._last_tick_id + 1
             first_seq = self._last_seq + 1
@@ -76,15 +120,17 @@ class TickTables:
                     pl.lit(record.timeframe).alias("timeframe"), pl.lit(tick_id).alias("tick_id")
                 ),
             )
-            transaction.append("registry.series_anchors", _anchor_rows(anchors, record.built_from))
+            transaction.append(
+                "registry.series_anchors", _anchor_rows(anchors, record.built_from, 0, self._clock.now_ms())
+            )
             transaction.append(
                 "registry.series_holes",
                 _times(record.holes, "series", "open_time").with_columns(pl.lit(tick_id).alias("tick_id")),
             )
         self._last_tick_id = tick_id
         self._last_seq += record.triggers.height
-        self._anchors.update(anchors)
-        self._built_from.update({name: source for name, source in record.built_from.items() if name in anchors})
+        for series, open_ms in anchors.items():
+            self._set_anchor(series, open_ms, record.built_from.get(series))
         self._watermarks.update({move.group: (record.timeframe, move.to_ms) for move in record.moves})
         return range(first_seq, self._last_seq + 1)
 
@@ -135,8 +181,18 @@ class TickTables:
         )
         return UnitCosts(**rows.row(0, named=True)) if rows.height else None
 
-    def _refuse_stale(self, moves: Iterable[Move]) -> None:
-        for move in moves:
+    def _set_anchor(self, series: str, open_ms: int, built_from: str | None) -> None:
+        self._anchors[series] = open_ms
+        self._built_from.pop(series, None)
+        if built_from is not None:
+            self._built_from[series] = built_from
+
+    def _refuse_stale(self, record: TickRecord) -> None:
+        if record.rebase != self._last_rebase:
+            raise StaleTick(
+                f"the tick was judged before rebase {self._last_rebase}; nothing was written, load the anchors again"
+            )
+        for move in record.moves:
             held = self._watermarks.get(move.group)
             stored = held[1] if held else None
             if stored != move.from_ms:
@@ -159,6 +215,18 @@ class TickTables:
                 )
         return fresh
 
+    def _judged_before_rebases(self) -> list[Judged]:
+        """What was judged from anchors that do not count any more: an audit still needs it as it was."""
+        marks = {rebase: _judged_until(held.items()) for rebase, held in self.rebase_watermarks().items()}
+        found: list[Judged] = []
+        earlier: dict[str, Anchor] = {}
+        for anchor in self.anchor_history():
+            before, until = earlier.get(anchor.series), marks.get(anchor.rebase, {}).get(anchor.series)
+            if before is not None and until is not None:
+                found.append(Judged(stored_series(anchor.series, before.built_from), before.open_ms, until))
+            earlier[anchor.series] = anchor
+        return found
+
     def _newest(self, column: str, table: str) -> int:
         return int(str(self._database.rows(f"SELECT coalesce(max({column}), 0) FROM registry.{table}")[0][0]))
 
@@ -175,6 +243,16 @@ class TickTables:
             )
 
 
+def _judged_until(marks: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Series -> close time up to which groups with these watermarks have judged it."""
+    until: dict[str, int] = {}
+    for group, watermark in marks:
+        for series in series_of(group):
+            seen = slot_at_or_before(watermark, series.rsplit(" ", 1)[-1])
+            until[series] = max(until.get(series, seen), seen)
+    return until
+
+
 def _tick_row(record: TickRecord, tick_id: int) -> dict[str, object]:
     return {
         "tick_id": tick_id,
@@ -188,9 +266,12 @@ def _tick_row(record: TickRecord, tick_id: int) -> dict[str, object]:
     }
 
 
-def _anchor_rows(anchors: Mapping[str, int], built_from: Mapping[str, str]) -> pl.DataFrame:
-    sources = pl.Series("built_from", [built_from.get(series) for series in anchors], dtype=pl.String)
-    return _times(anchors.items(), "series", "anchor").with_columns(sources)
+def _anchor_rows(anchors: Mapping[str, int], built_from: Mapping[str, str], rebase: int, now_ms: int) -> pl.DataFrame:
+    return _times(anchors.items(), "series", "anchor").with_columns(
+        pl.Series("built_from", [built_from.get(series) for series in anchors], dtype=pl.String),
+        pl.lit(rebase).alias("rebase"),
+        pl.lit(from_ms(now_ms).replace(tzinfo=None)).cast(pl.Datetime("ms")).alias("created_at"),
+    )
 
 
 def _times(rows: Iterable[tuple[str, int]], name: str, time: str) -> pl.DataFrame:

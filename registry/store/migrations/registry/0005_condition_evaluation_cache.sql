@@ -1,5 +1,5 @@
 -- Where each indicator of a series was after some candle: what a cold process goes on from.
-CREATE TABLE registry.condition_evaluation_cache (
+CREATE TABLE condition_evaluation_cache (
     checkpoint_id BIGINT NOT NULL,
     series VARCHAR NOT NULL,
     -- Name, definition version, parameters and source; empty for the series itself.

@@ -114,16 +114,17 @@ class Conditions:
             return f"{field}{offset}{place}", "" if field == "volume" else f"price of {series.instrument}"
         name = dice.choice(self._indicators)
         formula, record = FORMULAE[name], catalogue()[name]
-        arguments = [f"{number:g}" for number in (dice.choice(formula.choices) if formula.choices else ())]
+        arguments = [f"{number:g}" for number in dice.choice(formula.choices)]
         unit_of_source = f"price of {series.instrument}"
-        if formula.has_source and dice.random() < 0.25:
+        if record.has_source and dice.random() < 0.25:
             arguments.append(dice.choice((*PRICES, "volume")))
             if arguments[-1] == "volume":
                 unit_of_source = ""
         output = dice.choice([output.name for output in record.outputs if output.name in formula.outputs])
         unit = {"price": unit_of_source, "percent": f"percent of {name}"}.get(formula.outputs[output], "")
         dot = f".{output}" if len(record.outputs) > 1 else ""
-        return f"{name}({', '.join(arguments)}){dot}{offset}{place}", unit
+        call = f"({', '.join(arguments)})" if arguments else ""
+        return f"{name}{call}{dot}{offset}{place}", unit
 
     def _place(self, base: Series) -> tuple[str, Series]:
         fitting = [held for held in self._series if length_of(held.timeframe) % length_of(base.timeframe) == 0]

@@ -261,6 +261,7 @@ class _Candles:
     def __init__(self, history: pl.DataFrame, timeframe: str, has_sessions: bool) -> None:
         self.opens = history["open_time"].dt.epoch("ms").to_numpy()
         self.columns = {name: history[name].to_numpy() for name in ("open", "high", "low", "close", "volume")}
+        self.columns["open_time"] = self.opens
         self._timeframe = timeframe
         self._length = length_of(timeframe)
         self._has_sessions = has_sessions

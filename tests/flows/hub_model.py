@@ -65,13 +65,19 @@ class HubModel:
         held = self.candles.setdefault(series, {})
         if held.get(open_ms) == candle:
             return "unchanged"
-        if self._is_judged(series, open_ms):
+        if self.is_judged(series, open_ms):
             known = (series, open_ms, candle) in self._revisions
             self._revisions.add((series, open_ms, candle))
             return "unchanged" if known else "revised"
         verdict = "replaced" if open_ms in held else "inserted"
         held[open_ms] = candle
         return verdict
+
+    def is_judged(self, series: str, open_ms: int) -> bool:
+        """Whether a slot has been judged, with its candle or as a hole."""
+        if series not in self.anchors:
+            return False
+        return self.anchors[series] <= open_ms <= self.judged_until[series] - _length(series)
 
     def is_being_begun(self, series: str, open_ms: int) -> bool:
         """Whether a candle belongs to what a group starts from that has been looked at, but not recorded yet."""
@@ -121,7 +127,7 @@ class HubModel:
             series: frame_of(
                 (series, open_ms, candle)
                 for open_ms, candle in sorted(self.candles[series].items())
-                if self._is_judged(series, open_ms)
+                if self.is_judged(series, open_ms)
             )
             for series in self.anchors
         }
@@ -185,11 +191,6 @@ class HubModel:
 
     def _conditions(self, group: str) -> list[Condition]:
         return self._by_group[group]
-
-    def _is_judged(self, series: str, open_ms: int) -> bool:
-        if series not in self.anchors:
-            return False
-        return self.anchors[series] <= open_ms <= self.judged_until[series] - _length(series)
 
     def _has_sessions(self, series: str) -> bool:
         return self.calendars.get(series.split(" ", maxsplit=1)[0]) == "sessions"

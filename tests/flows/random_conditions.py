@@ -153,6 +153,6 @@ class Conditions:
     def _recent(self, base: Series, operand: str) -> tuple[np.ndarray, np.ndarray]:
         """The operand's last values and their errors."""
         values, errors = self._oracle.value(base, parse_operand(operand, base))
-        values, errors = values[-200:], errors[-200:]
+        values, errors = values[-80:], errors[-80:]
         usable = np.isfinite(values) & (np.abs(values) < 1e12)
         return values[usable], errors[usable]

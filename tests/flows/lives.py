@@ -172,6 +172,7 @@ class Life:
         self._draw_candles()
         self.world = World(self.folder, TurnTakingClock(self.start_ms, dice))
         self.conditions: list[Condition] = []
+        self._in_sessions: set[str] = set()
         self._delivered: list[tuple[str, int, Candle]] = []
 
     def note(self, what: str, times: int = 1) -> None:
@@ -194,6 +195,12 @@ class Life:
         self.histories: dict[str, list[tuple[int, Candle]]] = {}
         self.late_series: dict[str, int] = {}
         self.full: dict[str, pl.DataFrame] = {}
+        self.older: list[list[tuple[str, int, Candle]]] = []
+        self.closure = range(0)
+        if self.calendars and dice.random() < 0.6:
+            # A market that does not open for more than a week.
+            reopens_ms = self.start_ms + dice.randint(-6, 10) * self.tick_ms
+            self.closure = range(reopens_ms - WEEK_MS - dice.choice((-1, 0, 1, 30)) * self.tick_ms, reopens_ms)
         for symbol in self.symbols:
             shapes = [held for held in self.shape if dice.random() > 0.15] or list(self.shape)
             for timeframe in self.shape if symbol == self.symbols[0] else shapes:
@@ -201,13 +208,16 @@ class Life:
                 rows = self._open_hours(name, _resampled(fine[symbol], timeframe))
                 rows = [row for row in rows if row[0] + length_of(timeframe) <= self.end_ms]
                 before = [row for row in rows if row[0] + length_of(timeframe) <= self.start_ms]
-                keep = before[-dice.randint(15, 150) :]
+                count = dice.randint(15, 150)
+                older, keep = before[-count - 15 : -count], before[-count:]
                 rows = keep + rows[len(before) :]
                 if len(rows) < 8:
                     continue
                 self.full[name] = frame_of((name, *row) for row in rows)
                 # A longer timeframe that is not stored yet could be built from a shorter one.
                 self._schedule(name, rows, may_begin_late=timeframe == shapes[0])
+                if older and name not in self.late_series and dice.random() < 0.5:
+                    self.older.append([(name, *row) for row in older])
 
     def _fine(self) -> dict[str, dict[int, Candle]]:
         """Symbol -> the shortest candles that a life is made of."""
@@ -232,7 +242,7 @@ class Life:
         if self.tick_ms < 15 * MINUTE_MS:
             # Minutes: the market closes for a few of every hour.
             return [row for row in rows if row[0] % (60 * MINUTE_MS) < 45 * MINUTE_MS]
-        kept = [row for row in rows if (row[0] // DAY_MS) % 7 not in (2, 3)]
+        kept = [row for row in rows if (row[0] // DAY_MS) % 7 not in (2, 3) and row[0] not in self.closure]
         if length_of(timeframe) < DAY_MS:
             kept = [row for row in kept if 6 <= row[0] % DAY_MS / 3_600_000 < 20]
         return kept
@@ -284,8 +294,6 @@ class Life:
         """From the first candle to the last."""
         dice, world = self.dice, self.world
         self._upsert([(name, *row) for name, rows in self.histories.items() for row in rows])
-        for instrument in self.calendars:
-            world.store.candles.set_calendar(Instrument(*instrument.split(":")), "sessions")  # type: ignore[arg-type]
         self._maker = Conditions(dice, Oracle(self.full, self.calendars), list(self.full))
         self._register(dice.randint(12, 18))
         self._restart()
@@ -293,7 +301,7 @@ class Life:
         skip = 0
         for number in range(1, self.slots + 1):
             close_ms = self.start_ms + number * self.tick_ms
-            is_early = dice.random() < 0.04 and self.workers_wanted == 1
+            is_early = dice.random() < 0.04 and self.workers_wanted == self.shards == 1
             world.clock.move_to(close_ms - 500 if is_early else close_ms + dice.randint(20, 50) * _SECOND)
             self._deliver()
             if dice.random() < 0.12 and len(self.conditions) < 36:
@@ -302,6 +310,9 @@ class Life:
                 self._revise()
             if dice.random() < 0.1:
                 self._subscribe()
+            if self.older and dice.random() < 0.1:
+                self._upsert(self.older.pop())
+                self.note("candles older than all others")
             skip = skip - 1 if skip else dice.choice((1, 3, 5)) if dice.random() < 0.04 else 0
             if skip:
                 self.note("ticks missed")
@@ -351,6 +362,9 @@ class Life:
         is_new = any(not self.model.candles.get(row[0]) for row in wanted)
         counts = self.world.store.candles.upsert(frame_of(wanted))
         expected = [self.model.arrive(*row) for row in wanted]
+        for instrument in self.calendars.keys() & {row[0].split(" ")[0] for row in wanted} - self._in_sessions:
+            self.world.store.candles.set_calendar(Instrument(*instrument.split(":")), "sessions")
+            self._in_sessions.add(instrument)
         found = {name: getattr(counts, name) for name in ("inserted", "unchanged", "replaced", "revised")}
         assert found == {name: expected.count(name) for name in found}, f"{self.told()}: {wanted}: {expected}"
         for verdict in expected:

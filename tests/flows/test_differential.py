@@ -187,6 +187,8 @@ def test_the_lives_were_eventful(lived: Counter[str]) -> None:
         "conditions registered": 80,
         "conditions registered for a time before": 5,
         "conditions registered again": 10,
+        "candles older than all others": 3,
+        "corrections in the middle of a run": 10,
         "holes": 20,
         "triggers": 200,
         "late triggers": 30,

@@ -1,0 +1,224 @@
+"""What the hub has to judge, when and on which candles: the design's rules about time, on plain dictionaries.
+
+It is told what arrives, what is registered and when somebody runs a tick; it knows which candles are *as-judged* (the
+first final versions, from the anchor on), how far each group has come, which slots were given up, and what was late.
+What a candle means is none of its business: that is the oracle's.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from registry.conditions import Condition
+from tests.flows.slow_oracle import MINUTE_MS, floor_to, length_of
+
+Candle = tuple[float, float, float, float, float]
+"""Open, high, low, close, volume."""
+
+SCHEMA = {
+    "exchange": pl.String,
+    "symbol": pl.String,
+    "timeframe": pl.String,
+    "open_time": pl.Datetime("ms", "UTC"),
+    **dict.fromkeys(("open", "high", "low", "close", "volume"), pl.Float64),
+}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A condition was judged on a candle, and would have been delivered."""
+
+    condition_id: str
+    close_ms: int
+    late: bool
+
+
+@dataclass
+class HubModel:
+    """The hub's bookkeeping."""
+
+    calendars: Mapping[str, str]
+    candles: dict[str, dict[int, Candle]] = field(default_factory=dict)
+    conditions: dict[str, Condition] = field(default_factory=dict)
+    active_from: dict[str, int] = field(default_factory=dict)
+    watermarks: dict[str, int] = field(default_factory=dict)
+    anchors: dict[str, int] = field(default_factory=dict)
+    judged_until: dict[str, int] = field(default_factory=dict)
+    judgements: list[Judgement] = field(default_factory=list)
+    holes: int = 0
+    ticks: int = 0
+    _revisions: set[tuple[str, int, Candle]] = field(default_factory=set)
+    _by_group: dict[str, list[Condition]] = field(default_factory=dict)
+    _begun: dict[str, int] = field(default_factory=dict)
+    """Groups that a run has looked at and that have not moved yet -> where they will start."""
+
+    def register(self, condition: Condition, active_from_ms: int) -> None:
+        """The first registration of a condition counts."""
+        if condition.id not in self.conditions:
+            self._by_group.setdefault(condition.group, []).append(condition)
+        self.conditions.setdefault(condition.id, condition)
+        self.active_from.setdefault(condition.id, active_from_ms)
+
+    def arrive(self, series: str, open_ms: int, candle: Candle) -> str:
+        """What happens to a candle: a judged slot, hole or not, keeps what it had."""
+        held = self.candles.setdefault(series, {})
+        if held.get(open_ms) == candle:
+            return "unchanged"
+        if self.is_judged(series, open_ms):
+            known = (series, open_ms, candle) in self._revisions
+            self._revisions.add((series, open_ms, candle))
+            return "unchanged" if known else "revised"
+        verdict = "replaced" if open_ms in held else "inserted"
+        held[open_ms] = candle
+        return verdict
+
+    def is_judged(self, series: str, open_ms: int) -> bool:
+        """Whether a slot has been judged, with its candle or as a hole."""
+        if series not in self.anchors:
+            return False
+        return self.anchors[series] <= open_ms <= self.judged_until[series] - _length(series)
+
+    def is_being_begun(self, series: str, open_ms: int) -> bool:
+        """Whether a candle belongs to what a group starts from that has been looked at, but not recorded yet."""
+        close_ms = open_ms + _length(series)
+        for group, start_ms in self._begun.items():
+            if series in _series(group):
+                first = min(self.candles.get(series, {}), default=open_ms)
+                active_from = max(self.active_from[held.id] for held in self._conditions(group))
+                if open_ms < first or close_ms <= max(start_ms, active_from):
+                    return True
+        return False
+
+    def run(self, timeframe: str, tick_ms: int, now_ms: int, most: int | None = None) -> int:
+        """A run that advances the watermarks of a timeframe to a tick, or dies after ``most`` recorded slots; the time
+        at its end."""
+        tick_ms = floor_to(tick_ms, timeframe)
+        waiting: set[str] = set()
+        reached = {group: self._reached(group) for group in self._groups(timeframe)}
+        self._begun |= {group: start for group, start in reached.items() if group not in self.watermarks}
+        recorded = 0
+        while most is None or recorded < most:
+            closes = {group: self._next_close(group, mark) for group, mark in reached.items() if group not in waiting}
+            due = {group: close for group, close in closes.items() if close is not None and close <= tick_ms}
+            if not due:
+                break
+            close_ms = min(due.values())
+            now_ms = max(now_ms, close_ms)
+            moved, holes = [], set()
+            for group in (group for group, close in due.items() if close == close_ms):
+                given_up = self._given_up(group, reached[group], close_ms, now_ms)
+                if given_up is None:
+                    waiting.add(group)
+                else:
+                    holes |= given_up
+                    moved.append(group)
+            if moved:
+                self._record(moved, close_ms, late=now_ms >= close_ms + length_of(timeframe))
+                reached |= dict.fromkeys(moved, close_ms)
+                self.holes += len(holes)
+                recorded += 1
+        self.ticks += recorded
+        return now_ms if recorded == most else max(now_ms, tick_ms)
+
+    def as_judged(self) -> dict[str, pl.DataFrame]:
+        """Series -> the candles that were judged, oldest first."""
+        return {
+            series: frame_of(
+                (series, open_ms, candle)
+                for open_ms, candle in sorted(self.candles[series].items())
+                if self.is_judged(series, open_ms)
+            )
+            for series in self.anchors
+        }
+
+    def _record(self, groups: Iterable[str], close_ms: int, *, late: bool) -> None:
+        for group in groups:
+            for condition in self._conditions(group):
+                base = str(condition.series)
+                is_there = close_ms - _length(base) in self.candles[base]
+                if is_there and close_ms > self.active_from[condition.id]:
+                    self.judgements.append(Judgement(condition.id, close_ms, late))
+            self.watermarks[group] = close_ms
+            self._begun.pop(group, None)
+            for series in _series(group):
+                self.anchors.setdefault(series, min(self.candles[series]))
+                seen = floor_to(close_ms, _timeframe(series))
+                self.judged_until[series] = max(self.judged_until.get(series, seen), seen)
+
+    def _given_up(self, group: str, reached_ms: int, close_ms: int, now_ms: int) -> set[tuple[str, int]] | None:
+        """Slots without a candle that the group passes; ``None`` if one may still come."""
+        holes: set[tuple[str, int]] = set()
+        for series in _series(group):
+            length, held = _length(series), self.candles[series]
+            open_ms = max(floor_to(reached_ms, _timeframe(series)), self.anchors.get(series, min(held)))
+            slots = list(range(open_ms, close_ms - length + 1, length))
+            if self._has_sessions(series):
+                slots = slots[-1:]
+            for slot in (slot for slot in slots if slot not in held):
+                if now_ms < close_ms + min(2 * length, 5 * MINUTE_MS):
+                    return None
+                if self._has_sessions(series):
+                    continue
+                if max(held) < slot:
+                    return None
+                holes.add((series, slot))
+        return holes
+
+    def _next_close(self, group: str, reached_ms: int) -> int | None:
+        base = group.split(" + ", maxsplit=1)[0]
+        if not self._has_sessions(base):
+            return reached_ms + _length(base)
+        later = [open_ms for open_ms in self.candles[base] if open_ms >= reached_ms]
+        return min(later) + _length(base) if later else None
+
+    def _reached(self, group: str) -> int:
+        """The watermark; of a new group the last candle that had closed when its first condition became active."""
+        if group in self.watermarks:
+            return self.watermarks[group]
+        base = group.split(" + ", maxsplit=1)[0]
+        active_from = min(self.active_from[held.id] for held in self._conditions(group))
+        closes = [open_ms + _length(base) for open_ms in self.candles[base]]
+        return max((close for close in closes if close <= active_from), default=min(self.candles[base]))
+
+    def _groups(self, timeframe: str) -> list[str]:
+        """Groups of a timeframe whose series all have a candle."""
+        return [
+            group
+            for group in self._by_group
+            if _timeframe(_base(group)) == timeframe and all(self.candles.get(series) for series in _series(group))
+        ]
+
+    def _conditions(self, group: str) -> list[Condition]:
+        return self._by_group[group]
+
+    def _has_sessions(self, series: str) -> bool:
+        return self.calendars.get(series.split(" ", maxsplit=1)[0]) == "sessions"
+
+
+def frame_of(rows: Iterable[tuple[str, int, Candle]]) -> pl.DataFrame:
+    """(series, open time, candle) as a candle frame."""
+    flat = []
+    for series, open_ms, candle in rows:
+        instrument, timeframe = series.split(" ")
+        flat.append((*instrument.split(":"), timeframe, open_ms, *candle))
+    return pl.DataFrame(flat, schema=SCHEMA | {"open_time": pl.Int64}, orient="row").with_columns(
+        pl.from_epoch("open_time", "ms").cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
+    )
+
+
+def _series(group: str) -> list[str]:
+    """The series of a group, its base first."""
+    return group.split(" + ")
+
+
+def _base(group: str) -> str:
+    return _series(group)[0]
+
+
+def _timeframe(series: str) -> str:
+    return series.split(" ")[1]
+
+
+def _length(series: str) -> int:
+    return length_of(_timeframe(series))

@@ -1,0 +1,72 @@
+"""What is known to be wrong, each with its shortest life; the differential test keeps away from it (``lives.SPARED``).
+
+Once one of these passes, take its mark away, and what ``lives`` does to spare it.
+"""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from flows.advance import advance
+from flows.runtime import Runtime
+from registry.clock import ReplayClock
+from registry.conditions import Condition
+from registry.store.file_store import FileStore
+from registry.timeframes import to_ms
+from tests.conftest import MemoryLog
+from tests.flows.hub_model import frame_of
+
+HOUR = 3_600_000
+DAY_MS = to_ms(datetime(2024, 8, 5, tzinfo=UTC))
+BTC, ETH = "BINANCE:BTCUSDT 1h", "BINANCE:ETHUSDT 1h"
+
+
+def add(store: FileStore, series: str, first_open_ms: int, closes: list[float | None], length: int = HOUR) -> None:
+    """Flat candles at the given closes; ``None`` is a missing slot."""
+    store.candles.upsert(
+        frame_of(
+            (series, first_open_ms + number * length, (close, close, close, close, 1.0))
+            for number, close in enumerate(closes)
+            if close is not None
+        )
+    )
+
+
+def closes_of(store: FileStore) -> list[float]:
+    """Hours after the start of the day at which something fired."""
+    return [(time - DAY_MS) / HOUR for time in store.ticks.triggers_after(0, 100)["close_time"].dt.epoch("ms")]
+
+
+@pytest.mark.xfail(strict=True, reason="a warm worker looks for new series only when the registry has changed")
+async def test_a_warm_worker_judges_a_series_that_begins_after_its_condition(
+    store: FileStore, log: MemoryLog, clock: ReplayClock
+) -> None:
+    add(store, BTC, DAY_MS - 3 * HOUR, [1.0, 1.0, 1.0, 1.0, 1.0])
+    add(store, "BINANCE:ETHUSDT 4h", DAY_MS - 8 * HOUR, [1.0, 1.0], 4 * HOUR)
+    store.registry.register(
+        [Condition.parse("ETHUSDT 1h: every(close > 0)"), Condition.parse("BTCUSDT 1h: close < 0")],
+        active_from_ms=DAY_MS,
+    )
+    runtime = Runtime(store, log, clock)
+    await advance(runtime, "1h", DAY_MS + HOUR)
+    add(store, ETH, DAY_MS - HOUR, [1.0, 1.0, 1.0])
+    await advance(runtime, "1h", DAY_MS + 2 * HOUR)
+    # A cold worker does it: await advance(Runtime(store, log, clock), "1h", DAY_MS + 2 * HOUR)
+    assert closes_of(store) == [1, 2]
+
+
+@pytest.mark.xfail(strict=True, reason="a warm worker keeps the history that it loaded before the first tick")
+async def test_a_candle_that_comes_before_the_first_tick_is_as_judged_for_everybody(
+    store: FileStore, log: MemoryLog, clock: ReplayClock
+) -> None:
+    """Nothing of the series has been judged, so its history may still grow: the store takes the candle, and so must
+    the verdict, whichever worker gives it."""
+    add(store, BTC, DAY_MS - 5 * HOUR, [10.0, 10.0, None, 10.0, 10.0])
+    store.registry.register([Condition.parse("BTCUSDT 1h: every(sma(4) > 20)")], active_from_ms=DAY_MS)
+    runtime = Runtime(store, log, clock)
+    assert (await advance(runtime, "1h", DAY_MS)).ticks == 0
+    add(store, BTC, DAY_MS - 3 * HOUR, [100.0])
+    add(store, BTC, DAY_MS, [10.0])
+    await advance(runtime, "1h", DAY_MS + HOUR)
+    # The last four are 100, 10, 10, 10: a cold worker, a scan and any replay fire.
+    assert closes_of(store) == [1]

@@ -154,9 +154,11 @@ class Valuation:
             case Every(child):
                 return self.truth(child)
             case All(children):
-                return np.minimum.reduce(self._of(children))
+                smallest: Truths = self._of(children).min(axis=0)
+                return smallest
             case Any(children):
-                return np.maximum.reduce(self._of(children))
+                largest: Truths = self._of(children).max(axis=0)
+                return largest
             case AtLeast(count, children):
                 found = self._of(children)
                 true, unknown = (found == TRUE).sum(axis=0), (found == UNKNOWN).sum(axis=0)

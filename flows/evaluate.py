@@ -9,7 +9,7 @@
 4. When a base series steps, its views take what the other series hold on their last closed candle, and arithmetic is
    calculated (``flows.judge.look``).
 5. Comparisons are judged run by run, then composites level by level (``flows.judge.judge``).
-6. A momentary condition fires on TRUE, any other when it was FALSE one step before and is TRUE (``flows.judge.fire``).
+6. A momentary condition fires on TRUE, any other when it was FALSE one step before and is TRUE (``flows.firing``).
 7. What fired leaves as :class:`Fired`; recording and publishing it is the flow's work (``flows.advance``).
 
 ``flows.history.scan`` does the same over a whole history: indicators by their history kernels, steps 5 and 6 by the
@@ -24,6 +24,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from flows.firing import Firing
 from flows.layout import SPARE, Computation
 from flows.plan import Plan
 from flows.program import NEVER, UNKNOWN
@@ -62,7 +63,7 @@ class Evaluator:
         self._past = _Past()
         self._truth = np.zeros(0, np.uint8)
         self._ages = np.zeros((0, 2), np.int64)
-        self._previous = np.zeros(0, np.uint8)
+        self._firing = Firing()
         self._candles = np.zeros(0, np.int64)
         self._close = np.zeros(0)
         self.grow()
@@ -90,12 +91,10 @@ class Evaluator:
         self._past.grow(plan)
         self._truth = _longer(self._truth, plan.program.size, UNKNOWN)
         self._ages = unknown_ages(plan.program.size, self._ages)
-        self._previous = _longer(self._previous, len(plan.conditions), UNKNOWN)
+        self._firing.grow(plan)
         self._candles = _longer(self._candles, len(plan.series), 0)
         self._close = _longer(self._close, len(plan.series), np.nan)
         self._columns = plan.program.arrays()
-        self._roots = plan.roots
-        self._fired = np.empty(len(plan.conditions), np.int64)
         self._by_timeframe = {timeframe: _blocks_of(plan, timeframe) for timeframe in plan.timeframes}
 
     def _sort_truths(self) -> None:
@@ -160,7 +159,7 @@ class Evaluator:
             mine = plan.program.place((index[base], node))
             self._truth[mine], self._ages[mine] = other._truth[truth], other._ages[truth]
         for position, condition in enumerate(its.conditions):
-            self._previous[plan.position(condition)] = other._previous[position]
+            self._firing.know(plan.position(condition), other._firing.previous(position))
         self._candles[index], self._close[index] = other._candles, other._close
 
     def step(self, timeframe: str, candles: Array, present: NDArray[np.bool_], stepping: NDArray[np.bool_]) -> None:
@@ -185,7 +184,7 @@ class Evaluator:
         self._past.forget(series)
         if self.plan.is_base[series]:
             import_kernels().forget(self._ages, self.plan.program.base.array, series)
-            self._previous[self.plan.base == series] = UNKNOWN
+            self._firing.forget(series)
 
     def judge(self, moving: NDArray[np.bool_]) -> list[Fired]:
         """Steps 4 to 6 for the base series that are ``moving`` and have a candle, in the order of the plan."""
@@ -203,8 +202,8 @@ class Evaluator:
         kernels.show(self._now, self._shown)
         kernels.show(self._before, self._shown_before)
         kernels.judge(self._shown, self._shown_before, moving, *self._columns, self._ages, self._truth)
-        count = kernels.fire(self._truth, self._roots, plan.momentary, plan.base, moving, self._previous, self._fired)
-        return [self._make_fired(int(index)) for index in self._fired[:count]]
+        fired = self._firing.fire(kernels, self._truth, moving)
+        return [self._make_fired(index) for index in fired.tolist()]
 
     def _make_fired(self, index: int) -> Fired:
         plan, condition = self.plan, self.plan.conditions[index]

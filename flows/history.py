@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from flows.calendars import calendar_of
 from flows.candles.resampling import with_built
 from flows.evaluate import candle_columns, import_kernels, unknown_ages
+from flows.firing import Firing
 from flows.layout import ARITHMETIC
 from flows.plan import Plan, make_plan
 from flows.program import UNKNOWN
@@ -123,7 +124,8 @@ class HistoryJudge:
             for index, series in enumerate(plan.series)
             if index != base
         ]
-        self._previous = np.full(len(plan.conditions), UNKNOWN, np.uint8)
+        self._firing = Firing()
+        self._firing.grow(plan)
         self._ages = unknown_ages(plan.program.size)
         self._truth = np.full(plan.program.size, UNKNOWN, np.uint8)
         self._moving = plan.is_base.copy()
@@ -154,7 +156,7 @@ class HistoryJudge:
         """What fires on the rows, as ``TRIGGER_SCHEMA``."""
         kernels = import_kernels()
         plan = self.plan
-        space = max(65_536, len(plan.conditions))
+        space = max(65_536, len(plan.conditions) + 1)
         row, at_rows, which_fired = 1, [], []
         while row < rows.values.shape[0]:
             fired_rows, fired = np.empty(space, np.int64), np.empty(space, np.int64)
@@ -164,10 +166,8 @@ class HistoryJudge:
                 row,
                 self._base,
                 self._moving,
-                plan.roots,
-                plan.momentary,
-                plan.base,
-                self._previous,
+                *self._firing.columns(),
+                self._firing.truths,
                 *plan.program.arrays(),
                 self._ages,
                 self._truth,
@@ -175,7 +175,7 @@ class HistoryJudge:
                 fired,
             )
             at_rows.append(fired_rows[:count] - 1)
-            which_fired.append(fired[:count])
+            which_fired.append(self._firing.conditions(fired[:count]))
         at, which = np.concatenate(at_rows), np.concatenate(which_fired)
         length = DURATION_MS[plan.timeframe]
         return pl.DataFrame(

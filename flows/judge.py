@@ -225,17 +225,53 @@ def judge(now, before, moving, runs, left, right, constant, number, base, childr
             _compare_slots(code, now, before, left, right, first, stop, truth)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def fire(truth, roots, momentary, bases, moving, previous, fired):
-    """Which conditions of the base series that move fire: their number; ``fired`` takes their indices."""
+@njit(error_model="numpy")
+def _count_edges(truth, previous, momentary):
     count = 0
-    for c in range(roots.size):
-        if moving[bases[c]]:
-            value = truth[roots[c]]
-            if value == TRUE and (momentary[c] or previous[c] == FALSE):
-                fired[count] = c
-                count += 1
-            previous[c] = value
+    if momentary:
+        for i in range(truth.size):
+            count += truth[i] == TRUE
+    else:
+        for i in range(truth.size):
+            count += (truth[i] == TRUE) & (previous[i] == FALSE)
+    return count
+
+
+@njit(error_model="numpy")
+def _fire_one_by_one(truth, roots, momentary, bases, moving, previous, fired, count, first, stop):
+    for c in range(first, stop):
+        # Every index is written, and stays if it fired: nobody can predict a branch on truths.
+        moves, value = moving[bases[c]], truth[roots[c]]
+        fired[count] = c
+        count += moves & (value == TRUE) & (momentary[c] | (previous[c] == FALSE))
+        previous[c] = value if moves else previous[c]
+    return count
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def fire(truth, stretches, roots, momentary, bases, moving, previous, fired):
+    """Which conditions of the base series that move fire: their number; ``fired`` takes their rows, and needs room for
+    one more.
+
+    A row of ``stretches`` is first row, one past the last, and base series or -1. The rows of a stretch with a base
+    have that base, consecutive truths, and are all momentary or all not.
+    """
+    count = 0
+    for s in range(stretches.shape[0]):
+        first, stop, base = stretches[s, 0], stretches[s, 1], stretches[s, 2]
+        if base < 0:
+            count = _fire_one_by_one(
+                truth, roots, momentary, bases, moving, previous, fired, count, first, stop
+            )  # fmt: skip
+        elif moving[base]:
+            now, was = truth[roots[first] : roots[first] + stop - first], previous[first:stop]
+            if _count_edges(now, was, momentary[first]):
+                for i in range(now.size):
+                    if now[i] == TRUE and (momentary[first] or was[i] == FALSE):
+                        fired[count] = first + i
+                        count += 1
+            for i in range(now.size):
+                was[i] = now[i]
     return count
 
 
@@ -250,7 +286,7 @@ def forget(ages, bases, base):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def judge_history(
-    values, adjacent, first_row, base, moving, roots, momentary, bases, previous,
+    values, adjacent, first_row, base, moving, stretches, roots, momentary, bases, previous,
     runs, left, right, constant, number, truth_bases, children, ages, truth, fired_rows, fired_conditions,
 ):  # fmt: skip
     """Judge ``values`` row by row from ``first_row`` on; row ``first_row - 1`` is the candle before.
@@ -262,7 +298,7 @@ def judge_history(
     nothing = np.full(values.shape[1], np.nan)
     count = 0
     for t in range(first_row, values.shape[0]):
-        if count + roots.size > fired_rows.size:
+        if count + roots.size >= fired_rows.size:
             return t, count
         if not adjacent[t]:
             forget(ages, truth_bases, base)
@@ -271,7 +307,7 @@ def judge_history(
         judge(
             values[t], before, moving, runs, left, right, constant, number, truth_bases, children, ages, truth
         )  # fmt: skip
-        found = fire(truth, roots, momentary, bases, moving, previous, fired_conditions[count:])
+        found = fire(truth, stretches, roots, momentary, bases, moving, previous, fired_conditions[count:])
         fired_rows[count : count + found] = t
         count += found
     return values.shape[0], count

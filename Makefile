@@ -24,6 +24,7 @@ help:
 	@echo "Installing pinned packages into .venv (a minute or two, once) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m flows.warming
 	@touch .venv/.ready
 
 setup: .venv/.ready

@@ -20,8 +20,7 @@ from flows.demo.population import TIMEFRAMES, Bot, population
 from flows.prefect_server import PrefectServer
 from flows.runtime import Runtime, use_runtime
 from flows.savings import calibrate
-from indicators.catalogue import NAMES
-from indicators.warming import LIVE, warm
+from flows.warming import STEPS, warm
 from registry.clock import ReplayClock, SystemClock
 from registry.conditions import Condition
 from registry.errors import StoreError
@@ -105,7 +104,7 @@ async def replay_demo(settings: Settings, progress: Progress, *, bots: int, seed
         starting = _InBackground(prefect.start)
         stack.callback(starting.wait)
         phases.run("Import candles", len(SAMPLE_FILES), lambda step: _import(store, step))
-        phases.run("Load indicator kernels", len(NAMES) + 1, _warm)
+        phases.run("Load indicator kernels", len(STEPS), warm)
         claim.take()
         phases.run("Register conditions", bots, lambda step: _register(store, bots, seed, clock, step))
         phases.run("Wait for the Prefect server", 1, lambda _: starting.finish())
@@ -145,12 +144,6 @@ def _import(store: Store, step: Callable[[int], None]) -> None:
     for number, path in enumerate(SAMPLE_FILES, 1):
         import_candles([path], store.candles, clock=SystemClock())
         step(number)
-
-
-def _warm(step: Callable[[int], None]) -> None:
-    names = [*NAMES, LIVE]
-    warm(progress=lambda name: step(names.index(name)))
-    step(len(names))
 
 
 def _register(store: Store, bots: int, seed: int, clock: ReplayClock, step: Callable[[int], None]) -> None:

@@ -1,7 +1,7 @@
 """Makes a process ready to judge: all kernels compiled, or loaded from numba's cache.
 
-``python -m flows.warming`` fills the cache, which takes a minute or two once; a process that finds it filled is ready in
-about two seconds.
+``python -m flows.warming`` fills the cache, which takes a minute or two once; a process that finds it filled is ready
+in about two seconds.
 """
 
 from collections.abc import Callable

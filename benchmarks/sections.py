@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from benchmarks import history, live
+from benchmarks import conditions, history, live
 from benchmarks.peers.process import Peers
 from benchmarks.report import Section
 from benchmarks.scale import Scale
@@ -11,5 +11,6 @@ SECTIONS: dict[str, Callable[[Scale, Peers], Section]] = {
     "history": history.one_series,
     "series": history.many_series,
     "live": live.live,
+    "conditions": conditions.conditions,
 }
 """Name on the command line -> how to measure it."""

@@ -152,9 +152,11 @@ class Valuation:
             case Every(child):
                 return self.truth(child)
             case All(children):
-                return self._of(children).min(axis=0)
+                lowest: Truths = np.minimum.reduce(self._of(children))
+                return lowest
             case Any(children):
-                return self._of(children).max(axis=0)
+                highest: Truths = np.maximum.reduce(self._of(children))
+                return highest
             case AtLeast(count, children):
                 found = self._of(children)
                 true, unknown = (found == TRUE).sum(axis=0), (found == UNKNOWN).sum(axis=0)

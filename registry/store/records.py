@@ -90,6 +90,11 @@ class Anchor:
     created_ms: int | None
     """When it was set; ``None`` for those of older schemas."""
 
+    @property
+    def stored(self) -> str:
+        """The stored series that the series is made of."""
+        return stored_series(self.series, self.built_from)
+
 
 @dataclass(frozen=True)
 class Rebase:

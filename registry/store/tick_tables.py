@@ -223,7 +223,7 @@ class TickTables:
         for anchor in self.anchor_history():
             before, until = earlier.get(anchor.series), marks.get(anchor.rebase, {}).get(anchor.series)
             if before is not None and until is not None:
-                found.append(Judged(stored_series(anchor.series, before.built_from), before.open_ms, until))
+                found.append(Judged(before.stored, before.open_ms, until))
             earlier[anchor.series] = anchor
         return found
 

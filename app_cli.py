@@ -260,15 +260,21 @@ def register(text: str, *, json_output: AsJson = False) -> None:
     from registry.clock import SystemClock
     from registry.conditions import Condition
     from registry.store import open_store
+    from registry.timeframes import show_time
 
     condition = Condition.parse(_spec(text), default_exchange=settings.default_exchange)
     with open_store(settings.resolved_store_url) as store:
-        (registration,) = store.registry.register([condition], active_from_ms=SystemClock().now_ms())
+        (registration,) = store.registry.register(
+            [condition], active_from_ms=SystemClock().now_ms(), grace_ms=settings.grace_ms
+        )
+        until_ms = store.registry.activity()[condition.id][-1].until_ms
     if json_output:
         _print_json({"condition_id": registration.condition_id, "created": registration.created})
     else:
         print(registration.condition_id)
         _message("registered" if registration.created else "known already: an equal condition was registered before")
+        if until_ms is not None:
+            _message(f"it is judged until {show_time(until_ms)}, and on when a bot subscribes to it")
 
 
 @conditions.command(name="list")

@@ -7,20 +7,21 @@ they would have changed: that is no error.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import polars as pl
 
+from flows.activity import is_active
 from flows.epochs import Epoch, Epochs
 from flows.history import scan
 from flows.valuation import Valuation
 from registry.conditions import Condition
 from registry.expression import Number, operands
 from registry.store.protocol import Store
-from registry.store.records import Calendar, StoredCondition
+from registry.store.records import ActiveSpan, Calendar, StoredCondition
 from registry.text import to_text
 
 Kind = Literal["missing", "extra", "different"]
@@ -117,17 +118,20 @@ def audit(
         for group, watermark in store.ticks.watermarks(timeframe).items()
         if group in groups
     }
-    epochs, calendars = Epochs(store), store.candles.calendars()
+    epochs, calendars, activity = Epochs(store), store.candles.calendars(), store.registry.activity()
     pending = set(store.candles.revisions().filter("pending")["series"])
     expected: dict[Key, Firing] = {}
     revised: list[Difference] = []
     for done, (group, watermark) in enumerate(sorted(marks.items())):
+        judging = {
+            Condition.from_canonical(stored.canonical): activity[stored.condition_id] for stored in groups[group]
+        }
         for epoch in epochs.of(group, watermark):
-            judged = _of_epoch(groups[group], epoch, epochs.histories(epoch), calendars)
+            judged = _of_epoch(judging, epoch, epochs.histories(epoch), calendars)
             expected |= judged
             if epoch.rebase == store.ticks.last_rebase() and any(anchor.stored in pending for anchor in epoch.anchors):
                 histories = epochs.histories(epoch, revised=True)
-                revised += compare(judged, _of_epoch(groups[group], epoch, histories, calendars))
+                revised += compare(judged, _of_epoch(judging, epoch, histories, calendars))
         if progress is not None:
             progress(done + 1, len(marks))
     wanted = _Span(since_ms, until_ms)
@@ -154,21 +158,20 @@ class _Span:
 
 
 def _of_epoch(
-    stored: Iterable[StoredCondition],
+    conditions: Mapping[Condition, Sequence[ActiveSpan]],
     epoch: Epoch,
     histories: Mapping[str, pl.DataFrame],
     calendars: Mapping[str, Calendar],
 ) -> dict[Key, Firing]:
-    """What conditions of one group should have fired in an epoch, from when they were active."""
+    """What conditions of one group should have fired in an epoch, while they were active."""
     if any(history.is_empty() for history in histories.values()):
         return {}
-    active_from = {held.condition_id: held.active_from_ms for held in stored}
-    conditions = [Condition.from_canonical(held.canonical) for held in stored]
+    spans = {condition.id: held for condition, held in conditions.items()}
     within = _Span(epoch.after_ms, epoch.until_ms)
     return {
         (condition_id, close_ms): firing
         for (condition_id, close_ms), firing in expected_firings(conditions, histories, calendars).items()
-        if within.has(close_ms) and close_ms > active_from[condition_id]
+        if within.has(close_ms) and is_active(spans[condition_id], close_ms)
     }
 
 

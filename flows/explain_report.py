@@ -22,7 +22,7 @@ def as_json(found: Explanation, standing: Standing) -> dict[str, Any]:
     shown["fires"] = found.fires
     shown["hub"] = {
         "registered": standing.registered,
-        "active_from": _iso(standing.active_from_ms),
+        "active": [{"from": _iso(span.from_ms), "until": _iso(span.until_ms)} for span in standing.spans],
         "subscriptions": standing.subscriptions,
         "judged_until": _iso(standing.judged_until_ms),
         "recorded": standing.recorded,

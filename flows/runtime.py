@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from events.log import EventLog
 from events.opening import open_log
+from flows.activity import wanted_from
 from flows.calendars import calendar_of
 from flows.candles.reader import SeriesReader
 from flows.part import Group, Part
@@ -20,8 +21,11 @@ from registry.expression import Series
 from registry.settings import Settings, load_settings
 from registry.store import open_store
 from registry.store.protocol import Store
-from registry.store.records import series_of
+from registry.store.records import ActiveSpan, series_of
 from registry.timeframes import DURATION_MS
+
+_EXPIRED_SHARE = 20
+"""Plans are made anew when more than one in so many conditions has expired."""
 
 Key = tuple[str, int, int]
 """Timeframe, shard, number of shards."""
@@ -42,8 +46,8 @@ class Live:
     """Anchors of series that the store does not know yet."""
     subscribers: Mapping[str, int]
     """Condition id -> active subscriptions."""
-    active_from: Mapping[str, int]
-    """Condition id -> time after which candles have to close to trigger it."""
+    activity: Mapping[str, Sequence[ActiveSpan]]
+    """Condition id -> when candles have to close to trigger it."""
     reader: SeriesReader
     absent: set[str]
     """Series without candles that conditions wait for."""
@@ -97,6 +101,7 @@ class Runtime:
             and held.rebase == self.store.ticks.last_rebase()
             and all(marks.get(group) == mark for group, mark in held.recorded.items())
             and not self._has_other_candles(held)
+            and not _is_mostly_expired(held)
         )
 
     def _has_other_candles(self, held: Live) -> bool:
@@ -145,10 +150,12 @@ def open_runtime(settings: Settings | None = None, clock: Clock | None = None) -
 def _build(store: Store, timeframe: str, shard: int, shards: int) -> Live:
     version, rebase = store.registry.version(), store.ticks.last_rebase()
     stored = {held.condition_id: held for held in store.registry.conditions(timeframe)}
-    reader = SeriesReader.of(store)
+    reader, activity, marks = SeriesReader.of(store), store.registry.activity(), store.ticks.watermarks(timeframe)
     groups: dict[str, list[Condition]] = {}
     absent: set[str] = set()
     for registered in stored.values():
+        if wanted_from(activity[registered.condition_id], marks.get(registered.group_key)) is None:
+            continue
         condition = Condition.from_canonical(registered.canonical)
         if _shard_of(condition, shards) != shard:
             continue
@@ -156,7 +163,6 @@ def _build(store: Store, timeframe: str, shard: int, shards: int) -> Live:
             absent |= missing
         else:
             groups.setdefault(condition.group, []).append(condition)
-    marks = store.ticks.watermarks(timeframe)
     known = store.ticks.anchors()
     every = {series for held in groups.values() for condition in held for series in condition.all_series}
     live = Live(
@@ -167,7 +173,7 @@ def _build(store: Store, timeframe: str, shard: int, shards: int) -> Live:
         recorded={name: marks.get(name) for name in groups},
         anchors={str(series): reader.first(str(series)) or 0 for series in every if str(series) not in known},
         subscribers=store.registry.subscribers(),
-        active_from={name: registered.active_from_ms for name, registered in stored.items()},
+        activity=activity,
         reader=reader,
         absent=absent,
         versions={name: _version(store, reader, name) for name in groups if name not in marks},
@@ -177,10 +183,11 @@ def _build(store: Store, timeframe: str, shard: int, shards: int) -> Live:
     together: dict[int, dict[str, int]] = {}
     for name, held in groups.items():
         base = held[0].series
-        reached = marks.get(name)
-        if reached is None:
-            active_from = min(live.active_from[condition.id] for condition in held)
-            reached = _first_watermark(reader, base, active_from)
+        judged = marks.get(name)
+        starts = [wanted_from(activity[condition.id], judged) for condition in held]
+        wanted = min(start for start in starts if start is not None)
+        # A group of which nothing was wanted for a while goes on where something is wanted again.
+        reached = judged if judged == wanted else max(judged or 0, _first_watermark(reader, base, wanted))
         if len(held[0].all_series) == 1:
             alone[name] = reached
         else:
@@ -215,6 +222,13 @@ def _make_part(store: Store, live: Live, reached: Mapping[str, int]) -> Part:
 def make_group(condition: Condition, index: Mapping[Series, int]) -> Group:
     """The group of a condition in a plan with the series at ``index``."""
     return Group(condition.group, index[condition.series], tuple(index[series] for series in condition.all_series))
+
+
+def _is_mostly_expired(held: Live) -> bool:
+    """Whether enough conditions are judged in vain that planning again pays; their triggers do not count anyway."""
+    conditions = [(name, condition.id) for name, group in held.conditions.items() for condition in group]
+    expired = sum(wanted_from(held.activity[one], held.recorded[name]) is None for name, one in conditions)
+    return expired * _EXPIRED_SHARE > len(conditions)
 
 
 def _version(store: Store, reader: SeriesReader, group: str) -> int:

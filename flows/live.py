@@ -6,13 +6,14 @@ checkpoint that leaves enough candles to repeat, or else from the candles since 
 """
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from flows.activity import wanted_from
 from flows.calendars import calendar_of
 from flows.candles.reader import SeriesReader
 from flows.checkpoints import Checkpoints
@@ -21,8 +22,11 @@ from flows.plan import Plan, make_plan
 from registry.conditions import Condition
 from registry.expression import Series
 from registry.store.protocol import Store
-from registry.store.records import series_of
+from registry.store.records import ActiveSpan, series_of
 from registry.timeframes import DURATION_MS
+
+_EXPIRED_SHARE = 20
+"""Plans are made anew when more than one in so many conditions has expired."""
 
 
 @dataclass
@@ -43,13 +47,15 @@ class Live:
     """Group -> watermark in the store, ``None`` before its first tick."""
     anchors: dict[str, int] = field(default_factory=dict)
     """Anchors of series that the store does not know yet."""
-    active_from: dict[str, int] = field(default_factory=dict)
-    """Condition id -> time after which candles have to close to trigger it."""
+    activity: Mapping[str, Sequence[ActiveSpan]] = field(default_factory=dict)
+    """Condition id -> when candles have to close to trigger it."""
     absent: set[str] = field(default_factory=set)
     """Series without candles that conditions wait for."""
     versions: dict[str, int] = field(default_factory=dict)
     """Group without a tick -> version of the candles that its state was built from."""
     ticks_since_checkpoint: int = 0
+    _ending: list[tuple[str, str]] = field(default_factory=list)
+    """(group, condition id) of those that are judged for a grace time only."""
     _subscribers: Mapping[str, int] = field(default_factory=dict)
     _subscriptions: dict[Plan, NDArray[np.int64]] = field(default_factory=dict)
 
@@ -65,8 +71,9 @@ class Live:
         self.registry_version = store.registry.version()
         self.reader = SeriesReader.of(store)
         self._subscribers, self._subscriptions = store.registry.subscribers(), {}
-        fresh = self._fresh_conditions(store)
+        self.activity = store.registry.activity()
         marks, known = store.ticks.watermarks(self.timeframe), store.ticks.anchors()
+        fresh = self._fresh_conditions(store, marks)
         every = {str(series) for held in fresh.values() for condition in held for series in condition.all_series}
         self.anchors |= {name: self.reader.first(name) or 0 for name in every if name not in known}
         homes = {group.name: part for part in self.parts for group in part.groups}
@@ -76,11 +83,12 @@ class Live:
             base = held[0].series
             if name in homes:
                 reached = homes[name].reached[name]
-            elif name in marks:
-                reached = marks[name]
             else:
-                active_from = min(self.active_from[condition.id] for condition in held)
-                reached = _first_watermark(self.reader, base, active_from)
+                judged = marks.get(name)
+                starts = [wanted_from(self.activity[condition.id], judged) for condition in held]
+                wanted = min(start for start in starts if start is not None)
+                # A group of which nothing was wanted for a while goes on where something is wanted again.
+                reached = judged if judged == wanted else max(judged or 0, _first_watermark(self.reader, base, wanted))
             if name not in homes:
                 self.recorded[name] = marks.get(name)
                 if name not in marks:
@@ -96,6 +104,12 @@ class Live:
             self._take_in(store, home, groups, fresh)
         for name, held in fresh.items():
             self.conditions.setdefault(name, []).extend(held)
+        self._ending = [
+            (name, condition.id)
+            for name, held in self.conditions.items()
+            for condition in held
+            if self.activity[condition.id][-1].until_ms is not None
+        ]
 
     def candle_version(self, store: Store, group: str) -> int:
         """A number that changes with the candles of a group's series."""
@@ -112,14 +126,20 @@ class Live:
         self.parts += halves
         return halves[0]
 
-    def _fresh_conditions(self, store: Store) -> dict[str, list[Condition]]:
-        """Group -> conditions of this shard that are not here yet and whose series have candles."""
+    def is_mostly_expired(self) -> bool:
+        """Whether enough conditions are judged in vain that planning again pays; their triggers do not count anyway."""
+        expired = sum(wanted_from(self.activity[one], self.recorded[name]) is None for name, one in self._ending)
+        return expired * _EXPIRED_SHARE > sum(map(len, self.conditions.values()))
+
+    def _fresh_conditions(self, store: Store, marks: Mapping[str, int]) -> dict[str, list[Condition]]:
+        """Group -> conditions of this shard that are wanted, are not here yet, and whose series have candles."""
         here = {condition.id for held in self.conditions.values() for condition in held}
         found: dict[str, list[Condition]] = {}
         self.absent = set()
         for registered in store.registry.conditions(self.timeframe):
-            self.active_from[registered.condition_id] = registered.active_from_ms
             if registered.condition_id in here:
+                continue
+            if wanted_from(self.activity[registered.condition_id], marks.get(registered.group_key)) is None:
                 continue
             condition = Condition.from_canonical(registered.canonical)
             if _shard_of(condition, self.shards) != self.shard:

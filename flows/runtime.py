@@ -31,7 +31,7 @@ class Runtime:
         """The state at the stored watermarks: kept from the run before, and grown by what was registered since."""
         key = (timeframe, shard, shards)
         held = self.live.get(key)
-        if held is not None and not self._is_valid(held):
+        if held is not None and (not self._is_valid(held) or held.is_mostly_expired()):
             del self.live[key]
             held = None
         if held is None:

@@ -204,6 +204,8 @@ def test_missing_inputs_give_no_value_and_do_no_lasting_harm(case, candles):
         without = {name: np.delete(values, 500) for name, values in candles.items()}
         assert identical(np.ascontiguousarray(outputs[:, 501:]), np.ascontiguousarray(history(case, without)[:, 500:]))
     else:
+        before, after = (history_carry(case, part(torn, slice(count))).state for count in (500, 501))
+        assert identical(before, after)
         # What the windows withheld from the recursion fades like another start.
         faded = 501 + record.settle(parameters)
         away = np.abs(outputs[:, faded:] - plain[:, faded:]).max(axis=1)

@@ -36,12 +36,16 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Output:
-    """One output. ``low``/``high`` bound its range where it has one; ``centre`` is the value it swings around."""
+    """One output. ``low``/``high`` bound its range where it has one; ``centre`` is the value it swings around.
+
+    ``result`` is the stage result it shows, if that cannot have the output's name because an input has it.
+    """
 
     name: str
     low: float | None = None
     high: float | None = None
     centre: float | None = None
+    result: str | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,8 @@ class Step:
 class Indicator:
     """A catalogue entry.
 
-    ``inputs`` is ``("source",)`` for a selectable price (``close`` by default), otherwise the fixed candle columns.
+    ``inputs`` is ``("source",)`` for a selectable price (``close`` by default), otherwise the fixed candle columns;
+    ``day`` is the number of the UTC day on which the candle opened.
     ``stages`` run in order; the outputs are results of stages with the same names. ``lookback`` is the number of
     leading candles without a value (TA-Lib's where it has the function); ``settle`` the number of candles after which
     another start changes the output by less than 1e-6 of its scale. ``rule`` returns what is wrong with a combination
@@ -115,6 +120,11 @@ class Indicator:
     def has_source(self) -> bool:
         """Whether the user may choose the price it is computed from."""
         return self.inputs == ("source",)
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The stage results that are the outputs, in their order."""
+        return tuple(output.result or output.name for output in self.outputs)
 
     @property
     def rings(self) -> tuple[Ring, ...]:
@@ -168,7 +178,15 @@ class Indicator:
         return values
 
 
-NAMES = ("sma", "ema", "rsi", "macd", "bbands", "atr", "stoch", "highest", "lowest")
+NAMES = (
+    "sma", "ema",
+    "rsi", "stoch", "macd",
+    "adx", "aroon", "psar", "supertrend", "ichimoku",
+    "bbands", "keltner", "donchian", "atr", "natr", "stdev",
+    "obv", "vwap", "cmf", "ad",
+    "heikin_ashi",
+    "highest", "lowest", "linreg", "zscore",
+)  # fmt: skip
 """The catalogue's entries; each is a module ``indicators/<name>.py`` with a record called ``INDICATOR``."""
 
 

@@ -120,7 +120,7 @@ def _body(indicator: Indicator, *, live: bool) -> str:
         for name in gives:
             if name in arrays:
                 raise IndicatorError(f"{indicator.name}: two stages or inputs are called {name}")
-            outputs = [output.name for output in indicator.outputs]
+            outputs = indicator.results
             where = (
                 f"outputs[{outputs.index(name)}]" if name in outputs else f"np.empty({'lanes' if live else 'count'})"
             )
@@ -134,7 +134,7 @@ def _body(indicator: Indicator, *, live: bool) -> str:
     if not live:
         for index in range(len(indicator.rings)):
             lines.append(f"windows.keep(extended_{index}, carries[{index}])")
-    missing = [output.name for output in indicator.outputs if output.name not in arrays]
+    missing = [name for name in indicator.results if name not in arrays]
     if missing:
         raise IndicatorError(f"{indicator.name}: no stage gives the output {missing[0]}")
     return "".join(f"    {line}\n" for line in lines)

@@ -21,6 +21,8 @@ _FLOAT64 = np.dtype(np.float64)
 _SPAN = 16_384
 """Candles per call of a history kernel: the arrays between its stages then stay in the second-level cache."""
 
+_DAY_MS = 86_400_000
+
 _MEANS = {"hl2": ("high", "low"), "hlc3": ("high", "low", "close"), "ohlc4": ("open", "high", "low", "close")}
 
 
@@ -69,12 +71,31 @@ def compute(name: str, candles: Candles, *, source: str | None = None, **paramet
 
 
 def input_arrays(indicator: Indicator, candles: Candles, source: str | None = None) -> tuple[Array, ...]:
-    """The arrays that an indicator is computed from, in the order of its inputs; raises :class:`IndicatorError`."""
+    """The arrays that an indicator is computed from, in the order of its inputs; raises :class:`IndicatorError`.
+
+    Its input ``day`` is the column of that name or else the UTC day of ``open_time``: whole milliseconds since 1970, a
+    polars Datetime or a numpy datetime64.
+    """
     if indicator.has_source:
         return (source_array(candles, source or "close"),)
     if source is not None:
         raise IndicatorError(f"{indicator.name} has no source: it is computed from {', '.join(indicator.inputs)}")
+    if "day" in indicator.inputs and "day" not in candles:
+        columns = {name: candles[name] for name in indicator.inputs if name in candles}
+        return _columns(columns | {"day": _days(candles)}, indicator.inputs)
     return _columns(candles, indicator.inputs)
+
+
+def _days(candles: Candles) -> Array:
+    """The numbers of the UTC days since 1970 on which the candles opened; NaN where that is not known."""
+    if "open_time" not in candles:
+        raise IndicatorError("the candles have no column 'day', nor a column 'open_time' that tells it")
+    times = np.asarray(candles["open_time"])
+    if times.dtype.kind == "i":
+        return np.asarray(times // _DAY_MS, dtype=np.float64)
+    if times.dtype.kind != "M":
+        raise IndicatorError(f"column 'open_time' must hold whole milliseconds or times, got {times.dtype}")
+    return np.where(np.isnat(times), np.nan, times.astype("datetime64[D]").astype(np.int64))
 
 
 def source_array(candles: Candles, source: str) -> Array:

@@ -10,6 +10,11 @@ EXTRA = {
     "ema": [{"period": 200}],
     "macd": [{"fast": 3, "slow": 40, "signal": 25}],
     "stoch": [{"smooth": 1, "d": 1}, {"k": 5, "smooth": 2, "d": 9}],
+    "psar": [{"step": 0.05, "max": 0.5}],
+    "supertrend": [{"period": 14, "multiplier": 1.5}, {"period": 2, "multiplier": 0.05}],
+    "ichimoku": [{"conversion": 30, "base": 12, "span": 20}],
+    "keltner": [{"period": 5, "atr_period": 40}, {"period": 11, "atr_period": 10}, {"period": 10, "atr_period": 10}],
+    "vwap": [{"period": 20}],
 }
 """Combinations worth a test beyond those that :func:`parameter_sets` derives."""
 
@@ -31,6 +36,24 @@ def parameter_sets(record: Indicator) -> list[dict[str, float]]:
     return sets
 
 
+def cumulative(record: Indicator, parameters: dict[str, float]) -> bool:
+    """Whether it sums since the first candle, or since the day began, and so never forgets where it started.
+
+    Candles cannot say when such a value has settled: ``settle`` is the lookback.
+    """
+    return record.name in ("obv", "ad") or (record.name == "vwap" and parameters["period"] == 0)
+
+
+def recursive(record: Indicator, parameters: dict[str, float]) -> bool:
+    """Whether the values depend on more than the windows.
+
+    The average of a day keeps its sums in the same record as the rolling one, which does not read them.
+    """
+    if record.name == "vwap" and parameters["period"] > 0:
+        return False
+    return any(isinstance(stage, Step) and stage.state for stage in record.stages)
+
+
 def identical(left: np.ndarray, right: np.ndarray) -> bool:
     """Whether two arrays hold the same bits."""
     return left.shape == right.shape and left.tobytes() == right.tobytes()
@@ -47,7 +70,7 @@ def run_plain(record: Indicator, parameters: dict[str, float], inputs: tuple[np.
                 results[stage.name] = _reduce(stage, results, length)
             else:
                 results |= _loop(stage, results, values)
-    return np.array([results[output.name] for output in record.outputs])
+    return np.array([results[name] for name in record.results])
 
 
 def _reduce(stage: Window, results: dict[str, np.ndarray], length: int) -> np.ndarray:

@@ -176,6 +176,47 @@ def test_values_are_talibs_from_any_start(case, markets):
             agree(record, name, found, expected, candles["close"])
 
 
+CORNERS = {
+    "a tie of both directions on the second candle": ("psar", {}, {"high": [5, 6, 7, 8], "low": [3, 2, 3, 4]}),
+    "a low that falls by more": ("psar", {}, {"high": [5, 6, 6.5, 6], "low": [3, 1.5, 2, 1]}),
+    "a close of 0": (
+        "natr",
+        {"period": 2},
+        {"high": [3, 4, 5, 4, 3], "low": [1, 2, 3, 0, 1], "close": [2, 3, 4, 0, 2]},
+    ),
+    "a window without volume": (
+        "cmf",
+        {"period": 2},
+        {"high": [3] * 5, "low": [1] * 5, "close": [2.5] * 5, "volume": [7, 0, 0, 5, 0]},
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "given", "columns"), CORNERS.values(), ids=list(CORNERS))
+def test_corners_are_talibs(name, given, columns):
+    record = indicators.find(name)
+    parameters = record.complete(given)
+    candles = {column: np.array(values, dtype=np.float64) for column, values in columns.items()}
+    ours = indicators.compute(name, candles, **given)
+    for output, expected in ORACLES[name](candles, parameters).items():
+        agree(record, output, ours[output], expected, candles["high"])
+
+
+def test_a_missing_flow_is_no_flow_of_zero():
+    """Also where nothing was traded."""
+    candles = {"high": [3.0, np.nan, 3, 3], "low": [1.0] * 4, "close": [2.0] * 4, "volume": [0.0] * 4}
+    assert np.isnan(indicators.compute("cmf", candles, period=2)["value"]).tolist() == [True, True, True, False]
+
+
+def test_the_average_stays_when_no_direction_is_left():
+    """After more halvings of both directional indicators than a number has; TA-Lib stops a little earlier."""
+    moves = np.concatenate([np.arange(40.0) + np.tile([0.0, 1.5], 20), np.full(1300, 30.0)])
+    candles = {"high": moves + 1000.0, "low": moves - 1000.0, "close": moves}
+    ours = indicators.compute("adx", candles, period=2)
+    assert ours["plus_di"][-1] == ours["minus_di"][-1] == 0.0
+    assert ours["value"][-1] == ours["value"][-150] > 50.0
+
+
 def test_the_longest_windows_are_talibs(record, candles):
     """With the longest windows that are allowed, as far as the sample reaches."""
     longest: dict[str, float] = {parameter.name: 1000 for parameter in record.parameters if parameter.whole}

@@ -126,9 +126,10 @@ PUBLISHED = {
 
 
 def agree(record, output, ours, theirs, prices, tolerance=1e-11):
-    """Equal NaN positions, and within ``tolerance`` of the scale: the output's range, its own size, or the prices'."""
-    np.testing.assert_array_equal(np.isnan(ours), np.isnan(theirs))
+    """NaN and infinite alike, else within ``tolerance`` of its scale: range, own size, or size of the prices."""
     there = np.isfinite(ours)
+    np.testing.assert_array_equal(there, np.isfinite(theirs))
+    np.testing.assert_array_equal(np.isnan(ours), np.isnan(theirs))
     assert there.any()
     scale = record.output(output).high or np.abs(theirs[there] if record.name in UNPRICED else prices).max()
     assert np.abs(ours[there] - theirs[there]).max() <= tolerance * scale
@@ -182,7 +183,7 @@ CORNERS = {
     "a close of 0": (
         "natr",
         {"period": 2},
-        {"high": [3, 4, 5, 4, 3], "low": [1, 2, 3, 0, 1], "close": [2, 3, 4, 0, 2]},
+        {"high": [3, 4, 5, 4, 3], "low": [1, 0, 3, 0, 1], "close": [2, 0, 4, 0, 2]},
     ),
     "a window without volume": (
         "cmf",

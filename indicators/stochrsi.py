@@ -15,7 +15,7 @@ import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
 from indicators.rounding import within_rounding
-from indicators.rsi import step as rsi
+from indicators.rsi import averages, steady, strength
 from indicators.smoothing import fading
 from indicators.stoch import lines, slowed
 
@@ -48,7 +48,13 @@ INDICATOR = Indicator(
     ),
     outputs=(Output("k", low=0, high=100, centre=50), Output("d", low=0, high=100, centre=50)),
     stages=(
-        Step(rsi, gives=("rsi",), state={"previous": math.nan, "seen": 0.0, "gain": 0.0, "loss": 0.0}),
+        Step(
+            averages,
+            gives=("mean", "size"),
+            state={"previous": math.nan, "seen": 0.0, "change": 0.0, "movement": 0.0},
+            steady=steady,
+        ),
+        Step(strength, gives=("rsi",)),
         Window("top", "max", over="rsi", length="k"),
         Window("bottom", "min", over="rsi", length="k"),
         Step(place_of_rsi, gives=("fast",)),

@@ -165,7 +165,7 @@ class Life:
         self.tick_ms = length_of(self.shape[0])
         self.slots = dice.randint(26, 44)
         self.calendars = {}
-        if dice.random() < 0.35:
+        if dice.random() < 0.5:
             self.calendars = {f"BINANCE:{held}": "sessions" for held in self.symbols[: dice.randint(1, 2)]}
             self.note("lives with sessions")
         self.model = HubModel(self.calendars)
@@ -199,8 +199,8 @@ class Life:
         self.closure = range(0)
         if self.calendars and dice.random() < 0.6:
             # A market that does not open for more than a week.
-            reopens_ms = self.start_ms + dice.randint(-6, 10) * self.tick_ms
-            self.closure = range(reopens_ms - WEEK_MS - dice.choice((-1, 0, 1, 30)) * self.tick_ms, reopens_ms)
+            reopens_ms = self.start_ms + dice.randint(-3, 25) * self.tick_ms
+            self.closure = range(reopens_ms - WEEK_MS - dice.choice((-1, 0, 30, 60)) * self.tick_ms, reopens_ms)
         for symbol in self.symbols:
             shapes = [held for held in self.shape if dice.random() > 0.15] or list(self.shape)
             for timeframe in self.shape if symbol == self.symbols[0] else shapes:

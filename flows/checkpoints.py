@@ -27,8 +27,9 @@ _SERIES = ""
 """Indicator of the row of the series itself: how many candles it has had."""
 
 
-def save(store: Store, parts: Iterable[Part]) -> int:
-    """Keep where the indicators of all parts are; how many indicators."""
+def save(store: Store, parts: Iterable[Part], rebase: int) -> int:
+    """Keep where the indicators of all parts are; how many indicators. Nothing, if there was another rebase since the
+    one that the parts were built after."""
     anchors = store.ticks.anchors()
     rows = []
     for part in parts:
@@ -51,7 +52,7 @@ def save(store: Store, parts: Iterable[Part]) -> int:
     )
     # Two parts may both read a series: the one that is further on counts.
     furthest = frame.filter(pl.col("open_ms") == pl.col("open_ms").max().over("series"))
-    store.cache.save(furthest.unique(["series", "indicator"], maintain_order=True))
+    store.cache.save(furthest.unique(["series", "indicator"], maintain_order=True), rebase=rebase)
     return len(rows)
 
 

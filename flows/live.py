@@ -111,6 +111,13 @@ class Live:
             if self.activity[condition.id][-1].until_ms is not None
         ]
 
+    def is_made_otherwise(self, store: Store) -> bool:
+        """Whether a series without an anchor would by now be read from other candles than its state was."""
+        if not self.anchors:
+            return False
+        now = SeriesReader.of(store)
+        return any(now.source(name) != self.reader.source(name) for name in self.anchors)
+
     def candle_version(self, store: Store, group: str) -> int:
         """A number that changes with the candles of a group's series."""
         return store.candles.version({self.reader.stored(series) for series in series_of(group)})

@@ -48,7 +48,7 @@ class Runtime:
 
     def save_checkpoint(self, live: Live) -> None:
         """Keep the state of a timeframe for a cold process."""
-        save(self.store, live.parts)
+        save(self.store, live.parts, live.rebase)
         live.ticks_since_checkpoint = 0
 
     def close(self) -> None:
@@ -62,7 +62,7 @@ class Runtime:
         """Whether the state is where the store is. Once a group has a tick, what it was judged from stays; a group
         without one may have begun on candles that have changed since."""
         marks = self.store.ticks.watermarks(held.timeframe)
-        if held.rebase != self.store.ticks.last_rebase():
+        if held.rebase != self.store.ticks.last_rebase() or held.is_made_otherwise(self.store):
             return False
         return all(marks.get(group) == mark for group, mark in held.recorded.items()) and all(
             held.candle_version(self.store, group) == held.versions[group]

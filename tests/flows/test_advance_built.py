@@ -220,15 +220,16 @@ async def test_what_a_series_is_made_of_is_looked_at_again_until_its_first_tick(
 
     bitcoin = five.filter(pl.col("symbol") == "BTCUSDT")
     store.candles.upsert(bitcoin)
-    store.registry.register(CONDITIONS[:1], active_from_ms=DAY_MS)
+    early = Condition.parse("BTCUSDT 1h: every(close > sma(12))")
+    store.registry.register([early], active_from_ms=DAY_MS)
     runtime = Runtime(store, log, clock)
     await advance(runtime, "1h", DAY_MS)
-    hours = resample(bitcoin, "5m", "1h").drop("partial").with_columns(pl.col("close") * 0.9, pl.col("low") * 0.9)
+    hours = resample(bitcoin, "5m", "1h").drop("partial").with_columns(pl.col("close") * 1.1, pl.col("high") * 1.1)
     store.candles.upsert(hours)
     store.registry.register(CONDITIONS[1:2], active_from_ms=DAY_MS)
-    await advance(runtime, "1h", at(12))
+    await advance(runtime, "1h", at(4))
     assert store.ticks.built_from() == {}
-    assert recorded(store) == scanned(hours, at(12), CONDITIONS[:2]) != []
+    assert recorded(store) == scanned(hours, at(4), [early, CONDITIONS[1]]) != []
 
 
 async def test_a_condition_that_waits_for_its_first_candles_is_judged_when_they_come(

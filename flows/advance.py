@@ -86,7 +86,7 @@ async def advance(
         runtime.forget(timeframe, shard, shards)
         raise
     if live.ticks_since_checkpoint >= CHECKPOINT_TICKS:
-        runtime.save_checkpoint(live)
+        live.save_checkpoint(runtime.store)
     await runtime.clock.sleep_until(done.tick_ms)
     return done
 
@@ -172,7 +172,7 @@ def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[str], done
     runtime.store.ticks.record_tick(record)
     done.record_us += _microseconds_since(started)
     for move in moves:
-        live.recorded[move.group] = close_ms
+        live.note_recorded(move.group, close_ms)
     for name in record.anchors:
         del live.anchors[name]
     live.ticks_since_checkpoint += 1

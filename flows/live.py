@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from flows.activity import wanted_from
 from flows.calendars import calendar_of
 from flows.candles.reader import SeriesReader
-from flows.checkpoints import Checkpoints
+from flows.checkpoints import Checkpoints, save
 from flows.part import Group, Part, Repeats, SeriesHistory
 from flows.plan import Plan, make_plan
 from registry.conditions import Condition
@@ -52,7 +52,7 @@ class Live:
     absent: set[str] = field(default_factory=set)
     """Series without candles that conditions wait for."""
     versions: dict[str, int] = field(default_factory=dict)
-    """Group without a tick -> version of the candles that its state was built from."""
+    """Group that has seen candles without a tick -> version of the candles that its state was built from."""
     ticks_since_checkpoint: int = 0
     _ending: list[tuple[str, str]] = field(default_factory=list)
     """(group, condition id) of those that are judged for a grace time only."""
@@ -65,6 +65,16 @@ class Live:
             counts = [self._subscribers.get(condition.id, 0) for condition in plan.conditions]
             self._subscriptions[plan] = np.array(counts, np.int64)
         return self._subscriptions[plan]
+
+    def note_recorded(self, group: str, close_ms: int) -> None:
+        """A tick of a group is in the store: what it was judged from stays."""
+        self.recorded[group] = close_ms
+        self.versions.pop(group, None)
+
+    def save_checkpoint(self, store: Store) -> None:
+        """Keep the indicators' state for a cold process."""
+        save(store, f"{self.timeframe} {self.shard}/{self.shards}", self.parts, self.versions, self.rebase)
+        self.ticks_since_checkpoint = 0
 
     def grow(self, store: Store) -> None:
         """Take in the conditions that were registered, or whose series got candles, since the last look."""
@@ -91,7 +101,7 @@ class Live:
                 reached = judged if judged == wanted else max(judged or 0, _first_watermark(self.reader, base, wanted))
             if name not in homes:
                 self.recorded[name] = marks.get(name)
-                if name not in marks:
+                if reached != self.recorded[name]:
                     self.versions[name] = self.candle_version(store, name)
             if len(held[0].all_series) == 1:
                 alone[name] = reached
@@ -221,7 +231,7 @@ class Live:
     ) -> SeriesHistory:
         """From the newest checkpoint, or one older than that of ``older``, on."""
         series = plan.series[position]
-        before = end if older is None or older.past is None else older.past.open_ms
+        before = end if older is None or older.past is None else older.past.open_ms + DURATION_MS[series.timeframe] - 1
         past = checkpoints.of(position, anchor, before)
         start = anchor if past is None else past.open_ms + 1
         candles = self.reader.between(str(series), start, end - DURATION_MS[series.timeframe] + 1)

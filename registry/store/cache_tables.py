@@ -1,6 +1,6 @@
 """Checkpoints of indicators in ``registry.duckdb``: table ``condition_evaluation_cache``."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -9,39 +9,39 @@ from registry.store.database import Database
 from registry.timeframes import from_ms
 
 _KEPT = 2
-"""Checkpoints of a series that are kept: the newest may be too young for what looks far back."""
+"""Checkpoints that an owner keeps of a series: the newest may be too young for what looks far back."""
 
 
 class CacheTables:
     """Implements :class:`registry.store.protocol.CacheStore`."""
 
-    def __init__(self, database: Database, clock: Clock, last_rebase: Callable[[], int]) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._last_rebase = last_rebase
 
-    def save(self, rows: pl.DataFrame, *, rebase: int) -> None:
+    def save(self, owner: str, rows: pl.DataFrame) -> None:
         if rows.is_empty():
             return
         now = from_ms(self._clock.now_ms()).replace(tzinfo=None)
         with self._database.transaction() as transaction:
-            # Inside the transaction, because it holds the write lock: a rebase comes before it or after it.
-            if rebase != self._last_rebase():
-                return
             newest = transaction.frame(
                 "SELECT coalesce(max(checkpoint_id), 0) AS id FROM registry.condition_evaluation_cache"
             )
             number = int(newest["id"][0]) + 1
             transaction.append(
                 "registry.condition_evaluation_cache",
-                rows.with_columns(pl.lit(number, pl.Int64).alias("checkpoint_id"), pl.lit(now).alias("saved_at")),
+                rows.with_columns(
+                    pl.lit(number, pl.Int64).alias("checkpoint_id"),
+                    pl.lit(owner).alias("owner"),
+                    pl.lit(now).alias("saved_at"),
+                ),
             )
             transaction.execute(
                 """
                 DELETE FROM registry.condition_evaluation_cache c USING (
                     SELECT series, checkpoint_id,
-                        dense_rank() OVER (PARTITION BY series ORDER BY checkpoint_id DESC) AS place
-                    FROM (SELECT DISTINCT series, checkpoint_id FROM registry.condition_evaluation_cache)
+                        dense_rank() OVER (PARTITION BY owner, series ORDER BY checkpoint_id DESC) AS place
+                    FROM (SELECT DISTINCT owner, series, checkpoint_id FROM registry.condition_evaluation_cache)
                 ) o
                 WHERE o.series = c.series AND o.checkpoint_id = c.checkpoint_id AND o.place > ?
                 """,
@@ -52,8 +52,8 @@ class CacheTables:
         wanted = pl.DataFrame({"series": list(series)}, schema={"series": pl.String})
         return self._database.frame(
             """
-            SELECT c.series, c.indicator, c.anchor_ms, c.open_ms, c.candles, c.state
-            FROM registry.condition_evaluation_cache c JOIN wanted USING (series)
+            SELECT c.series, c.indicator, c.anchor_ms, c.rebase, c.open_ms, c.candles, c.state
+            FROM registry.condition_evaluation_cache c SEMI JOIN wanted USING (series)
             ORDER BY c.series, c.open_ms, c.indicator
             """,
             wanted=wanted,

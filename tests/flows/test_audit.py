@@ -193,7 +193,7 @@ async def test_a_checkpoint_from_before_a_rebase_does_not_serve(
     judged: Runtime, store: FileStore, hourly: pl.DataFrame, clock: ReplayClock, close_after: bool
 ) -> None:
     """The anchor has the same time as before; what was computed from it has not the same values."""
-    judged.save_checkpoint(judged.prepare("1h", 0, 1))
+    judged.prepare("1h", 0, 1).save_checkpoint(store)
     clock.move_to(at(18))
     await advance(judged, "1h", at(18))
     store.candles.upsert(correction(hourly, (6, 7, 9)))

@@ -203,6 +203,7 @@ async def test_a_checkpoint_from_before_a_rebase_does_not_serve(
     if close_after:
         judged.live["1h", 0, 1].ticks_since_checkpoint = 1
         judged.close()
+    assert store.cache.of([BTC]).is_empty()
     for hour in (21, 24):
         clock.move_to(at(hour))
         await advance(Runtime(store, judged.log, clock), "1h", at(hour))

@@ -125,6 +125,86 @@ def quarantine(*, json_output: AsJson = False) -> None:
     _print_frame(rows, json_output, empty="No rejected rows.")
 
 
+@candles.command
+def revisions(
+    series: Annotated[str | None, Parameter(help='One series, such as "BTCUSDT 1h"; all by default.')] = None,
+    *,
+    json_output: AsJson = False,
+) -> None:
+    """List versions of candles that came after they had been judged. They fire nobody and rewrite nothing."""
+    name = None if series is None else _series_name(series)
+    with _open_to_read() as store:
+        found = store.candles.revisions(name)
+    if not json_output:
+        from flows.candles.revisions_report import revisions_table
+
+        found = revisions_table(found)
+    _print_frame(found, json_output, empty="No revisions: no judged candle was corrected since.")
+
+
+@candles.command
+def rebase(
+    series: Annotated[str, Parameter(help='The series, such as "BTCUSDT 1h".')],
+    *,
+    yes: Annotated[bool, Parameter(negative="", help="Do it without asking.")] = False,
+    json_output: AsJson = False,
+) -> None:
+    """Judge a series from its corrected candles from now on: a new anchor. Recorded triggers stay as they are."""
+    settings = _settings()
+    name = _series_name(series)
+    from flows.candles.rebasing import plan_rebase
+    from registry.store import open_store
+    from registry.timeframes import show_time
+
+    with open_store(settings.resolved_store_url) as store:
+        plan = plan_rebase(store, name)
+        old = store.ticks.anchors()
+        pending = store.candles.revisions(plan.stored)["pending"].sum()
+        for held, anchor in sorted(plan.anchors.items()):
+            made_of = f", built from {plan.built_from[held]}" if held in plan.built_from else ""
+            was = show_time(old[held]) if held in old else "none"
+            _message(f"{held}{made_of}: judged from {show_time(anchor)} on (until now: {was})")
+        _message(f"{pending} corrected candles of {plan.stored} will be used")
+        if not (yes or _confirmed("Go on? Later triggers may differ from what they would have been.")):
+            raise HubError("nothing was changed; add --yes to do it")
+        changed = store.rebase(plan)
+        number = store.ticks.last_rebase()
+    if json_output:
+        _print_json({"rebase": number, "candles_changed": changed, "anchors": plan.anchors})
+    else:
+        print(f"rebase {number}: {changed} candles changed")
+
+
+@conditions.command
+def explain(
+    condition: Annotated[str, Parameter(help="The id of a registered condition, or a condition.")],
+    *,
+    at: Annotated[str | None, Parameter(help="Explain the last candle closed by then (UTC); the newest one.")] = None,
+    json_output: AsJson = False,
+) -> None:
+    """Say why a condition fires on a candle, or why it does not: every part of it with its values."""
+    settings = _settings()
+    from flows.epochs import Epochs
+    from flows.explain import explain as explain_condition
+    from flows.explain_report import as_json, render
+    from flows.standing import standing_of
+    from registry.conditions import Condition
+    from registry.timeframes import read_time
+
+    at_ms = None if at is None else read_time(at)
+    with _open_to_read() as store:
+        stored = {held.condition_id: held for held in store.registry.conditions()}.get(condition.strip())
+        wanted = condition if stored is None else stored.text
+        parsed = Condition.parse(_spec(wanted), default_exchange=settings.default_exchange)
+        found = explain_condition(parsed, Epochs(store).up_to(parsed, at_ms), store.candles.calendars(), at_ms=at_ms)
+        standing = standing_of(store, parsed, found.close_ms)
+    if json_output:
+        _print_json(as_json(found, standing))
+    else:
+        for line in render(found, standing):
+            _console().print(line, highlight=False, markup=False, soft_wrap=True)
+
+
 @conditions.command
 def parse(text: str, *, json_output: AsJson = False) -> None:
     """Show what a condition means: its tree, canonical text and id, and the candles it needs. Nothing is stored."""
@@ -180,15 +260,21 @@ def register(text: str, *, json_output: AsJson = False) -> None:
     from registry.clock import SystemClock
     from registry.conditions import Condition
     from registry.store import open_store
+    from registry.timeframes import show_time
 
     condition = Condition.parse(_spec(text), default_exchange=settings.default_exchange)
     with open_store(settings.resolved_store_url) as store:
-        (registration,) = store.registry.register([condition], active_from_ms=SystemClock().now_ms())
+        (registration,) = store.registry.register(
+            [condition], active_from_ms=SystemClock().now_ms(), grace_ms=settings.grace_ms
+        )
+        until_ms = store.registry.activity()[condition.id][-1].until_ms
     if json_output:
         _print_json({"condition_id": registration.condition_id, "created": registration.created})
     else:
         print(registration.condition_id)
         _message("registered" if registration.created else "known already: an equal condition was registered before")
+        if until_ms is not None:
+            _message(f"it is judged until {show_time(until_ms)}, and on when a bot subscribes to it")
 
 
 @conditions.command(name="list")
@@ -261,6 +347,32 @@ def status(*, json_output: AsJson = False) -> None:
             print(f"{name:>14}  {value if value is not None else '-'}")
 
 
+@app.command
+def verify(
+    *,
+    since: Annotated[str | None, Parameter(help="Audit candles that close after this time (UTC).")] = None,
+    until: Annotated[str | None, Parameter(help="Audit candles that close by this time (UTC).")] = None,
+    json_output: AsJson = False,
+) -> None:
+    """Judge again what was judged, from the candles as they were then, and compare the triggers."""
+    from flows.audit import audit
+    from flows.audit_report import as_json, render
+    from registry.errors import AuditFailed
+    from registry.timeframes import read_time
+
+    since_ms, until_ms = (None if text is None else read_time(text) for text in (since, until))
+    with _open_to_read() as store:
+        found = audit(store, since_ms=since_ms, until_ms=until_ms)
+    if json_output:
+        _print_json(as_json(found))
+    elif found.groups:
+        _console().print(render(found), highlight=False)
+    else:
+        _message("Nothing has been judged yet; advance a timeframe: hub tick 1h")
+    if found.differences:
+        raise AuditFailed(f"{len(found.differences)} of {found.triggers} triggers are not what the candles say")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run a command line and exit with its code."""
     sys.exit(run(arguments))
@@ -304,6 +416,25 @@ def _spec(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise HubError(f"the condition starts like JSON but is not: {error}") from None
+
+
+def _series_name(text: str) -> str:
+    """``btc/usdt 60m`` -> ``BINANCE:BTCUSDT 1h``."""
+    from registry.errors import InstrumentError
+    from registry.instruments import normalise_instrument
+    from registry.timeframes import normalise_timeframe
+
+    symbol, _, timeframe = text.strip().rpartition(" ")
+    if not symbol:
+        raise InstrumentError(f'series {text!r} lacks a symbol or a timeframe; write "BTCUSDT 1h"')
+    return f"{normalise_instrument(symbol, _settings().default_exchange)} {normalise_timeframe(timeframe)}"
+
+
+def _confirmed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        return False
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def _console(*, stderr: bool = False) -> "Console":

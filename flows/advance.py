@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from events.publisher import drain
+from flows.activity import is_active
 from flows.checkpoints import CHECKPOINT_TICKS
 from flows.evaluate import VALUES, Fired
 from flows.holes import holes_among
@@ -85,7 +86,7 @@ async def advance(
         runtime.forget(timeframe, shard, shards)
         raise
     if live.ticks_since_checkpoint >= CHECKPOINT_TICKS:
-        runtime.save_checkpoint(live)
+        live.save_checkpoint(runtime.store)
     await runtime.clock.sleep_until(done.tick_ms)
     return done
 
@@ -144,7 +145,7 @@ def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[str], done
 
     length = DURATION_MS[done.timeframe]
     late = runtime.clock.now_ms() >= close_ms + length
-    fired = [held for held in fired if close_ms > live.active_from[held.condition.id]]
+    fired = [held for held in fired if is_active(live.activity[held.condition.id], close_ms)]
     fired.sort(key=lambda held: held.condition.id)
     read = {name for move in moves for name in series_of(move.group)}
     anchors = {name: anchor for name, anchor in live.anchors.items() if name in read}
@@ -157,6 +158,7 @@ def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[str], done
         holes=tuple(sorted(holes)),
         anchors=anchors,
         rebase=live.rebase,
+        registry_version=live.registry_version,
         built_from={name: source for name in anchors if (source := live.reader.source(name)) is not None},
         metrics=TickMetrics(
             **counts,
@@ -170,7 +172,7 @@ def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[str], done
     runtime.store.ticks.record_tick(record)
     done.record_us += _microseconds_since(started)
     for move in moves:
-        live.recorded[move.group] = close_ms
+        live.note_recorded(move.group, close_ms)
     for name in record.anchors:
         del live.anchors[name]
     live.ticks_since_checkpoint += 1

@@ -2,11 +2,14 @@
 the anchor.
 
 What a lane goes on from is kept as bytes, and so comes back with the same bits. A checkpoint is of one series: all of
-its indicators after the same candle. It names the definition versions and the anchor; another of either, and it does
-not serve. So it is no matter which conditions there were when it was made.
+its indicators after the same candle. It names the definition versions, the anchor and the last rebase; with others of
+these it does not serve. So it is no matter which conditions there were when it was made.
+
+It is a cache. One that cannot be read or written is worth a warning, and costs a cold process time.
 """
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import polars as pl
@@ -17,41 +20,52 @@ from flows.part import Part
 from flows.plan import Plan
 from indicators.catalogue import find
 from indicators.compute import Carry, start
+from registry.errors import StoreError
 from registry.store.protocol import Store
+from registry.timeframes import DURATION_MS, show_time
+
+_log = logging.getLogger(__name__)
 
 CHECKPOINT_TICKS = 64
 """Ticks of a timeframe from one checkpoint to the next: a cold process repeats so many at most, and a few more."""
 
-
 _SERIES = ""
 """Indicator of the row of the series itself: how many candles it has had."""
 
+_SCHEMA = {
+    "series": pl.String,
+    "indicator": pl.String,
+    "anchor_ms": pl.Int64,
+    "rebase": pl.Int32,
+    "open_ms": pl.Int64,
+    "candles": pl.Int64,
+    "state": pl.Binary,
+}
 
-def save(store: Store, parts: Iterable[Part]) -> int:
-    """Keep where the indicators of all parts are; how many indicators."""
+
+def save(store: Store, owner: str, parts: Iterable[Part], unjudged: Collection[str], rebase: int) -> int:
+    """Keep where the indicators of all parts are; how many indicators.
+
+    ``unjudged`` are groups that have seen candles which may still change; ``rebase`` was the last one when the candles
+    were read.
+    """
     anchors = store.ticks.anchors()
     rows = []
     for part in parts:
+        judged = {part.names[index] for group in part.groups if group.name not in unjudged for index in group.series}
         for name, past in part.pasts():
-            if name in anchors:
-                where = (anchors[name], past.open_ms, past.candles)
+            if name in anchors and name in judged:
+                where = (anchors[name], rebase, past.open_ms, past.candles)
                 rows.append((name, _SERIES, *where, b""))
                 rows += [(name, _text(held), *where, _bytes(carry)) for held, carry in past.carries.items()]
-    frame = pl.DataFrame(
-        rows,
-        schema={
-            "series": pl.String,
-            "indicator": pl.String,
-            "anchor_ms": pl.Int64,
-            "open_ms": pl.Int64,
-            "candles": pl.Int64,
-            "state": pl.Binary,
-        },
-        orient="row",
-    )
+    frame = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
     # Two parts may both read a series: the one that is further on counts.
     furthest = frame.filter(pl.col("open_ms") == pl.col("open_ms").max().over("series"))
-    store.cache.save(furthest.unique(["series", "indicator"], maintain_order=True))
+    try:
+        store.cache.save(owner, furthest.unique(["series", "indicator"], maintain_order=True))
+    except StoreError as error:
+        _log.warning("no checkpoint of %s: %s", owner, error)
+        return 0
     return len(rows)
 
 
@@ -65,26 +79,41 @@ class Checkpoints:
                 if series != SPARE:
                     self._wanted[series].append(block.computation)
         self._names = [str(series) for series in plan.series]
-        self._rows = store.cache.of(self._names).partition_by("series", as_dict=True)
+        self._lengths = [DURATION_MS[series.timeframe] for series in plan.series]
+        self._rebases = {anchor.series: anchor.rebase for anchor in store.ticks.anchor_history()}
+        try:
+            rows = store.cache.of(self._names)
+        except StoreError as error:
+            _log.warning("checkpoints cannot be read: %s", error)
+            rows = pl.DataFrame(schema=_SCHEMA)
+        self._rows = rows.partition_by("series", as_dict=True)
 
     def of(self, position: int, anchor: int, before_ms: int) -> SeriesPast | None:
-        """The newest one of a series, after a candle that opened before a time, that has all that the plan reads."""
-        rows = self._rows.get((self._names[position],))
+        """The newest one of a series, after a candle that closed by a time, that has all that the plan reads."""
+        name = self._names[position]
+        rows = self._rows.get((name,))
         if rows is None:
             return None
         computations = {_text(computation): computation for computation in self._wanted[position]}
         wanted = {_SERIES, *computations}
         serving = rows.filter(
-            (pl.col("anchor_ms") == anchor) & (pl.col("open_ms") < before_ms) & pl.col("indicator").is_in(list(wanted))
+            (pl.col("anchor_ms") == anchor)
+            & (pl.col("rebase") >= self._rebases.get(name, 0))
+            & (pl.col("open_ms") + self._lengths[position] <= before_ms)
+            & pl.col("indicator").is_in(list(wanted))
         )
         for (open_ms,), held in sorted(serving.partition_by("open_ms", as_dict=True).items(), reverse=True):
             if set(held["indicator"]) == wanted:
-                carries = {
-                    computations[text]: _carry(computations[text], state)
-                    for text, state in held.select("indicator", "state").iter_rows()
-                    if text != _SERIES
-                }
-                return SeriesPast(int(open_ms), int(held["candles"][0]), carries)
+                try:
+                    carries = {
+                        computations[text]: _carry(computations[text], state)
+                        for text, state in held.select("indicator", "state").iter_rows()
+                        if text != _SERIES
+                    }
+                except ValueError as error:
+                    _log.warning("the checkpoint of %s at %s does not serve: %s", name, show_time(int(open_ms)), error)
+                else:
+                    return SeriesPast(int(open_ms), int(held["candles"][0]), carries)
         return None
 
 
@@ -100,11 +129,11 @@ def _bytes(carry: Carry) -> bytes:
 
 
 def _carry(computation: Computation, state: bytes) -> Carry:
+    """Raises ``ValueError`` for what is not a carry of that computation."""
     name, parameters, _, _ = computation
     model = start(find(name), dict(parameters))
     sizes = [model.state.size, *(window.size for window in model.windows)]
-    numbers = np.frombuffer(state, np.float64).copy()
-    if numbers.size != sum(sizes):
-        raise ValueError(f"a checkpoint of {name} holds {numbers.size} numbers instead of {sum(sizes)}")
-    first, *windows = np.split(numbers, np.cumsum(sizes)[:-1])
+    if len(state) != 8 * sum(sizes):
+        raise ValueError(f"{name} has {len(state)} bytes instead of {8 * sum(sizes)}")
+    first, *windows = np.split(np.frombuffer(state, np.float64), np.cumsum(sizes)[:-1])
     return Carry(first.copy(), tuple(window.copy() for window in windows))

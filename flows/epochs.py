@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from flows.candles.reader import SeriesReader
 from flows.candles.resampling import resample
+from registry.conditions import Condition
 from registry.store.protocol import Store
-from registry.store.records import Anchor, series_of, stored_series
+from registry.store.records import Anchor, series_of
 from registry.timeframes import DURATION_MS
 
 _SLOT = ("open_time", "open", "high", "low", "close", "volume")
@@ -31,6 +33,7 @@ class Epochs:
         self._store = store
         self._anchors = store.ticks.anchor_history()
         self._marks = store.ticks.rebase_watermarks()
+        self._last = store.ticks.last_rebase()
 
     def of(self, group: str, watermark_ms: int) -> list[Epoch]:
         """The epochs of a group that has been judged up to a watermark, oldest first."""
@@ -42,7 +45,7 @@ class Epochs:
         begin: int | None = None
         for rebase in [*rebases, None]:
             until = watermark_ms if rebase is None else self._marks[rebase][group]
-            upto = self._store.ticks.last_rebase() if rebase is None else rebase - 1
+            upto = self._last if rebase is None else rebase - 1
             anchors = {anchor.series: anchor for anchor in mine if anchor.rebase <= upto}
             if len(anchors) == len(series) and (begin is None or until > begin):
                 found.append(Epoch(begin, until, upto, tuple(anchors[name] for name in series)))
@@ -58,7 +61,7 @@ class Epochs:
 
     def _candles(self, anchor: Anchor, epoch: Epoch, *, revised: bool) -> pl.DataFrame:
         timeframe = anchor.series.rsplit(" ", 1)[1]
-        stored = stored_series(anchor.series, anchor.built_from)
+        stored = anchor.stored
         candles = self._store.candles.between(stored, anchor.open_ms, epoch.until_ms)
         candles = _as_of(candles, self._store.candles.superseded(stored), epoch.rebase)
         if revised:
@@ -69,9 +72,27 @@ class Epochs:
         closes = pl.col("open_time").dt.epoch("ms") + DURATION_MS[timeframe]
         return candles.filter((pl.col("open_time").dt.epoch("ms") >= anchor.open_ms) & (closes <= epoch.until_ms))
 
+    def up_to(self, condition: Condition, at_ms: int | None) -> dict[str, pl.DataFrame]:
+        """What a condition was judged from at a time, and the candles that have come since; those that there are.
+
+        Before its first tick, or where no time is given, that is what it would be judged from now.
+        """
+        marks = self._store.ticks.watermarks(condition.timeframe)
+        if at_ms is not None and condition.group in marks:
+            for epoch in self.of(condition.group, marks[condition.group]):
+                if at_ms <= epoch.until_ms and epoch.rebase < self._last:
+                    return self.histories(epoch)
+        reader, anchors = SeriesReader.of(self._store), self._store.ticks.anchors()
+        found = {}
+        for name in map(str, condition.all_series):
+            extent = reader.extent(name)
+            if extent is not None:
+                found[name] = reader.between(name, anchors.get(name, extent[0]), extent[1] + 1)
+        return found
+
 
 def _as_of(candles: pl.DataFrame, superseded: pl.DataFrame, rebase: int) -> pl.DataFrame:
-    """Candles as they were when a rebase was the last: the first after it to change a candle knows its values."""
+    """Candles as they were when a rebase was the last: the next one that changed a candle kept what it was."""
     ended = superseded.filter(pl.col("rebase") > rebase).sort("rebase").unique("open_time", keep="first")
     return _replaced(candles, ended.select(_SLOT))
 

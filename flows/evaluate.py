@@ -258,9 +258,13 @@ class _Past:
         """Take over all columns of another past; see :meth:`Evaluator.adopt`."""
         readings = {slot: operand for (owner, operand), slot in its.layout.slots.items() if owner is None}
         depth = other._ring.shape[0]
+        # The ring is as deep as the longest delay of all; a reading is known for its own alone.
+        longest: dict[int, int] = {}
+        for _, theirs, steps in other._delays.tolist():
+            longest[theirs] = max(longest.get(theirs, 0), steps)
         for source, theirs in other._column.items():
             mine = self._column[plan.layout.slots[None, readings[source]]]
-            for age in range(1, depth + 1):
+            for age in range(1, longest[theirs] + 1):
                 value = other._ring[(other._turns[theirs] - age) % depth, theirs]
                 self._ring[(self._turns[mine] - age) % self._ring.shape[0], mine] = value
 

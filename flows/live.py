@@ -6,23 +6,27 @@ checkpoint that leaves enough candles to repeat, or else from the candles since 
 """
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from flows.activity import wanted_from
 from flows.calendars import calendar_of
 from flows.candles.reader import SeriesReader
-from flows.checkpoints import Checkpoints
+from flows.checkpoints import Checkpoints, save
 from flows.part import Group, Part, Repeats, SeriesHistory
 from flows.plan import Plan, make_plan
 from registry.conditions import Condition
 from registry.expression import Series
 from registry.store.protocol import Store
-from registry.store.records import series_of
+from registry.store.records import ActiveSpan, series_of
 from registry.timeframes import DURATION_MS
+
+_EXPIRED_SHARE = 20
+"""Plans are made anew when more than one in so many conditions has expired."""
 
 
 @dataclass
@@ -43,13 +47,15 @@ class Live:
     """Group -> watermark in the store, ``None`` before its first tick."""
     anchors: dict[str, int] = field(default_factory=dict)
     """Anchors of series that the store does not know yet."""
-    active_from: dict[str, int] = field(default_factory=dict)
-    """Condition id -> time after which candles have to close to trigger it."""
+    activity: Mapping[str, Sequence[ActiveSpan]] = field(default_factory=dict)
+    """Condition id -> when candles have to close to trigger it."""
     absent: set[str] = field(default_factory=set)
     """Series without candles that conditions wait for."""
     versions: dict[str, int] = field(default_factory=dict)
-    """Group without a tick -> version of the candles that its state was built from."""
+    """Group that has seen candles without a tick -> version of the candles that its state was built from."""
     ticks_since_checkpoint: int = 0
+    _ending: list[tuple[str, str]] = field(default_factory=list)
+    """(group, condition id) of those that are judged for a grace time only."""
     _subscribers: Mapping[str, int] = field(default_factory=dict)
     _subscriptions: dict[Plan, NDArray[np.int64]] = field(default_factory=dict)
 
@@ -60,13 +66,24 @@ class Live:
             self._subscriptions[plan] = np.array(counts, np.int64)
         return self._subscriptions[plan]
 
+    def note_recorded(self, group: str, close_ms: int) -> None:
+        """A tick of a group is in the store: what it was judged from stays."""
+        self.recorded[group] = close_ms
+        self.versions.pop(group, None)
+
+    def save_checkpoint(self, store: Store) -> None:
+        """Keep the indicators' state for a cold process."""
+        save(store, f"{self.timeframe} {self.shard}/{self.shards}", self.parts, self.versions, self.rebase)
+        self.ticks_since_checkpoint = 0
+
     def grow(self, store: Store) -> None:
         """Take in the conditions that were registered, or whose series got candles, since the last look."""
         self.registry_version = store.registry.version()
         self.reader = SeriesReader.of(store)
         self._subscribers, self._subscriptions = store.registry.subscribers(), {}
-        fresh = self._fresh_conditions(store)
+        self.activity = store.registry.activity()
         marks, known = store.ticks.watermarks(self.timeframe), store.ticks.anchors()
+        fresh = self._fresh_conditions(store, marks)
         every = {str(series) for held in fresh.values() for condition in held for series in condition.all_series}
         self.anchors |= {name: self.reader.first(name) or 0 for name in every if name not in known}
         homes = {group.name: part for part in self.parts for group in part.groups}
@@ -76,14 +93,15 @@ class Live:
             base = held[0].series
             if name in homes:
                 reached = homes[name].reached[name]
-            elif name in marks:
-                reached = marks[name]
             else:
-                active_from = min(self.active_from[condition.id] for condition in held)
-                reached = _first_watermark(self.reader, base, active_from)
+                judged = marks.get(name)
+                starts = [wanted_from(self.activity[condition.id], judged) for condition in held]
+                wanted = min(start for start in starts if start is not None)
+                # A group of which nothing was wanted for a while goes on where something is wanted again.
+                reached = judged if judged == wanted else max(judged or 0, _first_watermark(self.reader, base, wanted))
             if name not in homes:
                 self.recorded[name] = marks.get(name)
-                if name not in marks:
+                if reached != self.recorded[name]:
                     self.versions[name] = self.candle_version(store, name)
             if len(held[0].all_series) == 1:
                 alone[name] = reached
@@ -96,6 +114,19 @@ class Live:
             self._take_in(store, home, groups, fresh)
         for name, held in fresh.items():
             self.conditions.setdefault(name, []).extend(held)
+        self._ending = [
+            (name, condition.id)
+            for name, held in self.conditions.items()
+            for condition in held
+            if self.activity[condition.id][-1].until_ms is not None
+        ]
+
+    def is_made_otherwise(self, store: Store) -> bool:
+        """Whether a series without an anchor would by now be read from other candles than its state was."""
+        if not self.anchors:
+            return False
+        now = SeriesReader.of(store)
+        return any(now.source(name) != self.reader.source(name) for name in self.anchors)
 
     def candle_version(self, store: Store, group: str) -> int:
         """A number that changes with the candles of a group's series."""
@@ -112,14 +143,20 @@ class Live:
         self.parts += halves
         return halves[0]
 
-    def _fresh_conditions(self, store: Store) -> dict[str, list[Condition]]:
-        """Group -> conditions of this shard that are not here yet and whose series have candles."""
+    def is_mostly_expired(self) -> bool:
+        """Whether enough conditions are judged in vain that planning again pays; their triggers do not count anyway."""
+        expired = sum(wanted_from(self.activity[one], self.recorded[name]) is None for name, one in self._ending)
+        return expired * _EXPIRED_SHARE > sum(map(len, self.conditions.values()))
+
+    def _fresh_conditions(self, store: Store, marks: Mapping[str, int]) -> dict[str, list[Condition]]:
+        """Group -> conditions of this shard that are wanted, are not here yet, and whose series have candles."""
         here = {condition.id for held in self.conditions.values() for condition in held}
         found: dict[str, list[Condition]] = {}
         self.absent = set()
         for registered in store.registry.conditions(self.timeframe):
-            self.active_from[registered.condition_id] = registered.active_from_ms
             if registered.condition_id in here:
+                continue
+            if wanted_from(self.activity[registered.condition_id], marks.get(registered.group_key)) is None:
                 continue
             condition = Condition.from_canonical(registered.canonical)
             if _shard_of(condition, self.shards) != self.shard:
@@ -194,7 +231,7 @@ class Live:
     ) -> SeriesHistory:
         """From the newest checkpoint, or one older than that of ``older``, on."""
         series = plan.series[position]
-        before = end if older is None or older.past is None else older.past.open_ms
+        before = end if older is None or older.past is None else older.past.open_ms + DURATION_MS[series.timeframe] - 1
         past = checkpoints.of(position, anchor, before)
         start = anchor if past is None else past.open_ms + 1
         candles = self.reader.between(str(series), start, end - DURATION_MS[series.timeframe] + 1)

@@ -149,16 +149,15 @@ class Valuation:
             case Comparison():
                 return self._compared(node)
             case Not(child):
-                negated: Truths = (TRUE - self.truth(child)).astype(np.uint8)
-                return negated
+                return (TRUE - self.truth(child)).astype(np.uint8)
             case Every(child):
                 return self.truth(child)
             case All(children):
-                smallest: Truths = self._of(children).min(axis=0)
-                return smallest
+                lowest: Truths = np.minimum.reduce(self._of(children))
+                return lowest
             case Any(children):
-                largest: Truths = self._of(children).max(axis=0)
-                return largest
+                highest: Truths = np.maximum.reduce(self._of(children))
+                return highest
             case AtLeast(count, children):
                 found = self._of(children)
                 true, unknown = (found == TRUE).sum(axis=0), (found == UNKNOWN).sum(axis=0)

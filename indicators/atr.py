@@ -14,6 +14,7 @@ ranges of that time. A hundredfold change of ranges is allowed for.
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
+from indicators.ranges import true_range
 from indicators.smoothing import fading, follow, smooth
 
 
@@ -23,10 +24,7 @@ def step(
     """One candle: (value, previous, seen, level)."""
     if math.isnan(high) or math.isnan(low) or math.isnan(close):
         return math.nan, previous, seen, level
-    # Before the first candle the previous close is NaN, fails both comparisons and makes the range NaN.
-    top = high if high > previous else previous
-    bottom = low if low < previous else previous
-    value, seen, level = smooth(top - bottom, seen, level, period, 1.0 / period)
+    value, seen, level = smooth(true_range(high, low, previous), seen, level, period, 1.0 / period)
     return value, close, seen, level
 
 

@@ -36,12 +36,16 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Output:
-    """One output. ``low``/``high`` bound its range where it has one; ``centre`` is the value it swings around."""
+    """One output. ``low``/``high`` bound its range where it has one; ``centre`` is the value it swings around.
+
+    ``result`` is the stage result it shows, if that cannot have the output's name because an input has it.
+    """
 
     name: str
     low: float | None = None
     high: float | None = None
     centre: float | None = None
+    result: str | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,8 @@ class Step:
 class Indicator:
     """A catalogue entry.
 
-    ``inputs`` are candle columns; ``source`` among them is a selectable price, ``close`` by default.
+    ``inputs`` are candle columns; ``source`` among them is a selectable price, ``close`` by default, and ``day`` the
+    number of the UTC day on which the candle opened.
     ``stages`` run in order; the outputs are results of stages with the same names. ``lookback`` is the number of
     leading candles without a value (TA-Lib's where it has the function); ``settle`` the number of candles after which
     another start changes the output by less than 1e-6 of its scale. ``rule`` returns what is wrong with a combination
@@ -128,6 +133,11 @@ class Indicator:
     def has_source(self) -> bool:
         """Whether the user may choose the price it is computed from."""
         return "source" in self.inputs
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The stage results that are the outputs, in their order."""
+        return tuple(output.result or output.name for output in self.outputs)
 
     @property
     def rings(self) -> tuple[Ring, ...]:
@@ -184,8 +194,11 @@ class Indicator:
 NAMES = (
     "sma", "ema", "wma", "dema", "tema", "hma", "rma", "vwma", "kama",
     "rsi", "stoch", "stochrsi", "macd", "ppo", "cci", "mfi", "williams_r", "roc", "mom", "cmo", "ultosc", "trix",
-    "bbands", "atr",
-    "highest", "lowest",
+    "adx", "aroon", "psar", "supertrend", "ichimoku",
+    "bbands", "keltner", "donchian", "atr", "natr", "stdev",
+    "obv", "vwap", "cmf", "ad",
+    "heikin_ashi",
+    "highest", "lowest", "linreg", "zscore",
 )  # fmt: skip
 """The catalogue's entries; each is a module ``indicators/<name>.py`` with a record called ``INDICATOR``."""
 

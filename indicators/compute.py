@@ -23,6 +23,8 @@ _WARMING = 3
 """Candles that a chain of a history kernel warms up with, in settling times: enough for states to meet to the last bit
 nearly always. Where they do not, the kernel takes longer and gives the same."""
 
+_DAY_MS = 86_400_000
+
 _MEANS = {"hl2": ("high", "low"), "hlc3": ("high", "low", "close"), "ohlc4": ("open", "high", "low", "close")}
 
 
@@ -94,7 +96,11 @@ def _given_outputs(indicator: Indicator, out: Mapping[str, Array], count: int) -
 
 
 def input_arrays(indicator: Indicator, candles: Candles, source: str | None = None) -> tuple[Array, ...]:
-    """The arrays that an indicator is computed from, in the order of its inputs; raises :class:`IndicatorError`."""
+    """The arrays that an indicator is computed from, in the order of its inputs; raises :class:`IndicatorError`.
+
+    Its input ``day`` is the column of that name or else the UTC day of ``open_time``: whole milliseconds since 1970, a
+    polars Datetime or a numpy datetime64.
+    """
     if indicator.has_source:
         price = source_array(candles, source or "close")
         if indicator.inputs == ("source",):
@@ -103,7 +109,22 @@ def input_arrays(indicator: Indicator, candles: Candles, source: str | None = No
         return _columns(others | {"source": price}, indicator.inputs)
     if source is not None:
         raise IndicatorError(f"{indicator.name} has no source: it is computed from {', '.join(indicator.inputs)}")
+    if "day" in indicator.inputs and "day" not in candles:
+        columns = {name: candles[name] for name in indicator.inputs if name in candles}
+        return _columns(columns | {"day": _days(candles)}, indicator.inputs)
     return _columns(candles, indicator.inputs)
+
+
+def _days(candles: Candles) -> Array:
+    """The numbers of the UTC days since 1970 on which the candles opened; NaN where that is not known."""
+    if "open_time" not in candles:
+        raise IndicatorError("the candles have no column 'day', nor a column 'open_time' that tells it")
+    times = np.asarray(candles["open_time"])
+    if times.dtype.kind == "i":
+        return np.asarray(times // _DAY_MS, dtype=np.float64)
+    if times.dtype.kind != "M":
+        raise IndicatorError(f"column 'open_time' must hold whole milliseconds or times, got {times.dtype}")
+    return np.where(np.isnat(times), np.nan, times.astype("datetime64[D]").astype(np.int64))
 
 
 def source_array(candles: Candles, source: str) -> Array:

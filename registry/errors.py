@@ -4,8 +4,10 @@
     ├── ConditionError          a condition cannot be read: what, where, and what is allowed
     ├── InstrumentError         a symbol or exchange is unknown or malformed
     ├── TimeframeError          a timeframe is not in the closed list
+    ├── TimeFormatError         a time cannot be read
     ├── CandleFileError         a candle file cannot be read at all (single bad rows go to the quarantine)
     ├── CandlesMissing          a series that is asked for has no candles
+    ├── AuditFailed             recorded triggers are not what the candles say
     ├── SettingsError           the environment or `.env` holds a value that cannot be used
     ├── StoreError              the store cannot do what was asked
     │   ├── StoreLocked         another process owns the files
@@ -50,6 +52,14 @@ class InstrumentError(HubError):
 
 class TimeframeError(HubError):
     """A timeframe is not in the closed list."""
+
+
+class TimeFormatError(HubError):
+    """A time cannot be read."""
+
+
+class AuditFailed(HubError):
+    """Recorded triggers are not what the candles say."""
 
 
 class CandleFileError(HubError):

@@ -29,6 +29,14 @@ class Settings(BaseSettings):
     redis_port: int = Field(default=0, ge=0, le=65535)
     """Loopback port of the bundled Valkey; 0 takes any free one."""
 
+    grace_hours: float = Field(default=24, ge=0, le=24 * 366)
+    """Hours for which a condition is judged on when nobody subscribes to it any more, or not yet."""
+
+    @property
+    def grace_ms(self) -> int:
+        """``grace_hours`` in milliseconds."""
+        return int(self.grace_hours * 3_600_000)
+
     @cached_property
     def resolved_store_url(self) -> str:
         """``store_url``, or its default inside the data folder."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, TypeVar
 
-from registry.errors import TimeframeError
+from registry.errors import TimeFormatError, TimeframeError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,6 +73,21 @@ def slot_at_or_before(time_ms: _Times, timeframe: str) -> _Times:
     length = DURATION_MS[timeframe]
     shift = _FIRST_MONDAY_MS if timeframe == "1w" else 0
     return (time_ms - shift) // length * length + shift
+
+
+def read_time(text: str) -> int:
+    """Milliseconds of a time that a person wrote: ``2024-08-05``, ``2024-08-05 01:15``, with ``T`` or an offset too.
+
+    UTC where it says nothing else. Raises :class:`registry.errors.TimeFormatError`.
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        shown = text if len(text) <= 40 else text[:40] + "…"
+        raise TimeFormatError(
+            f"time {shown!r} cannot be read; write 2024-08-05 01:15 (UTC), or 2024-08-05T01:15+02:00"
+        ) from None
+    return to_ms(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 def to_ms(moment: datetime) -> int:

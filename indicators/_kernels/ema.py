@@ -145,6 +145,9 @@ def spread_step(in_source, out_value, state, parameters, seed, warm):
         return
     given = state.copy()
     scan_step(in_source[:seed], out_value[:seed], state, parameters)
+    if not (np.isfinite(out_value[seed - 1])):
+        scan_step(in_source[seed:], out_value[seed:], state, parameters)
+        return
     states = np.empty((8, 2))
     trial = np.empty((1, max(seed, 8 * warm)))
     for chain in range(8):

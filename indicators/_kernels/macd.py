@@ -187,6 +187,9 @@ def spread_step(in_source, out_line, out_signal, out_histogram, state, parameter
         return
     given = state.copy()
     scan_step(in_source[:seed], out_line[:seed], out_signal[:seed], out_histogram[:seed], state, parameters)
+    if not (np.isfinite(out_line[seed - 1]) and np.isfinite(out_signal[seed - 1]) and np.isfinite(out_histogram[seed - 1])):
+        scan_step(in_source[seed:], out_line[seed:], out_signal[seed:], out_histogram[seed:], state, parameters)
+        return
     states = np.empty((3, 6))
     trial = np.empty((3, max(seed, 3 * warm)))
     for chain in range(3):

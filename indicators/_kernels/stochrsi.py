@@ -177,6 +177,9 @@ def spread_averages(in_source, out_mean, out_size, state, parameters, seed, warm
         return
     given = state.copy()
     scan_averages(in_source[:seed], out_mean[:seed], out_size[:seed], state, parameters)
+    if not (np.isfinite(out_mean[seed - 1]) and np.isfinite(out_size[seed - 1])):
+        scan_averages(in_source[seed:], out_mean[seed:], out_size[seed:], state, parameters)
+        return
     states = np.empty((3, 4))
     trial = np.empty((2, max(seed, 3 * warm)))
     for chain in range(3):

@@ -174,6 +174,10 @@ def _spread(stage: Step, arrays: list[str]) -> Iterator[str]:
     yield "        return"
     yield "    given = state.copy()"
     yield f"    scan_{name}({cut(':seed')}, state, parameters)"
+    seeded = " and ".join(f"np.isfinite(out_{name}[seed - 1])" for name in stage.gives)
+    yield f"    if not ({seeded}):"
+    yield f"        scan_{name}({cut('seed:')}, state, parameters)"
+    yield "        return"
     yield f"    states = np.empty(({chains}, {len(stage.state)}))"
     yield f"    trial = np.empty(({len(stage.gives)}, max(seed, {chains} * warm)))"
     yield f"    for chain in range({chains}):"

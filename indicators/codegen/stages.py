@@ -40,7 +40,7 @@ class Places:
         self.indicator = indicator
         self.arrays = {name: f"input_{name}" for name in indicator.inputs}
         self.rows = 0
-        self._outputs = [output.name for output in indicator.outputs]
+        self._outputs = indicator.results
 
     def given(self, name: str) -> str:
         """Where a result is to be written: an output, or the next row of the scratch."""

@@ -9,7 +9,7 @@ from registry.store.database import Database
 from registry.timeframes import from_ms
 
 _KEPT = 2
-"""Checkpoints of a series that are kept: the newest may be too young for what looks far back."""
+"""Checkpoints that an owner keeps of a series: the newest may be too young for what looks far back."""
 
 
 class CacheTables:
@@ -19,7 +19,7 @@ class CacheTables:
         self._database = database
         self._clock = clock
 
-    def save(self, rows: pl.DataFrame) -> None:
+    def save(self, owner: str, rows: pl.DataFrame) -> None:
         if rows.is_empty():
             return
         now = from_ms(self._clock.now_ms()).replace(tzinfo=None)
@@ -30,14 +30,18 @@ class CacheTables:
             number = int(newest["id"][0]) + 1
             transaction.append(
                 "registry.condition_evaluation_cache",
-                rows.with_columns(pl.lit(number, pl.Int64).alias("checkpoint_id"), pl.lit(now).alias("saved_at")),
+                rows.with_columns(
+                    pl.lit(number, pl.Int64).alias("checkpoint_id"),
+                    pl.lit(owner).alias("owner"),
+                    pl.lit(now).alias("saved_at"),
+                ),
             )
             transaction.execute(
                 """
                 DELETE FROM registry.condition_evaluation_cache c USING (
                     SELECT series, checkpoint_id,
-                        dense_rank() OVER (PARTITION BY series ORDER BY checkpoint_id DESC) AS place
-                    FROM (SELECT DISTINCT series, checkpoint_id FROM registry.condition_evaluation_cache)
+                        dense_rank() OVER (PARTITION BY owner, series ORDER BY checkpoint_id DESC) AS place
+                    FROM (SELECT DISTINCT owner, series, checkpoint_id FROM registry.condition_evaluation_cache)
                 ) o
                 WHERE o.series = c.series AND o.checkpoint_id = c.checkpoint_id AND o.place > ?
                 """,
@@ -48,8 +52,8 @@ class CacheTables:
         wanted = pl.DataFrame({"series": list(series)}, schema={"series": pl.String})
         return self._database.frame(
             """
-            SELECT c.series, c.indicator, c.anchor_ms, c.open_ms, c.candles, c.state
-            FROM registry.condition_evaluation_cache c JOIN wanted USING (series)
+            SELECT c.series, c.indicator, c.anchor_ms, c.rebase, c.open_ms, c.candles, c.state
+            FROM registry.condition_evaluation_cache c SEMI JOIN wanted USING (series)
             ORDER BY c.series, c.open_ms, c.indicator
             """,
             wanted=wanted,

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Self
 
 from registry.clock import Clock, SystemClock
+from registry.store.activity_tables import ActivityTables
 from registry.store.cache_tables import CacheTables
 from registry.store.candle_tables import CandleTables
 from registry.store.database import Database
@@ -26,7 +27,9 @@ class FileStore:
             self.ticks = TickTables(self._database, clock)
             self.candles = CandleTables(self._database, clock, self.ticks.judged)
             self.cache = CacheTables(self._database, clock)
-            self.registry = RegistryTables(self._database, clock, self.candles.instruments)
+            activity = ActivityTables(self._database, self.ticks.watermark)
+            self.ticks.activated = activity.begun_after
+            self.registry = RegistryTables(self._database, clock, self.candles.instruments, activity)
         except BaseException:
             self._database.close()
             raise

@@ -8,6 +8,8 @@ import polars as pl
 from registry.conditions import Condition
 from registry.instruments import Instrument
 from registry.store.records import (
+    GRACE_MS,
+    ActiveSpan,
     Anchor,
     Calendar,
     Rebase,
@@ -111,16 +113,31 @@ class CandleStore(Protocol):
 class RegistryStore(Protocol):
     """Conditions and subscriptions."""
 
-    def register(self, conditions: Sequence[Condition], *, active_from_ms: int) -> list[Registration]:
-        """Add conditions whose instruments are known. Raises :class:`registry.errors.InstrumentError`."""
+    def register(
+        self, conditions: Sequence[Condition], *, active_from_ms: int, grace_ms: int = GRACE_MS
+    ) -> list[Registration]:
+        """Add conditions whose instruments are known. Raises :class:`registry.errors.InstrumentError`.
+
+        New or known, each is judged for the grace time, and longer when somebody subscribes to it.
+        """
         ...
 
     def subscribe(self, requests: Sequence[SubscriptionRequest], *, active_from_ms: int) -> int:
-        """Add or renew subscriptions; how many of them changed anything."""
+        """Add or renew subscriptions; how many of them changed anything. Their conditions are judged on, or again."""
+        ...
+
+    def unsubscribe(
+        self, user_id: str, bot_id: str, condition_id: str, *, at_ms: int, grace_ms: int = GRACE_MS
+    ) -> bool:
+        """End a subscription; whether there was one. Without any other the condition is judged for the grace time."""
         ...
 
     def conditions(self, timeframe: str | None = None) -> list[StoredCondition]:
         """Registered conditions, oldest first."""
+        ...
+
+    def activity(self) -> Mapping[str, tuple[ActiveSpan, ...]]:
+        """Condition id -> when it is judged, oldest first; :mod:`flows.activity` reads it."""
         ...
 
     def subscribers(self) -> Mapping[str, int]:
@@ -208,15 +225,17 @@ class TickStore(Protocol):
 class CacheStore(Protocol):
     """Checkpoints of indicators; losing them costs a cold process time, and nothing else."""
 
-    def save(self, rows: pl.DataFrame) -> None:
-        """Keep ``series indicator anchor_ms open_ms candles state`` as one checkpoint; the last two of a series stay.
+    def save(self, owner: str, rows: pl.DataFrame) -> None:
+        """Keep ``series indicator anchor_ms rebase open_ms candles state`` as one checkpoint of an owner.
+
+        An owner's last two of a series stay.
 
         Rows of one series have the same ``open_ms``; the series' own row has an empty ``indicator``.
         """
         ...
 
     def of(self, series: Sequence[str]) -> pl.DataFrame:
-        """All rows of these series, with the columns of :meth:`save`."""
+        """All rows of these series, whoever saved them, with the columns of :meth:`save`."""
         ...
 
 

@@ -47,6 +47,18 @@ class StoredCondition:
     active_from_ms: int
 
 
+GRACE_MS = 24 * 3_600_000
+"""How long a condition without a subscription is judged on, where nothing else is said."""
+
+
+@dataclass(frozen=True)
+class ActiveSpan:
+    """Candles that close after ``from_ms`` and by ``until_ms`` (``None``: on and on) can trigger a condition."""
+
+    from_ms: int
+    until_ms: int | None
+
+
 @dataclass(frozen=True)
 class SubscriptionRequest:
     """A user's bot that wants a condition's triggers. ``bot_config`` is private to the user."""
@@ -90,6 +102,11 @@ class Anchor:
     created_ms: int | None
     """When it was set; ``None`` for those of older schemas."""
 
+    @property
+    def stored(self) -> str:
+        """The stored series that the series is made of."""
+        return stored_series(self.series, self.built_from)
+
 
 @dataclass(frozen=True)
 class Rebase:
@@ -132,7 +149,8 @@ class TickRecord:
     ``triggers`` has the columns of table ``condition_triggers`` without ``seq`` and ``emitted_at``; times zoned UTC.
     ``holes`` are (stored series, open time) judged as missing; ``anchors`` the first judged open time of new series,
     ``built_from`` those of them that are built and the timeframe that they are built from. ``rebase`` is the last
-    rebase by then: a tick from before it is refused.
+    rebase by then: a tick from before it is refused. ``registry_version`` is that of the conditions that were
+    judged: the tick is refused if others of its groups became active on its candle in the meantime.
     """
 
     timeframe: str
@@ -145,6 +163,7 @@ class TickRecord:
     metrics: TickMetrics
     built_from: Mapping[str, str] = field(default_factory=dict)
     rebase: int = 0
+    registry_version: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Watermarks, triggers, ticks and their costs in ``registry.duckdb``."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 
@@ -20,6 +20,8 @@ class TickTables:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self.activated: Callable[[int], Iterable[tuple[str, int]]] = lambda _: ()
+        """Groups and times of conditions that became active after a version of the registry."""
         if not database.read_only:
             self._compact_watermarks()
         self._watermarks = {
@@ -39,6 +41,11 @@ class TickTables:
 
     def watermarks(self, timeframe: str) -> dict[str, int]:
         return {group: mark for group, (held, mark) in self._watermarks.items() if held == timeframe}
+
+    def watermark(self, group: str) -> int | None:
+        """Close time up to which a group has been judged, ``None`` before its first tick."""
+        held = self._watermarks.get(group)
+        return None if held is None else held[1]
 
     def anchors(self) -> dict[str, int]:
         return dict(self._anchors)
@@ -78,6 +85,11 @@ class TickTables:
         rows = _anchor_rows(rebase.anchors, rebase.built_from, number, self._clock.now_ms())
         with self._database.transaction() as transaction:
             transaction.append("registry.series_anchors", rows)
+            # Checkpoints know their anchor by its time, which may be the same as before.
+            transaction.execute(
+                "DELETE FROM registry.condition_evaluation_cache WHERE series IN (SELECT unnest(?))",
+                [list(rebase.anchors)],
+            )
             transaction.append(
                 "registry.rebase_watermarks",
                 _times(marks, "group_key", "watermark").with_columns(pl.lit(number).alias("rebase")),
@@ -192,9 +204,16 @@ class TickTables:
             raise StaleTick(
                 f"the tick was judged before rebase {self._last_rebase}; nothing was written, load the anchors again"
             )
+        moved = {move.group for move in record.moves}
+        if record.registry_version is not None:
+            for group, from_ms_ in self.activated(record.registry_version):
+                if group in moved and from_ms_ < record.close_time_ms:
+                    raise StaleTick(
+                        f"a condition of {group} became active on the candle that closes at "
+                        f"{_shown(record.close_time_ms)}; nothing was written, load the conditions again"
+                    )
         for move in record.moves:
-            held = self._watermarks.get(move.group)
-            stored = held[1] if held else None
+            stored = self.watermark(move.group)
             if stored != move.from_ms:
                 raise StaleTick(
                     f"the tick started {move.group} at {_shown(move.from_ms)}, but it has been judged up to "
@@ -223,7 +242,7 @@ class TickTables:
         for anchor in self.anchor_history():
             before, until = earlier.get(anchor.series), marks.get(anchor.rebase, {}).get(anchor.series)
             if before is not None and until is not None:
-                found.append(Judged(stored_series(anchor.series, before.built_from), before.open_ms, until))
+                found.append(Judged(before.stored, before.open_ms, until))
             earlier[anchor.series] = anchor
         return found
 

@@ -34,7 +34,7 @@ def markets() -> dict[str, dict[str, np.ndarray]]:
     found = {}
     for symbol in frame["symbol"].unique().sort().head(6):
         rows = frame.filter(pl.col("symbol") == symbol).head(3000)
-        found[symbol] = {column: rows[column].to_numpy().copy() for column in PRICES}
+        found[symbol] = _columns(rows)
     return found
 
 
@@ -52,7 +52,13 @@ def crash() -> dict[str, np.ndarray]:
         pytest.skip(f"the sample of real candles is not there: {path.relative_to(ROOT)}")
     frame = pl.read_parquet(path)
     rows = frame.filter(pl.col("symbol") == frame["symbol"].min()).sort("open_time")
-    return {column: rows[column].to_numpy().copy() for column in PRICES}
+    return _columns(rows)
+
+
+def _columns(rows: pl.DataFrame) -> dict[str, np.ndarray]:
+    """Prices and the number of the UTC day, which may be torn like any other column; a time could not."""
+    days = rows["open_time"].dt.epoch("d").cast(pl.Float64)
+    return {column: rows[column].to_numpy().copy() for column in PRICES} | {"day": days.to_numpy().copy()}
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,11 @@ EXTRA = {
     "stochrsi": [{"smooth": 1, "d": 1}, {"period": 7, "k": 20, "smooth": 1, "d": 9}],
     "ppo": [{"fast": 3, "slow": 40, "signal": 25}],
     "ultosc": [{"short": 3, "medium": 4, "long": 60}],
+    "psar": [{"step": 0.05, "max": 0.5}],
+    "supertrend": [{"period": 14, "multiplier": 1.5}, {"period": 2, "multiplier": 0.05}],
+    "ichimoku": [{"conversion": 30, "base": 12, "span": 20}],
+    "keltner": [{"period": 5, "atr_period": 40}, {"period": 11, "atr_period": 10}, {"period": 10, "atr_period": 10}],
+    "vwap": [{"period": 20}],
 }
 """Combinations worth a test beyond those that :func:`parameter_sets` derives."""
 
@@ -76,6 +81,24 @@ class Lanes:
         self.program.advance(block, block[:0], candles, present, stepping, self._slots[0], self._slots[1])
 
 
+def cumulative(record: Indicator, parameters: dict[str, float]) -> bool:
+    """Whether it sums since the first candle, or since the day began, and so never forgets where it started.
+
+    Candles cannot say when such a value has settled: ``settle`` is the lookback.
+    """
+    return record.name in ("obv", "ad") or (record.name == "vwap" and parameters["period"] == 0)
+
+
+def recursive(record: Indicator, parameters: dict[str, float]) -> bool:
+    """Whether the values depend on more than the windows.
+
+    The average of a day keeps its sums in the same record as the rolling one, which does not read them.
+    """
+    if record.name == "vwap" and parameters["period"] > 0:
+        return False
+    return any(isinstance(stage, Step) and stage.state for stage in record.stages)
+
+
 def identical(left: np.ndarray, right: np.ndarray) -> bool:
     """Whether two arrays hold the same bits."""
     return left.shape == right.shape and left.tobytes() == right.tobytes()
@@ -96,7 +119,7 @@ def run_plain(record: Indicator, parameters: dict[str, float], inputs: tuple[np.
                     results[stage.name] = _reduce(stage, results, length)
             else:
                 results |= _loop(stage, results, values)
-    return np.array([results[output.name] for output in record.outputs])
+    return np.array([results[name] for name in record.results])
 
 
 def _reduce(stage: Window, results: dict[str, np.ndarray], length: int, plain: bool = False) -> np.ndarray:

@@ -24,7 +24,7 @@ COLUMNS = ("open", "high", "low", "close", "volume")
 @pytest.fixture
 def columns():
     generator = np.random.default_rng(3)
-    return {name: generator.uniform(1, 2, 90) for name in COLUMNS}
+    return {name: generator.uniform(1, 2, 90) for name in COLUMNS} | {"day": np.arange(90.0) // 24}
 
 
 def test_importing_loads_no_compiler():
@@ -84,7 +84,7 @@ def test_only_the_columns_that_are_used(record, columns):
 def test_sources(columns):
     opens, high, low, close = (columns[name] for name in ("open", "high", "low", "close"))
     expected = {
-        **columns,
+        **{name: columns[name] for name in COLUMNS},
         "hl2": (high + low) / 2,
         "hlc3": ((high + low) + close) / 3,
         "ohlc4": (((opens + high) + low) + close) / 4,
@@ -126,6 +126,7 @@ def test_aliases_compute_the_same(columns):
         ("rsi", {"period": True}, "period must be a number"),
         ("rsi", {"source": "mid"}, "unknown source 'mid'; a source is one of open, high"),
         ("atr", {"source": "close"}, "atr has no source: it is computed from high, low, close"),
+        ("psar", {"step": 0.3}, "step must not be above max, got step=0.3 and max=0.2"),
         ("macd", {"fast": 26}, "fast must be below slow, got fast=26 and slow=26"),
         ("ppo", {"slow": 12}, "fast must be below slow, got fast=12 and slow=12"),
         ("ultosc", {"short": 14}, "medium below long, got short=14 medium=14 long=28"),
@@ -151,6 +152,61 @@ def test_nulls_of_a_frame_are_missing_values(columns):
     values[40] = None
     found = indicators.compute("highest", pl.DataFrame({"close": values}), period=5)["value"]
     assert np.flatnonzero(np.isnan(found)).tolist() == [0, 1, 2, 3, 40, 41, 42, 43, 44]
+
+
+def test_the_day_of_a_candle_is_that_of_its_open_time_in_utc(columns):
+    """In every form that candles have; a session begins anew with the first candle of a day."""
+    open_ms = 1_700_000_000_000 // 3_600_000 * 3_600_000 + 3_600_000 * np.arange(90)
+    times = open_ms.astype("datetime64[ms]")
+    expected = indicators.compute("vwap", columns | {"day": open_ms // 86_400_000})["value"]
+    rest = {name: columns[name] for name in COLUMNS}
+    in_polars = pl.Series(times).dt.replace_time_zone("UTC")
+    forms = [
+        open_ms,
+        open_ms.tolist(),
+        times,
+        times.astype("datetime64[ns]"),
+        pl.Series(times),
+        in_polars,
+        in_polars.dt.cast_time_unit("us"),
+        in_polars.dt.convert_time_zone("America/New_York"),
+    ]
+    for form in forms:
+        assert identical(indicators.compute("vwap", rest | {"open_time": form})["value"], expected)
+    assert identical(indicators.compute("vwap", pl.DataFrame(rest | {"open_time": in_polars}))["value"], expected)
+    midnights = np.flatnonzero(open_ms % 86_400_000 == 0)
+    assert midnights.size == 4, midnights
+    typical = (columns["high"] + columns["low"] + columns["close"]) / 3.0
+    np.testing.assert_allclose(expected[midnights], typical[midnights], rtol=1e-15)
+    assert (expected[midnights + 1] != typical[midnights + 1]).all()
+
+
+def test_a_candle_of_an_unknown_day_has_no_session(columns):
+    times = pl.Series(np.arange(90) * 3_600_000).cast(pl.Datetime("ms")).to_list()
+    times[40] = None
+    rest = {name: columns[name] for name in COLUMNS}
+    found = indicators.compute("vwap", pl.DataFrame(rest | {"open_time": times}))["value"]
+    assert np.flatnonzero(np.isnan(found)).tolist() == [40]
+
+
+@pytest.mark.parametrize("period", [0, 5])
+def test_times_that_do_not_tell_the_day(columns, period):
+    rest = {name: columns[name] for name in COLUMNS}
+    with pytest.raises(IndicatorError, match="no column 'day', nor a column 'open_time'"):
+        indicators.compute("vwap", rest, period=period)
+    with pytest.raises(IndicatorError, match="'open_time' must hold whole milliseconds or times, got float64"):
+        indicators.compute("vwap", rest | {"open_time": np.arange(90.0)}, period=period)
+    with pytest.raises(IndicatorError, match=r"differ in length: .*day 89"):
+        indicators.compute("vwap", rest | {"open_time": np.arange(89)}, period=period)
+
+
+@pytest.mark.parametrize("period", [0, 2])
+def test_without_volume_there_is_no_average_price(period):
+    """A price of 0, as TA-Lib answers, would be crossed by every price."""
+    candles = {price: np.array([5.0, 6.0, 7.0, 8.0]) for price in ("high", "low", "close")}
+    candles |= {"volume": np.array([0.0, 0.0, 3.0, 0.0]), "day": np.zeros(4)}
+    expected = [np.nan, np.nan, 7.0, 7.0]
+    assert indicators.compute("vwap", candles, period=period)["value"].tolist() == pytest.approx(expected, nan_ok=True)
 
 
 def test_a_carry_belongs_to_its_parameters(columns):

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from indicator_reference import Lanes, identical, run_plain, spans
+from indicator_reference import Lanes, cumulative, identical, recursive, run_plain, spans
 
-from indicators.catalogue import Step
+import indicators
 from indicators.compute import Carry, input_arrays, scan, start
 
 
@@ -12,10 +12,6 @@ def history(case, columns, carry=None):
     record, parameters = case
     inputs = input_arrays(record, columns)
     return scan(record, parameters, carry or start(record, parameters), inputs)
-
-
-def recursive(record):
-    return any(isinstance(stage, Step) and stage.state for stage in record.stages)
 
 
 def history_carry(case, columns):
@@ -29,13 +25,18 @@ def part(columns, span):
 
 
 def undefined(case, columns):
-    """bool[n_outputs, n]: candles past the lookback that by definition have no value: percent_b of a flat window."""
+    """bool[n_outputs, n]: candles past the lookback that by definition have no value.
+
+    That is a flat window's percent_b and zscore.
+    """
     record, parameters = case
     where = np.zeros((len(record.outputs), columns["close"].size), np.bool_)
+    if record.name in ("bbands", "zscore"):
+        windows = np.lib.stride_tricks.sliding_window_view(columns["close"], parameters["period"])
+        place = [output.name for output in record.outputs].index("percent_b" if record.name == "bbands" else "value")
+        where[place, parameters["period"] - 1 :] = windows.min(axis=1) == windows.max(axis=1)
     if record.name == "bbands":
         bands = dict(zip([output.name for output in record.outputs], history(case, columns), strict=True))
-        windows = np.lib.stride_tricks.sliding_window_view(columns["close"], parameters["period"])
-        where[3, parameters["period"] - 1 :] = windows.min(axis=1) == windows.max(axis=1)
         assert (bands["upper"] == bands["lower"])[where[3]].all()
     return where
 
@@ -60,7 +61,7 @@ def test_later_candles_change_nothing(case, candles):
 def test_series_without_a_value(case, candles):
     record, parameters = case
     lookback = record.lookback(parameters)
-    for count in {0, 1, lookback - 1, lookback}:
+    for count in {0, min(1, lookback), max(0, lookback - 1), lookback}:
         outputs = history(case, part(candles, slice(count)))
         assert outputs.shape == (len(record.outputs), count)
         assert np.isnan(outputs).all()
@@ -175,6 +176,8 @@ def test_long_histories_equal_lanes(case, candles):
         if torn:
             for values in inputs:
                 values[holes[:6]] = generator.choice([np.nan, np.inf, 1e200, -1e308], 6)
+                # The seed is not complete where it would be without a hole.
+                values[0] = np.nan
         carry, spanned = start(record, parameters), start(record, parameters)
         whole = scan(record, parameters, carry, inputs)
         for span in spans(count, list(range(0, count, 301))):
@@ -198,12 +201,14 @@ def test_missing_inputs_give_no_value_and_do_no_lasting_harm(case, candles):
     assert np.isnan(outputs[:, 500]).all()
     again = 501 + record.lookback(parameters)
     assert np.array_equal(np.isnan(outputs[:, again:]), undefined(case, torn)[:, again:])
-    if not recursive(record):
+    if not recursive(record, parameters):
         assert identical(np.ascontiguousarray(outputs[:, again:]), np.ascontiguousarray(plain[:, again:]))
-    elif not record.rings:
+    elif not record.rings or cumulative(record, parameters):
         without = {name: np.delete(values, 500) for name, values in candles.items()}
         assert identical(np.ascontiguousarray(outputs[:, 501:]), np.ascontiguousarray(history(case, without)[:, 500:]))
     else:
+        before, after = (history_carry(case, part(torn, slice(count))).state for count in (500, 501))
+        assert identical(before, after)
         # What the windows withheld from the recursion fades like another start.
         faded = 501 + record.settle(parameters)
         away = np.abs(outputs[:, faded:] - plain[:, faded:]).max(axis=1)
@@ -246,9 +251,10 @@ def test_hostile_input(case):
 def test_flat_input(case):
     record, parameters = case
     count = record.lookback(parameters) + 50
-    flat = {name: np.full(count, 0.1) for name in ("open", "high", "low", "close", "volume")}
+    flat = {name: np.full(count, 0.1) for name in ("open", "high", "low", "close", "volume", "day")}
     values = dict(zip([output.name for output in record.outputs], history(case, flat)[:, -1], strict=True))
     price = pytest.approx(0.1, rel=1e-14)
+    nothing = pytest.approx(np.nan, nan_ok=True)
     expected = {
         "sma": {"value": 0.1},
         "ema": {"value": price},
@@ -271,10 +277,25 @@ def test_flat_input(case):
         "cmo": {"value": 0.0},
         "ultosc": {"value": 0.0},
         "trix": {"value": pytest.approx(0.0, abs=1e-12)},
-        "bbands": {"upper": 0.1, "middle": 0.1, "lower": 0.1, "percent_b": pytest.approx(np.nan, nan_ok=True)}
-        | {"bandwidth": 0.0},
+        "bbands": {"upper": 0.1, "middle": 0.1, "lower": 0.1, "percent_b": nothing} | {"bandwidth": 0.0},
         "atr": {"value": 0.0},
         "stoch": {"k": 0.0, "d": 0.0},
+        "adx": {"plus_di": 0.0, "minus_di": 0.0, "value": 0.0},
+        "aroon": {"up": 100.0, "down": 100.0, "oscillator": 0.0},
+        "psar": {"value": 0.1},
+        "supertrend": {"value": 0.1, "direction": 1.0},
+        "ichimoku": dict.fromkeys(("conversion", "base", "span_a", "span_b"), 0.1),
+        "keltner": dict.fromkeys(("upper", "middle", "lower"), price),
+        "donchian": dict.fromkeys(("upper", "middle", "lower"), 0.1),
+        "natr": {"value": 0.0},
+        "stdev": {"value": 0.0},
+        "obv": {"value": 0.1},
+        "vwap": {"value": price},
+        "cmf": {"value": 0.0},
+        "ad": {"value": 0.0},
+        "heikin_ashi": dict.fromkeys(("open", "high", "low", "close"), price),
+        "linreg": {"value": 0.1, "slope": 0.0},
+        "zscore": {"value": nothing},
         "highest": {"value": 0.1},
         "lowest": {"value": 0.1},
     }
@@ -302,6 +323,9 @@ def test_settling_is_measured(case, markets):
     """After ``settle`` candles another start is off by less than 1e-6 of the output's scale, and not long before."""
     record, parameters = case
     settle = record.settle(parameters)
+    if cumulative(record, parameters):
+        assert settle == record.lookback(parameters)
+        return
     worst = 0
     for columns in markets.values():
         count = columns["close"].size
@@ -310,13 +334,13 @@ def test_settling_is_measured(case, markets):
         for begin in range(100, count - settle, 333):
             restarted = history(case, part(columns, slice(begin, None)))
             lookback = record.lookback(parameters)
-            if not recursive(record):
+            if not recursive(record, parameters):
                 expected = np.ascontiguousarray(whole[:, begin + lookback :])
                 assert identical(np.ascontiguousarray(restarted[:, lookback:]), expected)
                 continue
             away = np.abs(restarted[:, lookback:] - whole[:, begin + lookback :]) / scale
             worst = max(worst, lookback + 1 + int(np.flatnonzero((away >= 1e-6).any(axis=0)).max(initial=-1)))
-    if recursive(record):
+    if recursive(record, parameters):
         assert settle / 4 < worst <= settle
     else:
         assert settle == record.lookback(parameters)
@@ -326,6 +350,9 @@ def test_settling_through_a_crash(record, crash):
     """The hardest start: in the violence of one day, read in the quiet after it."""
     parameters = record.complete({})
     settle = record.settle(parameters)
+    if cumulative(record, parameters):
+        assert settle == record.lookback(parameters)
+        return
     whole = history((record, parameters), crash)
     scale = np.nanmax(np.abs(whole), axis=1)
     moves = np.abs(np.diff(np.log(crash["close"])))
@@ -334,3 +361,24 @@ def test_settling_through_a_crash(record, crash):
         restarted = history((record, parameters), part(crash, slice(begin, None)))
         away = np.abs(restarted[:, settle:] - whole[:, begin + settle :]).max(axis=1)
         assert (away < 1e-6 * scale).all()
+
+
+@pytest.mark.parametrize("name", ["obv", "ad", "vwap"])
+def test_sums_move_alike_from_every_start(name, markets):
+    """What can be promised of values that never forget: their changes, and all of the next day, are those of others."""
+    record = indicators.find(name)
+    case = record, record.complete({})
+    assert cumulative(*case)
+    for columns in markets.values():
+        (whole,) = history(case, columns)
+        for begin in range(100, columns["close"].size - 100, 333):
+            (restarted,) = history(case, part(columns, slice(begin, None)))
+            expected = whole[begin:]
+            same_day = int((columns["day"][begin:] == columns["day"][begin]).sum())
+            if name == "vwap":
+                assert identical(restarted[same_day:].copy(), expected[same_day:].copy())
+                assert (restarted[:same_day] != expected[:same_day]).any()
+            else:
+                scale = np.abs(whole).max()
+                assert np.abs(np.diff(restarted) - np.diff(expected)).max() <= 1e-13 * scale
+                assert np.abs(restarted - expected).max() > 1e-6 * scale

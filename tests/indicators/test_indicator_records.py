@@ -42,8 +42,8 @@ def test_records_are_consistent(record):
     assert names == ["value"] if len(names) == 1 else "value" not in names or record.default_output == "value"
     assert record.default_output is None or record.default_output in names
     parameters = record.complete({})
-    assert 0 < record.lookback(parameters) <= record.settle(parameters)
-    assert set(record.inputs) <= {"source", "open", "high", "low", "close", "volume"}
+    assert 0 <= record.lookback(parameters) <= record.settle(parameters)
+    assert set(record.inputs) <= {"source", "open", "high", "low", "close", "volume", "day"}
 
 
 def test_windows_over_the_same_values_share_a_ring():

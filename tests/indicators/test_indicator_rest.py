@@ -98,3 +98,7 @@ def test_zeros_mean_what_they_mean_to_talib(name, options, function):
     assert np.isnan(found[:begin]).all()
     assert (found[begin:30] == 0).all()
     np.testing.assert_allclose(found[begin:], function(values)[begin:], rtol=1e-13)
+    values[25] = np.nan
+    found = indicators.compute(name, {"volume": values}, source="volume", **options)[record.outputs[0].name]
+    assert found[24] == 0
+    assert np.isnan(found[25])

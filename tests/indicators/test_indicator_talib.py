@@ -35,6 +35,54 @@ def percentage_oscillator(c, p):
     return {"line": line, "signal": signal, "histogram": line - signal}
 
 
+PRICES = ("open", "high", "low", "close")
+
+
+def _from(first, values):
+    """The values from that candle on."""
+    return np.where(np.arange(values.size) < first, np.nan, values)
+
+
+def _channel(bands):
+    return dict(zip(("upper", "middle", "lower"), bands, strict=True))
+
+
+def _supertrend(c, p):
+    """TA-Lib's trend is a whole number, 0 before the first value."""
+    value, trend = talib.SUPERTREND(c["high"], c["low"], c["close"], p["period"], p["multiplier"])
+    return {"value": value, "direction": np.where(trend == 0, np.nan, trend)}
+
+
+def _ichimoku(c, p):
+    """TA-Lib has the middle of a window's range; the outputs begin together."""
+    middles = {name: talib.MIDPRICE(c["high"], c["low"], length) for name, length in p.items()}
+    lines = {name: middles[name] for name in ("conversion", "base")} | {"span_b": middles["span"]}
+    lines["span_a"] = (lines["conversion"] + lines["base"]) / 2
+    return {name: _from(max(p.values()) - 1, values) for name, values in lines.items()}
+
+
+def _vwap(c, p):
+    """TA-Lib sums from the first candle it is given: a day's candles, or those of a window."""
+    columns = [c[name] for name in ("high", "low", "close", "volume")]
+    if p["period"] == 0:
+        days = [c["day"] == day for day in np.unique(c["day"])]
+        return {"value": np.concatenate([talib.VWAP(*(values[day] for values in columns)) for day in days])}
+    found = np.full(c["close"].size, np.nan)
+    for end in range(p["period"], found.size + 1):
+        found[end - 1] = talib.VWAP(*(values[end - p["period"] : end] for values in columns))[-1]
+    return {"value": found}
+
+
+def _zscore(c, p):
+    """With more digits than ours has; nothing for a flat window."""
+    windows = np.lib.stride_tricks.sliding_window_view(c["close"], p["period"]).astype(np.longdouble)
+    spread = np.sqrt(((windows - windows.mean(axis=1, keepdims=True)) ** 2).mean(axis=1))
+    flat = windows.min(axis=1) == windows.max(axis=1)
+    scores = np.full(flat.size, np.nan)
+    scores[~flat] = ((windows[:, -1] - windows.mean(axis=1))[~flat] / spread[~flat]).astype(np.float64)
+    return {"value": np.concatenate([np.full(p["period"] - 1, np.nan), scores])}
+
+
 TALIB = {
     "sma": lambda c, p: {"value": talib.SMA(c["close"], p["period"])},
     "ema": lambda c, p: {"value": talib.EMA(c["close"], p["period"])},
@@ -66,9 +114,44 @@ TALIB = {
     "stoch": lambda c, p: dict(
         zip(("k", "d"), talib.STOCH(c["high"], c["low"], c["close"], p["k"], p["smooth"], 0, p["d"], 0), strict=True)
     ),
+    "adx": lambda c, p: {
+        "plus_di": _from(2 * p["period"] - 1, talib.PLUS_DI(c["high"], c["low"], c["close"], p["period"])),
+        "minus_di": _from(2 * p["period"] - 1, talib.MINUS_DI(c["high"], c["low"], c["close"], p["period"])),
+        "value": talib.ADX(c["high"], c["low"], c["close"], p["period"]),
+    },
+    "aroon": lambda c, p: {
+        **dict(zip(("down", "up"), talib.AROON(c["high"], c["low"], p["period"]), strict=True)),
+        "oscillator": talib.AROONOSC(c["high"], c["low"], p["period"]),
+    },
+    "psar": lambda c, p: {"value": talib.SAR(c["high"], c["low"], p["step"], p["max"])},
+    "supertrend": _supertrend,
+    "ichimoku": _ichimoku,
+    "keltner": lambda c, p: _channel(
+        talib.KC(c["high"], c["low"], c["close"], p["period"], p["atr_period"], p["multiplier"])
+    ),
+    "donchian": lambda c, p: _channel(talib.DONCHIAN(c["high"], c["low"], p["period"])),
+    "natr": lambda c, p: {"value": talib.NATR(c["high"], c["low"], c["close"], p["period"])},
+    "stdev": lambda c, p: {"value": talib.STDDEV(c["close"], p["period"], 1)},
+    "obv": lambda c, _: {"value": talib.OBV(c["close"], c["volume"])},
+    "vwap": _vwap,
+    "cmf": lambda c, p: {"value": talib.CMF(c["high"], c["low"], c["close"], c["volume"], p["period"])},
+    "ad": lambda c, _: {"value": talib.AD(c["high"], c["low"], c["close"], c["volume"])},
+    "heikin_ashi": lambda c, _: dict(zip(PRICES, talib.HA(*(c[price] for price in PRICES)), strict=True)),
+    "linreg": lambda c, p: {
+        "value": talib.LINEARREG(c["close"], p["period"]),
+        "slope": talib.LINEARREG_SLOPE(c["close"], p["period"]),
+    },
     "highest": lambda c, p: {"value": talib.MAX(c["close"], p["period"])},
     "lowest": lambda c, p: {"value": talib.MIN(c["close"], p["period"])},
 }
+
+FORMULAE = {"zscore": _zscore}
+"""What TA-Lib lacks: the definition once more, in numpy."""
+
+ORACLES = TALIB | FORMULAE
+
+UNPRICED = ("natr", "obv", "ad", "zscore")
+"""Neither on the scale of the prices nor in a fixed range: their own size is the scale."""
 
 PUBLISHED = {
     ("sma", "value", 30): "sma",
@@ -93,6 +176,10 @@ PUBLISHED = {
     ("cmo", "value", 14): "cmo",
     ("ultosc", "value", None): "ultosc",
     ("trix", "value", 30): "trix",
+    ("adx", "value", 14): "adx",
+    ("psar", "value", None): "psar",
+    ("obv", "value", None): "obv",
+    ("ad", "value", None): "ad",
 }
 
 
@@ -106,18 +193,22 @@ LONGEST = {
 """Parameters that have to be below 1000, by a rule or so that the sample is long enough."""
 
 
-def agree(output, ours, theirs, prices, tolerance=1e-11):
-    """Equal NaN positions, and within ``tolerance`` of the scale.
+def agree(record, output, ours, theirs, prices, tolerance=1e-11):
+    """NaN and infinite alike, else within ``tolerance`` of the scale.
 
-    That is the range where there is one; the values' own where they swing around a centre; else that of the prices.
+    That is the range where there is one; the values' own where they swing around a centre or are no prices; else that
+    of the prices.
     """
-    np.testing.assert_array_equal(np.isnan(ours), np.isnan(theirs))
     there = np.isfinite(ours)
+    np.testing.assert_array_equal(there, np.isfinite(theirs))
+    np.testing.assert_array_equal(np.isnan(ours), np.isnan(theirs))
     assert there.any()
+    output = record.output(output)
     if output.low is not None and output.high is not None:
         scale = max(abs(output.low), abs(output.high))
     else:
-        scale = np.abs(prices if output.centre is None else theirs[there]).max()
+        own = output.centre is not None or record.name in UNPRICED
+        scale = np.abs(theirs[there] if own else prices).max()
     assert np.abs(ours[there] - theirs[there]).max() <= tolerance * scale
 
 
@@ -125,9 +216,83 @@ def test_values_are_talibs(case, markets):
     record, parameters = case
     for columns in markets.values():
         ours = indicators.compute(record.name, columns, **parameters)
-        theirs = TALIB[record.name](columns, parameters)
-        for name, expected in theirs.items():
-            agree(record.output(name), ours[name], expected, columns["close"])
+        for name, expected in ORACLES[record.name](columns, parameters).items():
+            agree(record, name, ours[name], expected, columns["close"])
+
+
+def coarse(columns, share):
+    """The prices in steps of that share of their mean, and a flat stretch: ties, candles without extent or movement."""
+    grid = share * columns["close"].mean()
+    rounded = {name: np.round(columns[name] / grid) * grid for name in PRICES}
+    for values in rounded.values():
+        values[1500:1800] = rounded["close"][1500]
+    return columns | rounded
+
+
+def test_values_are_talibs_on_coarse_prices(case, markets):
+    record, parameters = case
+    for columns in markets.values():
+        candles = coarse(columns, 0.01)
+        ours = indicators.compute(record.name, candles, **parameters)
+        for name, expected in ORACLES[record.name](candles, parameters).items():
+            agree(record, name, ours[name], expected, candles["close"])
+
+
+def test_values_are_talibs_from_any_start(case, markets):
+    """The seed, many times: falling and rising, with and without movement."""
+    record, parameters = case
+    count = 2 * record.lookback(parameters) + 40
+    for columns in markets.values():
+        candles = coarse(columns, 0.03)
+        starts = [
+            {name: values[begin : begin + count] for name, values in candles.items()} for begin in range(0, 1400, 100)
+        ]
+        ours = [indicators.compute(record.name, here, **parameters) for here in starts]
+        theirs = [ORACLES[record.name](here, parameters) for here in starts]
+        for name in theirs[0]:
+            found, expected = (np.concatenate([one[name] for one in all_starts]) for all_starts in (ours, theirs))
+            agree(record, name, found, expected, candles["close"])
+
+
+CORNERS = {
+    "a tie of both directions on the second candle": ("psar", {}, {"high": [5, 6, 7, 8], "low": [3, 2, 3, 4]}),
+    "a low that falls by more": ("psar", {}, {"high": [5, 6, 6.5, 6], "low": [3, 1.5, 2, 1]}),
+    "a close of 0": (
+        "natr",
+        {"period": 2},
+        {"high": [3, 4, 5, 4, 3], "low": [1, 0, 3, 0, 1], "close": [2, 0, 4, 0, 2]},
+    ),
+    "a window without volume": (
+        "cmf",
+        {"period": 2},
+        {"high": [3] * 5, "low": [1] * 5, "close": [2.5] * 5, "volume": [7, 0, 0, 5, 0]},
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "given", "columns"), CORNERS.values(), ids=list(CORNERS))
+def test_corners_are_talibs(name, given, columns):
+    record = indicators.find(name)
+    parameters = record.complete(given)
+    candles = {column: np.array(values, dtype=np.float64) for column, values in columns.items()}
+    ours = indicators.compute(name, candles, **given)
+    for output, expected in ORACLES[name](candles, parameters).items():
+        agree(record, output, ours[output], expected, candles["high"])
+
+
+def test_a_missing_flow_is_no_flow_of_zero():
+    """Also where nothing was traded."""
+    candles = {"high": [3.0, np.nan, 3, 3], "low": [1.0] * 4, "close": [2.0] * 4, "volume": [0.0] * 4}
+    assert np.isnan(indicators.compute("cmf", candles, period=2)["value"]).tolist() == [True, True, True, False]
+
+
+def test_the_average_stays_when_no_direction_is_left():
+    """After more halvings of both directional indicators than a number has; TA-Lib stops a little earlier."""
+    moves = np.concatenate([np.arange(40.0) + np.tile([0.0, 1.5], 20), np.full(1300, 30.0)])
+    candles = {"high": moves + 1000.0, "low": moves - 1000.0, "close": moves}
+    ours = indicators.compute("adx", candles, period=2)
+    assert ours["plus_di"][-1] == ours["minus_di"][-1] == 0.0
+    assert ours["value"][-1] == ours["value"][-150] > 50.0
 
 
 def test_the_longest_windows_are_talibs(record, candles):
@@ -135,8 +300,8 @@ def test_the_longest_windows_are_talibs(record, candles):
     longest: dict[str, float] = {parameter.name: 1000 for parameter in record.parameters if parameter.whole}
     parameters = record.complete(longest | LONGEST.get(record.name, {}))
     ours = indicators.compute(record.name, candles, **parameters)
-    for name, expected in TALIB[record.name](candles, parameters).items():
-        agree(record.output(name), ours[name], expected, candles["close"])
+    for name, expected in ORACLES[record.name](candles, parameters).items():
+        agree(record, name, ours[name], expected, candles["close"])
 
 
 def test_bands_derive_from_each_other(candles):
@@ -154,8 +319,8 @@ def test_published_values(published, key, column):
     parameters = {"k": 5} if name == "stoch" else {} if period is None else {"period": period}
     ours = indicators.compute(name, frame, **parameters)[output]
     theirs = expected[column].to_numpy()
-    agree(indicators.find(name).output(output), ours, theirs, frame["close"].to_numpy(), tolerance=2e-11)
+    agree(indicators.find(name), output, ours, theirs, frame["close"].to_numpy(), tolerance=2e-11)
 
 
 def test_every_entry_is_compared(record):
-    assert record.name in TALIB
+    assert (record.name in TALIB) != (record.name in FORMULAE)

@@ -39,7 +39,8 @@ COMPARISONS = ("<", "<=", ">", ">=", "crosses_above", "crosses_below")
 def indicator_outputs(draw: st.DrawFn) -> IndicatorOutput:
     record = draw(st.sampled_from(list(catalogue().values())))
     given: dict[str, float] = {}
-    for parameter in draw(st.sets(st.sampled_from(record.parameters))) if record.rule is None else ():
+    free = record.parameters if record.rule is None else ()
+    for parameter in draw(st.sets(st.sampled_from(free))) if free else ():
         number = st.integers(int(parameter.low), int(parameter.high)) if parameter.whole else st.floats(0.01, 100)
         given[parameter.name] = draw(number.filter(lambda value, p=parameter: p.low <= value <= p.high))
     source = draw(st.sampled_from(PRICES)) if record.has_source else None

@@ -1,0 +1,25 @@
+"""Which conditions are judged, and from when on. Pure: spans in, times out.
+
+A condition is judged in its active spans: from its registration, or the first subscription after a time without any,
+until a grace time after its last subscription ended. What it would have fired in between is neither recorded nor
+caught up on; indicators and truths are those of all candles, so that it goes on as if it had been judged throughout.
+"""
+
+from collections.abc import Sequence
+
+from registry.store.records import ActiveSpan
+
+
+def is_active(spans: Sequence[ActiveSpan], close_ms: int) -> bool:
+    """Whether a candle that closes at a time can trigger a condition."""
+    return any(span.from_ms < close_ms and (span.until_ms is None or close_ms <= span.until_ms) for span in spans)
+
+
+def wanted_from(spans: Sequence[ActiveSpan], judged_ms: int | None) -> int | None:
+    """The time after which candles have to be judged, given up to where its group has been; ``None``: never again."""
+    for span in spans:
+        if judged_ms is None:
+            return span.from_ms
+        if span.until_ms is None or span.until_ms > judged_ms:
+            return max(span.from_ms, judged_ms)
+    return None

@@ -1,0 +1,22 @@
+"""Revisions of candles as a table."""
+
+import polars as pl
+
+_VALUES = ("open", "high", "low", "close", "volume")
+
+
+def revisions_table(revisions: pl.DataFrame) -> pl.DataFrame:
+    """A line a revision: ``series open_time changes came pending``, the changes in words."""
+    changes = [
+        pl.when(pl.col(f"judged_{name}").is_null() | (pl.col(f"judged_{name}") != pl.col(name))).then(
+            pl.format("{} {} → {}", pl.lit(name), pl.col(f"judged_{name}").cast(pl.String).fill_null("-"), pl.col(name))
+        )
+        for name in _VALUES
+    ]
+    return revisions.select(
+        "series",
+        "open_time",
+        pl.concat_str(changes, separator=", ", ignore_nulls=True).replace("", "as judged").alias("changes"),
+        pl.col("created_at").alias("came"),
+        pl.when("pending").then(pl.lit("pending")).otherwise(pl.lit("")).alias("state"),
+    )

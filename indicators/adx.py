@@ -1,0 +1,104 @@
+"""Average directional index with its directional indicators (Wilder, 1978).
+
+Formula: up = rise of the high if it is above 0 and above the fall of the low, else 0; down likewise. Wilder's sums of
+up, down and the true range lose 1 / period of themselves a candle and take the newest value; plus_di and minus_di are
+100 * up / range and 100 * down / range; value is Wilder's average (weight 1 / period) of 100 * |plus - minus| / (plus
++ minus).
+Seed: the sums by the candles 1..period - 1, the average by the mean of its first ``period`` values. All three outputs
+begin together, at candle 2 * period - 1, although the directional indicators are known from candle ``period`` on.
+Range: 0..100.
+Flat: 0 for all three from the start; later the average stays as it is while both indicators are 0.
+Source: TA-Lib's ADX, PLUS_DI and MINUS_DI; Wilder, New Concepts in Technical Trading Systems, without his rounding.
+Other definitions seed the sums with ``period`` candles (Skender); the values agree once they have settled.
+
+Settling: what is left of the sums' seed has to fade from the indicators, then their error and the average's own seed
+from the average. A hundredfold change of movement is allowed for.
+"""
+
+import math
+
+from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
+from indicators.ranges import true_range
+from indicators.smoothing import fading, smooth
+
+
+def movement(
+    high: float, low: float, close: float, last_high: float, last_low: float, last_close: float
+) -> tuple[float, float, float, float, float, float]:
+    """One candle: (span, up, down), then the state. The first candle has no span, and its movement does not count."""
+    if math.isnan(high) or math.isnan(low) or math.isnan(close):
+        return math.nan, math.nan, math.nan, last_high, last_low, last_close
+    rise, fall = high - last_high, last_low - low
+    up = rise if rise > 0.0 and rise > fall else 0.0
+    down = fall if fall > 0.0 and fall > rise else 0.0
+    return true_range(high, low, last_close), up, down, high, low, close
+
+
+def sums(
+    span: float, up: float, down: float, seen: float, spans: float, ups: float, downs: float, period: float
+) -> tuple[float, float, float, float, float, float, float]:
+    """One candle: (span_sum, up_sum, down_sum), then the state. The first ``period`` - 1 candles are the seed."""
+    if math.isnan(span):
+        return math.nan, math.nan, math.nan, seen, spans, ups, downs
+    if seen < period - 1.0:
+        return math.nan, math.nan, math.nan, seen + 1.0, spans + span, ups + up, downs + down
+    spans = spans - spans / period + span
+    ups = ups - ups / period + up
+    downs = downs - downs / period + down
+    return spans, ups, downs, seen, spans, ups, downs
+
+
+def directions(span_sum: float, up_sum: float, down_sum: float) -> tuple[float, float, float]:
+    """One candle: (plus, minus, strength); the strength is NaN if there is no direction."""
+    plus, minus = 100.0 * (up_sum / span_sum), 100.0 * (down_sum / span_sum)
+    plus = 0.0 if span_sum == 0.0 else plus
+    minus = 0.0 if span_sum == 0.0 else minus
+    return plus, minus, 100.0 * (math.fabs(plus - minus) / (plus + minus))
+
+
+def average(
+    plus: float, minus: float, strength: float, strengths: float, level: float, period: float
+) -> tuple[float, float, float]:
+    """One candle: (value, strengths, level). Without a direction the average stays as it is, 0 while it is seeded."""
+    kept = 0.0 if strengths < period else level
+    return smooth(kept if plus + minus == 0.0 else strength, strengths, level, period, 1.0 / period)
+
+
+def shown(plus: float, minus: float, value: float) -> tuple[float, float]:
+    """(plus_di, minus_di): nothing before the average exists."""
+    return math.nan if math.isnan(value) else plus, math.nan if math.isnan(value) else minus
+
+
+def _lookback(parameters: Parameters) -> int:
+    return 2 * int(parameters["period"]) - 1
+
+
+def _settle(parameters: Parameters) -> int:
+    return _lookback(parameters) + 2 * fading(1.0 / parameters["period"], 1e-8)
+
+
+INDICATOR = Indicator(
+    name="adx",
+    title="Average directional index",
+    aliases=("average_directional_index", "dmi", "directional_movement_index"),
+    inputs=("high", "low", "close"),
+    parameters=(Parameter("period", 14, 2, 1000),),
+    outputs=(Output("plus_di", low=0, high=100), Output("minus_di", low=0, high=100), Output("value", low=0, high=100)),
+    stages=(
+        Step(
+            movement,
+            gives=("span", "up", "down"),
+            state={"last_high": math.nan, "last_low": math.nan, "last_close": math.nan},
+        ),
+        Step(
+            sums,
+            gives=("span_sum", "up_sum", "down_sum"),
+            state={"seen": 0.0, "spans": 0.0, "ups": 0.0, "downs": 0.0},
+        ),
+        Step(directions, gives=("plus", "minus", "strength")),
+        Step(average, gives=("value",), state={"strengths": 0.0, "level": 0.0}),
+        Step(shown, gives=("plus_di", "minus_di")),
+    ),
+    lookback=_lookback,
+    settle=_settle,
+)

@@ -1,0 +1,49 @@
+"""Chaikin money flow.
+
+Formula: sum of the money flow over the last ``period`` candles / sum of their volume; a candle's money flow is its
+volume times ((close - low) - (high - close)) / (high - low).
+Seed: none; the first value is at candle period - 1.
+Range: -1..1, centre 0.
+Flat: 0; a candle without extent has no money flow, and a window without volume has the value 0.
+Source: TA-Lib's CMF. TA-Lib keeps running sums; the windows are summed anew here, so that the value does not depend
+on where the series started.
+"""
+
+import math
+
+from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
+
+
+def money_flow(high: float, low: float, close: float, volume: float) -> float:
+    """The candle's volume, from all of it at a close on the high to all of it, negative, at one on the low."""
+    extent = high - low
+    flow = (close - low - (high - close)) / extent * volume
+    return 0.0 if extent <= 0.0 and not math.isnan(close) and not math.isnan(volume) else flow
+
+
+def share(flows: float, volumes: float) -> float:
+    """The money flow as a share of the volume."""
+    part = flows / volumes
+    return 0.0 if volumes <= 0.0 and not math.isnan(flows) else part
+
+
+def _lookback(parameters: Parameters) -> int:
+    return int(parameters["period"]) - 1
+
+
+INDICATOR = Indicator(
+    name="cmf",
+    title="Chaikin money flow",
+    aliases=("chaikin_money_flow",),
+    inputs=("high", "low", "close", "volume"),
+    parameters=(Parameter("period", 20, 2, 1000),),
+    outputs=(Output("value", low=-1, high=1, centre=0),),
+    stages=(
+        Step(money_flow, gives=("flow",)),
+        Window("flows", "sum", over="flow", length="period"),
+        Window("volumes", "sum", over="volume", length="period"),
+        Step(share, gives=("value",)),
+    ),
+    lookback=_lookback,
+    settle=_lookback,
+)

@@ -1,0 +1,83 @@
+"""Keltner channels.
+
+Formula: middle = EMA(period) of the typical price (high + low + close) / 3, upper/lower = middle +- multiplier *
+ATR(atr_period).
+Seed: all outputs begin together, at candle period - 1 or atr_period, whichever is later. Both averages are seeded by
+the mean of their first values up to that candle, so the shorter one leaves out the candles before.
+Range: lower <= middle <= upper.
+Flat: the price for all three.
+Source: TA-Lib's KC. Charting platforms mostly take the EMA of the close instead of the typical price.
+
+Settling: that of the average or that of the range, whichever is later.
+"""
+
+import math
+
+from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
+from indicators.ranges import true_range
+from indicators.smoothing import fading, smooth
+
+
+def prices(high: float, low: float, close: float, previous: float) -> tuple[float, float, float]:
+    """One candle: (typical, span, previous), the span being NaN on the first one."""
+    if math.isnan(high) or math.isnan(low) or math.isnan(close):
+        return math.nan, math.nan, previous
+    return (high + low + close) / 3.0, true_range(high, low, previous), close
+
+
+def average_price(
+    typical: float, early: float, seen: float, level: float, period: float, atr_period: float
+) -> tuple[float, float, float, float]:
+    """One candle: (centre, early, seen, level); ``early`` counts the candles before the seed."""
+    if early <= atr_period - period and not math.isnan(typical):
+        return math.nan, early + 1.0, seen, level
+    average, seen, level = smooth(typical, seen, level, period, 2.0 / (period + 1.0))
+    return average, early, seen, level
+
+
+def average_range(
+    span: float, unused: float, spans: float, width: float, period: float, atr_period: float
+) -> tuple[float, float, float, float]:
+    """One candle: (average, unused, spans, width); ``unused`` counts the ranges before the seed."""
+    if unused < period - 1.0 - atr_period and not math.isnan(span):
+        return math.nan, unused + 1.0, spans, width
+    average, spans, width = smooth(span, spans, width, atr_period, 1.0 / atr_period)
+    return average, unused, spans, width
+
+
+def channel(centre: float, average: float, multiplier: float) -> tuple[float, float, float]:
+    """One candle: (upper, middle, lower)."""
+    reach = multiplier * average
+    return centre + reach, math.nan if math.isnan(reach) else centre, centre - reach
+
+
+def _lookback(parameters: Parameters) -> int:
+    return int(max(parameters["period"] - 1, parameters["atr_period"]))
+
+
+def _settle(parameters: Parameters) -> int:
+    period, atr_period = int(parameters["period"]), int(parameters["atr_period"])
+    return _lookback(parameters) + max(fading(2.0 / (period + 1.0)), fading(1.0 / atr_period))
+
+
+INDICATOR = Indicator(
+    name="keltner",
+    title="Keltner channels",
+    aliases=("kc", "keltner_channel", "keltner_channels"),
+    inputs=("high", "low", "close"),
+    parameters=(
+        Parameter("period", 20, 2, 1000),
+        Parameter("multiplier", 2, 0.01, 100, whole=False),
+        Parameter("atr_period", 10, 2, 1000),
+    ),
+    outputs=(Output("upper"), Output("middle"), Output("lower")),
+    stages=(
+        Step(prices, gives=("typical", "span"), state={"previous": math.nan}),
+        Step(average_price, gives=("centre",), state={"early": 0.0, "seen": 0.0, "level": 0.0}),
+        Step(average_range, gives=("average",), state={"unused": 0.0, "spans": 0.0, "width": 0.0}),
+        Step(channel, gives=("upper", "middle", "lower")),
+    ),
+    lookback=_lookback,
+    settle=_settle,
+    default_output=None,
+)

@@ -1,0 +1,42 @@
+"""On-balance volume (Granville, 1963).
+
+Formula: the volume is added on a close above the one before, taken away on a close below it, and left out on an equal
+one.
+Seed: the volume of the first candle, which is the first value.
+Range: unbounded. The level depends on where the series starts; only its changes have a meaning.
+Flat: stays as it is.
+Source: TA-Lib's OBV of the close. Other definitions begin with 0.
+
+Settling: it sums since the first candle and forgets nothing; every start has its own level.
+"""
+
+import math
+
+from indicators.catalogue import Indicator, Output, Parameters, Step
+
+
+def step(close: float, volume: float, previous: float, total: float) -> tuple[float, float, float]:
+    """One candle: (value, previous, total)."""
+    if math.isnan(close) or math.isnan(volume):
+        return math.nan, previous, total
+    # Before the first candle the previous close is NaN, and the close is not above it, but its volume counts.
+    added = volume if close > previous or math.isnan(previous) else 0.0
+    total = total + (-volume if close < previous else added)
+    return total, close, total
+
+
+def _lookback(_: Parameters) -> int:
+    return 0
+
+
+INDICATOR = Indicator(
+    name="obv",
+    title="On-balance volume",
+    aliases=("on_balance_volume",),
+    inputs=("close", "volume"),
+    parameters=(),
+    outputs=(Output("value"),),
+    stages=(Step(step, gives=("value",), state={"previous": math.nan, "total": 0.0}),),
+    lookback=_lookback,
+    settle=_lookback,
+)

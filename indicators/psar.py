@@ -1,0 +1,89 @@
+"""Parabolic stop and reverse (Wilder, 1978).
+
+Formula: in a long position the stop moves towards the highest high since the turn by a factor of the distance: stop
++= factor * (extreme - stop), and not above the lows of the candle and the one before. The factor begins at ``step``,
+grows by it with every new extreme, and ends at ``max``. A low that reaches the stop turns the position: the value is
+then the extreme, at least the highs of the two candles. A short position is the mirror. The value is the stop that
+held on the candle, known before it opened unless the position turned.
+Seed: the second candle is short if its low fell, and fell by more than its high rose, else long; the first stop is
+the opposite end of the first candle. First value at candle 1.
+Range: that of the prices.
+Flat: the price.
+Source: TA-Lib's SAR; Wilder, New Concepts in Technical Trading Systems, who leaves the seed open. Charting platforms
+seed by the first closes.
+
+Settling: two starts are one from the first candle on which both turn, at one extreme. That takes a few trends, the
+longer the slower the factor grows. The formula gives half as long again as the longest that was measured, or
+more, over 1,600 starts in six markets for each of a dozen settings. No bound is certain: it depends on the prices.
+"""
+
+import math
+
+from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
+
+
+def trail(
+    high: float, low: float, last_high: float, last_low: float, side: float,
+    stop: float, extreme: float, factor: float, step: float, max: float,
+) -> tuple[float, float, float, float, float, float, float]:  # fmt: skip
+    """One candle: (value, last_high, last_low, side, stop, extreme, factor).
+
+    ``side`` is 1 long, -1 short, 0 before the second candle. Prices times ``side`` make every position a long one.
+    """
+    if math.isnan(high) or math.isnan(low):
+        return math.nan, last_high, last_low, side, stop, extreme, factor
+    if math.isnan(last_high):
+        return math.nan, high, low, side, stop, extreme, factor
+    begins = side == 0.0
+    falls = last_low - low > 0.0 and last_low - low > high - last_high
+    side = (-1.0 if falls else 1.0) if begins else side
+    top, bottom = (high, low) if side > 0.0 else (-low, -high)
+    last_top, last_bottom = (last_high, last_low) if side > 0.0 else (-last_low, -last_high)
+    level = last_bottom if begins else side * stop
+    peak = top if begins else side * extreme
+    factor = step if begins else factor
+    # The first candle gives the first stop and limits nothing.
+    last_top, last_bottom = (top, bottom) if begins else (last_top, last_bottom)
+    ceiling = top if top > last_top else last_top
+    floor = bottom if bottom < last_bottom else last_bottom
+    if bottom <= level:
+        level = peak if peak > ceiling else ceiling
+        moved = level + step * (bottom - level)
+        moved = moved if moved > ceiling else ceiling
+        return side * level, high, low, -side, side * moved, side * bottom, step
+    if top > peak:
+        peak = top
+        factor = factor + step if factor + step < max else max
+    moved = level + factor * (peak - level)
+    moved = moved if moved < floor else floor
+    return side * level, high, low, side, side * moved, side * peak, factor
+
+
+def _lookback(_: Parameters) -> int:
+    return 1
+
+
+def _settle(parameters: Parameters) -> int:
+    return 10 + math.ceil(5.0 / parameters["step"] + 5.0 / parameters["max"])
+
+
+def _rule(parameters: Parameters) -> str | None:
+    if parameters["step"] <= parameters["max"]:
+        return None
+    return f"step must not be above max, got step={parameters['step']:g} and max={parameters['max']:g}"
+
+
+_STATE = {"last_high": math.nan, "last_low": math.nan, "side": 0.0, "stop": math.nan, "extreme": math.nan}
+
+INDICATOR = Indicator(
+    name="psar",
+    title="Parabolic stop and reverse",
+    aliases=("sar", "parabolic_sar"),
+    inputs=("high", "low"),
+    parameters=(Parameter("step", 0.02, 0.005, 1, whole=False), Parameter("max", 0.2, 0.005, 1, whole=False)),
+    outputs=(Output("value"),),
+    stages=(Step(trail, gives=("value",), state=_STATE | {"factor": 0.0}),),
+    lookback=_lookback,
+    settle=_settle,
+    rule=_rule,
+)

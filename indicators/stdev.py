@@ -1,0 +1,41 @@
+"""Standard deviation.
+
+Formula: root of the mean squared distance of the last ``period`` values from their mean (population).
+Seed: none; the first value is at candle period - 1.
+Range: from 0.
+Flat: exactly 0.
+Source: TA-Lib's STDDEV with one deviation. The sample deviation, which some platforms give, is larger by the root of
+period / (period - 1). The window is summed anew on each candle, so that the value does not depend on where the series
+started.
+"""
+
+import math
+
+from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
+
+
+def deviation(distance: float, distance_squares: float, period: float) -> float:
+    """The root of the mean square, from the window's distances from its newest value."""
+    variance = (distance_squares - distance * (distance / period)) / period
+    # Rounding can make the variance of a window that is nearly flat a little negative.
+    return math.sqrt(0.0 if variance < 0.0 else variance)
+
+
+def _lookback(parameters: Parameters) -> int:
+    return int(parameters["period"]) - 1
+
+
+INDICATOR = Indicator(
+    name="stdev",
+    title="Standard deviation",
+    aliases=("stddev", "standard_deviation"),
+    inputs=("source",),
+    parameters=(Parameter("period", 20, 2, 1000),),
+    outputs=(Output("value", low=0),),
+    stages=(
+        Window("distance", "moments", over="source", length="period", about="source"),
+        Step(deviation, gives=("value",)),
+    ),
+    lookback=_lookback,
+    settle=_lookback,
+)

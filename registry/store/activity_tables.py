@@ -1,0 +1,75 @@
+"""When conditions are judged, in ``registry.duckdb``; the owner keeps it in memory."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import polars as pl
+
+from registry.store.database import Database, Transaction
+from registry.store.records import ActiveSpan
+from registry.timeframes import from_ms
+
+
+class ActivityTables:
+    """The spans of all conditions. Changes are made inside the transaction of what caused them, and then adopted."""
+
+    def __init__(self, database: Database, watermark: Callable[[str], int | None]) -> None:
+        """``watermark`` is the close time up to which a group has been judged."""
+        self._database = database
+        self._watermark = watermark
+        self._spans: dict[str, tuple[ActiveSpan, ...]] = {}
+        self._begun: list[tuple[int, str, int]] = []
+        for condition_id, from_ms_, until_ms in database.rows(
+            """
+            SELECT condition_id, epoch_ms(active_from), epoch_ms(active_until) FROM registry.condition_activity
+            QUALIFY row_number() OVER (PARTITION BY condition_id, active_from ORDER BY rowid DESC) = 1
+            ORDER BY condition_id, active_from
+            """
+        ):
+            span = ActiveSpan(int(str(from_ms_)), None if until_ms is None else int(str(until_ms)))
+            self._spans[str(condition_id)] = (*self._spans.get(str(condition_id), ()), span)
+
+    def all(self) -> Mapping[str, tuple[ActiveSpan, ...]]:
+        """Condition id -> its spans, oldest first."""
+        return dict(self._spans)
+
+    def begun_after(self, version: int) -> Iterable[tuple[str, int]]:
+        """(group, beginning) of the spans that began with a later version of the registry."""
+        for begun, group, from_ms_ in reversed(self._begun):
+            if begun <= version:
+                return
+            yield group, from_ms_
+
+    def begin(self, group: str, from_ms_: int, until_ms: int | None) -> ActiveSpan:
+        """A span from a time on, or from where the group has been judged without the condition."""
+        begins = max(from_ms_, self._watermark(group) or 0)
+        return ActiveSpan(begins, None if until_ms is None else max(until_ms, begins))
+
+    def last(self, condition_id: str) -> ActiveSpan:
+        """The newest span of a registered condition."""
+        return self._spans[condition_id][-1]
+
+    def write(self, transaction: Transaction, spans: Mapping[str, ActiveSpan], now_ms: int) -> None:
+        """Append new versions of spans to the table."""
+        rows = pl.DataFrame(
+            [(name, span.from_ms, span.until_ms) for name, span in spans.items()],
+            schema={"condition_id": pl.String, "active_from": pl.Int64, "active_until": pl.Int64},
+            orient="row",
+        )
+        transaction.append(
+            "registry.condition_activity",
+            rows.with_columns(
+                pl.from_epoch("active_from", "ms").cast(pl.Datetime("ms")),
+                pl.from_epoch("active_until", "ms").cast(pl.Datetime("ms")),
+                pl.lit(from_ms(now_ms).replace(tzinfo=None)).alias("created_at"),
+            ),
+        )
+
+    def adopt(self, spans: Mapping[str, tuple[str, ActiveSpan]], version: int) -> None:
+        """Take over spans (condition id -> its group and span) that have been committed with a registry version."""
+        for condition_id, (group, span) in spans.items():
+            held = self._spans.get(condition_id, ())
+            if held and held[-1].from_ms == span.from_ms:
+                self._spans[condition_id] = (*held[:-1], span)
+            else:
+                self._spans[condition_id] = (*held, span)
+                self._begun.append((version, group, span.from_ms))

@@ -1,0 +1,110 @@
+"""Looks into warm states: what they know, and what they read to know it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from flows.evaluate import VALUES
+from flows.live import Live
+from flows.part import Load, Part
+from registry.store.file_store import FileStore
+
+
+@dataclass(frozen=True)
+class Read:
+    """One read of a series' history."""
+
+    series: str
+    start_ms: int
+    candles: int
+
+
+class WatchedStore:
+    """A store that notes what is read of series' histories. ``cache`` stands for the store's own one."""
+
+    def __init__(self, real: FileStore, cache: object | None = None) -> None:
+        self._real = real
+        self.reads: list[Read] = []
+        self.cache = cache or real.cache
+        self.candles = _WatchedCandles(real.candles, self.reads)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+class _WatchedCandles:
+    def __init__(self, real: Any, reads: list[Read]) -> None:
+        self._real = real
+        self._reads = reads
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def between(self, series: str, start_ms: int, stop_ms: int) -> pl.DataFrame:
+        found: pl.DataFrame = self._real.between(series, start_ms, stop_ms)
+        self._reads.append(Read(series, start_ms, found.height))
+        return found
+
+
+class EmptyCache:
+    """A cache that has lost everything."""
+
+    def save(self, owner: str, rows: pl.DataFrame) -> None:
+        """Forget the rows."""
+
+    def of(self, series: list[str]) -> pl.DataFrame:
+        """Nothing."""
+        return pl.DataFrame(schema={"series": pl.String})
+
+
+def knowledge(live: Live) -> dict[str, object]:
+    """All that later ticks depend on, under names that do not depend on where it stands. Numbers are bits."""
+    found: dict[str, object] = {}
+    for part in live.parts:
+        kind = "alone" if part.is_alone else "together"
+        for name, held in _known_of(part).items():
+            key = f"{kind}: {name}"
+            assert key not in found or found[key] == held, f"two parts know different things of {key}"
+            found[key] = held
+    return found
+
+
+def _known_of(part: Part) -> dict[str, object]:
+    evaluator, plan = part._evaluator, part.plan
+    found: dict[str, object] = {f"group {name}": reached for name, reached in part.reached.items()}
+    for series, past in part.pasts():
+        found[f"last candle of {series}"] = (past.open_ms, past.candles)
+        for computation, carry in past.carries.items():
+            found[f"{computation} of {series}"] = [carry.state.tobytes(), *(held.tobytes() for held in carry.windows)]
+    for (owner, operand), slot in plan.layout.slots.items():
+        base = None if owner is None else plan.series[owner]
+        found[f"{operand} for {base}"] = (
+            repr(float(evaluator._now[slot])),
+            repr(float(evaluator._before[slot])),
+        )
+    for position, condition in enumerate(plan.conditions):
+        root = int(plan.roots[position])
+        found[f"truth of {condition}"] = (int(evaluator._truth[root]), evaluator._firing.previous(position))
+    return found
+
+
+def load_of(live: Live) -> Load:
+    """What a tick would load for a slot."""
+    names = {name for part in live.parts for name in part.names}
+
+    def load(timeframe: str, open_ms: int) -> dict[str, tuple[float, ...]]:
+        rows = live.reader.at(timeframe, open_ms, names)
+        return dict(zip(rows["series"], rows.select(VALUES).rows(), strict=True))
+
+    return load
+
+
+def next_fired(live: Live, close_ms: int) -> list[tuple[object, ...]]:
+    """What all groups fire on one more candle, which is not recorded."""
+    found: list[tuple[object, ...]] = []
+    for part in live.parts:
+        for fired in part.move(part.groups, close_ms, load_of(live)).fired:
+            values = {name: repr(value) for name, value in fired.values.items()}
+            found.append((fired.condition.id, fired.price, fired.settled, values))
+    return sorted(found, key=str)

@@ -22,7 +22,6 @@ from flows.program import TRUE, UNKNOWN
 from registry.conditions import Condition
 from registry.expression import (
     All,
-    Any as AnyOf,
     AtLeast,
     Comparison,
     For,
@@ -32,6 +31,9 @@ from registry.expression import (
     Series,
     Within,
     is_momentary,
+)
+from registry.expression import (
+    Any as AnyOf,
 )
 from registry.instruments import normalise_instrument
 
@@ -90,7 +92,8 @@ def conditions(scale: Scale, peers: Peers) -> Section:  # noqa: ARG001 - section
     remark = (
         f"{count:,} unique conditions over {scale.slots:,} values, half of them `<`, half `crosses_above`; CPU time a "
         "condition. Ours is three-valued and says what fired; the others only find the truths, two-valued. All truths "
-        "are compared with polars' before anything is timed. polars and numpy are given the conditions of each operator "
+        "are compared with polars' before anything is timed. polars and numpy are given the conditions of each "
+        "operator "
         "apart, and the place of each value: they gather and compare. DuckDB joins."
     )
     tables = [
@@ -279,7 +282,8 @@ def _composites(scale: Scale) -> tuple[Table, float]:
     mean = spent_in_all / total * 1e9
     rows.append(["**all of them**", f"{total:,}", f"{mean:.2f}"])
     remark = (
-        f"Composites over {len(leaves):,} comparisons that they share, drawn at random, so memory is read at random: CPU "
+        f"Composites over {len(leaves):,} comparisons that they share, drawn at random, so memory is read at random: "
+        "CPU "
         "time a composite, beyond the comparisons. `for` and `within` stand on a composite of their own, which counts."
     )
     return Table(remark, ("kind", "composites", "ns a composite"), rows), mean
@@ -298,8 +302,7 @@ def _values(slots: int) -> list[IndicatorOutput]:
     """So many different values of one series."""
     names = ("sma", "ema", "rsi", "wma", "highest")
     return [
-        IndicatorOutput(_SERIES, names[at % 5], (("period", 2 + at // 5),), "close", "value")
-        for at in range(slots)
+        IndicatorOutput(_SERIES, names[at % 5], (("period", 2 + at // 5),), "close", "value") for at in range(slots)
     ]
 
 

@@ -58,10 +58,14 @@ def one_series(scale: Scale, peers: Peers) -> Section:
     means = [_mean(ratios, who) for who in ("talib", "c", "takt")]
     rows.append(["**geometric mean, over ours**", "", "", *means, means[0], "", ""])
     remark = (
-        f"{count:,} candles, nanoseconds of CPU time a candle, one thread, default parameters. *Ours* writes into arrays "
-        "that are there already (`compute(..., out=...)`); *ours, new arrays* allocates as TA-Lib's Python module does, "
-        "which has no other way. *TA-Lib in C* is the C library that the module is made of, called directly with arrays "
-        "that are there already. takt is ta-lib-takt, a faster TA-Lib, in a process of its own. Candles are real 5m ones "
+        f"{count:,} candles, nanoseconds of CPU time a candle, one thread, default parameters. *Ours* writes into "
+        "arrays "
+        "that are there already (`compute(..., out=...)`); *ours, new arrays* allocates as TA-Lib's Python module "
+        "does, "
+        "which has no other way. *TA-Lib in C* is the C library that the module is made of, called directly with "
+        "arrays "
+        "that are there already. takt is ta-lib-takt, a faster TA-Lib, in a process of its own. Candles are real 5m "
+        "ones "
         "of the sample, by the day in another order and chained on their tick grid. Before an entry is timed, its "
         "values are compared with TA-Lib's."
     )
@@ -128,8 +132,10 @@ def _others(scale: Scale, peers: Peers, columns: candles.Columns) -> list[Table]
         figures.append(_ns(spent_slowly, "talipp", scale.slow_candles))
         rows.append([name, *figures, *map(times, ratios)])
     remark = (
-        "Other libraries on what they share with the catalogue, nanoseconds a candle, each in its own best way: ta-numba "
-        "compiled by numba, polars-talib as an expression over a frame, talipp candle by candle. talipp was measured on "
+        "Other libraries on what they share with the catalogue, nanoseconds a candle, each in its own best way: "
+        "ta-numba "
+        "compiled by numba, polars-talib as an expression over a frame, talipp candle by candle. talipp was measured "
+        "on "
         f"{scale.slow_candles:,} candles, against ours on the same ones. ta-numba and talipp have no smoothing of the "
         f"stochastic's k. Versions: {peers.versions}."
     )
@@ -154,9 +160,7 @@ def _allocating(indicator: Indicator, columns: candles.Columns) -> Work:
 def _ours_each(indicator: Indicator, columns: candles.Columns) -> Work:
     parameters = indicator.complete({})
     number = columns["close"].shape[0]
-    rows = [
-        input_arrays(indicator, {name: values[row] for name, values in columns.items()}) for row in range(number)
-    ]
+    rows = [input_arrays(indicator, {name: values[row] for name, values in columns.items()}) for row in range(number)]
     held = np.zeros((number, len(indicator.outputs), columns["close"].shape[1]))
     outputs = [tuple(held[row]) for row in range(number)]
 

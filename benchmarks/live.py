@@ -67,15 +67,15 @@ def live(scale: Scale, peers: Peers) -> Section:
     peers.load("live", columns)
     peers.load("live-few", few)
     together, targets = _together(scale, entries, columns)
-    alone = [
-        [entry.title, *_alone(scale, peers, entry, columns)] for entry in entries
-    ]
+    alone = [[entry.title, *_alone(scale, peers, entry, columns)] for entry in entries]
     header = ("entry", "ours", "talib.stream", "TA-Lib again", "takt stream", "ta-numba stream", "talipp",
               "talib.stream / ours", "TA-Lib again / ours")  # fmt: skip
     remark = (
-        f"Each alone: microseconds of CPU time for {scale.instruments} instruments and one candle. `talib.stream`, takt's, "
+        f"Each alone: microseconds of CPU time for {scale.instruments} instruments and one candle. `talib.stream`, "
+        "takt's, "
         f"ta-numba's and talipp's handles are updated in a Python loop, one an instrument; *TA-Lib again* computes the "
-        f"last {past:,} candles anew. talipp was measured on {scale.slow_instruments} instruments and scaled. A call of "
+        f"last {past:,} candles anew. talipp was measured on {scale.slow_instruments} instruments and scaled. A call "
+        "of "
         "ours costs about as much as its work here: see the one call for all above."
     )
     if peers.why_not:
@@ -91,9 +91,7 @@ def _together(scale: Scale, entries: Sequence[Entry], columns: candles.Columns) 
         talib_calls.stream(talib_calls.CALLS[entry.indicator.name], entry.parameters, columns, past)
         for entry in entries
     ]
-    again = [
-        talib_calls.each(talib_calls.CALLS[entry.indicator.name], entry.parameters, held) for entry in entries
-    ]
+    again = [talib_calls.each(talib_calls.CALLS[entry.indicator.name], entry.parameters, held) for entry in entries]
     spent = alternate(
         {
             "ours": here(_our_tick(entries, columns, past, check=True), scale.ticks),
@@ -161,7 +159,8 @@ def _very_many(scale: Scale) -> Table:
         spent = alternate({"ours": here(_our_tick([entry], columns, 60), 4)}, scale.rounds)
         rows.append([entry.title, figure(spent["ours"] / lanes * 1e9)])
     remark = (
-        f"Recursive ones over {lanes:,} lanes, ours alone: nanoseconds a lane, with the means of the candles that every "
+        f"Recursive ones over {lanes:,} lanes, ours alone: nanoseconds a lane, with the means of the candles that "
+        "every "
         "tick fills in."
     )
     return Table(remark, ("entry", "ns a lane"), rows)
@@ -196,10 +195,8 @@ def _our_tick(
     return lambda: advance(next(upcoming))
 
 
-def _check(
-    entries: Sequence[Entry], columns: candles.Columns, shown: Mapping[str, NDArray[np.float64]]
-) -> None:
-    """Raises ``AssertionError`` where a first output is not TA-Lib's. Session VWAP and ADX's first output are others."""
+def _check(entries: Sequence[Entry], columns: candles.Columns, shown: Mapping[str, NDArray[np.float64]]) -> None:
+    """Raises ``AssertionError`` where a first output is not TA-Lib's. Session VWAP and ADX's first are others."""
     for entry in entries:
         name = entry.indicator.name
         if name in ("vwap", "adx", "obv"):

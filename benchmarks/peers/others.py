@@ -7,7 +7,7 @@ built on a TA-Lib of its own; ta-numba computes long histories by numba and stre
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from benchmarks.peers.talib_calls import Columns, Work, turns, moments_of
+from benchmarks.peers.talib_calls import Columns, Work, moments_of, turns
 
 Parameters = Mapping[str, float]
 _BAR = ("high", "low", "close")
@@ -66,12 +66,12 @@ def talipp_indicator(name: str, p: Parameters) -> tuple[Callable[[], Any], bool]
         "stoch": (lambda: t.Stoch(p["k"], p["d"]), True),
         "adx": (lambda: t.ADX(p["period"], p["period"]), True),
         "cci": (lambda: t.CCI(p["period"]), True),
-        "obv": (lambda: t.OBV(), True),
+        "obv": (t.OBV, True),
         "wma": (lambda: t.WMA(p["period"]), False),
         "roc": (lambda: t.ROC(p["period"]), False),
         "williams_r": (lambda: t.Williams(p["period"]), True),
         "supertrend": (lambda: t.SuperTrend(p["period"], p["multiplier"]), True),
-        "vwap": (lambda: t.VWAP(), True),
+        "vwap": (t.VWAP, True),
         "keltner": (lambda: t.KeltnerChannels(p["period"], p["atr_period"], p["multiplier"], p["multiplier"]), True),
         "donchian": (lambda: t.DonchianChannels(p["period"]), True),
     }
@@ -133,11 +133,11 @@ def ta_numba_stream(name: str, p: Parameters, columns: Columns, candles: int) ->
         "adx": (lambda: s.ADX(p["period"]), _BAR),
         "cci": (lambda: s.CCI(p["period"]), _BAR),
         "mfi": (lambda: s.MoneyFlowIndex(p["period"]), traded),
-        "obv": (lambda: s.OnBalanceVolume(), ("close", "volume")),
+        "obv": (s.OnBalanceVolume, ("close", "volume")),
         "wma": (lambda: s.WMA(p["period"]), ("close",)),
         "roc": (lambda: s.ROC(p["period"]), ("close",)),
         "williams_r": (lambda: s.WilliamsR(p["period"]), _BAR),
-        "vwap": (lambda: s.VWAP(), traded),
+        "vwap": (s.VWAP, traded),
         "keltner": (lambda: s.KeltnerChannel(p["period"], p["atr_period"], p["multiplier"]), _BAR),
         "donchian": (lambda: s.DonchianChannel(p["period"]), ("high", "low")),
     }

@@ -44,11 +44,13 @@ _SCHEMA = {
 
 
 def save(store: Store, owner: str, parts: Iterable[Part], unjudged: Collection[str], rebase: int) -> int:
-    """Keep where the indicators of all parts are; how many indicators.
+    """Keep where the indicators of all parts are; how many indicators. None after another rebase.
 
     ``unjudged`` are groups that have seen candles which may still change; ``rebase`` was the last one when the candles
     were read.
     """
+    if rebase != store.ticks.last_rebase():
+        return 0
     anchors = store.ticks.anchors()
     rows = []
     for part in parts:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from benchmarks import conditions, history, live
+from benchmarks import conditions, history, live, scan
 from benchmarks.peers.process import Peers
 from benchmarks.report import Section
 from benchmarks.scale import Scale
@@ -12,5 +12,6 @@ SECTIONS: dict[str, Callable[[Scale, Peers], Section]] = {
     "series": history.many_series,
     "live": live.live,
     "conditions": conditions.conditions,
+    "scan": scan.scan,
 }
 """Name on the command line -> how to measure it."""

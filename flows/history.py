@@ -1,7 +1,8 @@
 """Judges whole histories with the plan and the kernels of the live evaluation.
 
 One base series at a time: its rows are its candles; what it reads of other series stands in the row of the candle on
-which it would have seen it live, the value of that series' last closed slot.
+which it would have seen it live, the value of that series' last closed slot. Values are computed slot by slot, over a
+span of candles, and judged candle by candle, in tiles that fit into the processor's cache.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,8 +20,7 @@ from flows.firing import Firing
 from flows.layout import ARITHMETIC
 from flows.plan import Plan, make_plan
 from flows.program import UNKNOWN
-from indicators.compute import Array, input_arrays, source_array, start
-from indicators.compute import scan as scan_indicator
+from indicators.compute import Array, input_arrays, scan_into, source_array, start
 from registry.conditions import Condition
 from registry.errors import CandlesMissing
 from registry.expression import Series
@@ -28,7 +28,10 @@ from registry.store.records import Calendar
 from registry.timeframes import DURATION_MS
 
 _SPAN = 4096
-"""Candles judged at once: bounds the memory of a scan to a few thousand rows of slots."""
+"""Candles computed at once: bounds the memory of a scan to a few thousand rows of slots."""
+
+_TILE = 1 << 19
+"""Values judged at once, 4 MB of them, where that is not too few candles."""
 
 _OPERATIONS = dict(zip(ARITHMETIC, (np.add, np.subtract, np.multiply, np.divide), strict=True))
 
@@ -84,25 +87,30 @@ def scan(
             done += rows.opens.size
             if progress is not None:
                 progress(done, total)
-    return pl.concat([pl.DataFrame(schema=TRIGGER_SCHEMA), *found]).sort("close_time", "condition_id")
+    triggers = pl.concat([pl.DataFrame(schema=TRIGGER_SCHEMA), *found])
+    # Those of one base series are in order.
+    return triggers if len(by_base) == 1 else triggers.sort("close_time", "condition_id")
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Slot values of consecutive candles of a base series; row 0 of ``values`` is the candle before them."""
+    """Slot values of consecutive candles of a base series, gone when the next ones are taken.
+
+    ``values`` float64[slots, n + 1]: the column of each candle, after that of the candle before them.
+    """
 
     values: Array
     adjacent: NDArray[np.bool_]
-    """Whether a row is one step after the row before it."""
+    """Whether the candle of a column is one step after that of the column before it."""
     opens: NDArray[np.int64]
     closes: Array
     counts: Mapping[int, NDArray[np.int64]]
-    """Series -> its candles since the anchor up to each row."""
+    """Series -> its candles since the anchor up to each candle."""
 
     def last(self, count: int) -> "Rows":
         """The last so many candles alone."""
         return Rows(
-            self.values[-count - 1 :],
+            self.values[:, -count - 1 :],
             self.adjacent[-count - 1 :],
             self.opens[-count:],
             self.closes[-count:],
@@ -129,64 +137,79 @@ class HistoryJudge:
         self._ages = unknown_ages(plan.program.size)
         self._truth = np.full(plan.program.size, UNKNOWN, np.uint8)
         self._moving = plan.is_base.copy()
-        self._ids = np.array([condition.id for condition in plan.conditions])
+        self._ids = pl.Series([condition.id for condition in plan.conditions], dtype=pl.String)
+        self._order = np.argsort(self._ids.to_numpy(), kind="stable").argsort()
+        """Condition -> its place among all by their ids."""
+        self._settle = _settle_columns(plan)
+        self._fired = np.empty((2, max(65_536, len(plan.conditions) + 1)), np.int64)
 
     def rows(self) -> Iterator[Rows]:
         """The history in spans; judge each with :meth:`triggers` before taking the next."""
         plan = self.plan
-        last = np.full((1, plan.slots), np.nan)
         length = DURATION_MS[plan.timeframe]
+        held = np.full((plan.slots, min(_SPAN, self._candles.height) + 1), np.nan)
         for begin in range(0, self._candles.height, _SPAN):
             span = self._candles[begin : begin + _SPAN]
-            values = np.full((span.height + 1, plan.slots), np.nan)
-            values[0] = last[0]
-            own, adjacent = self._own.extend(span)
-            values[1:, self._own.slots] = own
+            if begin:
+                held[:, 0] = held[:, _SPAN]
+            values = held[:, : span.height + 1]
+            fresh = values[:, 1:]
+            adjacent = self._own.extend(span, fresh)
             opens = span["open_time"].dt.epoch("ms").to_numpy()
             counts = {self._base: np.arange(begin + 1, begin + 1 + span.height)}
             for other in self._others:
-                counts[other.index] = other.show(opens + length, values[1:])
-            _calculate(plan, values[1:])
-            # Comparisons take what is not finite as NaN; delays and averages have read it as it is.
-            values[~np.isfinite(values)] = np.nan
-            last = values[-1:]
+                counts[other.index] = other.show(opens + length, fresh)
+            _calculate(plan, fresh)
             yield Rows(values, np.concatenate([[False], adjacent]), opens, np.array(span["close"], np.float64), counts)
 
     def triggers(self, rows: Rows) -> pl.DataFrame:
         """What fires on the rows, as ``TRIGGER_SCHEMA``."""
         kernels = import_kernels()
         plan = self.plan
-        space = max(65_536, len(plan.conditions) + 1)
-        row, at_rows, which_fired = 1, [], []
-        while row < rows.values.shape[0]:
-            fired_rows, fired = np.empty(space, np.int64), np.empty(space, np.int64)
-            row, count = kernels.judge_history(
-                rows.values,
-                rows.adjacent,
-                row,
-                self._base,
-                self._moving,
-                *self._firing.columns(),
-                self._firing.truths,
-                *plan.program.arrays(),
-                self._ages,
-                self._truth,
-                fired_rows,
-                fired,
-            )
-            at_rows.append(fired_rows[:count] - 1)
-            which_fired.append(self._firing.conditions(fired[:count]))
+        fired_rows, fired = self._fired
+        at_rows, which_fired = [], []
+        height = max(16, _TILE // max(1, plan.slots))
+        for begin in range(0, rows.opens.size, height):
+            tile = np.empty((min(height, rows.opens.size - begin) + 1, plan.slots))
+            # Comparisons take what is not finite as NaN; delays and averages have read it as it is.
+            kernels.show_candles(rows.values, begin, tile)
+            adjacent, row = rows.adjacent[begin : begin + height + 1], 1
+            while row < tile.shape[0]:
+                row, count = kernels.judge_history(
+                    tile,
+                    adjacent,
+                    row,
+                    self._base,
+                    self._moving,
+                    *self._firing.columns(),
+                    self._firing.truths,
+                    *plan.program.arrays(),
+                    self._ages,
+                    self._truth,
+                    fired_rows,
+                    fired,
+                )
+                at_rows.append(fired_rows[:count] + (begin - 1))
+                which_fired.append(self._firing.conditions(fired[:count]))
         at, which = np.concatenate(at_rows), np.concatenate(which_fired)
+        order = np.argsort(at * len(plan.conditions) + self._order[which])
+        at, which = at[order], which[order]
         length = DURATION_MS[plan.timeframe]
         return pl.DataFrame(
             {
-                "condition_id": pl.Series(self._ids[which], dtype=pl.String),
+                "condition_id": self._ids.gather(which),
                 "open_time": pl.from_epoch(pl.Series(rows.opens[at]), "ms").cast(pl.Datetime("ms", "UTC")),
                 "close_time": pl.from_epoch(pl.Series(rows.opens[at] + length), "ms").cast(pl.Datetime("ms", "UTC")),
                 "price": rows.closes[at],
-                "settled": pl.Series(_settled(plan, rows, at, which), dtype=pl.Boolean),
+                "settled": pl.Series(self._settled(rows, at, which), dtype=pl.Boolean),
             }
         )
+
+    def _settled(self, rows: Rows, at: NDArray[np.int64], which: NDArray[np.int64]) -> NDArray[np.bool_]:
+        settled = np.ones(at.size, np.bool_)
+        for series, needed in self._settle.items():
+            settled &= rows.counts[series][at] >= needed[which]
+        return settled
 
 
 class _SeriesValues:
@@ -194,47 +217,43 @@ class _SeriesValues:
 
     def __init__(self, plan: Plan, index: int, calendars: Mapping[str, Calendar]) -> None:
         series = plan.series[index]
-        self._blocks = [block for block in plan.indicators if index in block.series]
-        self._carries = [start(block.indicator, block.parameters) for block in self._blocks]
-        self._prices = [price for price in plan.prices if index in price.series]
-        read = [price.first_slot + price.series.index(index) for price in self._prices]
-        read += [slot for block in self._blocks for slot in block.slots(block.series.index(index))]
+        blocks = [block for block in plan.indicators if index in block.series]
+        self._blocks = [(block, block.slots(block.series.index(index))) for block in blocks]
+        self._carries = [start(block.indicator, block.parameters) for block in blocks]
+        self._prices = [
+            (price.field, price.first_slot + price.series.index(index))
+            for price in plan.prices
+            if index in price.series
+        ]
         delays = plan.layout.delays.array
-        mine = delays[plan.owners[delays[:, 0]] == index]
-        self.slots = np.concatenate([np.array(read, np.int64), mine[:, 0]])
-        column = {slot: number for number, slot in enumerate(self.slots.tolist())}
-        self._delays = [(column[slot], column[source], steps) for slot, source, steps in mine.tolist()]
+        self._delays = delays[plan.owners[delays[:, 0]] == index].tolist()
         self._depth = max((steps for _, _, steps in self._delays), default=0)
-        self._tail = np.full((self._depth, self.slots.size), np.nan)
+        self._tails = {source: np.full(self._depth, np.nan) for _, source, _ in self._delays}
+        """Slot of a reading that is delayed -> its last values."""
         self._run = 0
         self._last_open: int | None = None
         self._calendar = calendar_of(series, calendars)
 
-    def extend(self, span: pl.DataFrame) -> tuple[Array, NDArray[np.bool_]]:
-        """Values float64[n, slots] of the next candles, and whether each is one step after the one before."""
+    def extend(self, span: pl.DataFrame, values: Array | dict[int, Array]) -> NDArray[np.bool_]:
+        """Fill the series' slots of ``values``, slot -> float64[n], for the next candles; whether each is one step
+        after the one before."""
         columns = candle_columns(span)
-        values = np.full((self._depth + span.height, self.slots.size), np.nan)
-        values[: self._depth] = self._tail
-        fresh = values[self._depth :]
-        position = 0
-        for price in self._prices:
-            fresh[:, position] = source_array(columns, price.field)
-            position += 1
-        for block, carry in zip(self._blocks, self._carries, strict=True):
+        for field, slot in self._prices:
+            values[slot] = source_array(columns, field)
+        for (block, slots), carry in zip(self._blocks, self._carries, strict=True):
             inputs = input_arrays(block.indicator, columns, block.source)
-            outputs = scan_indicator(block.indicator, block.parameters, carry, inputs)
-            fresh[:, position : position + outputs.shape[0]] = outputs.T
-            position += outputs.shape[0]
+            scan_into(block.indicator, block.parameters, carry, inputs, tuple(values[slot] for slot in slots))
         opens = span["open_time"].dt.epoch("ms").to_numpy()
         adjacent = self._calendar.adjacent(opens, self._last_open)
         runs = _run_lengths(adjacent, self._run)
-        for column, source, steps in self._delays:
-            delayed = values[self._depth - steps : values.shape[0] - steps, source]
-            fresh[:, column] = np.where(runs >= steps, delayed, np.nan)
+        extended = {source: np.concatenate([tail, values[source]]) for source, tail in self._tails.items()}
+        for slot, source, steps in self._delays:
+            delayed = extended[source][self._depth - steps : self._depth - steps + span.height]
+            values[slot] = np.where(runs >= steps, delayed, np.nan)
         if span.height:
             self._last_open, self._run = int(opens[-1]), int(runs[-1])
-            self._tail = values[values.shape[0] - self._depth :].copy()
-        return fresh, adjacent
+            self._tails = {source: held[held.size - self._depth :] for source, held in extended.items()}
+        return adjacent
 
 
 class _Other:
@@ -242,18 +261,18 @@ class _Other:
 
     def __init__(self, plan: Plan, index: int, candles: pl.DataFrame, calendars: Mapping[str, Calendar]) -> None:
         self.index = index
-        own = _SeriesValues(plan, index, calendars)
-        self._values, _ = own.extend(candles)
-        column = {slot: number for number, slot in enumerate(own.slots.tolist())}
-        self._views = [(slot, column[source]) for slot, source in plan.layout.views.array.tolist() if source in column]
+        sources = np.flatnonzero(plan.owners == index).tolist()
+        self._values = dict(zip(sources, np.full((len(sources), candles.height), np.nan), strict=True))
+        _SeriesValues(plan, index, calendars).extend(candles, self._values)
+        self._views = [(slot, source) for slot, source in plan.layout.views.array.tolist() if source in self._values]
         self._opens = candles["open_time"].dt.epoch("ms").to_numpy()
         self._calendar = calendar_of(plan.series[index], calendars)
 
     def show(self, times: NDArray[np.int64], values: Array) -> NDArray[np.int64]:
-        """Fill the views of rows that close at ``times``; the candles since the anchor up to each."""
+        """Fill the views of candles that close at ``times``; the candles since the anchor up to each."""
         rows, count = self._calendar.last_closed(self._opens, times)
-        for slot, column in self._views:
-            values[:, slot] = np.where(rows >= 0, self._values[rows, column], np.nan)
+        for slot, source in self._views:
+            values[slot] = np.where(rows >= 0, self._values[source][rows], np.nan)
         return count
 
 
@@ -262,9 +281,9 @@ def _calculate(plan: Plan, values: Array) -> None:
     with np.errstate(all="ignore"):
         for (slot, code, *sides), constants in zip(layout.arithmetic.array, layout.constants.array, strict=True):
             left, right = (
-                values[:, side] if side >= 0 else constant for side, constant in zip(sides, constants, strict=True)
+                values[side] if side >= 0 else constant for side, constant in zip(sides, constants, strict=True)
             )
-            values[:, slot] = _OPERATIONS[ARITHMETIC[code]](left, right)
+            values[slot] = _OPERATIONS[ARITHMETIC[code]](left, right)
 
 
 def _run_lengths(adjacent: NDArray[np.bool_], before: int) -> NDArray[np.int64]:
@@ -275,10 +294,10 @@ def _run_lengths(adjacent: NDArray[np.bool_], before: int) -> NDArray[np.int64]:
     return runs
 
 
-def _settled(plan: Plan, rows: Rows, at: NDArray[np.int64], which: NDArray[np.int64]) -> NDArray[np.bool_]:
-    settled = np.ones(at.size, np.bool_)
-    for condition in np.unique(which):
-        mine = which == condition
-        for series, needed in plan.settle[condition]:
-            settled[mine] &= rows.counts[series][at[mine]] >= needed
-    return settled
+def _settle_columns(plan: Plan) -> dict[int, NDArray[np.int64]]:
+    """Series -> the candles of it after which each condition's indicators have settled, 0 for those without any."""
+    columns: dict[int, NDArray[np.int64]] = {}
+    for condition, held in enumerate(plan.settle):
+        for series, needed in held:
+            columns.setdefault(series, np.zeros(len(plan.settle), np.int64))[condition] = needed
+    return columns

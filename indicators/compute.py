@@ -185,7 +185,7 @@ def scan_into(
     """
     arrays = tuple(_kernel_ready(array) for array in inputs)
     _check_arrays(indicator, arrays, outputs)
-    check_carry(indicator, carry, start(indicator, parameters))
+    check_carry(indicator, parameters, carry)
     values = np.array(list(parameters.values()), dtype=np.float64)
     seed, warm_up = indicator.lookback(parameters) + 1, _WARMING * indicator.settle(parameters)
     kernels(indicator.name).history(arrays, values, carry.state, carry.windows, outputs, seed, warm_up)
@@ -201,10 +201,10 @@ def _check_arrays(indicator: Indicator, inputs: tuple[Array, ...], outputs: tupl
         )
 
 
-def check_carry(indicator: Indicator, carry: Carry, model: Carry) -> None:
-    """Raises ``ValueError`` for a carry that is not like the model."""
+def check_carry(indicator: Indicator, parameters: Parameters, carry: Carry) -> None:
+    """Raises ``ValueError`` for a carry of another indicator or other parameters."""
     found = [array.shape for array in (carry.state, *carry.windows)]
-    wanted = [array.shape for array in (model.state, *model.windows)]
+    wanted = [(size,) for size in (len(indicator.start), *(length - 1 for length in indicator.lengths(parameters)))]
     if found != wanted:
         raise ValueError(f"the carry is not one of {indicator.name} with these parameters: {found} is not {wanted}")
 

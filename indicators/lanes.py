@@ -93,8 +93,8 @@ class LaneProgram:
 
     def fill(self, block: int, lane: int, carry: Carry) -> None:
         """Let a lane go on from a carry. Raises ``ValueError`` for one of another indicator or other parameters."""
-        indicator, parameters, empty = self._known[block]
-        check_carry(indicator, carry, empty)
+        indicator, parameters, _ = self._known[block]
+        check_carry(indicator, parameters, carry)
         state, memory, table = self._views(block)
         turn = self._number(block, "TURN")
         state[:, lane] = carry.state

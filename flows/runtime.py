@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from events.log import EventLog
 from events.opening import open_log
 from flows.candles.reader import SeriesReader
+from flows.checkpoints import save
 from flows.live import Live
 from registry.clock import Clock, SystemClock
 from registry.settings import Settings, load_settings
@@ -45,18 +46,23 @@ class Runtime:
         """Drop a state that may have moved beyond what was recorded."""
         self.live.pop((timeframe, shard, shards), None)
 
+    def save_checkpoint(self, live: Live) -> None:
+        """Keep the state of a timeframe for a cold process."""
+        save(self.store, live.name, live.parts, live.versions, live.rebase)
+        live.ticks_since_checkpoint = 0
+
     def close(self) -> None:
         """Save what has moved since its last checkpoint. The state is not used afterwards."""
         for live in self.live.values():
             if live.ticks_since_checkpoint:
-                live.save_checkpoint(self.store)
+                self.save_checkpoint(live)
         self.live.clear()
 
     def _is_valid(self, held: Live) -> bool:
         """Whether the state is where the store is. Once a group has a tick, what it was judged from stays; one that has
         seen candles without a tick may have begun on others than there are now."""
         marks = self.store.ticks.watermarks(held.timeframe)
-        if held.rebase != self.store.ticks.last_rebase():
+        if held.rebase != self.store.ticks.last_rebase() or held.is_made_otherwise(self.store):
             return False
         return all(marks.get(group) == mark for group, mark in held.recorded.items()) and all(
             held.candle_version(self.store, group) == version for group, version in held.versions.items()

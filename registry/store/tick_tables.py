@@ -85,6 +85,11 @@ class TickTables:
         rows = _anchor_rows(rebase.anchors, rebase.built_from, number, self._clock.now_ms())
         with self._database.transaction() as transaction:
             transaction.append("registry.series_anchors", rows)
+            # Checkpoints know their anchor by its time, which may be the same as before.
+            transaction.execute(
+                "DELETE FROM registry.condition_evaluation_cache WHERE series IN (SELECT unnest(?))",
+                [list(rebase.anchors)],
+            )
             transaction.append(
                 "registry.rebase_watermarks",
                 _times(marks, "group_key", "watermark").with_columns(pl.lit(number).alias("rebase")),

@@ -483,6 +483,9 @@ class Life:
     def _crashed(self, worker: int, where: str) -> None:
         self.note(f"crashes {where}")
         self.note("crashes")
+        if self.dice.random() < 0.3:
+            self.note("failures that the worker outlived")
+            return
         if self.dice.random() < 0.5:
             self.world.reopen()
             self._restart()

@@ -212,6 +212,26 @@ async def test_candles_that_change_before_the_first_tick_are_what_it_judges(
     assert recorded(store) == scanned(bitcoin, at(12), CONDITIONS[:2]) != []
 
 
+async def test_what_a_series_is_made_of_is_looked_at_again_until_its_first_tick(
+    store: FileStore, log: MemoryLog, clock: ReplayClock, five: pl.DataFrame
+) -> None:
+    """A warm worker has built hours from 5m; then hours are imported, and another condition is registered."""
+    from flows.candles.resampling import resample
+
+    bitcoin = five.filter(pl.col("symbol") == "BTCUSDT")
+    store.candles.upsert(bitcoin)
+    early = Condition.parse("BTCUSDT 1h: every(close > sma(12))")
+    store.registry.register([early], active_from_ms=DAY_MS)
+    runtime = Runtime(store, log, clock)
+    await advance(runtime, "1h", DAY_MS)
+    hours = resample(bitcoin, "5m", "1h").drop("partial").with_columns(pl.col("close") * 1.1, pl.col("high") * 1.1)
+    store.candles.upsert(hours)
+    store.registry.register(CONDITIONS[1:2], active_from_ms=DAY_MS)
+    await advance(runtime, "1h", at(4))
+    assert store.ticks.built_from() == {}
+    assert recorded(store) == scanned(hours, at(4), [early, CONDITIONS[1]]) != []
+
+
 async def test_a_condition_that_waits_for_its_first_candles_is_judged_when_they_come(
     store: FileStore, log: MemoryLog, clock: ReplayClock, five: pl.DataFrame
 ) -> None:

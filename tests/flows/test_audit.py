@@ -188,6 +188,29 @@ async def test_a_rebase_judges_the_corrected_candles_from_then_on(
     assert found.equals(wanted.select("condition_id", "close_time", "price", "settled")) & (found.height > 10)
 
 
+@pytest.mark.parametrize("close_after", [False, True], ids=["saved before", "saved before and after"])
+async def test_a_checkpoint_from_before_a_rebase_does_not_serve(
+    judged: Runtime, store: FileStore, hourly: pl.DataFrame, clock: ReplayClock, close_after: bool
+) -> None:
+    """The anchor has the same time as before; what was computed from it has not the same values."""
+    judged.save_checkpoint(judged.prepare("1h", 0, 1))
+    clock.move_to(at(18))
+    await advance(judged, "1h", at(18))
+    store.candles.upsert(correction(hourly, (6, 7, 9)))
+    plan = plan_rebase(store, BTC)
+    assert plan.anchors[BTC] == store.ticks.anchors()[BTC]
+    store.rebase(plan)
+    if close_after:
+        judged.live["1h", 0, 1].ticks_since_checkpoint = 1
+        judged.close()
+    for hour in (21, 24):
+        clock.move_to(at(hour))
+        await advance(Runtime(store, judged.log, clock), "1h", at(hour))
+    assert audit(store).differences == ()
+    eth = [name for name in store.cache.of([BTC, ETH])["series"].unique() if name == ETH]
+    assert eth == [ETH], "others keep theirs"
+
+
 async def test_rebases_one_after_another_stay_auditable(
     judged: Runtime,
     store: FileStore,

@@ -162,6 +162,16 @@ def test_a_built_series_reads_like_a_stored_one(store: FileStore, five: pl.DataF
         assert reader.extent(series) == (opens[0], opens[-2]), "the last hour is not over"
 
 
+def test_a_slot_has_one_candle_of_a_series_that_is_stored_too(store: FileStore, sample: pl.DataFrame) -> None:
+    bitcoin = sample.filter(pl.col("symbol") == "BTCUSDT")
+    store.candles.upsert(bitcoin.with_columns(pl.col("volume") * (1 + (pl.col("timeframe") == "1h").cast(pl.Int8))))
+    series, open_ms = "BINANCE:BTCUSDT 1h", to_ms(datetime(2024, 8, 5, tzinfo=UTC))
+    built = SeriesReader(store.candles, {series: "5m"}).at("1h", open_ms, [series])
+    own = SeriesReader(store.candles, {series: None}).at("1h", open_ms, [series])
+    assert (built.height, own.height) == (1, 1)
+    assert own["volume"][0] == pytest.approx(2 * built["volume"][0])
+
+
 def test_a_stored_timeframe_is_the_series(store: FileStore, sample: pl.DataFrame) -> None:
     bitcoin = sample.filter(pl.col("symbol") == "BTCUSDT")
     store.candles.upsert(bitcoin)

@@ -1,56 +1,44 @@
-"""Runs every benchmark and writes ``docs/benchmarks.md``."""
+"""Runs the benchmarks: ``python -m benchmarks [--quick] [SECTION ...]``.
 
+All sections at full size write ``docs/benchmarks.md``; anything else is printed.
+"""
+
+import argparse
 import sys
-from collections.abc import Callable, Sequence
+import time
 from pathlib import Path
 
-from benchmarks.conditions_bench import CONDITIONS, conditions
-from benchmarks.indicators_bench import HISTORY, LANES, history, live
-from benchmarks.timing import ROUNDS, machine
+from benchmarks.peers.process import open_peers
+from benchmarks.report import page
+from benchmarks.scale import FULL, QUICK
+from benchmarks.sections import SECTIONS
+from benchmarks.timing import machine
 
-_PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
-
-_TABLES: tuple[tuple[str, str, Callable[[], list[list[str]]], tuple[str, ...]], ...] = (
-    (
-        f"History: {HISTORY:,} candles of one series",
-        "CPU time a candle, one thread, default parameters; TA-Lib allocates its result as ours does. "
-        "Our bbands also gives percent_b and bandwidth.",
-        history,
-        ("indicator", "ours, ns", "TA-Lib, ns", "TA-Lib / ours"),
-    ),
-    (
-        f"Live: {LANES} instruments moved by one candle",
-        "CPU time a tick; the peer is `talib.stream`, one handle an instrument, updated in a Python loop.",
-        live,
-        ("indicator", "ours, us", "talib.stream, us", "talib.stream / ours"),
-    ),
-    (
-        f"Judging {CONDITIONS:,} unique conditions on one tick",
-        "CPU time a condition on values that are already computed; ours is three-valued, the peers' are not.",
-        conditions,
-        ("who", "ns a condition", "time / ours"),
-    ),
-)
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 
 
 def main() -> None:
-    """Measure, print and write."""
-    parts = [
-        "# Benchmarks\n",
-        "Written by `make bench`. What is compared runs in turn in one process; figures are medians of CPU time over "
-        f"{ROUNDS} rounds or more. Trust the ratios of a row, not its absolute figures.\n",
-        f"Measured on {machine()}.\n",
-    ]
-    for title, remark, measure, header in _TABLES:
-        print(title, "...", file=sys.stderr)
-        parts += [f"## {title}\n", remark + "\n", _table(header, measure())]
-    _PAGE.write_text("\n".join(parts), encoding="utf-8")
-    print(_PAGE.read_text(encoding="utf-8"))
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(row) + " |" for row in (header, *rows)]
-    return "\n".join([lines[0], "|" + " - |" * len(header), *lines[1:]]) + "\n"
+    """Measure, print, and write where everything was measured."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"one of {', '.join(SECTIONS)}; all by default")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds; prints and writes nothing")
+    parser.add_argument("--no-peers", action="store_true", help="leave out what needs an environment of its own")
+    given = parser.parse_args()
+    if unknown := [name for name in given.sections if name not in SECTIONS]:
+        parser.error(f"unknown section {unknown[0]!r}; there are {', '.join(SECTIONS)}")
+    scale = QUICK if given.quick else FULL
+    done = []
+    with open_peers(not given.no_peers) as peers:
+        for name in given.sections or SECTIONS:
+            started = time.perf_counter()
+            print(f"{name} ...", file=sys.stderr, flush=True)
+            done.append(SECTIONS[name](scale, peers))
+            print(f"{name}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+    text = page(done, machine(), scale.rounds)
+    print(text)
+    if not given.quick and not given.no_peers and not given.sections:
+        PAGE.write_text(text, encoding="utf-8")
+        print(f"Written to {PAGE}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,47 +1,62 @@
-"""Alternating measurement: what is compared runs in turn, in one process, and the median of several rounds counts."""
+"""Alternating measurement: what is compared runs in turn, and the median of several rounds of CPU time counts.
 
+CPU time is that of all threads of the process that does the work: waiting and other people's load do not count, and
+using more threads does not make anybody look faster.
+"""
+
+import math
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-ROUNDS = 9
+Measure = Callable[[], float]
+"""Does a piece of work; the CPU seconds that it took, wherever it ran."""
+
+_PACKAGES = ("numba", "numpy", "ta-lib", "polars", "duckdb")
 
 
-def alternate(work: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
-    """Median CPU seconds of each piece of work; each is called once beforehand, to compile and to warm caches."""
-    for call in work.values():
-        call()
-    spent: dict[str, list[float]] = {name: [] for name in work}
-    for _ in range(rounds):
-        for name, call in work.items():
-            started = time.process_time()
+def here(call: Callable[[], object], times: int = 1) -> Measure:
+    """Measures a call in this process: the mean of so many in a row, for what is too short to be timed alone."""
+
+    def measure() -> float:
+        started = time.process_time()
+        for _ in range(times):
             call()
-            spent[name].append(time.process_time() - started)
+        return (time.process_time() - started) / times
+
+    return measure
+
+
+def alternate(measures: Mapping[str, Measure], rounds: int) -> dict[str, float]:
+    """Median CPU seconds of each; each runs once beforehand, to compile and to warm caches."""
+    for measure in measures.values():
+        measure()
+    spent: dict[str, list[float]] = {name: [] for name in measures}
+    for _ in range(rounds):
+        for name, measure in measures.items():
+            spent[name].append(measure())
     return {name: statistics.median(seconds) for name, seconds in spent.items()}
 
 
-def repeated(call: Callable[[], object], times: int) -> Callable[[], None]:
-    """The call so many times in a row, for what is too short to be timed alone."""
-
-    def run() -> None:
-        for _ in range(times):
-            call()
-
-    return run
+def geometric_mean(ratios: Iterable[float]) -> float:
+    """What ratios come to together; NaN without any."""
+    logs = [math.log(ratio) for ratio in ratios]
+    return math.exp(sum(logs) / len(logs)) if logs else math.nan
 
 
 def machine() -> str:
     """What the figures were measured on."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("numba", "numpy", "ta-lib", "polars", "duckdb"))
+    packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     return f"{_processor()}, Python {platform.python_version()}, {packages}"
 
 
 def _processor() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0]} ({len(names)} cores)" if names else platform.machine()

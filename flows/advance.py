@@ -86,7 +86,7 @@ async def advance(
         runtime.forget(timeframe, shard, shards)
         raise
     if live.ticks_since_checkpoint >= CHECKPOINT_TICKS:
-        runtime.save_checkpoint(live)
+        live.save_checkpoint(runtime.store)
     await runtime.clock.sleep_until(done.tick_ms)
     return done
 

@@ -2,8 +2,8 @@
 the anchor.
 
 What a lane goes on from is kept as bytes, and so comes back with the same bits. A checkpoint is of one series: all of
-its indicators after the same candle. It names the definition versions and the anchor; another of either, and it does
-not serve. So it is no matter which conditions there were when it was made. A rebase drops those of its series.
+its indicators after the same candle. It names the definition versions, the anchor and the last rebase; with others of
+these it does not serve. So it is no matter which conditions there were when it was made.
 
 It is a cache. One that cannot be read or written is worth a warning, and costs a cold process time.
 """
@@ -36,6 +36,7 @@ _SCHEMA = {
     "series": pl.String,
     "indicator": pl.String,
     "anchor_ms": pl.Int64,
+    "rebase": pl.Int32,
     "open_ms": pl.Int64,
     "candles": pl.Int64,
     "state": pl.Binary,
@@ -43,25 +44,27 @@ _SCHEMA = {
 
 
 def save(store: Store, owner: str, parts: Iterable[Part], unjudged: Collection[str], rebase: int) -> int:
-    """Keep where the indicators of all parts are; how many indicators.
+    """Keep where the indicators of all parts are; how many indicators. None after another rebase.
 
-    ``unjudged`` are groups that have seen candles which may still change. Nothing is kept if there was another rebase
-    since ``rebase``, the last one when the candles were read.
+    ``unjudged`` are groups that have seen candles which may still change; ``rebase`` was the last one when the candles
+    were read.
     """
+    if rebase != store.ticks.last_rebase():
+        return 0
     anchors = store.ticks.anchors()
     rows = []
     for part in parts:
         judged = {part.names[index] for group in part.groups if group.name not in unjudged for index in group.series}
         for name, past in part.pasts():
             if name in anchors and name in judged:
-                where = (anchors[name], past.open_ms, past.candles)
+                where = (anchors[name], rebase, past.open_ms, past.candles)
                 rows.append((name, _SERIES, *where, b""))
                 rows += [(name, _text(held), *where, _bytes(carry)) for held, carry in past.carries.items()]
     frame = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
     # Two parts may both read a series: the one that is further on counts.
     furthest = frame.filter(pl.col("open_ms") == pl.col("open_ms").max().over("series"))
     try:
-        store.cache.save(owner, furthest.unique(["series", "indicator"], maintain_order=True), rebase=rebase)
+        store.cache.save(owner, furthest.unique(["series", "indicator"], maintain_order=True))
     except StoreError as error:
         _log.warning("no checkpoint of %s: %s", owner, error)
         return 0
@@ -79,6 +82,7 @@ class Checkpoints:
                     self._wanted[series].append(block.computation)
         self._names = [str(series) for series in plan.series]
         self._lengths = [DURATION_MS[series.timeframe] for series in plan.series]
+        self._rebases = {anchor.series: anchor.rebase for anchor in store.ticks.anchor_history()}
         try:
             rows = store.cache.of(self._names)
         except StoreError as error:
@@ -96,6 +100,7 @@ class Checkpoints:
         wanted = {_SERIES, *computations}
         serving = rows.filter(
             (pl.col("anchor_ms") == anchor)
+            & (pl.col("rebase") >= self._rebases.get(name, 0))
             & (pl.col("open_ms") + self._lengths[position] <= before_ms)
             & pl.col("indicator").is_in(list(wanted))
         )

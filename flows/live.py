@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from flows.activity import wanted_from
 from flows.calendars import calendar_of
 from flows.candles.reader import SeriesReader
-from flows.checkpoints import Checkpoints
+from flows.checkpoints import Checkpoints, save
 from flows.part import Group, Part, Repeats, SeriesHistory
 from flows.plan import Plan, make_plan
 from registry.conditions import Condition
@@ -59,11 +59,6 @@ class Live:
     _subscribers: Mapping[str, int] = field(default_factory=dict)
     _subscriptions: dict[Plan, NDArray[np.int64]] = field(default_factory=dict)
 
-    @property
-    def name(self) -> str:
-        """Whose state it is, whatever process holds it."""
-        return f"{self.timeframe} {self.shard}/{self.shards}"
-
     def subscriptions(self, plan: Plan) -> NDArray[np.int64]:
         """Active subscriptions of a plan's conditions."""
         if plan not in self._subscriptions:
@@ -75,6 +70,11 @@ class Live:
         """A tick of a group is in the store: what it was judged from stays."""
         self.recorded[group] = close_ms
         self.versions.pop(group, None)
+
+    def save_checkpoint(self, store: Store) -> None:
+        """Keep the indicators' state for a cold process."""
+        save(store, f"{self.timeframe} {self.shard}/{self.shards}", self.parts, self.versions, self.rebase)
+        self.ticks_since_checkpoint = 0
 
     def grow(self, store: Store) -> None:
         """Take in the conditions that were registered, or whose series got candles, since the last look."""

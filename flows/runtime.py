@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from events.log import EventLog
 from events.opening import open_log
 from flows.candles.reader import SeriesReader
-from flows.checkpoints import save
 from flows.live import Live
 from registry.clock import Clock, SystemClock
 from registry.settings import Settings, load_settings
@@ -46,16 +45,11 @@ class Runtime:
         """Drop a state that may have moved beyond what was recorded."""
         self.live.pop((timeframe, shard, shards), None)
 
-    def save_checkpoint(self, live: Live) -> None:
-        """Keep the state of a timeframe for a cold process."""
-        save(self.store, live.name, live.parts, live.versions, live.rebase)
-        live.ticks_since_checkpoint = 0
-
     def close(self) -> None:
         """Save what has moved since its last checkpoint. The state is not used afterwards."""
         for live in self.live.values():
             if live.ticks_since_checkpoint:
-                self.save_checkpoint(live)
+                live.save_checkpoint(self.store)
         self.live.clear()
 
     def _is_valid(self, held: Live) -> bool:

@@ -1,12 +1,11 @@
 """Relative strength index (Wilder, 1978).
 
-Formula: 100 * g / (g + l), with g and l Wilder's averages (weight 1 / period) of the rises and of the falls. Computed
-as 50 + 50 * c / m, with the averages of the change c = g - l and of its size m = g + l, which takes fewer operations.
+Formula: 100 * g / (g + l), with g and l Wilder's averages (weight 1 / period) of the rises and of the falls.
 Seed: the means of the first ``period`` changes; the first value is at candle ``period``.
 Range: 0..100, centre 50.
 Flat: 0, when neither rises nor falls are left (g + l is 0).
-Source: TA-Lib's RSI; Wilder, New Concepts in Technical Trading Systems. TA-Lib already answers 0 when g + l is below
-1e-14; charting platforms answer 50 or 100 on flat input.
+Source: TA-Lib's RSI; Wilder, New Concepts in Technical Trading Systems. Charting platforms answer 50 or 100 on flat
+input.
 
 Settling: what is left of the seed n candles later is (1 - 1 / period)^n of the seed's movement, measured against the
 movement of that time. A hundredfold change of movement is allowed for.
@@ -19,30 +18,33 @@ from indicators.smoothing import fading, follow, smooth
 
 
 def averages(
-    source: float, previous: float, seen: float, change: float, movement: float, period: float
+    source: float, previous: float, seen: float, gain: float, loss: float, period: float
 ) -> tuple[float, float, float, float, float, float]:
-    """One candle: (average change, average movement), then the state."""
-    # NaN, which leaves the averages alone, on the first candle and where the source is missing.
-    moved = source - previous
-    mean, _, change = smooth(moved, seen, change, period, 1.0 / period)
-    size, seen, movement = smooth(abs(moved), seen, movement, period, 1.0 / period)
-    return mean, size, previous if math.isnan(source) else source, seen, change, movement
+    """One candle: (average rise, average fall), then the state."""
+    change = source - previous
+    # A NaN change fails both comparisons and stays NaN, which leaves the averages alone.
+    up = 0.0 if change < 0.0 else change
+    down = 0.0 if change > 0.0 else -change
+    rises, _, gain = smooth(up, seen, gain, period, 1.0 / period)
+    falls, seen, loss = smooth(down, seen, loss, period, 1.0 / period)
+    return rises, falls, previous if math.isnan(source) else source, seen, gain, loss
 
 
 def steady(
-    source: float, previous: float, seen: float, change: float, movement: float, period: float
+    source: float, previous: float, seen: float, gain: float, loss: float, period: float
 ) -> tuple[float, float, float, float, float, float]:
     """One candle after the seed."""
-    moved = source - previous
-    change = follow(moved, change, 1.0 / period)
-    movement = follow(abs(moved), movement, 1.0 / period)
-    return change, movement, source, seen, change, movement
+    change = source - previous
+    gain = follow(0.0 if change < 0.0 else change, gain, 1.0 / period)
+    loss = follow(0.0 if change > 0.0 else -change, loss, 1.0 / period)
+    return gain, loss, source, seen, gain, loss
 
 
-def strength(mean: float, size: float) -> float:
-    """From -1 (only falls) to 1 (only rises), as a value from 0 to 100."""
-    share = mean / size
-    return 0.0 if size == 0.0 else 50.0 + 50.0 * share
+def strength(rises: float, falls: float) -> float:
+    """The rises' share of the movement, in percent."""
+    both = rises + falls
+    share = rises / both
+    return 0.0 if both == 0.0 else 100.0 * share
 
 
 def _lookback(parameters: Parameters) -> int:
@@ -63,8 +65,8 @@ INDICATOR = Indicator(
     stages=(
         Step(
             averages,
-            gives=("mean", "size"),
-            state={"previous": math.nan, "seen": 0.0, "change": 0.0, "movement": 0.0},
+            gives=("rises", "falls"),
+            state={"previous": math.nan, "seen": 0.0, "gain": 0.0, "loss": 0.0},
             steady=steady,
         ),
         Step(strength, gives=("value",)),

@@ -50,8 +50,8 @@ INDICATOR = Indicator(
     stages=(
         Step(
             averages,
-            gives=("mean", "size"),
-            state={"previous": math.nan, "seen": 0.0, "change": 0.0, "movement": 0.0},
+            gives=("rises", "falls"),
+            state={"previous": math.nan, "seen": 0.0, "gain": 0.0, "loss": 0.0},
             steady=steady,
         ),
         Step(strength, gives=("rsi",)),

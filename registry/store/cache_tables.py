@@ -1,6 +1,6 @@
 """Checkpoints of indicators in ``registry.duckdb``: table ``condition_evaluation_cache``."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -15,19 +15,15 @@ _KEPT = 2
 class CacheTables:
     """Implements :class:`registry.store.protocol.CacheStore`."""
 
-    def __init__(self, database: Database, clock: Clock, last_rebase: Callable[[], int]) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._last_rebase = last_rebase
 
-    def save(self, owner: str, rows: pl.DataFrame, *, rebase: int) -> None:
+    def save(self, owner: str, rows: pl.DataFrame) -> None:
         if rows.is_empty():
             return
         now = from_ms(self._clock.now_ms()).replace(tzinfo=None)
         with self._database.transaction() as transaction:
-            # Inside the transaction, because it holds the write lock: a rebase comes before it or after it.
-            if rebase != self._last_rebase():
-                return
             newest = transaction.frame(
                 "SELECT coalesce(max(checkpoint_id), 0) AS id FROM registry.condition_evaluation_cache"
             )
@@ -56,7 +52,7 @@ class CacheTables:
         wanted = pl.DataFrame({"series": list(series)}, schema={"series": pl.String})
         return self._database.frame(
             """
-            SELECT c.series, c.indicator, c.anchor_ms, c.open_ms, c.candles, c.state
+            SELECT c.series, c.indicator, c.anchor_ms, c.rebase, c.open_ms, c.candles, c.state
             FROM registry.condition_evaluation_cache c SEMI JOIN wanted USING (series)
             ORDER BY c.series, c.open_ms, c.indicator
             """,

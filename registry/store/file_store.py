@@ -26,7 +26,7 @@ class FileStore:
         try:
             self.ticks = TickTables(self._database, clock)
             self.candles = CandleTables(self._database, clock, self.ticks.judged)
-            self.cache = CacheTables(self._database, clock, self.ticks.last_rebase)
+            self.cache = CacheTables(self._database, clock)
             activity = ActivityTables(self._database, self.ticks.watermark)
             self.ticks.activated = activity.begun_after
             self.registry = RegistryTables(self._database, clock, self.candles.instruments, activity)

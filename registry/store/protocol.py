@@ -225,13 +225,12 @@ class TickStore(Protocol):
 class CacheStore(Protocol):
     """Checkpoints of indicators; losing them costs a cold process time, and nothing else."""
 
-    def save(self, owner: str, rows: pl.DataFrame, *, rebase: int) -> None:
-        """Keep ``series indicator anchor_ms open_ms candles state`` as one checkpoint; an owner's last two of a series
-        stay.
+    def save(self, owner: str, rows: pl.DataFrame) -> None:
+        """Keep ``series indicator anchor_ms rebase open_ms candles state`` as one checkpoint of an owner.
 
-        Rows of one series have the same ``open_ms``; the series' own row has an empty ``indicator``. Nothing is kept
-        unless ``rebase`` is the last one: the state is of candles that may not count any more. A rebase drops the
-        checkpoints of its series.
+        An owner's last two of a series stay.
+
+        Rows of one series have the same ``open_ms``; the series' own row has an empty ``indicator``.
         """
         ...
 

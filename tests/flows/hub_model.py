@@ -156,7 +156,7 @@ class HubModel:
             if self._has_sessions(series):
                 slots = slots[-1:]
             for slot in (slot for slot in slots if slot not in held):
-                if now_ms < close_ms + min(2 * length, 5 * MINUTE_MS):
+                if now_ms < slot + length + min(2 * length, 5 * MINUTE_MS):
                     return None
                 if self._has_sessions(series):
                     continue

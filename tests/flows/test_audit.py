@@ -193,7 +193,7 @@ async def test_a_checkpoint_from_before_a_rebase_does_not_serve(
     judged: Runtime, store: FileStore, hourly: pl.DataFrame, clock: ReplayClock, close_after: bool
 ) -> None:
     """The anchor has the same time as before; what was computed from it has not the same values."""
-    judged.save_checkpoint(judged.prepare("1h", 0, 1))
+    judged.prepare("1h", 0, 1).save_checkpoint(store)
     clock.move_to(at(18))
     await advance(judged, "1h", at(18))
     store.candles.upsert(correction(hourly, (6, 7, 9)))
@@ -203,6 +203,7 @@ async def test_a_checkpoint_from_before_a_rebase_does_not_serve(
     if close_after:
         judged.live["1h", 0, 1].ticks_since_checkpoint = 1
         judged.close()
+    assert store.cache.of([BTC]).is_empty()
     for hour in (21, 24):
         clock.move_to(at(hour))
         await advance(Runtime(store, judged.log, clock), "1h", at(hour))

@@ -89,7 +89,7 @@ async def checkpoints_at(
     runtime = Runtime(store, log, clock)
     for hour in hours:
         await advance(runtime, timeframe, DAY_MS + hour * HOUR)
-        runtime.save_checkpoint(runtime.live[timeframe, 0, 1])
+        runtime.live[timeframe, 0, 1].save_checkpoint(store)
     await advance(runtime, timeframe, DAY_MS + until * HOUR)
     return runtime.prepare(timeframe, 0, 1)
 
@@ -248,7 +248,7 @@ async def test_one_of_a_candle_that_has_not_closed_does_not_serve(
     await advance(runtime, "1h", DAY_MS + 10 * HOUR)
     await advance(runtime, "30m", DAY_MS + 10 * HOUR + HOUR // 2)
     await advance(runtime, "1h", DAY_MS + 11 * HOUR)
-    runtime.save_checkpoint(runtime.live["1h", 0, 1])
+    runtime.live["1h", 0, 1].save_checkpoint(store)
     found, _ = cold(store, log, clock, "30m")
     assert knowledge(found) == knowledge(runtime.prepare("30m", 0, 1))
 
@@ -260,7 +260,7 @@ async def test_after_a_rebase_none_from_before_serves(
     fill(store, hourly, [Condition.parse("BTCUSDT 1h: every(rsi(14) < 50)"), Condition.parse("ETHUSDT 1h: close > 1")])
     runtime = Runtime(store, log, clock)
     await advance(runtime, "1h", DAY_MS + 24 * HOUR)
-    runtime.save_checkpoint(runtime.live["1h", 0, 1])
+    runtime.live["1h", 0, 1].save_checkpoint(store)
     await advance(runtime, "1h", DAY_MS + 30 * HOUR)
     before = store.ticks.anchors()[BTC]
     store.candles.upsert(frame_of([(BTC, DAY_MS + 20 * HOUR, (60_000.0, 70_000.0, 50_000.0, 69_000.0, 1.0))]))
@@ -294,7 +294,8 @@ async def test_candles_that_may_still_change_are_in_none(
     clock.move_to(DAY_MS + 10 * HOUR)
     store.registry.register(later, active_from_ms=DAY_MS + 10 * HOUR)
     ahead = Runtime(store, log, clock)
-    ahead.save_checkpoint(ahead.prepare("1h", 0, 1))
+    live = ahead.prepare("1h", 0, 1)
+    live.save_checkpoint(store)
     saved = store.cache.of([BTC, ETH]).filter(pl.col("indicator") == "")
     assert dict(saved.select("series", "open_ms").iter_rows()) == {ETH: DAY_MS + HOUR}, "up to where it has been judged"
 
@@ -321,7 +322,7 @@ async def test_a_damaged_one_is_passed_over_with_a_warning(
     store._database._connection.execute(
         "DELETE FROM registry.condition_evaluation_cache WHERE series = ? AND open_ms = ?", [BTC, DAY_MS + 23 * HOUR]
     )
-    store.cache.save("1h 0/1", rows.with_columns(pl.Series("state", states, dtype=pl.Binary)), rebase=0)
+    store.cache.save("1h 0/1", rows.with_columns(pl.Series("state", states, dtype=pl.Binary)))
     with caplog.at_level(logging.WARNING, "flows.checkpoints"):
         found, watched = cold(store, log, clock)
     assert knowledge(found) == knowledge(warm)
@@ -333,7 +334,7 @@ async def test_a_damaged_one_is_passed_over_with_a_warning(
 class Failing:
     """A cache that cannot be used."""
 
-    def save(self, owner: str, rows: pl.DataFrame, *, rebase: int) -> None:
+    def save(self, owner: str, rows: pl.DataFrame) -> None:
         raise StoreNotWritable("no space left")
 
     def of(self, series: list[str]) -> pl.DataFrame:
@@ -385,10 +386,10 @@ async def test_two_timeframes_that_read_one_series_keep_their_own(
     runtime = Runtime(store, log, clock)
     for hour in range(4, 25, 4):
         await advance(runtime, "1h", DAY_MS + hour * HOUR)
-        runtime.save_checkpoint(runtime.live["1h", 0, 1])
+        runtime.live["1h", 0, 1].save_checkpoint(store)
         if hour in {4, 8}:
             await advance(runtime, "4h", DAY_MS + hour * HOUR)
-            runtime.save_checkpoint(runtime.live["4h", 0, 1])
+            runtime.live["4h", 0, 1].save_checkpoint(store)
     await advance(runtime, "4h", DAY_MS + 36 * HOUR)
     found, watched = cold(store, log, clock, "4h")
     assert knowledge(found) == knowledge(runtime.prepare("4h", 0, 1))

@@ -5,8 +5,6 @@ Once one of these passes, take its mark away, and what ``lives`` does to spare i
 
 from datetime import UTC, datetime
 
-import pytest
-
 from flows.advance import advance
 from flows.runtime import Runtime
 from registry.clock import ReplayClock
@@ -37,7 +35,6 @@ def closes_of(store: FileStore) -> list[float]:
     return [(time - DAY_MS) / HOUR for time in store.ticks.triggers_after(0, 100)["close_time"].dt.epoch("ms")]
 
 
-@pytest.mark.xfail(strict=True, reason="a warm worker looks for new series only when the registry has changed")
 async def test_a_warm_worker_judges_a_series_that_begins_after_its_condition(
     store: FileStore, log: MemoryLog, clock: ReplayClock
 ) -> None:
@@ -55,7 +52,6 @@ async def test_a_warm_worker_judges_a_series_that_begins_after_its_condition(
     assert closes_of(store) == [1, 2]
 
 
-@pytest.mark.xfail(strict=True, reason="a warm worker keeps the history that it loaded before the first tick")
 async def test_a_candle_that_comes_before_the_first_tick_is_as_judged_for_everybody(
     store: FileStore, log: MemoryLog, clock: ReplayClock
 ) -> None:

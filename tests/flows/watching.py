@@ -50,7 +50,7 @@ class _WatchedCandles:
 class EmptyCache:
     """A cache that has lost everything."""
 
-    def save(self, owner: str, rows: pl.DataFrame, *, rebase: int) -> None:
+    def save(self, owner: str, rows: pl.DataFrame) -> None:
         """Forget the rows."""
 
     def of(self, series: list[str]) -> pl.DataFrame:

@@ -1,0 +1,212 @@
+"""Long histories: the catalogue over one series in one call, and over many series."""
+
+import math
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import talib
+
+from benchmarks import candles
+from benchmarks.peers import talib_calls
+from benchmarks.peers.process import Peers
+from benchmarks.report import Section, Table, at_least, times, yes
+from benchmarks.scale import Scale
+from benchmarks.timing import Measure, alternate, geometric_mean, here
+from indicators.catalogue import Indicator, catalogue
+from indicators.compute import input_arrays, scan, scan_into, start
+
+Work = Callable[[], object]
+
+_ONE_SERIES = {
+    "ema": 4.0, "rsi": 3.0, "atr": 2.0, "macd": 5.0, "sma": 1.0, "bbands": 2.5, "highest": 3.0, "lowest": 3.0,
+    "williams_r": 3.0, "stoch": 4.0, "adx": 4.0, "cci": 8.0, "mfi": 4.0, "supertrend": 1.5, "obv": 1.5,
+}  # fmt: skip
+_MANY_SERIES = {
+    "ema": 8.0, "rsi": 4.0, "atr": 3.0, "macd": 6.0, "sma": 3.0, "bbands": 4.0, "highest": 4.0, "lowest": 4.0,
+    "williams_r": 4.0, "stoch": 4.0, "adx": 3.0, "cci": 5.0, "mfi": 3.0, "supertrend": 3.0, "obv": 2.0,
+}  # fmt: skip
+"""Entry -> how many times as fast as TA-Lib it is meant to be."""
+
+_HANDFUL = ("sma", "ema", "rsi", "macd", "bbands", "atr", "stoch")
+_AWAY_FROM_TALIB = {"vwap", "stochrsi"}
+"""Entries that are defined otherwise than TA-Lib's function: see the notes of the calls."""
+
+
+def one_series(scale: Scale, peers: Peers) -> Section:
+    """The whole catalogue over one long series."""
+    count = scale.history_candles
+    columns = candles.series(count)
+    peers.load("one", columns)
+    rows, ratios, targets = [], [], []
+    for name, indicator in catalogue().items():
+        call = talib_calls.CALLS.get(name)
+        parameters = indicator.complete({})
+        measures = {"ours": here(_ours(indicator, columns)), "new": here(_allocating(indicator, columns))}
+        if call is not None:
+            _check(indicator, columns)
+            measures["talib"] = here(talib_calls.batch(call, parameters, columns))
+            measures["c"] = here(talib_calls.preallocated(call, parameters, columns))
+            _add(measures, "takt", peers.measure("takt series", name, parameters, "one"))
+        spent = alternate(measures, scale.rounds)
+        ratio = spent.get("talib", math.nan) / spent["ours"]
+        if call is not None:
+            ratios.append({who: seconds / spent["ours"] for who, seconds in spent.items()})
+        if name in _ONE_SERIES and call is not None:
+            targets.append(at_least(f"{name}, one series, over TA-Lib", _ONE_SERIES[name], ratio))
+        figures = [_ns(spent, who, count) for who in ("ours", "new", "talib", "c", "takt")]
+        rows.append([name, *figures, times(ratio), _aim(name, _ONE_SERIES, ratio), call.note if call else "not there"])
+    means = [_mean(ratios, who) for who in ("talib", "c", "takt")]
+    rows.append(["**geometric mean, over ours**", "", "", *means, means[0], "", ""])
+    remark = (
+        f"{count:,} candles, nanoseconds of CPU time a candle, one thread, default parameters. *Ours* writes into "
+        "arrays "
+        "that are there already (`compute(..., out=...)`); *ours, new arrays* allocates as TA-Lib's Python module "
+        "does, "
+        "which has no other way. *TA-Lib in C* is the C library that the module is made of, called directly with "
+        "arrays "
+        "that are there already. takt is ta-lib-takt, a faster TA-Lib, in a process of its own. Candles are real 5m "
+        "ones "
+        "of the sample, by the day in another order and chained on their tick grid. Before an entry is timed, its "
+        "values are compared with TA-Lib's."
+    )
+    header = ("entry", "ours", "ours, new arrays", "TA-Lib", "TA-Lib in C", "takt", "TA-Lib / ours", "aim", "remark")
+    tables = [Table(remark + _without(peers), header, rows), *_others(scale, peers, columns)]
+    return Section(f"History: one series of {count:,} candles", tables, targets)
+
+
+def many_series(scale: Scale, peers: Peers) -> Section:
+    """The whole catalogue over several hundred series, each in a call."""
+    number, count = scale.many_series, scale.many_candles
+    columns = candles.many(number, count)
+    peers.load("many", columns)
+    rows, ratios, targets = [], [], []
+    for name, indicator in catalogue().items():
+        call = talib_calls.CALLS.get(name)
+        if call is None:
+            continue
+        parameters = indicator.complete({})
+        measures = {
+            "ours": here(_ours_each(indicator, columns)),
+            "talib": here(talib_calls.each(call, parameters, columns)),
+        }
+        _add(measures, "takt", peers.measure("takt each", name, parameters, "many"))
+        spent = alternate(measures, max(1, scale.rounds - 4))
+        ratio = spent["talib"] / spent["ours"]
+        ratios.append({who: seconds / spent["ours"] for who, seconds in spent.items()})
+        if name in _MANY_SERIES:
+            targets.append(at_least(f"{name}, {number} series, over TA-Lib", _MANY_SERIES[name], ratio))
+        figures = [_ns(spent, who, number * count) for who in ("ours", "talib", "takt")]
+        rows.append([name, *figures, times(ratio), _aim(name, _MANY_SERIES, ratio)])
+    means = [_mean(ratios, who) for who in ("talib", "takt")]
+    rows.append(["**geometric mean, over ours**", "", *means, means[0], ""])
+    remark = (
+        f"{number} series of {count:,} candles, nanoseconds of CPU time a candle; all results are kept, ours in arrays "
+        "that are there already. One call a series on both sides."
+    )
+    header = ("entry", "ours", "TA-Lib", "takt", "TA-Lib / ours", "aim")
+    return Section(
+        f"History: {number} series of {count:,} candles", [Table(remark + _without(peers), header, rows)], targets
+    )
+
+
+def _others(scale: Scale, peers: Peers, columns: candles.Columns) -> list[Table]:
+    """Other libraries on what they share with the catalogue."""
+    if peers.why_not:
+        return []
+    few = {name: values[: scale.slow_candles].copy() for name, values in columns.items()}
+    peers.load("few", few)
+    rows = []
+    for name in _HANDFUL:
+        indicator = catalogue()[name]
+        parameters = indicator.complete({})
+        measures = {"ours": here(_ours(indicator, columns))}
+        for library in ("ta-numba", "polars-talib"):
+            _add(measures, library, peers.measure(f"{library} series", name, parameters, "one"))
+        spent = alternate(measures, scale.rounds)
+        slow = {"ours": here(_ours(indicator, few))}
+        _add(slow, "talipp", peers.measure("talipp series", name, parameters, "few"))
+        spent_slowly = alternate(slow, max(1, scale.rounds // 3))
+        ratios = [spent[who] / spent["ours"] for who in ("ta-numba", "polars-talib")]
+        ratios.append(spent_slowly["talipp"] / spent_slowly["ours"])
+        figures = [_ns(spent, who, scale.history_candles) for who in ("ours", "ta-numba", "polars-talib")]
+        figures.append(_ns(spent_slowly, "talipp", scale.slow_candles))
+        rows.append([name, *figures, *map(times, ratios)])
+    remark = (
+        "Other libraries on what they share with the catalogue, nanoseconds a candle, each in its own best way: "
+        "ta-numba "
+        "compiled by numba, polars-talib as an expression over a frame, talipp candle by candle. talipp was measured "
+        "on "
+        f"{scale.slow_candles:,} candles, against ours on the same ones. ta-numba and talipp have no smoothing of the "
+        f"stochastic's k. Versions: {peers.versions}."
+    )
+    header = ("entry", "ours", "ta-numba", "polars-talib", "talipp", "ta-numba / ours", "polars-talib / ours",
+              "talipp / ours")  # fmt: skip
+    return [Table(remark, header, rows)]
+
+
+def _ours(indicator: Indicator, columns: candles.Columns) -> Work:
+    parameters = indicator.complete({})
+    inputs = input_arrays(indicator, columns)
+    outputs = tuple(np.zeros((len(indicator.outputs), inputs[0].size)))
+    return lambda: scan_into(indicator, parameters, start(indicator, parameters), inputs, outputs)
+
+
+def _allocating(indicator: Indicator, columns: candles.Columns) -> Work:
+    parameters = indicator.complete({})
+    inputs = input_arrays(indicator, columns)
+    return lambda: scan(indicator, parameters, start(indicator, parameters), inputs)
+
+
+def _ours_each(indicator: Indicator, columns: candles.Columns) -> Work:
+    parameters = indicator.complete({})
+    number = columns["close"].shape[0]
+    rows = [input_arrays(indicator, {name: values[row] for name, values in columns.items()}) for row in range(number)]
+    held = np.zeros((number, len(indicator.outputs), columns["close"].shape[1]))
+    outputs = [tuple(held[row]) for row in range(number)]
+
+    def work() -> None:
+        for inputs, into in zip(rows, outputs, strict=True):
+            scan_into(indicator, parameters, start(indicator, parameters), inputs, into)
+
+    return work
+
+
+def _check(indicator: Indicator, columns: candles.Columns) -> None:
+    """Raises ``AssertionError`` where our main output is not TA-Lib's."""
+    call = talib_calls.CALLS[indicator.name]
+    if indicator.name in _AWAY_FROM_TALIB:
+        return
+    parameters = indicator.complete({})
+    ours = scan(indicator, parameters, start(indicator, parameters), input_arrays(indicator, columns))
+    name = indicator.default_output or indicator.outputs[0].name
+    if indicator.name == "aroon":
+        name = "down"
+    found = ours[[output.name for output in indicator.outputs].index(name)]
+    theirs = getattr(talib, call.function)(*(columns[column] for column in call.inputs), *call.values(parameters))
+    wanted = theirs[0] if isinstance(theirs, tuple) else theirs
+    both = np.isfinite(found) & np.isfinite(wanted)
+    scale = np.abs(columns["close"]).max() + np.abs(wanted[both]).max()
+    difference = np.abs(found - wanted)[both].max()
+    assert both.sum() > found.size // 2, f"{indicator.name}: few values"
+    assert difference <= 1e-9 * scale, f"{indicator.name}: {difference} from TA-Lib's values"
+
+
+def _add(measures: dict[str, Measure], who: str, measure: Measure | None) -> None:
+    if measure is not None:
+        measures[who] = measure
+
+
+def _ns(spent: Mapping[str, float], who: str, count: int) -> str:
+    return f"{spent[who] / count * 1e9:.2f}" if who in spent else "-"
+
+
+def _mean(ratios: list[dict[str, float]], who: str) -> str:
+    return times(geometric_mean(ratio[who] for ratio in ratios if who in ratio))
+
+
+def _aim(name: str, aims: Mapping[str, float], ratio: float) -> str:
+    return f"{aims[name]:g}x: {yes(ratio >= aims[name])}" if name in aims and math.isfinite(ratio) else ""
+
+
+def _without(peers: Peers) -> str:
+    return f" Libraries in an environment of their own are left out: {peers.why_not}." if peers.why_not else ""

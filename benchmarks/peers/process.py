@@ -1,0 +1,130 @@
+"""The peers' side of a comparison: a process in an environment of its own, made once and asked over a pipe."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.timing import Measure
+
+ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENT = ROOT / ".venv" / "peers"
+_REQUIREMENTS = Path(__file__).with_name("requirements.txt")
+LIBRARIES = ("ta-lib-takt", "ta-numba", "polars-talib", "talipp")
+
+
+class PeersMissing(Exception):
+    """The environment of the peers cannot be made; the message says why."""
+
+
+class Peers:
+    """Libraries in another process. Without one there is nothing to measure, and every piece of work is ``None``."""
+
+    def __init__(self, process: subprocess.Popen[str] | None, folder: Path, why_not: str = "") -> None:
+        self._process = process
+        self._folder = folder
+        self.why_not = why_not
+        """Why there are none, empty if they are there."""
+
+    @property
+    def versions(self) -> str:
+        """The libraries with their versions."""
+        if self._process is None:
+            return ""
+        found: dict[str, str] = self._ask(do="versions", names=LIBRARIES)
+        return ", ".join(f"{name} {held}" for name, held in found.items())
+
+    def load(self, name: str, columns: Mapping[str, Any]) -> None:
+        """Let the process have candles under a name."""
+        if self._process is not None:
+            path = self._folder / f"{name}.npz"
+            np.savez(path, **columns)
+            self._ask(do="load", name=name, path=str(path))
+            path.unlink()
+
+    def measure(
+        self, way: str, name: str, parameters: Mapping[str, float], columns: str, *, candles: int = 0, times: int = 1
+    ) -> Measure | None:
+        """How to measure an entry of the catalogue in one of the worker's ways; ``None`` for what a library lacks."""
+        if self._process is None:
+            return None
+        asked = {"way": way, "name": name, "parameters": dict(parameters), "columns": columns, "candles": candles}
+        work = self._ask(do="prepare", **asked)
+        if work is None:
+            return None
+
+        def measured() -> float:
+            seconds: float = self._ask(do="measure", work=work, times=times)
+            return seconds
+
+        return measured
+
+    def _ask(self, **request: object) -> Any:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the peers' process ended over {request}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise RuntimeError(f"the peers' process failed over {request}: {answer['error']}")
+        return answer["answer"]
+
+
+@contextmanager
+def open_peers(wanted: bool) -> Iterator[Peers]:
+    """The peers' process; without one, and with a message, where its environment cannot be made."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            if not wanted:
+                raise PeersMissing("they were not wanted")
+            python = _environment()
+        except PeersMissing as missing:
+            yield Peers(None, Path(folder), str(missing))
+            return
+        # One thread: numba's and polars' pools would share two cores with whoever else is there.
+        given = os.environ | {"PYTHONPATH": str(ROOT), "NUMBA_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
+        with subprocess.Popen(
+            [python, "-m", "benchmarks.peers.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=given,
+            cwd=ROOT,
+        ) as process:
+            try:
+                yield Peers(process, Path(folder))
+            finally:
+                process.stdin.close()  # type: ignore[union-attr]
+
+
+def _environment() -> Path:
+    """The Python of an environment with what ``requirements.txt`` names; raises :class:`PeersMissing`."""
+    python = ENVIRONMENT / "bin" / "python"
+    ready = ENVIRONMENT / "ready.txt"
+    wanted = _REQUIREMENTS.read_text(encoding="utf-8")
+    if ready.exists() and ready.read_text(encoding="utf-8") == wanted:
+        return python
+    print("Installing the libraries to compare with into .venv/peers ...", file=sys.stderr)
+    try:
+        venv.create(ENVIRONMENT, with_pip=True, clear=True)
+        command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]
+        subprocess.run([*command, "-r", _REQUIREMENTS], check=True, capture_output=True, text=True)
+    except subprocess.CalledProcessError as error:
+        last = (error.stderr or error.stdout or str(error)).strip().splitlines()[-1:]
+        raise PeersMissing(f"pip could not install them: {' '.join(last)}") from error
+    except OSError as error:
+        raise PeersMissing(f"their environment could not be made: {error}") from error
+    ready.write_text(wanted, encoding="utf-8")
+    return python

@@ -1,0 +1,60 @@
+"""How large the benchmarks are: as the page shows them, with fewer rounds, or as small as a test wants them."""
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Sizes of every section. ``peers`` allows libraries that need an environment of their own."""
+
+    rounds: int = 9
+    peers: bool = True
+    history_candles: int = 1_000_000
+    slow_candles: int = 20_000
+    """Of one series, for libraries that take microseconds a candle."""
+    many_series: int = 500
+    many_candles: int = 10_000
+    instruments: int = 500
+    slow_instruments: int = 100
+    many_lanes: int = 100_000
+    ticks: int = 50
+    recomputed_candles: int = 1_000
+    conditions: int = 1_000_000
+    slots: int = 4_000
+    scan_conditions: int = 10_000
+    scan_candles: int = 525_600
+    users: int = 1_000
+    conditions_a_user: int = 5
+    unique_conditions: int = 500
+    isolated_sample: int = 250
+    hub_ticks: int = 12
+    registered: int = 2_000
+    first_compile: bool = True
+
+
+FULL = Scale()
+QUICK = replace(FULL, rounds=3)
+TINY = Scale(
+    rounds=1,
+    peers=False,
+    history_candles=600,
+    slow_candles=100,
+    many_series=2,
+    many_candles=300,
+    instruments=3,
+    slow_instruments=1,
+    many_lanes=8,
+    ticks=2,
+    recomputed_candles=200,
+    conditions=400,
+    slots=20,
+    scan_conditions=40,
+    scan_candles=900,
+    users=20,
+    conditions_a_user=2,
+    unique_conditions=12,
+    isolated_sample=3,
+    hub_ticks=2,
+    registered=10,
+    first_compile=False,
+)

@@ -1,0 +1,125 @@
+"""A year of 1m candles judged by thousands of conditions in one call of ``flows.scan``."""
+
+import json
+import os
+import random
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks import candles
+from benchmarks.peers.process import ROOT, Peers
+from benchmarks.report import Section, Table, at_most, figure
+from benchmarks.scale import Scale
+
+_SECONDS = 60.0
+
+
+def scan(scale: Scale, peers: Peers) -> Section:  # noqa: ARG001 - sections are called alike
+    """In a process of its own, whose memory is measured; kernels are loaded before the clock starts."""
+    request = json.dumps({"conditions": scale.scan_conditions, "candles": scale.scan_candles})
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.run(
+        [sys.executable, "-m", "benchmarks.scan", request],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+    )
+    found = json.loads(process.stdout)
+    judged = scale.scan_conditions * scale.scan_candles
+    rows = [
+        ["CPU seconds, parsing and planning among them", figure(found["cpu"])],
+        ["seconds on the clock (the machine was shared)", figure(found["wall"])],
+        ["of the CPU seconds, parsing the conditions", figure(found["parse"])],
+        ["triggers", f"{found['triggers']:,}"],
+        ["ns a condition and candle", figure(found["cpu"] / judged * 1e9)],
+        ["peak memory, MB", figure(found["peak_mb"])],
+        ["of it before the scan (libraries, kernels, candles), MB", figure(found["before_mb"])],
+    ]
+    remark = (
+        f"{scale.scan_conditions:,} unique conditions on {scale.scan_candles:,} 1m candles of one symbol, once: "
+        "thresholds and crossings of RSI, MACD, Bollinger bands, stochastics and averages with many periods, and "
+        "combinations of two. The candles are the sample's, as in the section on long histories."
+    )
+    target = at_most(
+        f"flows.scan, {scale.scan_conditions:,} conditions on {scale.scan_candles:,} candles, CPU",
+        _SECONDS,
+        found["cpu"],
+        " s",
+    )
+    title = f"Scanning {scale.scan_candles:,} candles for {scale.scan_conditions:,} conditions"
+    return Section(title, [Table(remark, ("what", "measured"), rows)], [target])
+
+
+def wishes(count: int, seed: int = 5) -> list[str]:
+    """Different conditions of one series, as an analyst would try them out."""
+    dice = random.Random(seed)
+    found: dict[str, None] = {}
+    while len(found) < count:
+        period, other = dice.randint(5, 100), dice.randint(101, 250)
+        level, width = dice.randint(10, 45), dice.randint(2, 12) / 4
+        made = (
+            f"rsi({period}) crosses_below {level}",
+            f"rsi({period}) crosses_above {100 - level}",
+            f"rsi({period}) < {level}",
+            f"ema({period}) crosses_above ema({other})",
+            f"sma({period}) crosses_below sma({other})",
+            f"close crosses_below bbands({period}, {width:g}).lower",
+            f"close > bbands({period}, {width:g}).upper for 2 bars",
+            f"macd({period}, {other}, 9).histogram crosses_above 0",
+            f"stoch({period}, 3, 3).k crosses_above stoch({period}, 3, 3).d and stoch({period}, 3, 3).k < {level}",
+            f"all(rsi(14) crosses_below {level}, close > sma({other}))",
+            f"close crosses_above highest({other})[1] and atr({period}) > atr({other})",
+            f"any(rsi({period}) < {level}, williams_r({period}) < -{100 - level / 4:g}) within 3 bars",
+        )
+        found[f"BTCUSDT 1m: {dice.choice(made)}"] = None
+    return list(found)
+
+
+def main() -> None:
+    """The process that is measured: reads its sizes from the command line, prints what it found as JSON."""
+    import time
+
+    import flows
+    from flows.history import TRIGGER_SCHEMA
+    from registry.conditions import Condition
+
+    wanted = json.loads(sys.argv[1])
+    texts = wishes(wanted["conditions"])
+    frame = candles.frame(candles.series(wanted["candles"], timeframe="1m"), "BTCUSDT", "1m")
+    # Another process has warmed the cache, or this one does.
+    warm = flows.scan(texts[:200], frame[:500])
+    assert warm.columns == list(TRIGGER_SCHEMA)
+    before = _peak_mb()
+    shown = [0]
+
+    def progress(done: int, total: int) -> None:
+        if done * 10 // total > shown[0]:
+            shown[0] = done * 10 // total
+            print(f"  {done:,} of {total:,} candles", file=sys.stderr, flush=True)
+
+    wall, cpu = time.perf_counter(), time.process_time()
+    parsed = [Condition.parse(text) for text in texts]
+    parse = time.process_time() - cpu
+    found = flows.scan(parsed, frame, progress=progress)
+    answer = {
+        "cpu": time.process_time() - cpu,
+        "wall": time.perf_counter() - wall,
+        "parse": parse,
+        "triggers": found.height,
+        "before_mb": before,
+        "peak_mb": _peak_mb(),
+    }
+    print(json.dumps(answer))
+
+
+def _peak_mb() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 20 if Path("/System").exists() else 1 << 10)
+
+
+if __name__ == "__main__":
+    main()

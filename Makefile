@@ -5,7 +5,7 @@ DATA ?= .hub/demo
 PORT ?= 8501
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dashboard test lint kernels bench lock clean
+.PHONY: help setup demo dashboard test lint kernels docs measure bench lock clean
 
 help:
 	@echo "make demo       run the main job on real candles"
@@ -13,6 +13,8 @@ help:
 	@echo "make test       lint, types and tests"
 	@echo "make lint       ruff and mypy"
 	@echo "make kernels    regenerate indicators/_kernels from the indicators"
+	@echo "make docs       write docs/indicators.md from the indicators and what was measured"
+	@echo "make measure    measure the indicators' settling and agreement, then make docs"
 	@echo "make bench      run the benchmarks and write docs/benchmarks.md"
 	@echo "make lock       resolve requirements.lock again"
 
@@ -37,6 +39,7 @@ dashboard: setup
 
 test: setup lint
 	@$(BIN)/python -m indicators.codegen --check
+	@$(BIN)/python -m indicators.page --check
 	@$(BIN)/pytest
 
 lint: setup
@@ -46,6 +49,13 @@ lint: setup
 
 kernels: setup
 	@$(BIN)/python -m indicators.codegen
+
+docs: setup
+	@$(BIN)/python -m indicators.page
+
+measure: setup
+	@$(BIN)/python tests/indicators/measuring.py
+	@$(BIN)/python -m indicators.page
 
 bench: setup
 	@$(BIN)/python -m benchmarks

@@ -199,10 +199,12 @@ async def test_another_series_must_go_back_as_far_as_the_base(
 class Served:
     """A store with one checkpoint of BTC, and what it answers."""
 
-    def __init__(self, store: FileStore, texts: list[str], anchor_ms: int | None = None) -> None:
+    def __init__(
+        self, store: FileStore, texts: list[str], anchor_ms: int | None = None, before_ms: int = DAY_MS + 99 * HOUR
+    ) -> None:
         plan = make_plan([Condition.parse(f"BTCUSDT 1h: every({text})") for text in texts])
         anchor_ms = store.ticks.anchors()[BTC] if anchor_ms is None else anchor_ms
-        self.past = Checkpoints(store, plan).of(0, anchor_ms, DAY_MS + 99 * HOUR)
+        self.past = Checkpoints(store, plan).of(0, anchor_ms, before_ms)
 
     @property
     def indicators(self) -> list[str] | None:
@@ -229,6 +231,9 @@ async def test_what_it_must_have(
     anchor = store.ticks.anchors()[BTC]
     for other in (anchor - HOUR, anchor + HOUR):
         assert Served(store, ["rsi(14) < 50"], other).indicators is None
+    closes_ms = DAY_MS + 24 * HOUR
+    assert Served(store, ["rsi(14) < 50"], before_ms=closes_ms).indicators == ["rsi"]
+    assert Served(store, ["rsi(14) < 50"], before_ms=closes_ms - 1).indicators is None, "its candle has not closed"
     monkeypatch.setitem(catalogue(), "rsi", replace(catalogue()["rsi"], version=2))
     assert Served(store, ["rsi(14) < 50"]).indicators is None
     assert Served(store, ["sma(20) < 1"]).indicators == ["sma"]
@@ -276,6 +281,22 @@ async def test_after_a_rebase_none_from_before_serves(
     found, watched = cold(store, log, clock)
     assert knowledge(found) == knowledge(again)
     assert read_since(watched)[BTC] == DAY_MS + 35 * HOUR + 1
+
+
+async def test_one_that_slipped_in_after_a_rebase_does_not_serve(
+    store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: pl.DataFrame
+) -> None:
+    """Of a worker that looked just before the rebase and saved just after it."""
+    fill(store, hourly, [Condition.parse("BTCUSDT 1h: every(rsi(14) < 50)")])
+    await checkpoints_at(store, log, clock, [24], 24)
+    rows = store.cache.of([BTC])
+    assert Served(store, ["rsi(14) < 50"]).indicators == ["rsi"]
+    store.rebase(plan_rebase(store, BTC))
+    assert store.cache.of([BTC]).is_empty(), "the rebase drops what there was"
+    store.cache.save("1h 0/1", rows)
+    assert Served(store, ["rsi(14) < 50"]).indicators is None
+    store.cache.save("1h 0/1", rows.with_columns(pl.lit(1, pl.Int32).alias("rebase")))
+    assert Served(store, ["rsi(14) < 50"]).indicators == ["rsi"]
 
 
 async def test_candles_that_may_still_change_are_in_none(

@@ -24,13 +24,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("record", records, ids=[record.name for record in records])
 
 
+HOURLY = ROOT / "flows" / "candles" / "sample" / "binance_spot_1h_2024.parquet"
+
+
 @pytest.fixture(scope="session")
 def markets() -> dict[str, dict[str, np.ndarray]]:
+    """See :func:`hourly_markets`."""
+    if not HOURLY.exists():
+        pytest.skip(f"the sample of real candles is not there: {HOURLY.relative_to(ROOT)}")
+    return hourly_markets()
+
+
+def hourly_markets() -> dict[str, dict[str, np.ndarray]]:
     """Symbol -> columns: 3,000 hourly candles of each of six markets of the shipped sample."""
-    path = ROOT / "flows" / "candles" / "sample" / "binance_spot_1h_2024.parquet"
-    if not path.exists():
-        pytest.skip(f"the sample of real candles is not there: {path.relative_to(ROOT)}")
-    frame = pl.read_parquet(path).sort("symbol", "open_time")
+    frame = pl.read_parquet(HOURLY).sort("symbol", "open_time")
     found = {}
     for symbol in frame["symbol"].unique().sort().head(6):
         rows = frame.filter(pl.col("symbol") == symbol).head(3000)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from indicator_reference import Lanes, cumulative, identical, recursive, run_plain, spans
+from measuring import measured_settling
 
 import indicators
 from indicators.compute import Carry, input_arrays, scan, start
@@ -326,24 +327,17 @@ def test_settling_is_measured(case, markets):
     if cumulative(record, parameters):
         assert settle == record.lookback(parameters)
         return
-    worst = 0
-    for columns in markets.values():
-        count = columns["close"].size
-        whole = history(case, columns)
-        scale = np.nanmax(np.abs(whole), axis=1, keepdims=True)
-        for begin in range(100, count - settle, 333):
-            restarted = history(case, part(columns, slice(begin, None)))
-            lookback = record.lookback(parameters)
-            if not recursive(record, parameters):
-                expected = np.ascontiguousarray(whole[:, begin + lookback :])
-                assert identical(np.ascontiguousarray(restarted[:, lookback:]), expected)
-                continue
-            away = np.abs(restarted[:, lookback:] - whole[:, begin + lookback :]) / scale
-            worst = max(worst, lookback + 1 + int(np.flatnonzero((away >= 1e-6).any(axis=0)).max(initial=-1)))
     if recursive(record, parameters):
-        assert settle / 4 < worst <= settle
-    else:
-        assert settle == record.lookback(parameters)
+        assert settle / 4 < measured_settling(record, parameters, markets) <= settle
+        return
+    lookback = record.lookback(parameters)
+    assert settle == lookback
+    for columns in markets.values():
+        whole = history(case, columns)
+        for begin in range(100, columns["close"].size - settle, 333):
+            restarted = history(case, part(columns, slice(begin, None)))
+            expected = np.ascontiguousarray(whole[:, begin + lookback :])
+            assert identical(np.ascontiguousarray(restarted[:, lookback:]), expected)
 
 
 def test_settling_through_a_crash(record, crash):

@@ -193,23 +193,23 @@ LONGEST = {
 """Parameters that have to be below 1000, by a rule or so that the sample is long enough."""
 
 
-def agree(record, output, ours, theirs, prices, tolerance=1e-11):
-    """NaN and infinite alike, else within ``tolerance`` of the scale.
+def scale_of(record, output, theirs, prices):
+    """The range where there is one; the values' own where they swing around a centre or are no prices; else that of
+    the prices."""
+    output = record.output(output)
+    if output.low is not None and output.high is not None:
+        return max(abs(output.low), abs(output.high))
+    own = output.centre is not None or record.name in UNPRICED
+    return np.abs(theirs[np.isfinite(theirs)] if own else prices).max()
 
-    That is the range where there is one; the values' own where they swing around a centre or are no prices; else that
-    of the prices.
-    """
+
+def agree(record, output, ours, theirs, prices, tolerance=1e-11):
+    """NaN and infinite alike, else within ``tolerance`` of the scale."""
     there = np.isfinite(ours)
     np.testing.assert_array_equal(there, np.isfinite(theirs))
     np.testing.assert_array_equal(np.isnan(ours), np.isnan(theirs))
     assert there.any()
-    output = record.output(output)
-    if output.low is not None and output.high is not None:
-        scale = max(abs(output.low), abs(output.high))
-    else:
-        own = output.centre is not None or record.name in UNPRICED
-        scale = np.abs(theirs[there] if own else prices).max()
-    assert np.abs(ours[there] - theirs[there]).max() <= tolerance * scale
+    assert np.abs(ours[there] - theirs[there]).max() <= tolerance * scale_of(record, output, theirs, prices)
 
 
 def test_values_are_talibs(case, markets):

@@ -37,7 +37,7 @@ from registry.expression import (
 )
 from registry.instruments import normalise_instrument
 
-_CONSTANT_NS, _SLOTS_NS, _COMPOSITE_NS, _OVER_OTHERS = 0.3, 2.0, 3.0, 40.0
+_CONSTANT_NS, _SLOTS_NS, _COMPOSITE_NS, _OVER_OTHERS = 2.0, 2.0, 5.0, 40.0
 _OPERATORS = ("<", "crosses_above")
 
 

@@ -18,14 +18,15 @@ from indicators.compute import input_arrays, scan, scan_into, start
 Work = Callable[[], object]
 
 _ONE_SERIES = {
-    "ema": 4.0, "rsi": 3.0, "atr": 2.0, "macd": 5.0, "sma": 1.0, "bbands": 2.5, "highest": 3.0, "lowest": 3.0,
-    "williams_r": 3.0, "stoch": 4.0, "adx": 4.0, "cci": 8.0, "mfi": 4.0, "supertrend": 1.5, "obv": 1.5,
+    "ema": 3.0, "stoch": 3.0, "macd": 3.0, "rsi": 2.0, "highest": 2.0, "lowest": 2.0, "cci": 2.0, "adx": 2.0,
+    "bbands": 1.2, "sma": 0.6, "wma": 0.6,
 }  # fmt: skip
-_MANY_SERIES = {
-    "ema": 8.0, "rsi": 4.0, "atr": 3.0, "macd": 6.0, "sma": 3.0, "bbands": 4.0, "highest": 4.0, "lowest": 4.0,
-    "williams_r": 4.0, "stoch": 4.0, "adx": 3.0, "cci": 5.0, "mfi": 3.0, "supertrend": 3.0, "obv": 2.0,
-}  # fmt: skip
-"""Entry -> how many times as fast as TA-Lib it is meant to be."""
+"""Entry -> how many times as fast as TA-Lib it is meant to be; window sums in a fixed order cost more than running
+ones."""
+_ANY_ENTRY = 0.8
+"""What is asked of all others."""
+_MANY_SERIES = 3.0
+"""Of the geometric mean."""
 
 _HANDFUL = ("sma", "ema", "rsi", "macd", "bbands", "atr", "stoch")
 _AWAY_FROM_TALIB = {"vwap", "stochrsi"}
@@ -51,10 +52,11 @@ def one_series(scale: Scale, peers: Peers) -> Section:
         ratio = spent.get("talib", math.nan) / spent["ours"]
         if call is not None:
             ratios.append({who: seconds / spent["ours"] for who, seconds in spent.items()})
-        if name in _ONE_SERIES and call is not None:
-            targets.append(at_least(f"{name}, one series, over TA-Lib", _ONE_SERIES[name], ratio))
+        aim = _ONE_SERIES.get(name, _ANY_ENTRY)
+        if call is not None:
+            targets.append(at_least(f"{name}, one series, over TA-Lib", aim, ratio))
         figures = [_ns(spent, who, count) for who in ("ours", "new", "talib", "c", "takt")]
-        rows.append([name, *figures, times(ratio), _aim(name, _ONE_SERIES, ratio), call.note if call else "not there"])
+        rows.append([name, *figures, times(ratio), _aim(aim, ratio), call.note if call else "not there"])
     means = [_mean(ratios, who) for who in ("talib", "c", "takt")]
     rows.append(["**geometric mean, over ours**", "", "", *means, means[0], "", ""])
     remark = (
@@ -93,17 +95,17 @@ def many_series(scale: Scale, peers: Peers) -> Section:
         spent = alternate(measures, max(1, scale.rounds - 4))
         ratio = spent["talib"] / spent["ours"]
         ratios.append({who: seconds / spent["ours"] for who, seconds in spent.items()})
-        if name in _MANY_SERIES:
-            targets.append(at_least(f"{name}, {number} series, over TA-Lib", _MANY_SERIES[name], ratio))
         figures = [_ns(spent, who, number * count) for who in ("ours", "talib", "takt")]
-        rows.append([name, *figures, times(ratio), _aim(name, _MANY_SERIES, ratio)])
+        rows.append([name, *figures, times(ratio)])
     means = [_mean(ratios, who) for who in ("talib", "takt")]
-    rows.append(["**geometric mean, over ours**", "", *means, means[0], ""])
+    rows.append(["**geometric mean, over ours**", "", *means, means[0]])
+    mean = geometric_mean(ratio["talib"] for ratio in ratios)
+    targets = [at_least(f"{number} series, geometric mean over TA-Lib", _MANY_SERIES, mean)]
     remark = (
         f"{number} series of {count:,} candles, nanoseconds of CPU time a candle; all results are kept, ours in arrays "
         "that are there already. One call a series on both sides."
     )
-    header = ("entry", "ours", "TA-Lib", "takt", "TA-Lib / ours", "aim")
+    header = ("entry", "ours", "TA-Lib", "takt", "TA-Lib / ours")
     return Section(
         f"History: {number} series of {count:,} candles", [Table(remark + _without(peers), header, rows)], targets
     )
@@ -204,8 +206,8 @@ def _mean(ratios: list[dict[str, float]], who: str) -> str:
     return times(geometric_mean(ratio[who] for ratio in ratios if who in ratio))
 
 
-def _aim(name: str, aims: Mapping[str, float], ratio: float) -> str:
-    return f"{aims[name]:g}x: {yes(ratio >= aims[name])}" if name in aims and math.isfinite(ratio) else ""
+def _aim(aim: float, ratio: float) -> str:
+    return f"{aim:g}x: {yes(ratio >= aim)}" if math.isfinite(ratio) else ""
 
 
 def _without(peers: Peers) -> str:

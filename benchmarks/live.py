@@ -41,7 +41,7 @@ _WANTED: tuple[tuple[str, dict[str, float]], ...] = (
     ("donchian", {"period": 20}),
 )
 _RECURSIVE = ("ema", "rsi", "atr")
-_OVER_STREAM, _OVER_RECOMPUTING = 100.0, 1_500.0
+_OVER_STREAM, _OVER_RECOMPUTING = 50.0, 1_000.0
 
 
 @dataclass(frozen=True)

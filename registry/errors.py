@@ -7,6 +7,7 @@
     ├── TimeFormatError         a time cannot be read
     ├── CandleFileError         a candle file cannot be read at all (single bad rows go to the quarantine)
     ├── CandlesMissing          a series that is asked for has no candles
+    ├── SubscriptionError       a subscription asks for what cannot be
     ├── AuditFailed             recorded triggers are not what the candles say
     ├── SettingsError           the environment or `.env` holds a value that cannot be used
     ├── StoreError              the store cannot do what was asked
@@ -56,6 +57,10 @@ class TimeframeError(HubError):
 
 class TimeFormatError(HubError):
     """A time cannot be read."""
+
+
+class SubscriptionError(HubError):
+    """A subscription asks for what cannot be."""
 
 
 class AuditFailed(HubError):

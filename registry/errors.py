@@ -16,6 +16,7 @@
     │   ├── SchemaMismatch      the files were written by a newer or an edited schema
     │   └── StaleTick           a tick was recorded by somebody else in the meantime
     ├── PrefectServerError      Prefect's server cannot be started or reached
+    ├── FailpointReached        a step that HUB_FAILPOINT makes fail, in tests of reliability
     └── EventLogError           Redis or Valkey cannot do what was asked
         ├── EventServerError    the bundled server cannot be started or reached
         └── EventLogAhead       the event log knows triggers that the store does not
@@ -96,6 +97,10 @@ class SchemaMismatch(StoreError):
 
 class StaleTick(StoreError):
     """A stored watermark is not where the tick started: somebody else recorded it in the meantime."""
+
+
+class FailpointReached(HubError):
+    """A step that ``HUB_FAILPOINT`` makes fail."""
 
 
 class PrefectServerError(HubError):

@@ -23,6 +23,7 @@
     │   │   └── LimitReached    too many requests, or more than a user's quota
     │   └── ConditionsRefused   some conditions of a bulk registration were refused
     ├── PrefectServerError      Prefect's server cannot be started or reached
+    ├── FailpointReached        a step that HUB_FAILPOINT makes fail, in tests of reliability
     └── EventLogError           Redis or Valkey cannot do what was asked
         ├── EventServerError    the bundled server cannot be started or reached
         └── EventLogAhead       the event log knows triggers that the store does not
@@ -161,6 +162,8 @@ class ConditionsRefused(ApiError):
         super().__init__(message)
         self.refused = refused
         self.registered = registered
+class FailpointReached(HubError):
+    """A step that ``HUB_FAILPOINT`` makes fail."""
 
 
 class PrefectServerError(HubError):

@@ -14,7 +14,7 @@ QUIET_S = 60.0
 """A stream without a sign of life for so long is taken for dead: the hub sends one every few seconds."""
 
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class TriggerFeed:
@@ -59,5 +59,5 @@ class TriggerFeed:
                 raise refusal(ended)
             asked = retry_after_s(ended) or asked
         wait = max(asked, self._backoff.next_s())
-        _LOG.info("the hub's event stream ended after %s; connecting again in %.1f s", self._stream.last_id, wait)
+        _log.info("the hub's event stream ended after %s; connecting again in %.1f s", self._stream.last_id, wait)
         return wait

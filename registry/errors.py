@@ -162,6 +162,8 @@ class ConditionsRefused(ApiError):
         super().__init__(message)
         self.refused = refused
         self.registered = registered
+
+
 class FailpointReached(HubError):
     """A step that ``HUB_FAILPOINT`` makes fail."""
 

@@ -11,7 +11,7 @@ import httpx
 from registry.client import calls
 from registry.client.address import find_address
 from registry.client.attempts import Attempts
-from registry.client.calls import Call, Spelling
+from registry.client.calls import Call, Spelling, as_json
 from registry.client.connection import LIMITS, STREAM_TIMEOUT, failed, request_of, timeout_of
 from registry.client.progress import Progress, reporting
 from registry.client.results import (
@@ -92,20 +92,7 @@ class AsyncHubClient:
 
         Raises :class:`registry.errors.ApiUnreachable` when no answer came.
         """
-        attempts = Attempts(self._patience_s)
-        while True:
-            ended: httpx.Response | httpx.TransportError
-            try:
-                ended = await self._http.send(request_of(self._http, method, path, json, params))
-            except httpx.TransportError as error:
-                ended = error
-            wait = attempts.wait_after(ended)
-            if wait is not None:
-                await asyncio.sleep(wait)
-            elif isinstance(ended, httpx.Response):
-                return ended
-            else:
-                raise failed(self.address, ended) from ended
+        return await self._answer(method, path, None if json is None else as_json(json), params)
 
     async def get(self, path: str, *, params: Mapping[str, str | int | None] | None = None) -> httpx.Response:
         """``request("GET", ...)``."""
@@ -133,8 +120,8 @@ class AsyncHubClient:
         results: list[Registration | calls.Refused] = []
         wanted = list(conditions)
         with reporting(progress) as report:
-            for chunk in calls.chunks(wanted):
-                results.extend(await self._run(calls.register_bulk(chunk)))
+            for call in calls.register_bulks(wanted):
+                results.extend(await self._run(call))
                 report(len(results), len(wanted))
         return calls.all_registered(results)
 
@@ -238,7 +225,25 @@ class AsyncHubClient:
             await asyncio.sleep(feed.wait_after(ended))
 
     async def _run(self, call: Call[T]) -> T:
-        return call.result(await self.request(call.method, call.path, json=call.body, params=call.query))
+        return call.result(await self._answer(call.method, call.path, call.body, call.query))
+
+    async def _answer(
+        self, method: str, path: str, body: bytes | None, query: Mapping[str, str | int | None] | None
+    ) -> httpx.Response:
+        attempts = Attempts(self._patience_s)
+        while True:
+            ended: httpx.Response | httpx.TransportError
+            try:
+                ended = await self._http.send(request_of(self._http, method, path, body, query))
+            except httpx.TransportError as error:
+                ended = error
+            wait = attempts.wait_after(ended)
+            if wait is not None:
+                await asyncio.sleep(wait)
+            elif isinstance(ended, httpx.Response):
+                return ended
+            else:
+                raise failed(self.address, ended) from ended
 
 
 def current_client() -> AsyncHubClient | None:

@@ -27,7 +27,7 @@ class Backoff:
 
     def __init__(self, dice: Callable[[], float] = random.random) -> None:
         self._dice = dice
-        self.succeeded()
+        self._next_s = _FIRST_S
 
     def next_s(self) -> float:
         """Seconds to wait this time."""

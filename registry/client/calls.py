@@ -1,7 +1,7 @@
 """The hub's operations without the network: what each sends, and how its answer is read. Both clients run these."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from urllib.parse import quote
@@ -28,8 +28,9 @@ from registry.errors import ConditionsRefused
 Spelling = Condition | Mapping[str, object] | str
 """A condition: parsed, as JSON, or as text."""
 
-MOST_IN_BULK = 1000
-"""Conditions that the hub takes in one request."""
+_MOST_IN_BULK = 1000
+_LARGEST_BULK = 1_000_000
+"""Conditions, and bytes of them, that the hub takes in one request."""
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -42,7 +43,7 @@ class Call(Generic[T_co]):
     method: str
     path: str
     read: Callable[[httpx.Response], T_co]
-    body: object = None
+    body: bytes | None = None
     query: Mapping[str, str | int | None] = field(default_factory=dict)
 
     def result(self, response: httpx.Response) -> T_co:
@@ -93,49 +94,53 @@ def as_json(body: object) -> bytes:
 
 def register(condition: Spelling) -> Call[Registration]:
     """Register one condition."""
-    body = _spelled(condition)
-    return Call("POST", "/conditions/register", _registration, {"condition": body} if isinstance(body, str) else body)
+    spelled = _spelled(condition)
+    body = as_json({"condition": spelled} if isinstance(spelled, str) else spelled)
+    return Call("POST", "/conditions/register", _registration, body)
 
 
-def register_bulk(conditions: Sequence[Spelling]) -> Call[list[Registration | Refused]]:
-    """Register up to ``MOST_IN_BULK`` conditions."""
-    body = {"conditions": [_spelled(condition) for condition in conditions]}
-    return Call("POST", "/conditions/register/bulk", _registrations, body)
-
-
-def chunks(conditions: Sequence[Spelling]) -> Iterator[Sequence[Spelling]]:
-    """Parts of ``conditions`` that fit into one request."""
-    return (conditions[start : start + MOST_IN_BULK] for start in range(0, len(conditions), MOST_IN_BULK))
+def register_bulks(conditions: Iterable[Spelling]) -> Iterator[Call[list[Registration | Refused]]]:
+    """Register any number of conditions, in requests that are neither too long nor too large for the hub."""
+    waiting: list[bytes] = []
+    size = 0
+    for spelled in map(as_json, map(_spelled, conditions)):
+        if len(waiting) == _MOST_IN_BULK or size + len(spelled) > _LARGEST_BULK:
+            yield _bulk(waiting)
+            waiting, size = [], 0
+        waiting.append(spelled)
+        size += len(spelled) + 1
+    if waiting:
+        yield _bulk(waiting)
 
 
 def subscribe(
     bot_id: str, condition_id: str, bot_type: str, bot_config: Mapping[str, object] | None, policy: Policy | None
 ) -> Call[Subscribed]:
     """Subscribe a bot."""
-    body: dict[str, object] = {**_bot(bot_id, condition_id), "bot_type": bot_type, "bot_config": bot_config or {}}
+    body = _bot(bot_id, condition_id) | {"bot_type": bot_type, "bot_config": bot_config or {}}
     if policy is not None:
         body["policy"] = msgspec.to_builtins(policy)
-    return Call("POST", "/conditions/subscribe", _reader(Subscribed), body)
+    return Call("POST", "/conditions/subscribe", _reader(Subscribed), as_json(body))
 
 
 def unsubscribe(bot_id: str, condition_id: str) -> Call[Subscription]:
     """End a subscription."""
-    return Call("POST", "/conditions/unsubscribe", _reader(Subscription), _bot(bot_id, condition_id))
+    return Call("POST", "/conditions/unsubscribe", _reader(Subscription), as_json(_bot(bot_id, condition_id)))
 
 
 def pause(bot_id: str, condition_id: str) -> Call[Subscription]:
     """Deliver nothing for a while."""
-    return Call("POST", "/conditions/pause", _reader(Subscription), _bot(bot_id, condition_id))
+    return Call("POST", "/conditions/pause", _reader(Subscription), as_json(_bot(bot_id, condition_id)))
 
 
 def resume(bot_id: str, condition_id: str) -> Call[Subscription]:
     """Deliver again."""
-    return Call("POST", "/conditions/resume", _reader(Subscription), _bot(bot_id, condition_id))
+    return Call("POST", "/conditions/resume", _reader(Subscription), as_json(_bot(bot_id, condition_id)))
 
 
 def rearm(bot_id: str, condition_id: str) -> Call[Subscribed]:
     """The bot is ready for the next trigger."""
-    return Call("POST", "/conditions/rearm", _reader(Subscribed), _bot(bot_id, condition_id))
+    return Call("POST", "/conditions/rearm", _reader(Subscribed), as_json(_bot(bot_id, condition_id)))
 
 
 def status(condition_id: str) -> Call[Status]:
@@ -159,7 +164,7 @@ def preview(condition: Spelling, start: int | None, end: int | None, last: int) 
     """How often and when a condition would have fired."""
     span = {"start": start, "end": end}
     body = {"condition": _spelled(condition), "last": last} | {name: at for name, at in span.items() if at is not None}
-    return Call("POST", "/conditions/preview", _reader(Preview), body)
+    return Call("POST", "/conditions/preview", _reader(Preview), as_json(body))
 
 
 def explain(condition_id: str, at: int | None) -> Call[Explanation]:
@@ -197,6 +202,11 @@ def _spelled(condition: Spelling) -> Mapping[str, object] | str:
     return dict(condition) | {
         name: value for name, value in missing.items() if value is not None and condition.get(name) is None
     }
+
+
+def _bulk(spelled: Sequence[bytes]) -> Call[list[Registration | Refused]]:
+    body = b'{"conditions":[' + b",".join(spelled) + b"]}"
+    return Call("POST", "/conditions/register/bulk", _registrations, body)
 
 
 def _bot(bot_id: str, condition_id: str) -> dict[str, object]:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import httpx
 
 from registry.client.address import Address
-from registry.client.calls import as_json
 from registry.client.trigger_feed import QUIET_S
 from registry.errors import ApiUnreachable
 
@@ -25,15 +24,15 @@ def request_of(
     http: httpx.Client | httpx.AsyncClient,
     method: str,
     path: str,
-    body: object,
+    body: bytes | None,
     query: Mapping[str, str | int | None] | None,
 ) -> httpx.Request:
-    """A request; ``body`` is sent as JSON unless it is ``None``, and of ``query`` what has a value."""
+    """A request with ``body``, which is JSON, and of ``query`` what has a value."""
     params = {name: value for name, value in (query or {}).items() if value is not None}
     if body is None:
         return http.build_request(method, path, params=params or None)
     headers = {"Content-Type": "application/json"}
-    return http.build_request(method, path, params=params or None, content=as_json(body), headers=headers)
+    return http.build_request(method, path, params=params or None, content=body, headers=headers)
 
 
 def failed(address: Address, error: httpx.TransportError) -> ApiUnreachable:

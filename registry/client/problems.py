@@ -20,6 +20,7 @@ class _Item(msgspec.Struct, frozen=True):
 
 class _Problem(msgspec.Struct, frozen=True):
     detail: str
+    type: str = ""
     request_id: str | None = None
     errors: list[_Item] = []
 
@@ -34,7 +35,8 @@ def refusal(response: httpx.Response) -> ApiRefused | ApiUnreachable:
             "say; is HUB_API_URL its address?"
         )
     request_id = problem.request_id or response.headers.get("X-Request-ID")
-    kind = _KINDS.get(response.status_code, ApiRefused)
+    over_quota = problem.type.endswith(":quota-exceeded")
+    kind = LimitReached if over_quota else _KINDS.get(response.status_code, ApiRefused)
     return kind(
         f"{_message(problem)} ({response.status_code}, request {request_id})",
         status=response.status_code,

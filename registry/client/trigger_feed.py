@@ -41,8 +41,8 @@ class TriggerFeed:
     def feed(self, received: bytes) -> list[Trigger]:
         """The triggers that ``received`` completes, those that came before left out."""
         found = []
+        self._backoff.succeeded()
         for event in self._stream.feed(received):
-            self._backoff.succeeded()
             if event.kind in ("message", "trigger"):
                 trigger = self._decoder.decode(event.data)
                 if trigger.seq > self._seen:

@@ -6,7 +6,8 @@ from registry.client.event_stream import EventStream, ServerEvent
 
 WIRE = (
     b': here I am\n\nid: 7\nevent: trigger\ndata: {"seq": 7}\n\nretry: 2500\nid: 9\n\n'
-    b"data: one\r\ndata:two\r\n\r\nunknown: field\ndata: a\xe2\x80\xa8b\nid:10\n\nevent: bye\n\nid: 11\ndata: unfinished\n"
+    b"data: one\r\ndata:two\r\n\r\nunknown: field\ndata: a\xe2\x80\xa8b\nid:10\n\n"
+    b"event: bye\n\nid: 11\ndata: unfinished\n"
 )
 EVENTS = [
     ServerEvent("trigger", '{"seq": 7}', "7"),

@@ -2,6 +2,7 @@
 
 from events.log import EventLog
 from events.payload import events_of
+from registry import failpoints
 from registry.errors import EventLogAhead, EventLogError
 from registry.store.protocol import Store
 
@@ -18,6 +19,7 @@ def drain(store: Store, log: EventLog) -> int:
     published = 0
     stuck_at = -1
     last = log.last_seq()
+    failpoints.reach("after_read_last")
     while True:
         newest = store.ticks.last_seq()
         if last > newest:
@@ -29,7 +31,9 @@ def drain(store: Store, log: EventLog) -> int:
         if last == newest:
             return published
         batch = list(events_of(store.ticks.triggers_after(last, BATCH)))
+        failpoints.reach("before_publish")
         after = log.append(batch)
+        failpoints.reach("after_publish")
         if after == batch[-1].seq:
             published += len(batch)
         elif after == stuck_at:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import polars as pl
 
+from registry import failpoints
 from registry.clock import Clock
 from registry.errors import StaleTick
 from registry.store.candle_tables import Judged
@@ -141,6 +142,8 @@ class TickTables(TriggerTables):
                 "registry.series_holes",
                 _times(record.holes, "series", "open_time").with_columns(pl.lit(tick_id).alias("tick_id")),
             )
+            failpoints.reach("before_commit")
+        failpoints.reach("after_commit")
         self._last_tick_id = tick_id
         self._note_recorded(triggers)
         for series, open_ms in anchors.items():

@@ -1,12 +1,12 @@
 """The store is the outbox: the newest id in the stream says what has been published, and nothing else has to."""
 
 from events.log import EventLog
-from events.payload import events_of
+from events.payload import entries_of
 from registry import failpoints
 from registry.errors import EventLogAhead, EventLogError
 from registry.store.protocol import Store
 
-BATCH = 200
+BATCH = 1_000
 """Events in one call to the server."""
 
 
@@ -30,9 +30,9 @@ def drain(store: Store, log: EventLog) -> int:
             )
         if last == newest:
             return published
-        batch = list(events_of(store.ticks.triggers_after(last, BATCH)))
+        batch = entries_of(store.ticks.triggers_after(last, BATCH))
         failpoints.reach("before_publish")
-        after = log.append(batch)
+        after = log.append(last, batch)
         failpoints.reach("after_publish")
         if after == batch[-1].seq:
             published += len(batch)

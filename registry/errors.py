@@ -29,7 +29,7 @@
     ├── FailpointReached        a step that HUB_FAILPOINT makes fail, in tests of reliability
     └── EventLogError           Redis or Valkey cannot do what was asked
         ├── EventServerError    the bundled server cannot be started or reached
-        └── EventLogAhead       the event log knows triggers that the store does not
+        └── EventLogAhead       the event log is that of another store
 
 A message says what was wrong, with the value, and how to mend it:
 
@@ -196,4 +196,4 @@ class EventServerError(EventLogError):
 
 
 class EventLogAhead(EventLogError):
-    """The event log knows triggers that the store does not."""
+    """The event log is that of another store, or went on apart from this one."""

@@ -39,6 +39,12 @@ class Settings(BaseSettings):
     redis_port: int = Field(default=0, ge=0, le=65535)
     """Loopback port of the bundled Valkey; 0 takes any free one."""
 
+    events_retention_hours: float = Field(default=72, gt=0, le=24 * 366)
+    """Hours for which the event log keeps events; the store keeps the triggers for good."""
+
+    events_max: int = Field(default=1_000_000, ge=1_000)
+    """Events that the log holds at most, whoever still wants older ones; about 400 bytes of memory each."""
+
     grace_hours: float = Field(default=24, ge=0, le=24 * 366)
     """Hours for which a condition is judged on when nobody subscribes to it any more, or not yet."""
 
@@ -46,6 +52,11 @@ class Settings(BaseSettings):
     def grace_ms(self) -> int:
         """``grace_hours`` in milliseconds."""
         return int(self.grace_hours * 3_600_000)
+
+    @property
+    def events_retention_ms(self) -> int:
+        """``events_retention_hours`` in milliseconds."""
+        return int(self.events_retention_hours * 3_600_000)
 
     @cached_property
     def resolved_store_url(self) -> str:

@@ -13,6 +13,7 @@ from registry.store.records import (
     ActiveSpan,
     Anchor,
     ConditionState,
+    LogReading,
     Rebase,
     Registration,
     RunRecord,
@@ -150,6 +151,10 @@ class TickStore(Protocol):
         """Record measured costs of isolated evaluations."""
         ...
 
+    def identity(self) -> str:
+        """A name that this store and its backups share, and no other store."""
+        ...
+
     def last_seq(self) -> int:
         """The highest ``seq`` in use: of the newest trigger, or of a floor that was raised above it; 0 before."""
         ...
@@ -263,6 +268,14 @@ class DeliveryStore(Protocol):
 
     def move_cursor(self, name: str, seq: int) -> None:
         """Note how far a reader has come."""
+        ...
+
+    def record_log(self, reading: LogReading) -> None:
+        """Note how far the event log is."""
+        ...
+
+    def log_readings(self, limit: int) -> list[LogReading]:
+        """The newest readings of the event log, newest first; those of the last week are kept."""
         ...
 
 

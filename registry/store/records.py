@@ -124,6 +124,23 @@ class ConditionState:
 
 
 @dataclass(frozen=True)
+class LogReading:
+    """How far the event log is at one moment."""
+
+    read_ms: int
+    stored_seq: int
+    """``seq`` of the newest trigger."""
+    published_seq: int
+    """``seq`` of the newest event."""
+    events: int
+    """That the stream holds."""
+    bytes: int
+    """Of memory that the stream takes."""
+    lags: Mapping[str, int]
+    """Consumer group -> events that it has not applied."""
+
+
+@dataclass(frozen=True)
 class Move:
     """One group's watermark from one close time to the next; ``from_ms`` is ``None`` before its first tick."""
 

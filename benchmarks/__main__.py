@@ -1,6 +1,7 @@
-"""Runs the benchmarks: ``python -m benchmarks [--quick] [SECTION ...]``.
+"""Runs the benchmarks: ``python -m benchmarks [--only SECTION,...] [--quick]``.
 
-All sections at full size write ``docs/benchmarks.md``; anything else is printed.
+What is measured at full size is kept in ``docs/benchmarks.json``, section by section, and ``docs/benchmarks.md`` is
+written from it; sections that were not asked for stay as they were measured.
 """
 
 import argparse
@@ -9,36 +10,45 @@ import time
 from pathlib import Path
 
 from benchmarks.peers.process import open_peers
-from benchmarks.report import page
+from benchmarks.results import Measured, Results
 from benchmarks.scale import FULL, QUICK
-from benchmarks.sections import SECTIONS
-from benchmarks.timing import machine
+from benchmarks.sections import SECTIONS, WITH_PEERS
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
+RESULTS = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.json"
 
 
 def main() -> None:
-    """Measure, print, and write where everything was measured."""
+    """Measure, print, and keep what is comparable."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"one of {', '.join(SECTIONS)}; all by default")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds; prints and writes nothing")
-    parser.add_argument("--no-peers", action="store_true", help="leave out what needs an environment of its own")
+    parser.add_argument("--only", type=_names, default=list(SECTIONS), help=f"some of {','.join(SECTIONS)}")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds; prints and keeps nothing")
+    parser.add_argument("--no-peers", action="store_true", help="without other libraries; prints and keeps nothing")
+    parser.add_argument("--page", action="store_true", help="measure nothing: write the page from what is kept")
     given = parser.parse_args()
-    if unknown := [name for name in given.sections if name not in SECTIONS]:
-        parser.error(f"unknown section {unknown[0]!r}; there are {', '.join(SECTIONS)}")
+    results = Results(RESULTS, SECTIONS)
+    if given.page:
+        results.write()
+        return
     scale = QUICK if given.quick else FULL
-    done = []
-    with open_peers(not given.no_peers) as peers:
-        for name in given.sections or SECTIONS:
+    with open_peers(not given.no_peers and not WITH_PEERS.isdisjoint(given.only)) as peers:
+        for number, name in enumerate(given.only, 1):
             started = time.perf_counter()
-            print(f"{name} ...", file=sys.stderr, flush=True)
-            done.append(SECTIONS[name](scale, peers))
-            print(f"{name}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
-    text = page(done, machine(), scale.rounds)
-    print(text)
-    if not given.quick and not given.no_peers and not given.sections:
-        PAGE.write_text(text, encoding="utf-8")
-        print(f"Written to {PAGE}", file=sys.stderr)
+            print(f"[{number}/{len(given.only)}] {name} ...", file=sys.stderr, flush=True)
+            measured = Measured.today(SECTIONS[name](scale, peers), scale.rounds)
+            print(measured.section.markdown(measured.remark), *(" | ".join(target.row) for target in
+                  measured.section.targets), "", sep="\n", flush=True)  # fmt: skip
+            print(f"[{number}/{len(given.only)}] {name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
+            if not given.quick and not given.no_peers:
+                results.put(name, measured)
+    if not given.quick and not given.no_peers:
+        print(f"Kept in {RESULTS}; the page beside it is written", file=sys.stderr)
+
+
+def _names(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := [name for name in names if name not in SECTIONS]:
+        raise argparse.ArgumentTypeError(f"there is no section {unknown[0]!r}; there are {', '.join(SECTIONS)}")
+    return names
 
 
 if __name__ == "__main__":

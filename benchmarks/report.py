@@ -48,8 +48,9 @@ class Section:
     tables: list[Table] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
 
-    def markdown(self) -> str:
-        return "\n\n".join([f"## {self.title}", *(table.markdown() for table in self.tables)])
+    def markdown(self, remark: str) -> str:
+        """The room with a remark below its title."""
+        return "\n\n".join([f"## {self.title}", remark, *(table.markdown() for table in self.tables)])
 
 
 def at_least(what: str, wanted: float, got: float, unit: str = "x") -> Target:
@@ -80,21 +81,22 @@ def yes(reached: bool) -> str:
     return "yes" if reached else "**no**"
 
 
-def page(sections: Sequence[Section], machine: str, rounds: int) -> str:
-    """The whole page."""
-    targets = [target for section in sections for target in section.targets]
+def page(sections: Sequence[tuple[Section, str]], missing: Sequence[str]) -> str:
+    """The whole page: each section with how it was measured, and the names of those that were not."""
+    targets = [target for section, _ in sections for target in section.targets]
     reached = sum(target.reached for target in targets)
     parts = [
         "# Benchmarks",
-        f"Written by `make bench`. What is compared runs in turn; figures are medians of CPU time over {rounds} rounds "
-        "unless a table says otherwise. Trust the ratios of a row, not its absolute figures: the machine was shared.",
-        f"Measured on {machine}.",
+        "Written by `make bench`. What is compared runs in turn; figures are CPU time unless a table says otherwise. "
+        "Trust the ratios of a row, not its absolute figures: the machine was shared. Each section says when and on "
+        "what it was measured.",
+        *([f"Not measured: {', '.join(missing)}."] if missing else []),
         "## Targets",
         Table(
             f"{reached} of {len(targets)} are reached.",
             ("target", "wanted", "measured", "reached"),
             [target.row for target in targets],
         ).markdown(),
-        *(section.markdown() for section in sections),
+        *(section.markdown(remark) for section, remark in sections),
     ]
     return "\n\n".join(parts) + "\n"

@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Scale:
-    """Sizes of every section. ``peers`` allows libraries that need an environment of their own."""
+    """Sizes of every section."""
 
     rounds: int = 9
-    peers: bool = True
     history_candles: int = 1_000_000
     slow_candles: int = 20_000
     """Of one series, for libraries that take microseconds a candle."""
@@ -28,7 +27,6 @@ class Scale:
     unique_conditions: int = 500
     isolated_sample: int = 250
     hub_ticks: int = 12
-    registered: int = 2_000
     first_compile: bool = True
 
 
@@ -36,7 +34,6 @@ FULL = Scale()
 QUICK = replace(FULL, rounds=3)
 TINY = Scale(
     rounds=1,
-    peers=False,
     history_candles=600,
     slow_candles=100,
     many_series=2,
@@ -47,7 +44,7 @@ TINY = Scale(
     ticks=2,
     recomputed_candles=200,
     conditions=400,
-    slots=20,
+    slots=60,
     scan_conditions=40,
     scan_candles=900,
     users=20,
@@ -55,6 +52,5 @@ TINY = Scale(
     unique_conditions=12,
     isolated_sample=3,
     hub_ticks=2,
-    registered=10,
     first_compile=False,
 )

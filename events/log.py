@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import redis
 
-from events.payload import Event, channel, decode, encode
+from events.payload import Entry, channel, decode
 from registry.errors import EventLogError
 
 STREAM = "triggers"
@@ -15,21 +15,20 @@ STREAM = "triggers"
 # check belongs into the server: it may restart with a shorter log between our look and our write.
 _APPEND = """
 local info = redis.pcall('XINFO', 'STREAM', KEYS[1])
-local last = 0
+local last = '0'
 if info.err then
     if not string.find(info.err, 'no such key', 1, true) then return info end
 else
     for i = 1, #info, 2 do
-        if info[i] == 'last-generated-id' then last = tonumber(string.match(info[i + 1], '^%d+')) end
+        if info[i] == 'last-generated-id' then last = string.match(info[i + 1], '^%d+') end
     end
 end
-if tonumber(ARGV[1]) ~= last + 1 then return last end
-for i = 2, #ARGV, 2 do
-    last = last + 1
-    redis.call('XADD', KEYS[1], string.format('%.0f-0', last), 'event', ARGV[i + 1])
-    redis.call('PUBLISH', ARGV[i], ARGV[i + 1])
+if ARGV[1] ~= last then return tonumber(last) end
+for i = 2, #ARGV, 3 do
+    redis.call('XADD', KEYS[1], ARGV[i] .. '-0', 'event', ARGV[i + 2])
+    redis.call('PUBLISH', ARGV[i + 1], ARGV[i + 2])
 end
-return last
+return tonumber(ARGV[#ARGV - 2])
 """
 
 
@@ -40,8 +39,15 @@ class EventLog(Protocol):
         """``seq`` of the newest event ever appended, 0 without one."""
         ...
 
-    def append(self, events: Sequence[Event]) -> int:
-        """Append events of contiguous ``seq`` if they continue right after the newest; the newest ``seq`` then."""
+    def append(self, after: int, entries: Sequence[Entry]) -> int:
+        """Append entries, in the order of their ``seq``, if the newest one ever is ``after``; the newest ``seq`` then.
+
+        ``after`` is the ``seq`` of the store's trigger before them: what follows it in the store follows it in the log.
+        """
+        ...
+
+    def read(self, after_seq: int, limit: int, *, wait_ms: int = 0) -> list[Entry]:
+        """Entries with a higher ``seq``, oldest first; waits so long for the first one if there is none yet."""
         ...
 
 
@@ -58,19 +64,19 @@ class RedisEventLog:
         except redis.ResponseError as error:
             if "no such key" in str(error):
                 return 0
-            raise _explain(error) from error
+            raise explain(error) from error
         except redis.RedisError as error:
-            raise _explain(error) from error
-        return _seq(info["last-generated-id"])
+            raise explain(error) from error
+        return seq_of(info["last-generated-id"])
 
-    def append(self, events: Sequence[Event]) -> int:
-        arguments: list[int | str | bytes] = [events[0].seq]
-        for event in events:
-            arguments += [channel(event.condition_id), encode(event)]
+    def append(self, after: int, entries: Sequence[Entry]) -> int:
+        arguments: list[int | str | bytes] = [after]
+        for seq, condition_id, payload in entries:
+            arguments += (seq, channel(condition_id), payload)
         try:
             answer: Any = self._append(keys=[STREAM], args=arguments)
         except redis.RedisError as error:
-            raise _explain(error) from error
+            raise explain(error) from error
         return int(answer)
 
     def length(self) -> int:
@@ -78,24 +84,35 @@ class RedisEventLog:
         try:
             length: Any = self._client.xlen(STREAM)
         except redis.RedisError as error:
-            raise _explain(error) from error
+            raise explain(error) from error
         return int(length)
 
-    def read(self, after_seq: int, limit: int) -> list[Event]:
-        """Events with a higher ``seq``, oldest first."""
+    def read(self, after_seq: int, limit: int, *, wait_ms: int = 0) -> list[Entry]:
         try:
-            entries: Any = self._client.xrange(STREAM, min=f"({after_seq}-0", max="+", count=limit)
+            if wait_ms:
+                found: Any = self._client.xread({STREAM: f"{after_seq}-0"}, count=limit, block=wait_ms)
+                entries = found[0][1] if found else []
+            else:
+                entries = self._client.xrange(STREAM, min=f"({after_seq}-0", max="+", count=limit)
         except redis.RedisError as error:
-            raise _explain(error) from error
-        return [decode(fields[b"event"]) for _, fields in entries]
+            raise explain(error) from error
+        return [entry(held_id, fields) for held_id, fields in entries]
 
 
-def _seq(entry_id: bytes | str) -> int:
+def entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:
+    """What a stream's entry holds."""
+    payload = fields[b"event"]
+    return Entry(seq_of(entry_id), decode(payload).condition_id, payload)
+
+
+def seq_of(entry_id: bytes | str) -> int:
+    """``seq`` of a stream id."""
     text = entry_id.decode() if isinstance(entry_id, bytes) else entry_id
     return int(text.partition("-")[0])
 
 
-def _explain(error: redis.RedisError) -> EventLogError:
+def explain(error: redis.RedisError) -> EventLogError:
+    """The hub's error for one of the server or the way to it."""
     return EventLogError(
         f"the event log's server failed ({type(error).__name__}: {error}); triggers are safe in the store and are "
         "published when it answers again"

@@ -1,11 +1,12 @@
 """The store is the outbox: the newest id in the stream says what has been published, and nothing else has to."""
 
 from events.log import EventLog
-from events.payload import events_of
+from events.payload import entries_of
+from registry import failpoints
 from registry.errors import EventLogAhead, EventLogError
 from registry.store.protocol import Store
 
-BATCH = 200
+BATCH = 1_000
 """Events in one call to the server."""
 
 
@@ -18,6 +19,7 @@ def drain(store: Store, log: EventLog) -> int:
     published = 0
     stuck_at = -1
     last = log.last_seq()
+    failpoints.reach("after_read_last")
     while True:
         newest = store.ticks.last_seq()
         if last > newest:
@@ -28,8 +30,10 @@ def drain(store: Store, log: EventLog) -> int:
             )
         if last == newest:
             return published
-        batch = list(events_of(store.ticks.triggers_after(last, BATCH)))
-        after = log.append(batch)
+        batch = entries_of(store.ticks.triggers_after(last, BATCH))
+        failpoints.reach("before_publish")
+        after = log.append(last, batch)
+        failpoints.reach("after_publish")
         if after == batch[-1].seq:
             published += len(batch)
         elif after == stuck_at:

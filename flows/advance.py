@@ -21,6 +21,7 @@ from flows.live import Live
 from flows.part import Slot
 from flows.runtime import Runtime
 from flows.savings import COUNTS, count_move
+from registry import failpoints
 from registry.errors import EventLogAhead, EventLogError, StaleTick
 from registry.store.records import Move, TickMetrics, TickRecord, series_of
 from registry.timeframes import DURATION_MS, show_time, slot_at_or_before
@@ -65,6 +66,7 @@ async def advance(
     started = time.perf_counter_ns()
     live = runtime.prepare(timeframe, shard, shards)
     done.prepare_us = _microseconds_since(started)
+    failpoints.reach("after_load")
     try:
         while (slot := _next_slot(live, done)) is not None:
             close_ms, due = slot
@@ -138,6 +140,7 @@ def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[str], done
         for name, count in count_move(part.plan, live.subscriptions(part.plan), moved).items():
             counts[name] += count
         moves += [Move(group.name, live.recorded[group.name], close_ms) for group in movers]
+        failpoints.reach("mid_evaluation")
     if not moves:
         return None
     for series, open_ms in sorted(holes):
@@ -168,8 +171,10 @@ def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[str], done
             judge_us=judge_us,
         ),
     )
+    failpoints.reach("before_record")
     started = time.perf_counter_ns()
     runtime.store.ticks.record_tick(record)
+    failpoints.reach("after_record")
     done.record_us += _microseconds_since(started)
     for move in moves:
         live.note_recorded(move.group, close_ms)

@@ -19,6 +19,7 @@ from flows.candles.reader import SeriesReader
 from flows.checkpoints import Checkpoints, save
 from flows.part import Group, Part, Repeats, SeriesHistory
 from flows.plan import Plan, make_plan
+from registry import failpoints
 from registry.conditions import Condition
 from registry.expression import Series
 from registry.store.protocol import Store
@@ -73,6 +74,7 @@ class Live:
 
     def save_checkpoint(self, store: Store) -> None:
         """Keep the indicators' state for a cold process."""
+        failpoints.reach("before_checkpoint")
         save(store, f"{self.timeframe} {self.shard}/{self.shards}", self.parts, self.versions, self.rebase)
         self.ticks_since_checkpoint = 0
 

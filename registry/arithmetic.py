@@ -5,6 +5,8 @@ from dataclasses import replace
 from registry.errors import ConditionError
 from registry.expression import Arithmetic, ArithmeticOperator, IndicatorOutput, Number, Operand, Price
 
+_ZERO = Number(0.0)
+
 
 def folded(operand: Operand) -> Operand:
     """``operand`` with every part that has two constants replaced by its float64 value; nothing is reassociated.
@@ -13,9 +15,10 @@ def folded(operand: Operand) -> Operand:
     1e15.
     """
     if not isinstance(operand, Arithmetic):
-        return Number(0.0) if operand == Number(0.0) else operand
+        # -0 is 0.
+        return _ZERO if operand == _ZERO else operand
     left, right = folded(operand.left), folded(operand.right)
-    if operand.operator == "/" and right == Number(0.0):
+    if operand.operator == "/" and right == _ZERO:
         raise ConditionError("division by zero: the condition would be UNKNOWN on every candle")
     if isinstance(left, Number) and isinstance(right, Number):
         # Adding zero turns -0 into 0.

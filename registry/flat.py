@@ -8,7 +8,6 @@ Every refusal is one :class:`ConditionError` with the JSON pointer of the field.
 """
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from typing import Literal
 
 from indicators.catalogue import Indicator
@@ -145,8 +144,8 @@ class _Reader:
         operand = IndicatorOutput(self._series, record.name, parameters, source, output)
         return operand, record.output(output).centre
 
-    def _at(self, field: str) -> AbstractContextManager[None]:
-        return pointing_at(step(self._pointer, field))
+    def _at(self, field: str) -> pointing_at:
+        return pointing_at(self._pointer, field)
 
 
 def complete(

@@ -10,10 +10,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 
 from registry.errors import InstrumentError
 
 _LONGEST = 64
+_REMEMBERED = 4096
+"""Spellings: the same few come again and again."""
 # An exchange has neither "/" nor "-" in its name: the colon of BTC/USDT:USDT does not follow an exchange.
 _SPELLING = re.compile(
     r"(?:(?P<exchange>[A-Z][A-Z0-9_]{0,19}):)?"
@@ -44,6 +47,7 @@ def normalise_exchange(text: str) -> str:
     return name
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def normalise_instrument(text: str, default_exchange: str) -> Instrument:
     """The instrument that ``text`` names; ``default_exchange`` is taken where it names no exchange.
 

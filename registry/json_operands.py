@@ -86,12 +86,12 @@ class OperandReader:
         return Price(place.series(self._base), field, place.steps)
 
     def _indicator(self, indicator: _Indicator, pointer: str) -> IndicatorOutput:
-        with pointing_at(step(pointer, "indicator")):
+        with pointing_at(pointer, "indicator"):
             record = vocabulary.find_indicator(indicator.indicator)
         parameters = complete(record, indicator.params, indicator.period, pointer)
-        with pointing_at(step(pointer, "source")):
+        with pointing_at(pointer, "source"):
             source = vocabulary.find_source(record, indicator.source)
-        with pointing_at(step(pointer, "output")):
+        with pointing_at(pointer, "output"):
             output = vocabulary.find_output(record, indicator.output)
         place = self._place(indicator, pointer)
         return IndicatorOutput(place.series(self._base), record.name, parameters, source, output, place.steps)
@@ -99,10 +99,10 @@ class OperandReader:
     def _place(self, placed: _Placed, pointer: str) -> Place:
         place = Place()
         if placed.timeframe is not None:
-            with pointing_at(step(pointer, "timeframe")):
+            with pointing_at(pointer, "timeframe"):
                 place = place.on_timeframe(placed.timeframe, self._base)
         if placed.symbol is not None:
-            with pointing_at(step(pointer, "symbol")):
+            with pointing_at(pointer, "symbol"):
                 place = place.of_instrument(placed.symbol, self._base)
-        with pointing_at(step(pointer, "offset")):
+        with pointing_at(pointer, "offset"):
             return place.back(placed.offset, TYPED.steps)

@@ -113,10 +113,10 @@ class TreeReader:
             case "at_least":
                 counted = validated(_Counted, _object(data, pointer), pointer)
                 children = self._nodes(counted.of, step(pointer, "of"), depth)
-                with pointing_at(step(pointer, "count")):
+                with pointing_at(pointer, "count"):
                     return AtLeast(check_count(counted.count, len(children)), children)
         lasting = validated(_Lasting, _object(data, pointer), pointer)
-        with pointing_at(step(pointer, "bars")):
+        with pointing_at(pointer, "bars"):
             bars = check_bars(lasting.bars)
         return (For if kind == "for" else Within)(self.node(lasting.of, step(pointer, "of"), depth + 1), bars)
 
@@ -136,7 +136,7 @@ class TreeReader:
             raise ConditionError(
                 f"a condition has an operator, or is one of {listed}", pointer=step(pointer, "operator")
             )
-        with pointing_at(step(pointer, "operator")):
+        with pointing_at(pointer, "operator"):
             vocabulary.find_operator(word[:64])
         folded = vocabulary.fold(word)
         if folded in vocabulary.CHANNELS:
@@ -149,9 +149,9 @@ class TreeReader:
         if folded in vocabulary.TRENDS:
             trend = validated(_Trend, data, pointer)
             value = self._operand(trend.value, step(pointer, "value"))
-            with pointing_at(step(pointer, "bars")):
+            with pointing_at(pointer, "bars"):
                 bars = check_bars(trend.bars)
-            with pointing_at(step(pointer, "value")):
+            with pointing_at(pointer, "value"):
                 return Trend(vocabulary.TRENDS[folded], value, bars)
         comparison = validated(_Comparison, data, pointer)
         left = self._operand(comparison.left, step(pointer, "left"))
@@ -169,9 +169,9 @@ class TreeReader:
         value = self._operand(move.value, step(pointer, "value"))
         field = "amount" if move.percent is None else "percent"
         amount = self._operand(getattr(move, field), step(pointer, field))
-        with pointing_at(step(pointer, "bars")):
+        with pointing_at(pointer, "bars"):
             bars = check_bars(move.bars)
-        with pointing_at(step(pointer, field)):
+        with pointing_at(pointer, field):
             return Move(operator, value, amount, percent or move.percent is not None, bars)
 
     def _flat(self, data: Mapping[str, object], pointer: str, depth: int) -> SurfaceNode:

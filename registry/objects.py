@@ -4,8 +4,8 @@ Every refusal is one :class:`ConditionError` with the JSON pointer of what was w
 """
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from types import TracebackType
 from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -65,14 +65,27 @@ def number(value: object, pointer: str) -> float:
     return float(value)
 
 
-@contextmanager
-def pointing_at(pointer: str) -> Iterator[None]:
-    """Turns errors that know no place into errors about the field at ``pointer``."""
-    try:
-        yield
-    except (ConditionError, InstrumentError, TimeframeError) as error:
+class pointing_at:  # noqa: N801 - read as a word of a with statement
+    """Turns errors that know no place into errors about the field at ``pointer``, or about its field ``part``."""
+
+    # A generator would be shorter and take five times as long; a condition enters nine of these.
+    __slots__ = ("_part", "_pointer")
+
+    def __init__(self, pointer: str, part: str | None = None) -> None:
+        self._pointer = pointer
+        self._part = part
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not isinstance(error, ConditionError | InstrumentError | TimeframeError):
+            return
         if isinstance(error, ConditionError) and error.pointer is not None:
-            raise
+            return
+        pointer = self._pointer if self._part is None else step(self._pointer, self._part)
         at = error.position if isinstance(error, ConditionError) else None
         raise ConditionError(f"{_name(pointer)}: {error}", position=at, pointer=pointer) from error
 
@@ -95,6 +108,8 @@ def shown(value: object) -> str:
 
 def step(pointer: str, part: object) -> str:
     """``pointer`` one level deeper."""
+    if isinstance(part, str) and part.isascii() and part.isidentifier() and len(part) <= 64:
+        return f"{pointer}/{part}"
     # What is not ASCII could do harm to a terminal.
     name = ascii(str(part)[:64])[1:-1]
     return f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"

@@ -23,6 +23,12 @@ class Settings(BaseSettings):
     default_exchange: str = "BINANCE"
     """Exchange of symbols that name none."""
 
+    api_url: str = "http://127.0.0.1:8000"
+    """Where clients find the hub's HTTP API."""
+
+    api_key: SecretStr | None = None
+    """The key that clients show to it."""
+
     redis_url: SecretStr | None = Field(default=None, validation_alias="REDIS_URL")
     """A real Redis or Valkey (7.0 or later); the bundled Valkey is started without it."""
 

@@ -222,7 +222,7 @@ def _unfolded(leaf: Leaf) -> int:
 
 
 def _size(operand: Operand) -> int:
-    return sum(1 for _ in atoms(operand))
+    return sum(1 for _ in atoms(operand)) if isinstance(operand, Arithmetic) else 1
 
 
 def _refuse_constants(left: Operand, right: Operand) -> None:

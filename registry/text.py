@@ -65,6 +65,11 @@ def parse(
     return series, _expression(text, series, header.end() if header else 0, limits)
 
 
+def names_series(text: str) -> bool:
+    """Whether a text begins with a symbol and a timeframe."""
+    return _HEADER.match(text) is not None
+
+
 def parse_expression(text: str, base: Series) -> SurfaceNode:
     """The tree of a text without symbol and timeframe, for a condition of ``base``."""
     return _expression(clean(text, TYPED), base, 0, TYPED)

@@ -7,6 +7,7 @@ Times are integers: milliseconds since 1970-01-01 UTC. Every timeframe divides t
 import re
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 from registry.errors import TimeFormatError, TimeframeError
@@ -52,6 +53,7 @@ _SPELLING = re.compile(r"([1-9][0-9]{0,4})\s?([a-z]+)")
 _FIRST_MONDAY_MS = 4 * _DAY
 
 
+@lru_cache(maxsize=256)
 def normalise_timeframe(text: str) -> str:
     """The name in the closed list for any spelling of the same length: ``60m`` -> ``1h``, ``1D`` -> ``1d``.
 

@@ -1,12 +1,13 @@
 """Real small parts that many tests share: sample candles, a store in a temporary folder, an event log in memory."""
 
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from events.payload import Event
+from events.payload import Entry, Event, decode, encode
 from flows.candles.sample import SAMPLE_FILES
 from registry.clock import ReplayClock
 from registry.store.file_store import FileStore
@@ -22,10 +23,16 @@ class MemoryLog:
     def last_seq(self) -> int:
         return self.events[-1].seq if self.events else 0
 
-    def append(self, events: Sequence[Event]) -> int:
-        if events[0].seq == self.last_seq() + 1:
-            self.events.extend(events)
+    def append(self, after: int, entries: Sequence[Entry]) -> int:
+        if after == self.last_seq():
+            self.events.extend(decode(entry.payload) for entry in entries)
         return self.last_seq()
+
+    def read(self, after_seq: int, limit: int, *, wait_ms: int = 0) -> list[Entry]:
+        found = [event for event in self.events if event.seq > after_seq][:limit]
+        if wait_ms and not found:
+            time.sleep(min(wait_ms, 20) / 1000)
+        return [Entry(event.seq, event.condition_id, encode(event)) for event in found]
 
 
 @pytest.fixture(scope="session")

@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Self
 
 from registry.clock import Clock, SystemClock
+from registry.store.account_tables import AccountTables
 from registry.store.activity_tables import ActivityTables
 from registry.store.cache_tables import CacheTables
 from registry.store.candle_tables import CandleTables
 from registry.store.database import Database
+from registry.store.delivery_tables import DeliveryTables
 from registry.store.records import Rebase
 from registry.store.registry_tables import RegistryTables
 from registry.store.tick_tables import TickTables
@@ -27,6 +29,8 @@ class FileStore:
             self.ticks = TickTables(self._database, clock)
             self.candles = CandleTables(self._database, clock, self.ticks.judged)
             self.cache = CacheTables(self._database, clock)
+            self.accounts = AccountTables(self._database, clock)
+            self.delivery = DeliveryTables(self._database, clock)
             activity = ActivityTables(self._database, self.ticks.watermark)
             self.ticks.activated = activity.begun_after
             self.registry = RegistryTables(self._database, clock, self.candles.instruments, activity)

@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+from uuid import uuid4
 
 import polars as pl
+
+from registry.subscriptions import DeliveryPolicy
 
 Calendar = Literal["24x7", "sessions"]
 """When an instrument trades: always, or in sessions with closed markets between them."""
@@ -31,7 +34,7 @@ class Registration:
     """False when an equal condition was registered before."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StoredCondition:
     """A registered condition."""
 
@@ -59,6 +62,9 @@ class ActiveSpan:
     until_ms: int | None
 
 
+SubscriptionState = Literal["active", "paused", "ended"]
+
+
 @dataclass(frozen=True)
 class SubscriptionRequest:
     """A user's bot that wants a condition's triggers. ``bot_config`` is private to the user."""
@@ -68,6 +74,46 @@ class SubscriptionRequest:
     condition_id: str
     bot_type: str
     bot_config: Mapping[str, object] = field(repr=False)
+    policy: DeliveryPolicy = field(default_factory=DeliveryPolicy)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A user's bot that gets a condition's triggers; unique by user, bot and condition."""
+
+    user_id: str
+    bot_id: str
+    condition_id: str
+    bot_type: str
+    policy: DeliveryPolicy
+    state: SubscriptionState
+    """Of a paused one the condition is judged on, and nothing is delivered."""
+    active_from_ms: int
+    """Only triggers that close after it are delivered."""
+    created_ms: int
+    """When it was asked for; anew after it had ended."""
+    revision: int
+    change: int
+    """Grows over all subscriptions with every revision: how far a reader of changes has come."""
+
+
+@dataclass(frozen=True)
+class Subscribed:
+    """The answer to one request."""
+
+    subscription: Subscription
+    created: bool
+    """There was none, or it had ended."""
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionState:
+    """What a condition has done so far."""
+
+    triggers: int = 0
+    last_close_ms: int | None = None
+    last_seq: int | None = None
 
 
 @dataclass(frozen=True)
@@ -150,7 +196,8 @@ class TickRecord:
     ``holes`` are (stored series, open time) judged as missing; ``anchors`` the first judged open time of new series,
     ``built_from`` those of them that are built and the timeframe that they are built from. ``rebase`` is the last
     rebase by then: a tick from before it is refused. ``registry_version`` is that of the conditions that were
-    judged: the tick is refused if others of its groups became active on its candle in the meantime.
+    judged: the tick is refused if others of its groups became active on its candle in the meantime. ``token`` names
+    this attempt: a record that comes a second time, because the first answer was lost, gets that answer.
     """
 
     timeframe: str
@@ -164,6 +211,7 @@ class TickRecord:
     built_from: Mapping[str, str] = field(default_factory=dict)
     rebase: int = 0
     registry_version: int | None = None
+    token: str = field(default_factory=lambda: uuid4().hex)
 
 
 @dataclass(frozen=True)

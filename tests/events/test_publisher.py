@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from events.log import RedisEventLog
-from events.payload import Event
+from events.payload import Entry
 from events.publisher import BATCH, drain
 from events.server import BundledServer
 from registry.errors import EventLogAhead, EventLogError
@@ -33,7 +33,7 @@ def test_everything_goes_to_a_real_server_in_order(full: FileStore, tmp_path: Pa
         log = RedisEventLog(client)
         assert drain(full, log) == TOTAL
         assert drain(full, log) == 0
-        events = log.read(0, 10_000)
+        events = [held.event for held in log.read(0, 10_000)]
         rows = full.ticks.triggers_after(0, 10_000)
         assert [(held.seq, held.trigger_id, held.price) for held in events] == list(
             zip(rows["seq"], rows["trigger_id"], rows["price"], strict=True)
@@ -64,11 +64,11 @@ class ShorterOnce(MemoryLog):
         super().__init__()
         self.was_cut = False
 
-    def append(self, events: Sequence[Event]) -> int:
-        if events[0].seq > 2 * BATCH and not self.was_cut:
+    def append(self, after: int, entries: Sequence[Entry]) -> int:
+        if after >= 2 * BATCH and not self.was_cut:
             self.was_cut = True
             del self.events[50:]
-        return super().append(events)
+        return super().append(after, entries)
 
 
 def test_a_shorter_log_between_look_and_write_leaves_no_hole(full: FileStore) -> None:
@@ -81,7 +81,7 @@ def test_a_shorter_log_between_look_and_write_leaves_no_hole(full: FileStore) ->
 class Deaf(MemoryLog):
     """A log that takes nothing."""
 
-    def append(self, events: Sequence[Event]) -> int:
+    def append(self, after: int, entries: Sequence[Entry]) -> int:
         return self.last_seq()
 
 

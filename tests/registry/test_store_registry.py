@@ -50,11 +50,12 @@ def test_an_unknown_instrument_is_refused_and_nothing_is_stored(with_candles: Fi
 def test_subscribing_twice_is_one_subscription(with_candles: FileStore) -> None:
     registry = with_candles.registry
     registry.register([RSI, OTHER], active_from_ms=0)
-    assert (
-        registry.subscribe([wish("ann", "b1", RSI), wish("ann", "b1", RSI), wish("bob", "b1", RSI)], active_from_ms=0)
-        == 2
-    )
-    assert registry.subscribe([wish("ann", "b1", RSI)], active_from_ms=7) == 0
+    wishes = [wish("ann", "b1", RSI), wish("ann", "b1", RSI), wish("bob", "b1", RSI)]
+    answers = registry.subscribe(wishes, active_from_ms=0)
+    assert [(answer.created, answer.changed) for answer in answers] == [(True, True), (False, False), (True, True)]
+    assert [answer.subscription.user_id for answer in answers] == ["ann", "ann", "bob"]
+    (again,) = registry.subscribe([wish("ann", "b1", RSI)], active_from_ms=7)
+    assert (again.subscription, again.changed) == (answers[0].subscription, False)
     assert registry.subscribers() == {RSI.id: 2}
     assert registry.totals() == {"conditions": 2, "subscriptions": 2, "users": 2, "bots": 2}
 
@@ -63,7 +64,9 @@ def test_another_configuration_is_a_new_revision_of_the_same_subscription(with_c
     registry = with_candles.registry
     registry.register([RSI], active_from_ms=0)
     registry.subscribe([wish("ann", "b1", RSI, size=1)], active_from_ms=0)
-    assert registry.subscribe([wish("ann", "b1", RSI, size=2)], active_from_ms=0) == 1
+    (changed,) = registry.subscribe([wish("ann", "b1", RSI, size=2)], active_from_ms=9)
+    assert (changed.created, changed.changed, changed.subscription.revision) == (False, True, 2)
+    assert changed.subscription.active_from_ms == 0, "it was active all the time"
     assert registry.totals()["subscriptions"] == 1
 
 
@@ -93,11 +96,12 @@ def test_the_registry_is_the_same_after_opening_again(tmp_path: Path, sample: pl
         condition = Condition.parse(f"{symbol} 1h: rsi < 30")
         store.registry.register([condition], active_from_ms=42)
         store.registry.subscribe([wish("ann", "b1", condition, size=1)], active_from_ms=42)
-        before = (store.registry.conditions(), store.registry.subscribers(), store.registry.totals())
+        before = (store.registry.conditions(), store.registry.subscriptions_of("ann"), store.registry.totals())
     with FileStore(tmp_path / "s", clock=clock) as store:
-        assert (store.registry.conditions(), store.registry.subscribers(), store.registry.totals()) == before
-        assert store.registry.subscribe([wish("ann", "b1", condition, size=1)], active_from_ms=50) == 0
-        assert store.registry.subscribe([wish("ann", "b1", condition, size=9)], active_from_ms=50) == 1
+        registry = store.registry
+        assert (registry.conditions(), registry.subscriptions_of("ann"), registry.totals()) == before
+        assert not registry.subscribe([wish("ann", "b1", condition, size=1)], active_from_ms=50)[0].changed
+        assert registry.subscribe([wish("ann", "b1", condition, size=9)], active_from_ms=50)[0].changed
 
 
 def test_a_configuration_is_in_no_text_of_its_request() -> None:

@@ -70,11 +70,22 @@ def test_a_tick_from_elsewhere_writes_nothing(store: FileStore, start: int | Non
 
 
 def test_the_same_tick_twice_is_recorded_once(store: FileStore) -> None:
-    record = tick(HOUR, (BTC, None), triggers=2)
-    store.ticks.record_tick(record)
+    store.ticks.record_tick(tick(HOUR, (BTC, None), triggers=2))
     with pytest.raises(StaleTick):
-        store.ticks.record_tick(record)
+        store.ticks.record_tick(tick(HOUR, (BTC, None), triggers=2))
     assert store.ticks.last_seq() == 2
+
+
+def test_a_record_that_comes_again_gets_the_answer_that_was_lost(tmp_path: Path) -> None:
+    first, second = tick(HOUR, (BTC, None), triggers=2), tick(2 * HOUR, (BTC, HOUR), triggers=1)
+    with FileStore(tmp_path / "s") as store:
+        assert store.ticks.record_tick(first) == range(1, 3)
+        assert store.ticks.record_tick(second) == range(3, 4)
+        assert store.ticks.record_tick(first) == range(1, 3)
+    with FileStore(tmp_path / "s") as store:
+        assert store.ticks.record_tick(second) == range(3, 4)
+        assert store.ticks.ticks().height == 2
+        assert store.ticks.last_seq() == 3
 
 
 def test_a_failed_write_leaves_everything_as_it_was(store: FileStore) -> None:

@@ -1,0 +1,109 @@
+"""Bodies that the API takes. Strict: no unknown field, no text for a number, nothing that is not finite."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from api.spellings import SPELLING_SCHEMA
+
+MOST_IN_BULK = 1000
+"""Conditions in one bulk registration."""
+
+TimeMs = Annotated[int, Field(ge=0, le=253_402_300_799_999, description="Milliseconds since the epoch, UTC")]
+ConditionId = Annotated[
+    str,
+    Field(
+        pattern="^[0-9a-f]{32}$",
+        description="What registering a condition answers",
+        examples=["8c1fbf1a3f4a7b0d5e2c9a6b7d8e9f00"],
+    ),
+]
+BotId = Annotated[
+    str,
+    Field(
+        pattern="^[!-~]([ -~]{0,126}[!-~])?$",
+        description="The bot's name, unique for its user: 1 to 128 printable ASCII characters",
+        examples=["dca_bot_123"],
+    ),
+]
+BotType = Annotated[
+    str,
+    Field(
+        pattern="^[a-z][a-z0-9_]{0,31}$",
+        description="What kind of bot it is: dca, grid, trend, market_making or a word of your own",
+        examples=["dca"],
+    ),
+]
+Spelling = Annotated[dict[str, Any] | str, WithJsonSchema(SPELLING_SCHEMA)]
+"""A condition in any spelling: flat JSON, a tree, ``{"condition": text}``, or where it is not the whole body a text."""
+
+
+class Body(BaseModel):
+    """What all bodies have in common. Refused values never appear in an error: they may be private."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+        ser_json_inf_nan="null",
+    )
+
+
+class BulkBody(Body):
+    """Conditions to register at once."""
+
+    conditions: Annotated[list[Spelling], Field(min_length=1, max_length=MOST_IN_BULK)]
+
+
+class PolicyBody(Body):
+    """When a bot is told of a trigger; every field has a default."""
+
+    cooldown_s: Annotated[
+        int, Field(ge=0, le=31_536_000, description="Least time between the closes of two delivered triggers")
+    ] = 0
+    max_fires: Annotated[
+        int | None, Field(ge=1, le=1_000_000, description="The subscription ends after so many triggers; 1 is once")
+    ] = None
+    expires_at: Annotated[
+        TimeMs | None, Field(description="No trigger that closes later is delivered; a year from now by default")
+    ] = None
+    max_lag_s: Annotated[
+        int | None, Field(ge=1, le=31_536_000, description="Triggers whose candle closed longer ago are skipped")
+    ] = None
+    settled_only: Annotated[bool, Field(description="Only triggers whose indicators had settled")] = False
+    fire_if_true: Annotated[bool, Field(description="Deliver at once if the condition is TRUE when subscribing")] = (
+        False
+    )
+    while_true: Annotated[
+        bool, Field(description="POST /conditions/rearm delivers at once if the condition is still TRUE")
+    ] = False
+
+
+class BotCondition(Body):
+    """One of the user's subscriptions."""
+
+    bot_id: BotId
+    condition_id: ConditionId
+
+
+class SubscribeBody(BotCondition):
+    """A bot that wants a condition's triggers. ``bot_config`` is kept for the bot and never shown again."""
+
+    bot_type: BotType
+    bot_config: Annotated[
+        dict[str, Any], Field(description="Kept private: no answer, event, log or metric ever has it")
+    ] = {}
+    policy: PolicyBody = PolicyBody()
+
+
+class PreviewBody(Body):
+    """A condition, registered or not, and a span of stored candles; the last year by default."""
+
+    condition: Spelling
+    start: Annotated[
+        TimeMs | None, Field(description="Triggers that close after it; a year before `end` by default")
+    ] = None
+    end: Annotated[TimeMs | None, Field(description="Triggers that close by it; the newest candle by default")] = None
+    last: Annotated[int, Field(ge=0, le=1000, description="How many of the newest triggers are listed")] = 20

@@ -1,0 +1,43 @@
+"""The two functions that bots call without passing a client around."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from registry.client.asynchronous import AsyncHubClient, current_client
+from registry.client.calls import Spelling
+from registry.client.results import Policy, Registration, Subscribed
+
+
+async def register_condition(condition: Spelling) -> Registration:
+    """:meth:`AsyncHubClient.register_condition` of the ``async with AsyncHubClient()`` block around.
+
+    Outside of one a connection is opened for this call, to ``HUB_API_URL`` with ``HUB_API_KEY``.
+    """
+    async with _client() as client:
+        return await client.register_condition(condition)
+
+
+async def subscribe_bot(
+    bot_id: str,
+    condition_id: str,
+    bot_type: str,
+    bot_config: Mapping[str, object] | None = None,
+    *,
+    policy: Policy | None = None,
+) -> Subscribed:
+    """:meth:`AsyncHubClient.subscribe_bot` of the ``async with AsyncHubClient()`` block around.
+
+    Outside of one as for :func:`register_condition`.
+    """
+    async with _client() as client:
+        return await client.subscribe_bot(bot_id, condition_id, bot_type, bot_config, policy=policy)
+
+
+@asynccontextmanager
+async def _client() -> AsyncIterator[AsyncHubClient]:
+    around = current_client()
+    if around is not None:
+        yield around
+    else:
+        async with AsyncHubClient() as opened:
+            yield opened

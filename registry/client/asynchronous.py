@@ -1,0 +1,251 @@
+"""The client for asyncio."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextvars import ContextVar
+from types import TracebackType
+from typing import TypeVar
+
+import httpx
+
+from registry.client import calls
+from registry.client.address import find_address
+from registry.client.attempts import Attempts
+from registry.client.calls import Call, Spelling, as_json
+from registry.client.connection import LIMITS, STREAM_TIMEOUT, failed, request_of, timeout_of
+from registry.client.progress import Progress, reporting
+from registry.client.results import (
+    Explanation,
+    Policy,
+    Preview,
+    Registration,
+    Status,
+    Subscribed,
+    Subscription,
+    Trigger,
+)
+from registry.client.trigger_feed import TriggerFeed
+
+T = TypeVar("T")
+_CURRENT: ContextVar["AsyncHubClient | None"] = ContextVar("hub_client", default=None)
+
+
+class AsyncHubClient:
+    """A connection to the hub's HTTP API; an ``async with`` block closes it.
+
+        async with AsyncHubClient("http://127.0.0.1:8000", api_key) as client:
+            condition_id = await client.register_condition("BTCUSDT 1h: rsi(14) crosses_below 30")
+            await client.subscribe_bot("dca_bot_123", condition_id, "dca", {"baseOrderSize": 100})
+            async for trigger in client.triggers(bot_id="dca_bot_123"):
+                ...
+
+    ``url`` and ``api_key`` are ``HUB_API_URL`` and ``HUB_API_KEY`` by default. An attempt may take ``timeout_s``
+    seconds, an operation with all its attempts ``patience_s``: what is refused for the moment, or gets no answer, is
+    sent again. Methods raise :class:`registry.errors.ApiError` or one of its kinds.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        *,
+        timeout_s: float = 10.0,
+        patience_s: float = 30.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.address = find_address(url, api_key)
+        self._patience_s = patience_s
+        self._http = httpx.AsyncClient(
+            base_url=self.address.url,
+            headers=self.address.headers,
+            timeout=timeout_of(timeout_s),
+            limits=LIMITS,
+            trust_env=self.address.through_proxies,
+            transport=transport,
+        )
+        self._outer: AsyncHubClient | None = None
+
+    async def __aenter__(self) -> "AsyncHubClient":
+        self._outer = _CURRENT.get()
+        _CURRENT.set(self)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        _CURRENT.set(self._outer)
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        params: Mapping[str, str | int | None] | None = None,
+    ) -> httpx.Response:
+        """Any route of the API; its answer whatever its status, as httpx gives it.
+
+        Raises :class:`registry.errors.ApiUnreachable` when no answer came.
+        """
+        return await self._answer(method, path, None if json is None else as_json(json), params)
+
+    async def get(self, path: str, *, params: Mapping[str, str | int | None] | None = None) -> httpx.Response:
+        """``request("GET", ...)``."""
+        return await self.request("GET", path, params=params)
+
+    async def post(self, path: str, *, json: object = None) -> httpx.Response:
+        """``request("POST", ...)``."""
+        return await self.request("POST", path, json=json)
+
+    async def register_condition(self, condition: Spelling) -> Registration:
+        """Register a condition; an equal one, however spelled, has the same id.
+
+        Where it names no symbol or no timeframe, those of ``defaults`` stand in.
+        """
+        return await self._run(calls.register(condition))
+
+    async def register_many(
+        self, conditions: Iterable[Spelling], *, progress: Progress | bool = False
+    ) -> list[Registration]:
+        """Register any number of conditions, a thousand a request; the registrations in their order.
+
+        ``progress`` is called with the numbers of conditions done and in all, or draws a bar on stderr if true. What is
+        wrong with single ones does not stop the others: raises :class:`registry.errors.ConditionsRefused` at the end.
+        """
+        results: list[Registration | calls.Refused] = []
+        wanted = list(conditions)
+        with reporting(progress) as report:
+            for call in calls.register_bulks(wanted):
+                results.extend(await self._run(call))
+                report(len(results), len(wanted))
+        return calls.all_registered(results)
+
+    async def subscribe_bot(
+        self,
+        bot_id: str,
+        condition_id: str,
+        bot_type: str,
+        bot_config: Mapping[str, object] | None = None,
+        *,
+        policy: Policy | None = None,
+    ) -> Subscribed:
+        """Have a condition's triggers delivered to a bot; again with another policy or configuration to change them.
+
+        Nobody but the bot's owner ever sees ``bot_config``.
+        """
+        return await self._run(calls.subscribe(bot_id, condition_id, bot_type, bot_config, policy))
+
+    async def unsubscribe(self, bot_id: str, condition_id: str) -> Subscription:
+        """End a subscription."""
+        return await self._run(calls.unsubscribe(bot_id, condition_id))
+
+    async def pause(self, bot_id: str, condition_id: str) -> Subscription:
+        """Deliver nothing to the bot until :meth:`resume`."""
+        return await self._run(calls.pause(bot_id, condition_id))
+
+    async def resume(self, bot_id: str, condition_id: str) -> Subscription:
+        """Deliver again: triggers from here on."""
+        return await self._run(calls.resume(bot_id, condition_id))
+
+    async def rearm(self, bot_id: str, condition_id: str) -> Subscribed:
+        """The bot is ready for the next trigger; with the policy ``while_true`` that may be at once."""
+        return await self._run(calls.rearm(bot_id, condition_id))
+
+    async def status(self, condition_id: str) -> Status:
+        """How a condition fares: whether it is judged, how far, and what it fired."""
+        return await self._run(calls.status(condition_id))
+
+    async def subscriptions(
+        self, *, bot_id: str | None = None, condition_id: str | None = None
+    ) -> AsyncIterator[Subscription]:
+        """The user's subscriptions that have not ended, by bot and condition."""
+        cursor: str | None = None
+        while True:
+            page = await self._run(calls.subscriptions(bot_id, condition_id, cursor))
+            for subscription in page.items:
+                yield subscription
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def preview(
+        self, condition: Spelling, *, start: int | None = None, end: int | None = None, last: int = 20
+    ) -> Preview:
+        """How often and when a condition would have fired on stored candles, by default those of the last year.
+
+        ``start`` and ``end`` are milliseconds; ``last`` is how many triggers are listed, up to 1000. Nothing is
+        registered.
+        """
+        return await self._run(calls.preview(condition, start, end, last))
+
+    async def explain(self, condition_id: str, *, at: int | None = None) -> Explanation:
+        """Why a condition fired on the last candle closed by ``at`` (milliseconds), by default now, or why not."""
+        return await self._run(calls.explain(condition_id, at))
+
+    async def triggers_of(self, condition_id: str) -> AsyncIterator[Trigger]:
+        """The recorded triggers of a condition, newest first."""
+        cursor: str | None = None
+        while True:
+            page = await self._run(calls.triggers_of(condition_id, cursor))
+            for trigger in page.items:
+                yield trigger
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def triggers(self, *, bot_id: str | None = None, after_seq: int | None = None) -> AsyncIterator[Trigger]:
+        """Triggers of what the user's bots, or one of them, subscribed to, as they come; it does not end.
+
+        Keep ``seq`` of the last trigger that was dealt with and pass it as ``after_seq``: whatever fired since comes
+        first. Without it the stream starts with the next trigger. A broken connection is made again where it stopped;
+        within one call no trigger comes twice. Raises what the hub refuses.
+        """
+        feed = TriggerFeed(bot_id, after_seq)
+        while True:
+            ended: httpx.Response | httpx.TransportError | None = None
+            try:
+                stream = self._http.stream(
+                    "GET", "/events", params=feed.query, headers=feed.headers, timeout=STREAM_TIMEOUT
+                )
+                async with stream as response:
+                    if not response.is_success:
+                        await response.aread()
+                        ended = response
+                    else:
+                        async for received in response.aiter_bytes():
+                            for trigger in feed.feed(received):
+                                yield trigger
+            except httpx.TransportError as error:
+                ended = error
+            await asyncio.sleep(feed.wait_after(ended))
+
+    async def _run(self, call: Call[T]) -> T:
+        return call.result(await self._answer(call.method, call.path, call.body, call.query))
+
+    async def _answer(
+        self, method: str, path: str, body: bytes | None, query: Mapping[str, str | int | None] | None
+    ) -> httpx.Response:
+        attempts = Attempts(self._patience_s)
+        while True:
+            ended: httpx.Response | httpx.TransportError
+            try:
+                ended = await self._http.send(request_of(self._http, method, path, body, query))
+            except httpx.TransportError as error:
+                ended = error
+            wait = attempts.wait_after(ended)
+            if wait is not None:
+                await asyncio.sleep(wait)
+            elif isinstance(ended, httpx.Response):
+                return ended
+            else:
+                raise failed(self.address, ended) from ended
+
+
+def current_client() -> AsyncHubClient | None:
+    """The client of the innermost ``async with`` block around."""
+    return _CURRENT.get()

@@ -1,0 +1,234 @@
+"""The client for code without asyncio: scripts and notebooks. It may be shared by threads."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import TypeVar
+
+import httpx
+
+from registry.client import calls
+from registry.client.address import find_address
+from registry.client.attempts import Attempts
+from registry.client.calls import Call, Spelling, as_json
+from registry.client.connection import LIMITS, STREAM_TIMEOUT, failed, request_of, timeout_of
+from registry.client.progress import Progress, reporting
+from registry.client.results import (
+    Explanation,
+    Policy,
+    Preview,
+    Registration,
+    Status,
+    Subscribed,
+    Subscription,
+    Trigger,
+)
+from registry.client.trigger_feed import TriggerFeed
+
+T = TypeVar("T")
+
+
+class HubClient:
+    """A connection to the hub's HTTP API; a ``with`` block closes it. Its methods are those of
+    :class:`registry.client.AsyncHubClient`.
+
+        with HubClient("http://127.0.0.1:8000", api_key) as client:
+            condition_id = client.register_condition("BTCUSDT 1h: rsi(14) crosses_below 30")
+            client.subscribe_bot("dca_bot_123", condition_id, "dca", {"baseOrderSize": 100})
+            for trigger in client.triggers(bot_id="dca_bot_123"):
+                ...
+
+    ``url`` and ``api_key`` are ``HUB_API_URL`` and ``HUB_API_KEY`` by default. An attempt may take ``timeout_s``
+    seconds, an operation with all its attempts ``patience_s``: what is refused for the moment, or gets no answer, is
+    sent again. Methods raise :class:`registry.errors.ApiError` or one of its kinds.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        *,
+        timeout_s: float = 10.0,
+        patience_s: float = 30.0,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.address = find_address(url, api_key)
+        self._patience_s = patience_s
+        self._http = httpx.Client(
+            base_url=self.address.url,
+            headers=self.address.headers,
+            timeout=timeout_of(timeout_s),
+            limits=LIMITS,
+            trust_env=self.address.through_proxies,
+            transport=transport,
+        )
+
+    def __enter__(self) -> "HubClient":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        params: Mapping[str, str | int | None] | None = None,
+    ) -> httpx.Response:
+        """Any route of the API; its answer whatever its status, as httpx gives it.
+
+        Raises :class:`registry.errors.ApiUnreachable` when no answer came.
+        """
+        return self._answer(method, path, None if json is None else as_json(json), params)
+
+    def get(self, path: str, *, params: Mapping[str, str | int | None] | None = None) -> httpx.Response:
+        """``request("GET", ...)``."""
+        return self.request("GET", path, params=params)
+
+    def post(self, path: str, *, json: object = None) -> httpx.Response:
+        """``request("POST", ...)``."""
+        return self.request("POST", path, json=json)
+
+    def register_condition(self, condition: Spelling) -> Registration:
+        """Register a condition; an equal one, however spelled, has the same id.
+
+        Where it names no symbol or no timeframe, those of ``defaults`` stand in.
+        """
+        return self._run(calls.register(condition))
+
+    def register_many(self, conditions: Iterable[Spelling], *, progress: Progress | bool = False) -> list[Registration]:
+        """Register any number of conditions, a thousand a request; the registrations in their order.
+
+        ``progress`` is called with the numbers of conditions done and in all, or draws a bar on stderr if true. What is
+        wrong with single ones does not stop the others: raises :class:`registry.errors.ConditionsRefused` at the end.
+        """
+        results: list[Registration | calls.Refused] = []
+        wanted = list(conditions)
+        with reporting(progress) as report:
+            for call in calls.register_bulks(wanted):
+                results.extend(self._run(call))
+                report(len(results), len(wanted))
+        return calls.all_registered(results)
+
+    def subscribe_bot(
+        self,
+        bot_id: str,
+        condition_id: str,
+        bot_type: str,
+        bot_config: Mapping[str, object] | None = None,
+        *,
+        policy: Policy | None = None,
+    ) -> Subscribed:
+        """Have a condition's triggers delivered to a bot; again with another policy or configuration to change them.
+
+        Nobody but the bot's owner ever sees ``bot_config``.
+        """
+        return self._run(calls.subscribe(bot_id, condition_id, bot_type, bot_config, policy))
+
+    def unsubscribe(self, bot_id: str, condition_id: str) -> Subscription:
+        """End a subscription."""
+        return self._run(calls.unsubscribe(bot_id, condition_id))
+
+    def pause(self, bot_id: str, condition_id: str) -> Subscription:
+        """Deliver nothing to the bot until :meth:`resume`."""
+        return self._run(calls.pause(bot_id, condition_id))
+
+    def resume(self, bot_id: str, condition_id: str) -> Subscription:
+        """Deliver again: triggers from here on."""
+        return self._run(calls.resume(bot_id, condition_id))
+
+    def rearm(self, bot_id: str, condition_id: str) -> Subscribed:
+        """The bot is ready for the next trigger; with the policy ``while_true`` that may be at once."""
+        return self._run(calls.rearm(bot_id, condition_id))
+
+    def status(self, condition_id: str) -> Status:
+        """How a condition fares: whether it is judged, how far, and what it fired."""
+        return self._run(calls.status(condition_id))
+
+    def subscriptions(self, *, bot_id: str | None = None, condition_id: str | None = None) -> Iterator[Subscription]:
+        """The user's subscriptions that have not ended, by bot and condition."""
+        cursor: str | None = None
+        while True:
+            page = self._run(calls.subscriptions(bot_id, condition_id, cursor))
+            yield from page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def preview(
+        self, condition: Spelling, *, start: int | None = None, end: int | None = None, last: int = 20
+    ) -> Preview:
+        """How often and when a condition would have fired on stored candles, by default those of the last year.
+
+        ``start`` and ``end`` are milliseconds; ``last`` is how many triggers are listed, up to 1000. Nothing is
+        registered.
+        """
+        return self._run(calls.preview(condition, start, end, last))
+
+    def explain(self, condition_id: str, *, at: int | None = None) -> Explanation:
+        """Why a condition fired on the last candle closed by ``at`` (milliseconds), by default now, or why not."""
+        return self._run(calls.explain(condition_id, at))
+
+    def triggers_of(self, condition_id: str) -> Iterator[Trigger]:
+        """The recorded triggers of a condition, newest first."""
+        cursor: str | None = None
+        while True:
+            page = self._run(calls.triggers_of(condition_id, cursor))
+            yield from page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def triggers(self, *, bot_id: str | None = None, after_seq: int | None = None) -> Iterator[Trigger]:
+        """Triggers of what the user's bots, or one of them, subscribed to, as they come; it does not end.
+
+        Keep ``seq`` of the last trigger that was dealt with and pass it as ``after_seq``: whatever fired since comes
+        first. Without it the stream starts with the next trigger. A broken connection is made again where it stopped;
+        within one call no trigger comes twice. Raises what the hub refuses.
+        """
+        feed = TriggerFeed(bot_id, after_seq)
+        while True:
+            ended: httpx.Response | httpx.TransportError | None = None
+            try:
+                stream = self._http.stream(
+                    "GET", "/events", params=feed.query, headers=feed.headers, timeout=STREAM_TIMEOUT
+                )
+                with stream as response:
+                    if not response.is_success:
+                        response.read()
+                        ended = response
+                    else:
+                        for received in response.iter_bytes():
+                            yield from feed.feed(received)
+            except httpx.TransportError as error:
+                ended = error
+            time.sleep(feed.wait_after(ended))
+
+    def _run(self, call: Call[T]) -> T:
+        return call.result(self._answer(call.method, call.path, call.body, call.query))
+
+    def _answer(
+        self, method: str, path: str, body: bytes | None, query: Mapping[str, str | int | None] | None
+    ) -> httpx.Response:
+        attempts = Attempts(self._patience_s)
+        while True:
+            ended: httpx.Response | httpx.TransportError
+            try:
+                ended = self._http.send(request_of(self._http, method, path, body, query))
+            except httpx.TransportError as error:
+                ended = error
+            wait = attempts.wait_after(ended)
+            if wait is not None:
+                time.sleep(wait)
+            elif isinstance(ended, httpx.Response):
+                return ended
+            else:
+                raise failed(self.address, ended) from ended

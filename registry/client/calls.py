@@ -1,0 +1,239 @@
+"""The hub's operations without the network: what each sends, and how its answer is read. Both clients run these."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from registry import text
+from registry.client.problems import refusal, unreadable
+from registry.client.results import (
+    Explanation,
+    Policy,
+    Preview,
+    Registration,
+    Status,
+    Subscribed,
+    Subscription,
+    Trigger,
+)
+from registry.conditions import Condition
+from registry.defaults import current_defaults
+from registry.errors import ConditionsRefused
+
+Spelling = Condition | Mapping[str, object] | str
+"""A condition: parsed, as JSON, or as text."""
+
+_MOST_IN_BULK = 1000
+_LARGEST_BULK = 1_000_000
+"""Conditions, and bytes of them, that the hub takes in one request."""
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True)
+class Call(Generic[T_co]):
+    """One request; ``read`` makes its result of a successful answer."""
+
+    method: str
+    path: str
+    read: Callable[[httpx.Response], T_co]
+    body: bytes | None = None
+    query: Mapping[str, str | int | None] = field(default_factory=dict)
+
+    def result(self, response: httpx.Response) -> T_co:
+        """What the answer says; raises :class:`registry.errors.ApiError` where it is a refusal or makes no sense."""
+        if not response.is_success:
+            raise refusal(response)
+        try:
+            return self.read(response)
+        except msgspec.MsgspecError as error:
+            raise unreadable(response, error) from error
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What was wrong with one condition of a bulk registration."""
+
+    detail: str
+
+
+class SubscriptionPage(msgspec.Struct, frozen=True):
+    """Some of the user's subscriptions, and where to go on."""
+
+    items: list[Subscription]
+    next_cursor: str | None
+
+
+class TriggerPage(msgspec.Struct, frozen=True):
+    """Some triggers of a condition, newest first, and where to go on."""
+
+    items: list[Trigger]
+    next_cursor: str | None
+
+
+class _BulkResult(msgspec.Struct, frozen=True):
+    condition_id: str | None
+    created: bool
+    error: str | None = None
+
+
+class _BulkAnswer(msgspec.Struct, frozen=True):
+    results: list[_BulkResult]
+
+
+def as_json(body: object) -> bytes:
+    """A body as JSON; raises ``ValueError`` for what is not finite and ``TypeError`` for what JSON cannot hold."""
+    return json.dumps(body, allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def register(condition: Spelling) -> Call[Registration]:
+    """Register one condition."""
+    spelled = _spelled(condition)
+    body = as_json({"condition": spelled} if isinstance(spelled, str) else spelled)
+    return Call("POST", "/conditions/register", _registration, body)
+
+
+def register_bulks(conditions: Iterable[Spelling]) -> Iterator[Call[list[Registration | Refused]]]:
+    """Register any number of conditions, in requests that are neither too long nor too large for the hub."""
+    waiting: list[bytes] = []
+    size = 0
+    for spelled in map(as_json, map(_spelled, conditions)):
+        if len(waiting) == _MOST_IN_BULK or size + len(spelled) > _LARGEST_BULK:
+            yield _bulk(waiting)
+            waiting, size = [], 0
+        waiting.append(spelled)
+        size += len(spelled) + 1
+    if waiting:
+        yield _bulk(waiting)
+
+
+def subscribe(
+    bot_id: str, condition_id: str, bot_type: str, bot_config: Mapping[str, object] | None, policy: Policy | None
+) -> Call[Subscribed]:
+    """Subscribe a bot."""
+    body = _bot(bot_id, condition_id) | {"bot_type": bot_type, "bot_config": bot_config or {}}
+    if policy is not None:
+        body["policy"] = msgspec.to_builtins(policy)
+    return Call("POST", "/conditions/subscribe", _reader(Subscribed), as_json(body))
+
+
+def unsubscribe(bot_id: str, condition_id: str) -> Call[Subscription]:
+    """End a subscription."""
+    return Call("POST", "/conditions/unsubscribe", _reader(Subscription), as_json(_bot(bot_id, condition_id)))
+
+
+def pause(bot_id: str, condition_id: str) -> Call[Subscription]:
+    """Deliver nothing for a while."""
+    return Call("POST", "/conditions/pause", _reader(Subscription), as_json(_bot(bot_id, condition_id)))
+
+
+def resume(bot_id: str, condition_id: str) -> Call[Subscription]:
+    """Deliver again."""
+    return Call("POST", "/conditions/resume", _reader(Subscription), as_json(_bot(bot_id, condition_id)))
+
+
+def rearm(bot_id: str, condition_id: str) -> Call[Subscribed]:
+    """The bot is ready for the next trigger."""
+    return Call("POST", "/conditions/rearm", _reader(Subscribed), as_json(_bot(bot_id, condition_id)))
+
+
+def status(condition_id: str) -> Call[Status]:
+    """How a condition fares."""
+    return Call("GET", f"/conditions/{_part(condition_id)}/status", _reader(Status))
+
+
+def subscriptions(bot_id: str | None, condition_id: str | None, cursor: str | None) -> Call[SubscriptionPage]:
+    """One page of the user's subscriptions."""
+    query = {"bot_id": bot_id, "condition_id": condition_id, "cursor": cursor}
+    return Call("GET", "/conditions/user/subscriptions", _reader(SubscriptionPage), query=query)
+
+
+def triggers_of(condition_id: str, cursor: str | None) -> Call[TriggerPage]:
+    """One page of a condition's triggers."""
+    path = f"/conditions/{_part(condition_id)}/triggers"
+    return Call("GET", path, _reader(TriggerPage), query={"cursor": cursor})
+
+
+def preview(condition: Spelling, start: int | None, end: int | None, last: int) -> Call[Preview]:
+    """How often and when a condition would have fired."""
+    span = {"start": start, "end": end}
+    body = {"condition": _spelled(condition), "last": last} | {name: at for name, at in span.items() if at is not None}
+    return Call("POST", "/conditions/preview", _reader(Preview), as_json(body))
+
+
+def explain(condition_id: str, at: int | None) -> Call[Explanation]:
+    """Why a condition fires on a candle, or why it does not."""
+    return Call("GET", f"/conditions/{_part(condition_id)}/explain", _reader(Explanation), query={"at": at})
+
+
+def all_registered(results: Sequence[Registration | Refused]) -> list[Registration]:
+    """The registrations; raises :class:`ConditionsRefused` if there is anything else."""
+    registered = [result if isinstance(result, Registration) else None for result in results]
+    refused = {place: result.detail for place, result in enumerate(results) if isinstance(result, Refused)}
+    if not refused:
+        return [registration for registration in registered if registration is not None]
+    place, detail = next(iter(refused.items()))
+    raise ConditionsRefused(
+        f"{len(refused)} of {len(results)} conditions were refused, the others are registered; the first of them is"
+        f" number {place}: {detail}",
+        refused=refused,
+        registered=registered,
+    )
+
+
+def _spelled(condition: Spelling) -> Mapping[str, object] | str:
+    """As the hub reads it, with the symbol and the timeframe of ``defaults`` where it names none."""
+    if isinstance(condition, Condition):
+        return str(condition)
+    around = current_defaults()
+    if isinstance(condition, str):
+        if around.symbol is None or around.timeframe is None or text.names_series(condition):
+            return condition
+        return {"symbol": around.symbol, "timeframe": around.timeframe, "when": condition}
+    if "condition" in condition:
+        return condition
+    missing = {"symbol": around.symbol, "timeframe": around.timeframe}
+    return dict(condition) | {
+        name: value for name, value in missing.items() if value is not None and condition.get(name) is None
+    }
+
+
+def _bulk(spelled: Sequence[bytes]) -> Call[list[Registration | Refused]]:
+    body = b'{"conditions":[' + b",".join(spelled) + b"]}"
+    return Call("POST", "/conditions/register/bulk", _registrations, body)
+
+
+def _bot(bot_id: str, condition_id: str) -> dict[str, object]:
+    return {"bot_id": bot_id, "condition_id": condition_id}
+
+
+def _part(condition_id: str) -> str:
+    """An id as one part of a path, whatever was taken for an id."""
+    return quote(condition_id, safe="")
+
+
+def _reader(kind: type[T]) -> Callable[[httpx.Response], T]:
+    decoder = msgspec.json.Decoder(kind)
+    return lambda response: decoder.decode(response.content)
+
+
+def _registration(response: httpx.Response) -> Registration:
+    answer = msgspec.json.decode(response.content, type=dict[str, object])
+    if not isinstance(answer.get("condition_id"), str):
+        raise msgspec.ValidationError("Object missing required field `condition_id`")
+    return Registration(answer, created=response.status_code == httpx.codes.CREATED)
+
+
+def _registrations(response: httpx.Response) -> list[Registration | Refused]:
+    return [
+        Refused(result.error or "no reason was given")
+        if result.condition_id is None
+        else Registration({"condition_id": result.condition_id}, created=result.created)
+        for result in msgspec.json.decode(response.content, type=_BulkAnswer).results
+    ]

@@ -1,0 +1,74 @@
+"""What the benchmarks keep, and that they measure: at the smallest size, what they assert among themselves holds."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks.peers.process import Peers
+from benchmarks.report import Section, Table, at_least, at_most
+from benchmarks.results import Measured, Results
+from benchmarks.scale import TINY
+
+NAMES = ("history", "live", "scan")
+
+
+def section(title: str, figure: str, got: float) -> Section:
+    table = Table("How to read it.", ("who", "ns"), [["ours", figure]])
+    return Section(title, [table], [at_least(f"{title}, over the other", 2.0, got), at_most("time", 3.0, 1.0, " s")])
+
+
+def measured(title: str, figure: str = "1.00", got: float = 4.0, day: str = "2020-01-02") -> Measured:
+    return Measured(section(title, figure, got), day, "a machine", 9)
+
+
+def test_a_section_that_is_not_measured_again_stays_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "figures.json"
+    first = Results(path, NAMES)
+    first.put("live", measured("Live", "11.1"))
+    first.put("history", measured("History", "22.2"))
+    Results(path, NAMES).put("live", measured("Live", "33.3", day="2021-03-04"))
+
+    page = path.with_suffix(".md").read_text(encoding="utf-8")
+    assert page == Results(path, NAMES).page()
+    assert "33.3" in page
+    assert "11.1" not in page
+    rooms = page.split("\n## ")
+    assert [room.split("\n")[0] for room in rooms[1:]] == ["Targets", "History", "Live"]
+    assert "2020-01-02" in rooms[2]
+    assert "2021" not in rooms[2]
+    assert "2021-03-04" in rooms[3]
+    assert "Not measured: scan." in rooms[0]
+
+
+def test_a_figure_that_is_not_a_number_reaches_no_target(tmp_path: Path) -> None:
+    path = tmp_path / "figures.json"
+    Results(path, NAMES).put("scan", measured("Scan", got=math.nan))
+    held = Results(path, NAMES)
+    assert "1 of 2 are reached." in held.page()
+    assert "| Scan, over the other | at least 2.00x | -x | **no** |" in held.page()
+
+
+def test_a_section_there_is_none_of_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["benchmarks", "--only", "live,hisotry"])
+    with pytest.raises(SystemExit):
+        command.main()
+    assert "there is no section 'hisotry'; there are seed, " in capsys.readouterr().err
+
+
+def test_the_page_is_written_from_what_is_kept() -> None:
+    page = command.RESULTS.with_suffix(".md").read_text(encoding="utf-8")
+    assert page == Results(command.RESULTS, command.SECTIONS).page()
+
+
+@pytest.mark.parametrize("name", ["seed", "series", "live", "conditions"])
+def test_a_section_at_the_smallest_size(name: str, tmp_path: Path) -> None:
+    found = command.SECTIONS[name](TINY, Peers(None, tmp_path, "they were not wanted"))
+    assert found.tables
+    for table in found.tables:
+        assert table.rows
+        assert {len(row) for row in table.rows} == {len(table.header)}
+    assert found.targets

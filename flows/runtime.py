@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from events.log import EventLog
 from events.opening import open_log
+from events.reconciliation import reconcile
 from flows.candles.reader import SeriesReader
 from flows.live import Live
 from registry.clock import Clock, SystemClock
@@ -98,5 +99,7 @@ def open_runtime(settings: Settings | None = None, clock: Clock | None = None) -
         open_log(settings) as log,
         use_runtime(Runtime(store, log, clock)) as runtime,
     ):
+        # Before anything is judged: an older backup of the store gets back what its log knows.
+        reconcile(store.ticks, log)
         yield runtime
         runtime.close()

@@ -14,6 +14,8 @@
     │   ├── StoreLocked         another process owns the files
     │   ├── StoreMissing        no store at that place
     │   ├── StoreNotWritable    no permission, or no space
+    │   ├── StoreUnreachable    the process that owns the store does not answer
+    │   ├── StoreDenied         that process does not take the token
     │   ├── SchemaMismatch      the files were written by a newer or an edited schema
     │   └── StaleTick           a tick was recorded by somebody else in the meantime
     ├── ApiError                the hub's HTTP API could not be used (raised by its clients)
@@ -27,7 +29,7 @@
     ├── FailpointReached        a step that HUB_FAILPOINT makes fail, in tests of reliability
     └── EventLogError           Redis or Valkey cannot do what was asked
         ├── EventServerError    the bundled server cannot be started or reached
-        └── EventLogAhead       the event log knows triggers that the store does not
+        └── EventLogAhead       the event log is that of another store
 
 A message says what was wrong, with the value, and how to mend it:
 
@@ -103,6 +105,14 @@ class StoreMissing(StoreError):
 
 class StoreNotWritable(StoreError):
     """No permission to write, or no space left."""
+
+
+class StoreUnreachable(StoreError):
+    """The process that owns the store does not answer."""
+
+
+class StoreDenied(StoreError):
+    """The process that owns the store does not take the token."""
 
 
 class SchemaMismatch(StoreError):
@@ -186,4 +196,4 @@ class EventServerError(EventLogError):
 
 
 class EventLogAhead(EventLogError):
-    """The event log knows triggers that the store does not."""
+    """The event log is that of another store, or went on apart from this one."""

@@ -18,7 +18,11 @@ class Settings(BaseSettings):
     """Folder of everything that the hub keeps: store, event log, Prefect's database."""
 
     store_url: str | None = None
-    """``duckdb:PATH`` of the store's folder; ``store`` inside the data folder by default."""
+    """``http://HOST:PORT`` of the process that owns the store, or ``duckdb:PATH`` of its folder to own it; ``store``
+    inside the data folder by default."""
+
+    store_token: SecretStr | None = None
+    """Lets processes use the store of its owner; the owner writes one into the data folder without it."""
 
     default_exchange: str = "BINANCE"
     """Exchange of symbols that name none."""
@@ -35,6 +39,12 @@ class Settings(BaseSettings):
     redis_port: int = Field(default=0, ge=0, le=65535)
     """Loopback port of the bundled Valkey; 0 takes any free one."""
 
+    events_retention_hours: float = Field(default=72, gt=0, le=24 * 366)
+    """Hours for which the event log keeps events; the store keeps the triggers for good."""
+
+    events_max: int = Field(default=1_000_000, ge=1_000)
+    """Events that the log holds at most, whoever still wants older ones; about 400 bytes of memory each."""
+
     grace_hours: float = Field(default=24, ge=0, le=24 * 366)
     """Hours for which a condition is judged on when nobody subscribes to it any more, or not yet."""
 
@@ -42,6 +52,11 @@ class Settings(BaseSettings):
     def grace_ms(self) -> int:
         """``grace_hours`` in milliseconds."""
         return int(self.grace_hours * 3_600_000)
+
+    @property
+    def events_retention_ms(self) -> int:
+        """``events_retention_hours`` in milliseconds."""
+        return int(self.events_retention_hours * 3_600_000)
 
     @cached_property
     def resolved_store_url(self) -> str:

@@ -1,11 +1,15 @@
 """Webhooks and how far readers of triggers have come, in ``registry.duckdb``; all of it in the owner's memory."""
 
+import json
 from dataclasses import asdict, replace
 
 from registry.clock import Clock
 from registry.store.account_records import Webhook, WebhookState
 from registry.store.database import Database
+from registry.store.records import LogReading
 from registry.timeframes import from_ms
+
+_READINGS_KEPT_MS = 7 * 24 * 3_600_000
 
 
 class DeliveryTables:
@@ -16,6 +20,7 @@ class DeliveryTables:
         self._clock = clock
         if not database.read_only:
             self._compact_cursors()
+            self._forget_old_readings()
         self._cursors = {
             str(name): int(str(seq))
             for name, seq in database.rows(
@@ -62,6 +67,23 @@ class DeliveryTables:
             transaction.insert("registry.delivery_cursors", {"name": name, "seq": seq, "created_at": now})
         self._cursors[name] = seq
 
+    def record_log(self, reading: LogReading) -> None:
+        row: dict[str, object] = asdict(reading) | {"lags": json.dumps(dict(reading.lags))}
+        del row["read_ms"]
+        row["read_at"] = from_ms(reading.read_ms).replace(tzinfo=None)
+        with self._database.transaction() as transaction:
+            transaction.insert("registry.event_log_readings", row)
+
+    def log_readings(self, limit: int) -> list[LogReading]:
+        rows = self._database.frame(
+            """
+            SELECT epoch_ms(read_at) AS read_ms, stored_seq, published_seq, events, bytes, lags
+            FROM registry.event_log_readings ORDER BY read_at DESC LIMIT ?
+            """,
+            [limit],
+        )
+        return [LogReading(**row | {"lags": json.loads(row["lags"])}) for row in rows.iter_rows(named=True)]
+
     def _write(self, webhook: Webhook, at_ms: int) -> None:
         row = asdict(webhook) | {"changed_at": from_ms(at_ms).replace(tzinfo=None)}
         row["created_at"] = from_ms(row.pop("created_ms")).replace(tzinfo=None)
@@ -81,3 +103,8 @@ class DeliveryTables:
                 )
                 """
             )
+
+    def _forget_old_readings(self) -> None:
+        since = from_ms(self._clock.now_ms() - _READINGS_KEPT_MS).replace(tzinfo=None)
+        with self._database.transaction() as transaction:
+            transaction.execute("DELETE FROM registry.event_log_readings WHERE read_at < ?", [since])

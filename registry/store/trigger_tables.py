@@ -26,6 +26,7 @@ class TriggerTables:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._identity = str(database.rows("SELECT identity FROM registry.store_identity")[0][0])
         self._gaps = [
             (int(str(first)), int(str(last)))
             for first, last in database.rows("SELECT first_seq, last_seq FROM registry.seq_gaps ORDER BY first_seq")
@@ -35,6 +36,9 @@ class TriggerTables:
         }
         self._next_seq = 1 + max(self._newest("seq", "condition_triggers"), self._gaps[-1][1] if self._gaps else 0)
         self._states = self._load_states()
+
+    def identity(self) -> str:
+        return self._identity
 
     def last_seq(self) -> int:
         return self._next_seq - 1

@@ -14,6 +14,8 @@
     │   ├── StoreLocked         another process owns the files
     │   ├── StoreMissing        no store at that place
     │   ├── StoreNotWritable    no permission, or no space
+    │   ├── StoreUnreachable    the process that owns the store does not answer
+    │   ├── StoreDenied         that process does not take the token
     │   ├── SchemaMismatch      the files were written by a newer or an edited schema
     │   └── StaleTick           a tick was recorded by somebody else in the meantime
     ├── ApiError                the hub's HTTP API could not be used (raised by its clients)
@@ -104,6 +106,14 @@ class StoreMissing(StoreError):
 
 class StoreNotWritable(StoreError):
     """No permission to write, or no space left."""
+
+
+class StoreUnreachable(StoreError):
+    """The process that owns the store does not answer."""
+
+
+class StoreDenied(StoreError):
+    """The process that owns the store does not take the token."""
 
 
 class SchemaMismatch(StoreError):

@@ -18,7 +18,11 @@ class Settings(BaseSettings):
     """Folder of everything that the hub keeps: store, event log, Prefect's database."""
 
     store_url: str | None = None
-    """``duckdb:PATH`` of the store's folder; ``store`` inside the data folder by default."""
+    """``http://HOST:PORT`` of the process that owns the store, or ``duckdb:PATH`` of its folder to own it; ``store``
+    inside the data folder by default."""
+
+    store_token: SecretStr | None = None
+    """Lets processes use the store of its owner; the owner writes one into the data folder without it."""
 
     default_exchange: str = "BINANCE"
     """Exchange of symbols that name none."""

@@ -43,11 +43,21 @@ def test_nothing_imports_to_its_right(path: Path) -> None:
         assert other is None or other < own or same_room, f"{path.relative_to(ROOT)} imports {module}"
 
 
-HEAVY = ("numba", "polars", "duckdb", "redis", "prefect", "streamlit", "pyarrow", "pandas")
+HEAVY = (
+    "numba", "llvmlite", "polars", "duckdb", "pyarrow", "pandas", "redis", "prefect", "sqlalchemy", "fastapi",
+    "uvicorn", "streamlit",
+)  # fmt: skip
+HELP = """
+import contextlib, io, app_cli
+sys.argv = ["hub", "--help"]
+with contextlib.redirect_stdout(io.StringIO()) as shown, contextlib.suppress(SystemExit):
+    app_cli.main()
+assert "Commands" in shown.getvalue()
+"""
 
 
 def loaded_by(statement: str) -> set[str]:
-    probe = f"import sys; {statement}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    probe = f"import sys\n{statement}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
     shown = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, cwd=ROOT)
     return set(shown.stdout.split()) & set(HEAVY)
 
@@ -59,6 +69,7 @@ def loaded_by(statement: str) -> set[str]:
         ("import registry.store", set()),
         ("import indicators", set()),
         ("import app_cli", set()),
+        pytest.param(HELP, set(), id="hub --help"),
         ("import flows, flows.plan, flows.evaluate", {"polars"}),
     ],
 )

@@ -39,6 +39,7 @@ class CandleTables:
         self._clock = clock
         self._judged = judged
         self._versions: dict[str, int] = {}
+        self._instruments = self._load_instruments()
 
     def upsert(self, candles: pl.DataFrame) -> UpsertCounts:
         if candles.is_empty():
@@ -58,6 +59,7 @@ class CandleTables:
                 "candles.candle_revisions",
                 revised.select("series_id", "open_time", *_VALUES, "filled", pl.lit(created_at).alias("created_at")),
             )
+        self._instruments = self._load_instruments()
         for series in fresh["series"].unique():
             self._versions[series] = self._versions.get(series, 0) + 1
         return UpsertCounts(**{str(verdict): int(n) for verdict, n in count.items()})
@@ -129,8 +131,7 @@ class CandleTables:
         return self._database.frame("SELECT * FROM candles.candle_quarantine ORDER BY created_at, source, line")
 
     def instruments(self) -> list[Instrument]:
-        rows = self._database.rows("SELECT exchange, symbol FROM candles.instruments ORDER BY exchange, symbol")
-        return [Instrument(str(exchange), str(symbol)) for exchange, symbol in rows]
+        return list(self._instruments)
 
     def series(self) -> pl.DataFrame:
         return self._database.frame(
@@ -228,6 +229,10 @@ class CandleTables:
 
     def version(self, series: Collection[str]) -> int:
         return sum(self._versions.get(name, 0) for name in series)
+
+    def _load_instruments(self) -> tuple[Instrument, ...]:
+        rows = self._database.rows("SELECT exchange, symbol FROM candles.instruments ORDER BY exchange, symbol")
+        return tuple(Instrument(str(exchange), str(symbol)) for exchange, symbol in rows)
 
     def _with_verdict(self, transaction: Transaction, candles: pl.DataFrame) -> pl.DataFrame:
         """What is to be done with each candle: ``series series_id open_time``, its values, ``filled verdict``."""

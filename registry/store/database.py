@@ -24,6 +24,8 @@ CATALOGS = ("registry", "candles")
 _READER_PATIENCE_S = 3.0
 """How long an owner waits for a reader to close: the dashboard opens the files for the time of a query."""
 
+_FEW_ROWS = 32
+
 _LOCK_HOLDER = re.compile(r"held in (?P<executable>\S+) \(PID (?P<pid>\d+)\)")
 
 
@@ -159,8 +161,14 @@ class Transaction:
 
     def append(self, table: str, rows: pl.DataFrame) -> None:
         """Append rows by column name."""
-        if rows.height:
+        if rows.height > _FEW_ROWS:
             self.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming", incoming=rows)
+        elif rows.height:
+            # Making a frame known to DuckDB takes longer than binding a few values, and much longer on a busy machine.
+            names = ", ".join(f'"{name}"' for name in rows.columns)
+            marks = ", ".join([f"({', '.join('?' * rows.width)})"] * rows.height)
+            values = [value for row in rows.iter_rows() for value in row]
+            self._cursor.execute(f"INSERT INTO {table} ({names}) VALUES {marks}", values)
 
 
 def zoned(frame: pl.DataFrame) -> pl.DataFrame:
@@ -199,7 +207,8 @@ def _explain(error: duckdb.Error, folder: Path) -> StoreError:
         pid = int(holder["pid"])
         return StoreLocked(
             f"the store in {folder} is in use by process {pid}{_command_of(pid)}; "
-            "wait for it to end, stop it, or set HUB_DATA_DIR to another folder"
+            "work through it (HUB_STORE_URL=http://HOST:PORT, if it is `hub up`), wait for it to end, stop it, or set "
+            "HUB_DATA_DIR to another folder"
         )
     if "Permission denied" in text or "read-only" in text.lower():
         return StoreNotWritable(

@@ -42,7 +42,7 @@ class RegistryStore(Protocol):
         """Add or renew subscriptions; an answer to each request, in their order.
 
         Their conditions are judged on, or again. The same request again changes nothing; a paused subscription is
-        resumed by it. Raises :class:`registry.errors.SubscriptionError` for names that cannot be, and
+        resumed by it. Raises :class:`registry.errors.SubscriptionError` for a configuration that is no JSON, and
         :class:`registry.errors.StoreError` for a condition that is not registered; nothing is written then.
         """
         ...
@@ -314,3 +314,29 @@ class Store(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *exception: object) -> None: ...
+
+
+WRITES = frozenset(
+    {
+        "rebase",
+        "accounts.add_key",
+        "accounts.revoke_key",
+        "cache.save",
+        "candles.quarantine",
+        "candles.set_calendar",
+        "candles.upsert",
+        "delivery.add_webhook",
+        "delivery.move_cursor",
+        "delivery.set_webhook_state",
+        "registry.register",
+        "registry.set_paused",
+        "registry.subscribe",
+        "registry.unsubscribe",
+        "ticks.adopt_triggers",
+        "ticks.raise_floor",
+        "ticks.record_run",
+        "ticks.record_tick",
+        "ticks.record_unit_costs",
+    }
+)
+"""The operations that change something, by the part of the store that they belong to."""

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import polars as pl
 
-from registry.subscriptions import DeliveryPolicy
+from registry.subscriptions import DeliveryPolicy, check_name
 
 Calendar = Literal["24x7", "sessions"]
 """When an instrument trades: always, or in sessions with closed markets between them."""
@@ -67,7 +67,10 @@ SubscriptionState = Literal["active", "paused", "ended"]
 
 @dataclass(frozen=True)
 class SubscriptionRequest:
-    """A user's bot that wants a condition's triggers. ``bot_config`` is private to the user."""
+    """A user's bot that wants a condition's triggers. ``bot_config`` is private to the user.
+
+    Raises :class:`registry.errors.SubscriptionError` for names that cannot be.
+    """
 
     user_id: str
     bot_id: str
@@ -75,6 +78,10 @@ class SubscriptionRequest:
     bot_type: str
     bot_config: Mapping[str, object] = field(repr=False)
     policy: DeliveryPolicy = field(default_factory=DeliveryPolicy)
+
+    def __post_init__(self) -> None:
+        for name in ("user_id", "bot_id", "bot_type"):
+            check_name(name, getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from registry.store.records import (
 )
 from registry.store.registry_draft import Draft, Wish, wish_of
 from registry.store.subscription_index import load_subscriptions
-from registry.subscriptions import YEAR_MS, check_name
+from registry.subscriptions import YEAR_MS
 
 
 class RegistryTables:
@@ -247,8 +247,6 @@ class RegistryTables:
 
 
 def _checked(request: SubscriptionRequest) -> Wish:
-    for field in ("user_id", "bot_id", "bot_type"):
-        check_name(field, getattr(request, field))
     try:
         return wish_of(request)
     except (TypeError, ValueError):

@@ -159,7 +159,10 @@ class TickTables(TriggerTables):
         row["tick"] = from_ms(row.pop("tick_ms")).replace(tzinfo=None)
         row["finished_at"] = from_ms(self._clock.now_ms()).replace(tzinfo=None)
         with self._database.transaction() as transaction:
-            transaction.insert("registry.tick_runs", row)
+            # A run whose answer got lost records itself again.
+            known = "SELECT 1 FROM registry.tick_runs WHERE run_id = ? AND timeframe = ? AND tick = ?"
+            if transaction.frame(known, [row["run_id"], row["timeframe"], row["tick"]]).is_empty():
+                transaction.insert("registry.tick_runs", row)
 
     def record_unit_costs(self, costs: UnitCosts) -> None:
         now = from_ms(self._clock.now_ms()).replace(tzinfo=None)

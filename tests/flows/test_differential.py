@@ -227,7 +227,8 @@ def compare(life: Life) -> None:
     sent = [(event.seq, event.trigger_id) for event in life.world.log.events]
     assert sent == list(triggers.select("seq", "trigger_id").iter_rows()), f"{life.told()}: published {sent}"
 
-    assert len(comparison.near) <= max(5, comparison.judged * MOST_NEAR), sorted(comparison.near)
+    # Two windows with one extreme tie often, and then on every candle of a shorter timeframe: a condition has some.
+    assert len(comparison.near) <= max(12, comparison.judged * MOST_NEAR), sorted(comparison.near)
     life.note("judged", comparison.judged)
     life.note("near", len(comparison.near))
     life.note("holes", model.holes)

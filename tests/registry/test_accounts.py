@@ -7,7 +7,7 @@ import pytest
 
 from registry.accounts import matches, new_key, read_key_text
 from registry.store.account_records import Webhook
-from registry.store.file_store import FileStore
+from tests.registry.serving import OpenAt
 
 
 def test_a_key_is_known_by_its_text_alone() -> None:
@@ -29,10 +29,10 @@ def test_other_texts_are_no_keys(text: str) -> None:
     assert read_key_text(text) is None
 
 
-def test_keys_are_kept_and_revoked_for_good(tmp_path: Path) -> None:
+def test_keys_are_kept_and_revoked_for_good(open_at: OpenAt, tmp_path: Path) -> None:
     ann, _ = new_key("ann", "user", "laptop", 5)
     bob, _ = new_key("bob", "operator", "", 6)
-    with FileStore(tmp_path / "s") as store:
+    with open_at(tmp_path / "s") as store:
         for key in (ann, bob, ann):
             store.accounts.add_key(key)
         assert store.accounts.keys() == [ann, bob]
@@ -42,16 +42,16 @@ def test_keys_are_kept_and_revoked_for_good(tmp_path: Path) -> None:
         assert store.accounts.revoke_key(ann.key_id, at_ms=9)
         assert not store.accounts.revoke_key(ann.key_id, at_ms=10)
         assert not store.accounts.revoke_key("none", at_ms=10)
-    with FileStore(tmp_path / "s") as store:
+    with open_at(tmp_path / "s") as store:
         assert store.accounts.keys() == [replace(ann, revoked_ms=9), bob]
 
 
-def test_webhooks_and_cursors_are_kept(tmp_path: Path) -> None:
+def test_webhooks_and_cursors_are_kept(open_at: OpenAt, tmp_path: Path) -> None:
     hook = Webhook("w1", "ann", "https://example.com/x?token=t", "s3cret", None, "active", 5, 7, 1)
     other = replace(hook, webhook_id="w2", user_id="bob", bot_id="b")
     assert "s3cret" not in repr(hook)
     assert "token" not in repr(hook)
-    with FileStore(tmp_path / "s") as store:
+    with open_at(tmp_path / "s") as store:
         store.delivery.add_webhook(hook)
         store.delivery.add_webhook(other)
         assert store.delivery.webhooks() == [hook, other]
@@ -62,7 +62,7 @@ def test_webhooks_and_cursors_are_kept(tmp_path: Path) -> None:
         for seq in (3, 8, 8, 5):
             store.delivery.move_cursor("stream", seq)
         store.delivery.move_cursor("hooks", 2)
-    with FileStore(tmp_path / "s") as store:
+    with open_at(tmp_path / "s") as store:
         assert store.delivery.webhook("w1") == paused
         ended = store.delivery.set_webhook_state("w1", "ended", at_ms=9)
         assert store.delivery.set_webhook_state("w1", "active", at_ms=9) == ended

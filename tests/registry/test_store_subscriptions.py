@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -14,30 +15,36 @@ from registry.conditions import Condition
 from registry.errors import StoreError, SubscriptionError
 from registry.store.file_store import FileStore
 from registry.store.migrate import migrations
+from registry.store.protocol import Store
 from registry.store.records import Subscription, SubscriptionRequest
 from registry.store.subscription_index import SubscriptionIndex
 from registry.subscriptions import YEAR_MS, DeliveryPolicy
+from tests.registry.serving import OpenAt
 
 RSI = Condition.parse("BTCUSDT 1h: rsi(14) crosses_below 30")
 SMA = Condition.parse("BTCUSDT 1h: close crosses_above sma(20)")
 
 
-@pytest.fixture
-def hub(store: FileStore, sample: pl.DataFrame) -> FileStore:
+def filled(store: Store, sample: pl.DataFrame) -> Store:
     store.candles.upsert(sample.filter((pl.col("timeframe") == "1h") & (pl.col("symbol") == "BTCUSDT")).head(3))
     store.registry.register([RSI, SMA], active_from_ms=0)
     return store
+
+
+@pytest.fixture
+def hub(store: Store, sample: pl.DataFrame) -> Store:
+    return filled(store, sample)
 
 
 def wish(user: str, bot: str, condition: Condition = RSI, **policy: object) -> SubscriptionRequest:
     return SubscriptionRequest(user, bot, condition.id, "dca", {"of": bot}, DeliveryPolicy(**policy))  # type: ignore[arg-type]
 
 
-def subscribe(hub: FileStore, *wishes: SubscriptionRequest, at_ms: int = 0) -> list[Subscription]:
+def subscribe(hub: Store, *wishes: SubscriptionRequest, at_ms: int = 0) -> list[Subscription]:
     return [answer.subscription for answer in hub.registry.subscribe(wishes, active_from_ms=at_ms)]
 
 
-def test_a_policy_comes_back_and_lasts_a_year_where_nothing_is_said(hub: FileStore) -> None:
+def test_a_policy_comes_back_and_lasts_a_year_where_nothing_is_said(hub: Store) -> None:
     asked = DeliveryPolicy(60, 3, 10_000, 30, True, True, True)
     request = SubscriptionRequest("ann", "full", RSI.id, "dca", {}, asked)
     full, plain = subscribe(hub, request, wish("ann", "plain"), at_ms=5)
@@ -47,7 +54,7 @@ def test_a_policy_comes_back_and_lasts_a_year_where_nothing_is_said(hub: FileSto
     assert hub.registry.subscription("ann", "full", RSI.id) == full
 
 
-def test_another_policy_is_a_change(hub: FileStore) -> None:
+def test_another_policy_is_a_change(hub: Store) -> None:
     subscribe(hub, wish("ann", "b"))
     (answer,) = hub.registry.subscribe([wish("ann", "b", cooldown_s=60)], active_from_ms=9)
     assert (answer.created, answer.changed, answer.subscription.policy.cooldown_s) == (False, True, 60)
@@ -72,22 +79,19 @@ def test_a_policy_that_cannot_be_is_refused_by_name(wrong: dict[str, object]) ->
 
 @pytest.mark.parametrize("name", ["", "a" * 129, "a\nb", "\ud800", " a"])
 @pytest.mark.parametrize("field", ["user_id", "bot_id", "bot_type"])
-def test_names_that_cannot_be_are_refused(hub: FileStore, field: str, name: str) -> None:
+def test_names_that_cannot_be_are_refused(field: str, name: str) -> None:
     with pytest.raises(SubscriptionError, match=field):
-        subscribe(hub, replace(wish("ann", "b"), **{field: name}))  # type: ignore[arg-type]
-    assert hub.registry.totals()["subscriptions"] == 0
+        replace(wish("ann", "b"), **{field: name})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("config", [{"n": float("nan")}, {"o": object()}])
-def test_a_configuration_that_is_no_json_is_refused_without_being_shown(
-    hub: FileStore, config: dict[str, object]
-) -> None:
+@pytest.mark.parametrize("config", [{"n": float("nan")}, {"n": {"m": [float("inf")]}}])
+def test_a_configuration_that_is_no_json_is_refused_without_being_shown(hub: Store, config: dict[str, object]) -> None:
     with pytest.raises(SubscriptionError, match="bot_config") as refused:
         subscribe(hub, replace(wish("ann", "b"), bot_config={"secret": "hunter2", **config}))
     assert "hunter2" not in str(refused.value)
 
 
-def test_pausing_keeps_it_and_resuming_skips_the_pause(hub: FileStore) -> None:
+def test_pausing_keeps_it_and_resuming_skips_the_pause(hub: Store) -> None:
     (made,) = subscribe(hub, wish("ann", "b"), at_ms=10)
     paused = hub.registry.set_paused("ann", "b", RSI.id, True, at_ms=20)
     assert paused is not None
@@ -102,7 +106,7 @@ def test_pausing_keeps_it_and_resuming_skips_the_pause(hub: FileStore) -> None:
     assert hub.registry.set_paused("bob", "b", RSI.id, True, at_ms=50) is None
 
 
-def test_subscribing_to_a_paused_one_resumes_it(hub: FileStore) -> None:
+def test_subscribing_to_a_paused_one_resumes_it(hub: Store) -> None:
     subscribe(hub, wish("ann", "b"), at_ms=10)
     hub.registry.set_paused("ann", "b", RSI.id, True, at_ms=20)
     (answer,) = hub.registry.subscribe([wish("ann", "b")], active_from_ms=30)
@@ -110,7 +114,7 @@ def test_subscribing_to_a_paused_one_resumes_it(hub: FileStore) -> None:
     assert (answer.subscription.state, answer.subscription.active_from_ms) == ("active", 30)
 
 
-def test_an_ended_one_is_gone_for_its_user_and_begins_anew(hub: FileStore, clock: ReplayClock) -> None:
+def test_an_ended_one_is_gone_for_its_user_and_begins_anew(hub: Store, clock: ReplayClock) -> None:
     (made,) = subscribe(hub, wish("ann", "b"))
     assert hub.registry.unsubscribe("ann", "b", RSI.id, at_ms=5)
     assert not hub.registry.unsubscribe("ann", "b", RSI.id, at_ms=5)
@@ -124,7 +128,7 @@ def test_an_ended_one_is_gone_for_its_user_and_begins_anew(hub: FileStore, clock
     assert answer.subscription.created_ms == made.created_ms + 1_000
 
 
-def test_a_configuration_is_read_as_it_was_last_given(hub: FileStore) -> None:
+def test_a_configuration_is_read_as_it_was_last_given(hub: Store) -> None:
     subscribe(hub, wish("ann", "b"), replace(wish("ann", "other"), bot_config={"of": "other bot"}))
     hub.registry.set_paused("ann", "b", RSI.id, True, at_ms=1)
     assert hub.registry.bot_config("ann", "b", RSI.id) == {"of": "b"}
@@ -133,7 +137,7 @@ def test_a_configuration_is_read_as_it_was_last_given(hub: FileStore) -> None:
     assert hub.registry.bot_config("bob", "b", RSI.id) is None
 
 
-def test_changes_are_read_in_order_each_subscription_once(hub: FileStore) -> None:
+def test_changes_are_read_in_order_each_subscription_once(hub: Store) -> None:
     registry = hub.registry
     one, two, three = subscribe(hub, wish("ann", "1"), wish("ann", "2"), wish("bob", "1", SMA))
     assert registry.subscription_changes(0, 10) == [one, two, three]
@@ -150,7 +154,7 @@ def test_changes_are_read_in_order_each_subscription_once(hub: FileStore) -> Non
     assert registry.subscription_changes(registry.last_change(), 10) == []
 
 
-def test_thousands_of_changes_of_one_leave_one(hub: FileStore) -> None:
+def test_thousands_of_changes_of_one_leave_one(hub: Store) -> None:
     (made,) = subscribe(hub, wish("ann", "b"))
     index = SubscriptionIndex()
     for change in range(1, 5_000):
@@ -160,12 +164,8 @@ def test_thousands_of_changes_of_one_leave_one(hub: FileStore) -> None:
     assert len(index._changes[0]) < 2_000
 
 
-def test_everything_is_there_after_opening_again(hub: FileStore, tmp_path: Path, clock: ReplayClock) -> None:
-    subscribe(hub, wish("ann", "1", cooldown_s=5, max_fires=1), wish("ann", "2"), wish("bob", "1", SMA), at_ms=3)
-    hub.registry.set_paused("ann", "2", RSI.id, True, at_ms=4)
-    hub.registry.unsubscribe("bob", "1", SMA.id, at_ms=5)
-
-    def everything(store: FileStore) -> tuple[object, ...]:
+def test_everything_is_there_after_opening_again(open_at: OpenAt, tmp_path: Path, sample: pl.DataFrame) -> None:
+    def everything(store: Store) -> tuple[object, ...]:
         registry = store.registry
         return (
             registry.subscriptions_of("ann"),
@@ -179,18 +179,24 @@ def test_everything_is_there_after_opening_again(hub: FileStore, tmp_path: Path,
             registry.condition(SMA.id),
         )
 
-    before = everything(hub)
-    hub.close()
-    with FileStore(tmp_path / "store", clock=clock) as again:
+    with open_at(tmp_path) as store:
+        hub = filled(store, sample)
+        subscribe(hub, wish("ann", "1", cooldown_s=5, max_fires=1), wish("ann", "2"), wish("bob", "1", SMA), at_ms=3)
+        hub.registry.set_paused("ann", "2", RSI.id, True, at_ms=4)
+        hub.registry.unsubscribe("bob", "1", SMA.id, at_ms=5)
+        before = everything(hub)
+    with open_at(tmp_path) as again:
         assert everything(again) == before
         assert not again.registry.subscribe([wish("ann", "1", cooldown_s=5, max_fires=1)], active_from_ms=9)[0].changed
 
 
-def test_many_threads_write_at_once_and_each_gets_its_own_answer(hub: FileStore, tmp_path: Path) -> None:
+def test_many_threads_write_at_once_and_each_gets_its_own_answer(
+    open_at: OpenAt, tmp_path: Path, sample: pl.DataFrame
+) -> None:
     """Half of them ask for the impossible: that is theirs alone."""
     start = threading.Barrier(8)
 
-    def work(number: int) -> tuple[int, int]:
+    def work(hub: Store, number: int) -> tuple[int, int]:
         start.wait()
         refused = 0
         for round_ in range(20):
@@ -208,18 +214,16 @@ def test_many_threads_write_at_once_and_each_gets_its_own_answer(hub: FileStore,
                     refused += 1
         return len(hub.registry.subscriptions_of(f"user {number}")), refused
 
-    with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(work, range(8))) == {(20, 10)}
-    changes = [each.change for each in hub.registry.subscription_changes(0, 1_000)]
-    assert changes == list(range(1, 161)), "numbered without gaps or repetitions"
-    hub.close()
-    with FileStore(tmp_path / "store") as again:
+    with open_at(tmp_path) as store, ThreadPoolExecutor(8) as pool:
+        hub = filled(store, sample)
+        assert set(pool.map(partial(work, hub), range(8))) == {(20, 10)}
+        changes = [each.change for each in hub.registry.subscription_changes(0, 1_000)]
+        assert changes == list(range(1, 161)), "numbered without gaps or repetitions"
+    with open_at(tmp_path) as again:
         assert again.registry.totals() == {"conditions": 162, "subscriptions": 160, "users": 8, "bots": 160}
 
 
-def test_a_write_that_fails_leaves_memory_and_file_as_they_were(
-    hub: FileStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_write_that_fails_leaves_memory_and_file_as_they_were(hub: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     (made,) = subscribe(hub, wish("ann", "b"))
     from registry.store.activity_tables import ActivityTables
 

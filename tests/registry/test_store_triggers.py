@@ -8,9 +8,10 @@ import pytest
 from registry.clock import ReplayClock
 from registry.errors import StoreError
 from registry.store import trigger_tables
-from registry.store.file_store import FileStore
+from registry.store.protocol import Store
 from registry.store.records import ConditionState, Move, TickMetrics, TickRecord
 from registry.timeframes import from_ms
+from tests.registry.serving import OpenAt
 
 HOUR = 3_600_000
 BTC = "BINANCE:BTCUSDT 1h"
@@ -42,7 +43,7 @@ def rows_of(close_ms: int, *conditions: str) -> pl.DataFrame:
     )
 
 
-def record(store: FileStore, hour: int, *conditions: str) -> range:
+def record(store: Store, hour: int, *conditions: str) -> range:
     """Judge one hour, in which conditions fire."""
     before = store.ticks.watermarks("1h").get(BTC)
     return store.ticks.record_tick(
@@ -72,18 +73,18 @@ def seqs(rows: pl.DataFrame) -> list[int]:
     return rows["seq"].to_list()
 
 
-def ids(store: FileStore) -> list[tuple[int, str]]:
+def ids(store: Store) -> list[tuple[int, str]]:
     return store.ticks.triggers_after(0, 1_000).select("seq", "trigger_id").rows()
 
 
-def test_what_a_condition_has_done_is_known_and_kept(tmp_path: Path) -> None:
+def test_what_a_condition_has_done_is_known_and_kept(open_at: OpenAt, tmp_path: Path) -> None:
     for _ in range(2):
-        with FileStore(tmp_path / "s") as store:
+        with open_at(tmp_path / "s") as store:
             done = len(store.ticks.ticks())
             record(store, done + 1, "a", "b")
             record(store, done + 2, "a")
             counts = store.ticks.trigger_counts()
-    with FileStore(tmp_path / "s") as store:
+    with open_at(tmp_path / "s") as store:
         assert store.ticks.condition_state("a") == ConditionState(4, 4 * HOUR, 6)
         assert store.ticks.condition_state("b") == ConditionState(2, 3 * HOUR, 5)
         assert store.ticks.condition_state("never") == ConditionState()
@@ -92,7 +93,7 @@ def test_what_a_condition_has_done_is_known_and_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("block", [1, 2, 3, 1_000])
-def test_pages_of_triggers(store: FileStore, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+def test_pages_of_triggers(store: Store, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
     monkeypatch.setattr(trigger_tables, "_BLOCK", block)
     for hour in range(1, 7):
         record(store, hour, *("abc" if hour % 3 == 0 else "a"))
@@ -110,20 +111,20 @@ def test_pages_of_triggers(store: FileStore, monkeypatch: pytest.MonkeyPatch, bl
     assert ticks.triggers_after(0, 3, ["b"]).schema == ticks.triggers_after(0, 3).schema
 
 
-def test_ticks_are_read_in_pages(store: FileStore) -> None:
+def test_ticks_are_read_in_pages(store: Store) -> None:
     for hour in range(1, 6):
         record(store, hour)
     assert store.ticks.ticks(after_id=2, limit=2)["tick_id"].to_list() == [3, 4]
     assert store.ticks.ticks(after_id=4)["tick_id"].to_list() == [5]
 
 
-def test_a_raised_floor_is_kept_and_passed_over(tmp_path: Path) -> None:
-    with FileStore(tmp_path / "s") as store:
+def test_a_raised_floor_is_kept_and_passed_over(open_at: OpenAt, tmp_path: Path) -> None:
+    with open_at(tmp_path / "s") as store:
         record(store, 1, "a", "b")
         store.ticks.raise_floor(10)
         store.ticks.raise_floor(4)
         assert store.ticks.last_seq() == 10
-    with FileStore(tmp_path / "s") as store:
+    with open_at(tmp_path / "s") as store:
         assert store.ticks.last_seq() == 10
         assert store.ticks.floor_gaps() == [(3, 10)]
         assert record(store, 2, "a", "b", "c") == range(11, 14)
@@ -133,10 +134,10 @@ def test_a_raised_floor_is_kept_and_passed_over(tmp_path: Path) -> None:
         assert seqs(store.ticks.triggers_of("a", 9)) == [11, 1]
 
 
-def test_what_a_log_knows_is_taken_and_not_recorded_again(tmp_path: Path) -> None:
+def test_what_a_log_knows_is_taken_and_not_recorded_again(open_at: OpenAt, tmp_path: Path) -> None:
     """An older backup: the log has two more ticks, which are then judged forward once more."""
     clock = ReplayClock(0)
-    with FileStore(tmp_path / "s", clock=clock) as store:
+    with open_at(tmp_path / "s", clock) as store:
         record(store, 1, "a")
         ahead = published(1, (1, "a"), (2, "a"), (2, "b"), (3, "b"))
         assert store.ticks.adopt_triggers(ahead) == 3
@@ -144,7 +145,7 @@ def test_what_a_log_knows_is_taken_and_not_recorded_again(tmp_path: Path) -> Non
         assert store.ticks.watermarks("1h") == {BTC: HOUR}
         assert store.ticks.condition_state("b") == ConditionState(2, 3 * HOUR, 4)
         assert record(store, 2, "a", "b") == range(5, 5)
-    with FileStore(tmp_path / "s", clock=clock) as store:
+    with open_at(tmp_path / "s", clock) as store:
         assert record(store, 3, "b", "c") == range(5, 6)
         assert ids(store) == [
             (1, f"a:{HOUR}"),
@@ -156,7 +157,7 @@ def test_what_a_log_knows_is_taken_and_not_recorded_again(tmp_path: Path) -> Non
         assert store.ticks.floor_gaps() == []
 
 
-def test_a_trigger_that_is_there_gives_its_seq_away(store: FileStore) -> None:
+def test_a_trigger_that_is_there_gives_its_seq_away(store: Store) -> None:
     record(store, 1, "a")
     record(store, 2, "a", "b")
     assert store.ticks.adopt_triggers(published(4, (2, "b"), (3, "c"), (3, "c"))) == 3
@@ -168,14 +169,14 @@ def test_a_trigger_that_is_there_gives_its_seq_away(store: FileStore) -> None:
 @pytest.mark.parametrize(
     "rows", [published(3, (2, "b")), published(2, (2, "b"), (3, "b")).with_columns(pl.Series("seq", [2, 4]))]
 )
-def test_rows_that_do_not_follow_are_refused(store: FileStore, rows: pl.DataFrame) -> None:
+def test_rows_that_do_not_follow_are_refused(store: Store, rows: pl.DataFrame) -> None:
     record(store, 1, "a")
     with pytest.raises(StoreError, match="do not follow 1"):
         store.ticks.adopt_triggers(rows)
     assert ids(store) == [(1, f"a:{HOUR}")]
 
 
-def test_rows_follow_a_raised_floor(store: FileStore) -> None:
+def test_rows_follow_a_raised_floor(store: Store) -> None:
     record(store, 1, "a")
     store.ticks.raise_floor(7)
     assert store.ticks.adopt_triggers(published(8, (2, "b"))) == 1

@@ -271,7 +271,7 @@ class DeliveryStore(Protocol):
         ...
 
     def record_log(self, reading: LogReading) -> None:
-        """Note how far the event log is."""
+        """Note how far the event log is; one reading a moment."""
         ...
 
     def log_readings(self, limit: int) -> list[LogReading]:
@@ -327,6 +327,7 @@ WRITES = frozenset(
         "candles.upsert",
         "delivery.add_webhook",
         "delivery.move_cursor",
+        "delivery.record_log",
         "delivery.set_webhook_state",
         "registry.register",
         "registry.set_paused",

@@ -12,7 +12,9 @@ from registry.store.records import (
     GRACE_MS,
     ActiveSpan,
     Anchor,
+    Backup,
     ConditionState,
+    Finding,
     LogReading,
     Rebase,
     Registration,
@@ -307,6 +309,18 @@ class Store(Protocol):
         """
         ...
 
+    def backup(self, folder: str) -> Backup:
+        """Copy everything, as it is at one moment, into a new folder where the owner of the files is.
+
+        Writes go on meanwhile. Raises :class:`registry.errors.StoreError` if the folder exists, and
+        :class:`registry.errors.StoreNotWritable` if it cannot be made.
+        """
+        ...
+
+    def check(self) -> list[Finding]:
+        """Look whether what is kept agrees with itself: every subject, with its problem where it has one."""
+        ...
+
     def close(self) -> None:
         """Give the files free."""
         ...
@@ -318,6 +332,7 @@ class Store(Protocol):
 
 WRITES = frozenset(
     {
+        "backup",
         "rebase",
         "accounts.add_key",
         "accounts.revoke_key",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 import app_cli_service
+import app_cli_store
 from app_cli_output import AsJson
 from app_cli_output import console as _console
 from app_cli_output import message as _message
@@ -28,6 +29,7 @@ conditions = App(name="conditions", help="Registered conditions.")
 app.command(candles)
 app.command(conditions)
 app_cli_service.add_to(app)
+app_cli_store.add_to(app)
 
 
 @app.command
@@ -117,6 +119,19 @@ def list_candles(*, json_output: AsJson = False) -> None:
     with _open_to_read() as store:
         series = store.candles.series()
     _print_frame(series, json_output, empty="No candles; import some: hub candles import FILE")
+
+
+@candles.command
+def gaps(
+    series: Annotated[str | None, Parameter(help='One series, such as "BTCUSDT 1h"; all by default.')] = None,
+    *,
+    json_output: AsJson = False,
+) -> None:
+    """List runs of missing candles, and how many of their slots were judged as holes."""
+    name = None if series is None else _series_name(series)
+    with _open_to_read() as store:
+        found = store.candles.gaps(name)
+    _print_frame(found, json_output, empty="No gaps: every slot between first and last candle has one.")
 
 
 @candles.command

@@ -26,6 +26,7 @@
     │   │   ├── NotFound        there is no such thing, or it is somebody else's
     │   │   └── LimitReached    too many requests, or more than a user's quota
     │   └── ConditionsRefused   some conditions of a bulk registration were refused
+    ├── LedgerError             a consumer's ledger is that of another consumer or another hub
     ├── PrefectServerError      Prefect's server cannot be started or reached
     ├── FailpointReached        a step that HUB_FAILPOINT makes fail, in tests of reliability
     └── EventLogError           Redis or Valkey cannot do what was asked
@@ -202,3 +203,7 @@ class EventServerError(EventLogError):
 
 class EventLogAhead(EventLogError):
     """The event log is that of another store, or went on apart from this one."""
+
+
+class LedgerError(HubError):
+    """A consumer's ledger is that of another consumer, or of another hub."""

@@ -48,11 +48,11 @@ def demo(
     from flows.demo.replay import replay_demo
     from flows.demo.report import make_report, print_report
     from flows.progress import ConsoleProgress
-    from registry.store import open_store
+    from registry.store import open_configured
 
     with ConsoleProgress(_console(stderr=True)) as progress:
         replay = asyncio.run(replay_demo(settings, progress, bots=bots, seed=seed))
-    with open_store(settings.resolved_store_url, read_only=True) as store:
+    with open_configured(settings, read_only=True) as store:
         report = make_report(store, replay)
     if json_output:
         _print_json(report.as_json())
@@ -84,9 +84,9 @@ def import_(
     from flows.candles.report import as_json, render
     from registry.clock import SystemClock
     from registry.instruments import normalise_instrument
-    from registry.store import open_store
+    from registry.store import open_configured
 
-    with open_store(settings.resolved_store_url) as store:
+    with open_configured(settings) as store:
         reports = import_candles(
             paths,
             store.candles,
@@ -153,10 +153,10 @@ def rebase(
     settings = _settings()
     name = _series_name(series)
     from flows.candles.rebasing import plan_rebase
-    from registry.store import open_store
+    from registry.store import open_configured
     from registry.timeframes import show_time
 
-    with open_store(settings.resolved_store_url) as store:
+    with open_configured(settings) as store:
         plan = plan_rebase(store, name)
         old = store.ticks.anchors()
         pending = store.candles.revisions(plan.stored)["pending"].sum()
@@ -259,11 +259,11 @@ def register(text: str, *, json_output: AsJson = False) -> None:
     settings = _settings()
     from registry.clock import SystemClock
     from registry.conditions import Condition
-    from registry.store import open_store
+    from registry.store import open_configured
     from registry.timeframes import show_time
 
     condition = Condition.parse(_spec(text), default_exchange=settings.default_exchange)
-    with open_store(settings.resolved_store_url) as store:
+    with open_configured(settings) as store:
         (registration,) = store.registry.register(
             [condition], active_from_ms=SystemClock().now_ms(), grace_ms=settings.grace_ms
         )
@@ -403,9 +403,9 @@ def _settings(part: str | None = None) -> "Settings":
 
 
 def _open_to_read() -> Any:
-    from registry.store import open_store
+    from registry.store import open_configured
 
-    return open_store(_settings().resolved_store_url, read_only=True)
+    return open_configured(_settings(), read_only=True)
 
 
 def _spec(text: str) -> Any:

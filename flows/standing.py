@@ -48,7 +48,7 @@ class Standing:
 
 def standing_of(store: Store, condition: Condition, close_ms: int) -> Standing:
     """Where a condition stands with the candle that closes at a time."""
-    stored = next((held for held in store.registry.conditions() if held.condition_id == condition.id), None)
+    stored = store.registry.condition(condition.id)
     closes = store.ticks.triggers_of(condition.id, _ALL_TRIGGERS)["close_time"].dt.epoch("ms")
     return Standing(
         registered=stored is not None,

@@ -1,13 +1,18 @@
-"""A compiled function that calls :func:`stay_apart` is not copied into its callers.
+"""What numba has no word for, for functions that are called very often.
 
-The window reductions are called from every kernel, and all live kernels from one program: copied into each, they would
-take minutes to compile.
+A compiled function that calls :func:`stay_apart` is not copied into its callers. The window reductions are called from
+every kernel, and all live kernels from one program: copied into each, they would take minutes to compile.
+
+An array that is :func:`borrowed` is held by somebody else for as long as it is used, and so are its parts, of which
+:func:`matrix` is one. Otherwise every part that is taken of an array, and every call that it is given to, counts a
+reference up and down, which no other processor may disturb.
 """
 
 from typing import Any
 
 from numba import types
 from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
 
 
 def _stay_apart(_typing_context: Any) -> Any:
@@ -21,3 +26,42 @@ def _stay_apart(_typing_context: Any) -> Any:
 
 
 stay_apart: Any = intrinsic(_stay_apart)
+
+
+def _borrowed(_typing_context: Any, array: Any) -> Any:
+    """The same array, of which no references are counted."""
+
+    def borrow(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        held = context.make_array(signature.return_type)(context, builder, value=arguments[0])
+        held.meminfo = held.meminfo.type(None)
+        held.parent = held.parent.type(None)
+        return held._getvalue()
+
+    return array(array), borrow
+
+
+borrowed: Any = intrinsic(_borrowed)
+
+
+def _matrix(_typing_context: Any, array: Any, first: Any, rows: Any, columns: Any) -> Any:  # noqa: ARG001 - its call
+    """float64[rows, columns]: the part of a contiguous array from ``first`` on; no references to it are counted."""
+    result = types.Array(array.dtype, 2, "C")
+
+    def build(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        held = context.make_array(array)(context, builder, value=arguments[0])
+        part = context.make_array(result)(context, builder)
+        row = builder.mul(arguments[3], held.itemsize)
+        populate_array(  # type: ignore[no-untyped-call]
+            part,
+            data=builder.gep(held.data, [arguments[1]]),
+            shape=(arguments[2], arguments[3]),
+            strides=(row, held.itemsize),
+            itemsize=held.itemsize,
+            meminfo=None,
+        )
+        return part._getvalue()
+
+    return result(array, types.int64, types.int64, types.int64), build
+
+
+matrix: Any = intrinsic(_matrix)

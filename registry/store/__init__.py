@@ -7,9 +7,17 @@ from registry.clock import Clock
 from registry.errors import StoreError
 
 if TYPE_CHECKING:
+    from registry.settings import Settings
     from registry.store.protocol import Store
 
-__all__ = ["open_store"]
+__all__ = ["open_configured", "open_store"]
+
+
+def open_configured(settings: "Settings", *, read_only: bool = False, clock: Clock | None = None) -> "Store":
+    """The store that the settings name: see :func:`open_store`."""
+    from registry.store.token import client_token
+
+    return open_store(settings.resolved_store_url, token=client_token(settings), read_only=read_only, clock=clock)
 
 
 def open_store(url: str, *, token: str | None = None, read_only: bool = False, clock: Clock | None = None) -> "Store":

@@ -207,7 +207,8 @@ def _explain(error: duckdb.Error, folder: Path) -> StoreError:
         pid = int(holder["pid"])
         return StoreLocked(
             f"the store in {folder} is in use by process {pid}{_command_of(pid)}; "
-            "wait for it to end, stop it, or set HUB_DATA_DIR to another folder"
+            "work through it (HUB_STORE_URL=http://HOST:PORT, if it is `hub up`), wait for it to end, stop it, or set "
+            "HUB_DATA_DIR to another folder"
         )
     if "Permission denied" in text or "read-only" in text.lower():
         return StoreNotWritable(

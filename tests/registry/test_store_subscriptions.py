@@ -9,7 +9,6 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
-from serving import OpenAt
 
 from registry.clock import ReplayClock
 from registry.conditions import Condition
@@ -20,6 +19,7 @@ from registry.store.protocol import Store
 from registry.store.records import Subscription, SubscriptionRequest
 from registry.store.subscription_index import SubscriptionIndex
 from registry.subscriptions import YEAR_MS, DeliveryPolicy
+from tests.registry.serving import OpenAt
 
 RSI = Condition.parse("BTCUSDT 1h: rsi(14) crosses_below 30")
 SMA = Condition.parse("BTCUSDT 1h: close crosses_above sma(20)")

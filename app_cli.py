@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
+import app_cli_events
+import app_cli_service
+import app_cli_store
+from app_cli_output import AsJson
+from app_cli_output import console as _console
+from app_cli_output import message as _message
+from app_cli_output import print_json as _print_json
 from registry.errors import HubError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from registry.settings import Settings
 
 app = App(name="hub", help="Shared condition evaluation for trading bots.", version_flags=[])
@@ -24,8 +29,9 @@ candles = App(name="candles", help="Candles in the store.")
 conditions = App(name="conditions", help="Registered conditions.")
 app.command(candles)
 app.command(conditions)
-
-AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON instead of a table.")]
+app_cli_events.add_to(app)
+app_cli_service.add_to(app)
+app_cli_store.add_to(app)
 
 
 @app.command
@@ -115,6 +121,19 @@ def list_candles(*, json_output: AsJson = False) -> None:
     with _open_to_read() as store:
         series = store.candles.series()
     _print_frame(series, json_output, empty="No candles; import some: hub candles import FILE")
+
+
+@candles.command
+def gaps(
+    series: Annotated[str | None, Parameter(help='One series, such as "BTCUSDT 1h"; all by default.')] = None,
+    *,
+    json_output: AsJson = False,
+) -> None:
+    """List runs of missing candles, and how many of their slots were judged as holes."""
+    name = None if series is None else _series_name(series)
+    with _open_to_read() as store:
+        found = store.candles.gaps(name)
+    _print_frame(found, json_output, empty="No gaps: every slot between first and last candle has one.")
 
 
 @candles.command
@@ -333,9 +352,14 @@ def tick(timeframe: str, *, json_output: AsJson = False) -> None:
 
 @app.command
 def status(*, json_output: AsJson = False) -> None:
-    """Show what the store holds and how far it has been judged."""
+    """Show whether the service runs, what the store holds and how far it has been judged."""
+    settings = _settings()
+    from registry.store.owner import running
+
+    here = running(settings.data_dir)
     with _open_to_read() as store:
-        totals: dict[str, Any] = {**store.registry.totals(), "triggers": store.ticks.last_seq()}
+        totals: dict[str, Any] = {"service": None if here is None else here.url}
+        totals |= {**store.registry.totals(), "triggers": store.ticks.last_seq()}
         series = store.candles.series().height
         ticks = store.ticks.ticks()
     totals |= {"series": series, "ticks": ticks.height}
@@ -435,22 +459,6 @@ def _confirmed(question: str) -> bool:
         return False
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
-
-
-def _console(*, stderr: bool = False) -> "Console":
-    from rich.console import Console
-
-    console = Console(stderr=stderr)
-    # A pipe has no width: one that holds every table unbroken is kinder to grep than the 80 columns rich takes.
-    return console if console.is_terminal else Console(stderr=stderr, width=160)
-
-
-def _message(text: str) -> None:
-    print(text, file=sys.stderr)
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=2, default=str))
 
 
 def _print_frame(frame: Any, json_output: bool, *, empty: str) -> None:

@@ -40,9 +40,7 @@ dashboard: setup
 test: setup lint
 	@$(BIN)/python -m indicators.codegen --check
 	@$(BIN)/python -m indicators.page --check
-	@# Kernels first: workers that find none would each compile them all. A file's tests stay with one worker.
-	@$(BIN)/python -m flows.warming
-	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+	@$(BIN)/pytest
 
 lint: setup
 	@$(BIN)/ruff check .

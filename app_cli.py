@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 import app_cli_events
+import app_cli_service
 import app_cli_store
+from app_cli_output import AsJson
+from app_cli_output import console as _console
+from app_cli_output import message as _message
+from app_cli_output import print_json as _print_json
 from registry.errors import HubError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from registry.settings import Settings
 
 app = App(name="hub", help="Shared condition evaluation for trading bots.", version_flags=[])
@@ -27,9 +30,8 @@ conditions = App(name="conditions", help="Registered conditions.")
 app.command(candles)
 app.command(conditions)
 app_cli_events.add_to(app)
+app_cli_service.add_to(app)
 app_cli_store.add_to(app)
-
-AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON instead of a table.")]
 
 
 @app.command
@@ -350,9 +352,14 @@ def tick(timeframe: str, *, json_output: AsJson = False) -> None:
 
 @app.command
 def status(*, json_output: AsJson = False) -> None:
-    """Show what the store holds and how far it has been judged."""
+    """Show whether the service runs, what the store holds and how far it has been judged."""
+    settings = _settings()
+    from registry.store.owner import running
+
+    here = running(settings.data_dir)
     with _open_to_read() as store:
-        totals: dict[str, Any] = {**store.registry.totals(), "triggers": store.ticks.last_seq()}
+        totals: dict[str, Any] = {"service": None if here is None else here.url}
+        totals |= {**store.registry.totals(), "triggers": store.ticks.last_seq()}
         series = store.candles.series().height
         ticks = store.ticks.ticks()
     totals |= {"series": series, "ticks": ticks.height}
@@ -452,22 +459,6 @@ def _confirmed(question: str) -> bool:
         return False
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
-
-
-def _console(*, stderr: bool = False) -> "Console":
-    from rich.console import Console
-
-    console = Console(stderr=stderr)
-    # A pipe has no width: one that holds every table unbroken is kinder to grep than the 80 columns rich takes.
-    return console if console.is_terminal else Console(stderr=stderr, width=160)
-
-
-def _message(text: str) -> None:
-    print(text, file=sys.stderr)
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=2, default=str))
 
 
 def _print_frame(frame: Any, json_output: bool, *, empty: str) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from api.spellings import SPELLING_SCHEMA
+from api.spellings import OBJECT_SCHEMA, SPELLING_SCHEMA
 
 MOST_IN_BULK = 1000
 """Conditions in one bulk registration."""
@@ -34,8 +34,10 @@ BotType = Annotated[
         examples=["dca"],
     ),
 ]
-Spelling = Annotated[dict[str, Any] | str, WithJsonSchema(SPELLING_SCHEMA)]
-"""A condition in any spelling: flat JSON, a tree, ``{"condition": text}``, or where it is not the whole body a text."""
+Spelling = Annotated[object, WithJsonSchema(SPELLING_SCHEMA)]
+"""A condition in any spelling: flat JSON, a tree, ``{"condition": text}``, or its text alone."""
+ConditionBody = Annotated[dict[str, Any], WithJsonSchema(OBJECT_SCHEMA)]
+"""A condition that is the whole body, so not a text alone."""
 
 
 class Body(BaseModel):
@@ -67,10 +69,15 @@ class PolicyBody(Body):
         int | None, Field(ge=1, le=1_000_000, description="The subscription ends after so many triggers; 1 is once")
     ] = None
     expires_at: Annotated[
-        TimeMs | None, Field(description="No trigger that closes later is delivered; a year from now by default")
+        int | None,
+        Field(
+            ge=0,
+            le=4_102_444_800_000,
+            description="Triggers that close later (ms) are not delivered; a year from the start by default",
+        ),
     ] = None
     max_lag_s: Annotated[
-        int | None, Field(ge=1, le=31_536_000, description="Triggers whose candle closed longer ago are skipped")
+        int | None, Field(ge=0, le=31_536_000, description="Triggers whose candle closed longer ago are skipped")
     ] = None
     settled_only: Annotated[bool, Field(description="Only triggers whose indicators had settled")] = False
     fire_if_true: Annotated[bool, Field(description="Deliver at once if the condition is TRUE when subscribing")] = (

@@ -93,7 +93,7 @@ class Spellings:
         self._read: OrderedDict[bytes, Condition] = OrderedDict()
         self._lock = Lock()
 
-    def read(self, spelling: Mapping[str, object] | str) -> Condition:
+    def read(self, spelling: object) -> Condition:
         """The condition of an object or a text; raises :class:`ConditionError`."""
         key = msgspec.json.encode(spelling)
         with self._lock:
@@ -109,8 +109,12 @@ class Spellings:
         return condition
 
 
-def _unwrapped(spelling: Mapping[str, object] | str) -> Mapping[str, object] | str:
-    if isinstance(spelling, str) or "condition" not in spelling:
+def _unwrapped(spelling: object) -> Mapping[str, object] | str:
+    if not isinstance(spelling, dict):
+        if isinstance(spelling, str):
+            return spelling
+        raise ConditionError(f"a condition is text or an object, got {shown(spelling)}", pointer="")
+    if "condition" not in spelling:
         return spelling
     text = spelling["condition"]
     if len(spelling) > 1:

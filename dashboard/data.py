@@ -18,6 +18,7 @@ from flows.savings import Savings, summarise
 from registry.errors import HubError, StoreLocked, StoreMissing
 from registry.settings import load_settings
 from registry.store import open_store
+from registry.store.owner import url_of
 from registry.store.protocol import Store
 from registry.store.records import StoredCondition, UnitCosts
 from registry.store.token import client_token
@@ -65,7 +66,7 @@ class ConditionFacts:
 def read(query: Callable[[str], T]) -> T:
     """The answer to a query on the store that the settings name; a panel instead of the page if there is none."""
     try:
-        answer = query(load_settings().resolved_store_url)
+        answer = query(url_of(load_settings()))
     except HubError as error:
         _explain(error)
         st.stop()

@@ -24,8 +24,11 @@ class Standing:
     recorded: bool
     """Whether a trigger is recorded on the candle."""
 
-    def notes(self, close_ms: int) -> tuple[str, ...]:
-        """Why the hub records no trigger on the candle that closes at a time, whatever the candles say."""
+    def notes(self, close_ms: int, *, with_subscribers: bool = True) -> tuple[str, ...]:
+        """Why the hub records no trigger on the candle that closes at a time, whatever the candles say.
+
+        Without ``with_subscribers`` nothing tells that nobody subscribes.
+        """
         if not self.registered:
             return ("it is not registered, so nobody judges it: hub conditions register",)
         found = []
@@ -37,7 +40,7 @@ class Standing:
             found.append("its group has not been judged yet")
         elif close_ms > self.judged_until_ms:
             found.append(f"its group has been judged up to {show_time(self.judged_until_ms)}")
-        if not self.subscriptions:
+        if with_subscribers and not self.subscriptions:
             found.append(f"it has no active subscription: nobody is told{self._until()}")
         return tuple(found)
 

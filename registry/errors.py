@@ -18,6 +18,7 @@
     │   ├── StoreDenied         that process does not take the token
     │   ├── SchemaMismatch      the files were written by a newer or an edited schema
     │   └── StaleTick           a tick was recorded by somebody else in the meantime
+    ├── ServiceError            the HTTP service cannot be started, reached or stopped
     ├── ApiError                the hub's HTTP API could not be used (raised by its clients)
     │   ├── ApiUnreachable      it does not answer, or what answers is not the hub
     │   ├── ApiRefused          it refused a request: status, field, request id
@@ -182,6 +183,10 @@ class ConditionsRefused(ApiError):
 
 class FailpointReached(HubError):
     """A step that ``HUB_FAILPOINT`` makes fail."""
+
+
+class ServiceError(HubError):
+    """The HTTP service cannot be started, reached or stopped."""
 
 
 class PrefectServerError(HubError):

@@ -69,6 +69,10 @@ class RegistryStore(Protocol):
         """Subscriptions of a user that have not ended, oldest first."""
         ...
 
+    def bots_of(self, user_id: str) -> Mapping[str, int]:
+        """The bots of a user -> their subscriptions that have not ended."""
+        ...
+
     def subscribers_of(self, condition_id: str) -> list[Subscription]:
         """Subscriptions to a condition that have not ended, oldest first."""
         ...
@@ -95,6 +99,14 @@ class RegistryStore(Protocol):
 
     def activity(self) -> Mapping[str, tuple[ActiveSpan, ...]]:
         """Condition id -> when it is judged, oldest first; :mod:`flows.activity` reads it."""
+        ...
+
+    def activity_of(self, condition_id: str) -> tuple[ActiveSpan, ...]:
+        """When a condition is judged, oldest first; nothing for one that is not registered."""
+        ...
+
+    def subscriber_count(self, condition_id: str) -> int:
+        """Number of active subscriptions of a condition."""
         ...
 
     def subscribers(self) -> Mapping[str, int]:

@@ -81,12 +81,18 @@ class RegistryTables:
     def activity(self) -> Mapping[str, tuple[ActiveSpan, ...]]:
         return self._activity.all()
 
+    def activity_of(self, condition_id: str) -> tuple[ActiveSpan, ...]:
+        return self._activity.of(condition_id)
+
     def subscription(self, user_id: str, bot_id: str, condition_id: str) -> Subscription | None:
         held = self._subscriptions.get((user_id, bot_id, condition_id))
         return None if held is None or held.subscription.state == "ended" else held.subscription
 
     def subscriptions_of(self, user_id: str) -> list[Subscription]:
         return self._subscriptions.of_user(user_id)
+
+    def bots_of(self, user_id: str) -> Mapping[str, int]:
+        return self._subscriptions.bots_of_user(user_id)
 
     def subscribers_of(self, condition_id: str) -> list[Subscription]:
         return self._subscriptions.of_condition(condition_id)
@@ -113,6 +119,9 @@ class RegistryTables:
 
     def subscribers(self) -> Mapping[str, int]:
         return self._subscriptions.subscribers()
+
+    def subscriber_count(self, condition_id: str) -> int:
+        return self._subscriptions.active(condition_id)
 
     def totals(self) -> dict[str, int]:
         return {"conditions": len(self._conditions), **self._subscriptions.totals()}

@@ -56,6 +56,11 @@ class SubscriptionIndex:
         """Those of a user that have not ended, oldest first."""
         return _living(self._by_user.get(user_id, ()))
 
+    def bots_of_user(self, user_id: str) -> dict[str, int]:
+        """The bots of a user -> their subscriptions that have not ended."""
+        held = list(self._by_user.get(user_id, ()))
+        return dict(Counter(each.subscription.bot_id for each in held if each.subscription.state != "ended"))
+
     def of_condition(self, condition_id: str) -> list[Subscription]:
         """Those of a condition that have not ended, oldest first."""
         return _living(self._by_condition.get(condition_id, ()))
@@ -80,6 +85,10 @@ class SubscriptionIndex:
     def subscribers(self) -> dict[str, int]:
         """Condition -> number of its active subscriptions."""
         return dict(self._active)
+
+    def active(self, condition_id: str) -> int:
+        """Number of active subscriptions of a condition."""
+        return self._active[condition_id]
 
     def kept(self, condition_id: str) -> int:
         """Number of subscriptions of a condition that have not ended."""

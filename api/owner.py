@@ -1,14 +1,12 @@
 """The process that owns a data folder: it opens the store and the event log and serves the HTTP API."""
 
 import asyncio
-import logging
 import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 
 import uvicorn
 from fastapi import FastAPI
@@ -17,26 +15,18 @@ from api.app import create_app
 from api.edge import STORE_PATH
 from api.service import Service
 from api.store_interface import store_interface
-from events.log import RedisEventLog
+from events.keeper import LogKeeper, keeping
 from events.opening import open_log
-from events.publisher import drain
-from events.reconciliation import reconcile
-from events.retention import trim
 from events.supervised import make_folder
 from flows.warming import warm
 from registry.clock import SystemClock
-from registry.errors import HubError, ServiceError
+from registry.errors import ServiceError
 from registry.settings import Settings
 from registry.store import open_store
 from registry.store.owner import Running, noted, running
 from registry.store.protocol import Store
 from registry.store.token import owner_token
 
-_log = logging.getLogger("hub.api")
-_LOOK_S = 0.5
-_PATIENCE_S = 2.0
-"""How long triggers wait for the run that recorded them to publish them, before the owner does."""
-_TRIM_S = 600.0
 _GRACE_S = 10
 """What requests under way have when the service stops."""
 
@@ -57,14 +47,21 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
             "HUB_STORE_URL names the store of another process; unset it where the service is to own the store itself"
         )
     make_folder(settings.data_dir, ServiceError)
-    # Until the server listens to signals itself: what has been started is stopped in order.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with ExitStack() as stack:
+        # Until the server listens to signals itself: what has been started is stopped in order.
+        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        stack.callback(signal.signal, signal.SIGTERM, before)
         listener = stack.enter_context(_listening(settings.api_host, settings.api_port))
         store = stack.enter_context(open_store(settings.resolved_store_url))
         log = stack.enter_context(open_log(settings))
-        stack.enter_context(_publishing(store, log, settings))
-        service = Service(store, settings, log, SystemClock())
+        clock = SystemClock()
+        keeper = LogKeeper(
+            store, log, clock, retention_ms=settings.events_retention_ms, most_events=settings.events_max
+        )
+        # Here and not in its thread: a log that belongs to another store is a reason not to start.
+        keeper.look()
+        stack.enter_context(keeping(keeper))
+        service = Service(store, settings, log, clock)
         here = stack.enter_context(noted(settings.data_dir, _url(listener)))
         threading.Thread(target=warm, args=(lambda _: None,), name="warm-kernels", daemon=True).start()
         app = create_app(service)
@@ -148,45 +145,3 @@ def _greeting(here: Running, store: Store) -> str:
 def _url(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-@contextmanager
-def _publishing(store: Store, log: RedisEventLog, settings: Settings) -> Iterator[None]:
-    """Bring store and log together, then publish what was recorded and not published: at once, and whenever nobody
-    else does. The log lets go of what is old."""
-    reconcile(store.ticks, log)
-    drain(store, log, retention_ms=settings.events_retention_ms)
-    stop = threading.Event()
-    thread = threading.Thread(target=_publish, args=(store, log, settings, stop), name="publisher")
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-        with suppress(HubError):
-            drain(store, log, retention_ms=settings.events_retention_ms)
-
-
-def _publish(store: Store, log: RedisEventLog, settings: Settings, stop: threading.Event) -> None:
-    behind_since: float | None = None
-    trim_at = time.monotonic()
-    failing = False
-    while not stop.wait(_LOOK_S):
-        now = time.monotonic()
-        try:
-            if log.last_seq() == store.ticks.last_seq():
-                behind_since = None
-            elif behind_since is None:
-                behind_since = now
-            elif now - behind_since >= _PATIENCE_S:
-                drain(store, log, retention_ms=settings.events_retention_ms)
-                behind_since = None
-            if now >= trim_at:
-                trim(store.ticks, log, retention_ms=settings.events_retention_ms, most=settings.events_max)
-                trim_at = now + _TRIM_S
-            failing = False
-        except HubError as error:
-            if not failing:
-                _log.error("triggers wait for the event log", extra={"fields": {"error": type(error).__name__}})
-            failing = True

@@ -58,10 +58,8 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
         keeper = LogKeeper(
             store, log, clock, retention_ms=settings.events_retention_ms, most_events=settings.events_max
         )
-        # Here and not in its thread: a log that belongs to another store is a reason not to start.
-        keeper.look()
         stack.enter_context(keeping(keeper))
-        service = Service(store, settings, log, clock)
+        service = Service(store, settings, log, clock, log_problem=lambda: keeper.problem)
         here = stack.enter_context(noted(settings.data_dir, _url(listener)))
         threading.Thread(target=warm, args=(lambda _: None,), name="warm-kernels", daemon=True).start()
         app = create_app(service)

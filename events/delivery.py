@@ -1,8 +1,9 @@
 """One event for one subscriber, and who takes it."""
 
-from dataclasses import dataclass
 from typing import Literal, Protocol
 from urllib.parse import quote
+
+import msgspec
 
 from events.payload import Event
 from registry.store.records import Subscription
@@ -11,8 +12,7 @@ Occasion = Literal["trigger", "subscription", "rearm"]
 """Why something is delivered: the condition fired, or it was TRUE at the subscription, or when the bot armed again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True):
     """What a handler gets. Its id is the same however often it is delivered."""
 
     event: Event

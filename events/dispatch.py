@@ -35,6 +35,9 @@ class Dispatch:
         self._changes = Changes()
         self._blocked: set[Lane] = set()
         self._skipped: Counter[Reason] = Counter()
+        self._taken = metrics.DELIVERED.labels(consumer)
+        self._refused = metrics.FAILED.labels(consumer)
+        self._taken_since = 0
         self.careful_until = 0
         """Events up to this ``seq`` were in hand when a process ended: attempts are counted before they are made."""
         self.committed_s = time.monotonic()
@@ -65,7 +68,7 @@ class Dispatch:
         subscription = delivery.subscription
         if needs_memory(subscription.policy):
             self._book.note_fired(subscription, delivery.event.close_time, self._changes)
-        if self._is_blocked(subscription):
+        if (self._blocked or self._book.has_waiting) and self._is_blocked(lane_of(subscription)):
             self._hold(delivery, 0, 0, _BEHIND, "waiting")
         elif self._has_ended_the_process(delivery):
             self._hold(delivery, len(self._pauses_ms) + 1, 0, _ENDED_THE_PROCESS, "dead")
@@ -84,6 +87,8 @@ class Dispatch:
         for reason, count in self._skipped.items():
             metrics.SKIPPED.labels(self._consumer, reason).inc(count)
         self._skipped.clear()
+        self._taken.inc(self._taken_since)
+        self._taken_since = 0
         self.committed_s = time.monotonic()
         if (seq, change) != (self._book.seq, self._book.change) or changes != Changes():
             failpoints.reach("before_mark")
@@ -112,16 +117,13 @@ class Dispatch:
         try:
             self._handler(delivery)
         except Exception as error:
-            metrics.FAILED.labels(self._consumer).inc()
+            self._refused.inc()
             return reason_of(error)
         failpoints.reach("after_effect")
-        metrics.DELIVERED.labels(self._consumer).inc()
+        self._taken_since += 1
         return None
 
-    def _is_blocked(self, subscription: Subscription) -> bool:
-        if not (self._blocked or self._book.has_waiting):
-            return False
-        lane = lane_of(subscription)
+    def _is_blocked(self, lane: Lane) -> bool:
         return lane in self._blocked or self._book.is_waiting(lane)
 
     def _has_ended_the_process(self, delivery: Delivery) -> bool:

@@ -262,6 +262,12 @@ def _explain(error: duckdb.Error, folder: Path) -> StoreError:
         return StoreNotWritable(
             f"no permission to write the store in {folder}; set HUB_DATA_DIR to a folder you may write"
         )
+    if "has been invalidated" in text:
+        # DuckDB could not take its log over into the file. Both are as they were, but it works on after a restart only.
+        return StoreNotWritable(
+            f"the store in {folder} stopped when a write failed, as without space left; everything acknowledged is "
+            "kept: free some space, then restart the process that owns it"
+        )
     if "No space left" in text or "File too large" in text:
         return StoreNotWritable(
             f"no space left for the store in {folder}; nothing was recorded, free some and try again"

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +139,10 @@ def test_an_unforeseen_error_says_nothing(
         answer = ann.post("/conditions/subscribe", json=body)
     assert (answer.status_code, answer.json()["type"]) == (500, "urn:condition-hub:problem:internal")
     assert answer.headers["Content-Type"] == "application/problem+json"
-    lines = "".join(logged(caplog))
+    # The request is logged once its answer is out.
+    deadline = time.monotonic() + 10
+    while not (lines := "".join(logged(caplog))) and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert SECRET not in answer.text + lines
     assert "RuntimeError" in lines
     assert answer.headers["X-Request-ID"] in lines

@@ -68,6 +68,7 @@ def loaded_by(statement: str) -> set[str]:
     [
         ("import registry", set()),
         ("import registry.store", set()),
+        ("import registry.client", set()),
         ("import indicators", set()),
         ("import app_cli", set()),
         pytest.param(HELP, set(), id="hub --help"),
@@ -76,3 +77,10 @@ def loaded_by(statement: str) -> set[str]:
 )
 def test_what_an_import_costs(statement: str, allowed: set[str]) -> None:
     assert loaded_by(statement) <= allowed
+
+
+def test_the_client_is_loaded_only_by_who_wants_it() -> None:
+    probe = "import sys, registry; print(*sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "registry.conditions" in shown.stdout.split()
+    assert not {"httpx", "registry.client"} & set(shown.stdout.split())

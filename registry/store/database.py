@@ -81,6 +81,12 @@ class Database:
         with self._cursor() as cursor:
             return zoned(_query(cursor, sql, parameters, tables))
 
+    def frames(self, sql: str, rows: int) -> Iterator[pl.DataFrame]:
+        """A query's result in pieces of about so many rows, for what is too large to hold twice. Times stay naive."""
+        with self._cursor() as cursor:
+            for batch in cursor.execute(sql).to_arrow_reader(rows):
+                yield pl.DataFrame(batch)
+
     def copy_to(self, folder: Path) -> int:
         """Copy both files into a folder, as they are at one moment; the number of rows. Writes go on meanwhile."""
         copies = {catalog: f"copy_of_{catalog}" for catalog in CATALOGS}

@@ -22,8 +22,8 @@ from registry.store.records import (
     SubscriptionRequest,
 )
 from registry.store.registry_draft import Draft, Wish, wish_of
-from registry.store.subscription_index import load_subscriptions
-from registry.subscriptions import YEAR_MS
+from registry.store.subscription_loading import load_subscriptions
+from registry.subscriptions import default_expiry_ms
 
 
 class RegistryTables:
@@ -104,15 +104,13 @@ class RegistryTables:
         return self._subscriptions.last_change
 
     def bot_config(self, user_id: str, bot_id: str, condition_id: str) -> dict[str, object] | None:
-        if self.subscription(user_id, bot_id, condition_id) is None:
+        held = self._subscriptions.get((user_id, bot_id, condition_id))
+        if held is None or held.subscription.state == "ended":
             return None
+        # By the number of its change, which lets DuckDB skip all but one of its row groups.
         rows = self._database.rows(
-            """
-            SELECT bot_config::VARCHAR FROM registry.user_condition_subscriptions
-            WHERE user_id = ? AND bot_id = ? AND condition_id = ? AND bot_config IS NOT NULL
-            ORDER BY revision DESC LIMIT 1
-            """,
-            [user_id, bot_id, condition_id],
+            "SELECT bot_config::VARCHAR FROM registry.user_condition_subscriptions WHERE change = ?",
+            [held.config_change],
         )
         config: dict[str, object] = json.loads(str(rows[0][0]))
         return config
@@ -199,7 +197,7 @@ class RegistryTables:
         begins = before.active_from_ms if before is not None and goes_on else active_from_ms
         policy = request.policy
         if policy.expires_ms is None:
-            policy = replace(policy, expires_ms=begins + YEAR_MS)
+            policy = replace(policy, expires_ms=default_expiry_ms(begins))
         draft.want(stored, active_from_ms, None)
         subscription = Subscription(
             user_id=request.user_id,

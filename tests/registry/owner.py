@@ -2,7 +2,8 @@
 
 import multiprocessing
 import socket
-from contextlib import closing
+import time
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -29,6 +30,12 @@ class Owner:
             self.port: int = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._process = self._started()
+        # The first of them waits for what they all import.
+        while True:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+                return
+            assert self._process.is_alive()
+            time.sleep(0.02)
 
     def kill(self) -> None:
         """End it without warning, as `kill -9` does."""

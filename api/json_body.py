@@ -7,7 +7,8 @@ from typing import Any, NoReturn
 
 DEEPEST = 32
 """Levels of objects and lists in a body."""
-_INTEGERS = range(-(2**63), 2**64)
+_LONGEST_INTEGER = 310
+"""Digits and sign: about as far as a double reaches."""
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _NO_BRACKET = re.compile(rb"[^\[\]{}]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -20,8 +21,8 @@ class BodyError(ValueError):
 def read_json(raw: bytes) -> Any:
     """The value of a JSON text in UTF-8; raises :class:`BodyError`.
 
-    Refused besides what is no JSON: a field that appears twice in an object, NaN and infinities, numbers that neither
-    64 bits nor a double can hold, half surrogate pairs, and more than ``DEEPEST`` levels.
+    Refused besides what is no JSON: a field that appears twice in an object, NaN and infinities, numbers beyond those
+    of a double, half surrogate pairs, and more than ``DEEPEST`` levels.
     """
     try:
         text = raw.decode()
@@ -70,9 +71,9 @@ def _float(text: str) -> float:
 
 
 def _int(text: str) -> int:
-    if len(text) > 20 or (value := int(text)) not in _INTEGERS:
-        raise BodyError("a whole number needs more than 64 bits; write it as text")
-    return value
+    if len(text) > _LONGEST_INTEGER or math.isinf(float(text)):
+        raise BodyError("a number is too large for a double")
+    return int(text)
 
 
 def _constant(name: str) -> NoReturn:

@@ -47,9 +47,10 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
             "HUB_STORE_URL names the store of another process; unset it where the service is to own the store itself"
         )
     make_folder(settings.data_dir, ServiceError)
-    # Until the server listens to signals itself: what has been started is stopped in order.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with ExitStack() as stack:
+        # Until the server listens to signals itself: what has been started is stopped in order.
+        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        stack.callback(signal.signal, signal.SIGTERM, before)
         listener = stack.enter_context(_listening(settings.api_host, settings.api_port))
         store = stack.enter_context(open_store(settings.resolved_store_url))
         log = stack.enter_context(open_log(settings))
@@ -58,7 +59,7 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
             store, log, clock, retention_ms=settings.events_retention_ms, most_events=settings.events_max
         )
         stack.enter_context(keeping(keeper))
-        service = Service(store, settings, log, clock)
+        service = Service(store, settings, log, clock, log_problem=lambda: keeper.problem)
         here = stack.enter_context(noted(settings.data_dir, _url(listener)))
         threading.Thread(target=warm, args=(lambda _: None,), name="warm-kernels", daemon=True).start()
         app = create_app(service)

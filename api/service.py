@@ -39,10 +39,20 @@ class Service:
     What the store keeps in memory (keys, conditions, subscriptions, counts) is read directly.
     """
 
-    def __init__(self, store: Store, settings: Settings, log: EventLog, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        log: EventLog,
+        clock: Clock | None = None,
+        *,
+        log_problem: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """``log_problem`` says why whoever keeps the log up to the store cannot, ``None`` if all is well."""
         self.store = store
         self.settings = settings
         self.log = log
+        self.log_problem = log_problem
         self.clock = clock or SystemClock()
         self.measures = Measures()
         self.gate = Gate(store.accounts, RateLimiter(Rates.of(settings)))

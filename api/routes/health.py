@@ -66,5 +66,7 @@ def _event_log(service: Service) -> CheckAnswer:
         published = service.log.last_seq()
     except HubError:
         return CheckAnswer(ok=False, detail="it does not answer")
+    if service.log_problem() is not None:
+        return CheckAnswer(ok=False, detail="what is recorded cannot be published; the service's log says why")
     waiting = max(0, service.store.ticks.last_seq() - published)
     return CheckAnswer(ok=True, detail=f"{waiting} triggers wait to be published")

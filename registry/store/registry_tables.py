@@ -262,7 +262,7 @@ def _checked(request: SubscriptionRequest) -> Wish:
 
 
 def _stored(condition: Condition, active_from_ms: int) -> StoredCondition:
-    base = condition.instruments[0]
+    base = condition.series.instrument
     return StoredCondition(
         condition_id=condition.id,
         canonical=condition.canonical,

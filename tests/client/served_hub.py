@@ -10,9 +10,9 @@ from pathlib import Path
 
 import polars as pl
 import uvicorn
+
 from api.app import create_app
 from api.service import Service
-
 from flows.advance import Advanced, advance
 from flows.runtime import Runtime
 from registry.accounts import new_key

@@ -231,6 +231,8 @@ def test_a_server_that_forgot_the_last_seconds_repeats_nothing(
         server.cut(3_000)
         server.start()
         firing.log.client.connection_pool.disconnect()
+        assert drain(firing.store, firing.log) > 0
+        settle(consumer)
         firing.publish(conditions[:1])
         settle(consumer)
         assert bots.seqs() == list(range(1, 17))

@@ -101,19 +101,17 @@ def conditions(scale: Scale, peers: Peers) -> Section:  # noqa: ARG001 - section
     composite_table, composite = _composites(scale)
     targets.append(at_most("a composite", _COMPOSITE_NS, composite, " ns"))
     remark = (
-        f"{count:,} unique conditions over {scale.slots:,} values, half of them `<`, half `crosses_above`; the values move "
-        "from tick to tick, and what is measured in turn finds its caches cold, as a real tick does. CPU time a "
+        f"{count:,} unique conditions over {scale.slots:,} values, half of them `<`, half `crosses_above`; the values "
+        "move from tick to tick, and what is measured in turn finds its caches cold, as a real tick does. CPU time a "
         "condition. Ours is three-valued and says what fired; the others only find the truths, two-valued. All truths "
         "are compared with polars' before anything is timed. polars and numpy are given the conditions of each "
         "operator "
         "apart, and the place of each value: they gather and compare. DuckDB joins."
     )
     remark += (
-        " Constants cost by the value and by what it passes, not by the condition: with ten times as many of them on the "
-        "same values a tick takes about the same time. Below a nanosecond a condition it is memory that is waited for: "
-        "with 125 constants a value and operator a tick jumps to five places for each of them, while polars and numpy "
-        "read theirs from front to back. Slot against slot each condition reads four places; no order of the conditions "
-        "lets a value's neighbours tell their truths."
+        " Constants cost by the value and by what it passes, not by the condition. What is left is waiting for memory: "
+        "a tick jumps to a few places for each value and operator, while polars and numpy read theirs from front to "
+        "back. Slot against slot, each condition reads two values, or four, and what fires is looked for in all of them."
     )
     tables = [
         Table(remark, ("conditions", "who", "ns a condition", "time / ours"), rows),

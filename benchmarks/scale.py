@@ -28,6 +28,11 @@ class Scale:
     isolated_sample: int = 250
     hub_ticks: int = 12
     first_compile: bool = True
+    events: int = 100_000
+    """Of one tick."""
+    subscribers_an_event: int = 10
+    quiet_ticks: int = 500
+    idle_s: float = 20.0
 
 
 FULL = Scale()
@@ -53,4 +58,8 @@ TINY = Scale(
     isolated_sample=3,
     hub_ticks=2,
     first_compile=False,
+    events=1_500,
+    subscribers_an_event=2,
+    quiet_ticks=3,
+    idle_s=0.2,
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from benchmarks import cold, conditions, history, live, scan, seed, subscriptions
+from benchmarks import cold, conditions, events, history, live, scan, seed, subscriptions
 from benchmarks.peers.process import Peers
 from benchmarks.report import Section
 from benchmarks.scale import Scale
@@ -16,6 +16,7 @@ SECTIONS: dict[str, Callable[[Scale, Peers], Section]] = {
     "conditions": conditions.conditions,
     "scan": scan.scan,
     "cold": cold.cold,
+    "events": events.events,
 }
 """Name on the command line -> how to measure it."""
 

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from events import metrics
 from events.log import RedisEventLog
@@ -64,17 +64,25 @@ class LogKeeper:
                 pause_s = _SHORTEST_PAUSE_S
                 stop.wait(_LOOK_S)
 
+    def begin(self) -> None:
+        """Bring store and log together, and publish what is not published. Before anything is judged."""
+        reconcile(self._store.ticks, self._log)
+        self.publish()
+        self._is_reconciled = True
+
+    def publish(self) -> None:
+        """Publish what nobody has published."""
+        drain(self._store, self._log, retention_ms=self._retention_ms)
+
     def look(self) -> None:
         """One round of work."""
         if not self._is_reconciled:
-            reconcile(self._store.ticks, self._log)
-            drain(self._store, self._log, retention_ms=self._retention_ms)
-            self._is_reconciled = True
+            self.begin()
         last = self._log.last_seq()
         newest = self._store.ticks.last_seq()
         metrics.PUBLISH_LAG.set(max(0, newest - last))
         if last != newest and last == self._lagged_at:
-            drain(self._store, self._log, retention_ms=self._retention_ms)
+            self.publish()
         self._lagged_at = last if last != newest else -1
         if self._looks % _LOOKS_A_READING == 0:
             self.tidy()
@@ -100,7 +108,11 @@ class LogKeeper:
 
 @contextmanager
 def keeping(keeper: LogKeeper) -> Iterator[LogKeeper]:
-    """Let a keeper work in a thread while the block runs."""
+    """Let a keeper begin, and then work in a thread while the block runs; what is left at the end is published.
+
+    Raises :class:`registry.errors.EventLogError` when it cannot begin: the log is another store's, or does not answer.
+    """
+    keeper.begin()
     stop = threading.Event()
     thread = threading.Thread(target=keeper.run, args=(stop,), name="log-keeper")
     thread.start()
@@ -109,6 +121,8 @@ def keeping(keeper: LogKeeper) -> Iterator[LogKeeper]:
     finally:
         stop.set()
         thread.join()
+        with suppress(EventLogError, StoreError):
+            keeper.publish()
 
 
 def read_log(store: Store, log: RedisEventLog, now_ms: int) -> LogReading:

@@ -52,6 +52,8 @@ class Ledger:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
+        self._acting = threading.Condition()
+        self._under_way: set[str] = set()
         self._connection = sqlite3.connect(self.path, timeout=0.5, isolation_level=None, check_same_thread=False)
         try:
             # Exclusive for as long as the file is open: two processes with one ledger would apply everything twice.
@@ -74,19 +76,21 @@ class Ledger:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """One transaction of the file: committed when the block ends, rolled back when it raises.
 
-        Inside another one of the same thread it is a part of that one.
+        Inside another one it is a part of that one, and what a block that raises has written is undone alone.
         """
         with self._lock:
             if self._connection.in_transaction:
-                yield self._connection
-                return
-            self._connection.execute("BEGIN IMMEDIATE")
+                begin, undo, end = "SAVEPOINT part", "ROLLBACK TO part; RELEASE part", "RELEASE part"
+            else:
+                begin, undo, end = "BEGIN IMMEDIATE", "ROLLBACK", "COMMIT"
+            self._connection.execute(begin)
             try:
                 yield self._connection
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                for statement in undo.split("; "):
+                    self._connection.execute(statement)
                 raise
-            self._connection.execute("COMMIT")
+            self._connection.execute(end)
 
     @contextmanager
     def once(self, effect_id: str) -> Iterator[sqlite3.Connection | None]:
@@ -117,20 +121,21 @@ class Ledger:
         is what both know it by: a client order id. If either raises, the effect stays pending and the exception goes
         on; the next call with the same id asks ``confirm`` first. Not to be called inside :meth:`transaction`.
         """
-        with self._lock:
-            if self._connection.in_transaction:
-                raise RuntimeError("perform() inside a transaction would be forgotten by a crash; call it outside")
-            state = self._state(effect_id)
-            if state is None:
-                self._commit_mark(effect_id, "pending")
-        if state == "done":
-            return None
-        if state == "pending" and confirm(effect_id):
+        with self._alone_with(effect_id):
+            with self._lock:
+                if self._connection.in_transaction:
+                    raise RuntimeError("perform() inside a transaction would be forgotten by a crash; call it outside")
+                state = self._state(effect_id)
+                if state is None:
+                    self._commit_mark(effect_id, "pending")
+            if state == "done":
+                return None
+            if state == "pending" and confirm(effect_id):
+                self._commit_mark(effect_id, "done")
+                return None
+            result = act(effect_id)
             self._commit_mark(effect_id, "done")
-            return None
-        result = act(effect_id)
-        self._commit_mark(effect_id, "done")
-        return result
+            return result
 
     def pending(self) -> list[str]:
         """Effects of which nobody knows whether they happened, oldest first: those that a crash interrupted."""
@@ -178,6 +183,20 @@ class Ledger:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    @contextmanager
+    def _alone_with(self, effect_id: str) -> Iterator[None]:
+        """One thread at a time for an effect: a second one would take the first one's attempt for a crashed one."""
+        with self._acting:
+            while effect_id in self._under_way:
+                self._acting.wait()
+            self._under_way.add(effect_id)
+        try:
+            yield
+        finally:
+            with self._acting:
+                self._under_way.remove(effect_id)
+                self._acting.notify_all()
 
     def _state(self, effect_id: str) -> str | None:
         row = self._connection.execute("SELECT state FROM effects WHERE effect_id = ?", [effect_id]).fetchone()

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
@@ -34,10 +34,14 @@ class LiveFeed:
     While the log's server is away, events come from the store, a second late.
     """
 
-    def __init__(self, ticks: TickStore, log: EventLog, *, queue: int = QUEUE) -> None:
+    def __init__(
+        self, ticks: TickStore, log: EventLog, *, queue: int = QUEUE, before: Callable[[], object] = lambda: None
+    ) -> None:
+        """``before`` is called whenever events are about to be handed out: for readers whose wishes have changed."""
         self._ticks = ticks
         self._log = log
         self._queue = queue
+        self._before = before
         self._seq = ticks.last_seq()
         self._all: set[Following] = set()
         self._by_condition: dict[str, set[Following]] = {}
@@ -88,7 +92,9 @@ class LiveFeed:
         # the stream there may still be something in the store, if nobody can publish.
         return entries_of(self._ticks.triggers_after(self._seq, _BATCH)) or entries
 
-    def _hand_out(self, entries: Iterable[Entry]) -> None:
+    def _hand_out(self, entries: Sequence[Entry]) -> None:
+        if entries:
+            self._before()
         for entry in entries:
             for following in self._all:
                 following.offer(entry)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from events.log import RedisEventLog
 from events.server import BundledServer, connect_to
 from registry.settings import Settings
+from registry.store.owner import url_of
 
 
 @contextmanager
@@ -15,7 +16,7 @@ def open_log(settings: Settings) -> Iterator[RedisEventLog]:
     For the process that owns the store. One that works with another's store is given that owner's log, as by
     :func:`connect_log`. Raises :class:`registry.errors.EventServerError`.
     """
-    if settings.redis_url is not None or settings.resolved_store_url.startswith("http"):
+    if settings.redis_url is not None or url_of(settings).startswith("http"):
         with connect_log(settings) as log:
             yield log
         return

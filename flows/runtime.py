@@ -11,7 +11,7 @@ from flows.candles.reader import SeriesReader
 from flows.live import Live
 from registry.clock import Clock, SystemClock
 from registry.settings import Settings, load_settings
-from registry.store import open_store
+from registry.store import open_configured
 from registry.store.protocol import Store
 
 Key = tuple[str, int, int]
@@ -95,7 +95,7 @@ def open_runtime(settings: Settings | None = None, clock: Clock | None = None) -
     settings = settings or load_settings()
     clock = clock or SystemClock()
     with (
-        open_store(settings.resolved_store_url, clock=clock) as store,
+        open_configured(settings, clock=clock) as store,
         open_log(settings) as log,
         use_runtime(Runtime(store, log, clock)) as runtime,
     ):

@@ -18,6 +18,7 @@
     │   ├── StoreDenied         that process does not take the token
     │   ├── SchemaMismatch      the files were written by a newer or an edited schema
     │   └── StaleTick           a tick was recorded by somebody else in the meantime
+    ├── ServiceError            the HTTP service cannot be started, reached or stopped
     ├── ApiError                the hub's HTTP API could not be used (raised by its clients)
     │   ├── ApiUnreachable      it does not answer, or what answers is not the hub
     │   ├── ApiRefused          it refused a request: status, field, request id
@@ -25,6 +26,7 @@
     │   │   ├── NotFound        there is no such thing, or it is somebody else's
     │   │   └── LimitReached    too many requests, or more than a user's quota
     │   └── ConditionsRefused   some conditions of a bulk registration were refused
+    ├── LedgerError             a consumer's ledger is that of another consumer or another hub
     ├── PrefectServerError      Prefect's server cannot be started or reached
     ├── FailpointReached        a step that HUB_FAILPOINT makes fail, in tests of reliability
     └── EventLogError           Redis or Valkey cannot do what was asked
@@ -183,6 +185,10 @@ class FailpointReached(HubError):
     """A step that ``HUB_FAILPOINT`` makes fail."""
 
 
+class ServiceError(HubError):
+    """The HTTP service cannot be started, reached or stopped."""
+
+
 class PrefectServerError(HubError):
     """Prefect's server cannot be started or reached."""
 
@@ -197,3 +203,7 @@ class EventServerError(EventLogError):
 
 class EventLogAhead(EventLogError):
     """The event log is that of another store, or went on apart from this one."""
+
+
+class LedgerError(HubError):
+    """A consumer's ledger is that of another consumer, or of another hub."""

@@ -4,9 +4,7 @@ from dataclasses import dataclass, fields
 
 from registry.errors import SubscriptionError
 
-YEAR_MS = 365 * 24 * 3_600_000
-"""How long a subscription lasts where nothing else is said."""
-
+_DAY_MS = 24 * 3_600_000
 _LONGEST_S = 366 * 24 * 3_600
 _LATEST_MS = 4_102_444_800_000  # 2100-01-01
 _LONGEST_NAME = 128
@@ -24,7 +22,8 @@ class DeliveryPolicy:
     max_fires: int | None = None
     """Deliveries after which it is over, 1 for once; ``None``: no limit."""
     expires_ms: int | None = None
-    """Triggers that close later are not delivered; a year after the subscription's start where nothing is said."""
+    """Triggers that close later are not delivered; where nothing is said, a year after the subscription's start, at the
+    end of that day."""
     max_lag_s: int | None = None
     """Triggers that closed longer ago than this at their delivery are skipped; ``None``: never."""
     settled_only: bool = False
@@ -48,6 +47,14 @@ class DeliveryPolicy:
 
 
 POLICY_FIELDS = tuple(field.name for field in fields(DeliveryPolicy))
+
+
+def default_expiry_ms(active_from_ms: int) -> int:
+    """When a subscription expires where nothing is said: a year after its start, at the end of that day (UTC).
+
+    Whole days, because the owner keeps equal policies once.
+    """
+    return (active_from_ms // _DAY_MS + 366) * _DAY_MS
 
 
 def check_name(field: str, name: str) -> None:

@@ -7,9 +7,18 @@ from registry.clock import Clock
 from registry.errors import StoreError
 
 if TYPE_CHECKING:
+    from registry.settings import Settings
     from registry.store.protocol import Store
 
-__all__ = ["open_store"]
+__all__ = ["open_configured", "open_store"]
+
+
+def open_configured(settings: "Settings", *, read_only: bool = False, clock: Clock | None = None) -> "Store":
+    """The store that the settings name, that of the data folder's service if one runs: see :func:`open_store`."""
+    from registry.store.owner import url_of
+    from registry.store.token import client_token
+
+    return open_store(url_of(settings), token=client_token(settings), read_only=read_only, clock=clock)
 
 
 def open_store(url: str, *, token: str | None = None, read_only: bool = False, clock: Clock | None = None) -> "Store":

@@ -32,6 +32,10 @@ class ActivityTables:
         """Condition id -> its spans, oldest first."""
         return dict(self._spans)
 
+    def of(self, condition_id: str) -> tuple[ActiveSpan, ...]:
+        """The spans of one condition, oldest first; none of an unknown one."""
+        return self._spans.get(condition_id, ())
+
     def begun_after(self, version: int) -> Iterable[tuple[str, int]]:
         """(group, beginning) of the spans that began with a later version of the registry."""
         for begun, group, from_ms_ in reversed(self._begun):

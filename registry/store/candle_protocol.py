@@ -40,6 +40,15 @@ class CandleStore(Protocol):
         revisions``."""
         ...
 
+    def gaps(self, series: str | None = None) -> pl.DataFrame:
+        """Slots between a series' first and last candle that have none, a row a gap: ``series first_open_time
+        last_open_time slots judged calendar``, by series and time.
+
+        ``judged`` of them were given up as holes when they were judged. Where the calendar is ``sessions``, gaps are
+        mostly hours in which the market was closed.
+        """
+        ...
+
     def at(self, timeframe: str, open_time_ms: int) -> pl.DataFrame:
         """The candles of one slot: ``series open high low close volume``."""
         ...

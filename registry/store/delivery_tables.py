@@ -72,7 +72,9 @@ class DeliveryTables:
         del row["read_ms"]
         row["read_at"] = from_ms(reading.read_ms).replace(tzinfo=None)
         with self._database.transaction() as transaction:
-            transaction.insert("registry.event_log_readings", row)
+            known = "SELECT 1 FROM registry.event_log_readings WHERE read_at = ? LIMIT 1"
+            if transaction.frame(known, [row["read_at"]]).is_empty():
+                transaction.insert("registry.event_log_readings", row)
 
     def log_readings(self, limit: int) -> list[LogReading]:
         rows = self._database.frame(

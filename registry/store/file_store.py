@@ -6,11 +6,13 @@ from typing import Self
 from registry.clock import Clock, SystemClock
 from registry.store.account_tables import AccountTables
 from registry.store.activity_tables import ActivityTables
+from registry.store.backup import write_backup
 from registry.store.cache_tables import CacheTables
 from registry.store.candle_tables import CandleTables
+from registry.store.checking import check
 from registry.store.database import Database
 from registry.store.delivery_tables import DeliveryTables
-from registry.store.records import Rebase
+from registry.store.records import Backup, Finding, Rebase
 from registry.store.registry_tables import RegistryTables
 from registry.store.tick_tables import TickTables
 
@@ -44,6 +46,12 @@ class FileStore:
         # of before gets in.
         with self._database.alone(), self.ticks.rebasing(rebase) as number:
             return self.candles.take_revisions(rebase.stored, number)
+
+    def backup(self, folder: str) -> Backup:
+        return write_backup(self._database, Path(folder))
+
+    def check(self) -> list[Finding]:
+        return check(self._database)
 
     def close(self) -> None:
         self._database.close()

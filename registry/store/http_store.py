@@ -15,7 +15,7 @@ from registry.store.protocol import (
     RegistryStore,
     TickStore,
 )
-from registry.store.records import Rebase
+from registry.store.records import Backup, Finding, Rebase
 from registry.store.wire import Operation, operations
 
 _PATIENCE_AT_FIRST_S = 5.0
@@ -55,6 +55,12 @@ class HttpStore:
 
     def rebase(self, rebase: Rebase) -> int:
         return cast(int, self._own["rebase"](rebase))
+
+    def backup(self, folder: str) -> Backup:
+        return cast(Backup, self._own["backup"](folder))
+
+    def check(self) -> list[Finding]:
+        return cast(list[Finding], self._own["check"]())
 
     def close(self) -> None:
         self._calls.close()

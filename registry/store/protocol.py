@@ -12,7 +12,9 @@ from registry.store.records import (
     GRACE_MS,
     ActiveSpan,
     Anchor,
+    Backup,
     ConditionState,
+    Finding,
     LogReading,
     Rebase,
     Registration,
@@ -67,6 +69,10 @@ class RegistryStore(Protocol):
         """Subscriptions of a user that have not ended, oldest first."""
         ...
 
+    def bots_of(self, user_id: str) -> Mapping[str, int]:
+        """The bots of a user -> their subscriptions that have not ended."""
+        ...
+
     def subscribers_of(self, condition_id: str) -> list[Subscription]:
         """Subscriptions to a condition that have not ended, oldest first."""
         ...
@@ -93,6 +99,14 @@ class RegistryStore(Protocol):
 
     def activity(self) -> Mapping[str, tuple[ActiveSpan, ...]]:
         """Condition id -> when it is judged, oldest first; :mod:`flows.activity` reads it."""
+        ...
+
+    def activity_of(self, condition_id: str) -> tuple[ActiveSpan, ...]:
+        """When a condition is judged, oldest first; nothing for one that is not registered."""
+        ...
+
+    def subscriber_count(self, condition_id: str) -> int:
+        """Number of active subscriptions of a condition."""
         ...
 
     def subscribers(self) -> Mapping[str, int]:
@@ -271,7 +285,7 @@ class DeliveryStore(Protocol):
         ...
 
     def record_log(self, reading: LogReading) -> None:
-        """Note how far the event log is."""
+        """Note how far the event log is; one reading a moment."""
         ...
 
     def log_readings(self, limit: int) -> list[LogReading]:
@@ -307,6 +321,18 @@ class Store(Protocol):
         """
         ...
 
+    def backup(self, folder: str) -> Backup:
+        """Copy everything, as it is at one moment, into a new folder where the owner of the files is.
+
+        Writes go on meanwhile. Raises :class:`registry.errors.StoreError` if the folder exists, and
+        :class:`registry.errors.StoreNotWritable` if it cannot be made.
+        """
+        ...
+
+    def check(self) -> list[Finding]:
+        """Look whether what is kept agrees with itself: every subject, with its problem where it has one."""
+        ...
+
     def close(self) -> None:
         """Give the files free."""
         ...
@@ -318,6 +344,7 @@ class Store(Protocol):
 
 WRITES = frozenset(
     {
+        "backup",
         "rebase",
         "accounts.add_key",
         "accounts.revoke_key",
@@ -327,6 +354,7 @@ WRITES = frozenset(
         "candles.upsert",
         "delivery.add_webhook",
         "delivery.move_cursor",
+        "delivery.record_log",
         "delivery.set_webhook_state",
         "registry.register",
         "registry.set_paused",

@@ -260,3 +260,24 @@ class UnitCosts:
     load_us: float
     indicator_us: float
     check_us: float
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A copy of the store that was made."""
+
+    folder: str
+    bytes: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at in the store."""
+
+    subject: str
+    """What has to hold."""
+    problem: str | None
+    """How it does not; ``None``: it does."""
+    mend: str | None
+    """What to do about the problem."""

@@ -102,11 +102,12 @@ class Draft:
     def put(self, subscription: Subscription, content: int | None, config: str | None = None) -> Subscription:
         """Take over a new revision, with its number of change; ``config`` stays as it is where there is none."""
         key = (subscription.user_id, subscription.bot_id, subscription.condition_id)
-        if config is None and key in self._changed:
-            config = self._changed[key][1]
+        before, unwritten = self._changed.get(key, (self._subscriptions.get(key), None))
+        config = unwritten if config is None else config
         self._last_change += 1
         numbered = replace(subscription, change=self._last_change)
-        self._changed[key] = (Held(numbered, content), config)
+        came_with = self._last_change if config is not None or before is None else before.config_change
+        self._changed[key] = (Held(numbered, content, came_with), config)
         return numbered
 
     def write(self, transaction: Transaction) -> None:
@@ -126,7 +127,7 @@ class Draft:
             for span in spans:
                 self._activity.adopt(condition_id, self._conditions[condition_id].group_key, span, version)
         for held, _ in sorted(self._changed.values(), key=lambda changed: changed[0].subscription.change):
-            self._subscriptions.put(held.subscription, held.content)
+            self._subscriptions.put(held.subscription, held.content, held.config_change)
 
     def _last_span(self, condition_id: str) -> ActiveSpan:
         spans = self._spans.get(condition_id)

@@ -8,57 +8,73 @@ from array import array
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
-from sys import intern
-from typing import TypeVar, get_args
+from typing import TypeVar
 
-from registry.store.database import Database
 from registry.store.records import Subscription, SubscriptionState
-from registry.subscriptions import POLICY_FIELDS, DeliveryPolicy
 
 Key = tuple[str, str, str]
 """User, bot, condition."""
-
-_STATES: dict[str, SubscriptionState] = {state: state for state in get_args(SubscriptionState)}
 
 _Name = TypeVar("_Name")
 
 
 class Held:
-    """A subscription as it is now, and the digest of what was asked for (``None``: from before there were any)."""
+    """A subscription as it is now, and what has to be known of it besides."""
 
-    __slots__ = ("content", "subscription")
+    __slots__ = ("config_change", "content", "subscription")
 
-    def __init__(self, subscription: Subscription, content: int | None) -> None:
+    def __init__(self, subscription: Subscription, content: int | None, config_change: int) -> None:
         self.subscription = subscription
         self.content = content
+        """Digest of what was asked for; ``None``: from before there were any."""
+        self.config_change = config_change
+        """The change that brought its configuration, by which the file finds it fast."""
+
+
+class _User:
+    """Subscriptions of one user by bot and condition, ended ones too, and the number of active ones by bot."""
+
+    __slots__ = ("active", "held")
+
+    def __init__(self) -> None:
+        self.held: dict[tuple[str, str], Held] = {}
+        self.active: dict[str, int] = {}
 
 
 class SubscriptionIndex:
     """Written by whoever holds the write lock, read by anybody."""
 
     def __init__(self) -> None:
-        self._held: dict[Key, Held] = {}
-        self._by_user: dict[str, list[Held]] = {}
-        self._by_condition: dict[str, list[Held]] = {}
+        self._users: dict[str, _User] = {}
+        self._kept: dict[str, dict[Held, None]] = {}
+        """Condition -> its subscriptions that have not ended, oldest first."""
         self._changes: tuple[array[int], list[Held]] = array("q"), []
         """Numbers of changes, and what changed; only the newest change of a subscription counts."""
+        self._size = 0
         self._active: Counter[str] = Counter()
-        self._kept: Counter[str] = Counter()
-        self._active_of_user: Counter[str] = Counter()
-        self._active_of_bot: Counter[tuple[str, str]] = Counter()
-        self._active_total = 0
+        self._active_users = self._active_bots = self._active_total = 0
+
+    def __len__(self) -> int:
+        """Number of subscriptions, ended ones too."""
+        return self._size
 
     def get(self, key: Key) -> Held | None:
         """A subscription, ended ones too."""
-        return self._held.get(key)
+        user = self._users.get(key[0])
+        return None if user is None else user.held.get(key[1:])
 
     def of_user(self, user_id: str) -> list[Subscription]:
         """Those of a user that have not ended, oldest first."""
-        return _living(self._by_user.get(user_id, ()))
+        user = self._users.get(user_id)
+        return [] if user is None else _living(user.held.values())
+
+    def bots_of_user(self, user_id: str) -> dict[str, int]:
+        """The bots of a user -> their subscriptions that have not ended."""
+        return dict(Counter(subscription.bot_id for subscription in self.of_user(user_id)))
 
     def of_condition(self, condition_id: str) -> list[Subscription]:
         """Those of a condition that have not ended, oldest first."""
-        return _living(self._by_condition.get(condition_id, ()))
+        return _living(self._kept.get(condition_id, ()))
 
     def changed_after(self, change: int, limit: int) -> list[Subscription]:
         """Subscriptions that changed after a change, in the order of their newest one."""
@@ -81,46 +97,75 @@ class SubscriptionIndex:
         """Condition -> number of its active subscriptions."""
         return dict(self._active)
 
+    def active(self, condition_id: str) -> int:
+        """Number of active subscriptions of a condition."""
+        return self._active[condition_id]
+
     def kept(self, condition_id: str) -> int:
         """Number of subscriptions of a condition that have not ended."""
-        return self._kept[condition_id]
+        return len(self._kept.get(condition_id, ()))
 
     def totals(self) -> dict[str, int]:
         """``subscriptions users bots``, active ones."""
-        return {
-            "subscriptions": self._active_total,
-            "users": len(self._active_of_user),
-            "bots": len(self._active_of_bot),
-        }
+        return {"subscriptions": self._active_total, "users": self._active_users, "bots": self._active_bots}
 
-    def put(self, subscription: Subscription, content: int | None) -> None:
+    def put(self, subscription: Subscription, content: int | None, config_change: int) -> None:
         """Take over a committed subscription: a new one, or a new revision."""
-        key = (subscription.user_id, subscription.bot_id, subscription.condition_id)
-        held = self._held.get(key)
-        if held is None:
-            held = self._held[key] = Held(subscription, content)
-            self._by_user.setdefault(key[0], []).append(held)
-            self._by_condition.setdefault(key[2], []).append(held)
-            self._count(subscription, "ended")
-        else:
-            before = held.subscription.state
-            held.subscription, held.content = subscription, content
-            self._count(subscription, before)
+        held = self._place(subscription, content, config_change)
         # First the subscription, then its change: a reader that sees the change finds the subscription.
         changes, changed = self._changes
         changed.append(held)
         changes.append(subscription.change)
-        if len(changes) > 2 * len(self._held) + 1_000:
+        if len(changes) > 2 * self._size + 1_000:
             self._drop_old_changes()
 
-    def _count(self, subscription: Subscription, before: SubscriptionState) -> None:
-        kept = (subscription.state != "ended") - (before != "ended")
-        active = (subscription.state == "active") - (before == "active")
-        self._active_total += active
-        _add(self._kept, subscription.condition_id, kept)
-        _add(self._active, subscription.condition_id, active)
-        _add(self._active_of_user, subscription.user_id, active)
-        _add(self._active_of_bot, (subscription.user_id, subscription.bot_id), active)
+    def fill(self, subscriptions: Iterable[tuple[Subscription, int | None, int]]) -> None:
+        """Take over the newest revisions of a file, each with its content and the change of its configuration, in the
+        order in which they were asked for."""
+        placed = [self._place(*each) for each in subscriptions]
+        placed.sort(key=lambda held: held.subscription.change)
+        self._changes = array("q", [held.subscription.change for held in placed]), placed
+
+    def _place(self, subscription: Subscription, content: int | None, config_change: int) -> Held:
+        key = (subscription.bot_id, subscription.condition_id)
+        user = self._users.get(subscription.user_id)
+        if user is None:
+            user = self._users[subscription.user_id] = _User()
+        held = user.held.get(key)
+        before: SubscriptionState = "ended" if held is None else held.subscription.state
+        if held is None:
+            held = Held(subscription, content, config_change)
+            self._size += 1
+        else:
+            held.subscription, held.content, held.config_change = subscription, content, config_change
+        if before == "ended":
+            # Anew at the end: they stand in the order in which they were asked for.
+            user.held.pop(key, None)
+            user.held[key] = held
+        self._keep(held, before)
+        self._count(user, subscription, before)
+        return held
+
+    def _keep(self, held: Held, before: SubscriptionState) -> None:
+        condition_id, state = held.subscription.condition_id, held.subscription.state
+        if before == "ended" != state:
+            self._kept.setdefault(condition_id, {})[held] = None
+        elif before != "ended" == state:
+            kept = self._kept[condition_id]
+            del kept[held]
+            if not kept:
+                del self._kept[condition_id]
+
+    def _count(self, user: _User, subscription: Subscription, before: SubscriptionState) -> None:
+        by = (subscription.state == "active") - (before == "active")
+        if not by:
+            return
+        self._active_total += by
+        _add(self._active, subscription.condition_id, by)
+        users, bots = len(user.active) > 0, len(user.active)
+        _add(user.active, subscription.bot_id, by)
+        self._active_users += (len(user.active) > 0) - users
+        self._active_bots += len(user.active) - bots
 
     def _drop_old_changes(self) -> None:
         changes, changed = self._changes
@@ -128,60 +173,14 @@ class SubscriptionIndex:
         self._changes = array("q", [changes[place] for place in newest]), [changed[place] for place in newest]
 
 
-def load_subscriptions(database: Database) -> SubscriptionIndex:
-    """The newest revision of every subscription of a file."""
-    index = SubscriptionIndex()
-    policies: dict[tuple[object, ...], DeliveryPolicy] = {}
-    rows = database.frame(
-        f"""
-        SELECT user_id, bot_id, condition_id, bot_type, state, epoch_ms(active_from), epoch_ms(subscribed_at),
-            revision, change, content, {", ".join(POLICY_FIELDS)}
-        FROM registry.user_condition_subscriptions
-        QUALIFY row_number() OVER (PARTITION BY user_id, bot_id, condition_id ORDER BY revision DESC) = 1
-        ORDER BY change
-        """
-    )
-    for (
-        user,
-        bot,
-        condition,
-        bot_type,
-        state,
-        active_from,
-        created,
-        revision,
-        change,
-        content,
-        *policy,
-    ) in rows.iter_rows():
-        held_policy = policies.get(values := tuple(policy))
-        if held_policy is None:
-            held_policy = policies[values] = DeliveryPolicy(*values)
-        index.put(
-            Subscription(
-                user_id=intern(user),
-                bot_id=intern(bot),
-                condition_id=intern(condition),
-                bot_type=intern(bot_type),
-                policy=held_policy,
-                state=_STATES[state],
-                active_from_ms=active_from,
-                created_ms=created,
-                revision=revision,
-                change=change,
-            ),
-            content,
-        )
-    return index
-
-
 def _living(held: Iterable[Held]) -> list[Subscription]:
-    found = [subscription for each in held if (subscription := each.subscription).state != "ended"]
-    return sorted(found, key=lambda subscription: subscription.created_ms)
+    # Copied in one go: another thread may add to them meanwhile.
+    return [subscription for each in list(held) if (subscription := each.subscription).state != "ended"]
 
 
-def _add(counter: Counter[_Name], name: _Name, by: int) -> None:
-    if by:
-        counter[name] += by
-        if not counter[name]:
-            del counter[name]
+def _add(counts: dict[_Name, int], name: _Name, by: int) -> None:
+    count = counts.get(name, 0) + by
+    if count:
+        counts[name] = count
+    else:
+        del counts[name]

@@ -34,14 +34,14 @@ class FaultyServer:
         self._program = program
         self._folder = folder
         # A unix socket's path has to be short.
-        self._socket = Path("/tmp") / f"hub-test-{os.getpid()}-{abs(hash(folder)) % 10**8}.sock"
+        self.socket = Path("/tmp") / f"hub-test-{os.getpid()}-{abs(hash(folder)) % 10**8}.sock"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        self._socket.unlink(missing_ok=True)
+        self.socket.unlink(missing_ok=True)
         options = {
             "port": "0",
-            "unixsocket": str(self._socket),
+            "unixsocket": str(self.socket),
             "dir": str(self._folder),
             "appendonly": "yes",
             "appendfsync": "always",
@@ -57,7 +57,7 @@ class FaultyServer:
 
     def client(self) -> redis.Redis:
         return redis.Redis(
-            unix_socket_path=str(self._socket), retry=Retry(NoBackoff(), 0), socket_timeout=10, legacy_responses=True
+            unix_socket_path=str(self.socket), retry=Retry(NoBackoff(), 0), socket_timeout=10, legacy_responses=True
         )
 
     def kill(self) -> None:
@@ -75,7 +75,7 @@ class FaultyServer:
 
     def close(self) -> None:
         self.kill()
-        self._socket.unlink(missing_ok=True)
+        self.socket.unlink(missing_ok=True)
 
     def _answers(self) -> bool:
         client = self.client()

@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from serving import TOKEN, OpenAt, serving
 
 from registry.clock import Clock, ReplayClock
 from registry.store import open_store
 from registry.store.protocol import Store
+from tests.registry.serving import TOKEN, OpenAt, serving
 
 
 @contextmanager

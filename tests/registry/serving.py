@@ -20,10 +20,10 @@ OpenAt = Callable[..., AbstractContextManager[Store]]
 
 
 @contextmanager
-def serving(store: Store, port: int = 0) -> Iterator[str]:
+def serving(store: Store, port: int = 0, token: str = TOKEN) -> Iterator[str]:
     """The URL at which the store is served while the block runs."""
     with socket.create_server(("127.0.0.1", port)) as listening:
-        app = Starlette(routes=[Mount("/store", store_interface(store, TOKEN))])
+        app = Starlette(routes=[Mount("/store", store_interface(store, token))])
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=5))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()

@@ -4,10 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from serving import OpenAt
 
 from registry.accounts import matches, new_key, read_key_text
 from registry.store.account_records import Webhook
+from tests.registry.serving import OpenAt
 
 
 def test_a_key_is_known_by_its_text_alone() -> None:

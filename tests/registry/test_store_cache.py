@@ -4,12 +4,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from serving import OpenAt
 
 from registry.clock import ReplayClock
 from registry.errors import StoreNotWritable
 from registry.store import open_store
 from registry.store.protocol import Store
+from tests.registry.serving import OpenAt
 
 BTC, ETH = "BINANCE:BTCUSDT 1h", "BINANCE:ETHUSDT 1h"
 

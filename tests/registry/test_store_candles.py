@@ -4,10 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
-from serving import OpenAt
 
 from registry.store.protocol import Store
 from registry.store.records import Move, TickMetrics, TickRecord, UpsertCounts
+from tests.registry.serving import OpenAt
 
 HOUR = 3_600_000
 NO_METRICS = TickMetrics(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)

@@ -12,8 +12,6 @@ from urllib.parse import urlsplit
 
 import polars as pl
 import pytest
-from serving import TOKEN, serving
-from test_store_ticks import BTC, HOUR, tick
 
 from registry import errors
 from registry.conditions import Condition
@@ -23,6 +21,8 @@ from registry.store.file_store import FileStore
 from registry.store.protocol import WRITES
 from registry.store.records import RunRecord, UpsertCounts
 from registry.store.wire import PROTOCOL, PROTOCOL_HEADER, decode_error, encode_error, operations
+from tests.registry.serving import TOKEN, serving
+from tests.registry.test_store_ticks import BTC, HOUR, tick
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from serving import OpenAt
 
 from registry.clock import ReplayClock
 from registry.conditions import Condition
 from registry.errors import InstrumentError, StoreError
 from registry.store.protocol import Store
 from registry.store.records import SubscriptionRequest
+from tests.registry.serving import OpenAt
 
 
 @pytest.fixture

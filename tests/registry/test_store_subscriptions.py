@@ -3,13 +3,13 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import duckdb
 import polars as pl
 import pytest
-from serving import OpenAt
 
 from registry.clock import ReplayClock
 from registry.conditions import Condition
@@ -19,7 +19,9 @@ from registry.store.migrate import migrations
 from registry.store.protocol import Store
 from registry.store.records import Subscription, SubscriptionRequest
 from registry.store.subscription_index import SubscriptionIndex
-from registry.subscriptions import YEAR_MS, DeliveryPolicy
+from registry.subscriptions import DeliveryPolicy
+from registry.timeframes import to_ms
+from tests.registry.serving import OpenAt
 
 RSI = Condition.parse("BTCUSDT 1h: rsi(14) crosses_below 30")
 SMA = Condition.parse("BTCUSDT 1h: close crosses_above sma(20)")
@@ -47,9 +49,10 @@ def subscribe(hub: Store, *wishes: SubscriptionRequest, at_ms: int = 0) -> list[
 def test_a_policy_comes_back_and_lasts_a_year_where_nothing_is_said(hub: Store) -> None:
     asked = DeliveryPolicy(60, 3, 10_000, 30, True, True, True)
     request = SubscriptionRequest("ann", "full", RSI.id, "dca", {}, asked)
-    full, plain = subscribe(hub, request, wish("ann", "plain"), at_ms=5)
+    begin, day = to_ms(datetime(2024, 8, 5, 11, 30, tzinfo=UTC)), to_ms(datetime(2025, 8, 6, tzinfo=UTC))
+    full, plain = subscribe(hub, request, wish("ann", "plain"), at_ms=begin)
     assert full.policy == asked
-    assert plain.policy == DeliveryPolicy(expires_ms=5 + YEAR_MS)
+    assert plain.policy == DeliveryPolicy(expires_ms=day)
     assert hub.registry.subscriptions_of("ann") == [full, plain]
     assert hub.registry.subscription("ann", "full", RSI.id) == full
 
@@ -158,7 +161,7 @@ def test_thousands_of_changes_of_one_leave_one(hub: Store) -> None:
     (made,) = subscribe(hub, wish("ann", "b"))
     index = SubscriptionIndex()
     for change in range(1, 5_000):
-        index.put(replace(made, revision=change, change=change), None)
+        index.put(replace(made, revision=change, change=change), None, 1)
     assert [each.change for each in index.changed_after(0, 10_000)] == [4_999]
     assert index.last_change == 4_999
     assert len(index._changes[0]) < 2_000

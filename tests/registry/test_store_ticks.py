@@ -4,13 +4,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from serving import OpenAt
 
 from registry.clock import ReplayClock
 from registry.errors import StaleTick
 from registry.store.protocol import Store
 from registry.store.records import Move, RunRecord, TickMetrics, TickRecord, UnitCosts
 from registry.timeframes import from_ms
+from tests.registry.serving import OpenAt
 
 HOUR = 3_600_000
 BTC, ETH = "BINANCE:BTCUSDT 1h", "BINANCE:ETHUSDT 1h"

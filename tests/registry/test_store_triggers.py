@@ -4,7 +4,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from serving import OpenAt
 
 from registry.clock import ReplayClock
 from registry.errors import StoreError
@@ -12,6 +11,7 @@ from registry.store import trigger_tables
 from registry.store.protocol import Store
 from registry.store.records import ConditionState, Move, TickMetrics, TickRecord
 from registry.timeframes import from_ms
+from tests.registry.serving import OpenAt
 
 HOUR = 3_600_000
 BTC = "BINANCE:BTCUSDT 1h"

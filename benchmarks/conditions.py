@@ -111,7 +111,7 @@ def conditions(scale: Scale, peers: Peers) -> Section:  # noqa: ARG001 - section
     remark += (
         " Constants cost by the value and by what it passes, not by the condition. What is left is waiting for memory: "
         "a tick jumps to a few places for each value and operator, while polars and numpy read theirs from front to "
-        "back. Slot against slot, each condition reads two values, or four, and what fires is looked for in all of them."
+        "back. Slot against slot, a condition reads two values, or four, and what fires is looked for in all of them."
     )
     tables = [
         Table(remark, ("conditions", "who", "ns a condition", "time / ours"), rows),

@@ -17,9 +17,9 @@ from benchmarks.scale import Scale
 from benchmarks.timing import Measure, alternate, here
 from flows import judge as kernels
 from flows.firing import Firing
+from flows.judged import Truths
 from flows.plan import Plan
 from flows.program import TRUE
-from flows.truths import Truths
 from registry.conditions import Condition
 from registry.expression import (
     All,

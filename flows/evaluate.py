@@ -25,9 +25,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flows.firing import Firing
+from flows.judged import Truths
 from flows.layout import SPARE, Computation
 from flows.plan import Plan
-from flows.truths import Truths
 from indicators.compute import Array, Carry, input_arrays, start
 from indicators.compute import scan as scan_indicator
 from indicators.lanes import LaneProgram

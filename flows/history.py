@@ -17,9 +17,9 @@ from flows.calendars import calendar_of
 from flows.candles.resampling import with_built
 from flows.evaluate import candle_columns, import_kernels
 from flows.firing import Firing
+from flows.judged import Truths
 from flows.layout import ARITHMETIC
 from flows.plan import Plan, make_plan
-from flows.truths import Truths
 from indicators.compute import Array, input_arrays, scan_into, source_array, start
 from registry.conditions import Condition
 from registry.errors import CandlesMissing

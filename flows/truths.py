@@ -1,70 +1,42 @@
-"""The truths of a plan's program on its last step, and what judging the next one goes on from."""
+"""What conditions are right now, for deliveries that no trigger causes."""
 
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
-from flows.program import NEVER, UNKNOWN, Program
-from indicators.compute import Array
-
-Remembered = tuple[int, NDArray[np.uint16]]
-"""A truth and its ages."""
+from events.payload import Event
+from flows.epochs import Epochs
+from flows.present import present
+from registry.clock import Clock
+from registry.conditions import Condition
+from registry.store.protocol import Store
+from registry.timeframes import DURATION_MS
 
 
-class Truths:
-    """``array`` uint8[truths]; everything is UNKNOWN before the first step.
+class StoreTruths:
+    """Implements :class:`events.delivery.Truths` on the store's candles."""
 
-    ``flows/judge.py`` says what is remembered for which truths.
-    """
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
 
-    def __init__(self) -> None:
-        self.array = np.zeros(0, np.uint8)
-        self._ages = np.zeros((0, 2), np.uint16)
-        self._stands = np.zeros((0, 4), np.int64)
-        self._changed = np.zeros((1, 2), np.int64)
-        self._bases = np.zeros(0, np.int64)
-        self._columns: tuple[NDArray[Any], ...] = ()
-
-    def grow(self, program: Program) -> None:
-        """Take in truths that were added: they are UNKNOWN. A program with too many short runs is sorted."""
-        more = program.size - self.array.size
-        self.array = np.concatenate([self.array, np.full(more, UNKNOWN, np.uint8)])
-        never = np.array([[NEVER, 0]], np.uint16)
-        self._ages = np.concatenate([self._ages, np.repeat(never, more, axis=0)])
-        if program.is_scattered:
-            self.sort(program)
-        # Runs are added behind the others: the others stand where they stood.
-        stands = np.zeros((len(program.runs), 4), np.int64)
-        stands[: len(self._stands)] = self._stands
-        self._stands = stands
-        self._changed = np.zeros((2 * len(program.runs) + 1, 2), np.int64)
-        self._columns, self._bases = program.arrays(), program.base.array
-
-    def sort(self, program: Program) -> None:
-        """Sort the program; all of its truths are known already."""
-        truth, ages = self.array.copy(), self._ages.copy()
-        moved = program.compact()
-        self.array[moved], self._ages[moved] = truth, ages
-        self._stands = np.zeros((0, 4), np.int64)
-
-    def judge(self, kernels: Any, now: Array, before: Array, moving: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Judge a step; values that are not finite are NaN. Which truths may have changed, as ``judge.judge`` says."""
-        count = kernels.judge(now, before, moving, *self.columns())
-        return self._changed[:count]
-
-    def columns(self) -> tuple[NDArray[Any], ...]:
-        """The program, what is remembered, truths and changes, in the order that the kernels take them."""
-        return *self._columns, self._ages, self._stands, self.array, self._changed
-
-    def forget(self, kernels: Any, base: int) -> None:
-        """A step of a base series is missing: whatever is older is unknown."""
-        kernels.forget(self._ages, self._bases, base)
-
-    def remembered(self, truth: int) -> Remembered:
-        """What one of ``for`` or ``within`` goes on from."""
-        return int(self.array[truth]), self._ages[truth].copy()
-
-    def remember(self, truth: int, remembered: Remembered) -> None:
-        """Let one of ``for`` or ``within`` go on from there."""
-        self.array[truth], self._ages[truth] = remembered
+    def now(self, condition_id: str) -> Event | None:
+        held = self._store.registry.condition(condition_id)
+        if held is None:
+            return None
+        condition = Condition.parse(held.text)
+        found = present(condition, Epochs(self._store).up_to(condition, None), self._store.candles.calendars())
+        if found is None or found.truth != "TRUE":
+            return None
+        return Event(
+            trigger_id=f"{condition_id}:{found.close_ms}",
+            seq=0,
+            condition_id=condition_id,
+            exchange=held.exchange,
+            symbol=held.symbol,
+            timeframe=held.timeframe,
+            open_time=found.close_ms - DURATION_MS[held.timeframe],
+            close_time=found.close_ms,
+            values=dict(found.values),
+            price=found.price,
+            settled=found.settled,
+            late=False,
+            definition_version=held.definition_versions,
+            emitted_at=self._clock.now_ms(),
+        )

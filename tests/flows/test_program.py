@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from flows import judge
+from flows.judged import Truths
 from flows.program import ALL, FALSE, ONE_SLOT, TRUE, UNKNOWN, Based, Program, children
-from flows.truths import Truths
 from registry.expression import (
     All,
     Any,

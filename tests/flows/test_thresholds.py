@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from flows import judge
 from flows.firing import Firing
+from flows.judged import Truths
 from flows.plan import Plan
 from flows.program import FALSE, ONE_SLOT, TRUE, UNKNOWN
-from flows.truths import Truths
 from registry.conditions import Condition
 from registry.expression import All, Comparison, Node, Number, Price
 

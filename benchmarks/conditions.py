@@ -325,7 +325,7 @@ def _values(slots: int) -> list[IndicatorOutput]:
 
 def _condition(number: int, tree: Node) -> Condition:
     """A condition without its text: a million of them are not parsed here."""
-    return Condition(f"{number:032x}", "", _SERIES, tree, tree, "", is_momentary(tree))
+    return Condition(f"{number:032x}", "", _SERIES, tree, tree, "", is_momentary(tree), (_SERIES,), "")
 
 
 def _pair(number: int) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from api.measures import Measures
 from api.metrics import HubMetrics
 from api.problems import not_found
 from api.quotas import Quotas
-from api.rates import RateLimiter, Rates
+from api.rates import RateLimiter
 from api.spellings import Spellings
 from events.log import EventLog
 from registry.clock import Clock, SystemClock
@@ -55,7 +55,7 @@ class Service:
         self.log_problem = log_problem
         self.clock = clock or SystemClock()
         self.measures = Measures()
-        self.gate = Gate(store.accounts, RateLimiter(Rates.of(settings)))
+        self.gate = Gate(store.accounts, RateLimiter(settings))
         self.quotas = Quotas(settings, store.registry, self.clock)
         self.spellings = Spellings(settings.default_exchange, size=_SPELLINGS)
         self.judging = Judging(store)
@@ -93,6 +93,11 @@ class Service:
         if found is None:
             raise not_found("condition; register it first")
         return found
+
+    async def settled_at(self, condition: Condition) -> int | None:
+        """Close time from which a condition's indicators have settled, ``None`` while a series has no candles."""
+        known = self.judging.known_settled_at(condition.id)
+        return await self.in_store(self.judging.settled_at, condition) if known is None else known[0]
 
     def shown_subscribers(self, condition_id: str, caller: Caller) -> int | None:
         """How many subscribe to a condition, as far as the caller may know."""

@@ -2,20 +2,20 @@
 
 from collections.abc import Sequence
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from api.answers import BulkAnswer, BulkResult, ConditionAnswer
 from api.models import BulkBody, ConditionBody
 from api.problems import invalid_condition
 from api.responding import respond
-from api.routing import HubRoute, TheCaller, TheService
+from api.routing import HubRequest, hub_router
 from api.service import Service
 from registry.conditions import Condition
 from registry.errors import ConditionError, HubError, InstrumentError
 from registry.instruments import Instrument, resolve
 from registry.store.records import Registration
 
-router = APIRouter(route_class=HubRoute, tags=["conditions"])
+router = hub_router("conditions")
 
 
 @router.post(
@@ -25,8 +25,9 @@ router = APIRouter(route_class=HubRoute, tags=["conditions"])
     responses={200: {"model": ConditionAnswer, "description": "It was known already"}},
     openapi_extra={"x-rate-class": "write"},
 )
-async def register(body: ConditionBody, service: TheService, caller: TheCaller) -> Response:
+async def register(body: ConditionBody, request: HubRequest) -> Response:
     """Register a condition in any spelling. Equal conditions get the same id, whoever registers them."""
+    service, caller = request.service, request.caller
     try:
         condition = service.spellings.read(body)
     except HubError as error:
@@ -47,8 +48,9 @@ async def register(body: ConditionBody, service: TheService, caller: TheCaller) 
 
 
 @router.post("/conditions/register/bulk", response_model=BulkAnswer, openapi_extra={"x-rate-class": "bulk"})
-async def register_bulk(body: BulkBody, service: TheService, caller: TheCaller) -> Response:
+async def register_bulk(body: BulkBody, request: HubRequest) -> Response:
     """Register up to 1000 conditions; what is wrong with one does not hinder the others. The body may have 1 MiB."""
+    service, caller = request.service, request.caller
     read = await service.in_store(_read_all, service, body.conditions)
     conditions = {held.id: held for held in read if isinstance(held, Condition)}
     fresh = sum(service.store.registry.condition(condition_id) is None for condition_id in conditions)

@@ -35,7 +35,8 @@ class Condition:
     ``canonical`` is its text with every default written out and everything brought down to what is judged, ``tree``
     what that text says; ``surface`` is the tree as it was written. ``definition_versions`` names the indicators used,
     sorted, with the versions of their formulas (``rsi=1,sma=1``): a formula that changes makes a new id.
-    ``momentary`` tells whether it fires on every TRUE candle, or only when it becomes TRUE.
+    ``momentary`` tells whether it fires on every TRUE candle, or only when it becomes TRUE. ``all_series`` are those
+    whose candles it needs: its own first, the others sorted by their text. ``text`` is for people, and short.
     """
 
     id: str
@@ -45,7 +46,8 @@ class Condition:
     surface: SurfaceNode = field(compare=False, repr=False)
     definition_versions: str = field(compare=False, repr=False)
     momentary: bool = field(compare=False, repr=False)
-    _written: str | None = field(init=False, default=None, compare=False, repr=False)
+    all_series: tuple[Series, ...] = field(compare=False, repr=False)
+    text: str = field(compare=False, repr=False)
 
     @classmethod
     def parse(
@@ -88,9 +90,9 @@ class Condition:
         else:
             raise ConditionError(f"a condition is text or an object, got a value of type {type(source).__name__}")
         condition = cls._of(series, tree)
-        if len(str(condition)) > TYPED.characters:
+        if len(condition.text) > TYPED.characters:
             raise ConditionError(
-                f"the condition has {len(str(condition))} characters when it is written with its parameters; at most"
+                f"the condition has {len(condition.text)} characters when it is written with its parameters; at most"
                 f" {TYPED.characters} are allowed"
             )
         return condition
@@ -110,10 +112,22 @@ class Condition:
     def _of(cls, series: Series, surface: SurfaceNode) -> "Condition":
         tree = canonicalise(desugar(surface, series), series, momentary=momentary(surface))
         canonical = f"{series}: {text.to_text(tree, series)}"
-        used = {operand.indicator for operand in variables(tree) if isinstance(operand, IndicatorOutput)}
+        operands = tuple(variables(tree))
+        used = {operand.indicator for operand in operands if isinstance(operand, IndicatorOutput)}
         versions = ",".join(f"{name}={catalogue()[name].version}" for name in sorted(used))
         digest = sha256(f"v1|{versions}|{canonical}".encode()).hexdigest()
-        return cls(digest[:_ID_LENGTH], canonical, series, tree, surface, versions, is_momentary(tree))
+        others = {operand.series for operand in operands} - {series}
+        return cls(
+            digest[:_ID_LENGTH],
+            canonical,
+            series,
+            tree,
+            surface,
+            versions,
+            is_momentary(tree),
+            all_series=(series, *sorted(others, key=str)),
+            text=f"{series}: {text.to_text(surface, series, short=True)}",
+        )
 
     def to_json(self) -> dict[str, object]:
         """The condition as written as a JSON object: ``{"symbol", "timeframe", "when"}``; parses to the same."""
@@ -124,12 +138,6 @@ class Condition:
     def timeframe(self) -> str:
         """The timeframe on whose closed candles it is judged."""
         return self.series.timeframe
-
-    @property
-    def all_series(self) -> tuple[Series, ...]:
-        """The series whose candles it needs: its own first, the others sorted by their text."""
-        others = {operand.series for operand in variables(self.tree)} - {self.series}
-        return (self.series, *sorted(others, key=str))
 
     @property
     def group(self) -> str:
@@ -147,11 +155,7 @@ class Condition:
         return tuple(dict.fromkeys(series.instrument for series in self.all_series))
 
     def __str__(self) -> str:
-        if self._written is None:
-            written = f"{self.series}: {text.to_text(self.surface, self.series, short=True)}"
-            object.__setattr__(self, "_written", written)
-            return written
-        return self._written
+        return self.text
 
 
 _Exact = str | tuple[tuple[str, type, object], ...]

@@ -349,6 +349,7 @@ WRITES = frozenset(
         "accounts.add_key",
         "accounts.revoke_key",
         "cache.save",
+        "candles.list_instruments",
         "candles.quarantine",
         "candles.set_calendar",
         "candles.upsert",

@@ -8,7 +8,7 @@ from functools import partial
 from registry.clock import Clock
 from registry.conditions import Condition
 from registry.errors import StoreError, SubscriptionError
-from registry.instruments import Instrument, resolve
+from registry.instruments import Listing, resolve
 from registry.store.activity_tables import ActivityTables
 from registry.store.database import Database
 from registry.store.gathering import Gathering, Waiting
@@ -33,13 +33,13 @@ class RegistryTables:
         self,
         database: Database,
         clock: Clock,
-        instruments: Callable[[], list[Instrument]],
+        listings: Callable[[], list[Listing]],
         activity: ActivityTables,
     ) -> None:
         self._database = database
         self._activity = activity
         self._clock = clock
-        self._instruments = instruments
+        self._listings = listings
         self._version = 0
         self._conditions = {condition.condition_id: condition for condition in self._load_conditions()}
         self._subscriptions = load_subscriptions(database)
@@ -151,13 +151,14 @@ class RegistryTables:
         grace_ms: int,
         draft: Draft,
     ) -> list[Registration]:
-        instruments = set(self._instruments()) if fresh else set()
+        listings = self._listings() if fresh else []
+        known = {listing.instrument for listing in listings}
         for condition in conditions:
             stored = draft.condition(condition.id)
             if stored is None:
                 for instrument in condition.instruments:
-                    if instrument not in instruments:
-                        resolve(instrument, instruments)
+                    if instrument not in known:
+                        resolve(instrument, listings)
             elif stored.canonical != condition.canonical:
                 raise StoreError(
                     f"condition id {condition.id} already stands for {stored.canonical!r}, not {condition.canonical!r}"

@@ -36,13 +36,12 @@ async def register(body: ConditionBody, request: HubRequest) -> Response:
     service.quotas.take_conditions(caller.user_id, fresh)
     created = False
     try:
-        registration, settled_at = await service.in_store(_register, service, condition)
-        created = registration.created
+        created = (await service.registrar.register(condition)).created
     except InstrumentError as error:
         raise invalid_condition(error, "/symbol" if "symbol" in body else "") from None
     finally:
         service.quotas.give_back(caller.user_id, fresh - created)
-    answer = condition_answer(service, condition, settled_at)
+    answer = condition_answer(service, condition, await service.settled_at(condition))
     location = {"Location": f"/conditions/{condition.id}/status"}
     return respond(answer, 201 if created else 200, location)
 
@@ -57,7 +56,7 @@ async def register_bulk(body: BulkBody, request: HubRequest) -> Response:
     service.quotas.take_conditions(caller.user_id, fresh)
     registered: dict[str, Registration] = {}
     try:
-        answers = await service.in_store(_register_all, service, list(conditions.values()))
+        answers = await service.in_store(service.register_now, list(conditions.values()))
         registered = {answer.condition_id: answer for answer in answers}
     finally:
         service.quotas.give_back(caller.user_id, fresh - sum(answer.created for answer in registered.values()))
@@ -80,17 +79,6 @@ def condition_answer(service: Service, condition: Condition, settled_at: int | N
         active_from=stored.active_from_ms,
         data="missing" if settled_at is None else "ready",
         settled_at=settled_at,
-    )
-
-
-def _register(service: Service, condition: Condition) -> tuple[Registration, int | None]:
-    (registration,) = _register_all(service, [condition])
-    return registration, service.judging.settled_at(condition)
-
-
-def _register_all(service: Service, conditions: Sequence[Condition]) -> list[Registration]:
-    return service.store.registry.register(
-        conditions, active_from_ms=service.clock.now_ms(), grace_ms=service.settings.grace_ms
     )
 
 

@@ -43,7 +43,8 @@ class Gate:
         address = scope["client"][0] if scope.get("client") else ""
         key = self._key(Headers(scope=scope).get("authorization"))
         if key is None:
-            self._limiter.refuse(address)
+            self._limiter.check_refused(address)
+            self._limiter.count_refused(address)
             detail = f"the key is missing, wrong or revoked; {_HOW}"
             raise ProblemError(401, "unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})
         caller = Caller(key.user_id, key.role, key.key_id)

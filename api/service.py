@@ -13,7 +13,7 @@ from api.measures import Measures
 from api.metrics import HubMetrics
 from api.problems import not_found
 from api.quotas import Quotas
-from api.rates import RateLimiter
+from api.rates import RateLimiter, Rates
 from api.registrar import Registrar
 from api.spellings import Spellings
 from events.log import EventLog
@@ -57,7 +57,7 @@ class Service:
         self.log_problem = log_problem
         self.clock = clock or SystemClock()
         self.measures = Measures()
-        self.gate = Gate(store.accounts, RateLimiter(settings))
+        self.gate = Gate(store.accounts, RateLimiter(Rates.of(settings)))
         self.quotas = Quotas(settings, store.registry, self.clock)
         self.registrar = Registrar(lambda conditions: self.in_store(self.register_now, conditions))
         self.spellings = Spellings(settings.default_exchange, size=_SPELLINGS)

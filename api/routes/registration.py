@@ -2,20 +2,20 @@
 
 from collections.abc import Sequence
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from api.answers import BulkAnswer, BulkResult, ConditionAnswer
 from api.models import BulkBody, ConditionBody
 from api.problems import invalid_condition
 from api.responding import respond
-from api.routing import HubRoute, TheCaller, TheService
+from api.routing import HubRequest, hub_router
 from api.service import Service
 from registry.conditions import Condition
 from registry.errors import ConditionError, HubError, InstrumentError
 from registry.instruments import Instrument, resolve
 from registry.store.records import Registration
 
-router = APIRouter(route_class=HubRoute, tags=["conditions"])
+router = hub_router("conditions")
 
 
 @router.post(
@@ -25,8 +25,9 @@ router = APIRouter(route_class=HubRoute, tags=["conditions"])
     responses={200: {"model": ConditionAnswer, "description": "It was known already"}},
     openapi_extra={"x-rate-class": "write"},
 )
-async def register(body: ConditionBody, service: TheService, caller: TheCaller) -> Response:
+async def register(body: ConditionBody, request: HubRequest) -> Response:
     """Register a condition in any spelling. Equal conditions get the same id, whoever registers them."""
+    service, caller = request.service, request.caller
     try:
         condition = service.spellings.read(body)
     except HubError as error:
@@ -35,27 +36,27 @@ async def register(body: ConditionBody, service: TheService, caller: TheCaller) 
     service.quotas.take_conditions(caller.user_id, fresh)
     created = False
     try:
-        registration, settled_at = await service.in_store(_register, service, condition)
-        created = registration.created
+        created = (await service.registrar.register(condition)).created
     except InstrumentError as error:
         raise invalid_condition(error, "/symbol" if "symbol" in body else "") from None
     finally:
         service.quotas.give_back(caller.user_id, fresh - created)
-    answer = condition_answer(service, condition, settled_at)
+    answer = condition_answer(service, condition, await service.settled_at(condition))
     location = {"Location": f"/conditions/{condition.id}/status"}
     return respond(answer, 201 if created else 200, location)
 
 
 @router.post("/conditions/register/bulk", response_model=BulkAnswer, openapi_extra={"x-rate-class": "bulk"})
-async def register_bulk(body: BulkBody, service: TheService, caller: TheCaller) -> Response:
+async def register_bulk(body: BulkBody, request: HubRequest) -> Response:
     """Register up to 1000 conditions; what is wrong with one does not hinder the others. The body may have 1 MiB."""
+    service, caller = request.service, request.caller
     read = await service.in_store(_read_all, service, body.conditions)
     conditions = {held.id: held for held in read if isinstance(held, Condition)}
     fresh = sum(service.store.registry.condition(condition_id) is None for condition_id in conditions)
     service.quotas.take_conditions(caller.user_id, fresh)
     registered: dict[str, Registration] = {}
     try:
-        answers = await service.in_store(_register_all, service, list(conditions.values()))
+        answers = await service.in_store(service.register_now, list(conditions.values()))
         registered = {answer.condition_id: answer for answer in answers}
     finally:
         service.quotas.give_back(caller.user_id, fresh - sum(answer.created for answer in registered.values()))
@@ -78,17 +79,6 @@ def condition_answer(service: Service, condition: Condition, settled_at: int | N
         active_from=stored.active_from_ms,
         data="missing" if settled_at is None else "ready",
         settled_at=settled_at,
-    )
-
-
-def _register(service: Service, condition: Condition) -> tuple[Registration, int | None]:
-    (registration,) = _register_all(service, [condition])
-    return registration, service.judging.settled_at(condition)
-
-
-def _register_all(service: Service, conditions: Sequence[Condition]) -> list[Registration]:
-    return service.store.registry.register(
-        conditions, active_from_ms=service.clock.now_ms(), grace_ms=service.settings.grace_ms
     )
 
 

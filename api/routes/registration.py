@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+import msgspec
 from fastapi import Response
 
-from api.answers import BulkAnswer, BulkResult, ConditionAnswer
+from api.answers import BulkAnswer, ConditionAnswer
 from api.models import BulkBody, ConditionBody
 from api.problems import invalid_condition
 from api.responding import respond
@@ -60,7 +61,7 @@ async def register_bulk(body: BulkBody, request: HubRequest) -> Response:
         registered = {answer.condition_id: answer for answer in answers}
     finally:
         service.quotas.give_back(caller.user_id, fresh - sum(answer.created for answer in registered.values()))
-    return respond(_bulk_answer(read, registered))
+    return Response(_bulk_answer(read, registered), media_type="application/json")
 
 
 def condition_answer(service: Service, condition: Condition, settled_at: int | None) -> ConditionAnswer:
@@ -110,23 +111,30 @@ def _unknown(
     return found[instrument]
 
 
-def _bulk_answer(read: Sequence[Condition | HubError], registered: dict[str, Registration]) -> BulkAnswer:
-    results: list[BulkResult] = []
-    first: set[str] = set()
+def _bulk_answer(read: Sequence[Condition | HubError], registered: dict[str, Registration]) -> bytes:
+    """A :class:`BulkAnswer` as JSON."""
+    results: list[_Result] = []
+    left = {name for name, registration in registered.items() if registration.created}
+    created = failed = 0
     for number, held in enumerate(read):
         if isinstance(held, Condition):
             # The same condition twice in a body was created once.
-            created = registered[held.id].created and held.id not in first
-            first.add(held.id)
-            results.append(BulkResult.model_construct(condition_id=held.id, created=created, error=None, pointer=None))
+            is_new = held.id in left
+            left.discard(held.id)
+            created += is_new
+            results.append(_Result(held.id, is_new))
         else:
+            failed += 1
             own = (held.pointer or "") if isinstance(held, ConditionError) else ""
-            pointer = f"/conditions/{number}{own}"
-            results.append(
-                BulkResult.model_construct(condition_id=None, created=False, error=str(held), pointer=pointer)
-            )
-    created_count = sum(result.created for result in results)
-    failed = sum(result.condition_id is None for result in results)
-    return BulkAnswer.model_construct(
-        results=results, created=created_count, known=len(results) - created_count - failed, failed=failed
-    )
+            results.append(_Result(None, False, str(held), f"/conditions/{number}{own}"))
+    known = len(results) - created - failed
+    return msgspec.json.encode({"results": results, "created": created, "known": known, "failed": failed})
+
+
+class _Result(msgspec.Struct):
+    """An :class:`api.answers.BulkResult`, which takes ten times as long to make."""
+
+    condition_id: str | None
+    created: bool
+    error: str | None = None
+    pointer: str | None = None

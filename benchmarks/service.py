@@ -19,6 +19,7 @@ from benchmarks.peers.process import Peers
 from benchmarks.report import Section, Table, Target, at_least, at_most, figure
 from benchmarks.scale import Scale
 from benchmarks.served import Served, hub_up
+from flows.warming import warm
 from registry.accounts import new_key
 from registry.client import AsyncHubClient, HubClient
 from registry.conditions import Condition
@@ -64,7 +65,8 @@ class _Spent:
 
 
 def service(scale: Scale, peers: Peers) -> Section:  # noqa: ARG001 - sections are called alike
-    """One hub with an empty registry, and one with many subscriptions."""
+    """One hub with an empty registry, and one with many subscriptions; kernels are compiled beforehand."""
+    warm(lambda _: None)
     with tempfile.TemporaryDirectory() as made:
         empty = _fill(Path(made) / "empty", 0, 1)
         with hub_up(Path(made) / "empty", _UNLIMITED) as served:

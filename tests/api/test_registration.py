@@ -49,7 +49,7 @@ def test_one_created_when_many_register_it_at_once(hub: Hub) -> None:
 
 def test_what_is_wrong_with_one_does_not_hinder_those_that_come_with_it(hub: Hub) -> None:
     clients = [hub.as_user(f"registration-{number}") for number in range(8)]
-    texts = [f"{'BTCUSDT' if number % 4 else 'XYZ'} 1h: close > 31.{number}" for number in range(32)]
+    texts = [f"{'BTCUSDT' if number % 4 else 'XYZ'} 1h: close > {3_100 + number}" for number in range(32)]
 
     def register(number: int) -> int:
         return clients[number % 8].post("/conditions/register", json={"condition": texts[number]}).status_code

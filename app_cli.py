@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
+import app_cli_events
+import app_cli_service
+import app_cli_store
+from app_cli_output import AsJson
+from app_cli_output import console as _console
+from app_cli_output import message as _message
+from app_cli_output import print_json as _print_json
 from registry.errors import HubError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from registry.settings import Settings
 
 app = App(name="hub", help="Shared condition evaluation for trading bots.", version_flags=[])
@@ -24,8 +29,9 @@ candles = App(name="candles", help="Candles in the store.")
 conditions = App(name="conditions", help="Registered conditions.")
 app.command(candles)
 app.command(conditions)
-
-AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON instead of a table.")]
+app_cli_events.add_to(app)
+app_cli_service.add_to(app)
+app_cli_store.add_to(app)
 
 
 @app.command
@@ -48,11 +54,11 @@ def demo(
     from flows.demo.replay import replay_demo
     from flows.demo.report import make_report, print_report
     from flows.progress import ConsoleProgress
-    from registry.store import open_store
+    from registry.store import open_configured
 
     with ConsoleProgress(_console(stderr=True)) as progress:
         replay = asyncio.run(replay_demo(settings, progress, bots=bots, seed=seed))
-    with open_store(settings.resolved_store_url, read_only=True) as store:
+    with open_configured(settings, read_only=True) as store:
         report = make_report(store, replay)
     if json_output:
         _print_json(report.as_json())
@@ -84,9 +90,9 @@ def import_(
     from flows.candles.report import as_json, render
     from registry.clock import SystemClock
     from registry.instruments import normalise_instrument
-    from registry.store import open_store
+    from registry.store import open_configured
 
-    with open_store(settings.resolved_store_url) as store:
+    with open_configured(settings) as store:
         reports = import_candles(
             paths,
             store.candles,
@@ -115,6 +121,19 @@ def list_candles(*, json_output: AsJson = False) -> None:
     with _open_to_read() as store:
         series = store.candles.series()
     _print_frame(series, json_output, empty="No candles; import some: hub candles import FILE")
+
+
+@candles.command
+def gaps(
+    series: Annotated[str | None, Parameter(help='One series, such as "BTCUSDT 1h"; all by default.')] = None,
+    *,
+    json_output: AsJson = False,
+) -> None:
+    """List runs of missing candles, and how many of their slots were judged as holes."""
+    name = None if series is None else _series_name(series)
+    with _open_to_read() as store:
+        found = store.candles.gaps(name)
+    _print_frame(found, json_output, empty="No gaps: every slot between first and last candle has one.")
 
 
 @candles.command
@@ -153,10 +172,10 @@ def rebase(
     settings = _settings()
     name = _series_name(series)
     from flows.candles.rebasing import plan_rebase
-    from registry.store import open_store
+    from registry.store import open_configured
     from registry.timeframes import show_time
 
-    with open_store(settings.resolved_store_url) as store:
+    with open_configured(settings) as store:
         plan = plan_rebase(store, name)
         old = store.ticks.anchors()
         pending = store.candles.revisions(plan.stored)["pending"].sum()
@@ -259,11 +278,11 @@ def register(text: str, *, json_output: AsJson = False) -> None:
     settings = _settings()
     from registry.clock import SystemClock
     from registry.conditions import Condition
-    from registry.store import open_store
+    from registry.store import open_configured
     from registry.timeframes import show_time
 
     condition = Condition.parse(_spec(text), default_exchange=settings.default_exchange)
-    with open_store(settings.resolved_store_url) as store:
+    with open_configured(settings) as store:
         (registration,) = store.registry.register(
             [condition], active_from_ms=SystemClock().now_ms(), grace_ms=settings.grace_ms
         )
@@ -333,9 +352,14 @@ def tick(timeframe: str, *, json_output: AsJson = False) -> None:
 
 @app.command
 def status(*, json_output: AsJson = False) -> None:
-    """Show what the store holds and how far it has been judged."""
+    """Show whether the service runs, what the store holds and how far it has been judged."""
+    settings = _settings()
+    from registry.store.owner import running
+
+    here = running(settings.data_dir)
     with _open_to_read() as store:
-        totals: dict[str, Any] = {**store.registry.totals(), "triggers": store.ticks.last_seq()}
+        totals: dict[str, Any] = {"service": None if here is None else here.url}
+        totals |= {**store.registry.totals(), "triggers": store.ticks.last_seq()}
         series = store.candles.series().height
         ticks = store.ticks.ticks()
     totals |= {"series": series, "ticks": ticks.height}
@@ -403,9 +427,9 @@ def _settings(part: str | None = None) -> "Settings":
 
 
 def _open_to_read() -> Any:
-    from registry.store import open_store
+    from registry.store import open_configured
 
-    return open_store(_settings().resolved_store_url, read_only=True)
+    return open_configured(_settings(), read_only=True)
 
 
 def _spec(text: str) -> Any:
@@ -435,22 +459,6 @@ def _confirmed(question: str) -> bool:
         return False
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
-
-
-def _console(*, stderr: bool = False) -> "Console":
-    from rich.console import Console
-
-    console = Console(stderr=stderr)
-    # A pipe has no width: one that holds every table unbroken is kinder to grep than the 80 columns rich takes.
-    return console if console.is_terminal else Console(stderr=stderr, width=160)
-
-
-def _message(text: str) -> None:
-    print(text, file=sys.stderr)
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=2, default=str))
 
 
 def _print_frame(frame: Any, json_output: bool, *, empty: str) -> None:

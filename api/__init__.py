@@ -3,7 +3,7 @@
     POST /conditions/register            a condition in any spelling -> ConditionAnswer; 201 new, 200 known
     POST /conditions/register/bulk       BulkBody -> BulkAnswer: one result for each, in order
     POST /conditions/subscribe           SubscribeBody -> SubscribedAnswer; 201 new, 200 known
-    POST /conditions/unsubscribe         BotCondition -> SubscriptionAnswer
+    POST /conditions/unsubscribe         BotCondition -> SubscriptionAnswer, ended
     POST /conditions/pause, …/resume     BotCondition -> SubscriptionAnswer
     POST /conditions/rearm               BotCondition -> SubscribedAnswer
     POST /conditions/preview             PreviewBody -> PreviewAnswer

@@ -101,9 +101,9 @@ class SubscriptionPage(Answer):
 class StatusAnswer(ConditionAnswer):
     """How a condition fares."""
 
-    active: Annotated[bool, Field(description="Whether candles that close now can trigger it")]
+    active: Annotated[bool, Field(description="Whether candles that close from now on can trigger it")]
     active_until: Annotated[
-        int | None, Field(description="Without a subscriber it is judged until then; null: on and on")
+        int | None, Field(description="Without a subscriber it is judged until then; for operators")
     ]
     judged_until: Annotated[int | None, Field(description="Close time of the newest judged candle of its group")]
     triggers: Annotated[int, Field(description="How often it has fired")]
@@ -213,13 +213,6 @@ class FreshnessAnswer(Answer):
     candles: int
 
 
-class SpanAnswer(Answer):
-    """Candles that close after ``from`` and by ``until`` can trigger the condition; ``until`` null: on and on."""
-
-    from_: Annotated[int, Field(serialization_alias="from")]
-    until: int | None
-
-
 class ExplainAnswer(Answer):
     """Why a condition fires on a candle, or why it does not."""
 
@@ -237,7 +230,7 @@ class ExplainAnswer(Answer):
     settled: bool | None
     tree: ExplainedAnswer | None
     freshness: list[FreshnessAnswer]
-    active: list[SpanAnswer]
+    active: Annotated[bool, Field(description="Whether a candle that closes then can trigger the condition")]
     judged_until: int | None
     recorded: Annotated[bool, Field(description="Whether a trigger of the candle is recorded")]
     notes: Annotated[list[str], Field(description="What besides the candles keeps the hub from recording a trigger")]

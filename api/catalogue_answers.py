@@ -90,10 +90,12 @@ class CheckAnswer(Answer):
 class ReadyAnswer(Answer):
     """Whether requests can be served, and how fresh the ticks are."""
 
-    status: Literal["ok", "unavailable"]
+    status: Literal["ok", "degraded", "unavailable"]
     store: CheckAnswer
     event_log: CheckAnswer
-    last_tick_age_s: Annotated[float | None, Field(description="Since the newest recorded tick; null before the first")]
+    last_tick_age_s: Annotated[
+        float | None, Field(description="Since the newest judged candle closed; null before the first")
+    ]
 
 
 class ProblemItem(Answer):

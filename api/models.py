@@ -2,14 +2,22 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from api.spellings import SPELLING_SCHEMA
+from api.spellings import BULK_SCHEMA, OBJECT_SCHEMA, SPELLING_SCHEMA
 
 MOST_IN_BULK = 1000
 """Conditions in one bulk registration."""
 
-TimeMs = Annotated[int, Field(ge=0, le=253_402_300_799_999, description="Milliseconds since the epoch, UTC")]
+
+def _whole(value: object) -> object:
+    """JSON knows one kind of number: 3.0 is 3."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# Outermost, so that the bounds before it are published.
+_WHOLE = BeforeValidator(_whole)
+TimeMs = Annotated[int, Field(ge=0, le=253_402_300_799_999, description="Milliseconds since the epoch, UTC"), _WHOLE]
 ConditionId = Annotated[
     str,
     Field(
@@ -34,8 +42,12 @@ BotType = Annotated[
         examples=["dca"],
     ),
 ]
-Spelling = Annotated[dict[str, Any] | str, WithJsonSchema(SPELLING_SCHEMA)]
-"""A condition in any spelling: flat JSON, a tree, ``{"condition": text}``, or where it is not the whole body a text."""
+Spelling = Annotated[object, WithJsonSchema(SPELLING_SCHEMA)]
+"""A condition in any spelling: flat JSON, a tree, ``{"condition": text}``, or its text alone."""
+OneOfMany = Annotated[object, WithJsonSchema(BULK_SCHEMA)]
+"""A condition in any spelling, or what is taken for one."""
+ConditionBody = Annotated[dict[str, Any], WithJsonSchema(OBJECT_SCHEMA)]
+"""A condition that is the whole body, so not a text alone."""
 
 
 class Body(BaseModel):
@@ -54,23 +66,26 @@ class Body(BaseModel):
 class BulkBody(Body):
     """Conditions to register at once."""
 
-    conditions: Annotated[list[Spelling], Field(min_length=1, max_length=MOST_IN_BULK)]
+    conditions: Annotated[list[OneOfMany], Field(min_length=1, max_length=MOST_IN_BULK)]
 
 
 class PolicyBody(Body):
     """When a bot is told of a trigger; every field has a default."""
 
     cooldown_s: Annotated[
-        int, Field(ge=0, le=31_536_000, description="Least time between the closes of two delivered triggers")
+        int, Field(ge=0, le=31_536_000, description="Least time between the closes of two delivered triggers"), _WHOLE
     ] = 0
     max_fires: Annotated[
-        int | None, Field(ge=1, le=1_000_000, description="The subscription ends after so many triggers; 1 is once")
+        Annotated[int, Field(ge=1, le=1_000_000), _WHOLE] | None,
+        Field(description="The subscription ends after so many triggers; 1 is once"),
     ] = None
     expires_at: Annotated[
-        TimeMs | None, Field(description="No trigger that closes later is delivered; a year from now by default")
+        Annotated[int, Field(ge=0, le=4_102_444_800_000), _WHOLE] | None,
+        Field(description="Triggers that close later (ms) are not delivered; a year from the start by default"),
     ] = None
     max_lag_s: Annotated[
-        int | None, Field(ge=1, le=31_536_000, description="Triggers whose candle closed longer ago are skipped")
+        Annotated[int, Field(ge=0, le=31_536_000), _WHOLE] | None,
+        Field(description="Triggers whose candle closed longer ago are skipped"),
     ] = None
     settled_only: Annotated[bool, Field(description="Only triggers whose indicators had settled")] = False
     fire_if_true: Annotated[bool, Field(description="Deliver at once if the condition is TRUE when subscribing")] = (
@@ -106,4 +121,4 @@ class PreviewBody(Body):
         TimeMs | None, Field(description="Triggers that close after it; a year before `end` by default")
     ] = None
     end: Annotated[TimeMs | None, Field(description="Triggers that close by it; the newest candle by default")] = None
-    last: Annotated[int, Field(ge=0, le=1000, description="How many of the newest triggers are listed")] = 20
+    last: Annotated[int, Field(ge=0, le=1000, description="How many of the newest triggers are listed"), _WHOLE] = 20

@@ -15,49 +15,53 @@ from registry.objects import shown
 from registry.timeframes import DURATION_MS
 from registry.vocabulary import ALL_OPERATORS
 
-_SYMBOL = {"type": "string", "description": "BTCUSDT, BTC/USDT, BINANCE:BTCUSDT, or BTCUSDT.P for a perpetual contract"}
-_TIMEFRAME = {"type": "string", "description": f"One of {' '.join(DURATION_MS)}, or another spelling of one: 60m"}
+_SERIES = {
+    "symbol": {
+        "type": "string",
+        "description": "BTCUSDT, BTC/USDT, BINANCE:BTCUSDT, or BTCUSDT.P for a perpetual contract",
+    },
+    "timeframe": {
+        "type": "string",
+        "description": f"One of {' '.join(DURATION_MS)}, or another spelling of one: 60m",
+    },
+    "exchange": {"type": ["string", "null"], "description": "Where the symbol names none; BINANCE by default"},
+}
 _TEXT = {"type": "string", "maxLength": TYPED.characters, "examples": ["BTCUSDT 1h: rsi(14) crosses_below 30"]}
+_FLAT_EXAMPLE = {
+    "symbol": "BTCUSDT",
+    "timeframe": "1h",
+    "indicator": "RSI",
+    "operator": "crosses_below",
+    "value": 30,
+    "period": 14,
+}
 _FLAT = {
     "title": "Flat",
     "type": "object",
     "properties": {
-        "symbol": _SYMBOL,
-        "exchange": {"type": "string"},
-        "timeframe": _TIMEFRAME,
+        **_SERIES,
         "indicator": {
             "type": "string",
             "description": f"A price ({' '.join(PRICES)}) or an indicator: {' '.join(NAMES)}, in any case",
         },
         "operator": {"type": "string", "description": f"{' '.join(ALL_OPERATORS)}, or another word for one"},
         "value": {"description": 'A number, an operand such as "sma(200)", [low, high], or "5%"'},
-        "period": {"type": "number"},
-        "params": {"type": "object", "additionalProperties": {"type": "number"}},
-        "component": {"type": "string", "description": "An output of the indicator: histogram"},
-        "source": {"type": "string", "enum": list(PRICES)},
-        "bars": {"type": "number"},
-        "fire": {"type": "string", "enum": ["every_bar"]},
+        "period": {"type": ["number", "null"]},
+        "params": {"type": ["object", "null"], "additionalProperties": {"type": "number"}},
+        "component": {"type": ["string", "null"], "description": "An output of the indicator: histogram"},
+        "source": {"type": ["string", "null"], "description": f"One of {' '.join(PRICES)}"},
+        "bars": {"type": ["number", "null"]},
+        "fire": {"enum": ["every_bar", None]},
     },
     "required": ["symbol", "timeframe", "indicator", "operator"],
     "additionalProperties": False,
-    "examples": [
-        {
-            "symbol": "BTCUSDT",
-            "timeframe": "1h",
-            "indicator": "RSI",
-            "operator": "crosses_below",
-            "value": 30,
-            "period": 14,
-        }
-    ],
+    "examples": [_FLAT_EXAMPLE],
 }
 _TREE = {
     "title": "Tree",
     "type": "object",
     "properties": {
-        "symbol": _SYMBOL,
-        "exchange": {"type": "string"},
-        "timeframe": _TIMEFRAME,
+        **_SERIES,
         "when": {"anyOf": [{"type": "object"}, {"type": "string"}], "description": "The tree, or the text of one"},
     },
     "required": ["symbol", "timeframe", "when"],
@@ -82,6 +86,12 @@ OBJECT_SCHEMA: dict[str, Any] = {"title": "Condition", "anyOf": [_FLAT, _TREE, _
 """JSON schema of a condition that is a whole body. It is wider than the language, which no schema can say."""
 SPELLING_SCHEMA: dict[str, Any] = {"title": "Condition", "anyOf": [_FLAT, _TREE, _WRAPPED, _TEXT]}
 """JSON schema of a condition inside a body: also its text alone."""
+BULK_SCHEMA: dict[str, Any] = {
+    "title": "Condition",
+    "description": "As for /conditions/register, or its text alone; what cannot be read has an error in its result",
+    "examples": [_FLAT_EXAMPLE, "BTCUSDT 1h: rsi(14) crosses_below 30"],
+}
+"""JSON schema of one of many conditions: each is answered by itself, so whatever it is does not spoil the request."""
 
 
 class Spellings:
@@ -93,7 +103,7 @@ class Spellings:
         self._read: OrderedDict[bytes, Condition] = OrderedDict()
         self._lock = Lock()
 
-    def read(self, spelling: Mapping[str, object] | str) -> Condition:
+    def read(self, spelling: object) -> Condition:
         """The condition of an object or a text; raises :class:`ConditionError`."""
         key = msgspec.json.encode(spelling)
         with self._lock:
@@ -109,8 +119,12 @@ class Spellings:
         return condition
 
 
-def _unwrapped(spelling: Mapping[str, object] | str) -> Mapping[str, object] | str:
-    if isinstance(spelling, str) or "condition" not in spelling:
+def _unwrapped(spelling: object) -> Mapping[str, object] | str:
+    if not isinstance(spelling, dict):
+        if isinstance(spelling, str):
+            return spelling
+        raise ConditionError(f"a condition is text or an object, got {shown(spelling)}", pointer="")
+    if "condition" not in spelling:
         return spelling
     text = spelling["condition"]
     if len(spelling) > 1:

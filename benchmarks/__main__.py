@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.peers.process import open_peers
 from benchmarks.results import Measured, Results
 from benchmarks.scale import FULL, QUICK
-from benchmarks.sections import SECTIONS
+from benchmarks.sections import SECTIONS, WITH_PEERS
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.json"
 
@@ -30,7 +30,7 @@ def main() -> None:
         results.write()
         return
     scale = QUICK if given.quick else FULL
-    with open_peers(not given.no_peers) as peers:
+    with open_peers(not given.no_peers and not WITH_PEERS.isdisjoint(given.only)) as peers:
         for number, name in enumerate(given.only, 1):
             started = time.perf_counter()
             print(f"[{number}/{len(given.only)}] {name} ...", file=sys.stderr, flush=True)

@@ -41,7 +41,9 @@ _WANTED: tuple[tuple[str, dict[str, float]], ...] = (
     ("donchian", {"period": 20}),
 )
 _RECURSIVE = ("ema", "rsi", "atr")
-_OVER_STREAM, _OVER_RECOMPUTING = 50.0, 1_000.0
+_OVER_STREAM, _OVER_RECOMPUTING, _EACH_OVER_STREAM = 50.0, 1_000.0, 20.0
+_COPIES = 8
+"""So many more of an entry in one call tell what one costs there: a call has a price of its own."""
 
 
 @dataclass(frozen=True)
@@ -67,20 +69,30 @@ def live(scale: Scale, peers: Peers) -> Section:
     peers.load("live", columns)
     peers.load("live-few", few)
     together, targets = _together(scale, entries, columns)
-    alone = [[entry.title, *_alone(scale, peers, entry, columns)] for entry in entries]
+    shares = {entry.title: _share(scale, peers, entry, columns) for entry in entries}
+    over_stream = {title: spent["stream"] / spent["ours"] for title, spent in shares.items()}
+    least = min(over_stream, key=lambda title: over_stream[title])
+    targets.append(at_least(f"the least of them, {least}, over talib.stream", _EACH_OVER_STREAM, over_stream[least]))
     header = ("entry", "ours", "talib.stream", "TA-Lib again", "takt stream", "ta-numba stream", "talipp",
               "talib.stream / ours", "TA-Lib again / ours")  # fmt: skip
+    rows = [
+        [
+            title,
+            *(figure(spent[who] * 1e6) if who in spent else "-" for who in ("ours", "stream", "again", *_ASKED)),
+            *(times(spent[who] / spent["ours"]) for who in ("stream", "again")),
+        ]
+        for title, spent in shares.items()
+    ]
     remark = (
-        f"Each alone: microseconds of CPU time for {scale.instruments} instruments and one candle. `talib.stream`, "
-        "takt's, "
-        f"ta-numba's and talipp's handles are updated in a Python loop, one an instrument; *TA-Lib again* computes the "
-        f"last {past:,} candles anew. talipp was measured on {scale.slow_instruments} instruments and scaled. A call "
-        "of "
-        "ours costs about as much as its work here: see the one call for all above."
+        f"Each entry's share: microseconds of CPU time for {scale.instruments} instruments and one candle. Ours is "
+        f"what one more of it adds to a call, from calls with {_COPIES + 1} and with one of it: a call has a price of "
+        "its own, which the table above contains. `talib.stream`, takt's, ta-numba's and talipp's handles are updated "
+        "in a Python loop, one an instrument; *TA-Lib again* computes the "
+        f"last {past:,} candles anew. talipp was measured on {scale.slow_instruments} instruments and scaled."
     )
     if peers.why_not:
         remark += f" Libraries in an environment of their own are left out: {peers.why_not}."
-    tables = [together, Table(remark, header, alone), _very_many(scale)]
+    tables = [together, Table(remark, header, rows), _very_many(scale)]
     return Section(f"Live: {scale.instruments} instruments moved by one candle", tables, targets)
 
 
@@ -128,25 +140,29 @@ def _together(scale: Scale, entries: Sequence[Entry], columns: candles.Columns) 
     return Table(remark, ("who", "us a tick", "ns a value", "time / ours"), rows), targets
 
 
-def _alone(scale: Scale, peers: Peers, entry: Entry, columns: candles.Columns) -> list[str]:
+_ASKED = {"takt stream": "live", "ta-numba stream": "live", "talipp stream": "live-few"}
+"""Peers in processes of their own, and the candles that each is given."""
+
+
+def _share(scale: Scale, peers: Peers, entry: Entry, columns: candles.Columns) -> dict[str, float]:
     past, name, parameters = scale.recomputed_candles, entry.indicator.name, entry.parameters
     call = talib_calls.CALLS[name]
     held = {column: values[:, :past].copy() for column, values in columns.items()}
     measures: dict[str, Measure] = {
-        "ours": here(_our_tick([entry], columns, past), scale.ticks),
+        "one": here(_our_tick([entry], columns, past), scale.ticks),
+        "many": here(_our_tick([entry] * (_COPIES + 1), columns, past), scale.ticks),
         "stream": here(talib_calls.stream(call, parameters, columns, past), scale.ticks),
         "again": here(talib_calls.each(call, parameters, held)),
     }
-    asked = {"takt stream": "live", "ta-numba stream": "live", "talipp stream": "live-few"}
-    for way, of in asked.items():
+    for way, of in _ASKED.items():
         measure = peers.measure(way, name, parameters, of, candles=past, times=scale.ticks)
         if measure is not None:
             measures[way] = measure
     spent = alternate(measures, max(1, scale.rounds - 4))
+    spent["ours"] = max(1e-9, spent["many"] - spent["one"]) / _COPIES
     if "talipp stream" in spent:
         spent["talipp stream"] *= scale.instruments / scale.slow_instruments
-    shown = [figure(spent[who] * 1e6) if who in spent else "-" for who in ("ours", "stream", "again", *asked)]
-    return [*shown, *(times(spent[who] / spent["ours"]) for who in ("stream", "again"))]
+    return spent
 
 
 def _very_many(scale: Scale) -> Table:
@@ -158,11 +174,7 @@ def _very_many(scale: Scale) -> Table:
         entry = Entry(find(name), find(name).complete({}))
         spent = alternate({"ours": here(_our_tick([entry], columns, 60), 4)}, scale.rounds)
         rows.append([entry.title, figure(spent["ours"] / lanes * 1e9)])
-    remark = (
-        f"Recursive ones over {lanes:,} lanes, ours alone: nanoseconds a lane, with the means of the candles that "
-        "every "
-        "tick fills in."
-    )
+    remark = f"Recursive ones over {lanes:,} lanes, a call with one of them: nanoseconds a lane."
     return Table(remark, ("entry", "ns a lane"), rows)
 
 

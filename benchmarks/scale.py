@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Scale:
-    """Sizes of every section. ``peers`` allows libraries that need an environment of their own."""
+    """Sizes of every section."""
 
     rounds: int = 9
-    peers: bool = True
     history_candles: int = 1_000_000
     slow_candles: int = 20_000
     """Of one series, for libraries that take microseconds a candle."""
@@ -28,15 +27,18 @@ class Scale:
     unique_conditions: int = 500
     isolated_sample: int = 250
     hub_ticks: int = 12
-    registered: int = 2_000
     first_compile: bool = True
+    events: int = 100_000
+    """Of one tick."""
+    subscribers_an_event: int = 10
+    quiet_ticks: int = 500
+    idle_s: float = 20.0
 
 
 FULL = Scale()
 QUICK = replace(FULL, rounds=3)
 TINY = Scale(
     rounds=1,
-    peers=False,
     history_candles=600,
     slow_candles=100,
     many_series=2,
@@ -47,7 +49,7 @@ TINY = Scale(
     ticks=2,
     recomputed_candles=200,
     conditions=400,
-    slots=20,
+    slots=60,
     scan_conditions=40,
     scan_candles=900,
     users=20,
@@ -55,6 +57,9 @@ TINY = Scale(
     unique_conditions=12,
     isolated_sample=3,
     hub_ticks=2,
-    registered=10,
     first_compile=False,
+    events=1_500,
+    subscribers_an_event=2,
+    quiet_ticks=3,
+    idle_s=0.2,
 )

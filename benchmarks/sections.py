@@ -2,16 +2,23 @@
 
 from collections.abc import Callable
 
-from benchmarks import conditions, history, live, scan
+from benchmarks import cold, conditions, events, history, live, scan, seed, subscriptions
 from benchmarks.peers.process import Peers
 from benchmarks.report import Section
 from benchmarks.scale import Scale
 
 SECTIONS: dict[str, Callable[[Scale, Peers], Section]] = {
+    "seed": seed.seed,
+    "subscriptions": subscriptions.subscriptions,
     "history": history.one_series,
     "series": history.many_series,
     "live": live.live,
     "conditions": conditions.conditions,
     "scan": scan.scan,
+    "cold": cold.cold,
+    "events": events.events,
 }
 """Name on the command line -> how to measure it."""
+
+WITH_PEERS = frozenset({"history", "series", "live"})
+"""Those that compare with libraries in an environment of their own."""

@@ -1,5 +1,7 @@
 """What the pages show, read from the store. The only module that opens it: to read, for one query, closed again.
 
+Through the owner of the store where ``HUB_STORE_URL`` names one; from the files themselves while nobody owns them.
+
 Answers are kept for a few seconds and shared by all viewers, so that fifty browsers cost as much as one. Each query
 takes the store's URL, which makes it part of the cache's key.
 """
@@ -16,7 +18,10 @@ from flows.savings import Savings, summarise
 from registry.errors import HubError, StoreLocked, StoreMissing
 from registry.settings import load_settings
 from registry.store import open_store
+from registry.store.owner import url_of
+from registry.store.protocol import Store
 from registry.store.records import StoredCondition, UnitCosts
+from registry.store.token import client_token
 from registry.timeframes import DURATION_MS
 
 _SECONDS_KEPT = 5
@@ -61,7 +66,7 @@ class ConditionFacts:
 def read(query: Callable[[str], T]) -> T:
     """The answer to a query on the store that the settings name; a panel instead of the page if there is none."""
     try:
-        answer = query(load_settings().resolved_store_url)
+        answer = query(url_of(load_settings()))
     except HubError as error:
         _explain(error)
         st.stop()
@@ -71,7 +76,7 @@ def read(query: Callable[[str], T]) -> T:
 @st.cache_data(ttl=_SECONDS_KEPT, show_spinner="Reading the store …")
 def overview(store_url: str) -> Overview:
     """The figures of the savings page."""
-    with open_store(store_url, read_only=True) as store:
+    with _opened(store_url) as store:
         ticks = store.ticks.ticks()
         # A tick counts its own timeframe; the widest tick of each has all of its series.
         widest = ticks.group_by("timeframe").agg(pl.col("indicators", "series").max())
@@ -93,7 +98,7 @@ def conditions(store_url: str) -> pl.DataFrame:
     Columns ``condition_id text canonical symbol timeframe subscribers triggers last_trigger slots``; ``slots`` counts
     the slots from the series' anchor to its watermark and is null before the first tick.
     """
-    with open_store(store_url, read_only=True) as store:
+    with _opened(store_url) as store:
         held = store.registry.conditions()
         subscribers = store.registry.subscribers()
         counts = store.ticks.trigger_counts()
@@ -140,17 +145,16 @@ def conditions(store_url: str) -> pl.DataFrame:
 @st.cache_data(ttl=_SECONDS_KEPT, show_spinner="Reading the store …")
 def condition(store_url: str, condition_id: str) -> ConditionFacts | None:
     """One condition, ``None`` if no condition has that id."""
-    with open_store(store_url, read_only=True) as store:
-        stored = next((one for one in store.registry.conditions() if one.condition_id == condition_id), None)
+    with _opened(store_url) as store:
+        stored = store.registry.condition(condition_id)
         if stored is None:
             return None
         series = f"{stored.exchange}:{stored.symbol} {stored.timeframe}"
         extent = SeriesReader.of(store).extent(series)
-        counts = store.ticks.trigger_counts().filter(pl.col("condition_id") == condition_id)
         return ConditionFacts(
             stored=stored,
             subscribers=store.registry.subscribers().get(condition_id, 0),
-            trigger_count=int(counts["triggers"].sum()),
+            trigger_count=store.ticks.condition_state(condition_id).triggers,
             triggers=store.ticks.triggers_of(condition_id, _TRIGGERS_SHOWN),
             judged_ms=store.ticks.watermarks(stored.timeframe).get(stored.group_key),
             last_close_ms=extent[1] + DURATION_MS[stored.timeframe] if extent else None,
@@ -160,8 +164,13 @@ def condition(store_url: str, condition_id: str) -> ConditionFacts | None:
 @st.cache_data(ttl=_SECONDS_KEPT, max_entries=64, show_spinner=False)
 def candles(store_url: str, series: str, stop_ms: int, count: int) -> pl.DataFrame:
     """The last ``count`` candles of a series that open before ``stop_ms``."""
-    with open_store(store_url, read_only=True) as store:
+    with _opened(store_url) as store:
         return SeriesReader.of(store).last(series, stop_ms, count)
+
+
+def _opened(store_url: str) -> Store:
+    # The token is no argument of a query: those are what answers are kept by.
+    return open_store(store_url, token=client_token(load_settings()), read_only=True)
 
 
 def _explain(error: HubError) -> None:

@@ -1,44 +1,60 @@
 """The store is the outbox: the newest id in the stream says what has been published, and nothing else has to."""
 
+import time
+
+from events import metrics
 from events.log import EventLog
-from events.payload import events_of
+from events.payload import entries_of
+from events.reconciliation import reconcile
+from events.retention import RETENTION_MS, retention_floor
 from registry import failpoints
-from registry.errors import EventLogAhead, EventLogError
+from registry.errors import EventLogError
 from registry.store.protocol import Store
 
-BATCH = 200
+BATCH = 1_000
 """Events in one call to the server."""
 
 
-def drain(store: Store, log: EventLog) -> int:
+def drain(store: Store, log: EventLog, *, retention_ms: int = RETENTION_MS) -> int:
     """Publish every trigger that the log does not have yet; how many that were.
 
-    Safe to repeat and to run twice at once: the log takes a batch only where it continues. Raises
-    :class:`EventLogAhead` when the log knows more than the store, :class:`EventLogError` when the server fails.
+    A log that lost its events gets those of the retention again; older ones are had by ``seq`` from the store. One that
+    is ahead of the store gives it what it lacks first. Safe to repeat and to run twice at once: the log takes a batch
+    only where it continues. Raises :class:`registry.errors.EventLogAhead` when the log is another store's,
+    :class:`registry.errors.EventLogError` when the server fails.
     """
+    ticks = store.ticks
+    owner = ticks.identity()
     published = 0
     stuck_at = -1
+    floor: int | None = None
     last = log.last_seq()
     failpoints.reach("after_read_last")
-    while True:
-        newest = store.ticks.last_seq()
+    while (newest := ticks.last_seq()) != last:
+        metrics.PUBLISH_LAG.set(max(0, newest - last))
         if last > newest:
-            raise EventLogAhead(
-                f"the event log has triggers up to {last}, the store only up to {newest}: this is the log of another "
-                "store, or the store was restored from an older backup; point REDIS_URL or HUB_DATA_DIR to the pair "
-                "that belongs together"
-            )
-        if last == newest:
-            return published
-        batch = list(events_of(store.ticks.triggers_after(last, BATCH)))
+            reconcile(ticks, log)
+            continue
+        if newest - last > BATCH:
+            floor = retention_floor(ticks, retention_ms) if floor is None else floor
+            if floor > last:
+                last = log.skip(owner, last, floor).last_seq
+                continue
+        batch = entries_of(ticks.triggers_after(last, BATCH))
         failpoints.reach("before_publish")
-        after = log.append(batch)
+        started = time.perf_counter()
+        # Numbers at the end that no trigger has are left out in the log as well.
+        answer = log.append(owner, last, batch) if batch else log.skip(owner, last, newest)
         failpoints.reach("after_publish")
-        if after == batch[-1].seq:
+        if answer.taken:
             published += len(batch)
-        elif after == stuck_at:
-            raise EventLogError(f"the event log stays at {after} and does not take trigger {batch[0].seq}")
+            metrics.EVENTS_PUBLISHED.inc(len(batch))
+            metrics.APPEND_SECONDS.observe(time.perf_counter() - started)
+        elif answer.last_seq == stuck_at:
+            raise EventLogError(f"the event log stays at {stuck_at} and does not take what follows trigger {last}")
         else:
             # Somebody else appended, or the server came back with a shorter log: go on from where it is.
-            stuck_at = after
-        last = after
+            stuck_at = answer.last_seq
+        last = answer.last_seq
+    metrics.PUBLISH_LAG.set(0)
+    return published

@@ -54,6 +54,14 @@ class BundledServer:
         """A client on the unix socket."""
         return _client(self._socket, self._password())
 
+    def connect_running(self) -> redis.Redis:
+        """A client on the server that somebody else has started; raises :class:`EventServerError` without one."""
+        if not (self._folder / "password").exists() or not _answers(self._socket, self._password()):
+            raise EventServerError(
+                f"the event log's server of {self._folder} does not run; `hub up` starts it, or set REDIS_URL to yours"
+            )
+        return self.connect()
+
     def stop(self) -> None:
         """End the server; the log is on disk."""
         if self._supervised is not None:

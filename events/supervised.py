@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Self
 
 from registry.errors import EventServerError, HubError
+from registry.processes import start_time
 
 
 class SupervisedServer:
@@ -82,7 +83,7 @@ class SupervisedServer:
                 # A Ctrl-C at the terminal is for the hub, which then stops its servers in order.
                 start_new_session=True,
             )
-        self._file("pid").write_text(f"{self._child.pid} {_start_time(self._child.pid)}")
+        self._file("pid").write_text(f"{self._child.pid} {start_time(self._child.pid)}")
         if not self._wait_for_answer(self._patience_s):
             code = self._child.poll()
             state = f"ended with code {code}" if code is not None else f"did not answer within {self._patience_s:g} s"
@@ -105,7 +106,7 @@ class SupervisedServer:
         except (OSError, ValueError):
             return None
         # The start time tells our server from another process that got the same number later.
-        return int(pid) if _start_time(int(pid)) == started else None
+        return int(pid) if start_time(int(pid)) == started else None
 
     def _log_end(self) -> str:
         try:
@@ -151,23 +152,6 @@ def _end(pid: int) -> None:
             os.kill(pid, force)
         deadline = time.monotonic() + patience_s
         while time.monotonic() < deadline:
-            if _start_time(pid) == "gone":
+            if start_time(pid) == "gone":
                 return
             time.sleep(0.02)
-
-
-def _start_time(pid: int) -> str:
-    """When a process started, in the system's own words; ``gone`` if there is none (a zombie counts as gone)."""
-    try:
-        # Linux: the 22nd field of stat; the command name before it may hold spaces and ends with the last bracket.
-        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return _start_time_from_ps(pid)
-    return "gone" if state == "Z" else fields[18]
-
-
-def _start_time_from_ps(pid: int) -> str:
-    if Path("/proc/self/stat").exists():
-        return "gone"
-    shown = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return shown.stdout.strip().replace(" ", "_") or "gone"

@@ -35,7 +35,7 @@ from registry.text import to_text
 from registry.timeframes import DURATION_MS, show_time, slot_at_or_before
 
 Truth = Literal["FALSE", "UNKNOWN", "TRUE"]
-_TRUTHS: tuple[Truth, Truth, Truth] = ("FALSE", "UNKNOWN", "TRUE")
+TRUTHS: tuple[Truth, Truth, Truth] = ("FALSE", "UNKNOWN", "TRUE")
 
 Verdict = Literal["fires", "true already", "unknown before", "false", "unknown", "no candle", "waiting"]
 """``true already`` and ``unknown before``: it is TRUE but did not become so; ``no candle``: the slot is missing;
@@ -190,8 +190,8 @@ class _Explainer:
             close_ms=close_ms,
             verdict=verdict,
             reasons=reasons,
-            truth="UNKNOWN" if row is None else _TRUTHS[values.truth(condition.tree)[row]],
-            before="UNKNOWN" if row is None else _TRUTHS[values.truth_before(condition.tree)[row]],
+            truth="UNKNOWN" if row is None else TRUTHS[values.truth(condition.tree)[row]],
+            before="UNKNOWN" if row is None else TRUTHS[values.truth_before(condition.tree)[row]],
             price=None if row is None else float(values.close[row]),
             settled=None if row is None else values.settled(row),
             tree=tree,
@@ -210,8 +210,8 @@ class _Explainer:
             operands = tuple(dict.fromkeys(operands_of(node)))
         return Explained(
             text=head(node, self._base),
-            truth=_TRUTHS[values.truth(judged)[row]],
-            before=_TRUTHS[values.truth_before(judged)[row]],
+            truth=TRUTHS[values.truth(judged)[row]],
+            before=TRUTHS[values.truth_before(judged)[row]],
             readings=tuple(self._reading(operand, row) for operand in operands if not isinstance(operand, Number)),
             distances=tuple(self._distances(node, judged, row)),
             children=tuple(self._explained(child, row) for child in children_of(node)),

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 
 from events.log import EventLog
 from events.opening import open_log
+from events.reconciliation import reconcile
 from flows.candles.reader import SeriesReader
 from flows.live import Live
 from registry.clock import Clock, SystemClock
 from registry.settings import Settings, load_settings
-from registry.store import open_store
+from registry.store import open_configured
 from registry.store.protocol import Store
 
 Key = tuple[str, int, int]
@@ -94,9 +95,11 @@ def open_runtime(settings: Settings | None = None, clock: Clock | None = None) -
     settings = settings or load_settings()
     clock = clock or SystemClock()
     with (
-        open_store(settings.resolved_store_url, clock=clock) as store,
+        open_configured(settings, clock=clock) as store,
         open_log(settings) as log,
         use_runtime(Runtime(store, log, clock)) as runtime,
     ):
+        # Before anything is judged: an older backup of the store gets back what its log knows.
+        reconcile(store.ticks, log)
         yield runtime
         runtime.close()

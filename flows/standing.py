@@ -24,8 +24,11 @@ class Standing:
     recorded: bool
     """Whether a trigger is recorded on the candle."""
 
-    def notes(self, close_ms: int) -> tuple[str, ...]:
-        """Why the hub records no trigger on the candle that closes at a time, whatever the candles say."""
+    def notes(self, close_ms: int, *, with_subscribers: bool = True) -> tuple[str, ...]:
+        """Why the hub records no trigger on the candle that closes at a time, whatever the candles say.
+
+        Without ``with_subscribers`` nothing tells that nobody subscribes.
+        """
         if not self.registered:
             return ("it is not registered, so nobody judges it: hub conditions register",)
         found = []
@@ -37,7 +40,7 @@ class Standing:
             found.append("its group has not been judged yet")
         elif close_ms > self.judged_until_ms:
             found.append(f"its group has been judged up to {show_time(self.judged_until_ms)}")
-        if not self.subscriptions:
+        if with_subscribers and not self.subscriptions:
             found.append(f"it has no active subscription: nobody is told{self._until()}")
         return tuple(found)
 
@@ -48,7 +51,7 @@ class Standing:
 
 def standing_of(store: Store, condition: Condition, close_ms: int) -> Standing:
     """Where a condition stands with the candle that closes at a time."""
-    stored = next((held for held in store.registry.conditions() if held.condition_id == condition.id), None)
+    stored = store.registry.condition(condition.id)
     closes = store.ticks.triggers_of(condition.id, _ALL_TRIGGERS)["close_time"].dt.epoch("ms")
     return Standing(
         registered=stored is not None,

@@ -38,11 +38,14 @@ class LaneProgram:
         self._input_rows = Pool(np.int64)
         self._prices = Pool(np.int64, 4)
         self._work = np.empty(0)
+        self._arrays: tuple[NDArray[Any], ...] | None = None
+        """What a call is given of the pools, as they are since something was added."""
         self._known: list[tuple[Indicator, dict[str, float], Carry]] = []
 
     def add_prices(self, field: str, series: Sequence[int], first_slot: int) -> int:
         """Show a price of several series (-1: spare); the number of the price block."""
         at = self._series.add(np.array(series, np.int64))
+        self._arrays = None
         return self._prices.add(np.array([[CANDLE_ROWS.index(field), len(series), at, first_slot]], np.int64))
 
     def add(
@@ -77,15 +80,20 @@ class LaneProgram:
             "TABLE_AT": self._table.add(np.array([*zip(rows, sections, strict=False)], np.int64).reshape(-1, 2)),
             "WINDOWS_AT": self._windows.add(np.array(windows, np.int64).reshape(-1, 2)),
             "SERIES_AT": self._series.add(np.array(series, np.int64)),
+            "FIRST_SERIES": _first_of(np.array(series, np.int64)),
             "INPUTS_AT": self._input_rows.add(np.array([CANDLE_ROWS.index(name) for name in names], np.int64)),
         }
         assert len(lengths) == len(empty.windows)
         self._known.append((indicator, dict(parameters), empty))
+        self._arrays = None
         return self._blocks.add(np.array([[description[name] for name in COLUMNS]], np.int64))
 
     def assign(self, block: int, lane: int, series: int) -> None:
         """Let a lane follow a series."""
-        self._series.array[self._number(block, "SERIES_AT") + lane] = series
+        first = self._number(block, "SERIES_AT")
+        followed = self._series.array[first : first + self._number(block, "LANES")]
+        followed[lane] = series
+        self._blocks.array[block, _COLUMN["FIRST_SERIES"]] = _first_of(followed)
 
     def assign_price(self, block: int, lane: int, series: int) -> None:
         """Let a lane of a price block follow a series."""
@@ -136,27 +144,20 @@ class LaneProgram:
     ) -> None:
         """Move blocks and price blocks by one candle.
 
-        ``candles`` float64[9, series] has the rows ``CANDLE_ROWS``, of which the means are filled in here; ``present``
-        and ``stepping`` are bool[series]; ``now`` and ``before`` are all slots. See ``indicators/moving.py``.
+        ``candles`` float64[9, series] has the rows ``CANDLE_ROWS``, of which the means are filled in here, and the
+        columns of absent series with NaN; ``present`` and ``stepping`` are bool[series]; ``now`` and ``before`` are
+        all slots. See ``indicators/moving.py``.
         """
-        _program().advance(
-            which,
-            self._blocks.array,
-            self._parameters.array,
-            self._state.array,
-            self._memory.array,
-            self._table.array,
-            self._windows.array,
-            self._series.array,
-            self._input_rows.array,
-            self._work,
-            self._prices.array[which_prices],
-            candles,
-            present,
-            stepping,
-            now,
-            before,
-        )
+        if self._arrays is None:
+            self._arrays = self._gather_arrays()
+        _program().advance(which, which_prices, *self._arrays, candles, present, stepping, now, before)
+
+    def _gather_arrays(self) -> tuple[NDArray[Any], ...]:
+        pools = (
+            self._blocks, self._parameters, self._state, self._memory, self._table, self._windows, self._series,
+            self._input_rows,
+        )  # fmt: skip
+        return (*(pool.array for pool in pools), self._work, self._prices.array)
 
     @property
     def memory_bytes(self) -> int:
@@ -172,6 +173,12 @@ class LaneProgram:
         state = self._state.array[state_at : state_at + states * lanes].reshape(states, lanes)
         memory = self._memory.array[memory_at : memory_at + rows * lanes].reshape(rows, lanes)
         return state, memory, self._table.array[table_at : table_at + self._number(block, "SECTIONS")]
+
+
+def _first_of(series: NDArray[np.int64]) -> int:
+    """The first of consecutive series, -1 for others."""
+    first = int(series[0])
+    return first if np.array_equal(series, np.arange(first, first + series.size)) else -1
 
 
 def _sections(indicator: Indicator, parameters: Parameters) -> tuple[list[tuple[int, int]], list[int]]:

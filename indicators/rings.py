@@ -22,11 +22,25 @@ def at(memory, table, section, turn):
 
 
 @njit(error_model="numpy")
+def _four(memory, table, section, turn):
+    return (
+        at(memory, table, section, turn),
+        at(memory, table, section, turn + 1),
+        at(memory, table, section, turn + 2),
+        at(memory, table, section, turn + 3),
+    )
+
+
+@njit(error_model="numpy")
+def _copy(values, target):
+    for lane in range(target.size):
+        target[lane] = values[lane]
+
+
+@njit(error_model="numpy")
 def put(memory, table, section, turn, values):
     """Write the newest values."""
-    row = at(memory, table, section, turn)
-    for lane in range(row.size):
-        row[lane] = values[lane]
+    _copy(values, at(memory, table, section, turn))
 
 
 @njit(error_model="numpy")
@@ -44,7 +58,7 @@ def live_sum(memory, table, ring, partial, turn, length, result):
         if length & span:
             piece = at(memory, table, section, turn - taken)
             if taken == 0:
-                result[:] = piece
+                _copy(piece, result)
             else:
                 _add(piece, result, result)
             taken += span
@@ -74,8 +88,8 @@ def live_weighted(memory, table, ring, partial, turn, length, result):
         if length & span:
             piece, piece_sums = at(memory, table, weighted, turn - taken), at(memory, table, sums, turn - taken)
             if taken == 0:
-                result[:] = piece
-                sums_of_newer[:] = piece_sums
+                _copy(piece, result)
+                _copy(piece_sums, sums_of_newer)
             else:
                 _weigh(piece, result, sums_of_newer, float(span), result)
                 _add(piece_sums, sums_of_newer, sums_of_newer)
@@ -189,7 +203,25 @@ def live_since_min(memory, table, ring, partial, turn, length, result):
 def live_oldest(memory, table, ring, partial, turn, length, result):  # noqa: ARG001 - called like the others
     """Oldest of the window."""
     stay_apart()
-    result[:] = at(memory, table, ring, turn - (length - 1))
+    _copy(at(memory, table, ring, turn - (length - 1)), result)
+
+
+@njit(error_model="numpy")
+def _scale(factor, values, result):
+    for lane in range(result.size):
+        result[lane] = factor * values[lane]
+
+
+@njit(error_model="numpy")
+def _add_scaled(factor, values, result):
+    for lane in range(result.size):
+        result[lane] = factor * values[lane] + result[lane]
+
+
+@njit(error_model="numpy")
+def _subtract(values, result):
+    for lane in range(result.size):
+        result[lane] = result[lane] - values[lane]
 
 
 @njit(error_model="numpy")
@@ -197,22 +229,27 @@ def live_sum_about(memory, table, ring, partial, turn, length, about, result):
     """Sum of the window, less what the sum would be if every value were ``about``: nothing, if they all are."""
     stay_apart()
     live_sum(memory, table, ring, partial, turn, length, result)
+    sums = np.empty(result.size)
+    span = length & -length
+    _scale(float(span), about, sums)
+    while 2 * span <= length:
+        span *= 2
+        if length & span:
+            _add_scaled(float(span), about, sums)
+    _subtract(sums, result)
+
+
+@njit(error_model="numpy")
+def _fill(value, result):
     for lane in range(result.size):
-        level, sums = about[lane], 0.0
-        span, taken = 1, 0
-        while span <= length:
-            if length & span:
-                sums = span * level if taken == 0 else span * level + sums
-                taken += span
-            span *= 2
-        result[lane] = result[lane] - sums
+        result[lane] = value
 
 
 @njit(error_model="numpy")
 def live_squares_about(memory, table, ring, partial, turn, length, about, result):  # noqa: ARG001 - called like the others
     """Sum of the window's squared distances from ``about``."""
     stay_apart()
-    result[:] = 0.0
+    _fill(0.0, result)
     for age in range(length - 1, -1, -1):
         row = at(memory, table, ring, turn - age)
         for lane in range(result.size):
@@ -221,12 +258,25 @@ def live_squares_about(memory, table, ring, partial, turn, length, about, result
 
 
 @njit(error_model="numpy")
+def _add_moments(first, second, third, fourth, about, total, squares):
+    for lane in range(total.size):
+        level = about[lane]
+        a, b, c, d = first[lane] - level, second[lane] - level, third[lane] - level, fourth[lane] - level
+        total[lane] = total[lane] + a + b + c + d
+        squares[lane] = squares[lane] + a * a + b * b + c * c + d * d
+
+
+@njit(error_model="numpy")
 def live_moments_about(memory, table, ring, partial, turn, length, about, total, squares):  # noqa: ARG001 - called like the others
     """Sum of the window's distances from ``about``, and of their squares, in one go."""
     stay_apart()
-    total[:] = 0.0
-    squares[:] = 0.0
-    for age in range(length - 1, -1, -1):
+    _fill(0.0, total)
+    _fill(0.0, squares)
+    # Four values a pass: the sums are read and written less often.
+    for age in range(length - 1, 2, -4):
+        rows = _four(memory, table, ring, turn - age)
+        _add_moments(rows[0], rows[1], rows[2], rows[3], about, total, squares)
+    for age in range(length % 4 - 1, -1, -1):
         row = at(memory, table, ring, turn - age)
         for lane in range(total.size):
             distance = row[lane] - about[lane]
@@ -235,11 +285,22 @@ def live_moments_about(memory, table, ring, partial, turn, length, about, total,
 
 
 @njit(error_model="numpy")
+def _add_deviations(first, second, third, fourth, about, result):
+    for lane in range(result.size):
+        level = about[lane]
+        older = result[lane] + abs(first[lane] - level) + abs(second[lane] - level)
+        result[lane] = older + abs(third[lane] - level) + abs(fourth[lane] - level)
+
+
+@njit(error_model="numpy")
 def live_deviations_about(memory, table, ring, partial, turn, length, about, result):  # noqa: ARG001 - called like the others
     """Sum of the window's absolute distances from ``about``."""
     stay_apart()
-    result[:] = 0.0
-    for age in range(length - 1, -1, -1):
+    _fill(0.0, result)
+    for age in range(length - 1, 2, -4):
+        rows = _four(memory, table, ring, turn - age)
+        _add_deviations(rows[0], rows[1], rows[2], rows[3], about, result)
+    for age in range(length % 4 - 1, -1, -1):
         row = at(memory, table, ring, turn - age)
         for lane in range(result.size):
             result[lane] += abs(row[lane] - about[lane])

@@ -5,6 +5,7 @@ Condition.parse("BTCUSDT 1h: rsi < 30").id == Condition.parse("binance:btc/usdt 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 
 from indicators.catalogue import catalogue
@@ -21,6 +22,10 @@ from registry.lookback import Needed, candles_needed
 from registry.surface import SurfaceNode, momentary
 
 _ID_LENGTH = 32
+_SHORT, _FEW = 400, 12
+"""Characters and fields of sources that are remembered with their conditions: nearly all, and they take little."""
+_PARSED_KEPT = 16_384
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,8 @@ class Condition:
     ``canonical`` is its text with every default written out and everything brought down to what is judged, ``tree``
     what that text says; ``surface`` is the tree as it was written. ``definition_versions`` names the indicators used,
     sorted, with the versions of their formulas (``rsi=1,sma=1``): a formula that changes makes a new id.
-    ``momentary`` tells whether it fires on every TRUE candle, or only when it becomes TRUE.
+    ``momentary`` tells whether it fires on every TRUE candle, or only when it becomes TRUE. ``all_series`` are those
+    whose candles it needs: its own first, the others sorted by their text. ``text`` is for people, and short.
     """
 
     id: str
@@ -40,6 +46,8 @@ class Condition:
     surface: SurfaceNode = field(compare=False, repr=False)
     definition_versions: str = field(compare=False, repr=False)
     momentary: bool = field(compare=False, repr=False)
+    all_series: tuple[Series, ...] = field(compare=False, repr=False)
+    text: str = field(compare=False, repr=False)
 
     @classmethod
     def parse(
@@ -57,7 +65,21 @@ class Condition:
         the JSON pointer of what cannot be read; a malformed stand-in raises :class:`InstrumentError` or
         :class:`TimeframeError`.
         """
-        symbol, timeframe = symbol or current_defaults().symbol, timeframe or current_defaults().timeframe
+        defaults = current_defaults()
+        symbol, timeframe = symbol or defaults.symbol, timeframe or defaults.timeframe
+        # Bots send the same few conditions again and again.
+        if (exact := _exactly(source)) is not None:
+            written = _Written(exact, source)
+            try:
+                return _parsed(written, symbol, timeframe, default_exchange)
+            finally:
+                written.forget()
+        return cls._parse(source, symbol, timeframe, default_exchange)
+
+    @classmethod
+    def _parse(
+        cls, source: str | Mapping[str, object], symbol: str | None, timeframe: str | None, default_exchange: str
+    ) -> "Condition":
         if isinstance(source, str):
             parse = json_reading.parse if source.lstrip().startswith("{") else text.parse
             series, tree = parse(source, symbol=symbol, timeframe=timeframe, default_exchange=default_exchange)
@@ -68,9 +90,9 @@ class Condition:
         else:
             raise ConditionError(f"a condition is text or an object, got a value of type {type(source).__name__}")
         condition = cls._of(series, tree)
-        if len(str(condition)) > TYPED.characters:
+        if len(condition.text) > TYPED.characters:
             raise ConditionError(
-                f"the condition has {len(str(condition))} characters when it is written with its parameters; at most"
+                f"the condition has {len(condition.text)} characters when it is written with its parameters; at most"
                 f" {TYPED.characters} are allowed"
             )
         return condition
@@ -90,10 +112,22 @@ class Condition:
     def _of(cls, series: Series, surface: SurfaceNode) -> "Condition":
         tree = canonicalise(desugar(surface, series), series, momentary=momentary(surface))
         canonical = f"{series}: {text.to_text(tree, series)}"
-        used = {operand.indicator for operand in variables(tree) if isinstance(operand, IndicatorOutput)}
+        operands = tuple(variables(tree))
+        used = {operand.indicator for operand in operands if isinstance(operand, IndicatorOutput)}
         versions = ",".join(f"{name}={catalogue()[name].version}" for name in sorted(used))
         digest = sha256(f"v1|{versions}|{canonical}".encode()).hexdigest()
-        return cls(digest[:_ID_LENGTH], canonical, series, tree, surface, versions, is_momentary(tree))
+        others = {operand.series for operand in operands} - {series}
+        return cls(
+            digest[:_ID_LENGTH],
+            canonical,
+            series,
+            tree,
+            surface,
+            versions,
+            is_momentary(tree),
+            all_series=(series, *sorted(others, key=str)),
+            text=f"{series}: {text.to_text(surface, series, short=True)}",
+        )
 
     def to_json(self) -> dict[str, object]:
         """The condition as written as a JSON object: ``{"symbol", "timeframe", "when"}``; parses to the same."""
@@ -104,12 +138,6 @@ class Condition:
     def timeframe(self) -> str:
         """The timeframe on whose closed candles it is judged."""
         return self.series.timeframe
-
-    @property
-    def all_series(self) -> tuple[Series, ...]:
-        """The series whose candles it needs: its own first, the others sorted by their text."""
-        others = {operand.series for operand in variables(self.tree)} - {self.series}
-        return (self.series, *sorted(others, key=str))
 
     @property
     def group(self) -> str:
@@ -127,4 +155,49 @@ class Condition:
         return tuple(dict.fromkeys(series.instrument for series in self.all_series))
 
     def __str__(self) -> str:
-        return f"{self.series}: {text.to_text(self.surface, self.series, short=True)}"
+        return self.text
+
+
+_Exact = str | tuple[tuple[str, type, object], ...]
+
+
+def _exactly(source: str | Mapping[str, object]) -> _Exact | None:
+    """A text or a flat object as something that equals only what is written the same, to the last kind of number;
+    ``None`` for what is too long, or of a shape too rich, to be remembered."""
+    if isinstance(source, str):
+        return source if len(source) <= _SHORT else None
+    if type(source) is not dict or len(source) > _FEW:
+        return None
+    fields: list[tuple[str, type, object]] = []
+    for name, value in source.items():
+        kind = type(value)
+        if kind not in _PLAIN or (kind is str and len(value) > _SHORT):
+            return None
+        # -0.0 equals 0.0 and is written otherwise.
+        fields.append((name, kind, repr(value) if kind is float else value))
+    return tuple(fields)
+
+
+class _Written:
+    """A source that is known by how it is written."""
+
+    __slots__ = ("_exact", "source")
+
+    def __init__(self, exact: _Exact, source: str | Mapping[str, object]) -> None:
+        self._exact = exact
+        self.source = source
+
+    def forget(self) -> None:
+        """Let go of the source, which is its caller's."""
+        self.source = ""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Written) and self._exact == other._exact
+
+    def __hash__(self) -> int:
+        return hash(self._exact)
+
+
+@lru_cache(maxsize=_PARSED_KEPT)
+def _parsed(written: _Written, symbol: str | None, timeframe: str | None, default_exchange: str) -> Condition:
+    return Condition._parse(written.source, symbol, timeframe, default_exchange)

@@ -7,14 +7,18 @@
     ├── TimeFormatError         a time cannot be read
     ├── CandleFileError         a candle file cannot be read at all (single bad rows go to the quarantine)
     ├── CandlesMissing          a series that is asked for has no candles
+    ├── SubscriptionError       a subscription asks for what cannot be
     ├── AuditFailed             recorded triggers are not what the candles say
     ├── SettingsError           the environment or `.env` holds a value that cannot be used
     ├── StoreError              the store cannot do what was asked
     │   ├── StoreLocked         another process owns the files
     │   ├── StoreMissing        no store at that place
     │   ├── StoreNotWritable    no permission, or no space
+    │   ├── StoreUnreachable    the process that owns the store does not answer
+    │   ├── StoreDenied         that process does not take the token
     │   ├── SchemaMismatch      the files were written by a newer or an edited schema
     │   └── StaleTick           a tick was recorded by somebody else in the meantime
+    ├── ServiceError            the HTTP service cannot be started, reached or stopped
     ├── ApiError                the hub's HTTP API could not be used (raised by its clients)
     │   ├── ApiUnreachable      it does not answer, or what answers is not the hub
     │   ├── ApiRefused          it refused a request: status, field, request id
@@ -22,11 +26,12 @@
     │   │   ├── NotFound        there is no such thing, or it is somebody else's
     │   │   └── LimitReached    too many requests, or more than a user's quota
     │   └── ConditionsRefused   some conditions of a bulk registration were refused
+    ├── LedgerError             a consumer's ledger is that of another consumer or another hub
     ├── PrefectServerError      Prefect's server cannot be started or reached
     ├── FailpointReached        a step that HUB_FAILPOINT makes fail, in tests of reliability
     └── EventLogError           Redis or Valkey cannot do what was asked
         ├── EventServerError    the bundled server cannot be started or reached
-        └── EventLogAhead       the event log knows triggers that the store does not
+        └── EventLogAhead       the event log is that of another store
 
 A message says what was wrong, with the value, and how to mend it:
 
@@ -68,6 +73,10 @@ class TimeFormatError(HubError):
     """A time cannot be read."""
 
 
+class SubscriptionError(HubError):
+    """A subscription asks for what cannot be."""
+
+
 class AuditFailed(HubError):
     """Recorded triggers are not what the candles say."""
 
@@ -98,6 +107,14 @@ class StoreMissing(StoreError):
 
 class StoreNotWritable(StoreError):
     """No permission to write, or no space left."""
+
+
+class StoreUnreachable(StoreError):
+    """The process that owns the store does not answer."""
+
+
+class StoreDenied(StoreError):
+    """The process that owns the store does not take the token."""
 
 
 class SchemaMismatch(StoreError):
@@ -168,6 +185,10 @@ class FailpointReached(HubError):
     """A step that ``HUB_FAILPOINT`` makes fail."""
 
 
+class ServiceError(HubError):
+    """The HTTP service cannot be started, reached or stopped."""
+
+
 class PrefectServerError(HubError):
     """Prefect's server cannot be started or reached."""
 
@@ -181,4 +202,8 @@ class EventServerError(EventLogError):
 
 
 class EventLogAhead(EventLogError):
-    """The event log knows triggers that the store does not."""
+    """The event log is that of another store, or went on apart from this one."""
+
+
+class LedgerError(HubError):
+    """A consumer's ledger is that of another consumer, or of another hub."""

@@ -32,6 +32,12 @@ FAILPOINTS = {
     "after_read_last": "the publisher has asked the stream for its newest event",
     "before_publish": "a batch is read from the store and not yet sent",
     "after_publish": "a batch is in the stream, the next one is not",
+    "after_read": "a consumer has been handed events, nothing is done about them",
+    "before_effect": "a handler is about to act on a delivery",
+    "after_effect": "a handler has acted on a delivery, nobody knows",
+    "before_mark": "the deliveries of some events are handled, the consumer's ledger does not know it",
+    "before_ack": "the ledger knows it, the stream does not",
+    "after_ack": "events are acknowledged",
 }
 """Every step by its name, in the order in which a trigger passes them."""
 

@@ -8,6 +8,7 @@ Every refusal is one :class:`ConditionError` with the JSON pointer of the field.
 """
 
 from collections.abc import Mapping
+from functools import reduce
 from typing import Literal
 
 from indicators.catalogue import Indicator
@@ -153,18 +154,22 @@ def complete(
 ) -> tuple[tuple[str, float], ...]:
     """All parameters of ``record`` from the fields ``params`` and ``period`` of the object at ``pointer``."""
     given: dict[str, float] = {}
-    pointers: dict[str, str] = {}
-    inside = step(pointer, "params")
-    fields = [(name, step(inside, name), value) for name, value in (params or {}).items()]
+    paths: dict[str, tuple[str, ...]] = {}
+    fields: list[tuple[str, tuple[str, ...], float]] = [
+        (name, ("params", name), value) for name, value in (params or {}).items()
+    ]
     if period is not None:
-        fields.append(("period", step(pointer, "period"), period))
-    for spelled, place, value in fields:
+        fields.append(("period", ("period",), period))
+    for spelled, path, value in fields:
         name = spelled.lower()
         if name in given:
-            raise ConditionError(f"{name} is given twice, in {pointers[name]} and in {place}", pointer=place)
-        given[name], pointers[name] = value, place
+            first, second = reduce(step, paths[name], pointer), reduce(step, path, pointer)
+            raise ConditionError(f"{name} is given twice, in {first} and in {second}", pointer=second)
+        given[name], paths[name] = value, path
     try:
         return vocabulary.complete_parameters(record, given)
     except ConditionError as error:
         wrong = vocabulary.misfit(record, given)
-        raise ConditionError(str(error), pointer=pointers[wrong] if wrong else inside) from None
+        raise ConditionError(
+            str(error), pointer=reduce(step, paths[wrong] if wrong else ("params",), pointer)
+        ) from None

@@ -2,11 +2,15 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from registry.errors import SettingsError
+
+Rate = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}/([1-9][0-9]{0,4} )?(second|minute|hour|day)$")]
+"""``60/minute``, ``1000/5 minute``."""
 
 
 class Settings(BaseSettings):
@@ -18,7 +22,11 @@ class Settings(BaseSettings):
     """Folder of everything that the hub keeps: store, event log, Prefect's database."""
 
     store_url: str | None = None
-    """``duckdb:PATH`` of the store's folder; ``store`` inside the data folder by default."""
+    """``http://HOST:PORT`` of the process that owns the store, or ``duckdb:PATH`` of its folder to own it; ``store``
+    inside the data folder by default."""
+
+    store_token: SecretStr | None = None
+    """Lets processes use the store of its owner; the owner writes one into the data folder without it."""
 
     default_exchange: str = "BINANCE"
     """Exchange of symbols that name none."""
@@ -35,13 +43,60 @@ class Settings(BaseSettings):
     redis_port: int = Field(default=0, ge=0, le=65535)
     """Loopback port of the bundled Valkey; 0 takes any free one."""
 
+    events_retention_hours: float = Field(default=72, gt=0, le=24 * 366)
+    """Hours for which the event log keeps events; the store keeps the triggers for good."""
+
+    events_max: int = Field(default=1_000_000, ge=1_000)
+    """Events that the log holds at most, whoever still wants older ones; about 400 bytes of memory each."""
+
     grace_hours: float = Field(default=24, ge=0, le=24 * 366)
     """Hours for which a condition is judged on when nobody subscribes to it any more, or not yet."""
+
+    api_host: str = "127.0.0.1"
+    """Address on which the HTTP service listens."""
+
+    api_port: int = Field(default=8000, ge=0, le=65535)
+    """Its port; 0 takes any free one."""
+
+    api_rate_read: Rate = "6000/minute"
+    """Requests of a user that only look at what is stored."""
+
+    api_rate_write: Rate = "3000/minute"
+    """Requests of a user that register, subscribe and the like."""
+
+    api_rate_bulk: Rate = "120/minute"
+    """Bulk registrations of a user, of up to 1000 conditions each."""
+
+    api_rate_compute: Rate = "120/minute"
+    """Requests of a user that judge candles on demand: preview and explain."""
+
+    api_rate_stream: Rate = "60/minute"
+    """Streams of events that a user opens."""
+
+    api_rate_refused: Rate = "60/minute"
+    """Requests with a wrong key, or without one, from one address."""
+
+    api_streams_per_user: int = Field(default=20, ge=1, le=10_000)
+    """Streams of events that a user may have open at once."""
+
+    quota_conditions: int = Field(default=20_000, ge=1)
+    """Conditions that were not known before, registered by a user in a day."""
+
+    quota_bots: int = Field(default=1_000, ge=1)
+    """Bots of a user with a subscription."""
+
+    quota_subscriptions: int = Field(default=20_000, ge=1)
+    """Subscriptions of a user."""
 
     @property
     def grace_ms(self) -> int:
         """``grace_hours`` in milliseconds."""
         return int(self.grace_hours * 3_600_000)
+
+    @property
+    def events_retention_ms(self) -> int:
+        """``events_retention_hours`` in milliseconds."""
+        return int(self.events_retention_hours * 3_600_000)
 
     @cached_property
     def resolved_store_url(self) -> str:

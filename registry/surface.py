@@ -144,9 +144,10 @@ def check_size(node: SurfaceNode, limits: Limits) -> None:
             leaves += 1
             if leaves > limits.leaves:
                 raise ConditionError(too_many(limits))
-            if sum(map(_size, operands_of(part))) > limits.operands:
+            operands = sum(map(_size, operands_of(part)))
+            if operands > limits.operands:
                 raise ConditionError(too_many_operands(limits))
-            unfolded += _unfolded(part)
+            unfolded += _unfolded(part) if isinstance(part, Move) else 2 * operands
         else:
             waiting += [(child, depth + 1) for child in children_of(part)]
     if unfolded > MOST_UNFOLDED:
@@ -213,12 +214,10 @@ def atoms(operand: Operand) -> Iterator[Operand]:
             yield part
 
 
-def _unfolded(leaf: Leaf) -> int:
-    """Operands of what ``leaf`` comes down to."""
-    if isinstance(leaf, Move):
-        size = _size(leaf.value)
-        return leaf.bars * (4 * size + 2 if leaf.percent else 2 * size + _size(leaf.amount))
-    return 2 * sum(map(_size, operands_of(leaf)))
+def _unfolded(move: Move) -> int:
+    """Operands of what ``move`` comes down to."""
+    size = _size(move.value)
+    return move.bars * (4 * size + 2 if move.percent else 2 * size + _size(move.amount))
 
 
 def _size(operand: Operand) -> int:

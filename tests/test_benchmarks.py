@@ -1,4 +1,4 @@
-"""What the benchmarks keep: a run that measures one section leaves the others as they were measured."""
+"""What the benchmarks keep, and that they measure: at the smallest size, what they assert among themselves holds."""
 
 import math
 from pathlib import Path
@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
+from benchmarks.peers.process import Peers
 from benchmarks.report import Section, Table, at_least, at_most
 from benchmarks.results import Measured, Results
+from benchmarks.scale import TINY
 
 NAMES = ("history", "live", "scan")
 
@@ -54,9 +56,19 @@ def test_a_section_there_is_none_of_is_refused(
     monkeypatch.setattr("sys.argv", ["benchmarks", "--only", "live,hisotry"])
     with pytest.raises(SystemExit):
         command.main()
-    assert "there is no section 'hisotry'; there are history, " in capsys.readouterr().err
+    assert "there is no section 'hisotry'; there are seed, " in capsys.readouterr().err
 
 
 def test_the_page_is_written_from_what_is_kept() -> None:
     page = command.RESULTS.with_suffix(".md").read_text(encoding="utf-8")
     assert page == Results(command.RESULTS, command.SECTIONS).page()
+
+
+@pytest.mark.parametrize("name", ["seed", "series", "live", "conditions"])
+def test_a_section_at_the_smallest_size(name: str, tmp_path: Path) -> None:
+    found = command.SECTIONS[name](TINY, Peers(None, tmp_path, "they were not wanted"))
+    assert found.tables
+    for table in found.tables:
+        assert table.rows
+        assert {len(row) for row in table.rows} == {len(table.header)}
+    assert found.targets

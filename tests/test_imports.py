@@ -39,15 +39,26 @@ def test_nothing_imports_to_its_right(path: Path) -> None:
     assert own is not None
     for module in imported(path):
         other = place(module)
-        same_room = module.split(".")[0] == path.relative_to(ROOT).parts[0]
+        # The entry points are one room.
+        same_room = module.split(".")[0] == path.relative_to(ROOT).parts[0] or other == own == APPS
         assert other is None or other < own or same_room, f"{path.relative_to(ROOT)} imports {module}"
 
 
-HEAVY = ("numba", "polars", "duckdb", "redis", "prefect", "streamlit", "pyarrow", "pandas")
+HEAVY = (
+    "numba", "llvmlite", "polars", "duckdb", "pyarrow", "pandas", "redis", "prefect", "sqlalchemy", "fastapi",
+    "uvicorn", "streamlit",
+)  # fmt: skip
+HELP = """
+import contextlib, io, app_cli
+sys.argv = ["hub", "--help"]
+with contextlib.redirect_stdout(io.StringIO()) as shown, contextlib.suppress(SystemExit):
+    app_cli.main()
+assert "Commands" in shown.getvalue()
+"""
 
 
 def loaded_by(statement: str) -> set[str]:
-    probe = f"import sys; {statement}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    probe = f"import sys\n{statement}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
     shown = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, cwd=ROOT)
     return set(shown.stdout.split()) & set(HEAVY)
 
@@ -57,10 +68,19 @@ def loaded_by(statement: str) -> set[str]:
     [
         ("import registry", set()),
         ("import registry.store", set()),
+        ("import registry.client", set()),
         ("import indicators", set()),
         ("import app_cli", set()),
+        pytest.param(HELP, set(), id="hub --help"),
         ("import flows, flows.plan, flows.evaluate", {"polars"}),
     ],
 )
 def test_what_an_import_costs(statement: str, allowed: set[str]) -> None:
     assert loaded_by(statement) <= allowed
+
+
+def test_the_client_is_loaded_only_by_who_wants_it() -> None:
+    probe = "import sys, registry; print(*sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "registry.conditions" in shown.stdout.split()
+    assert not {"httpx", "registry.client"} & set(shown.stdout.split())

@@ -11,7 +11,8 @@ from typing import Self
 import polars as pl
 
 from flows.candles.resampling import divisors, is_over, resample
-from registry.store.protocol import CandleStore, Store
+from registry.store.candle_protocol import CandleStore
+from registry.store.protocol import Store
 from registry.store.records import stored_series
 from registry.timeframes import DURATION_MS, slot_at_or_before
 

@@ -25,7 +25,7 @@ from registry.clock import ReplayClock, SystemClock
 from registry.conditions import Condition
 from registry.errors import StoreError
 from registry.settings import Settings
-from registry.store import open_store
+from registry.store import open_configured
 from registry.store.protocol import Store
 from registry.store.records import SubscriptionRequest
 from registry.timeframes import DURATION_MS, from_ms, to_ms
@@ -97,7 +97,7 @@ async def replay_demo(settings: Settings, progress: Progress, *, bots: int, seed
     phases = _Phases(replay, progress)
     clock = ReplayClock(to_ms(START))
     with ExitStack() as stack:
-        store = stack.enter_context(open_store(settings.resolved_store_url, clock=clock))
+        store = stack.enter_context(open_configured(settings, clock=clock))
         log = stack.enter_context(open_log(settings))
         prefect = PrefectServer(settings.data_dir / "prefect")
         stack.callback(prefect.stop)

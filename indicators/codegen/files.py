@@ -69,13 +69,12 @@ def program(kernels: dict[str, str]) -> str:
     """The source of the tick program: the functions of ``moving.py``, compiled over all live kernels."""
     source = inspect.getsource(moving)
     digest = _digest([source, *kernels.values()])
-    dispatch = ["def run(code, inputs, parameters, state, memory, table, windows, turn, outputs, scratch):"]
+    passed = "inputs, rows, first, parameters, state, memory, table, windows, turn, outputs, scratch"
+    dispatch = [f"def run(code, {passed}):"]
     dispatch.append('    """Call the live kernel of an indicator by its place in the catalogue."""')
     for code, name in enumerate(NAMES):
         dispatch.append(f"    {'if' if code == 0 else 'elif'} code == {code}:")
-        dispatch.append(
-            f"        {name}.live(inputs, parameters, state, memory, table, windows, turn, outputs, scratch)"
-        )
+        dispatch.append(f"        {name}.live({passed})")
     plain = [inspect.getsource(function) for function in moving.HELPERS]
     return "\n".join(
         [
@@ -83,7 +82,8 @@ def program(kernels: dict[str, str]) -> str:
             f'Sources (moving.py, the kernels): {digest}\n"""\n',
             "import numpy as np\nfrom numba import njit\n",
             "\n".join(f"{name} = {place}" for place, name in enumerate(moving.COLUMNS)) + "\n",
-            f"from indicators import rings\nfrom indicators._kernels import (\n    {', '.join(sorted(NAMES))},\n)\n",
+            "from indicators import rings\nfrom indicators.apart import borrowed, matrix",
+            f"from indicators._kernels import (\n    {', '.join(sorted(NAMES))},\n)\n",
             '\n@njit(error_model="numpy")\n' + "\n".join(dispatch) + "\n",
             *(f'\n@njit(error_model="numpy")\n{function}' for function in plain),
             f'\n@njit(cache=True, nogil=True, error_model="numpy")\n{inspect.getsource(moving.advance)}',

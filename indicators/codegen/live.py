@@ -7,16 +7,17 @@ from indicators.codegen.stages import Places, arguments, parameter_lines
 
 _HEAD = '''
 @njit(cache=True, nogil=True, error_model="numpy")
-def live(inputs, parameters, state, memory, table, windows, turn, outputs, scratch):
-    """Move all lanes by one candle; ``turn`` counts the candles before it."""
+def live(inputs, rows, first, parameters, state, memory, table, windows, turn, outputs, scratch):
+    """Move all lanes by one candle; ``turn`` counts the candles before it, lane ``i`` reads column ``first + i``."""
     stay_apart()
+    last = first + outputs.shape[1]
 '''
 
 
 def live_kernel(indicator: Indicator) -> tuple[str, int]:
     """The source, and the rows of scratch that it needs."""
     places = Places(indicator)
-    lines = [f"input_{name} = inputs[{index}]" for index, name in enumerate(indicator.inputs)]
+    lines = [f"input_{name} = inputs[rows[{index}], first:last]" for index, name in enumerate(indicator.inputs)]
     lines += [f"output_{index} = outputs[{index}]" for index in range(len(indicator.outputs))]
     lines += parameter_lines(indicator)
     filled: set[int] = set()

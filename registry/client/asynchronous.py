@@ -12,7 +12,7 @@ from registry.client import calls
 from registry.client.address import find_address
 from registry.client.attempts import Attempts
 from registry.client.calls import Call, Spelling, as_json
-from registry.client.connection import LIMITS, STREAM_TIMEOUT, failed, request_of, timeout_of
+from registry.client.connection import failed, for_a_stream, for_requests, request_of
 from registry.client.progress import Progress, reporting
 from registry.client.results import (
     Explanation,
@@ -25,6 +25,7 @@ from registry.client.results import (
     Trigger,
 )
 from registry.client.trigger_feed import TriggerFeed
+from registry.errors import NotFound
 
 T = TypeVar("T")
 _CURRENT: ContextVar["AsyncHubClient | None"] = ContextVar("hub_client", default=None)
@@ -51,18 +52,11 @@ class AsyncHubClient:
         *,
         timeout_s: float = 10.0,
         patience_s: float = 30.0,
-        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.address = find_address(url, api_key)
+        self._timeout_s = timeout_s
         self._patience_s = patience_s
-        self._http = httpx.AsyncClient(
-            base_url=self.address.url,
-            headers=self.address.headers,
-            timeout=timeout_of(timeout_s),
-            limits=LIMITS,
-            trust_env=self.address.through_proxies,
-            transport=transport,
-        )
+        self._http = httpx.AsyncClient(**for_requests(self.address, timeout_s))
         self._outer: AsyncHubClient | None = None
 
     async def __aenter__(self) -> "AsyncHubClient":
@@ -140,9 +134,13 @@ class AsyncHubClient:
         """
         return await self._run(calls.subscribe(bot_id, condition_id, bot_type, bot_config, policy))
 
-    async def unsubscribe(self, bot_id: str, condition_id: str) -> Subscription:
-        """End a subscription."""
-        return await self._run(calls.unsubscribe(bot_id, condition_id))
+    async def unsubscribe(self, bot_id: str, condition_id: str) -> bool:
+        """End a subscription; false if there is none, or none any more."""
+        try:
+            await self._run(calls.unsubscribe(bot_id, condition_id))
+        except NotFound:
+            return False
+        return True
 
     async def pause(self, bot_id: str, condition_id: str) -> Subscription:
         """Deliver nothing to the bot until :meth:`resume`."""
@@ -160,13 +158,11 @@ class AsyncHubClient:
         """How a condition fares: whether it is judged, how far, and what it fired."""
         return await self._run(calls.status(condition_id))
 
-    async def subscriptions(
-        self, *, bot_id: str | None = None, condition_id: str | None = None
-    ) -> AsyncIterator[Subscription]:
+    async def subscriptions(self, *, bot_id: str | None = None) -> AsyncIterator[Subscription]:
         """The user's subscriptions that have not ended, by bot and condition."""
         cursor: str | None = None
         while True:
-            page = await self._run(calls.subscriptions(bot_id, condition_id, cursor))
+            page = await self._run(calls.subscriptions(bot_id, cursor))
             for subscription in page.items:
                 yield subscription
             cursor = page.next_cursor
@@ -209,10 +205,10 @@ class AsyncHubClient:
         while True:
             ended: httpx.Response | httpx.TransportError | None = None
             try:
-                stream = self._http.stream(
-                    "GET", "/events", params=feed.query, headers=feed.headers, timeout=STREAM_TIMEOUT
-                )
-                async with stream as response:
+                async with (
+                    httpx.AsyncClient(**for_a_stream(self.address, self._timeout_s)) as http,
+                    http.stream("GET", "/events", params=feed.query, headers=feed.headers) as response,
+                ):
                     if not response.is_success:
                         await response.aread()
                         ended = response

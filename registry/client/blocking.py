@@ -11,7 +11,7 @@ from registry.client import calls
 from registry.client.address import find_address
 from registry.client.attempts import Attempts
 from registry.client.calls import Call, Spelling, as_json
-from registry.client.connection import LIMITS, STREAM_TIMEOUT, failed, request_of, timeout_of
+from registry.client.connection import failed, for_a_stream, for_requests, request_of
 from registry.client.progress import Progress, reporting
 from registry.client.results import (
     Explanation,
@@ -24,6 +24,7 @@ from registry.client.results import (
     Trigger,
 )
 from registry.client.trigger_feed import TriggerFeed
+from registry.errors import NotFound
 
 T = TypeVar("T")
 
@@ -50,18 +51,11 @@ class HubClient:
         *,
         timeout_s: float = 10.0,
         patience_s: float = 30.0,
-        transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.address = find_address(url, api_key)
+        self._timeout_s = timeout_s
         self._patience_s = patience_s
-        self._http = httpx.Client(
-            base_url=self.address.url,
-            headers=self.address.headers,
-            timeout=timeout_of(timeout_s),
-            limits=LIMITS,
-            trust_env=self.address.through_proxies,
-            transport=transport,
-        )
+        self._http = httpx.Client(**for_requests(self.address, timeout_s))
 
     def __enter__(self) -> "HubClient":
         return self
@@ -133,9 +127,13 @@ class HubClient:
         """
         return self._run(calls.subscribe(bot_id, condition_id, bot_type, bot_config, policy))
 
-    def unsubscribe(self, bot_id: str, condition_id: str) -> Subscription:
-        """End a subscription."""
-        return self._run(calls.unsubscribe(bot_id, condition_id))
+    def unsubscribe(self, bot_id: str, condition_id: str) -> bool:
+        """End a subscription; false if there is none, or none any more."""
+        try:
+            self._run(calls.unsubscribe(bot_id, condition_id))
+        except NotFound:
+            return False
+        return True
 
     def pause(self, bot_id: str, condition_id: str) -> Subscription:
         """Deliver nothing to the bot until :meth:`resume`."""
@@ -153,11 +151,11 @@ class HubClient:
         """How a condition fares: whether it is judged, how far, and what it fired."""
         return self._run(calls.status(condition_id))
 
-    def subscriptions(self, *, bot_id: str | None = None, condition_id: str | None = None) -> Iterator[Subscription]:
+    def subscriptions(self, *, bot_id: str | None = None) -> Iterator[Subscription]:
         """The user's subscriptions that have not ended, by bot and condition."""
         cursor: str | None = None
         while True:
-            page = self._run(calls.subscriptions(bot_id, condition_id, cursor))
+            page = self._run(calls.subscriptions(bot_id, cursor))
             yield from page.items
             cursor = page.next_cursor
             if cursor is None:
@@ -198,10 +196,10 @@ class HubClient:
         while True:
             ended: httpx.Response | httpx.TransportError | None = None
             try:
-                stream = self._http.stream(
-                    "GET", "/events", params=feed.query, headers=feed.headers, timeout=STREAM_TIMEOUT
-                )
-                with stream as response:
+                with (
+                    httpx.Client(**for_a_stream(self.address, self._timeout_s)) as http,
+                    http.stream("GET", "/events", params=feed.query, headers=feed.headers) as response,
+                ):
                     if not response.is_success:
                         response.read()
                         ended = response

@@ -148,9 +148,9 @@ def status(condition_id: str) -> Call[Status]:
     return Call("GET", f"/conditions/{_part(condition_id)}/status", _reader(Status))
 
 
-def subscriptions(bot_id: str | None, condition_id: str | None, cursor: str | None) -> Call[SubscriptionPage]:
+def subscriptions(bot_id: str | None, cursor: str | None) -> Call[SubscriptionPage]:
     """One page of the user's subscriptions."""
-    query = {"bot_id": bot_id, "condition_id": condition_id, "cursor": cursor}
+    query = {"bot_id": bot_id, "cursor": cursor}
     return Call("GET", "/conditions/user/subscriptions", _reader(SubscriptionPage), query=query)
 
 

@@ -1,6 +1,6 @@
 """When conditions are judged, in ``registry.duckdb``; the owner keeps it in memory."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import polars as pl
 
@@ -32,6 +32,10 @@ class ActivityTables:
         """Condition id -> its spans, oldest first."""
         return dict(self._spans)
 
+    def of(self, condition_id: str) -> tuple[ActiveSpan, ...]:
+        """The spans of one condition, oldest first; none of an unknown one."""
+        return self._spans.get(condition_id, ())
+
     def begun_after(self, version: int) -> Iterable[tuple[str, int]]:
         """(group, beginning) of the spans that began with a later version of the registry."""
         for begun, group, from_ms_ in reversed(self._begun):
@@ -48,10 +52,10 @@ class ActivityTables:
         """The newest span of a registered condition."""
         return self._spans[condition_id][-1]
 
-    def write(self, transaction: Transaction, spans: Mapping[str, ActiveSpan], now_ms: int) -> None:
+    def write(self, transaction: Transaction, spans: Mapping[str, Sequence[ActiveSpan]], now_ms: int) -> None:
         """Append new versions of spans to the table."""
         rows = pl.DataFrame(
-            [(name, span.from_ms, span.until_ms) for name, span in spans.items()],
+            [(name, span.from_ms, span.until_ms) for name, several in spans.items() for span in several],
             schema={"condition_id": pl.String, "active_from": pl.Int64, "active_until": pl.Int64},
             orient="row",
         )
@@ -64,12 +68,11 @@ class ActivityTables:
             ),
         )
 
-    def adopt(self, spans: Mapping[str, tuple[str, ActiveSpan]], version: int) -> None:
-        """Take over spans (condition id -> its group and span) that have been committed with a registry version."""
-        for condition_id, (group, span) in spans.items():
-            held = self._spans.get(condition_id, ())
-            if held and held[-1].from_ms == span.from_ms:
-                self._spans[condition_id] = (*held[:-1], span)
-            else:
-                self._spans[condition_id] = (*held, span)
-                self._begun.append((version, group, span.from_ms))
+    def adopt(self, condition_id: str, group: str, span: ActiveSpan, version: int) -> None:
+        """Take over a span of a condition of a group that has been committed with a registry version."""
+        held = self._spans.get(condition_id, ())
+        if held and held[-1].from_ms == span.from_ms:
+            self._spans[condition_id] = (*held[:-1], span)
+        else:
+            self._spans[condition_id] = (*held, span)
+            self._begun.append((version, group, span.from_ms))

@@ -8,18 +8,12 @@ import polars as pl
 
 from registry.clock import Clock
 from registry.instruments import Instrument, resolve
+from registry.store.correction_tables import DIFFERS, IS_NEWEST_REVISION, VALUES, CorrectionTables
 from registry.store.database import Database, Transaction, naive
 from registry.store.records import Calendar, UpsertCounts
 from registry.timeframes import DURATION_MS, from_ms
 
-_VALUES = ("open", "high", "low", "close", "volume")
-_CANDLE_COLUMNS = f"s.exchange, s.symbol, s.timeframe, c.open_time, {', '.join(f'c.{name}' for name in _VALUES)}"
-
-_IS_NEWEST_REVISION = (
-    "row_number() OVER (PARTITION BY r.series_id, r.open_time ORDER BY r.created_at DESC, r.rowid DESC) = 1"
-)
-_DIFFERS = "(c.series_id IS NULL OR " + " OR ".join(f"c.{name} <> r.{name}" for name in _VALUES) + ")"
-"""Whether revision ``r`` says something else than candle ``c``."""
+_CANDLE_COLUMNS = f"s.exchange, s.symbol, s.timeframe, c.open_time, {', '.join(f'c.{name}' for name in VALUES)}"
 
 
 @dataclass(frozen=True)
@@ -31,14 +25,14 @@ class Judged:
     until_ms: int
 
 
-class CandleTables:
+class CandleTables(CorrectionTables):
     """Implements :class:`registry.store.protocol.CandleStore`. ``judged`` tells what must not be rewritten."""
 
     def __init__(self, database: Database, clock: Clock, judged: Callable[[], list[Judged]]) -> None:
-        self._database = database
-        self._clock = clock
+        super().__init__(database, clock)
         self._judged = judged
         self._versions: dict[str, int] = {}
+        self._instruments = self._load_instruments()
 
     def upsert(self, candles: pl.DataFrame) -> UpsertCounts:
         if candles.is_empty():
@@ -56,8 +50,9 @@ class CandleTables:
             revised = incoming.filter(pl.col("verdict") == "revised")
             transaction.append(
                 "candles.candle_revisions",
-                revised.select("series_id", "open_time", *_VALUES, "filled", pl.lit(created_at).alias("created_at")),
+                revised.select("series_id", "open_time", *VALUES, "filled", pl.lit(created_at).alias("created_at")),
             )
+        self._instruments = self._load_instruments()
         for series in fresh["series"].unique():
             self._versions[series] = self._versions.get(series, 0) + 1
         return UpsertCounts(**{str(verdict): int(n) for verdict, n in count.items()})
@@ -67,14 +62,14 @@ class CandleTables:
         with self._database.transaction() as transaction:
             fresh = transaction.frame(
                 f"""
-                SELECT r.* EXCLUDE created_at, {", ".join(f"c.{name} AS was_{name}" for name in _VALUES)}
+                SELECT r.* EXCLUDE created_at, {", ".join(f"c.{name} AS was_{name}" for name in VALUES)}
                 FROM candles.candle_revisions r JOIN candles.series s USING (series_id)
                 LEFT JOIN candles.candles c USING (series_id, open_time)
-                WHERE s.series = ? QUALIFY {_IS_NEWEST_REVISION} AND {_DIFFERS}
+                WHERE s.series = ? QUALIFY {IS_NEWEST_REVISION} AND {DIFFERS}
                 """,
                 [series],
             )
-            was = {f"was_{name}": name for name in _VALUES}
+            was = {f"was_{name}": name for name in VALUES}
             transaction.append(
                 "candles.candle_superseded",
                 fresh.select("series_id", "open_time", *was).rename(was).with_columns(pl.lit(rebase).alias("rebase")),
@@ -83,54 +78,8 @@ class CandleTables:
         self._versions[series] = self._versions.get(series, 0) + 1
         return fresh.height
 
-    def revisions(self, series: str | None = None) -> pl.DataFrame:
-        return self._database.frame(
-            f"""
-            SELECT s.series, r.open_time, r.created_at, {_IS_NEWEST_REVISION} AND {_DIFFERS} AS pending,
-                {", ".join(f"c.{name} AS judged_{name}" for name in _VALUES)},
-                {", ".join(f"r.{name}" for name in _VALUES)}
-            FROM candles.candle_revisions r JOIN candles.series s USING (series_id)
-            LEFT JOIN candles.candles c USING (series_id, open_time)
-            WHERE s.series = coalesce(?, s.series) ORDER BY s.series, r.open_time, r.created_at, r.rowid
-            """,
-            [series],
-        )
-
-    def superseded(self, series: str) -> pl.DataFrame:
-        return self._database.frame(
-            f"""
-            SELECT o.rebase, o.open_time, {", ".join(f"o.{name}" for name in _VALUES)}
-            FROM candles.candle_superseded o JOIN candles.series s USING (series_id)
-            WHERE s.series = ? ORDER BY o.rebase, o.open_time
-            """,
-            [series],
-        )
-
-    def quarantine(self, rows: pl.DataFrame) -> int:
-        if rows.is_empty():
-            return 0
-        incoming = naive(rows).with_columns(
-            pl.lit(from_ms(self._clock.now_ms()).replace(tzinfo=None)).cast(pl.Datetime("ms")).alias("created_at")
-        )
-        # A file that is imported again brings the same rows: they are kept once.
-        fresh = self._database.frame(
-            """
-            SELECT i.* FROM incoming i ANTI JOIN candles.candle_quarantine q
-                ON q.source = i.source AND q.line = i.line AND q.reason = i.reason
-                AND q.open_time IS NOT DISTINCT FROM i.open_time AND q.close IS NOT DISTINCT FROM i.close
-            """,
-            incoming=incoming,
-        )
-        with self._database.transaction() as transaction:
-            transaction.append("candles.candle_quarantine", naive(fresh))
-        return fresh.height
-
-    def quarantined(self) -> pl.DataFrame:
-        return self._database.frame("SELECT * FROM candles.candle_quarantine ORDER BY created_at, source, line")
-
     def instruments(self) -> list[Instrument]:
-        rows = self._database.rows("SELECT exchange, symbol FROM candles.instruments ORDER BY exchange, symbol")
-        return [Instrument(str(exchange), str(symbol)) for exchange, symbol in rows]
+        return list(self._instruments)
 
     def series(self) -> pl.DataFrame:
         return self._database.frame(
@@ -144,10 +93,36 @@ class CandleTables:
             """
         )
 
+    def gaps(self, series: str | None = None) -> pl.DataFrame:
+        lengths = pl.DataFrame({"timeframe": list(DURATION_MS), "length": list(DURATION_MS.values())})
+        return self._database.frame(
+            """
+            WITH gap AS (
+                SELECT s.series, s.exchange, s.symbol, l.length, epoch_ms(c.open_time) AS next_ms,
+                    lag(epoch_ms(c.open_time)) OVER (PARTITION BY c.series_id ORDER BY c.open_time) + l.length AS gap_ms
+                FROM candles.candles c JOIN candles.series s USING (series_id) JOIN lengths l USING (timeframe)
+                WHERE s.series = coalesce(?, s.series)
+                QUALIFY gap_ms < next_ms
+            )
+            SELECT g.series, make_timestamp_ms(g.gap_ms) AS first_open_time,
+                make_timestamp_ms(g.next_ms - g.length) AS last_open_time,
+                (g.next_ms - g.gap_ms) // g.length AS slots,
+                (
+                    SELECT count(DISTINCT h.open_time) FROM registry.series_holes h
+                    WHERE h.series = g.series
+                        AND epoch_ms(h.open_time) >= g.gap_ms AND epoch_ms(h.open_time) < g.next_ms
+                ) AS judged,
+                i.calendar
+            FROM gap g JOIN candles.instruments i USING (exchange, symbol) ORDER BY g.series, g.gap_ms
+            """,
+            [series],
+            lengths=lengths,
+        )
+
     def at(self, timeframe: str, open_time_ms: int) -> pl.DataFrame:
         return self._database.frame(
             f"""
-            SELECT s.series, {", ".join(f"c.{name}" for name in _VALUES)}
+            SELECT s.series, {", ".join(f"c.{name}" for name in VALUES)}
             FROM candles.candles c JOIN candles.series s USING (series_id)
             WHERE c.open_time = make_timestamp_ms(?) AND s.timeframe = ?
             """,
@@ -167,7 +142,7 @@ class CandleTables:
     def within(self, series: Sequence[str], start_ms: int, stop_ms: int) -> pl.DataFrame:
         return self._database.frame(
             f"""
-            SELECT s.series, c.open_time, {", ".join(f"c.{name}" for name in _VALUES)}
+            SELECT s.series, c.open_time, {", ".join(f"c.{name}" for name in VALUES)}
             FROM candles.candles c JOIN candles.series s USING (series_id)
             WHERE s.series IN (SELECT unnest(?)) AND c.open_time >= make_timestamp_ms(?)
                 AND c.open_time < make_timestamp_ms(?)
@@ -229,6 +204,10 @@ class CandleTables:
     def version(self, series: Collection[str]) -> int:
         return sum(self._versions.get(name, 0) for name in series)
 
+    def _load_instruments(self) -> tuple[Instrument, ...]:
+        rows = self._database.rows("SELECT exchange, symbol FROM candles.instruments ORDER BY exchange, symbol")
+        return tuple(Instrument(str(exchange), str(symbol)) for exchange, symbol in rows)
+
     def _with_verdict(self, transaction: Transaction, candles: pl.DataFrame) -> pl.DataFrame:
         """What is to be done with each candle: ``series series_id open_time``, its values, ``filled verdict``."""
         judged = pl.DataFrame(
@@ -239,11 +218,11 @@ class CandleTables:
             schema={"series": pl.String, "first": pl.Datetime("ms"), "last": pl.Datetime("ms")},
             orient="row",
         )
-        same = " AND ".join(f"{{0}}.{name} = i.{name}" for name in (*_VALUES, "filled"))
+        same = " AND ".join(f"{{0}}.{name} = i.{name}" for name in (*VALUES, "filled"))
         lowest = naive(candles.select(pl.col("open_time").min()))["open_time"][0]
         return transaction.frame(
             f"""
-            SELECT s.series, s.series_id, i.open_time, {", ".join(f"i.{name}" for name in _VALUES)}, i.filled,
+            SELECT s.series, s.series_id, i.open_time, {", ".join(f"i.{name}" for name in VALUES)}, i.filled,
                 CASE
                     WHEN r.series_id IS NULL AND {same.format("c")} THEN 'unchanged'
                     WHEN i.filled AND NOT c.filled THEN 'unchanged' -- a real candle stands there
@@ -261,7 +240,7 @@ class CandleTables:
             LEFT JOIN candles.candles c
                 ON c.series_id = s.series_id AND c.open_time = i.open_time AND c.open_time >= ?
             LEFT JOIN (
-                SELECT r.* FROM candles.candle_revisions r WHERE open_time >= ? QUALIFY {_IS_NEWEST_REVISION}
+                SELECT r.* FROM candles.candle_revisions r WHERE open_time >= ? QUALIFY {IS_NEWEST_REVISION}
             ) r
                 ON r.series_id = s.series_id AND r.open_time = i.open_time
             """,
@@ -278,7 +257,7 @@ def _merge(transaction: Transaction, candles: pl.DataFrame) -> None:
         f"""
         MERGE INTO candles.candles t USING incoming b
             ON t.series_id = b.series_id AND t.open_time = b.open_time AND t.open_time >= ?
-        WHEN MATCHED THEN UPDATE SET {", ".join(f"{name} = b.{name}" for name in (*_VALUES, "filled"))}
+        WHEN MATCHED THEN UPDATE SET {", ".join(f"{name} = b.{name}" for name in (*VALUES, "filled"))}
         WHEN NOT MATCHED THEN INSERT BY NAME
         """,
         # The lower bound lets DuckDB skip row groups: 15 times faster for a correction of old candles.

@@ -9,7 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -23,6 +23,8 @@ CATALOGS = ("registry", "candles")
 
 _READER_PATIENCE_S = 3.0
 """How long an owner waits for a reader to close: the dashboard opens the files for the time of a query."""
+
+_FEW_ROWS = 32
 
 _LOCK_HOLDER = re.compile(r"held in (?P<executable>\S+) \(PID (?P<pid>\d+)\)")
 
@@ -38,6 +40,7 @@ class Database:
         self.folder = folder
         self.read_only = read_only
         self._write_lock = threading.RLock()
+        self._copying = threading.Lock()
         if read_only and not all(self._file(catalog).exists() for catalog in CATALOGS):
             raise StoreMissing(f"no store in {folder}; `hub demo` or `hub candles import` makes one")
         if not read_only:
@@ -47,11 +50,13 @@ class Database:
             self._connection.execute("SET TimeZone = 'UTC'")
             for catalog in CATALOGS:
                 self._attach(catalog)
+            self.migrated: dict[str, tuple[int, int]] = {}
+            """Catalog -> its schema before this process opened it, and now."""
             for catalog in CATALOGS:
                 if read_only:
                     check_schema(self._connection, catalog)
                 else:
-                    migrate(self._connection, catalog)
+                    self.migrated[catalog] = migrate(self._connection, catalog)
         except BaseException:
             self._connection.close()
             raise
@@ -75,6 +80,47 @@ class Database:
         """A query's result; ``tables`` are visible to it under their names. Naive times come back as UTC."""
         with self._cursor() as cursor:
             return zoned(_query(cursor, sql, parameters, tables))
+
+    def frames(self, sql: str, rows: int) -> Iterator[pl.DataFrame]:
+        """A query's result in pieces of about so many rows, for what is too large to hold twice. Times stay naive."""
+        with self._cursor() as cursor:
+            for batch in cursor.execute(sql).to_arrow_reader(rows):
+                yield pl.DataFrame(batch)
+
+    def copy_to(self, folder: Path) -> int:
+        """Copy both files into a folder, as they are at one moment; the number of rows. Writes go on meanwhile."""
+        copies = {catalog: f"copy_of_{catalog}" for catalog in CATALOGS}
+        with self._copying, ExitStack() as stack:
+            cursors = {catalog: stack.enter_context(self._cursor()) for catalog in CATALOGS}
+            try:
+                for catalog, copy in copies.items():
+                    path = str(folder / f"{catalog}.duckdb").replace("'", "''")
+                    cursors[catalog].execute(f"ATTACH '{path}' AS {copy}")
+                # A transaction may write one file, so there are two; nothing is written between their beginnings.
+                with self.alone():
+                    for catalog, cursor in cursors.items():
+                        cursor.execute("BEGIN")
+                        cursor.execute(f"SELECT 1 FROM {catalog}.schema_version LIMIT 1").fetchall()
+                rows = 0
+                for catalog, cursor in cursors.items():
+                    cursor.execute(f"COPY FROM DATABASE {catalog} TO {copies[catalog]}")
+                    cursor.execute("COMMIT")
+                    rows += sum(self._counts(copies[catalog]).values())
+            finally:
+                for catalog, copy in copies.items():
+                    with suppress(duckdb.Error):
+                        cursors[catalog].execute("ROLLBACK")
+                    with suppress(duckdb.Error):
+                        cursors[catalog].execute(f"DETACH {copy}")
+            return rows
+
+    def _counts(self, catalog: str) -> dict[str, int]:
+        """Table of an attached file -> number of its rows."""
+        tables = [
+            str(name)
+            for (name,) in self.rows("SELECT table_name FROM duckdb_tables() WHERE database_name = ?", [catalog])
+        ]
+        return {name: int(str(self.rows(f"SELECT count(*) FROM {catalog}.{name}")[0][0])) for name in tables}
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -159,8 +205,24 @@ class Transaction:
 
     def append(self, table: str, rows: pl.DataFrame) -> None:
         """Append rows by column name."""
-        if rows.height:
+        if rows.height > _FEW_ROWS:
             self.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming", incoming=rows)
+        elif rows.height:
+            # Making a frame known to DuckDB takes longer than binding a few values, and much longer on a busy machine.
+            names = ", ".join(f'"{name}"' for name in rows.columns)
+            marks = ", ".join([f"({', '.join('?' * rows.width)})"] * rows.height)
+            values = [value for row in rows.iter_rows() for value in row]
+            self._cursor.execute(f"INSERT INTO {table} ({names}) VALUES {marks}", values)
+
+
+def refuse_if_held(folder: Path) -> None:
+    """Raise :class:`StoreLocked` if a process has the files open; what else may be wrong with them does not count."""
+    for catalog in CATALOGS:
+        try:
+            duckdb.connect(str(folder / f"{catalog}.duckdb")).close()
+        except duckdb.Error as error:
+            if isinstance(explained := _explain(error, folder), StoreLocked):
+                raise explained from error
 
 
 def zoned(frame: pl.DataFrame) -> pl.DataFrame:
@@ -199,11 +261,18 @@ def _explain(error: duckdb.Error, folder: Path) -> StoreError:
         pid = int(holder["pid"])
         return StoreLocked(
             f"the store in {folder} is in use by process {pid}{_command_of(pid)}; "
-            "wait for it to end, stop it, or set HUB_DATA_DIR to another folder"
+            "work through it (HUB_STORE_URL=http://HOST:PORT, if it is `hub up`), wait for it to end, stop it, or set "
+            "HUB_DATA_DIR to another folder"
         )
     if "Permission denied" in text or "read-only" in text.lower():
         return StoreNotWritable(
             f"no permission to write the store in {folder}; set HUB_DATA_DIR to a folder you may write"
+        )
+    if "has been invalidated" in text:
+        # DuckDB could not take its log over into the file. Both are as they were, but it works on after a restart only.
+        return StoreNotWritable(
+            f"the store in {folder} stopped when a write failed, as without space left; everything acknowledged is "
+            "kept: free some space, then restart the process that owns it"
         )
     if "No space left" in text or "File too large" in text:
         return StoreNotWritable(

@@ -4,11 +4,15 @@ from pathlib import Path
 from typing import Self
 
 from registry.clock import Clock, SystemClock
+from registry.store.account_tables import AccountTables
 from registry.store.activity_tables import ActivityTables
+from registry.store.backup import write_backup
 from registry.store.cache_tables import CacheTables
 from registry.store.candle_tables import CandleTables
+from registry.store.checking import check
 from registry.store.database import Database
-from registry.store.records import Rebase
+from registry.store.delivery_tables import DeliveryTables
+from registry.store.records import Backup, Finding, Rebase
 from registry.store.registry_tables import RegistryTables
 from registry.store.tick_tables import TickTables
 
@@ -27,6 +31,8 @@ class FileStore:
             self.ticks = TickTables(self._database, clock)
             self.candles = CandleTables(self._database, clock, self.ticks.judged)
             self.cache = CacheTables(self._database, clock)
+            self.accounts = AccountTables(self._database, clock)
+            self.delivery = DeliveryTables(self._database, clock)
             activity = ActivityTables(self._database, self.ticks.watermark)
             self.ticks.activated = activity.begun_after
             self.registry = RegistryTables(self._database, clock, self.candles.instruments, activity)
@@ -40,6 +46,12 @@ class FileStore:
         # of before gets in.
         with self._database.alone(), self.ticks.rebasing(rebase) as number:
             return self.candles.take_revisions(rebase.stored, number)
+
+    def backup(self, folder: str) -> Backup:
+        return write_backup(self._database, Path(folder))
+
+    def check(self) -> list[Finding]:
+        return check(self._database)
 
     def close(self) -> None:
         self._database.close()

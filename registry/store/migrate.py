@@ -38,8 +38,8 @@ def migrations(catalog: str) -> list[Migration]:
     return sorted(found, key=lambda migration: migration.version)
 
 
-def migrate(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
-    """Bring an attached file to the newest schema; raises :class:`SchemaMismatch`."""
+def migrate(connection: duckdb.DuckDBPyConnection, catalog: str) -> tuple[int, int]:
+    """Bring an attached file to the newest schema; its version before and after. Raises :class:`SchemaMismatch`."""
     connection.execute(
         f"CREATE TABLE IF NOT EXISTS {catalog}.schema_version "
         "(version INTEGER NOT NULL, name VARCHAR NOT NULL, sha256 VARCHAR NOT NULL, applied_at TIMESTAMP NOT NULL)"
@@ -63,6 +63,7 @@ def migrate(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
             raise
         finally:
             connection.execute("USE memory")
+    return max(applied, default=0), migrations(catalog)[-1].version
 
 
 def check_schema(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:

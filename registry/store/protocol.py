@@ -6,108 +6,26 @@ from typing import Protocol, Self
 import polars as pl
 
 from registry.conditions import Condition
-from registry.instruments import Instrument
+from registry.store.account_records import ApiKey, Webhook, WebhookState
+from registry.store.candle_protocol import CandleStore
 from registry.store.records import (
     GRACE_MS,
     ActiveSpan,
     Anchor,
-    Calendar,
+    Backup,
+    ConditionState,
+    Finding,
+    LogReading,
     Rebase,
     Registration,
     RunRecord,
     StoredCondition,
+    Subscribed,
+    Subscription,
     SubscriptionRequest,
     TickRecord,
     UnitCosts,
-    UpsertCounts,
 )
-
-
-class CandleStore(Protocol):
-    """Candles, instruments, revisions and the quarantine.
-
-    Candle frames have the columns ``exchange symbol timeframe open_time open high low close volume``; ``open_time`` is
-    ``Datetime('ms', 'UTC')``.
-    """
-
-    def upsert(self, candles: pl.DataFrame) -> UpsertCounts:
-        """Add closed candles, unique by series and open time. Judged ones are never rewritten: see ``revised``.
-
-        An optional column ``filled`` marks candles that stand for slots without trades; they never replace real ones.
-        """
-        ...
-
-    def quarantine(self, rows: pl.DataFrame) -> int:
-        """Keep rejected rows with their reasons; the number that was not there before."""
-        ...
-
-    def quarantined(self) -> pl.DataFrame:
-        """All rejected rows."""
-        ...
-
-    def instruments(self) -> list[Instrument]:
-        """All instruments that have or had candles."""
-        ...
-
-    def series(self) -> pl.DataFrame:
-        """One row a series: ``series exchange symbol timeframe first_open_time last_open_time candles filled
-        revisions``."""
-        ...
-
-    def at(self, timeframe: str, open_time_ms: int) -> pl.DataFrame:
-        """The candles of one slot: ``series open high low close volume``."""
-        ...
-
-    def between(self, series: str, start_ms: int, stop_ms: int) -> pl.DataFrame:
-        """Candles of one series with ``start <= open_time < stop``, oldest first, as a candle frame."""
-        ...
-
-    def within(self, series: Sequence[str], start_ms: int, stop_ms: int) -> pl.DataFrame:
-        """Candles of several series of one timeframe with ``start <= open_time < stop``: ``series open_time open high
-        low close volume``, by series in the order of their names, then oldest first."""
-        ...
-
-    def last(self, series: str, stop_ms: int, count: int) -> pl.DataFrame:
-        """The last ``count`` candles of one series with ``open_time < stop``, oldest first, as a candle frame."""
-        ...
-
-    def first_open_from(self, series: str, time_ms: int) -> int | None:
-        """Open time of the first candle of a series that opens at or after a time, ``None`` without one."""
-        ...
-
-    def set_calendar(self, instrument: Instrument, calendar: Calendar) -> None:
-        """Say when an instrument trades; raises :class:`registry.errors.InstrumentError` for an unknown one."""
-        ...
-
-    def calendars(self) -> dict[str, Calendar]:
-        """Instrument (``BINANCE:BTCUSDT``) -> its calendar."""
-        ...
-
-    def extent(self, timeframe: str) -> dict[str, tuple[int, int]]:
-        """Series -> open times of its first and last candle."""
-        ...
-
-    def revisions(self, series: str | None = None) -> pl.DataFrame:
-        """Versions of candles that came after they had been judged, by series and open time, oldest version first.
-
-        ``series open_time created_at pending``, the candle as it is judged now (``judged_open`` … ``judged_volume``,
-        null for a slot without one) and the version (``open high low close volume``). ``pending`` is the newest version
-        of its slot where it differs from the judged candle: what a rebase takes.
-        """
-        ...
-
-    def superseded(self, series: str) -> pl.DataFrame:
-        """What candles of a series were before rebases: ``rebase open_time open high low close volume``, oldest rebase
-        first; null values where there was no candle."""
-        ...
-
-    def names(self) -> set[str]:
-        """The series that have candles."""
-        ...
-
-    def version(self, series: Collection[str]) -> int:
-        """Grows with every change of candles of these series, and starts anew when the owner of the files does."""
-        ...
 
 
 class RegistryStore(Protocol):
@@ -122,8 +40,13 @@ class RegistryStore(Protocol):
         """
         ...
 
-    def subscribe(self, requests: Sequence[SubscriptionRequest], *, active_from_ms: int) -> int:
-        """Add or renew subscriptions; how many of them changed anything. Their conditions are judged on, or again."""
+    def subscribe(self, requests: Sequence[SubscriptionRequest], *, active_from_ms: int) -> list[Subscribed]:
+        """Add or renew subscriptions; an answer to each request, in their order.
+
+        Their conditions are judged on, or again. The same request again changes nothing; a paused subscription is
+        resumed by it. Raises :class:`registry.errors.SubscriptionError` for a configuration that is no JSON, and
+        :class:`registry.errors.StoreError` for a condition that is not registered; nothing is written then.
+        """
         ...
 
     def unsubscribe(
@@ -132,12 +55,58 @@ class RegistryStore(Protocol):
         """End a subscription; whether there was one. Without any other the condition is judged for the grace time."""
         ...
 
+    def set_paused(
+        self, user_id: str, bot_id: str, condition_id: str, paused: bool, *, at_ms: int
+    ) -> Subscription | None:
+        """Pause a subscription or resume it, ``None`` if there is none. Resumed, it is active from ``at_ms`` on."""
+        ...
+
+    def subscription(self, user_id: str, bot_id: str, condition_id: str) -> Subscription | None:
+        """A subscription that has not ended."""
+        ...
+
+    def subscriptions_of(self, user_id: str) -> list[Subscription]:
+        """Subscriptions of a user that have not ended, oldest first."""
+        ...
+
+    def bots_of(self, user_id: str) -> Mapping[str, int]:
+        """The bots of a user -> their subscriptions that have not ended."""
+        ...
+
+    def subscribers_of(self, condition_id: str) -> list[Subscription]:
+        """Subscriptions to a condition that have not ended, oldest first."""
+        ...
+
+    def subscription_changes(self, after: int, limit: int) -> list[Subscription]:
+        """Subscriptions that changed after a change, ended ones too, each once, in the order of their newest change."""
+        ...
+
+    def last_change(self) -> int:
+        """The number of the newest change, 0 before the first."""
+        ...
+
+    def bot_config(self, user_id: str, bot_id: str, condition_id: str) -> dict[str, object] | None:
+        """The private configuration of a subscription that has not ended: for what acts for its user."""
+        ...
+
+    def condition(self, condition_id: str) -> StoredCondition | None:
+        """A registered condition."""
+        ...
+
     def conditions(self, timeframe: str | None = None) -> list[StoredCondition]:
         """Registered conditions, oldest first."""
         ...
 
     def activity(self) -> Mapping[str, tuple[ActiveSpan, ...]]:
         """Condition id -> when it is judged, oldest first; :mod:`flows.activity` reads it."""
+        ...
+
+    def activity_of(self, condition_id: str) -> tuple[ActiveSpan, ...]:
+        """When a condition is judged, oldest first; nothing for one that is not registered."""
+        ...
+
+    def subscriber_count(self, condition_id: str) -> int:
+        """Number of active subscriptions of a condition."""
         ...
 
     def subscribers(self) -> Mapping[str, int]:
@@ -169,8 +138,11 @@ class TickStore(Protocol):
         ...
 
     def record_tick(self, record: TickRecord) -> range:
-        """Record a tick; the ``seq`` of its triggers. Raises :class:`registry.errors.StaleTick` and writes nothing
-        unless every stored watermark is where the tick started."""
+        """Record a tick; the ``seq`` of its triggers, without those that were adopted before.
+
+        Raises :class:`registry.errors.StaleTick` and writes nothing unless every stored watermark is where the tick
+        started. The same record again (by its ``token``) gets the same answer.
+        """
         ...
 
     def anchor_history(self) -> list[Anchor]:
@@ -193,24 +165,50 @@ class TickStore(Protocol):
         """Record measured costs of isolated evaluations."""
         ...
 
+    def identity(self) -> str:
+        """A name that this store and its backups share, and no other store."""
+        ...
+
     def last_seq(self) -> int:
-        """``seq`` of the newest trigger, 0 without one."""
+        """The highest ``seq`` in use: of the newest trigger, or of a floor that was raised above it; 0 before."""
         ...
 
-    def triggers_after(self, seq: int, limit: int) -> pl.DataFrame:
-        """Triggers with a higher ``seq``, in order, all columns."""
+    def triggers_after(self, seq: int, limit: int, condition_ids: Collection[str] | None = None) -> pl.DataFrame:
+        """The next triggers with a higher ``seq``, of some conditions or of all, in order, all columns."""
         ...
 
-    def triggers_of(self, condition_id: str, limit: int) -> pl.DataFrame:
-        """The newest triggers of one condition, newest first."""
+    def triggers_of(self, condition_id: str, limit: int, before_seq: int | None = None) -> pl.DataFrame:
+        """The newest triggers of one condition (before a ``seq``), newest first."""
+        ...
+
+    def condition_state(self, condition_id: str) -> ConditionState:
+        """How often a condition has fired, and when last."""
+        ...
+
+    def adopt_triggers(self, rows: pl.DataFrame) -> int:
+        """Take triggers from an event log that is ahead of this store; how many ``seq`` that were.
+
+        ``rows`` has all columns of table ``condition_triggers``, times zoned UTC. Those above :meth:`last_seq` are
+        taken and must follow it without gaps. A trigger that is there already is not added again: its ``seq`` becomes a
+        gap. Watermarks stay: a tick that brings an adopted trigger once more records it no second time.
+        Raises :class:`registry.errors.StoreError` for rows that do not follow.
+        """
+        ...
+
+    def raise_floor(self, seq: int) -> None:
+        """Let the next trigger have a ``seq`` above this one, for good."""
+        ...
+
+    def floor_gaps(self) -> list[tuple[int, int]]:
+        """First and last ``seq`` of ranges that no trigger of this store has or will have, oldest first."""
         ...
 
     def trigger_counts(self) -> pl.DataFrame:
         """``condition_id triggers last_close_time`` of every condition that ever fired."""
         ...
 
-    def ticks(self) -> pl.DataFrame:
-        """All tick rows, oldest first."""
+    def ticks(self, after_id: int = 0, limit: int | None = None) -> pl.DataFrame:
+        """Tick rows with a higher ``tick_id``, oldest first."""
         ...
 
     def runs(self) -> pl.DataFrame:
@@ -239,8 +237,70 @@ class CacheStore(Protocol):
         ...
 
 
+class AccountStore(Protocol):
+    """Keys of the API; :mod:`registry.accounts` makes and checks them."""
+
+    def add_key(self, key: ApiKey) -> None:
+        """Keep a key."""
+        ...
+
+    def key(self, key_id: str) -> ApiKey | None:
+        """A key, revoked ones too."""
+        ...
+
+    def keys(self, user_id: str | None = None) -> list[ApiKey]:
+        """All keys, or those of a user, oldest first, revoked ones too."""
+        ...
+
+    def revoke_key(self, key_id: str, *, at_ms: int) -> bool:
+        """Make a key useless for good; whether it was of use before."""
+        ...
+
+
+class DeliveryStore(Protocol):
+    """Where triggers are sent to, and how far readers of triggers have come."""
+
+    def add_webhook(self, webhook: Webhook) -> None:
+        """Keep a user's webhook."""
+        ...
+
+    def webhooks(self, user_id: str | None = None) -> list[Webhook]:
+        """All webhooks, or those of a user, oldest first, ended ones too."""
+        ...
+
+    def webhook(self, webhook_id: str) -> Webhook | None:
+        """A webhook, ended ones too."""
+        ...
+
+    def set_webhook_state(self, webhook_id: str, state: WebhookState, *, at_ms: int) -> Webhook | None:
+        """Pause, resume or end a webhook, ``None`` if there is none; an ended one stays so."""
+        ...
+
+    def cursors(self) -> dict[str, int]:
+        """Reader's name -> the last ``seq`` or change that it has applied."""
+        ...
+
+    def move_cursor(self, name: str, seq: int) -> None:
+        """Note how far a reader has come."""
+        ...
+
+    def record_log(self, reading: LogReading) -> None:
+        """Note how far the event log is; one reading a moment."""
+        ...
+
+    def log_readings(self, limit: int) -> list[LogReading]:
+        """The newest readings of the event log, newest first; those of the last week are kept."""
+        ...
+
+
 class Store(Protocol):
     """Everything that the hub keeps."""
+
+    @property
+    def accounts(self) -> AccountStore: ...
+
+    @property
+    def delivery(self) -> DeliveryStore: ...
 
     @property
     def cache(self) -> CacheStore: ...
@@ -261,6 +321,18 @@ class Store(Protocol):
         """
         ...
 
+    def backup(self, folder: str) -> Backup:
+        """Copy everything, as it is at one moment, into a new folder where the owner of the files is.
+
+        Writes go on meanwhile. Raises :class:`registry.errors.StoreError` if the folder exists, and
+        :class:`registry.errors.StoreNotWritable` if it cannot be made.
+        """
+        ...
+
+    def check(self) -> list[Finding]:
+        """Look whether what is kept agrees with itself: every subject, with its problem where it has one."""
+        ...
+
     def close(self) -> None:
         """Give the files free."""
         ...
@@ -268,3 +340,31 @@ class Store(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *exception: object) -> None: ...
+
+
+WRITES = frozenset(
+    {
+        "backup",
+        "rebase",
+        "accounts.add_key",
+        "accounts.revoke_key",
+        "cache.save",
+        "candles.quarantine",
+        "candles.set_calendar",
+        "candles.upsert",
+        "delivery.add_webhook",
+        "delivery.move_cursor",
+        "delivery.record_log",
+        "delivery.set_webhook_state",
+        "registry.register",
+        "registry.set_paused",
+        "registry.subscribe",
+        "registry.unsubscribe",
+        "ticks.adopt_triggers",
+        "ticks.raise_floor",
+        "ticks.record_run",
+        "ticks.record_tick",
+        "ticks.record_unit_costs",
+    }
+)
+"""The operations that change something, by the part of the store that they belong to."""

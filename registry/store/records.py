@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+from uuid import uuid4
 
 import polars as pl
+
+from registry.subscriptions import DeliveryPolicy, check_name
 
 Calendar = Literal["24x7", "sessions"]
 """When an instrument trades: always, or in sessions with closed markets between them."""
@@ -31,7 +34,7 @@ class Registration:
     """False when an equal condition was registered before."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StoredCondition:
     """A registered condition."""
 
@@ -59,15 +62,82 @@ class ActiveSpan:
     until_ms: int | None
 
 
+SubscriptionState = Literal["active", "paused", "ended"]
+
+
 @dataclass(frozen=True)
 class SubscriptionRequest:
-    """A user's bot that wants a condition's triggers. ``bot_config`` is private to the user."""
+    """A user's bot that wants a condition's triggers. ``bot_config`` is private to the user.
+
+    Raises :class:`registry.errors.SubscriptionError` for names that cannot be.
+    """
 
     user_id: str
     bot_id: str
     condition_id: str
     bot_type: str
     bot_config: Mapping[str, object] = field(repr=False)
+    policy: DeliveryPolicy = field(default_factory=DeliveryPolicy)
+
+    def __post_init__(self) -> None:
+        for name in ("user_id", "bot_id", "bot_type"):
+            check_name(name, getattr(self, name))
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A user's bot that gets a condition's triggers; unique by user, bot and condition."""
+
+    user_id: str
+    bot_id: str
+    condition_id: str
+    bot_type: str
+    policy: DeliveryPolicy
+    state: SubscriptionState
+    """Of a paused one the condition is judged on, and nothing is delivered."""
+    active_from_ms: int
+    """Only triggers that close after it are delivered."""
+    created_ms: int
+    """When it was asked for; anew after it had ended."""
+    revision: int
+    change: int
+    """Grows over all subscriptions with every revision: how far a reader of changes has come."""
+
+
+@dataclass(frozen=True)
+class Subscribed:
+    """The answer to one request."""
+
+    subscription: Subscription
+    created: bool
+    """There was none, or it had ended."""
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionState:
+    """What a condition has done so far."""
+
+    triggers: int = 0
+    last_close_ms: int | None = None
+    last_seq: int | None = None
+
+
+@dataclass(frozen=True)
+class LogReading:
+    """How far the event log is at one moment."""
+
+    read_ms: int
+    stored_seq: int
+    """``seq`` of the newest trigger."""
+    published_seq: int
+    """``seq`` of the newest event."""
+    events: int
+    """That the stream holds."""
+    bytes: int
+    """Of memory that the stream takes."""
+    lags: Mapping[str, int]
+    """Consumer group -> events that it has not applied."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +220,8 @@ class TickRecord:
     ``holes`` are (stored series, open time) judged as missing; ``anchors`` the first judged open time of new series,
     ``built_from`` those of them that are built and the timeframe that they are built from. ``rebase`` is the last
     rebase by then: a tick from before it is refused. ``registry_version`` is that of the conditions that were
-    judged: the tick is refused if others of its groups became active on its candle in the meantime.
+    judged: the tick is refused if others of its groups became active on its candle in the meantime. ``token`` names
+    this attempt: a record that comes a second time, because the first answer was lost, gets that answer.
     """
 
     timeframe: str
@@ -164,6 +235,7 @@ class TickRecord:
     built_from: Mapping[str, str] = field(default_factory=dict)
     rebase: int = 0
     registry_version: int | None = None
+    token: str = field(default_factory=lambda: uuid4().hex)
 
 
 @dataclass(frozen=True)
@@ -188,3 +260,24 @@ class UnitCosts:
     load_us: float
     indicator_us: float
     check_us: float
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A copy of the store that was made."""
+
+    folder: str
+    bytes: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at in the store."""
+
+    subject: str
+    """What has to hold."""
+    problem: str | None
+    """How it does not; ``None``: it does."""
+    mend: str | None
+    """What to do about the problem."""

@@ -1,30 +1,29 @@
 """Conditions and subscriptions in ``registry.duckdb``: rows with a revision, the latest wins, indexed in memory."""
 
-import hashlib
 import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-
-import polars as pl
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 from registry.clock import Clock
 from registry.conditions import Condition
-from registry.errors import StoreError
+from registry.errors import StoreError, SubscriptionError
 from registry.instruments import Instrument, resolve
 from registry.store.activity_tables import ActivityTables
-from registry.store.database import Database, Transaction
-from registry.store.records import GRACE_MS, ActiveSpan, Registration, StoredCondition, SubscriptionRequest
-from registry.timeframes import from_ms
-
-
-@dataclass(frozen=True)
-class _Subscription:
-    revision: int
-    active: bool
-    content: str
-    """Digest of bot type and configuration: the configuration itself stays in the file."""
+from registry.store.database import Database
+from registry.store.gathering import Gathering, Waiting
+from registry.store.records import (
+    GRACE_MS,
+    ActiveSpan,
+    Registration,
+    StoredCondition,
+    Subscribed,
+    Subscription,
+    SubscriptionRequest,
+)
+from registry.store.registry_draft import Draft, Wish, wish_of
+from registry.store.subscription_loading import load_subscriptions
+from registry.subscriptions import default_expiry_ms
 
 
 class RegistryTables:
@@ -43,173 +42,203 @@ class RegistryTables:
         self._instruments = instruments
         self._version = 0
         self._conditions = {condition.condition_id: condition for condition in self._load_conditions()}
-        self._subscriptions = self._load_subscriptions()
-        self._subscribers = Counter(key[2] for key, held in self._subscriptions.items() if held.active)
+        self._subscriptions = load_subscriptions(database)
+        self._gathering = Gathering(self._commit)
 
     def register(
         self, conditions: Sequence[Condition], *, active_from_ms: int, grace_ms: int = GRACE_MS
     ) -> list[Registration]:
-        # No tick gets in between the look at the watermarks and the conditions' being known.
-        with self._database.alone():
-            return self._register(conditions, active_from_ms, grace_ms)
+        # What is known stays known: only the others may have to be written.
+        fresh = {
+            condition.id: _stored(condition, active_from_ms)
+            for condition in conditions
+            if condition.id not in self._conditions
+        }
+        return self._gathering.run(partial(self._register, conditions, fresh, active_from_ms, grace_ms))
 
-    def _register(self, conditions: Sequence[Condition], active_from_ms: int, grace_ms: int) -> list[Registration]:
-        known = self._instruments()
-        fresh: dict[str, StoredCondition] = {}
-        known_ids = {condition.id for condition in conditions} & self._conditions.keys()
-        spans = self._prolonged(known_ids, active_from_ms, active_from_ms + grace_ms)
-        answers = []
-        for condition in conditions:
-            stored = self._conditions.get(condition.id) or fresh.get(condition.id)
-            if stored is None:
-                for instrument in condition.instruments:
-                    resolve(instrument, known)
-                span = self._activity.begin(condition.group, active_from_ms, active_from_ms + grace_ms)
-                spans[condition.id] = condition.group, span
-                stored = fresh[condition.id] = _stored(condition, span.from_ms)
-                answers.append(Registration(condition.id, created=True))
-            else:
-                answers.append(Registration(condition.id, created=False))
-            if stored.canonical != condition.canonical:
-                raise StoreError(
-                    f"condition id {condition.id} already stands for {stored.canonical!r}, not {condition.canonical!r}"
-                )
-        if fresh or spans:
-            with self._database.transaction() as transaction:
-                if fresh:
-                    rows = _condition_rows(fresh.values(), self._clock.now_ms())
-                    transaction.append("registry.condition_registry", rows)
-                self._write_spans(transaction, spans)
-            self._conditions.update(fresh)
-            self._version += 1
-            self._activity.adopt(spans, self._version)
-        return answers
-
-    def subscribe(self, requests: Sequence[SubscriptionRequest], *, active_from_ms: int) -> int:
-        with self._database.alone():
-            return self._subscribe(requests, active_from_ms)
-
-    def _subscribe(self, requests: Sequence[SubscriptionRequest], active_from_ms: int) -> int:
-        changed: dict[tuple[str, str, str], tuple[_Subscription, SubscriptionRequest, str]] = {}
-        for request in requests:
-            if request.condition_id not in self._conditions:
-                raise StoreError(
-                    f"condition {request.condition_id!r} is not registered; register it before subscribing"
-                )
-            key = (request.user_id, request.bot_id, request.condition_id)
-            config = json.dumps(request.bot_config, sort_keys=True, separators=(",", ":"), allow_nan=False)
-            content = _digest(request.bot_type, config)
-            held = changed[key][0] if key in changed else self._subscriptions.get(key)
-            if held is None or not held.active or held.content != content:
-                revision = 1 if held is None else held.revision + 1
-                changed[key] = (_Subscription(revision, True, content), request, config)
-        if changed:
-            spans = self._prolonged({key[2] for key in changed}, active_from_ms, None)
-            with self._database.transaction() as transaction:
-                self._append_subscriptions(transaction, changed, active_from_ms)
-                self._write_spans(transaction, spans)
-            for key, (held, _, _) in changed.items():
-                before = self._subscriptions.get(key)
-                if before is None or not before.active:
-                    self._subscribers[key[2]] += 1
-                self._subscriptions[key] = held
-            self._version += 1
-            self._activity.adopt(spans, self._version)
-        return len(changed)
+    def subscribe(self, requests: Sequence[SubscriptionRequest], *, active_from_ms: int) -> list[Subscribed]:
+        wishes = [_checked(request) for request in requests]
+        return self._gathering.run(partial(self._subscribe, wishes, active_from_ms))
 
     def unsubscribe(
         self, user_id: str, bot_id: str, condition_id: str, *, at_ms: int, grace_ms: int = GRACE_MS
     ) -> bool:
-        with self._database.alone():
-            key = (user_id, bot_id, condition_id)
-            held = self._subscriptions.get(key)
-            if held is None or not held.active:
-                return False
-            spans: dict[str, tuple[str, ActiveSpan]] = {}
-            if self._subscribers[condition_id] == 1:
-                span = self._activity.last(condition_id)
-                ended = ActiveSpan(span.from_ms, max(span.from_ms, at_ms + grace_ms))
-                spans[condition_id] = self._conditions[condition_id].group_key, ended
-            with self._database.transaction() as transaction:
-                transaction.execute(
-                    """
-                    INSERT INTO registry.user_condition_subscriptions BY NAME
-                    SELECT * REPLACE (
-                        revision + 1 AS revision, false AS active, ?::TIMESTAMP_MS AS active_from,
-                        ?::TIMESTAMP_MS AS created_at
-                    )
-                    FROM registry.user_condition_subscriptions
-                    WHERE user_id = ? AND bot_id = ? AND condition_id = ? AND revision = ?
-                    """,
-                    [_naive(at_ms), _naive(self._clock.now_ms()), *key, held.revision],
-                )
-                self._write_spans(transaction, spans)
-            self._subscriptions[key] = replace(held, revision=held.revision + 1, active=False)
-            self._subscribers[condition_id] -= 1
-            if not self._subscribers[condition_id]:
-                del self._subscribers[condition_id]
-            self._version += 1
-            self._activity.adopt(spans, self._version)
-            return True
+        return self._gathering.run(partial(self._end, (user_id, bot_id, condition_id), at_ms + grace_ms))
+
+    def set_paused(
+        self, user_id: str, bot_id: str, condition_id: str, paused: bool, *, at_ms: int
+    ) -> Subscription | None:
+        return self._gathering.run(partial(self._pause, (user_id, bot_id, condition_id), paused, at_ms))
+
+    def condition(self, condition_id: str) -> StoredCondition | None:
+        return self._conditions.get(condition_id)
+
+    def conditions(self, timeframe: str | None = None) -> list[StoredCondition]:
+        # Copied in one go: another thread may add conditions meanwhile.
+        held = list(self._conditions.values())
+        return held if timeframe is None else [condition for condition in held if condition.timeframe == timeframe]
 
     def activity(self) -> Mapping[str, tuple[ActiveSpan, ...]]:
         return self._activity.all()
 
-    def conditions(self, timeframe: str | None = None) -> list[StoredCondition]:
-        return [held for held in self._conditions.values() if timeframe is None or held.timeframe == timeframe]
+    def activity_of(self, condition_id: str) -> tuple[ActiveSpan, ...]:
+        return self._activity.of(condition_id)
+
+    def subscription(self, user_id: str, bot_id: str, condition_id: str) -> Subscription | None:
+        held = self._subscriptions.get((user_id, bot_id, condition_id))
+        return None if held is None or held.subscription.state == "ended" else held.subscription
+
+    def subscriptions_of(self, user_id: str) -> list[Subscription]:
+        return self._subscriptions.of_user(user_id)
+
+    def bots_of(self, user_id: str) -> Mapping[str, int]:
+        return self._subscriptions.bots_of_user(user_id)
+
+    def subscribers_of(self, condition_id: str) -> list[Subscription]:
+        return self._subscriptions.of_condition(condition_id)
+
+    def subscription_changes(self, after: int, limit: int) -> list[Subscription]:
+        return self._subscriptions.changed_after(after, limit)
+
+    def last_change(self) -> int:
+        return self._subscriptions.last_change
+
+    def bot_config(self, user_id: str, bot_id: str, condition_id: str) -> dict[str, object] | None:
+        held = self._subscriptions.get((user_id, bot_id, condition_id))
+        if held is None or held.subscription.state == "ended":
+            return None
+        # By the number of its change, which lets DuckDB skip all but one of its row groups.
+        rows = self._database.rows(
+            "SELECT bot_config::VARCHAR FROM registry.user_condition_subscriptions WHERE change = ?",
+            [held.config_change],
+        )
+        config: dict[str, object] = json.loads(str(rows[0][0]))
+        return config
 
     def subscribers(self) -> Mapping[str, int]:
-        return dict(self._subscribers)
+        return self._subscriptions.subscribers()
+
+    def subscriber_count(self, condition_id: str) -> int:
+        return self._subscriptions.active(condition_id)
 
     def totals(self) -> dict[str, int]:
-        active = [key for key, held in self._subscriptions.items() if held.active]
-        return {
-            "conditions": len(self._conditions),
-            "subscriptions": len(active),
-            "users": len({user for user, _, _ in active}),
-            "bots": len({(user, bot) for user, bot, _ in active}),
-        }
+        return {"conditions": len(self._conditions), **self._subscriptions.totals()}
 
     def version(self) -> int:
         return self._version
 
-    def _prolonged(
-        self, conditions: Iterable[str], from_ms_: int, until_ms: int | None
-    ) -> dict[str, tuple[str, ActiveSpan]]:
-        """The spans of known conditions that are wanted from a time on until another, where that changes them."""
-        found: dict[str, tuple[str, ActiveSpan]] = {}
-        for condition_id in conditions:
-            group, last = self._conditions[condition_id].group_key, self._activity.last(condition_id)
-            if last.until_ms is None or (until_ms is not None and until_ms <= last.until_ms):
-                continue
-            # A group that has been judged beyond the end of the span was judged without the condition since.
-            begun = self._activity.begin(group, from_ms_, until_ms)
-            goes_on = begun.from_ms <= last.until_ms
-            found[condition_id] = group, ActiveSpan(last.from_ms, until_ms) if goes_on else begun
-        return found
+    def _commit(self, line: list[Waiting[Draft]]) -> None:
+        # Nobody else writes: no tick gets in between the look at the watermarks and the conditions' being known.
+        with self._database.alone():
+            draft = Draft(self._conditions, self._activity, self._subscriptions, self._clock.now_ms())
+            for waiting in line:
+                try:
+                    waiting.answer = waiting.operation(draft)
+                except Exception as error:  # an operation refuses before it changes the draft
+                    waiting.error = error
+            if draft.is_empty:
+                return
+            with self._database.transaction() as transaction:
+                draft.write(transaction)
+            self._version += 1
+            draft.adopt(self._version)
 
-    def _write_spans(self, transaction: Transaction, spans: Mapping[str, tuple[str, ActiveSpan]]) -> None:
-        self._activity.write(transaction, {name: span for name, (_, span) in spans.items()}, self._clock.now_ms())
-
-    def _append_subscriptions(
+    def _register(
         self,
-        transaction: Transaction,
-        changed: Mapping[tuple[str, str, str], tuple[_Subscription, SubscriptionRequest, str]],
+        conditions: Sequence[Condition],
+        fresh: Mapping[str, StoredCondition],
         active_from_ms: int,
-    ) -> None:
-        rows = pl.DataFrame(
-            [
-                (request.user_id, request.bot_id, request.condition_id, held.revision, request.bot_type, config)
-                for held, request, config in changed.values()
-            ],
-            schema=["user_id", "bot_id", "condition_id", "revision", "bot_type", "bot_config"],
-            orient="row",
-        ).with_columns(
-            pl.lit(True).alias("active"),
-            pl.lit(from_ms(active_from_ms).replace(tzinfo=None)).alias("active_from"),
-            pl.lit(from_ms(self._clock.now_ms()).replace(tzinfo=None)).alias("created_at"),
+        grace_ms: int,
+        draft: Draft,
+    ) -> list[Registration]:
+        instruments = set(self._instruments()) if fresh else set()
+        for condition in conditions:
+            stored = draft.condition(condition.id)
+            if stored is None:
+                for instrument in condition.instruments:
+                    if instrument not in instruments:
+                        resolve(instrument, instruments)
+            elif stored.canonical != condition.canonical:
+                raise StoreError(
+                    f"condition id {condition.id} already stands for {stored.canonical!r}, not {condition.canonical!r}"
+                )
+        until_ms = active_from_ms + grace_ms
+        answers = []
+        for condition in conditions:
+            stored = draft.condition(condition.id)
+            answers.append(Registration(condition.id, created=stored is None))
+            if stored is None:
+                new = fresh[condition.id]
+                span = self._activity.begin(new.group_key, active_from_ms, until_ms)
+                draft.add_condition(replace(new, active_from_ms=span.from_ms), span)
+            else:
+                draft.want(stored, active_from_ms, until_ms)
+        return answers
+
+    def _subscribe(self, wishes: Sequence[Wish], active_from_ms: int, draft: Draft) -> list[Subscribed]:
+        for wish in wishes:
+            if draft.condition(wish.request.condition_id) is None:
+                raise StoreError(
+                    f"condition {wish.request.condition_id!r} is not registered; register it before subscribing"
+                )
+        return [self._take(wish, active_from_ms, draft) for wish in wishes]
+
+    def _take(self, wish: Wish, active_from_ms: int, draft: Draft) -> Subscribed:
+        request = wish.request
+        held = draft.held(wish.key)
+        before = None if held is None else held.subscription
+        is_new = before is None or before.state == "ended"
+        if held is not None and held.subscription.state == "active" and held.content == wish.content:
+            return Subscribed(held.subscription, created=False, changed=False)
+        stored = draft.condition(request.condition_id)
+        assert stored is not None
+        # An active one goes on without a gap; what closed while it was paused is not delivered.
+        goes_on = before is not None and before.state == "active"
+        begins = before.active_from_ms if before is not None and goes_on else active_from_ms
+        policy = request.policy
+        if policy.expires_ms is None:
+            policy = replace(policy, expires_ms=default_expiry_ms(begins))
+        draft.want(stored, active_from_ms, None)
+        subscription = Subscription(
+            user_id=request.user_id,
+            bot_id=request.bot_id,
+            condition_id=stored.condition_id,
+            bot_type=request.bot_type,
+            policy=policy,
+            state="active",
+            active_from_ms=begins,
+            created_ms=draft.now_ms if before is None or is_new else before.created_ms,
+            revision=1 if before is None else before.revision + 1,
+            change=0,
         )
-        transaction.append("registry.user_condition_subscriptions", rows)
+        return Subscribed(draft.put(subscription, wish.content, wish.config), created=is_new, changed=True)
+
+    def _end(self, key: tuple[str, str, str], until_ms: int, draft: Draft) -> bool:
+        held = draft.held(key)
+        if held is None or held.subscription.state == "ended":
+            return False
+        if draft.kept(key[2]) == 1:
+            draft.end(key[2], until_ms)
+        before = held.subscription
+        draft.put(replace(before, state="ended", revision=before.revision + 1), held.content)
+        return True
+
+    def _pause(self, key: tuple[str, str, str], paused: bool, at_ms: int, draft: Draft) -> Subscription | None:
+        held = draft.held(key)
+        if held is None or held.subscription.state == "ended":
+            return None
+        before = held.subscription
+        if (before.state == "paused") == paused:
+            return before
+        return draft.put(
+            replace(
+                before,
+                state="paused" if paused else "active",
+                active_from_ms=before.active_from_ms if paused else max(before.active_from_ms, at_ms),
+                revision=before.revision + 1,
+            ),
+            held.content,
+        )
 
     def _load_conditions(self) -> list[StoredCondition]:
         rows = self._database.frame(
@@ -223,22 +252,17 @@ class RegistryTables:
         )
         return [StoredCondition(**row) for row in rows.iter_rows(named=True)]
 
-    def _load_subscriptions(self) -> dict[tuple[str, str, str], _Subscription]:
-        rows = self._database.rows(
-            """
-            SELECT user_id, bot_id, condition_id, revision, active, sha256(bot_type || chr(10) || bot_config::VARCHAR)
-            FROM registry.user_condition_subscriptions
-            QUALIFY row_number() OVER (PARTITION BY user_id, bot_id, condition_id ORDER BY revision DESC) = 1
-            """
-        )
-        return {
-            (str(user), str(bot), str(condition)): _Subscription(int(str(revision)), bool(active), str(content))
-            for user, bot, condition, revision, active, content in rows
-        }
+
+def _checked(request: SubscriptionRequest) -> Wish:
+    try:
+        return wish_of(request)
+    except (TypeError, ValueError):
+        # Neither the configuration nor what is wrong with it is shown: both are private.
+        raise SubscriptionError("bot_config is no JSON object; use text keys and finite numbers") from None
 
 
 def _stored(condition: Condition, active_from_ms: int) -> StoredCondition:
-    base = condition.instruments[0]
+    base = condition.series.instrument
     return StoredCondition(
         condition_id=condition.id,
         canonical=condition.canonical,
@@ -250,20 +274,3 @@ def _stored(condition: Condition, active_from_ms: int) -> StoredCondition:
         definition_versions=condition.definition_versions,
         active_from_ms=active_from_ms,
     )
-
-
-def _condition_rows(stored: Iterable[StoredCondition], now_ms: int) -> pl.DataFrame:
-    return pl.DataFrame(list(stored)).select(
-        pl.all().exclude("active_from_ms"),
-        pl.lit(1).alias("revision"),
-        pl.from_epoch("active_from_ms", time_unit="ms").cast(pl.Datetime("ms")).alias("active_from"),
-        pl.lit(_naive(now_ms)).alias("created_at"),
-    )
-
-
-def _naive(time_ms: int) -> datetime:
-    return from_ms(time_ms).replace(tzinfo=None)
-
-
-def _digest(bot_type: str, config: str) -> str:
-    return hashlib.sha256(f"{bot_type}\n{config}".encode()).hexdigest()

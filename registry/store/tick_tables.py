@@ -10,17 +10,20 @@ from registry import failpoints
 from registry.clock import Clock
 from registry.errors import StaleTick
 from registry.store.candle_tables import Judged
-from registry.store.database import Database, naive
+from registry.store.database import Database
 from registry.store.records import Anchor, Rebase, RunRecord, TickRecord, UnitCosts, series_of, stored_series
+from registry.store.trigger_tables import TriggerTables
 from registry.timeframes import from_ms, show_time, slot_at_or_before
 
+_ANSWERS_KEPT = 1_000
+"""Ticks that are known when they come again."""
 
-class TickTables:
+
+class TickTables(TriggerTables):
     """Implements :class:`registry.store.protocol.TickStore`. The owner keeps watermarks and ``seq`` in memory."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
-        self._clock = clock
+        super().__init__(database, clock)
         self.activated: Callable[[int], Iterable[tuple[str, int]]] = lambda _: ()
         """Groups and times of conditions that became active after a version of the registry."""
         if not database.read_only:
@@ -37,8 +40,8 @@ class TickTables:
             self._set_anchor(anchor.series, anchor.open_ms, anchor.built_from)
         self._before_rebases = self._judged_before_rebases()
         self._last_rebase = self._newest("rebase", "series_anchors")
-        self._last_seq = self._newest("seq", "condition_triggers")
         self._last_tick_id = self._newest("tick_id", "ticks")
+        self._answers = self._recent_answers()
 
     def watermarks(self, timeframe: str) -> dict[str, int]:
         return {group: mark for group, (held, mark) in self._watermarks.items() if held == timeframe}
@@ -116,17 +119,16 @@ class TickTables:
         now = from_ms(self._clock.now_ms()).replace(tzinfo=None)
         with self._database.transaction() as transaction:
             # Inside the transaction, because it holds the write lock: nobody records between this look and the commit.
+            if (answer := self._answers.get(record.token)) is not None:
+                return answer
             self._refuse_stale(record)
             anchors = self._new_anchors(record)
             tick_id = self._last_tick_id + 1
-            first_seq = self._last_seq + 1
-            transaction.append(
-                "registry.condition_triggers",
-                naive(record.triggers)
-                .with_row_index("seq", offset=first_seq)
-                .with_columns(pl.lit(now).alias("emitted_at")),
-            )
-            transaction.insert("registry.ticks", _tick_row(record, tick_id) | {"judged_at": now})
+            triggers = self._numbered(record.triggers, now)
+            answer = range(self._next_seq, self._next_seq + triggers.height)
+            transaction.append("registry.condition_triggers", triggers)
+            marks = {"judged_at": now, "token": record.token, "first_seq": answer.start, "last_seq": answer.stop - 1}
+            transaction.insert("registry.ticks", _tick_row(record, tick_id) | marks)
             transaction.append(
                 "registry.group_watermarks",
                 _times([(move.group, move.to_ms) for move in record.moves], "group_key", "watermark").with_columns(
@@ -143,49 +145,38 @@ class TickTables:
             failpoints.reach("before_commit")
         failpoints.reach("after_commit")
         self._last_tick_id = tick_id
-        self._last_seq += record.triggers.height
+        self._note_recorded(triggers)
         for series, open_ms in anchors.items():
             self._set_anchor(series, open_ms, record.built_from.get(series))
         self._watermarks.update({move.group: (record.timeframe, move.to_ms) for move in record.moves})
-        return range(first_seq, self._last_seq + 1)
+        self._answers[record.token] = answer
+        if len(self._answers) > 2 * _ANSWERS_KEPT:
+            self._answers = dict(list(self._answers.items())[-_ANSWERS_KEPT:])
+        return answer
 
     def record_run(self, record: RunRecord) -> None:
         row = asdict(record)
         row["tick"] = from_ms(row.pop("tick_ms")).replace(tzinfo=None)
         row["finished_at"] = from_ms(self._clock.now_ms()).replace(tzinfo=None)
         with self._database.transaction() as transaction:
-            transaction.insert("registry.tick_runs", row)
+            # A run whose answer got lost records itself again.
+            known = "SELECT 1 FROM registry.tick_runs WHERE run_id = ? AND timeframe = ? AND tick = ?"
+            if transaction.frame(known, [row["run_id"], row["timeframe"], row["tick"]]).is_empty():
+                transaction.insert("registry.tick_runs", row)
 
     def record_unit_costs(self, costs: UnitCosts) -> None:
         now = from_ms(self._clock.now_ms()).replace(tzinfo=None)
         with self._database.transaction() as transaction:
             transaction.insert("registry.unit_costs", asdict(costs) | {"measured_at": now})
 
-    def last_seq(self) -> int:
-        return self._last_seq
-
-    def triggers_after(self, seq: int, limit: int) -> pl.DataFrame:
-        # The upper bound lets DuckDB skip row groups; seq is contiguous.
-        return self._database.frame(
-            "SELECT * FROM registry.condition_triggers WHERE seq > ? AND seq <= ? ORDER BY seq", [seq, seq + limit]
-        )
-
-    def triggers_of(self, condition_id: str, limit: int) -> pl.DataFrame:
-        return self._database.frame(
-            "SELECT * FROM registry.condition_triggers WHERE condition_id = ? ORDER BY seq DESC LIMIT ?",
-            [condition_id, limit],
-        )
-
-    def trigger_counts(self) -> pl.DataFrame:
+    def ticks(self, after_id: int = 0, limit: int | None = None) -> pl.DataFrame:
         return self._database.frame(
             """
-            SELECT condition_id, count(*) AS triggers, max(close_time) AS last_close_time
-            FROM registry.condition_triggers GROUP BY condition_id ORDER BY condition_id
-            """
+            SELECT * EXCLUDE (token, first_seq, last_seq) FROM registry.ticks WHERE tick_id > ?
+            ORDER BY tick_id LIMIT ?
+            """,
+            [after_id, limit],
         )
-
-    def ticks(self) -> pl.DataFrame:
-        return self._database.frame("SELECT * FROM registry.ticks ORDER BY tick_id")
 
     def runs(self) -> pl.DataFrame:
         return self._database.frame("SELECT * FROM registry.tick_runs ORDER BY finished_at, tick, timeframe")
@@ -249,8 +240,14 @@ class TickTables:
             earlier[anchor.series] = anchor
         return found
 
-    def _newest(self, column: str, table: str) -> int:
-        return int(str(self._database.rows(f"SELECT coalesce(max({column}), 0) FROM registry.{table}")[0][0]))
+    def _recent_answers(self) -> dict[str, range]:
+        """Token -> answer of the last ticks: a worker sends its tick again when the owner restarted under it."""
+        rows = self._database.rows(
+            "SELECT token, first_seq, last_seq FROM registry.ticks WHERE tick_id > ? AND token IS NOT NULL "
+            "ORDER BY tick_id",
+            [self._last_tick_id - _ANSWERS_KEPT],
+        )
+        return {str(token): range(int(str(first)), int(str(last)) + 1) for token, first, last in rows}
 
     def _compact_watermarks(self) -> None:
         """Keep the newest row of a group: the table grows by a row a group and tick."""

@@ -1,7 +1,7 @@
 """Stores for the dashboard: one that was judged, one without conditions; and the app on them."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,6 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard import data
-from events.payload import Event
 from flows.advance import advance
 from flows.runtime import Runtime
 from flows.savings import calibrate
@@ -20,6 +19,7 @@ from registry.conditions import Condition
 from registry.store.file_store import FileStore
 from registry.store.records import RunRecord, SubscriptionRequest
 from registry.timeframes import to_ms
+from tests.conftest import MemoryLog
 
 APP = Path(__file__).parents[2] / "app_streamlit.py"
 FIRST, ACTIVE, LAST = (datetime(2024, month, day, tzinfo=UTC) for month, day in ((7, 1), (8, 4), (8, 7)))
@@ -37,20 +37,6 @@ class Judged:
 
     folder: Path
     ids: dict[str, str] = field(default_factory=dict)
-
-
-class _CountingLog:
-    """An event log that keeps nothing but its newest ``seq``: no page reads events."""
-
-    def __init__(self) -> None:
-        self._last = 0
-
-    def last_seq(self) -> int:
-        return self._last
-
-    def append(self, events: Sequence[Event]) -> int:
-        self._last = events[-1].seq
-        return self._last
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +57,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory, sample: pl.DataFrame) -> Ju
             ],
             active_from_ms=to_ms(ACTIVE),
         )
-        done = asyncio.run(advance(Runtime(store, _CountingLog(), clock), "1h", to_ms(LAST)))
+        done = asyncio.run(advance(Runtime(store, MemoryLog(), clock), "1h", to_ms(LAST)))
         assert done.ticks == 72
         assert done.triggers > 0
         store.ticks.record_run(

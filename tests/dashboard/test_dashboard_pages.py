@@ -14,6 +14,8 @@ from streamlit.testing.v1 import AppTest
 
 from flows.savings import summarise
 from registry.store import open_store
+from registry.store.file_store import FileStore
+from tests.registry.serving import TOKEN, serving
 
 OpenApp = Callable[..., AppTest]
 
@@ -43,6 +45,17 @@ def test_savings_shows_the_figures_of_the_store(judged: Any, open_app: OpenApp) 
     assert "Measured" in _text(app)
     assert "Modelled" in _text(app)
     assert "99.36%" in _text(app)
+
+
+def test_pages_are_the_same_through_the_owner_of_the_store(
+    judged: Any, open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = ("savings", "conditions")
+    on_files = [_text(open_app(judged.folder, page)) for page in pages]
+    with FileStore(judged.folder / "store") as store, serving(store) as url:
+        monkeypatch.setenv("HUB_STORE_URL", url)
+        monkeypatch.setenv("HUB_STORE_TOKEN", TOKEN)
+        assert [_text(open_app(judged.folder, page)) for page in pages] == on_files
 
 
 def test_the_parts_of_what_was_avoided_add_up(judged: Any, open_app: OpenApp) -> None:

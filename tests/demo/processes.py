@@ -155,7 +155,7 @@ class DemoFolder:
             client = server.connect()
             try:
                 entries: Any = client.xrange(STREAM)
-                events = RedisEventLog(client).read(0, len(entries) + 1)
+                events = [held.event for held in RedisEventLog(client).read(0, len(entries) + 1)]
             finally:
                 client.close()
         finally:

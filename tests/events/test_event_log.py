@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from events.log import STREAM, RedisEventLog
-from events.payload import Event, channel, decode, encode
+from events.payload import Entry, Event, channel, decode, encode, entry_of
 from events.server import BundledServer, connect_to
 from events.supervised import free_port
 from registry.errors import EventLogError, EventServerError
@@ -34,6 +34,10 @@ def event(seq: int, condition_id: str = "c" * 32) -> Event:
         definition_version="rsi=1",
         emitted_at=seq,
     )
+
+
+def entries(*seqs: int) -> list[Entry]:
+    return [entry_of(event(seq)) for seq in seqs]
 
 
 @pytest.fixture
@@ -68,17 +72,17 @@ def test_a_payload_speaks_of_the_condition_alone() -> None:
 def test_batches_go_in_where_the_log_continues(client: redis.Redis) -> None:
     log = RedisEventLog(client)
     assert log.last_seq() == 0
-    assert log.append([event(1), event(2)]) == 2
-    assert log.append([event(3)]) == 3
-    assert log.read(0, 10) == [event(1), event(2), event(3)]
+    assert log.append("store", 0, entries(1, 2)) == (True, 2)
+    assert log.append("store", 2, entries(3)) == (True, 3)
+    assert [held.event for held in log.read(0, 10)] == [event(1), event(2), event(3)]
     assert client.xinfo_stream(STREAM)["last-generated-id"] == b"3-0"
 
 
 @pytest.mark.parametrize("first", [1, 2, 4, 9])
 def test_a_batch_that_does_not_continue_changes_nothing(client: redis.Redis, first: int) -> None:
     log = RedisEventLog(client)
-    log.append([event(1), event(2)])
-    assert log.append([event(first), event(first + 1)]) == 2
+    log.append("store", 0, entries(1, 2))
+    assert log.append("store", first - 1, entries(first, first + 1)) == (False, 2)
     assert seqs(log) == [1, 2]
 
 
@@ -86,7 +90,7 @@ def test_every_event_is_published_on_its_conditions_channel(client: redis.Redis,
     listener = server.connect().pubsub()
     listener.psubscribe("condition.*.triggered")
     assert listener.get_message(timeout=5)["type"] == "psubscribe"
-    RedisEventLog(client).append([event(1, "a" * 32), event(2, "b" * 32)])
+    RedisEventLog(client).append("store", 0, [entry_of(event(1, "a" * 32)), entry_of(event(2, "b" * 32))])
     heard = [listener.get_message(timeout=5) for _ in range(2)]
     assert [(held["channel"].decode(), decode(held["data"])) for held in heard] == [
         (channel("a" * 32), event(1, "a" * 32)),
@@ -97,28 +101,28 @@ def test_every_event_is_published_on_its_conditions_channel(client: redis.Redis,
 
 def test_the_newest_id_outlives_trimming(client: redis.Redis) -> None:
     log = RedisEventLog(client)
-    log.append([event(1), event(2), event(3)])
+    log.append("store", 0, entries(1, 2, 3))
     client.xtrim(STREAM, maxlen=0, approximate=False)
     assert log.last_seq() == 3
-    assert log.append([event(4)]) == 4
+    assert log.append("store", 3, entries(4)) == (True, 4)
     assert seqs(log) == [4]
 
 
 def test_a_full_memory_fails_loudly_and_leaves_no_part_of_a_batch(client: redis.Redis) -> None:
     log = RedisEventLog(client)
-    log.append([event(1)])
+    log.append("store", 0, entries(1))
     client.config_set("maxmemory", "1mb")
     with pytest.raises(EventLogError, match=r"OutOfMemory|OOM"):
-        log.append([event(2), event(3)])
+        log.append("store", 1, entries(2, 3))
     client.config_set("maxmemory", "0")
     assert seqs(log) == [1]
-    assert log.append([event(2)]) == 2
+    assert log.append("store", 1, entries(2)) == (True, 2)
 
 
 def test_events_are_on_disk_after_a_kill_of_the_server(tmp_path: Path) -> None:
     server = BundledServer(tmp_path / "events").start()
     client = server.connect()
-    RedisEventLog(client).append([event(number) for number in range(1, 101)])
+    RedisEventLog(client).append("store", 0, entries(*range(1, 101)))
     # The append-only file is written once a second.
     wait_for(lambda: client.info("persistence")["aof_pending_bio_fsync"] == 0)
     time.sleep(1.1)
@@ -170,7 +174,7 @@ def test_a_wished_port_is_taken_and_wants_the_password(tmp_path: Path) -> None:
             connect_to(f"redis://127.0.0.1:{port}/0")
         password = (tmp_path / "events" / "password").read_text()
         client = connect_to(f"redis://:{password}@127.0.0.1:{port}/0")
-        assert RedisEventLog(client).append([event(1)]) == 1
+        assert RedisEventLog(client).append("store", 0, entries(1)) == (True, 1)
         client.close()
     finally:
         server.stop()

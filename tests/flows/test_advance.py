@@ -253,7 +253,7 @@ async def test_a_broken_event_log_stops_no_evaluation_and_loses_nothing(
     assert [event.seq for event in log.events] == list(range(1, store.ticks.last_seq() + 1))
 
 
-async def test_a_log_that_knows_more_than_the_store_is_refused(
+async def test_the_log_of_another_store_is_refused_before_anything_is_judged(
     store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: pl.DataFrame
 ) -> None:
     fill(store, hourly, clock)

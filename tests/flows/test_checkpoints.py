@@ -20,6 +20,7 @@ from flows.live import Live
 from flows.plan import make_plan
 from flows.runtime import Runtime
 from indicators.catalogue import catalogue
+from registry import conditions
 from registry.clock import ReplayClock
 from registry.conditions import Condition
 from registry.errors import StoreNotWritable
@@ -234,6 +235,7 @@ async def test_what_it_must_have(
     closes_ms = DAY_MS + 24 * HOUR
     assert Served(store, ["rsi(14) < 50"], before_ms=closes_ms).indicators == ["rsi"]
     assert Served(store, ["rsi(14) < 50"], before_ms=closes_ms - 1).indicators is None, "its candle has not closed"
+    monkeypatch.setattr(conditions, "_parsed", conditions._parsed.__wrapped__)
     monkeypatch.setitem(catalogue(), "rsi", replace(catalogue()["rsi"], version=2))
     assert Served(store, ["rsi(14) < 50"]).indicators is None
     assert Served(store, ["sma(20) < 1"]).indicators == ["sma"]

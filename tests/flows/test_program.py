@@ -4,6 +4,7 @@ Random trees over a few slots with values of all kinds are judged by a program t
 sorted anew in between, and by the definitions of Kleene's logic, node by node.
 """
 
+import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -197,6 +198,24 @@ def test_however_it_was_put_together(dice: random.Random, rounds: int) -> None:
                     step = len(definition.steps[root[0]]) - 1
                     for based in nodes_of(root):
                         assert held.of(based) == definition.truth(based, step), based
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_many_constants_of_a_slot_are_judged_like_few(operator: Operator) -> None:
+    """Enough of them for a run of their own, equal to the slot's value, next to it, and far from it."""
+    numbers = (0.0, 1.0, 1.0 + 2**-52, -1.0, 5e-324, 1e-300, -1e-300, 2.5, -2.5, 1e14, -1e14, 0.5)
+    roots = [(0, comparison("close", number, operator)) for number in numbers]
+    held, definition = Judged(), Definition()
+    held.extend(roots)
+    definition.add(roots)
+    assert held.program.runs[:, 1].tolist() == [ONE_SLOT]
+    everybody = np.ones(BASES, np.bool_)
+    for step, (value, earlier) in enumerate(itertools.product(VALUES, VALUES)):
+        now, before = np.full(BASES * len(FIELDS), value), np.full(BASES * len(FIELDS), earlier)
+        definition.steps[0].append((now, before))
+        held.judge(now, before, everybody)
+        for root in roots:
+            assert held.of(root) == definition.truth(root, step), (root, value, earlier)
 
 
 @settings(max_examples=40, deadline=None)

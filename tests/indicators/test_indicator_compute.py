@@ -311,6 +311,32 @@ def test_spare_lanes_hold_nothing(columns):
     assert now[1] == now[0]
 
 
+def test_lanes_read_their_series_wherever_they_stand(record):
+    """Lanes of consecutive series read candles in place, others gather them: the same bits."""
+    dice, parameters = np.random.default_rng(8), record.complete({})
+    orders, program, slots = ([0, 1, 2, 3, 4], [3, 1, -1, 4, 0, 2], [2, 3]), LaneProgram(), [0]
+    for order in orders:
+        program.add(record, parameters, None, order, slots[-1])
+        slots.append(slots[-1] + len(record.outputs) * len(order))
+    now, before = np.full(slots[-1], np.nan), np.full(slots[-1], np.nan)
+    blocks = np.arange(3)
+    for _ in range(60):
+        candles = dice.uniform(1, 2, (9, 5))
+        candles[5] = 7
+        present = dice.random(5) < dice.choice([1.0, 0.6])
+        stepping = present | (dice.random(5) < 0.5)
+        program.advance(blocks, blocks[:0], candles, present, stepping, now, before)
+        held = [
+            values[begin:end].reshape(-1, len(order))
+            for values in (now, before)
+            for begin, end, order in zip(slots, slots[1:], orders, strict=False)
+        ]
+        for plain, shuffled, cut in (held[:3], held[3:]):
+            assert identical(np.ascontiguousarray(shuffled[:, [4, 1, 5, 0, 3]]), plain.copy())
+            assert identical(cut.copy(), np.ascontiguousarray(plain[:, 2:4]))
+            assert np.isnan(shuffled[:, 2]).all()
+
+
 def test_warming_reports_each_name():
     heard = []
     warm(["ema", "BB"], progress=heard.append)

@@ -14,7 +14,9 @@ from language_reference import SERIES
 from language_strategies import any_tree, examples
 
 from indicators.catalogue import catalogue
-from registry import Condition
+from registry import Condition, conditions
+from registry.defaults import defaults
+from registry.errors import ConditionError
 from registry.expression import All, Any, AtLeast, Comparison, For, Not, Within
 from registry.surface import Channel, Crosses, SurfaceNode
 from registry.text import to_text
@@ -42,6 +44,7 @@ def test_how_an_id_is_made() -> None:
 def test_another_formula_is_another_condition(monkeypatch: pytest.MonkeyPatch) -> None:
     before = Condition.parse("BTCUSDT 1h: rsi < 30")
     records = catalogue()
+    monkeypatch.setattr(conditions, "_parsed", conditions._parsed.__wrapped__)
     monkeypatch.setitem(records, "rsi", replace(records["rsi"], version=2))
     after = Condition.parse("BTCUSDT 1h: rsi < 30")
     assert (after.canonical, after.definition_versions) == (before.canonical, "rsi=2")
@@ -122,3 +125,21 @@ def test_the_registry_is_light() -> None:
     code = "import sys, registry; registry.Condition.parse('BTCUSDT 1h: rsi < 30'); print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not heavy & set(found.stdout.split())
+
+
+def test_what_is_parsed_again_is_not_confused_with_what_looks_like_it() -> None:
+    flat = {"symbol": "BTCUSDT", "timeframe": "1h", "indicator": "rsi", "operator": "<", "value": 1}
+    first = Condition.parse(flat)
+    assert Condition.parse(dict(flat)) == first
+    flat["value"] = 2
+    assert Condition.parse(flat) != first, "the caller's object may change"
+    for value in (True, [1], None):
+        with pytest.raises(ConditionError):
+            Condition.parse({**flat, "value": value})
+    nameless = "rsi(14) < 31.5"
+    with defaults(symbol="BTCUSDT", timeframe="1h"):
+        btc = Condition.parse(nameless)
+    with defaults(symbol="ETHUSDT", timeframe="1h"):
+        assert Condition.parse(nameless) != btc
+    with pytest.raises(ConditionError):
+        Condition.parse(nameless)

@@ -8,7 +8,8 @@ import pytest
 from registry.clock import ReplayClock
 from registry.errors import StoreNotWritable
 from registry.store import open_store
-from registry.store.file_store import FileStore
+from registry.store.protocol import Store
+from tests.registry.serving import OpenAt
 
 BTC, ETH = "BINANCE:BTCUSDT 1h", "BINANCE:ETHUSDT 1h"
 
@@ -34,11 +35,11 @@ def checkpoint(series: str, open_ms: int, *indicators: str, anchor_ms: int = 7, 
     )
 
 
-def opens(store: FileStore, series: str) -> list[int]:
+def opens(store: Store, series: str) -> list[int]:
     return store.cache.of([series])["open_ms"].unique().sort().to_list()
 
 
-def test_rows_come_back_as_they_were(store: FileStore) -> None:
+def test_rows_come_back_as_they_were(store: Store) -> None:
     saved = checkpoint(BTC, 10, "rsi", "sma", anchor_ms=3, rebase=2)
     store.cache.save("1h 0/1", saved)
     found = store.cache.of([BTC])
@@ -49,7 +50,7 @@ def test_rows_come_back_as_they_were(store: FileStore) -> None:
     assert set(store.cache.of([BTC]).filter(pl.col("open_ms") == 11)["state"]) == {every_byte}
 
 
-def test_only_the_series_that_are_asked_for(store: FileStore) -> None:
+def test_only_the_series_that_are_asked_for(store: Store) -> None:
     store.cache.save("1h 0/1", pl.concat([checkpoint(BTC, 10, "rsi"), checkpoint(ETH, 20, "rsi")]))
     assert set(store.cache.of([ETH])["series"]) == {ETH}
     assert store.cache.of([]).is_empty()
@@ -57,7 +58,7 @@ def test_only_the_series_that_are_asked_for(store: FileStore) -> None:
     assert store.cache.of([BTC, ETH, ETH]).height == 4
 
 
-def test_the_last_two_of_a_series_stay(store: FileStore) -> None:
+def test_the_last_two_of_a_series_stay(store: Store) -> None:
     for open_ms in (10, 20, 30, 40):
         store.cache.save("1h 0/1", checkpoint(BTC, open_ms, "rsi"))
         if open_ms < 30:
@@ -66,7 +67,7 @@ def test_the_last_two_of_a_series_stay(store: FileStore) -> None:
     assert opens(store, ETH) == [10, 20], "a series that was not saved again keeps what it has"
 
 
-def test_nobody_pushes_out_what_others_saved(store: FileStore) -> None:
+def test_nobody_pushes_out_what_others_saved(store: Store) -> None:
     """A shorter timeframe that reads an hourly series saves it more often than the hourly one does."""
     store.cache.save("1h 0/1", checkpoint(BTC, 10, "rsi", "sma"))
     for open_ms in (20, 30, 40):
@@ -74,14 +75,14 @@ def test_nobody_pushes_out_what_others_saved(store: FileStore) -> None:
     assert opens(store, BTC) == [10, 30, 40]
 
 
-def test_saving_nothing_changes_nothing(store: FileStore) -> None:
+def test_saving_nothing_changes_nothing(store: Store) -> None:
     for open_ms in (10, 20):
         store.cache.save("1h 0/1", checkpoint(BTC, open_ms, "rsi"))
     store.cache.save("1h 0/1", checkpoint(BTC, 30).clear())
     assert opens(store, BTC) == [10, 20]
 
 
-def test_a_failed_save_leaves_what_was_there(store: FileStore) -> None:
+def test_a_failed_save_leaves_what_was_there(store: Store) -> None:
     for open_ms in (10, 20):
         store.cache.save("1h 0/1", checkpoint(BTC, open_ms, "rsi"))
     unfit = checkpoint(BTC, 30, "rsi").with_columns(pl.lit(None, pl.Binary).alias("state"))
@@ -90,10 +91,10 @@ def test_a_failed_save_leaves_what_was_there(store: FileStore) -> None:
     assert opens(store, BTC) == [10, 20]
 
 
-def test_another_process_finds_them(tmp_path: Path) -> None:
+def test_another_process_finds_them(open_at: OpenAt, tmp_path: Path) -> None:
     clock = ReplayClock(0)
     for open_ms in (10, 20, 30):
-        with open_store(f"duckdb:{tmp_path}", clock=clock) as store:
+        with open_at(tmp_path, clock) as store:
             store.cache.save("1h 0/1", checkpoint(BTC, open_ms, "rsi"))
     with open_store(f"duckdb:{tmp_path}", read_only=True) as reader:
         assert reader.cache.of([BTC])["open_ms"].unique().sort().to_list() == [20, 30]

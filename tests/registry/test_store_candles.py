@@ -5,8 +5,9 @@ from pathlib import Path
 
 import polars as pl
 
-from registry.store.file_store import FileStore
+from registry.store.protocol import Store
 from registry.store.records import Move, TickMetrics, TickRecord, UpsertCounts
+from tests.registry.serving import OpenAt
 
 HOUR = 3_600_000
 NO_METRICS = TickMetrics(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -33,7 +34,7 @@ def hours(sample: pl.DataFrame, count: int) -> pl.DataFrame:
     return sample.filter((pl.col("symbol") == "BTCUSDT") & (pl.col("timeframe") == "1h")).head(count)
 
 
-def judge_until(store: FileStore, candles: pl.DataFrame, judged: int) -> None:
+def judge_until(store: Store, candles: pl.DataFrame, judged: int) -> None:
     """Record ticks as if the first ``judged`` candles had been judged."""
     opens = candles["open_time"].dt.epoch("ms")
     until = int(opens[judged - 1]) + HOUR
@@ -51,7 +52,7 @@ def judge_until(store: FileStore, candles: pl.DataFrame, judged: int) -> None:
     )
 
 
-def test_what_goes_in_comes_out(store: FileStore, sample: pl.DataFrame) -> None:
+def test_what_goes_in_comes_out(store: Store, sample: pl.DataFrame) -> None:
     candles = hours(sample, 100)
     assert store.candles.upsert(candles) == UpsertCounts(inserted=100)
     back = store.candles.between(BTC, 0, 10**15)
@@ -59,14 +60,14 @@ def test_what_goes_in_comes_out(store: FileStore, sample: pl.DataFrame) -> None:
     assert store.candles.last(BTC, 10**15, 7).equals(candles.tail(7))
 
 
-def test_the_same_candles_again_change_nothing(store: FileStore, sample: pl.DataFrame) -> None:
+def test_the_same_candles_again_change_nothing(store: Store, sample: pl.DataFrame) -> None:
     candles = hours(sample, 100)
     store.candles.upsert(candles)
     assert store.candles.upsert(candles) == UpsertCounts(unchanged=100)
     assert store.candles.series()["candles"].to_list() == [100]
 
 
-def test_a_correction_before_judging_replaces_the_candle(store: FileStore, sample: pl.DataFrame) -> None:
+def test_a_correction_before_judging_replaces_the_candle(store: Store, sample: pl.DataFrame) -> None:
     candles = hours(sample, 10)
     store.candles.upsert(candles)
     corrected = candles.with_columns(pl.col("volume") + 1).tail(3)
@@ -74,7 +75,7 @@ def test_a_correction_before_judging_replaces_the_candle(store: FileStore, sampl
     assert store.candles.between(BTC, 0, 10**15).tail(3).equals(corrected)
 
 
-def test_a_judged_candle_is_never_rewritten(store: FileStore, sample: pl.DataFrame) -> None:
+def test_a_judged_candle_is_never_rewritten(store: Store, sample: pl.DataFrame) -> None:
     candles = hours(sample, 10)
     store.candles.upsert(candles)
     judge_until(store, candles, 6)
@@ -85,9 +86,7 @@ def test_a_judged_candle_is_never_rewritten(store: FileStore, sample: pl.DataFra
     assert store.candles.upsert(corrected) == UpsertCounts(unchanged=10), "the same correction is kept once"
 
 
-def test_a_candle_that_comes_after_its_slot_was_judged_as_missing_stays_out(
-    store: FileStore, sample: pl.DataFrame
-) -> None:
+def test_a_candle_that_comes_after_its_slot_was_judged_as_missing_stays_out(store: Store, sample: pl.DataFrame) -> None:
     candles = hours(sample, 10)
     late = candles[4]
     store.candles.upsert(pl.concat([candles[:4], candles[5:]]))
@@ -96,14 +95,14 @@ def test_a_candle_that_comes_after_its_slot_was_judged_as_missing_stays_out(
     assert store.candles.between(BTC, 0, 10**15).height == 9
 
 
-def test_older_candles_than_the_anchor_are_simply_stored(store: FileStore, sample: pl.DataFrame) -> None:
+def test_older_candles_than_the_anchor_are_simply_stored(store: Store, sample: pl.DataFrame) -> None:
     candles = hours(sample, 20)
     store.candles.upsert(candles.tail(10))
     judge_until(store, candles.tail(10), 5)
     assert store.candles.upsert(candles.head(10)) == UpsertCounts(inserted=10)
 
 
-def test_quarantined_rows_are_kept_once(store: FileStore) -> None:
+def test_quarantined_rows_are_kept_once(store: Store) -> None:
     rows = pl.DataFrame(
         {
             "exchange": ["BINANCE"],
@@ -128,12 +127,12 @@ def test_quarantined_rows_are_kept_once(store: FileStore) -> None:
     assert kept["line"].to_list() == [7]
 
 
-def test_everything_is_there_after_opening_again(tmp_path: Path, sample: pl.DataFrame) -> None:
+def test_everything_is_there_after_opening_again(open_at: OpenAt, tmp_path: Path, sample: pl.DataFrame) -> None:
     candles = hours(sample, 50)
-    with FileStore(tmp_path / "s") as store:
+    with open_at(tmp_path / "s") as store:
         store.candles.upsert(candles)
         judge_until(store, candles, 20)
-    with FileStore(tmp_path / "s") as store:
+    with open_at(tmp_path / "s") as store:
         assert store.candles.between(BTC, 0, 10**15).equals(candles)
         assert store.ticks.watermarks("1h") == {BTC: int(candles["open_time"].dt.epoch("ms")[19]) + HOUR}
         changed = candles.with_columns(pl.col("close") * 1.0 + 0.0, pl.col("volume") + 1)

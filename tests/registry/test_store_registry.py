@@ -8,12 +8,13 @@ import pytest
 from registry.clock import ReplayClock
 from registry.conditions import Condition
 from registry.errors import InstrumentError, StoreError
-from registry.store.file_store import FileStore
+from registry.store.protocol import Store
 from registry.store.records import SubscriptionRequest
+from tests.registry.serving import OpenAt
 
 
 @pytest.fixture
-def with_candles(store: FileStore, sample: pl.DataFrame) -> FileStore:
+def with_candles(store: Store, sample: pl.DataFrame) -> Store:
     store.candles.upsert(sample.filter(pl.col("timeframe") == "1h").group_by("symbol").head(3).select(sample.columns))
     return store
 
@@ -29,7 +30,7 @@ SAME = Condition.parse(
 OTHER = Condition.parse("BTCUSDT 1h: rsi(14) < 30")
 
 
-def test_equal_conditions_are_one(with_candles: FileStore) -> None:
+def test_equal_conditions_are_one(with_candles: Store) -> None:
     answers = with_candles.registry.register([RSI, SAME, OTHER], active_from_ms=5)
     assert [answer.created for answer in answers] == [True, False, True]
     assert answers[0].condition_id == answers[1].condition_id
@@ -41,38 +42,41 @@ def test_equal_conditions_are_one(with_candles: FileStore) -> None:
     assert with_candles.registry.conditions("5m") == []
 
 
-def test_an_unknown_instrument_is_refused_and_nothing_is_stored(with_candles: FileStore) -> None:
+def test_an_unknown_instrument_is_refused_and_nothing_is_stored(with_candles: Store) -> None:
     with pytest.raises(InstrumentError, match="BTCUSDT"):
         with_candles.registry.register([OTHER, Condition.parse("BTCUSD 1h: close > 1")], active_from_ms=0)
     assert with_candles.registry.conditions() == []
 
 
-def test_subscribing_twice_is_one_subscription(with_candles: FileStore) -> None:
+def test_subscribing_twice_is_one_subscription(with_candles: Store) -> None:
     registry = with_candles.registry
     registry.register([RSI, OTHER], active_from_ms=0)
-    assert (
-        registry.subscribe([wish("ann", "b1", RSI), wish("ann", "b1", RSI), wish("bob", "b1", RSI)], active_from_ms=0)
-        == 2
-    )
-    assert registry.subscribe([wish("ann", "b1", RSI)], active_from_ms=7) == 0
+    wishes = [wish("ann", "b1", RSI), wish("ann", "b1", RSI), wish("bob", "b1", RSI)]
+    answers = registry.subscribe(wishes, active_from_ms=0)
+    assert [(answer.created, answer.changed) for answer in answers] == [(True, True), (False, False), (True, True)]
+    assert [answer.subscription.user_id for answer in answers] == ["ann", "ann", "bob"]
+    (again,) = registry.subscribe([wish("ann", "b1", RSI)], active_from_ms=7)
+    assert (again.subscription, again.changed) == (answers[0].subscription, False)
     assert registry.subscribers() == {RSI.id: 2}
     assert registry.totals() == {"conditions": 2, "subscriptions": 2, "users": 2, "bots": 2}
 
 
-def test_another_configuration_is_a_new_revision_of_the_same_subscription(with_candles: FileStore) -> None:
+def test_another_configuration_is_a_new_revision_of_the_same_subscription(with_candles: Store) -> None:
     registry = with_candles.registry
     registry.register([RSI], active_from_ms=0)
     registry.subscribe([wish("ann", "b1", RSI, size=1)], active_from_ms=0)
-    assert registry.subscribe([wish("ann", "b1", RSI, size=2)], active_from_ms=0) == 1
+    (changed,) = registry.subscribe([wish("ann", "b1", RSI, size=2)], active_from_ms=9)
+    assert (changed.created, changed.changed, changed.subscription.revision) == (False, True, 2)
+    assert changed.subscription.active_from_ms == 0, "it was active all the time"
     assert registry.totals()["subscriptions"] == 1
 
 
-def test_a_condition_must_be_registered_first(with_candles: FileStore) -> None:
+def test_a_condition_must_be_registered_first(with_candles: Store) -> None:
     with pytest.raises(StoreError, match="register it"):
         with_candles.registry.subscribe([wish("ann", "b1", RSI)], active_from_ms=0)
 
 
-def test_every_change_moves_the_version(with_candles: FileStore) -> None:
+def test_every_change_moves_the_version(with_candles: Store) -> None:
     registry = with_candles.registry
     seen = [registry.version()]
     registry.register([RSI], active_from_ms=0)
@@ -85,19 +89,20 @@ def test_every_change_moves_the_version(with_candles: FileStore) -> None:
     assert registry.version() == seen[-1]
 
 
-def test_the_registry_is_the_same_after_opening_again(tmp_path: Path, sample: pl.DataFrame) -> None:
+def test_the_registry_is_the_same_after_opening_again(open_at: OpenAt, tmp_path: Path, sample: pl.DataFrame) -> None:
     clock = ReplayClock(1_000)
-    with FileStore(tmp_path / "s", clock=clock) as store:
+    with open_at(tmp_path / "s", clock) as store:
         store.candles.upsert(sample.filter(pl.col("timeframe") == "1h").head(5))
         symbol = store.candles.instruments()[0].symbol
         condition = Condition.parse(f"{symbol} 1h: rsi < 30")
         store.registry.register([condition], active_from_ms=42)
         store.registry.subscribe([wish("ann", "b1", condition, size=1)], active_from_ms=42)
-        before = (store.registry.conditions(), store.registry.subscribers(), store.registry.totals())
-    with FileStore(tmp_path / "s", clock=clock) as store:
-        assert (store.registry.conditions(), store.registry.subscribers(), store.registry.totals()) == before
-        assert store.registry.subscribe([wish("ann", "b1", condition, size=1)], active_from_ms=50) == 0
-        assert store.registry.subscribe([wish("ann", "b1", condition, size=9)], active_from_ms=50) == 1
+        before = (store.registry.conditions(), store.registry.subscriptions_of("ann"), store.registry.totals())
+    with open_at(tmp_path / "s", clock) as store:
+        registry = store.registry
+        assert (registry.conditions(), registry.subscriptions_of("ann"), registry.totals()) == before
+        assert not registry.subscribe([wish("ann", "b1", condition, size=1)], active_from_ms=50)[0].changed
+        assert registry.subscribe([wish("ann", "b1", condition, size=9)], active_from_ms=50)[0].changed
 
 
 def test_a_configuration_is_in_no_text_of_its_request() -> None:

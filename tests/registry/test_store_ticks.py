@@ -7,9 +7,10 @@ import pytest
 
 from registry.clock import ReplayClock
 from registry.errors import StaleTick
-from registry.store.file_store import FileStore
+from registry.store.protocol import Store
 from registry.store.records import Move, RunRecord, TickMetrics, TickRecord, UnitCosts
 from registry.timeframes import from_ms
+from tests.registry.serving import OpenAt
 
 HOUR = 3_600_000
 BTC, ETH = "BINANCE:BTCUSDT 1h", "BINANCE:ETHUSDT 1h"
@@ -51,7 +52,7 @@ def tick(close_ms: int, *moves: tuple[str, int | None], triggers: int = 0) -> Ti
     )
 
 
-def test_seq_is_contiguous_over_ticks(store: FileStore) -> None:
+def test_seq_is_contiguous_over_ticks(store: Store) -> None:
     assert store.ticks.record_tick(tick(HOUR, (BTC, None), triggers=3)) == range(1, 4)
     assert store.ticks.record_tick(tick(2 * HOUR, (BTC, HOUR))) == range(4, 4)
     assert store.ticks.record_tick(tick(3 * HOUR, (BTC, 2 * HOUR), triggers=2)) == range(4, 6)
@@ -60,7 +61,7 @@ def test_seq_is_contiguous_over_ticks(store: FileStore) -> None:
 
 
 @pytest.mark.parametrize("start", [None, 0, 2 * HOUR])
-def test_a_tick_from_elsewhere_writes_nothing(store: FileStore, start: int | None) -> None:
+def test_a_tick_from_elsewhere_writes_nothing(store: Store, start: int | None) -> None:
     store.ticks.record_tick(tick(HOUR, (BTC, None), (ETH, None), triggers=1))
     with pytest.raises(StaleTick, match="BTCUSDT 1h"):
         store.ticks.record_tick(tick(2 * HOUR, (ETH, HOUR), (BTC, start), triggers=4))
@@ -69,15 +70,26 @@ def test_a_tick_from_elsewhere_writes_nothing(store: FileStore, start: int | Non
     assert store.ticks.ticks().height == 1
 
 
-def test_the_same_tick_twice_is_recorded_once(store: FileStore) -> None:
-    record = tick(HOUR, (BTC, None), triggers=2)
-    store.ticks.record_tick(record)
+def test_the_same_tick_twice_is_recorded_once(store: Store) -> None:
+    store.ticks.record_tick(tick(HOUR, (BTC, None), triggers=2))
     with pytest.raises(StaleTick):
-        store.ticks.record_tick(record)
+        store.ticks.record_tick(tick(HOUR, (BTC, None), triggers=2))
     assert store.ticks.last_seq() == 2
 
 
-def test_a_failed_write_leaves_everything_as_it_was(store: FileStore) -> None:
+def test_a_record_that_comes_again_gets_the_answer_that_was_lost(open_at: OpenAt, tmp_path: Path) -> None:
+    first, second = tick(HOUR, (BTC, None), triggers=2), tick(2 * HOUR, (BTC, HOUR), triggers=1)
+    with open_at(tmp_path / "s") as store:
+        assert store.ticks.record_tick(first) == range(1, 3)
+        assert store.ticks.record_tick(second) == range(3, 4)
+        assert store.ticks.record_tick(first) == range(1, 3)
+    with open_at(tmp_path / "s") as store:
+        assert store.ticks.record_tick(second) == range(3, 4)
+        assert store.ticks.ticks().height == 2
+        assert store.ticks.last_seq() == 3
+
+
+def test_a_failed_write_leaves_everything_as_it_was(store: Store) -> None:
     store.ticks.record_tick(tick(HOUR, (BTC, None), triggers=1))
     broken = tick(2 * HOUR, (BTC, HOUR), triggers=1)
     unfit = TickRecord(**{**vars(broken), "triggers": broken.triggers.with_columns(pl.lit(None).alias("price"))})
@@ -87,14 +99,14 @@ def test_a_failed_write_leaves_everything_as_it_was(store: FileStore) -> None:
     assert store.ticks.record_tick(broken) == range(2, 3), "the same tick, whole, goes in afterwards"
 
 
-def test_another_process_goes_on_where_the_last_one_was(tmp_path: Path) -> None:
+def test_another_process_goes_on_where_the_last_one_was(open_at: OpenAt, tmp_path: Path) -> None:
     clock = ReplayClock(0)
-    with FileStore(tmp_path / "s", clock=clock) as store:
+    with open_at(tmp_path / "s", clock) as store:
         for number in range(1, 6):
             store.ticks.record_tick(tick(number * HOUR, (BTC, (number - 1) * HOUR if number > 1 else None), triggers=1))
         store.ticks.record_run(RunRecord("r", "1h", 5 * HOUR, 5, 5, 1, 2, 3))
         store.ticks.record_unit_costs(UnitCosts(10, 1.0, 2.0, 3.0))
-    with FileStore(tmp_path / "s", clock=clock) as store:
+    with open_at(tmp_path / "s", clock) as store:
         assert store.ticks.watermarks("1h") == {BTC: 5 * HOUR}
         assert store.ticks.anchors() == {BTC: 0}
         assert store.ticks.unit_costs() == UnitCosts(10, 1.0, 2.0, 3.0)

@@ -1,0 +1,96 @@
+"""Reading JSON bodies strictly: what two readers could take for different things, or choke on, is refused."""
+
+import json
+import math
+import re
+from typing import Any, NoReturn
+
+DEEPEST = 32
+"""Levels of objects and lists in a body."""
+_LONGEST_INTEGER = 310
+"""Digits and sign: about as far as a double reaches."""
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_NO_BRACKET = re.compile(rb"[^\[\]{}]+")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class BodyError(ValueError):
+    """A body that is not JSON as the API takes it. The message never quotes the body: it may be private."""
+
+
+def read_json(raw: bytes) -> Any:
+    """The value of a JSON text in UTF-8; raises :class:`BodyError`.
+
+    Refused besides what is no JSON: a field that appears twice in an object, NaN and infinities, numbers beyond those
+    of a double, half surrogate pairs, and more than ``DEEPEST`` levels.
+    """
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        raise BodyError(f"the body is not UTF-8: byte {error.start} cannot be read") from None
+    if _depth(raw) > DEEPEST:
+        raise BodyError(f"the body is nested too deeply; at most {DEEPEST} levels are allowed")
+    try:
+        value = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise BodyError(f"the body is not JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except BodyError:
+        raise
+    except (ValueError, RecursionError):
+        raise BodyError("the body is not JSON: it cannot be read") from None
+    # Only an escape can hide one: in the text itself it is no UTF-8.
+    if "\\u" in text and _has_surrogate(value):
+        raise BodyError("the body has half of a surrogate pair (\\ud800 to \\udfff) in a text")
+    return value
+
+
+def _depth(raw: bytes) -> int:
+    """Levels of brackets outside texts; unbalanced ones are the parser's to refuse."""
+    depth = deepest = 0
+    for bracket in _NO_BRACKET.sub(b"", _STRING.sub(b"", raw)):
+        if bracket in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        else:
+            depth -= 1
+    return deepest
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise BodyError("a field appears twice in one object; name each field once")
+    return found
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise BodyError("a number is too large for a double")
+    return value
+
+
+def _int(text: str) -> int:
+    if len(text) > _LONGEST_INTEGER or math.isinf(float(text)):
+        raise BodyError("a number is too large for a double")
+    return int(text)
+
+
+def _constant(name: str) -> NoReturn:
+    raise BodyError(f"{name} is not JSON; numbers are finite")
+
+
+def _has_surrogate(value: Any) -> bool:
+    match value:
+        case str():
+            return _SURROGATE.search(value) is not None
+        case dict():
+            return any(map(_has_surrogate, (*value.keys(), *value.values())))
+        case list():
+            return any(map(_has_surrogate, value))
+    return False
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=_float, parse_int=_int, parse_constant=_constant, strict=True
+)

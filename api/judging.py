@@ -1,0 +1,95 @@
+"""Judging candles on demand: what a condition is now, why it did not fire, when it would have fired."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Hashable
+from threading import Lock
+
+from api.answers import NowAnswer
+from flows.candles.reader import SeriesReader
+from flows.epochs import Epochs
+from flows.explain import Explanation, explain
+from flows.present import present
+from flows.preview import Preview, preview
+from flows.standing import Standing, standing_of
+from registry.conditions import Condition
+from registry.store.protocol import Store
+from registry.timeframes import DURATION_MS
+
+_READER_S = 2.0
+"""How long a look at which series there are is used."""
+_KEPT = 20_000
+"""Truths that are remembered: one is a few hundred bytes."""
+
+
+class Judging:
+    """Slow work on the candles of one condition; called from threads. Truths are remembered until candles come."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._truths: OrderedDict[Hashable, NowAnswer] = OrderedDict()
+        self._lock = Lock()
+        self._reader = SeriesReader.of(store)
+        self._reader_until = 0.0
+
+    def reader(self) -> SeriesReader:
+        """A look at the series, at most a moment old."""
+        if time.monotonic() > self._reader_until:
+            self._reader, self._reader_until = SeriesReader.of(self._store), time.monotonic() + _READER_S
+        return self._reader
+
+    def settled_at(self, condition: Condition) -> int | None:
+        """Close time from which the indicators have settled, ``None`` while a series has no candles."""
+        reader, anchors = self.reader(), self._store.ticks.anchors()
+        times = []
+        for series, needed in condition.needed.items():
+            first = anchors.get(str(series))
+            if first is None:
+                first = reader.first(str(series))
+            if first is None:
+                return None
+            times.append(first + max(needed.settle, needed.lookback + 1) * DURATION_MS[series.timeframe])
+        return max(times)
+
+    def now(self, condition: Condition) -> NowAnswer:
+        """What a condition is on the newest candle."""
+        key = (condition.id, self._state_of(condition))
+        with self._lock:
+            held = self._truths.get(key)
+        if held is not None:
+            return held
+        histories = Epochs(self._store).up_to(condition, None)
+        found = present(condition, histories, self._store.candles.calendars())
+        if found is None:
+            answer = NowAnswer(truth="UNKNOWN", since=None, close_time=None, price=None, values={}, settled=None)
+        else:
+            answer = NowAnswer(
+                truth=found.truth,
+                since=found.since_ms,
+                close_time=found.close_ms,
+                price=found.price,
+                values=dict(found.values),
+                settled=found.settled,
+            )
+        with self._lock:
+            self._truths[key] = answer
+            if len(self._truths) > _KEPT:
+                self._truths.popitem(last=False)
+        return answer
+
+    def explain(self, condition: Condition, at_ms: int | None) -> tuple[Explanation, Standing]:
+        """Why it fires on the last candle closed by a time, or why not; and where it stands in the hub."""
+        histories = Epochs(self._store).up_to(condition, at_ms)
+        found = explain(condition, histories, self._store.candles.calendars(), at_ms=at_ms)
+        return found, standing_of(self._store, condition, found.close_ms)
+
+    def preview(self, condition: Condition, start_ms: int | None, end_ms: int | None) -> Preview:
+        """When it would have fired."""
+        histories = Epochs(self._store).up_to(condition, None)
+        return preview(condition, histories, self._store.candles.calendars(), start_ms=start_ms, end_ms=end_ms)
+
+    def _state_of(self, condition: Condition) -> Hashable:
+        """Equal as long as nothing has come that could change the truth."""
+        reader = self.reader()
+        stored = [reader.stored(str(series)) for series in condition.all_series]
+        return self._store.candles.version(stored), self._store.ticks.last_rebase()

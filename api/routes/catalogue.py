@@ -1,0 +1,85 @@
+"""What conditions can be made of: indicators, and instruments with candles."""
+
+from fastapi import APIRouter, Response
+
+from api.catalogue_answers import (
+    IndicatorAnswer,
+    IndicatorsAnswer,
+    InstrumentAnswer,
+    InstrumentPage,
+    OutputAnswer,
+    ParameterAnswer,
+    SeriesAnswer,
+)
+from api.responding import page, respond
+from api.routes.parameters import Cursor, Limit
+from api.routing import HubRoute, TheCaller, TheService
+from api.service import Service
+from indicators.catalogue import Indicator, catalogue
+from registry.timeframes import DURATION_MS, to_ms
+
+router = APIRouter(route_class=HubRoute, tags=["catalogue"])
+_READ = {"x-rate-class": "read"}
+
+
+@router.get("/indicators", response_model=IndicatorsAnswer, openapi_extra=_READ)
+async def indicators(_: TheCaller) -> Response:
+    """All indicators with their parameters, bounds and outputs."""
+    return respond(IndicatorsAnswer(items=[_indicator(record) for record in catalogue().values()]))
+
+
+@router.get("/instruments", response_model=InstrumentPage, openapi_extra=_READ)
+async def instruments(service: TheService, _: TheCaller, cursor: Cursor = None, limit: Limit = 100) -> Response:
+    """The instruments that conditions may name, with their stored candles and how fresh they are."""
+    held = await service.in_store(_instruments, service)
+    items, following = page(held, lambda one: one.instrument, cursor, limit)
+    return respond(InstrumentPage(items=items, next_cursor=following))
+
+
+def _indicator(record: Indicator) -> IndicatorAnswer:
+    defaults = record.complete({})
+    return IndicatorAnswer(
+        name=record.name,
+        title=record.title,
+        aliases=list(record.aliases),
+        inputs=list(record.inputs),
+        parameters=[
+            ParameterAnswer(name=one.name, default=one.default, low=one.low, high=one.high, whole=one.whole)
+            for one in record.parameters
+        ],
+        outputs=[OutputAnswer(name=one.name, low=one.low, high=one.high, centre=one.centre) for one in record.outputs],
+        default_output=record.default_output,
+        version=record.version,
+        lookback=record.lookback(defaults),
+        settle=record.settle(defaults),
+    )
+
+
+def _instruments(service: Service) -> list[InstrumentAnswer]:
+    now_ms, calendars = service.clock.now_ms(), service.store.candles.calendars()
+    found: dict[str, InstrumentAnswer] = {}
+    for row in service.store.candles.series().iter_rows(named=True):
+        name = f"{row['exchange']}:{row['symbol']}"
+        if name not in found:
+            found[name] = InstrumentAnswer(
+                instrument=name,
+                exchange=row["exchange"],
+                symbol=row["symbol"],
+                calendar=calendars.get(name, "24x7"),
+                series=[],
+            )
+        if row["candles"]:
+            length = DURATION_MS[row["timeframe"]]
+            last_close = to_ms(row["last_open_time"]) + length
+            found[name].series.append(
+                SeriesAnswer(
+                    timeframe=row["timeframe"],
+                    first_open_time=to_ms(row["first_open_time"]),
+                    last_close_time=last_close,
+                    candles=row["candles"],
+                    stale=now_ms - last_close > 2 * length,
+                )
+            )
+    for one in found.values():
+        one.series.sort(key=lambda series: DURATION_MS[series.timeframe])
+    return list(found.values())

@@ -1,0 +1,72 @@
+"""Whether the service works, and its figures."""
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from api.catalogue_answers import CheckAnswer, LiveAnswer, ReadyAnswer
+from api.openapi import problems
+from api.responding import respond
+from api.routing import HubRoute, TheService
+from api.service import Service
+from events.metrics import METRICS
+from registry.errors import HubError
+from registry.timeframes import DURATION_MS
+
+router = APIRouter(route_class=HubRoute, tags=["service"])
+
+
+@router.get("/health/live", response_model=LiveAnswer)
+async def live() -> Response:
+    """The process runs and answers."""
+    return respond(LiveAnswer(status="ok"))
+
+
+@router.get(
+    "/health/ready", response_model=ReadyAnswer, responses={503: {"model": ReadyAnswer, "description": "Not ready"}}
+)
+async def ready(service: TheService) -> Response:
+    """Whether the store answers. Without the event log the service is degraded: triggers are safe, and wait."""
+    found = await service.in_store(_ready, service)
+    return respond(found, 503 if found.status == "unavailable" else 200)
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems(403)},
+    openapi_extra={"x-rate-class": "read", "x-operators-only": True},
+)
+async def metrics(service: TheService) -> Response:
+    """Figures of the hub and of this service in Prometheus' text format, for operators."""
+    text = await service.judged(service.metrics.text, service.measures.registry, METRICS)
+    return Response(text, media_type=CONTENT_TYPE_LATEST)
+
+
+def _ready(service: Service) -> ReadyAnswer:
+    store, event_log = _store(service), _event_log(service)
+    marks = [mark for timeframe in DURATION_MS for mark in service.store.ticks.watermarks(timeframe).values()]
+    return ReadyAnswer(
+        status="unavailable" if not store.ok else "ok" if event_log.ok else "degraded",
+        store=store,
+        event_log=event_log,
+        last_tick_age_s=(service.clock.now_ms() - max(marks)) / 1000 if marks else None,
+    )
+
+
+def _store(service: Service) -> CheckAnswer:
+    try:
+        service.store.ticks.unit_costs()
+    except HubError:
+        return CheckAnswer(ok=False, detail="it does not answer")
+    return CheckAnswer(ok=True, detail=f"newest trigger {service.store.ticks.last_seq()}")
+
+
+def _event_log(service: Service) -> CheckAnswer:
+    try:
+        published = service.log.last_seq()
+    except HubError:
+        return CheckAnswer(ok=False, detail="it does not answer")
+    if service.log_problem() is not None:
+        return CheckAnswer(ok=False, detail="what is recorded cannot be published; the service's log says why")
+    waiting = max(0, service.store.ticks.last_seq() - published)
+    return CheckAnswer(ok=True, detail=f"{waiting} triggers wait to be published")

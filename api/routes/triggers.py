@@ -1,0 +1,121 @@
+"""Triggers: of one condition, of a user's subscriptions, and as they come."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+import polars as pl
+from fastapi import APIRouter, Header, Query, Response
+
+from api.answers import TriggerPage, TriggersAfter
+from api.event_stream import EventStream
+from api.gate import Caller
+from api.openapi import problems
+from api.problems import ProblemError
+from api.routes.parameters import AllTriggers, BotQuery, ConditionPath, Limit, SeqCursor
+from api.routing import HubRoute, TheCaller, TheService
+from api.service import Service
+from events.payload import Entry, entries_of
+
+router = APIRouter(route_class=HubRoute, tags=["triggers"])
+_AfterSeq = Annotated[int, Query(ge=0, le=2**62, description="Only triggers with a higher seq")]
+
+
+@router.get(
+    "/conditions/{condition_id}/triggers",
+    response_model=TriggerPage,
+    responses=problems(404),
+    openapi_extra={"x-rate-class": "read"},
+)
+async def triggers_of(
+    condition_id: ConditionPath, service: TheService, _: TheCaller, cursor: SeqCursor = None, limit: Limit = 100
+) -> Response:
+    """The triggers of a condition, newest first."""
+    service.stored(condition_id)
+    before = None if cursor is None else int(cursor)
+    rows = await service.in_store(service.store.ticks.triggers_of, condition_id, limit + 1, before)
+    entries = entries_of(rows.head(limit))
+    following = str(entries[-1].seq) if rows.height > limit else None
+    return _respond(entries, next_cursor=following)
+
+
+@router.get("/triggers", response_model=TriggersAfter, responses=problems(403), openapi_extra={"x-rate-class": "read"})
+async def triggers(
+    service: TheService,
+    caller: TheCaller,
+    after_seq: _AfterSeq = 0,
+    bot_id: BotQuery = None,
+    limit: Limit = 100,
+    everything: AllTriggers = False,
+) -> Response:
+    """Triggers of the caller's subscriptions since a `seq`, oldest first: how a bot catches up."""
+    _check_everything(everything, caller)
+    wanted = None if everything else _wanted(service, caller, bot_id)
+    newest = service.store.ticks.last_seq()
+    if wanted == {}:
+        return _respond((), after_seq=max(after_seq, newest), more=False)
+    conditions = None if wanted is None else list(wanted)
+    rows: pl.DataFrame = await service.in_store(service.store.ticks.triggers_after, after_seq, limit, conditions)
+    more = rows.height == limit
+    entries = entries_of(rows)
+    # Nothing below `newest` can come any more; what came since may be in the rows.
+    reached = entries[-1].seq if more else max(after_seq, newest, *(entry.seq for entry in entries[-1:]))
+    if wanted is not None:
+        closes = rows["close_time"].dt.epoch("ms")
+        entries = [
+            entry for entry, close_ms in zip(entries, closes, strict=True) if close_ms > wanted[entry.condition_id]
+        ]
+    return _respond(entries, after_seq=reached, more=more)
+
+
+@router.get(
+    "/events",
+    response_class=Response,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}, **problems(403)},
+    openapi_extra={"x-rate-class": "stream"},
+)
+async def events(
+    service: TheService,
+    caller: TheCaller,
+    bot_id: BotQuery = None,
+    after_seq: Annotated[int | None, Query(ge=0, le=2**62, description="As Last-Event-ID, which wins")] = None,
+    everything: AllTriggers = False,
+    last_event_id: Annotated[
+        str | None, Header(alias="Last-Event-ID", pattern="^[0-9]{1,18}$", description="seq of the last event seen")
+    ] = None,
+) -> Response:
+    """Triggers of the caller's active subscriptions as server-sent events, from the last seen one on.
+
+    Each has the trigger's `seq` as `id` and the trigger as `data`. A comment comes every 15 seconds. A reader that is
+    too slow is cut off; it comes back with `Last-Event-ID` and misses nothing.
+    """
+    _check_everything(everything, caller)
+    most = service.settings.api_streams_per_user
+    if service.feed.streams_of(caller.user_id) >= most:
+        raise ProblemError(
+            429, "too-many-streams", f"a user may have {most} streams open", headers={"Retry-After": "5"}
+        )
+    begin = after_seq if last_event_id is None else int(last_event_id)
+    stream = service.feed.open(caller.user_id, bot_id, begin, everything=everything)
+    return EventStream(service.feed, stream, service.measures)
+
+
+def _check_everything(everything: bool, caller: Caller) -> None:
+    if everything and not caller.is_operator:
+        raise ProblemError(403, "operators-only", "all=true is for operators; leave it out for your own subscriptions")
+
+
+def _wanted(service: Service, caller: Caller, bot_id: str | None) -> dict[str, int]:
+    """Condition -> close time after which a bot of the caller wanted its triggers first."""
+    wanted: dict[str, int] = {}
+    for held in service.store.registry.subscriptions_of(caller.user_id):
+        if bot_id is None or held.bot_id == bot_id:
+            known = wanted.get(held.condition_id, held.active_from_ms)
+            wanted[held.condition_id] = min(known, held.active_from_ms)
+    return wanted
+
+
+def _respond(entries: Sequence[Entry], **more: object) -> Response:
+    """Triggers byte for byte as they are published, and what else a page has."""
+    body = {"items": [msgspec.Raw(entry.payload) for entry in entries], **more}
+    return Response(msgspec.json.encode(body), media_type="application/json")

@@ -1,0 +1,100 @@
+"""What the routes work with: the store, and what stands between it and many requests at once."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
+from typing import ParamSpec, TypeVar
+
+from api.feed import Feed
+from api.gate import Caller, Gate
+from api.judging import Judging
+from api.measures import Measures
+from api.metrics import HubMetrics
+from api.problems import not_found
+from api.quotas import Quotas
+from api.rates import RateLimiter, Rates
+from api.spellings import Spellings
+from events.log import EventLog
+from registry.clock import Clock, SystemClock
+from registry.conditions import Condition
+from registry.settings import Settings
+from registry.store.protocol import Store
+from registry.store.records import StoredCondition
+
+_SPELLINGS = 10_000
+_STORE_THREADS = 32
+"""Requests that wait for a commit at once; the store commits what waits together."""
+_JUDGING_THREADS = 2
+THIN = 5
+"""Fewer subscribers than this are nobody else's business."""
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+class Service:
+    """Everything that requests share. Lives on one event loop; the store is read and written in threads.
+
+    What the store keeps in memory (keys, conditions, subscriptions, counts) is read directly.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        log: EventLog,
+        clock: Clock | None = None,
+        *,
+        log_problem: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """``log_problem`` says why whoever keeps the log up to the store cannot, ``None`` if all is well."""
+        self.store = store
+        self.settings = settings
+        self.log = log
+        self.log_problem = log_problem
+        self.clock = clock or SystemClock()
+        self.measures = Measures()
+        self.gate = Gate(store.accounts, RateLimiter(Rates.of(settings)))
+        self.quotas = Quotas(settings, store.registry, self.clock)
+        self.spellings = Spellings(settings.default_exchange, size=_SPELLINGS)
+        self.judging = Judging(store)
+        self.metrics = HubMetrics(store, log, self.clock)
+        self.feed = Feed(store, log, self.measures)
+        self.condition_of = lru_cache(maxsize=_SPELLINGS)(Condition.from_canonical)
+        self._writers = ThreadPoolExecutor(_STORE_THREADS, "api-store")
+        self._judges = ThreadPoolExecutor(_JUDGING_THREADS, "api-judge")
+
+    def start(self) -> None:
+        """Begin to follow the store's triggers."""
+        self.feed.start()
+
+    async def stop(self) -> None:
+        """End streams and threads; the store stays open."""
+        await self.feed.stop()
+        for pool in (self._writers, self._judges):
+            await asyncio.to_thread(pool.shutdown)
+
+    async def in_store(
+        self, work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Result:
+        """Run what waits for the store's files in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._writers, partial(work, *args, **kwargs))
+
+    async def judged(
+        self, work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Result:
+        """Run what computes on candles in one of few threads: the others stay free for what is quick."""
+        return await asyncio.get_running_loop().run_in_executor(self._judges, partial(work, *args, **kwargs))
+
+    def stored(self, condition_id: str) -> StoredCondition:
+        """A registered condition; raises a 404 problem."""
+        found = self.store.registry.condition(condition_id)
+        if found is None:
+            raise not_found("condition; register it first")
+        return found
+
+    def shown_subscribers(self, condition_id: str, caller: Caller) -> int | None:
+        """How many subscribe to a condition, as far as the caller may know."""
+        count = self.store.registry.subscriber_count(condition_id)
+        return count if caller.is_operator or count >= THIN else None

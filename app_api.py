@@ -1,0 +1,21 @@
+"""The HTTP service: the one process that owns a data folder's store. ``hub up`` is the same from a shell."""
+
+import sys
+
+from api.logs import log_to_stderr
+from api.owner import serve
+from registry.errors import HubError
+from registry.settings import load_settings
+
+
+def main() -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    log_to_stderr()
+    try:
+        serve(load_settings(), lambda text: print(text, file=sys.stderr, flush=True))
+    except HubError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""The isolated bot: it shares nothing, and does its own work as well as it can.
+
+It loads the candles that it needs from the hub's own file with a query for just these columns, computes its indicator
+over them, and compares the last two values. What it asks for is settled once, before anything is timed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import duckdb
+import numpy as np
+import talib
+from numpy.typing import NDArray
+
+from benchmarks.hub import STEP_MS
+from benchmarks.peers.talib_calls import CALLS
+from indicators import compute
+from indicators.catalogue import find
+from registry.conditions import Condition
+from registry.expression import Comparison, IndicatorOutput, Number, Operand, Price
+
+Columns = dict[str, NDArray[np.float64]]
+Pair = tuple[float, float]
+"""A value on the candle before and on the candle."""
+
+Library = Literal["TA-Lib", "ours"]
+
+
+@dataclass
+class LoneBot:
+    """One subscription by itself."""
+
+    condition: Condition
+    library: Library
+    comparison: Comparison = field(init=False)
+
+    def __post_init__(self) -> None:
+        assert isinstance(self.condition.tree, Comparison), f"{self.condition} is not one comparison"
+        self.comparison = self.condition.tree
+        (needed,) = self.condition.needed.values()
+        self._span_ms = (needed.settle + 2) * STEP_MS
+        self._series = str(self.condition.series)
+        self._indicators = {
+            (side.indicator, side.parameters): _computing(side, self.library)
+            for side in (self.comparison.left, self.comparison.right)
+            if isinstance(side, IndicatorOutput)
+        }
+        prices = [s.field for s in (self.comparison.left, self.comparison.right) if isinstance(s, Price)]
+        inputs = [name for key in self._indicators for name in CALLS[key[0]].inputs]
+        self._query = (
+            f"SELECT {', '.join(dict.fromkeys([*inputs, *prices]))} FROM candles WHERE series_id = ?"
+            " AND open_time >= make_timestamp_ms(?) AND open_time < make_timestamp_ms(?) ORDER BY open_time"
+        )
+
+    def load(self, store: "CandleFile", close_ms: int) -> Columns:
+        """Its candles up to the one that closes at a time."""
+        return store.read(self._query, self._series, close_ms - self._span_ms, close_ms)
+
+    def compute(self, columns: Columns) -> tuple[Pair, Pair]:
+        """Both sides of its comparison."""
+        found = {key: work(columns) for key, work in self._indicators.items()}
+        return tuple(_side(side, columns, found) for side in (self.comparison.left, self.comparison.right))  # type: ignore[return-value]
+
+    def check(self, left: Pair, right: Pair) -> bool:
+        """Whether it fires: a crossing when it happens, anything else when it becomes true."""
+        (a_before, a), (b_before, b) = left, right
+        match self.comparison.operator:
+            case ">" | "crosses_above":
+                return a > b and a_before <= b_before
+            case "<" | "crosses_below":
+                return a < b and a_before >= b_before
+            case operator:
+                raise ValueError(f"a lone bot does not know {operator}")
+
+
+class CandleFile:
+    """The hub's candles as a bot opens them: for reading."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._ids = dict(connection.execute("SELECT series, series_id FROM series").fetchall())
+
+    def read(self, query: str, series: str, start_ms: int, stop_ms: int) -> Columns:
+        """The columns of a query."""
+        return self._connection.execute(query, [self._ids[series], start_ms, stop_ms]).fetchnumpy()
+
+
+def _computing(side: IndicatorOutput, library: Library) -> Callable[[Columns], tuple[NDArray[np.float64], ...]]:
+    parameters = dict(side.parameters)
+    if library == "ours":
+        return lambda columns: tuple(compute(side.indicator, columns, source=side.source, **parameters).values())
+    call = CALLS[side.indicator]
+    function, options = getattr(talib, call.function), call.values(parameters)
+
+    def work(columns: Columns) -> tuple[NDArray[np.float64], ...]:
+        found = function(*[columns[name] for name in call.inputs], *options)
+        return found if isinstance(found, tuple) else (found,)
+
+    return work
+
+
+def _side(side: Operand, columns: Columns, found: dict[object, tuple[NDArray[np.float64], ...]]) -> Pair:
+    match side:
+        case Number(value):
+            return value, value
+        case Price(_, name):
+            values = columns[name]
+        case IndicatorOutput():
+            outputs = [output.name for output in find(side.indicator).outputs]
+            values = found[side.indicator, side.parameters][outputs.index(side.output)]
+        case _:
+            raise ValueError(f"a lone bot does not know {side}")
+    return float(values[-2]), float(values[-1])

@@ -1,0 +1,222 @@
+"""What a reader of triggers remembers in a file of its own, and effects that happen once.
+
+It needs nothing of the hub but this file: a bot that only listens can use it with Python's standard library.
+"""
+
+import hashlib
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, Self, TypeVar
+
+_Result = TypeVar("_Result")
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS effects (
+    effect_id TEXT PRIMARY KEY,
+    state     TEXT NOT NULL,    -- pending: asked for, nobody knows whether it happened; done
+    since_ms  INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+
+
+class LedgerInUse(RuntimeError):
+    """Another process has the ledger open."""
+
+
+class Ledger:
+    """A SQLite file of one process. Raises :class:`LedgerInUse` when another one has it open.
+
+    Triggers are delivered at least once: a consumer that is killed between an effect and its acknowledgement gets the
+    delivery again. The ledger makes the effect happen once nevertheless, in one of two ways.
+
+    **Effects in this file** (a position, an order that a bot keeps here): :meth:`once`. Effect and mark are one
+    transaction of the file, so after a crash there are both or neither. This is exact.
+
+    **Effects elsewhere** (an order at an exchange): :meth:`perform`. A file and an exchange share no transaction, so
+    the effect carries a *client order id* that is the same on every attempt (:func:`client_order_id`), and the ledger
+    notes ``pending`` before the attempt and ``done`` after it. A ``pending`` that is found later means that nobody
+    knows whether it happened; ``confirm`` asks the other side for the client order id, and only if it says no is the
+    effect tried again. Nothing is ever marked as done before it was done: a mark first loses the effect when the
+    process dies in between. This is exact if the other side finds an order by its client order id, or refuses a second
+    one with the same id. Where it does neither, a crash in between can double the effect, and nothing on this side can
+    prevent it.
+
+    Both may be called from several threads. Commits are on disk when the call returns, power cuts included.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.RLock()
+        self._acting = threading.Condition()
+        self._under_way: set[str] = set()
+        self._connection = sqlite3.connect(self.path, timeout=0.5, isolation_level=None, check_same_thread=False)
+        try:
+            # Exclusive for as long as the file is open: two processes with one ledger would apply everything twice.
+            self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.executescript(_SCHEMA)
+            self._connection.execute("BEGIN EXCLUSIVE")
+            self._connection.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            self._connection.close()
+            if "locked" in str(error):
+                raise LedgerInUse(
+                    f"the ledger {self.path} is open in another process; stop that one, or give this consumer another "
+                    "name: each has a ledger of its own"
+                ) from None
+            raise
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """One transaction of the file: committed when the block ends, rolled back when it raises.
+
+        Inside another one it is a part of that one, and what a block that raises has written is undone alone.
+        """
+        with self._lock:
+            if self._connection.in_transaction:
+                begin, undo, end = "SAVEPOINT part", "ROLLBACK TO part; RELEASE part", "RELEASE part"
+            else:
+                begin, undo, end = "BEGIN IMMEDIATE", "ROLLBACK", "COMMIT"
+            self._connection.execute(begin)
+            try:
+                yield self._connection
+            except BaseException:
+                for statement in undo.split("; "):
+                    self._connection.execute(statement)
+                raise
+            self._connection.execute(end)
+
+    @contextmanager
+    def once(self, effect_id: str) -> Iterator[sqlite3.Connection | None]:
+        """An effect in this file, exactly once: ``None`` if it happened before, else the transaction to write it with.
+
+        .. code-block:: python
+
+            with ledger.once(delivery.delivery_id) as effect:
+                if effect is not None:
+                    effect.execute("INSERT INTO positions VALUES (?, ?)", (delivery.bot_id, delivery.event.price))
+
+        What is written by ``effect`` and the mark are committed together when the block ends; if it raises there is
+        neither. Do nothing in the block that reaches outside of the file.
+        """
+        with self.transaction() as transaction:
+            if self._state(effect_id) == "done":
+                yield None
+                return
+            yield transaction
+            self._mark(effect_id, "done")
+
+    def perform(
+        self, effect_id: str, act: Callable[[str], _Result], *, confirm: Callable[[str], bool]
+    ) -> _Result | None:
+        """An effect outside of this file, once; what ``act`` returned, ``None`` if it had happened before.
+
+        ``act(effect_id)`` does it, ``confirm(effect_id)`` asks the other side whether it has happened. ``effect_id``
+        is what both know it by: a client order id. If either raises, the effect stays pending and the exception goes
+        on; the next call with the same id asks ``confirm`` first. Not to be called inside :meth:`transaction`.
+        """
+        with self._alone_with(effect_id):
+            with self._lock:
+                if self._connection.in_transaction:
+                    raise RuntimeError("perform() inside a transaction would be forgotten by a crash; call it outside")
+                state = self._state(effect_id)
+                if state is None:
+                    self._commit_mark(effect_id, "pending")
+            if state == "done":
+                return None
+            if state == "pending" and confirm(effect_id):
+                self._commit_mark(effect_id, "done")
+                return None
+            result = act(effect_id)
+            self._commit_mark(effect_id, "done")
+            return result
+
+    def pending(self) -> list[str]:
+        """Effects of which nobody knows whether they happened, oldest first: those that a crash interrupted."""
+        with self._lock:
+            rows = self._connection.execute(
+                "SELECT effect_id FROM effects WHERE state = 'pending' ORDER BY since_ms, effect_id"
+            ).fetchall()
+        return [effect_id for (effect_id,) in rows]
+
+    def confirm_pending(self, confirm: Callable[[str], bool]) -> list[str]:
+        """Ask the other side about all of them, at a restart; those that did not happen, to be done again or given up.
+
+        They stay pending until :meth:`perform` is called for them again, as it is when their delivery comes again, or
+        :meth:`give_up`.
+        """
+        undone = []
+        for effect_id in self.pending():
+            if confirm(effect_id):
+                self._commit_mark(effect_id, "done")
+            else:
+                undone.append(effect_id)
+        return undone
+
+    def give_up(self, effect_id: str) -> None:
+        """Let an effect count as done that shall not happen any more: a price that is long gone."""
+        self._commit_mark(effect_id, "done")
+
+    def forget_before(self, time_ms: int) -> int:
+        """Drop marks from before a time (milliseconds since the epoch), to keep the file small; how many that were.
+
+        A delivery that comes again after its mark was dropped has its effect again: keep more than the hub's retention.
+        Pending effects stay.
+        """
+        with self.transaction() as transaction:
+            gone = transaction.execute("DELETE FROM effects WHERE state = 'done' AND since_ms < ?", [time_ms])
+            return gone.rowcount
+
+    def close(self) -> None:
+        """Give the file free."""
+        with self._lock:
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _alone_with(self, effect_id: str) -> Iterator[None]:
+        """One thread at a time for an effect: a second one would take the first one's attempt for a crashed one."""
+        with self._acting:
+            while effect_id in self._under_way:
+                self._acting.wait()
+            self._under_way.add(effect_id)
+        try:
+            yield
+        finally:
+            with self._acting:
+                self._under_way.remove(effect_id)
+                self._acting.notify_all()
+
+    def _state(self, effect_id: str) -> str | None:
+        row = self._connection.execute("SELECT state FROM effects WHERE effect_id = ?", [effect_id]).fetchone()
+        return None if row is None else str(row[0])
+
+    def _commit_mark(self, effect_id: str, state: Literal["pending", "done"]) -> None:
+        with self.transaction():
+            self._mark(effect_id, state)
+
+    def _mark(self, effect_id: str, state: Literal["pending", "done"]) -> None:
+        self._connection.execute(
+            "INSERT OR REPLACE INTO effects VALUES (?, ?, ?)", [effect_id, state, time.time_ns() // 1_000_000]
+        )
+
+
+def client_order_id(bot_id: str, condition_id: str, close_ms: int, action: str) -> str:
+    """The id of what a bot does about a trigger, the same on every attempt and different for everything else.
+
+    32 hex digits, which every exchange takes; ``close_ms`` is the close time of the candle in milliseconds, ``action``
+    what is done, such as ``"buy"`` or ``"buy 2"`` for the second order of the same trigger.
+    """
+    parts = (bot_id, condition_id, str(close_ms), action)
+    return hashlib.sha256("".join(f"{len(part)}:{part}" for part in parts).encode()).hexdigest()[:32]

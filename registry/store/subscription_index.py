@@ -1,0 +1,186 @@
+"""All subscriptions in the owner's memory: by user, by condition, and in the order of their changes.
+
+A million of them are held, so what is kept of each is small: one record, names shared between records, and no
+configuration. Readers of other threads see a subscription as it was before a commit or as it is after it.
+"""
+
+from array import array
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable
+from typing import TypeVar
+
+from registry.store.records import Subscription, SubscriptionState
+
+Key = tuple[str, str, str]
+"""User, bot, condition."""
+
+_Name = TypeVar("_Name")
+
+
+class Held:
+    """A subscription as it is now, and what has to be known of it besides."""
+
+    __slots__ = ("config_change", "content", "subscription")
+
+    def __init__(self, subscription: Subscription, content: int | None, config_change: int) -> None:
+        self.subscription = subscription
+        self.content = content
+        """Digest of what was asked for; ``None``: from before there were any."""
+        self.config_change = config_change
+        """The change that brought its configuration, by which the file finds it fast."""
+
+
+class _User:
+    """Subscriptions of one user by bot and condition, ended ones too, and the number of active ones by bot."""
+
+    __slots__ = ("active", "held")
+
+    def __init__(self) -> None:
+        self.held: dict[tuple[str, str], Held] = {}
+        self.active: dict[str, int] = {}
+
+
+class SubscriptionIndex:
+    """Written by whoever holds the write lock, read by anybody."""
+
+    def __init__(self) -> None:
+        self._users: dict[str, _User] = {}
+        self._kept: dict[str, dict[Held, None]] = {}
+        """Condition -> its subscriptions that have not ended, oldest first."""
+        self._changes: tuple[array[int], list[Held]] = array("q"), []
+        """Numbers of changes, and what changed; only the newest change of a subscription counts."""
+        self._size = 0
+        self._active: Counter[str] = Counter()
+        self._active_users = self._active_bots = self._active_total = 0
+
+    def __len__(self) -> int:
+        """Number of subscriptions, ended ones too."""
+        return self._size
+
+    def get(self, key: Key) -> Held | None:
+        """A subscription, ended ones too."""
+        user = self._users.get(key[0])
+        return None if user is None else user.held.get(key[1:])
+
+    def of_user(self, user_id: str) -> list[Subscription]:
+        """Those of a user that have not ended, oldest first."""
+        user = self._users.get(user_id)
+        return [] if user is None else _living(user.held.values())
+
+    def bots_of_user(self, user_id: str) -> dict[str, int]:
+        """The bots of a user -> their subscriptions that have not ended."""
+        return dict(Counter(subscription.bot_id for subscription in self.of_user(user_id)))
+
+    def of_condition(self, condition_id: str) -> list[Subscription]:
+        """Those of a condition that have not ended, oldest first."""
+        return _living(self._kept.get(condition_id, ()))
+
+    def changed_after(self, change: int, limit: int) -> list[Subscription]:
+        """Subscriptions that changed after a change, in the order of their newest one."""
+        changes, changed = self._changes
+        found: list[Subscription] = []
+        for place in range(bisect_right(changes, change), len(changes)):
+            if len(found) >= limit:
+                break
+            subscription = changed[place].subscription
+            if subscription.change == changes[place]:
+                found.append(subscription)
+        return found
+
+    @property
+    def last_change(self) -> int:
+        changes, _ = self._changes
+        return changes[-1] if changes else 0
+
+    def subscribers(self) -> dict[str, int]:
+        """Condition -> number of its active subscriptions."""
+        return dict(self._active)
+
+    def active(self, condition_id: str) -> int:
+        """Number of active subscriptions of a condition."""
+        return self._active[condition_id]
+
+    def kept(self, condition_id: str) -> int:
+        """Number of subscriptions of a condition that have not ended."""
+        return len(self._kept.get(condition_id, ()))
+
+    def totals(self) -> dict[str, int]:
+        """``subscriptions users bots``, active ones."""
+        return {"subscriptions": self._active_total, "users": self._active_users, "bots": self._active_bots}
+
+    def put(self, subscription: Subscription, content: int | None, config_change: int) -> None:
+        """Take over a committed subscription: a new one, or a new revision."""
+        held = self._place(subscription, content, config_change)
+        # First the subscription, then its change: a reader that sees the change finds the subscription.
+        changes, changed = self._changes
+        changed.append(held)
+        changes.append(subscription.change)
+        if len(changes) > 2 * self._size + 1_000:
+            self._drop_old_changes()
+
+    def fill(self, subscriptions: Iterable[tuple[Subscription, int | None, int]]) -> None:
+        """Take over the newest revisions of a file, each with its content and the change of its configuration, in the
+        order in which they were asked for."""
+        placed = [self._place(*each) for each in subscriptions]
+        placed.sort(key=lambda held: held.subscription.change)
+        self._changes = array("q", [held.subscription.change for held in placed]), placed
+
+    def _place(self, subscription: Subscription, content: int | None, config_change: int) -> Held:
+        key = (subscription.bot_id, subscription.condition_id)
+        user = self._users.get(subscription.user_id)
+        if user is None:
+            user = self._users[subscription.user_id] = _User()
+        held = user.held.get(key)
+        before: SubscriptionState = "ended" if held is None else held.subscription.state
+        if held is None:
+            held = Held(subscription, content, config_change)
+            self._size += 1
+        else:
+            held.subscription, held.content, held.config_change = subscription, content, config_change
+        if before == "ended":
+            # Anew at the end: they stand in the order in which they were asked for.
+            user.held.pop(key, None)
+            user.held[key] = held
+        self._keep(held, before)
+        self._count(user, subscription, before)
+        return held
+
+    def _keep(self, held: Held, before: SubscriptionState) -> None:
+        condition_id, state = held.subscription.condition_id, held.subscription.state
+        if before == "ended" != state:
+            self._kept.setdefault(condition_id, {})[held] = None
+        elif before != "ended" == state:
+            kept = self._kept[condition_id]
+            del kept[held]
+            if not kept:
+                del self._kept[condition_id]
+
+    def _count(self, user: _User, subscription: Subscription, before: SubscriptionState) -> None:
+        by = (subscription.state == "active") - (before == "active")
+        if not by:
+            return
+        self._active_total += by
+        _add(self._active, subscription.condition_id, by)
+        users, bots = len(user.active) > 0, len(user.active)
+        _add(user.active, subscription.bot_id, by)
+        self._active_users += (len(user.active) > 0) - users
+        self._active_bots += len(user.active) - bots
+
+    def _drop_old_changes(self) -> None:
+        changes, changed = self._changes
+        newest = [place for place, held in enumerate(changed) if held.subscription.change == changes[place]]
+        self._changes = array("q", [changes[place] for place in newest]), [changed[place] for place in newest]
+
+
+def _living(held: Iterable[Held]) -> list[Subscription]:
+    # Copied in one go: another thread may add to them meanwhile.
+    return [subscription for each in list(held) if (subscription := each.subscription).state != "ended"]
+
+
+def _add(counts: dict[_Name, int], name: _Name, by: int) -> None:
+    count = counts.get(name, 0) + by
+    if count:
+        counts[name] = count
+    else:
+        del counts[name]

@@ -1,0 +1,71 @@
+"""What a subscriber may ask of the delivery of triggers, and what names may look like."""
+
+from dataclasses import dataclass, fields
+
+from registry.errors import SubscriptionError
+
+_DAY_MS = 24 * 3_600_000
+_LONGEST_S = 366 * 24 * 3_600
+_LATEST_MS = 4_102_444_800_000  # 2100-01-01
+_LONGEST_NAME = 128
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPolicy:
+    """Which triggers of a condition reach a subscriber. Times are data time: close times of candles.
+
+    Raises :class:`registry.errors.SubscriptionError` for a value out of its range.
+    """
+
+    cooldown_s: int = 0
+    """Least time between two deliveries, 0 to a year."""
+    max_fires: int | None = None
+    """Deliveries after which it is over, 1 for once; ``None``: no limit."""
+    expires_ms: int | None = None
+    """Triggers that close later are not delivered; where nothing is said, a year after the subscription's start, at the
+    end of that day."""
+    max_lag_s: int | None = None
+    """Triggers that closed longer ago than this at their delivery are skipped; ``None``: never."""
+    settled_only: bool = False
+    """Only triggers whose indicators do not depend on where their series starts any more."""
+    fire_if_true: bool = False
+    """Deliver once, at subscription, if the condition is TRUE right then."""
+    while_true: bool = False
+    """Arming again delivers at once if the condition is still TRUE."""
+
+    def __post_init__(self) -> None:
+        _check_whole("cooldown_s", self.cooldown_s, 0, _LONGEST_S)
+        if self.max_fires is not None:
+            _check_whole("max_fires", self.max_fires, 1, 2**31 - 1)
+        if self.expires_ms is not None:
+            _check_whole("expires_ms", self.expires_ms, 0, _LATEST_MS)
+        if self.max_lag_s is not None:
+            _check_whole("max_lag_s", self.max_lag_s, 0, _LONGEST_S)
+        for name in ("settled_only", "fire_if_true", "while_true"):
+            if not isinstance(getattr(self, name), bool):
+                raise SubscriptionError(f"{name} is {getattr(self, name)!r}; write true or false")
+
+
+POLICY_FIELDS = tuple(field.name for field in fields(DeliveryPolicy))
+
+
+def default_expiry_ms(active_from_ms: int) -> int:
+    """When a subscription expires where nothing is said: a year after its start, at the end of that day (UTC).
+
+    Whole days, because the owner keeps equal policies once.
+    """
+    return (active_from_ms // _DAY_MS + 366) * _DAY_MS
+
+
+def check_name(field: str, name: str) -> None:
+    """Refuse what cannot name a user, a bot or a kind of bot; raises :class:`SubscriptionError`."""
+    if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable() or name != name.strip():
+        raise SubscriptionError(
+            f"{field} {name[:_LONGEST_NAME]!a} is not a name; use 1 to {_LONGEST_NAME} printable characters, "
+            "without spaces around them"
+        )
+
+
+def _check_whole(field: str, value: object, lowest: int, highest: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
+        raise SubscriptionError(f"{field} is {value!r}; write a whole number from {lowest} to {highest}")

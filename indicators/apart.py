@@ -17,7 +17,6 @@ from numba import types
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
-
 _DATA = ".4"
 """How the names of the arguments end that point to an array's values: the fifth of what an array is passed as."""
 

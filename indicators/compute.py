@@ -20,8 +20,8 @@ Array = NDArray[np.float64]
 _FLOAT64 = np.dtype(np.float64)
 
 _WARMING = 3
-"""Candles that a chain of a history kernel warms up with, in settling times: enough for states to meet to the last bit
-nearly always. Where they do not, the kernel takes longer and gives the same."""
+"""Candles that a stretch of a long series is warmed up with, in settling times: enough for states to meet to the last
+bit nearly always. Where they do not, the kernel takes longer and gives the same."""
 
 _DAY_MS = 86_400_000
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 import app_cli_events
+import app_cli_instruments
 import app_cli_service
 import app_cli_store
 from app_cli_output import AsJson
@@ -31,6 +32,7 @@ app.command(candles)
 app.command(conditions)
 app_cli_events.add_to(app)
 app_cli_service.add_to(app)
+app_cli_instruments.add_to(app)
 app_cli_store.add_to(app)
 
 

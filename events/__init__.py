@@ -1,1 +1,1 @@
-"""Redis: the event log, who publishes to it, and the server that is bundled."""
+"""Redis: the event log, who publishes to it and who reads it, deliveries, and the server that is bundled."""

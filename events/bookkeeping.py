@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS held (           -- deliveries that a handler refused
     attempts INTEGER NOT NULL, due_ms INTEGER NOT NULL, reason TEXT NOT NULL,
     state TEXT NOT NULL                     -- waiting, dead, or told: dead, and the log knows
 );
+CREATE INDEX IF NOT EXISTS held_lanes ON held (user_id, bot_id, condition_id, number) WHERE state = 'waiting';
 CREATE TABLE IF NOT EXISTS tried (delivery_id TEXT PRIMARY KEY, attempts INTEGER NOT NULL) WITHOUT ROWID;
 """
 

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
+from math import inf
+from typing import Literal
 
 from registry.errors import InstrumentError
 
@@ -35,6 +37,29 @@ class Instrument:
 
     def __str__(self) -> str:
         return f"{self.exchange}:{self.symbol}"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What is known of an instrument, with or without candles of it. Raises :class:`InstrumentError` for sizes that
+    are not above 0."""
+
+    instrument: Instrument
+    aliases: tuple[str, ...] = ()
+    """Other symbols that its exchange has had for it, normalised."""
+    tick_size: float | None = None
+    """Smallest step of its price."""
+    lot_size: float | None = None
+    """Smallest step of an amount of it."""
+    first_open_ms: int | None = None
+    """Open time of the first candle that there ever was, in milliseconds."""
+    calendar: Literal["24x7", "sessions"] = "24x7"
+    """When it is traded: always, or in sessions with closed markets between them."""
+
+    def __post_init__(self) -> None:
+        for name, size in (("tick_size", self.tick_size), ("lot_size", self.lot_size)):
+            if size is not None and not 0 < size < inf:
+                raise InstrumentError(f"{name} of {self.instrument} is {size}; write a number above 0")
 
 
 def normalise_exchange(text: str) -> str:
@@ -71,14 +96,18 @@ def normalise_instrument(text: str, default_exchange: str) -> Instrument:
     return Instrument(exchange, base + quote + suffix)
 
 
-def resolve(instrument: Instrument, known: Iterable[Instrument]) -> Instrument:
+def resolve(instrument: Instrument, known: Iterable["Instrument | Listing"]) -> Instrument:
     """``instrument`` if it is among ``known``; raises :class:`InstrumentError` with the nearest name otherwise."""
-    by_name = {str(candidate): candidate for candidate in known}
+    listings = [one if isinstance(one, Listing) else Listing(one) for one in known]
+    by_name = {str(listing.instrument): listing.instrument for listing in listings}
     found = by_name.get(str(instrument))
     if found is not None:
         return found
     if not by_name:
         raise InstrumentError(f"unknown instrument {instrument}; no instruments are known, import candles first")
+    for listing in listings:
+        if listing.instrument.exchange == instrument.exchange and instrument.symbol in listing.aliases:
+            raise InstrumentError(f"{instrument} is another name of {listing.instrument}; write {listing.instrument}")
     # The same symbol elsewhere is nearer than a similar symbol at the same exchange.
     elsewhere = sorted(name for name, candidate in by_name.items() if candidate.symbol == instrument.symbol)
     nearest = elsewhere or get_close_matches(str(instrument), by_name, n=3, cutoff=0.6)

@@ -93,3 +93,19 @@ def test_gaps_are_listed(shell: Run) -> None:
     assert [(gap["slots"], gap["judged"]) for gap in json.loads(out)] == [(2, 0)]
     assert "BTCUSDT 1h" in shell("candles", "gaps")[1]
     assert "No gaps" in shell("candles", "gaps", "ETHUSDT 1h")[2]
+
+
+def test_instruments_are_made_known_and_listed(shell: Run) -> None:
+    code, out, err = shell("instruments", "add", "eth/usdt", "--alias", "XETUSDT", "--tick-size", "0.01")
+    assert (code, out) == (0, "BINANCE:ETHUSDT\n"), err
+    assert shell("instruments", "add", "ETHUSDT", "--first-candle", "2017-08-17")[0] == 0
+    known = {one["instrument"]: one for one in json.loads(shell("instruments", "list", "--json")[1])}
+    eth = known["BINANCE:ETHUSDT"]
+    assert (eth["aliases"], eth["tick_size"], eth["candles"]) == (["XETUSDT"], 0.01, False)
+    assert eth["first_open_ms"] is not None
+    assert known["BINANCE:BTCUSDT"]["candles"]
+    assert "XETUSDT" in shell("instruments", "list")[1]
+    code, _, err = shell("conditions", "register", "XETUSDT 1h: rsi < 30")
+    assert code == 1
+    assert "write BINANCE:ETHUSDT" in err
+    assert shell("conditions", "register", "ETHUSDT 1h: rsi < 30")[0] == 0

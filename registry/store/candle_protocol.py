@@ -5,7 +5,7 @@ from typing import Protocol
 
 import polars as pl
 
-from registry.instruments import Instrument
+from registry.instruments import Instrument, Listing
 from registry.store.records import Calendar, UpsertCounts
 
 
@@ -32,7 +32,18 @@ class CandleStore(Protocol):
         ...
 
     def instruments(self) -> list[Instrument]:
-        """All instruments that have or had candles."""
+        """All instruments that are listed, or have or had candles."""
+        ...
+
+    def listings(self) -> list[Listing]:
+        """What is known of them, in the order of their names."""
+        ...
+
+    def list_instruments(self, listings: Sequence[Listing]) -> int:
+        """Make instruments known, or better known; how many of them changed.
+
+        Raises :class:`registry.errors.InstrumentError` for an alias that would name two of them.
+        """
         ...
 
     def series(self) -> pl.DataFrame:
@@ -101,5 +112,5 @@ class CandleStore(Protocol):
         ...
 
     def version(self, series: Collection[str]) -> int:
-        """Grows with every change of candles of these series, and starts anew when the owner of the files does."""
+        """Grows with every change of candles of these series, and is another one when the owner of the files is."""
         ...

@@ -3,14 +3,15 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from secrets import randbits
 
 import polars as pl
 
 from registry.clock import Clock
-from registry.instruments import Instrument, resolve
 from registry.store.correction_tables import DIFFERS, IS_NEWEST_REVISION, VALUES, CorrectionTables
 from registry.store.database import Database, Transaction, naive
-from registry.store.records import Calendar, UpsertCounts
+from registry.store.instrument_tables import InstrumentTables
+from registry.store.records import UpsertCounts
 from registry.timeframes import DURATION_MS, from_ms
 
 _CANDLE_COLUMNS = f"s.exchange, s.symbol, s.timeframe, c.open_time, {', '.join(f'c.{name}' for name in VALUES)}"
@@ -25,14 +26,16 @@ class Judged:
     until_ms: int
 
 
-class CandleTables(CorrectionTables):
+class CandleTables(CorrectionTables, InstrumentTables):
     """Implements :class:`registry.store.protocol.CandleStore`. ``judged`` tells what must not be rewritten."""
 
     def __init__(self, database: Database, clock: Clock, judged: Callable[[], list[Judged]]) -> None:
-        super().__init__(database, clock)
+        CorrectionTables.__init__(self, database, clock)
+        InstrumentTables.__init__(self, database, clock)
         self._judged = judged
         self._versions: dict[str, int] = {}
-        self._instruments = self._load_instruments()
+        # What somebody knows from an owner of before must not look like what this one says.
+        self._first_version = randbits(40)
 
     def upsert(self, candles: pl.DataFrame) -> UpsertCounts:
         if candles.is_empty():
@@ -52,7 +55,7 @@ class CandleTables(CorrectionTables):
                 "candles.candle_revisions",
                 revised.select("series_id", "open_time", *VALUES, "filled", pl.lit(created_at).alias("created_at")),
             )
-        self._instruments = self._load_instruments()
+        self._listings = self._load_listings()
         for series in fresh["series"].unique():
             self._versions[series] = self._versions.get(series, 0) + 1
         return UpsertCounts(**{str(verdict): int(n) for verdict, n in count.items()})
@@ -77,9 +80,6 @@ class CandleTables(CorrectionTables):
             _merge(transaction, fresh.drop(list(was)))
         self._versions[series] = self._versions.get(series, 0) + 1
         return fresh.height
-
-    def instruments(self) -> list[Instrument]:
-        return list(self._instruments)
 
     def series(self) -> pl.DataFrame:
         return self._database.frame(
@@ -176,18 +176,6 @@ class CandleTables(CorrectionTables):
         )
         return None if rows[0][0] is None else int(str(rows[0][0]))
 
-    def set_calendar(self, instrument: Instrument, calendar: Calendar) -> None:
-        resolve(instrument, self.instruments())
-        with self._database.transaction() as transaction:
-            transaction.execute(
-                "UPDATE candles.instruments SET calendar = ? WHERE exchange = ? AND symbol = ?",
-                [calendar, instrument.exchange, instrument.symbol],
-            )
-
-    def calendars(self) -> dict[str, Calendar]:
-        rows = self._database.rows("SELECT exchange || ':' || symbol, calendar FROM candles.instruments")
-        return {str(instrument): "sessions" if calendar == "sessions" else "24x7" for instrument, calendar in rows}
-
     def extent(self, timeframe: str) -> dict[str, tuple[int, int]]:
         rows = self._database.rows(
             """
@@ -202,11 +190,7 @@ class CandleTables(CorrectionTables):
         return {str(series) for (series,) in self._database.rows("SELECT series FROM candles.series")}
 
     def version(self, series: Collection[str]) -> int:
-        return sum(self._versions.get(name, 0) for name in series)
-
-    def _load_instruments(self) -> tuple[Instrument, ...]:
-        rows = self._database.rows("SELECT exchange, symbol FROM candles.instruments ORDER BY exchange, symbol")
-        return tuple(Instrument(str(exchange), str(symbol)) for exchange, symbol in rows)
+        return self._first_version + sum(self._versions.get(name, 0) for name in series)
 
     def _with_verdict(self, transaction: Transaction, candles: pl.DataFrame) -> pl.DataFrame:
         """What is to be done with each candle: ``series series_id open_time``, its values, ``filled verdict``."""
@@ -280,7 +264,7 @@ def _add_series(transaction: Transaction, candles: pl.DataFrame, created_at: dat
     transaction.execute(
         """
         INSERT INTO candles.instruments BY NAME
-        SELECT DISTINCT exchange, symbol, '24x7' AS calendar, ?::TIMESTAMP_MS AS created_at FROM fresh
+        SELECT DISTINCT exchange, symbol, '24x7' AS calendar, [] AS aliases, ?::TIMESTAMP_MS AS created_at FROM fresh
         ANTI JOIN candles.instruments USING (exchange, symbol)
         """,
         [created_at],

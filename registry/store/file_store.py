@@ -35,7 +35,7 @@ class FileStore:
             self.delivery = DeliveryTables(self._database, clock)
             activity = ActivityTables(self._database, self.ticks.watermark)
             self.ticks.activated = activity.begun_after
-            self.registry = RegistryTables(self._database, clock, self.candles.instruments, activity)
+            self.registry = RegistryTables(self._database, clock, self.candles.listings, activity)
         except BaseException:
             self._database.close()
             raise

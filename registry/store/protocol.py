@@ -118,7 +118,7 @@ class RegistryStore(Protocol):
         ...
 
     def version(self) -> int:
-        """Grows with every change of conditions or subscriptions."""
+        """Grows with every change of conditions or subscriptions, over restarts too."""
         ...
 
 
@@ -349,6 +349,7 @@ WRITES = frozenset(
         "accounts.add_key",
         "accounts.revoke_key",
         "cache.save",
+        "candles.list_instruments",
         "candles.quarantine",
         "candles.set_calendar",
         "candles.upsert",

@@ -8,7 +8,7 @@ from functools import partial
 from registry.clock import Clock
 from registry.conditions import Condition
 from registry.errors import StoreError, SubscriptionError
-from registry.instruments import Instrument, resolve
+from registry.instruments import Listing, resolve
 from registry.store.activity_tables import ActivityTables
 from registry.store.database import Database
 from registry.store.gathering import Gathering, Waiting
@@ -33,16 +33,17 @@ class RegistryTables:
         self,
         database: Database,
         clock: Clock,
-        instruments: Callable[[], list[Instrument]],
+        listings: Callable[[], list[Listing]],
         activity: ActivityTables,
     ) -> None:
         self._database = database
         self._activity = activity
         self._clock = clock
-        self._instruments = instruments
-        self._version = 0
+        self._listings = listings
         self._conditions = {condition.condition_id: condition for condition in self._load_conditions()}
         self._subscriptions = load_subscriptions(database)
+        # From what is kept: the same after a restart unless something changed, and never again what it was before.
+        self._version = activity.begin_at(self._subscriptions.last_change)
         self._gathering = Gathering(self._commit)
 
     def register(
@@ -140,8 +141,10 @@ class RegistryTables:
                 return
             with self._database.transaction() as transaction:
                 draft.write(transaction)
-            self._version += 1
-            draft.adopt(self._version)
+            # Whoever sees the new version finds everything that it stands for.
+            version = self._version + draft.size
+            draft.adopt(version)
+            self._version = version
 
     def _register(
         self,
@@ -151,13 +154,14 @@ class RegistryTables:
         grace_ms: int,
         draft: Draft,
     ) -> list[Registration]:
-        instruments = set(self._instruments()) if fresh else set()
+        listings = self._listings() if fresh else []
+        known = {listing.instrument for listing in listings}
         for condition in conditions:
             stored = draft.condition(condition.id)
             if stored is None:
                 for instrument in condition.instruments:
-                    if instrument not in instruments:
-                        resolve(instrument, instruments)
+                    if instrument not in known:
+                        resolve(instrument, listings)
             elif stored.canonical != condition.canonical:
                 raise StoreError(
                     f"condition id {condition.id} already stands for {stored.canonical!r}, not {condition.canonical!r}"

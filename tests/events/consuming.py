@@ -10,7 +10,7 @@ from events.delivery import Delivery
 from events.ledger import Ledger
 from events.log import RedisEventLog
 from registry.clock import Clock
-from registry.store.file_store import FileStore
+from registry.store.protocol import Store
 
 Got = tuple[int, str]
 """``seq`` and bot."""
@@ -41,7 +41,7 @@ class Bots:
 
 @contextmanager
 def consuming(
-    store: FileStore,
+    store: Store,
     log: RedisEventLog,
     path: Path,
     handler: Callable[[Delivery], object],

@@ -65,6 +65,19 @@ def test_a_condition_that_is_true_is_delivered_once_at_the_subscription(
     assert delivery.delivery_id == f"subscription:{true}:{HOUR}:ann:yes"
 
 
+def test_a_subscription_that_is_resumed_is_not_asked_for_again(firing: Firing, path: Path, clock: ReplayClock) -> None:
+    (true,) = known_conditions(firing.store, 1)
+    bots = Bots()
+    with consuming(firing.store, firing.log, path, bots, clock, truths=Truth(true)) as consumer:
+        settle(consumer)
+        subscribe(firing.store, true, "a", policy=FIRE_IF_TRUE)
+        settle(consumer)
+        for paused in (True, False):
+            firing.store.registry.set_paused("ann", "a", true, paused, at_ms=HOUR)
+            settle(consumer)
+    assert bots.got == [(0, "a")]
+
+
 def test_a_store_that_is_away_is_asked_again(firing: Firing, path: Path, clock: ReplayClock) -> None:
     (true,) = known_conditions(firing.store, 1)
     truth = Truth(true)

@@ -12,11 +12,13 @@ from events.log import STREAM
 from events.publisher import drain
 from registry.clock import ReplayClock
 from registry.errors import EventLogAhead, EventLogError, LedgerError
+from registry.store import open_store
 from registry.store.file_store import FileStore
 from registry.subscriptions import DeliveryPolicy
 from tests.events.consuming import Bots, consuming, settle
 from tests.events.firing import Firing, known_conditions, subscribe
 from tests.events.servers import FaultyServer
+from tests.registry.serving import TOKEN, serving
 from tests.registry.test_store_ticks import HOUR
 
 
@@ -229,6 +231,8 @@ def test_a_server_that_forgot_the_last_seconds_repeats_nothing(
         server.cut(3_000)
         server.start()
         firing.log.client.connection_pool.disconnect()
+        assert drain(firing.store, firing.log) > 0
+        settle(consumer)
         firing.publish(conditions[:1])
         settle(consumer)
         assert bots.seqs() == list(range(1, 17))
@@ -315,3 +319,23 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_consumer_works_through_the_owner_of_the_store(
+    firing: Firing, conditions: list[str], path: Path, clock: ReplayClock
+) -> None:
+    subscribe(firing.store, conditions[0], "a")
+    bots = Bots()
+    with (
+        serving(firing.store) as url,
+        open_store(url, token=TOKEN) as remote,
+        consuming(remote, firing.log, path, bots, clock) as consumer,
+    ):
+        for _ in range(3):
+            firing.publish(conditions[:1])
+        firing.log.client.xtrim(STREAM, minid="3-0", approximate=False)
+        settle(consumer)
+        subscribe(firing.store, conditions[0], "b")
+        firing.publish(conditions[:1])
+        settle(consumer)
+    assert bots.got == [(1, "a"), (2, "a"), (3, "a"), (4, "a"), (4, "b")]

@@ -5,12 +5,13 @@ DATA ?= .hub/demo
 PORT ?= 8501
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dashboard test lint kernels docs measure bench lock clean
+.PHONY: help setup demo dashboard test chaos lint kernels docs measure bench lock clean
 
 help:
 	@echo "make demo       run the main job on real candles"
 	@echo "make dashboard  look at the demo's data in a browser (DATA=$(DATA) PORT=$(PORT))"
 	@echo "make test       lint, types and tests"
+	@echo "make chaos      kill, cut and fill up everything for half an hour and write docs/reliability.md"
 	@echo "make lint       ruff and mypy"
 	@echo "make kernels    regenerate indicators/_kernels from the indicators"
 	@echo "make docs       write docs/indicators.md from the indicators and what was measured"
@@ -41,6 +42,9 @@ test: setup lint
 	@$(BIN)/python -m indicators.codegen --check
 	@$(BIN)/python -m indicators.page --check
 	@$(BIN)/pytest
+
+chaos: setup
+	@HUB_CHAOS_REPORT=1 HUB_TEST_EFFORT=10 $(BIN)/pytest tests/chaos
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -1,10 +1,11 @@
 """The outermost layer of the service: request ids, the access log, and a problem for whatever nobody foresaw."""
 
+import itertools
 import logging
 import re
+import secrets
 import time
 import traceback
-import uuid
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,6 +17,8 @@ STORE_PATH = "/store"
 """Where the store interface is: the hub's own processes call it many times a second, and no user does."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_PROCESS = secrets.token_hex(8)
+_numbers = itertools.count(1)
 _log = logging.getLogger("hub.api")
 
 
@@ -31,7 +34,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        request_id = given if _REQUEST_ID.fullmatch(given) else f"{_PROCESS}-{next(_numbers)}"
         scope["hub.request_id"] = request_id
         is_internal = scope["path"].startswith(f"{STORE_PATH}/")
         started = time.perf_counter()

@@ -31,16 +31,29 @@ class Judging:
         self._lock = Lock()
         self._reader = SeriesReader.of(store)
         self._reader_until = 0.0
+        self._settled: dict[str, tuple[int | None]] = {}
+        """Condition -> :meth:`settled_at`, as long as the reader is used."""
 
     def reader(self) -> SeriesReader:
         """A look at the series, at most a moment old."""
         if time.monotonic() > self._reader_until:
             self._reader, self._reader_until = SeriesReader.of(self._store), time.monotonic() + _READER_S
+            self._settled = {}
         return self._reader
+
+    def known_settled_at(self, condition_id: str) -> tuple[int | None] | None:
+        """What :meth:`settled_at` found a moment ago, ``None`` if nobody asked."""
+        return self._settled.get(condition_id) if time.monotonic() <= self._reader_until else None
 
     def settled_at(self, condition: Condition) -> int | None:
         """Close time from which the indicators have settled, ``None`` while a series has no candles."""
-        reader, anchors = self.reader(), self._store.ticks.anchors()
+        reader, known = self.reader(), self._settled
+        if condition.id not in known:
+            known[condition.id] = (self._settled_at(condition, reader),)
+        return known[condition.id][0]
+
+    def _settled_at(self, condition: Condition, reader: SeriesReader) -> int | None:
+        anchors = self._store.ticks.anchors()
         times = []
         for series, needed in condition.needed.items():
             first = anchors.get(str(series))

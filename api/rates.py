@@ -1,15 +1,13 @@
 """How often a user may ask, counted in this process: each of a few classes of requests has a rate of its own."""
 
 import math
-import time
 from dataclasses import dataclass
 from typing import Literal
 
 from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 
 from api.problems import ProblemError
+from api.windows import MovingWindows
 from registry.settings import Settings
 
 RateClass = Literal["read", "write", "bulk", "compute", "stream"]
@@ -42,12 +40,12 @@ class RateLimiter:
 
     def __init__(self, rates: Rates) -> None:
         self._limits = rates.limits
-        self._windows = MovingWindowRateLimiter(MemoryStorage())
+        self._windows = MovingWindows()
 
     def take(self, name: RateClass, user_id: str) -> dict[str, str]:
         """Count one request; the headers that say what is left. Raises a 429 problem when nothing is."""
         limit = self._limits[name]
-        taken = self._windows.hit(limit, name, user_id)
+        taken = self._windows.take(limit, name, user_id)
         headers = self._headers(name, limit, user_id)
         if not taken:
             raise _too_many(
@@ -58,22 +56,22 @@ class RateLimiter:
     def check_refused(self, address: str) -> None:
         """Raises a 429 problem for an address that has sent too many wrong keys."""
         limit = self._limits["refused"]
-        if not self._windows.test(limit, "refused", address):
+        if not self._windows.left(limit, "refused", address)[0]:
             headers = self._headers("refused", limit, address)
             raise _too_many("too many requests with a wrong key, or with none, from this address", headers)
 
     def count_refused(self, address: str) -> None:
         """Count a wrong or missing key."""
-        self._windows.hit(self._limits["refused"], "refused", address)
+        self._windows.take(self._limits["refused"], "refused", address)
 
     def _headers(self, name: str, limit: RateLimitItem, whose: str) -> dict[str, str]:
-        window = self._windows.get_window_stats(limit, name, whose)
+        remaining, reset_s = self._windows.left(limit, name, whose)
         # Rounded up: who waits that long is let in.
-        reset = max(1, math.ceil(window.reset_time - time.time()))
+        reset = max(1, math.ceil(reset_s))
         return {
             "RateLimit-Policy": f'"{name}";q={limit.amount};w={limit.get_expiry()}',
             "RateLimit-Limit": str(limit.amount),
-            "RateLimit-Remaining": str(window.remaining),
+            "RateLimit-Remaining": str(remaining),
             "RateLimit-Reset": str(reset),
         }
 

@@ -1,14 +1,16 @@
 """How every route is served: key and rate before anything is read, then a bounded body, then the handler.
 
+Handlers take what they need from the request; dependencies would cost each of them a good part of its time.
+
 A route says who may use it in ``openapi_extra``, so that the published description has it too: ``x-rate-class``, and
 ``x-operators-only``. Routes without a rate class need no key.
 """
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
 from api.gate import Caller
@@ -30,6 +32,18 @@ class HubRequest(Request):
     """A request whose body is bounded in size and time, and read strictly."""
 
     largest = LARGEST_BODY
+
+    @property
+    def service(self) -> Service:
+        """What the routes work with."""
+        service: Service = self.app.state.service
+        return service
+
+    @property
+    def caller(self) -> Caller:
+        """Whose key it came with."""
+        caller: Caller = self.scope["hub.caller"]
+        return caller
 
     async def body(self) -> bytes:
         if not hasattr(self, "_body"):
@@ -94,29 +108,15 @@ class HubRoute(APIRoute):
         kind = HubBulkRequest if rate == "bulk" else HubRequest
 
         async def handle(request: Request) -> Response:
+            given = kind(request.scope, request.receive)
             if rate is not None:
-                gate = service_of(request).gate
+                gate = given.service.gate
                 _, request.scope["hub.headers"] = gate.admit(request.scope, rate, operators_only=operators_only)
-            return await answer(kind(request.scope, request.receive))
+            return await answer(given)
 
         return handle
 
 
-def service_of(request: Request) -> Service:
-    """What the routes work with."""
-    service: Service = request.app.state.service
-    return service
-
-
-async def _service(request: Request) -> Service:
-    return service_of(request)
-
-
-async def _caller(request: Request) -> Caller:
-    caller: Caller = request.scope["hub.caller"]
-    return caller
-
-
-# Asynchronous, although they wait for nothing: a plain function would be run in a thread.
-TheService = Annotated[Service, Depends(_service)]
-TheCaller = Annotated[Caller, Depends(_caller)]
+def hub_router(topic: str) -> APIRouter:
+    """A router of routes behind the gate."""
+    return APIRouter(route_class=HubRoute, tags=[topic], generate_unique_id_function=lambda route: route.name)

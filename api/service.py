@@ -1,7 +1,7 @@
 """What the routes work with: the store, and what stands between it and many requests at once."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import ParamSpec, TypeVar
@@ -14,14 +14,16 @@ from api.metrics import HubMetrics
 from api.problems import not_found
 from api.quotas import Quotas
 from api.rates import RateLimiter, Rates
+from api.registrar import Registrar
 from api.spellings import Spellings
 from events.log import EventLog
 from registry.clock import Clock, SystemClock
 from registry.conditions import Condition
 from registry.settings import Settings
 from registry.store.protocol import Store
-from registry.store.records import StoredCondition
+from registry.store.records import Registration, StoredCondition
 
+_MINUTE_MS = 60_000
 _SPELLINGS = 10_000
 _STORE_THREADS = 32
 """Requests that wait for a commit at once; the store commits what waits together."""
@@ -57,6 +59,7 @@ class Service:
         self.measures = Measures()
         self.gate = Gate(store.accounts, RateLimiter(Rates.of(settings)))
         self.quotas = Quotas(settings, store.registry, self.clock)
+        self.registrar = Registrar(lambda conditions: self.in_store(self.register_now, conditions))
         self.spellings = Spellings(settings.default_exchange, size=_SPELLINGS)
         self.judging = Judging(store)
         self.metrics = HubMetrics(store, log, self.clock)
@@ -87,12 +90,24 @@ class Service:
         """Run what computes on candles in one of few threads: the others stay free for what is quick."""
         return await asyncio.get_running_loop().run_in_executor(self._judges, partial(work, *args, **kwargs))
 
+    def register_now(self, conditions: Sequence[Condition]) -> list[Registration]:
+        """Register conditions in one commit."""
+        now_ms = self.clock.now_ms()
+        # Wanted until the end of a minute: who registers again within it changes nothing that would have to be written.
+        until_ms = -(-(now_ms + self.settings.grace_ms) // _MINUTE_MS) * _MINUTE_MS
+        return self.store.registry.register(conditions, active_from_ms=now_ms, grace_ms=until_ms - now_ms)
+
     def stored(self, condition_id: str) -> StoredCondition:
         """A registered condition; raises a 404 problem."""
         found = self.store.registry.condition(condition_id)
         if found is None:
             raise not_found("condition; register it first")
         return found
+
+    async def settled_at(self, condition: Condition) -> int | None:
+        """Close time from which a condition's indicators have settled, ``None`` while a series has no candles."""
+        known = self.judging.known_settled_at(condition.id)
+        return await self.in_store(self.judging.settled_at, condition) if known is None else known[0]
 
     def shown_subscribers(self, condition_id: str, caller: Caller) -> int | None:
         """How many subscribe to a condition, as far as the caller may know."""

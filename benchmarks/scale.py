@@ -33,6 +33,11 @@ class Scale:
     subscribers_an_event: int = 10
     quiet_ticks: int = 500
     idle_s: float = 20.0
+    registrations: int = 3_000
+    bulk_conditions: int = 20_000
+    held_subscriptions: int = 1_000_000
+    asked: int = 400
+    """Requests for a status, and as many for a listing."""
 
 
 FULL = Scale()
@@ -62,4 +67,8 @@ TINY = Scale(
     subscribers_an_event=2,
     quiet_ticks=3,
     idle_s=0.2,
+    registrations=40,
+    bulk_conditions=100,
+    held_subscriptions=400,
+    asked=20,
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from benchmarks import cold, conditions, events, history, live, scan, seed, subscriptions
+from benchmarks import cold, conditions, events, history, live, scan, seed, service, subscriptions
 from benchmarks.peers.process import Peers
 from benchmarks.report import Section
 from benchmarks.scale import Scale
@@ -17,6 +17,7 @@ SECTIONS: dict[str, Callable[[Scale, Peers], Section]] = {
     "scan": scan.scan,
     "cold": cold.cold,
     "events": events.events,
+    "service": service.service,
 }
 """Name on the command line -> how to measure it."""
 

@@ -67,15 +67,13 @@ class LiveFeed:
         try:
             while True:
                 try:
-                    entries = await loop.run_in_executor(thread, self._next_entries)
+                    self._hand_out(await loop.run_in_executor(thread, self._next_entries))
+                    is_failing = False
                 except StoreError as error:
                     if not is_failing:
                         _log.error("the live feed waits: %s", error)
                     is_failing = True
                     await asyncio.sleep(_WAIT_MS / 1000)
-                else:
-                    is_failing = False
-                    self._hand_out(entries)
         finally:
             thread.shutdown(wait=False)
 

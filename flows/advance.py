@@ -80,7 +80,8 @@ async def advance(
                 continue
             if triggers is None:
                 continue
-            if triggers:
+            # A server that hangs costs each try its time limit: judging waits for it once in a run, not once a tick.
+            if triggers and done.publish_error is None:
                 _publish(runtime, done)
             if on_tick is not None:
                 on_tick(close_ms, triggers)
@@ -89,6 +90,8 @@ async def advance(
         raise
     if live.ticks_since_checkpoint >= CHECKPOINT_TICKS:
         live.save_checkpoint(runtime.store)
+    if done.publish_error is not None:
+        _publish(runtime, done)
     await runtime.clock.sleep_until(done.tick_ms)
     return done
 

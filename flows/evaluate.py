@@ -25,9 +25,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flows.firing import Firing
+from flows.judged import Truths
 from flows.layout import SPARE, Computation
 from flows.plan import Plan
-from flows.program import NEVER, UNKNOWN
 from indicators.compute import Array, Carry, input_arrays, start
 from indicators.compute import scan as scan_indicator
 from indicators.lanes import LaneProgram
@@ -61,8 +61,7 @@ class Evaluator:
         self._now = self._before = np.zeros(0)
         self._shown = self._shown_before = np.zeros(0)
         self._past = _Past()
-        self._truth = np.zeros(0, np.uint8)
-        self._ages = np.zeros((0, 2), np.int64)
+        self._truths = Truths()
         self._firing = Firing()
         self._candles = np.zeros(0, np.int64)
         self._close = np.zeros(0)
@@ -71,8 +70,7 @@ class Evaluator:
     def grow(self) -> None:
         """Take in what was added to the plan: it knows nothing yet. See :meth:`adopt` and :meth:`restore`."""
         plan, layout = self.plan, self.plan.layout
-        if plan.program.is_scattered:
-            self._sort_truths()
+        self._truths.grow(plan.program)
         for number, price in enumerate(layout.prices):
             if number == len(self._price_blocks):
                 self._program.add_prices(price.field, price.series, price.first_slot)
@@ -89,20 +87,10 @@ class Evaluator:
         self._now, self._before = _longer(self._now, plan.slots, np.nan), _longer(self._before, plan.slots, np.nan)
         self._shown, self._shown_before = np.empty(plan.slots), np.empty(plan.slots)
         self._past.grow(plan)
-        self._truth = _longer(self._truth, plan.program.size, UNKNOWN)
-        self._ages = unknown_ages(plan.program.size, self._ages)
         self._firing.grow(plan)
         self._candles = _longer(self._candles, len(plan.series), 0)
         self._close = _longer(self._close, len(plan.series), np.nan)
-        self._columns = plan.program.arrays()
         self._by_timeframe = {timeframe: _blocks_of(plan, timeframe) for timeframe in plan.timeframes}
-
-    def _sort_truths(self) -> None:
-        program = self.plan.program
-        truth, ages = _longer(self._truth, program.size, UNKNOWN), unknown_ages(program.size, self._ages)
-        moved = program.compact()
-        self._truth, self._ages = np.empty_like(truth), np.empty_like(ages)
-        self._truth[moved], self._ages[moved] = truth, ages
 
     def restore(self, series: int, candles: pl.DataFrame, past: "SeriesPast | None" = None) -> None:
         """Bring the indicators of one series to the end of its as-judged candles, oldest first: those since its anchor,
@@ -157,7 +145,7 @@ class Evaluator:
         self._past.adopt(other._past, plan, its)
         for (base, node), truth in its.program.remembering.items():
             mine = plan.program.place((index[base], node))
-            self._truth[mine], self._ages[mine] = other._truth[truth], other._ages[truth]
+            self._truths.remember(mine, other._truths.remembered(truth))
         for position, condition in enumerate(its.conditions):
             self._firing.know(plan.position(condition), other._firing.previous(position))
         self._candles[index], self._close[index] = other._candles, other._close
@@ -183,7 +171,7 @@ class Evaluator:
         self._now[self.plan.owners == series] = np.nan
         self._past.forget(series)
         if self.plan.is_base[series]:
-            import_kernels().forget(self._ages, self.plan.program.base.array, series)
+            self._truths.forget(import_kernels(), series)
             self._firing.forget(series)
 
     def judge(self, moving: NDArray[np.bool_]) -> list[Fired]:
@@ -201,8 +189,8 @@ class Evaluator:
         )
         kernels.show(self._now, self._shown)
         kernels.show(self._before, self._shown_before)
-        kernels.judge(self._shown, self._shown_before, moving, *self._columns, self._ages, self._truth)
-        fired = self._firing.fire(kernels, self._truth, moving)
+        changed = self._truths.judge(kernels, self._shown, self._shown_before, moving)
+        fired = self._firing.fire(kernels, self._truths.array, changed, moving)
         return [self._make_fired(index) for index in fired.tolist()]
 
     def _make_fired(self, index: int) -> Fired:
@@ -282,15 +270,6 @@ def candle_columns(candles: pl.DataFrame) -> dict[str, NDArray[Any]]:
     """The columns that indicators are computed from; ``open_time`` in milliseconds."""
     columns = {name: candles[name].to_numpy() for name in VALUES}
     return columns | {"open_time": candles["open_time"].dt.epoch("ms").to_numpy()}
-
-
-def unknown_ages(truths: int, known: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
-    """What ``for`` and ``within`` remember when nothing is known: int64[truths, 2], the first of them as ``known``."""
-    ages = np.zeros((truths, 2), np.int64)
-    ages[:, 0] = NEVER
-    if known is not None:
-        ages[: known.shape[0]] = known
-    return ages
 
 
 def _longer(held: NDArray[Any], size: int, fill: float) -> NDArray[Any]:

@@ -5,7 +5,7 @@ which it would have seen it live, the value of that series' last closed slot. Va
 span of candles, and judged candle by candle, in tiles that fit into the processor's cache.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from flows.calendars import calendar_of
 from flows.candles.resampling import with_built
-from flows.evaluate import candle_columns, import_kernels, unknown_ages
+from flows.evaluate import candle_columns, import_kernels
 from flows.firing import Firing
+from flows.judged import Truths
 from flows.layout import ARITHMETIC
 from flows.plan import Plan, make_plan
-from flows.program import UNKNOWN
 from indicators.compute import Array, input_arrays, scan_into, source_array, start
 from registry.conditions import Condition
 from registry.errors import CandlesMissing
@@ -30,10 +30,13 @@ from registry.timeframes import DURATION_MS
 _SPAN = 4096
 """Candles computed at once: bounds the memory of a scan to a few thousand rows of slots."""
 
-_TILE = 1 << 19
-"""Values judged at once, 4 MB of them, where that is not too few candles."""
+_TILE = 1 << 20
+"""Values judged at once, 8 MB of them, where that is not too few candles."""
 
 _OPERATIONS = dict(zip(ARITHMETIC, (np.add, np.subtract, np.multiply, np.divide), strict=True))
+
+Inputs = tuple[Sequence[str], str | None]
+"""What an indicator is computed from: its inputs, and what its ``source`` is."""
 
 TRIGGER_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "condition_id": pl.String,
@@ -134,12 +137,13 @@ class HistoryJudge:
         ]
         self._firing = Firing()
         self._firing.grow(plan)
-        self._ages = unknown_ages(plan.program.size)
-        self._truth = np.full(plan.program.size, UNKNOWN, np.uint8)
+        self._truths = Truths()
+        self._truths.grow(plan.program)
         self._moving = plan.is_base.copy()
         self._ids = pl.Series([condition.id for condition in plan.conditions], dtype=pl.String)
-        self._order = np.argsort(self._ids.to_numpy(), kind="stable").argsort()
-        """Condition -> its place among all by their ids."""
+        self._sorted = np.argsort(self._ids.to_numpy(), kind="stable")
+        """The conditions in the order of their ids."""
+        self._order = self._sorted.argsort()
         self._settle = _settle_columns(plan)
         self._fired = np.empty((2, max(65_536, len(plan.conditions) + 1)), np.int64)
 
@@ -172,7 +176,7 @@ class HistoryJudge:
         for begin in range(0, rows.opens.size, height):
             tile = np.empty((min(height, rows.opens.size - begin) + 1, plan.slots))
             # Comparisons take what is not finite as NaN; delays and averages have read it as it is.
-            kernels.show_candles(rows.values, begin, tile)
+            kernels.show_candles(rows.values, plan.program.slots, begin, tile)
             adjacent, row = rows.adjacent[begin : begin + height + 1], 1
             while row < tile.shape[0]:
                 row, count = kernels.judge_history(
@@ -180,20 +184,18 @@ class HistoryJudge:
                     adjacent,
                     row,
                     self._base,
-                    self._moving,
-                    *self._firing.columns(),
-                    self._firing.truths,
-                    *plan.program.arrays(),
-                    self._ages,
-                    self._truth,
+                    *self._firing.columns(self._moving),
+                    *self._truths.columns(),
                     fired_rows,
                     fired,
                 )
                 at_rows.append(fired_rows[:count] + (begin - 1))
                 which_fired.append(self._firing.conditions(fired[:count]))
-        at, which = np.concatenate(at_rows), np.concatenate(which_fired)
-        order = np.argsort(at * len(plan.conditions) + self._order[which])
-        at, which = at[order], which[order]
+        keys = np.concatenate(at_rows) * len(plan.conditions) + self._order[np.concatenate(which_fired)]
+        # Numbers are sorted much faster than what they stand for.
+        keys.sort()
+        at, which = np.divmod(keys, len(plan.conditions))
+        which = self._sorted[which]
         length = DURATION_MS[plan.timeframe]
         return pl.DataFrame(
             {
@@ -240,9 +242,12 @@ class _SeriesValues:
         columns = candle_columns(span)
         for field, slot in self._prices:
             values[slot] = source_array(columns, field)
+        inputs: dict[Inputs, tuple[Array, ...]] = {}
         for (block, slots), carry in zip(self._blocks, self._carries, strict=True):
-            inputs = input_arrays(block.indicator, columns, block.source)
-            scan_into(block.indicator, block.parameters, carry, inputs, tuple(values[slot] for slot in slots))
+            asked = block.indicator.inputs, block.source
+            if asked not in inputs:
+                inputs[asked] = input_arrays(block.indicator, columns, block.source)
+            scan_into(block.indicator, block.parameters, carry, inputs[asked], tuple(values[slot] for slot in slots))
         opens = span["open_time"].dt.epoch("ms").to_numpy()
         adjacent = self._calendar.adjacent(opens, self._last_open)
         runs = _run_lengths(adjacent, self._run)

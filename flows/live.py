@@ -158,7 +158,9 @@ class Live:
         for registered in store.registry.conditions(self.timeframe):
             if registered.condition_id in here:
                 continue
-            if wanted_from(self.activity[registered.condition_id], marks.get(registered.group_key)) is None:
+            # One that was registered since the look at the activity is taken in next time: the version has moved.
+            spans = self.activity.get(registered.condition_id)
+            if spans is None or wanted_from(spans, marks.get(registered.group_key)) is None:
                 continue
             condition = Condition.from_canonical(registered.canonical)
             if _shard_of(condition, self.shards) != self.shard:

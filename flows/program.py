@@ -29,8 +29,8 @@ from registry.expression import (
 FALSE, UNKNOWN, TRUE = 0, 1, 2
 """Truths, in the order in which Kleene's and is the smaller and or the larger."""
 
-NEVER = 1 << 40
-"""Age, in steps, of what has not been seen."""
+NEVER = 65_535
+"""Age, in steps, of what has not been seen, or not for so long; more than anything looks back on."""
 
 OPERATORS: tuple[Operator, ...] = ("<", "<=", ">", ">=", "crosses_above", "crosses_below")
 """Position = code of a comparison."""
@@ -38,8 +38,8 @@ OPERATORS: tuple[Operator, ...] = ("<", "<=", ">", ">=", "crosses_above", "cross
 ALL, ANY, NOT, AT_LEAST, FOR, WITHIN, EVERY = range(len(OPERATORS), len(OPERATORS) + 7)
 """Codes of composites."""
 
-SLOTS, CONSTANTS, ONE_SLOT = range(3)
-"""Forms of a run of comparisons: slot against slot, slots against constants, one slot against constants."""
+SLOTS, CONSTANTS, ONE_SLOT, COMPOSITES = range(4)
+"""Forms of a run: slot against slot, slots against constants, one slot against constants, and composites."""
 
 _CONSTANTS_A_SLOT = 8
 """From so many constants for one slot on, a run of their own is faster."""
@@ -68,7 +68,8 @@ class Program:
         self.level = Pool(np.int64)
         self.children = Pool(np.int64)
         self.runs = np.zeros((0, 5), np.int64)
-        """(code, form, first truth, one past the last, slot of the form ``ONE_SLOT``)"""
+        """(code, form, first truth, one past the last, one more): the slot of ``ONE_SLOT``, whose constants are in
+        order; the number of children that each of ``COMPOSITES`` has, which stand one after another; else -1."""
         self._numbers: dict[Based, int] = {}
         self._places = Pool(np.int64)
         """Number of a node -> its truth: nodes keep their numbers when truths are sorted."""
@@ -79,6 +80,13 @@ class Program:
     def size(self) -> int:
         """Number of truths."""
         return self.code.size
+
+    @property
+    def slots(self) -> NDArray[np.int64]:
+        """The slots that comparisons read, in order."""
+        is_leaf = self.code.array < ALL
+        read = np.concatenate([self.left.array[is_leaf], self.right.array[is_leaf]])
+        return np.unique(read[read >= 0])
 
     def place(self, based: Based) -> int:
         """The truth of a node."""
@@ -131,15 +139,17 @@ class Program:
             self._leaves[key] = self._numbers[nodes[i][0]]
         composites = [based for based in levels if not isinstance(based[1], Comparison)]
         for level in sorted({levels[based] for based in composites}):
-            rows, nodes = [], []
-            for base, node in composites:
-                if levels[base, node] == level:
-                    below = [self.place((base, child)) for child in children(node)]
-                    at = self.children.add(below)
-                    rows.append((_kind(node), at, len(below), np.nan, _count(node), base, level))
-                    nodes.append([(base, node)])
-            order = sorted(range(len(rows)), key=lambda i: (rows[i][0], rows[i][2]))
-            self._append([rows[i] for i in order], [nodes[i] for i in order])
+            here = [(base, node) for base, node in composites if levels[base, node] == level]
+            here.sort(key=lambda based: (_kind(based[1]), len(children(based[1]))))
+            rows = []
+            below: list[int] = []
+            for base, node in here:
+                at = self.children.size + len(below)
+                below += [self.place((base, child)) for child in children(node)]
+                count = self.children.size + len(below) - at
+                rows.append((_kind(node), at, count, np.nan, _count(node), base, level))
+            self.children.add(below)
+            self._append(rows, [[based] for based in here])
         if self.size > first:
             self.runs = np.concatenate([self.runs, _find_runs(self, first)])
         if first == 0:
@@ -156,6 +166,7 @@ class Program:
         is_leaf = self.code.array < ALL
         order = np.lexsort(
             (
+                np.where(is_leaf, self.right.array, 0),
                 np.where(is_leaf, self.constant.array, 0.0),
                 np.where(is_leaf, self.left.array, self.right.array),
                 np.where(is_leaf, self.right.array < 0, 0),
@@ -167,22 +178,31 @@ class Program:
         moved[order] = np.arange(self.size)
         for pool in (self.code, self.left, self.right, self.constant, self.number, self.base, self.level):
             pool.replace(pool.array[order])
-        self.children.replace(moved[self.children.array])
+        self._sort_children(moved)
         self._places.replace(moved[self._places.array])
         self.runs = _find_runs(self, 0)
         self._sorted_runs = len(self.runs)
         return moved
 
-    def arrays(self) -> tuple[NDArray[np.int64] | NDArray[np.float64], ...]:
-        """The columns in the order that the kernels take them."""
+    def _sort_children(self, moved: NDArray[np.int64]) -> None:
+        """Let the children stand in the order of their parents, which are sorted already."""
+        composites = np.flatnonzero(self.code.array >= ALL)
+        counts = self.right.array[composites]
+        starts = np.cumsum(counts) - counts
+        picked = np.repeat(self.left.array[composites] - starts, counts) + np.arange(self.children.size)
+        self.children.replace(moved[self.children.array[picked]])
+        self.left.array[composites] = starts
+
+    def arrays(self) -> tuple[NDArray[np.generic], ...]:
+        """The columns in the order that the kernels take them; places as uint32, of which memory holds more."""
         return (
             self.runs,
-            self.left.array,
-            self.right.array,
+            self.left.array.astype(np.uint32),
+            self.right.array.astype(np.uint32),
             self.constant.array,
-            self.number.array,
-            self.base.array,
-            self.children.array,
+            self.number.array.astype(np.int32),
+            self.base.array.astype(np.uint32),
+            self.children.array.astype(np.uint32),
         )
 
     def _find(self, based: Based, levels: dict[Based, int]) -> int:
@@ -239,18 +259,19 @@ def _run_key(row: tuple[int, int, int, float, int, int, int]) -> tuple[int, bool
 
 def _find_runs(program: Program, first: int) -> NDArray[np.int64]:
     """The runs of the truths from ``first`` on."""
-    code, left, level = program.code.array[first:], program.left.array[first:], program.level.array[first:]
-    is_leaf = code < ALL
-    form = np.where(is_leaf & (program.right.array[first:] < 0), CONSTANTS, SLOTS)
+    pools = (program.code, program.left, program.right, program.level)
+    code, left, right, level = (pool.array[first:] for pool in pools)
+    form = np.where(code >= ALL, COMPOSITES, np.where(right < 0, CONSTANTS, SLOTS))
+    more = np.select([form == COMPOSITES, form == CONSTANTS], [right, left], -1)
     # A slot that is held against many constants gets a run of its own.
-    starts = np.flatnonzero(_changes(code, form, level, np.where(form == CONSTANTS, left, 0)))
+    starts = np.flatnonzero(_changes(code, form, level, more))
     lengths = np.diff([*starts, code.size])
-    many = (form[starts] == CONSTANTS) & (lengths >= _CONSTANTS_A_SLOT)
-    slot = np.repeat(np.where(many, left[starts], -1), lengths)
-    form = np.where(slot >= 0, ONE_SLOT, form)
-    starts = np.flatnonzero(_changes(code, form, level, slot))
+    many = np.repeat((form[starts] == CONSTANTS) & (lengths >= _CONSTANTS_A_SLOT), lengths)
+    form = np.where(many, ONE_SLOT, form)
+    more = np.where(form == CONSTANTS, -1, more)
+    starts = np.flatnonzero(_changes(code, form, level, more))
     stops = np.append(starts[1:], code.size)
-    return np.column_stack([code[starts], form[starts], starts + first, stops + first, slot[starts]])
+    return np.column_stack([code[starts], form[starts], starts + first, stops + first, more[starts]])
 
 
 def _changes(*columns: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -9,6 +9,6 @@ spans is in ``indicators.compute``, what moves many series candle by candle in `
 """
 
 from indicators.catalogue import PRICES, Indicator, IndicatorError, catalogue, find
-from indicators.compute import compute
+from indicators.compute import compute, compute_many
 
-__all__ = ["PRICES", "Indicator", "IndicatorError", "catalogue", "compute", "find"]
+__all__ = ["PRICES", "Indicator", "IndicatorError", "catalogue", "compute", "compute_many", "find"]

@@ -21,6 +21,11 @@ def step(flow: float, total: float) -> tuple[float, float]:
     return (math.nan, total) if math.isnan(flow) else (total + flow, total + flow)
 
 
+def steady(flow: float, total: float) -> tuple[float, float]:
+    """One candle whose flow is a number."""
+    return total + flow, total + flow
+
+
 def _lookback(_: Parameters) -> int:
     return 0
 
@@ -32,7 +37,7 @@ INDICATOR = Indicator(
     inputs=("high", "low", "close", "volume"),
     parameters=(),
     outputs=(Output("value"),),
-    stages=(Step(money_flow, gives=("flow",)), Step(step, gives=("value",), state={"total": 0.0})),
+    stages=(Step(money_flow, gives=("flow",)), Step(step, gives=("value",), state={"total": 0.0}, steady=steady)),
     lookback=_lookback,
     settle=_lookback,
 )

@@ -19,7 +19,7 @@ import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
 from indicators.ranges import true_range
-from indicators.smoothing import fading, smooth
+from indicators.smoothing import fading, follow, smooth
 
 
 def movement(
@@ -34,6 +34,18 @@ def movement(
     return true_range(high, low, last_close), up, down, high, low, close
 
 
+def move_on(
+    high: float, low: float, close: float, last_high: float, last_low: float, last_close: float
+) -> tuple[float, float, float, float, float, float]:
+    """One candle after the first."""
+    rise, fall = high - last_high, last_low - low
+    up = rise if rise > 0.0 and rise > fall else 0.0
+    down = fall if fall > 0.0 and fall > rise else 0.0
+    # What is not finite has to stick in the sums.
+    span = true_range(high, low, last_close) + ((high - high) + (low - low) + (close - close))
+    return span, up, down, high, low, close
+
+
 def sums(
     span: float, up: float, down: float, seen: float, spans: float, ups: float, downs: float, period: float
 ) -> tuple[float, float, float, float, float, float, float]:
@@ -42,6 +54,16 @@ def sums(
         return math.nan, math.nan, math.nan, seen, spans, ups, downs
     if seen < period - 1.0:
         return math.nan, math.nan, math.nan, seen + 1.0, spans + span, ups + up, downs + down
+    spans = spans - spans / period + span
+    ups = ups - ups / period + up
+    downs = downs - downs / period + down
+    return spans, ups, downs, seen, spans, ups, downs
+
+
+def sum_on(
+    span: float, up: float, down: float, seen: float, spans: float, ups: float, downs: float, period: float
+) -> tuple[float, float, float, float, float, float, float]:
+    """One candle after the seed."""
     spans = spans - spans / period + span
     ups = ups - ups / period + up
     downs = downs - downs / period + down
@@ -62,6 +84,14 @@ def average(
     """One candle: (value, strengths, level). Without a direction the average stays as it is, 0 while it is seeded."""
     kept = 0.0 if strengths < period else level
     return smooth(kept if plus + minus == 0.0 else strength, strengths, level, period, 1.0 / period)
+
+
+def average_on(
+    plus: float, minus: float, strength: float, strengths: float, level: float, period: float
+) -> tuple[float, float, float]:
+    """One candle after the seed."""
+    level = follow(level if plus + minus == 0.0 else strength, level, 1.0 / period)
+    return level, strengths, level
 
 
 def shown(plus: float, minus: float, value: float) -> tuple[float, float]:
@@ -89,14 +119,16 @@ INDICATOR = Indicator(
             movement,
             gives=("span", "up", "down"),
             state={"last_high": math.nan, "last_low": math.nan, "last_close": math.nan},
+            steady=move_on,
         ),
         Step(
             sums,
             gives=("span_sum", "up_sum", "down_sum"),
             state={"seen": 0.0, "spans": 0.0, "ups": 0.0, "downs": 0.0},
+            steady=sum_on,
         ),
         Step(directions, gives=("plus", "minus", "strength")),
-        Step(average, gives=("value",), state={"strengths": 0.0, "level": 0.0}),
+        Step(average, gives=("value",), state={"strengths": 0.0, "level": 0.0}, steady=average_on),
         Step(shown, gives=("plus_di", "minus_di")),
     ),
     lookback=_lookback,

@@ -3,6 +3,9 @@
 A compiled function that calls :func:`stay_apart` is not copied into its callers. The window reductions are called from
 every kernel, and all live kernels from one program: copied into each, they would take minutes to compile.
 
+One that calls :func:`share_nothing` is not copied either, and promises that no array that it writes to overlaps another
+that it is given. A loop over many arrays is vectorised only if that is known: asking at run time is too much.
+
 An array that is :func:`borrowed` is held by somebody else for as long as it is used, and so are its parts, of which
 :func:`matrix` is one. Otherwise every part that is taken of an array, and every call that it is given to, counts a
 reference up and down, which no other processor may disturb.
@@ -13,6 +16,9 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
+
+_DATA = ".4"
+"""How the names of the arguments end that point to an array's values: the fifth of what an array is passed as."""
 
 
 def _stay_apart(_typing_context: Any) -> Any:
@@ -26,6 +32,22 @@ def _stay_apart(_typing_context: Any) -> Any:
 
 
 stay_apart: Any = intrinsic(_stay_apart)
+
+
+def _share_nothing(_typing_context: Any) -> Any:
+    """Mark the function that calls this, and its arrays."""
+
+    def mark(context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
+        builder.function.attributes.add("noinline")
+        for argument in builder.function.args:
+            if argument.name.endswith(_DATA):
+                argument.add_attribute("noalias")
+        return context.get_dummy_value()
+
+    return types.none(), mark
+
+
+share_nothing: Any = intrinsic(_share_nothing)
 
 
 def _borrowed(_typing_context: Any, array: Any) -> Any:

@@ -20,8 +20,9 @@ def bands(
     source: float, distance: float, distance_squares: float, period: float, stddev: float
 ) -> tuple[float, float, float]:
     """One candle: (upper, middle, lower), from the window's distances from its newest value."""
-    mean = distance / period
-    variance = (distance_squares - distance * mean) / period
+    share = 1.0 / period
+    mean = distance * share
+    variance = (distance_squares - distance * mean) * share
     # Rounding can make the variance of a window that is nearly flat a little negative.
     reach = stddev * math.sqrt(0.0 if variance < 0.0 else variance)
     return source + mean + reach, source + mean, source + mean - reach

@@ -104,7 +104,7 @@ class Step:
     steady: Callable[..., object] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Indicator:
     """A catalogue entry.
 
@@ -133,6 +133,11 @@ class Indicator:
     def has_source(self) -> bool:
         """Whether the user may choose the price it is computed from."""
         return "source" in self.inputs
+
+    @property
+    def is_cumulative(self) -> bool:
+        """Whether its state forgets nothing, or only what the candles say, so that other starts never meet."""
+        return bool(self.start) and self.settle is self.lookback
 
     @property
     def results(self) -> tuple[str, ...]:

@@ -14,12 +14,12 @@ from indicators.typical import typical_price
 
 def average(typical: float, distance: float, period: float) -> float:
     """The newest typical price plus the mean distance of the window from it."""
-    return typical + distance / period
+    return typical + distance * (1.0 / period)
 
 
 def index(typical: float, average: float, deviations: float, period: float) -> float:
     """The distance from the mean in units of 0.015 mean deviations."""
-    deviation = deviations / period
+    deviation = deviations * (1.0 / period)
     value = (typical - average) / (0.015 * deviation)
     return 0.0 if deviation <= 1e-14 * abs(typical) else value
 

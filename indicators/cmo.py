@@ -13,7 +13,7 @@ Settling: as RSI, which is the same up to its scale.
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
-from indicators.smoothing import fading, smooth
+from indicators.smoothing import fading, follow, smooth
 
 
 def step(
@@ -33,6 +33,18 @@ def step(
     return 0.0 if both == 0.0 else 100.0 * share, previous, seen, gain, loss
 
 
+def steady(
+    source: float, previous: float, seen: float, gain: float, loss: float, period: float
+) -> tuple[float, float, float, float, float]:
+    """One candle after the seed."""
+    change = source - previous
+    gain = follow(0.0 if change < 0.0 else change, gain, 1.0 / period)
+    loss = follow(0.0 if change > 0.0 else -change, loss, 1.0 / period)
+    both = gain + loss
+    share = (gain - loss) / both
+    return 0.0 if both == 0.0 else 100.0 * share, source, seen, gain, loss
+
+
 def _lookback(parameters: Parameters) -> int:
     return int(parameters["period"])
 
@@ -48,7 +60,14 @@ INDICATOR = Indicator(
     inputs=("source",),
     parameters=(Parameter("period", 14, 2, 1000),),
     outputs=(Output("value", low=-100, high=100, centre=0),),
-    stages=(Step(step, gives=("value",), state={"previous": math.nan, "seen": 0.0, "gain": 0.0, "loss": 0.0}),),
+    stages=(
+        Step(
+            step,
+            gives=("value",),
+            state={"previous": math.nan, "seen": 0.0, "gain": 0.0, "loss": 0.0},
+            steady=steady,
+        ),
+    ),
     lookback=_lookback,
     settle=_settle,
 )

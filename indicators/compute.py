@@ -7,7 +7,7 @@ is imported by the first call that computes.
 import importlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,8 +20,8 @@ Array = NDArray[np.float64]
 _FLOAT64 = np.dtype(np.float64)
 
 _WARMING = 3
-"""Candles that a chain of a history kernel warms up with, in settling times: enough for states to meet to the last bit
-nearly always. Where they do not, the kernel takes longer and gives the same."""
+"""Candles that a stretch of a long series is warmed up with, in settling times: enough for states to meet to the last
+bit nearly always. Where they do not, the kernel takes longer and gives the same."""
 
 _DAY_MS = 86_400_000
 
@@ -77,42 +77,75 @@ def compute(
     given = indicator.complete(parameters)
     inputs = input_arrays(indicator, candles, source)
     names = [output.name for output in indicator.outputs]
-    if out is None:
-        outputs = tuple(np.empty((len(names), inputs[0].size)))
-    else:
-        outputs = _given_outputs(indicator, out, inputs[0].size)
+    outputs = _outputs(indicator, out, inputs)
     scan_into(indicator, given, start(indicator, given), inputs, outputs)
     return dict(zip(names, outputs, strict=True))
 
 
-def _given_outputs(indicator: Indicator, out: Mapping[str, Array], count: int) -> tuple[Array, ...]:
+def compute_many(
+    name: str,
+    candles: Mapping[str, Any],
+    *,
+    source: str | None = None,
+    out: Mapping[str, Array] | None = None,
+    **parameters: float,
+) -> dict[str, Array]:
+    """The outputs of an indicator over the candles of several series of one length, a series a row.
+
+    The values are those of :func:`compute`, to the last bit. The columns of ``candles`` are float64[series, n], and so
+    are the outputs and the arrays of ``out``. A recursion of several series takes little more time than that of one: it
+    moves them side by side. Raises :class:`IndicatorError`.
+    """
+    indicator = find(name)
+    given = indicator.complete(parameters)
+    inputs = input_arrays(indicator, candles, source, dimensions=2)
     names = [output.name for output in indicator.outputs]
+    outputs = _outputs(indicator, out, inputs)
+    plan = _plan(indicator, tuple(given.values()))
+    series = inputs[0].shape[0]
+    carries = tuple(np.full((series, size), np.nan) for size in plan.windows)
+    state = np.tile(plan.state, (series, 1))
+    kernels(indicator.name).history_many(inputs, plan.values, state, carries, outputs, plan.seed, plan.warm)
+    return dict(zip(names, outputs, strict=True))
+
+
+def _outputs(indicator: Indicator, out: Mapping[str, Array] | None, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
+    """The arrays that take the outputs: new ones, or those given, in the record's order."""
+    names, shape = [output.name for output in indicator.outputs], inputs[0].shape
+    if out is None:
+        return tuple(np.empty((len(names), *shape)))
     if set(out) != set(names):
         raise IndicatorError(f"out must have an array for each of {', '.join(names)}, got {', '.join(out) or 'none'}")
     for name, array in out.items():
-        if array.shape != (count,) or array.dtype != _FLOAT64 or not array.flags.carray:
-            raise IndicatorError(f"out[{name!r}] must be a contiguous, writable float64 array of {count} values")
+        if array.shape != shape or array.dtype != _FLOAT64 or not array.flags.carray:
+            raise IndicatorError(
+                f"out[{name!r}] must be a contiguous, writable float64 array of {_spelled(shape)} values"
+            )
+        if any(np.may_share_memory(array, values) for values in inputs):
+            raise IndicatorError(f"out[{name!r}] must not share memory with the candles")
     return tuple(out[name] for name in names)
 
 
-def input_arrays(indicator: Indicator, candles: Candles, source: str | None = None) -> tuple[Array, ...]:
+def input_arrays(
+    indicator: Indicator, candles: Candles, source: str | None = None, dimensions: int = 1
+) -> tuple[Array, ...]:
     """The arrays that an indicator is computed from, in the order of its inputs; raises :class:`IndicatorError`.
 
     Its input ``day`` is the column of that name or else the UTC day of ``open_time``: whole milliseconds since 1970, a
     polars Datetime or a numpy datetime64.
     """
     if indicator.has_source:
-        price = source_array(candles, source or "close")
+        price = source_array(candles, source or "close", dimensions)
         if indicator.inputs == ("source",):
             return (price,)
         others = {name: candles[name] for name in indicator.inputs if name in candles}
-        return _columns(others | {"source": price}, indicator.inputs)
+        return _columns(others | {"source": price}, indicator.inputs, dimensions)
     if source is not None:
         raise IndicatorError(f"{indicator.name} has no source: it is computed from {', '.join(indicator.inputs)}")
     if "day" in indicator.inputs and "day" not in candles:
         columns = {name: candles[name] for name in indicator.inputs if name in candles}
-        return _columns(columns | {"day": _days(candles)}, indicator.inputs)
-    return _columns(candles, indicator.inputs)
+        return _columns(columns | {"day": _days(candles)}, indicator.inputs, dimensions)
+    return _columns(candles, indicator.inputs, dimensions)
 
 
 def _days(candles: Candles) -> Array:
@@ -127,17 +160,20 @@ def _days(candles: Candles) -> Array:
     return np.where(np.isnat(times), np.nan, times.astype("datetime64[D]").astype(np.int64))
 
 
-def source_array(candles: Candles, source: str) -> Array:
-    """A price as an array of its own, float64[n]; means are summed from left to right."""
+def source_array(candles: Candles, source: str, dimensions: int = 1) -> Array:
+    """A price as an array of its own; means are summed from left to right.
+
+    It is float64[n] or, with two ``dimensions``, float64[series, n].
+    """
     if source not in PRICES:
         raise IndicatorError(f"unknown source {source!r}; a source is one of {', '.join(PRICES)}")
-    total, *others = _columns(candles, _MEANS.get(source, (source,)))
+    total, *others = _columns(candles, _MEANS.get(source, (source,)), dimensions)
     for column in others:
         total = total + column
     return total / (len(others) + 1) if others else total
 
 
-def _columns(candles: Candles, names: Iterable[str]) -> tuple[Array, ...]:
+def _columns(candles: Candles, names: Iterable[str], dimensions: int) -> tuple[Array, ...]:
     """Arrays that the kernels are compiled for; frames hand out read-only views, of which copies are made."""
     columns: dict[str, Array] = {}
     for name in names:
@@ -147,20 +183,48 @@ def _columns(candles: Candles, names: Iterable[str]) -> tuple[Array, ...]:
             columns[name] = _kernel_ready(np.asarray(candles[name]))
         except (TypeError, ValueError) as error:
             raise IndicatorError(f"column {name!r} does not hold numbers: {error}") from error
-        if columns[name].ndim != 1:
-            raise IndicatorError(f"column {name!r} must have one dimension, got {columns[name].ndim}")
-    if len({column.size for column in columns.values()}) > 1:
-        lengths = ", ".join(f"{name} {column.size}" for name, column in columns.items())
+        if columns[name].ndim != dimensions:
+            wanted = "one dimension" if dimensions == 1 else "two dimensions, series and candles"
+            raise IndicatorError(f"column {name!r} must have {wanted}, got {columns[name].ndim}")
+    if len({column.shape for column in columns.values()}) > 1:
+        lengths = ", ".join(f"{name} {_spelled(column.shape)}" for name, column in columns.items())
         raise IndicatorError(f"the columns differ in length: {lengths}")
     return tuple(columns.values())
 
 
+def _spelled(shape: tuple[int, ...]) -> str:
+    return " x ".join(str(length) for length in shape)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is the same for all series of an indicator with its parameters."""
+
+    values: Array
+    state: Array
+    windows: tuple[int, ...]
+    """How many values each ring carries."""
+    seed: int
+    warm: int
+    """Candles that a stretch of a long series is warmed up with, in whole vectors."""
+
+
+@lru_cache(maxsize=4096)
+def _plan(indicator: Indicator, values: tuple[float, ...]) -> _Plan:
+    parameters = dict(zip((parameter.name for parameter in indicator.parameters), values, strict=True))
+    return _Plan(
+        np.array(values, dtype=np.float64),
+        np.array(indicator.start, dtype=np.float64),
+        tuple(length - 1 for length in indicator.lengths(parameters)),
+        indicator.lookback(parameters) + 1,
+        -(-_WARMING * indicator.settle(parameters) // 8) * 8,
+    )
+
+
 def start(indicator: Indicator, parameters: Parameters) -> Carry:
     """The carry before the first candle."""
-    return Carry(
-        np.array(indicator.start, dtype=np.float64),
-        tuple(np.full(length - 1, np.nan) for length in indicator.lengths(parameters)),
-    )
+    plan = _plan(indicator, tuple(parameters.values()))
+    return Carry(plan.state.copy(), tuple(np.full(size, np.nan) for size in plan.windows))
 
 
 def scan(indicator: Indicator, parameters: Parameters, carry: Carry, inputs: tuple[Array, ...]) -> Array:
@@ -184,16 +248,16 @@ def scan_into(
     kernels read beyond the end of what is too short.
     """
     arrays = tuple(_kernel_ready(array) for array in inputs)
+    plan = _plan(indicator, tuple(parameters.values()))
     _check_arrays(indicator, arrays, outputs)
-    check_carry(indicator, parameters, carry)
-    values = np.array(list(parameters.values()), dtype=np.float64)
-    seed, warm_up = indicator.lookback(parameters) + 1, _WARMING * indicator.settle(parameters)
-    kernels(indicator.name).history(arrays, values, carry.state, carry.windows, outputs, seed, warm_up)
+    _check_carry(indicator, plan, carry)
+    kernels(indicator.name).history(arrays, plan.values, carry.state, carry.windows, outputs, plan.seed, plan.warm)
 
 
 def _check_arrays(indicator: Indicator, inputs: tuple[Array, ...], outputs: tuple[Array, ...]) -> None:
-    wanted = [(inputs[0].size,)] * (len(indicator.inputs) + len(indicator.outputs))
-    if len(inputs) != len(indicator.inputs) or [array.shape for array in (*inputs, *outputs)] != wanted:
+    shape = (inputs[0].size,)
+    fitting = len(inputs) == len(indicator.inputs) and len(outputs) == len(indicator.outputs)
+    if not fitting or any(array.shape != shape for array in (*inputs, *outputs)):
         shapes = ", ".join(str(array.shape) for array in (*inputs, *outputs))
         raise ValueError(
             f"{indicator.name} needs {len(indicator.inputs)} inputs and {len(indicator.outputs)} outputs of one length,"
@@ -203,10 +267,16 @@ def _check_arrays(indicator: Indicator, inputs: tuple[Array, ...], outputs: tupl
 
 def check_carry(indicator: Indicator, parameters: Parameters, carry: Carry) -> None:
     """Raises ``ValueError`` for a carry of another indicator or other parameters."""
-    found = [array.shape for array in (carry.state, *carry.windows)]
-    wanted = [(size,) for size in (len(indicator.start), *(length - 1 for length in indicator.lengths(parameters)))]
+    _check_carry(indicator, _plan(indicator, tuple(parameters.values())), carry)
+
+
+def _check_carry(indicator: Indicator, plan: _Plan, carry: Carry) -> None:
+    found = carry.state.shape, *(array.shape for array in carry.windows)
+    wanted = plan.state.shape, *((size,) for size in plan.windows)
     if found != wanted:
-        raise ValueError(f"the carry is not one of {indicator.name} with these parameters: {found} is not {wanted}")
+        raise ValueError(
+            f"the carry is not one of {indicator.name} with these parameters: {[*found]} is not {[*wanted]}"
+        )
 
 
 def _kernel_ready(array: NDArray[Any]) -> Array:

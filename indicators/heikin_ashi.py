@@ -21,12 +21,17 @@ def mean(open: float, high: float, low: float, close: float) -> float:
     return (open + high + low + close) / 4.0
 
 
-def begin(open: float, close: float, ha_close: float, upcoming: float) -> tuple[float, float]:
+def opening(open: float, close: float, ha_close: float, upcoming: float) -> tuple[float, float]:
     """One candle: (ha_open, upcoming), the latter being the open of the candle after it."""
     if math.isnan(ha_close):
         return math.nan, upcoming
     ha_open = (open + close) / 2.0 if math.isnan(upcoming) else upcoming
     return ha_open, (ha_open + ha_close) / 2.0
+
+
+def opening_on(open: float, close: float, ha_close: float, upcoming: float) -> tuple[float, float]:  # noqa: ARG001 - called like the other
+    """One candle after the first."""
+    return upcoming, (upcoming + ha_close) / 2.0
 
 
 def extremes(high: float, low: float, ha_open: float, ha_close: float) -> tuple[float, float]:
@@ -53,7 +58,7 @@ INDICATOR = Indicator(
     outputs=tuple(Output(price, result=f"ha_{price}") for price in ("open", "high", "low", "close")),
     stages=(
         Step(mean, gives=("ha_close",)),
-        Step(begin, gives=("ha_open",), state={"upcoming": math.nan}),
+        Step(opening, gives=("ha_open",), state={"upcoming": math.nan}, steady=opening_on),
         Step(extremes, gives=("ha_high", "ha_low")),
     ),
     lookback=_lookback,

@@ -40,6 +40,12 @@ def adapt(source: float, previous: float, weight: float, level: float) -> tuple[
     return value, level if math.isnan(value) else value
 
 
+def adapt_on(source: float, previous: float, weight: float, level: float) -> tuple[float, float]:  # noqa: ARG001 - called like the other
+    """One candle after the first weight."""
+    level = level + (source - level) * weight
+    return level, level
+
+
 def _lookback(parameters: Parameters) -> int:
     return int(parameters["period"])
 
@@ -62,7 +68,7 @@ INDICATOR = Indicator(
         Window("path", "sum", over="move", length="period"),
         Window("before", "oldest", over="source", length=period_and_one),
         Step(weight, gives=("weight",)),
-        Step(adapt, gives=("value",), state={"level": math.nan}),
+        Step(adapt, gives=("value",), state={"level": math.nan}, steady=adapt_on),
     ),
     lookback=_lookback,
     settle=_settle,

@@ -15,7 +15,7 @@ import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
 from indicators.ranges import true_range
-from indicators.smoothing import fading, smooth
+from indicators.smoothing import fading, follow, smooth
 
 
 def prices(high: float, low: float, close: float, previous: float) -> tuple[float, float, float]:
@@ -23,6 +23,13 @@ def prices(high: float, low: float, close: float, previous: float) -> tuple[floa
     if math.isnan(high) or math.isnan(low) or math.isnan(close):
         return math.nan, math.nan, previous
     return (high + low + close) / 3.0, true_range(high, low, previous), close
+
+
+def prices_on(high: float, low: float, close: float, previous: float) -> tuple[float, float, float]:
+    """One candle after the first."""
+    # What is not finite has to stick in the averages.
+    span = true_range(high, low, previous) + ((high - high) + (low - low) + (close - close))
+    return (high + low + close) / 3.0, span, close
 
 
 def average_price(
@@ -35,6 +42,19 @@ def average_price(
     return average, early, seen, level
 
 
+def price_follows(
+    typical: float,
+    early: float,
+    seen: float,
+    level: float,
+    period: float,
+    atr_period: float,  # noqa: ARG001 - called like the other
+) -> tuple[float, float, float, float]:
+    """One candle after the seed."""
+    level = follow(typical, level, 2.0 / (period + 1.0))
+    return level, early, seen, level
+
+
 def average_range(
     span: float, unused: float, spans: float, width: float, period: float, atr_period: float
 ) -> tuple[float, float, float, float]:
@@ -43,6 +63,19 @@ def average_range(
         return math.nan, unused + 1.0, spans, width
     average, spans, width = smooth(span, spans, width, atr_period, 1.0 / atr_period)
     return average, unused, spans, width
+
+
+def range_follows(
+    span: float,
+    unused: float,
+    spans: float,
+    width: float,
+    period: float,  # noqa: ARG001 - called like the other
+    atr_period: float,
+) -> tuple[float, float, float, float]:
+    """One candle after the seed."""
+    width = follow(span, width, 1.0 / atr_period)
+    return width, unused, spans, width
 
 
 def channel(centre: float, average: float, multiplier: float) -> tuple[float, float, float]:
@@ -72,9 +105,19 @@ INDICATOR = Indicator(
     ),
     outputs=(Output("upper"), Output("middle"), Output("lower")),
     stages=(
-        Step(prices, gives=("typical", "span"), state={"previous": math.nan}),
-        Step(average_price, gives=("centre",), state={"early": 0.0, "seen": 0.0, "level": 0.0}),
-        Step(average_range, gives=("average",), state={"unused": 0.0, "spans": 0.0, "width": 0.0}),
+        Step(prices, gives=("typical", "span"), state={"previous": math.nan}, steady=prices_on),
+        Step(
+            average_price,
+            gives=("centre",),
+            state={"early": 0.0, "seen": 0.0, "level": 0.0},
+            steady=price_follows,
+        ),
+        Step(
+            average_range,
+            gives=("average",),
+            state={"unused": 0.0, "spans": 0.0, "width": 0.0},
+            steady=range_follows,
+        ),
         Step(channel, gives=("upper", "middle", "lower")),
     ),
     lookback=_lookback,

@@ -14,10 +14,10 @@ from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step,
 from indicators.sma import mean
 
 
-def line(middle: float, weighted: float, spread: float, period: float) -> tuple[float, float]:
+def line(middle: float, weighted: float, top: float, bottom: float, period: float) -> tuple[float, float]:
     """One candle: (value, slope)."""
     lead = weighted / (0.5 * period * (period + 1.0)) - middle
-    lead = 0.0 if spread == 0.0 else lead
+    lead = 0.0 if top == bottom else lead
     return middle + 3.0 * lead, 6.0 * lead / (period - 1.0)
 
 
@@ -36,7 +36,8 @@ INDICATOR = Indicator(
         Window("distance", "sum", over="source", length="period", about="source"),
         Step(mean, gives=("middle",)),
         Window("weighted", "weighted", over="source", length="period"),
-        Window("spread", "deviations", over="source", length="period", about="source"),
+        Window("top", "max", over="source", length="period"),
+        Window("bottom", "min", over="source", length="period"),
         Step(line, gives=("value", "slope")),
     ),
     lookback=_lookback,

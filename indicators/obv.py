@@ -25,6 +25,14 @@ def step(close: float, volume: float, previous: float, total: float) -> tuple[fl
     return total, close, total
 
 
+def steady(close: float, volume: float, previous: float, total: float) -> tuple[float, float, float]:
+    """One candle after the first."""
+    change = -volume if close < previous else volume if close > previous else 0.0
+    # What is not finite has to stick in the sum.
+    total = total + (change + ((close - close) + (volume - volume)))
+    return total, close, total
+
+
 def _lookback(_: Parameters) -> int:
     return 0
 
@@ -36,7 +44,7 @@ INDICATOR = Indicator(
     inputs=("close", "volume"),
     parameters=(),
     outputs=(Output("value"),),
-    stages=(Step(step, gives=("value",), state={"previous": math.nan, "total": 0.0}),),
+    stages=(Step(step, gives=("value",), state={"previous": math.nan, "total": 0.0}, steady=steady),),
     lookback=_lookback,
     settle=_lookback,
 )

@@ -15,7 +15,7 @@ signal. The line is small beside the prices it comes from, so a hundredth of the
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
-from indicators.smoothing import fading, smooth
+from indicators.smoothing import fading, follow, smooth
 
 
 def fast_average(source: float, fast_seen: float, fast_level: float, fast: float) -> tuple[float, float, float]:
@@ -23,9 +23,21 @@ def fast_average(source: float, fast_seen: float, fast_level: float, fast: float
     return smooth(source, fast_seen, fast_level, fast, 2.0 / (fast + 1.0))
 
 
+def fast_follows(source: float, fast_seen: float, fast_level: float, fast: float) -> tuple[float, float, float]:
+    """One candle after the seed."""
+    fast_level = follow(source, fast_level, 2.0 / (fast + 1.0))
+    return fast_level, fast_seen, fast_level
+
+
 def slow_average(source: float, slow_seen: float, slow_level: float, slow: float) -> tuple[float, float, float]:
     """One candle: (long, seen, level)."""
     return smooth(source, slow_seen, slow_level, slow, 2.0 / (slow + 1.0))
+
+
+def slow_follows(source: float, slow_seen: float, slow_level: float, slow: float) -> tuple[float, float, float]:
+    """One candle after the seed."""
+    slow_level = follow(source, slow_level, 2.0 / (slow + 1.0))
+    return slow_level, slow_seen, slow_level
 
 
 def distance(short: float, long: float) -> float:
@@ -37,6 +49,12 @@ def distance(short: float, long: float) -> float:
 def signal_average(ahead: float, signal_seen: float, signal_level: float, signal: float) -> tuple[float, float, float]:
     """One candle: (signal, seen, level)."""
     return smooth(ahead, signal_seen, signal_level, signal, 2.0 / (signal + 1.0))
+
+
+def signal_follows(ahead: float, signal_seen: float, signal_level: float, signal: float) -> tuple[float, float, float]:
+    """One candle after the seed."""
+    signal_level = follow(ahead, signal_level, 2.0 / (signal + 1.0))
+    return signal_level, signal_seen, signal_level
 
 
 def lines(ahead: float, average: float) -> tuple[float, float, float]:
@@ -67,10 +85,12 @@ INDICATOR = Indicator(
     parameters=(Parameter("fast", 12, 2, 1000), Parameter("slow", 26, 2, 1000), Parameter("signal", 9, 2, 1000)),
     outputs=(Output("line", centre=0), Output("signal", centre=0), Output("histogram", centre=0)),
     stages=(
-        Step(fast_average, gives=("short",), state={"fast_seen": 0.0, "fast_level": 0.0}),
-        Step(slow_average, gives=("long",), state={"slow_seen": 0.0, "slow_level": 0.0}),
+        Step(fast_average, gives=("short",), state={"fast_seen": 0.0, "fast_level": 0.0}, steady=fast_follows),
+        Step(slow_average, gives=("long",), state={"slow_seen": 0.0, "slow_level": 0.0}, steady=slow_follows),
         Step(distance, gives=("ahead",)),
-        Step(signal_average, gives=("average",), state={"signal_seen": 0.0, "signal_level": 0.0}),
+        Step(
+            signal_average, gives=("average",), state={"signal_seen": 0.0, "signal_level": 0.0}, steady=signal_follows
+        ),
         Step(lines, gives=("line", "signal", "histogram")),
     ),
     lookback=_lookback,

@@ -44,19 +44,41 @@ def trail(
     factor = step if begins else factor
     # The first candle gives the first stop and limits nothing.
     last_top, last_bottom = (top, bottom) if begins else (last_top, last_bottom)
+    return carry_on(high, low, side, top, bottom, last_top, last_bottom, level, peak, factor, step, max)
+
+
+def carry_on(
+    high: float, low: float, side: float, top: float, bottom: float, last_top: float, last_bottom: float,
+    level: float, peak: float, factor: float, step: float, max: float,
+) -> tuple[float, float, float, float, float, float, float]:  # fmt: skip
+    """One candle of a position, as a long one: ``level`` is its stop and ``peak`` its extreme."""
     ceiling = top if top > last_top else last_top
     floor = bottom if bottom < last_bottom else last_bottom
-    if bottom <= level:
-        level = peak if peak > ceiling else ceiling
-        moved = level + step * (bottom - level)
-        moved = moved if moved > ceiling else ceiling
-        return side * level, high, low, -side, side * moved, side * bottom, step
-    if top > peak:
-        peak = top
-        factor = factor + step if factor + step < max else max
+    turned = peak if peak > ceiling else ceiling
+    back = turned + step * (bottom - turned)
+    back = back if back > ceiling else ceiling
+    grown = factor + step if factor + step < max else max
+    factor = grown if top > peak else factor
+    peak = top if top > peak else peak
     moved = level + factor * (peak - level)
     moved = moved if moved < floor else floor
+    if bottom <= level:
+        return side * turned, high, low, -side, side * back, side * bottom, step
     return side * level, high, low, side, side * moved, side * peak, factor
+
+
+def trail_on(
+    high: float, low: float, last_high: float, last_low: float, side: float,
+    stop: float, extreme: float, factor: float, step: float, max: float,
+) -> tuple[float, float, float, float, float, float, float]:  # fmt: skip
+    """One candle after the second."""
+    top, bottom = high if side > 0.0 else -low, low if side > 0.0 else -high
+    last_top, last_bottom = last_high if side > 0.0 else -last_low, last_low if side > 0.0 else -last_high
+    value, last_high, last_low, turned, stop, extreme, grown = carry_on(
+        high, low, side, top, bottom, last_top, last_bottom, side * stop, side * extreme, factor, step, max
+    )
+    # What is not finite has to stick somewhere; all else is forgotten when the position turns.
+    return value, last_high, last_low, turned, stop, extreme, grown + ((high - high) + (low - low) + (factor - factor))
 
 
 def _lookback(_: Parameters) -> int:
@@ -82,7 +104,7 @@ INDICATOR = Indicator(
     inputs=("high", "low"),
     parameters=(Parameter("step", 0.02, 0.005, 1, whole=False), Parameter("max", 0.2, 0.005, 1, whole=False)),
     outputs=(Output("value"),),
-    stages=(Step(trail, gives=("value",), state=_STATE | {"factor": 0.0}),),
+    stages=(Step(trail, gives=("value",), state=_STATE | {"factor": 0.0}, steady=trail_on),),
     lookback=_lookback,
     settle=_settle,
     rule=_rule,

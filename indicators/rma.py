@@ -10,12 +10,18 @@ Settling: what is left of the seed n candles later is (1 - 1 / period)^n.
 """
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
-from indicators.smoothing import fading, smooth
+from indicators.smoothing import fading, follow, smooth
 
 
 def step(source: float, seen: float, level: float, period: float) -> tuple[float, float, float]:
     """One candle: (value, seen, level)."""
     return smooth(source, seen, level, period, 1.0 / period)
+
+
+def steady(source: float, seen: float, level: float, period: float) -> tuple[float, float, float]:
+    """One candle after the seed."""
+    level = follow(source, level, 1.0 / period)
+    return level, seen, level
 
 
 def _lookback(parameters: Parameters) -> int:
@@ -33,7 +39,7 @@ INDICATOR = Indicator(
     inputs=("source",),
     parameters=(Parameter("period", 14, 2, 1000),),
     outputs=(Output("value"),),
-    stages=(Step(step, gives=("value",), state={"seen": 0.0, "level": 0.0}),),
+    stages=(Step(step, gives=("value",), state={"seen": 0.0, "level": 0.0}, steady=steady),),
     lookback=_lookback,
     settle=_settle,
 )

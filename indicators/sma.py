@@ -13,7 +13,7 @@ from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step,
 
 def mean(source: float, distance: float, period: float) -> float:
     """The newest value plus the mean distance of the window from it."""
-    return source + distance / period
+    return source + distance * (1.0 / period)
 
 
 def _lookback(parameters: Parameters) -> int:

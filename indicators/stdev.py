@@ -16,7 +16,8 @@ from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step,
 
 def deviation(distance: float, distance_squares: float, period: float) -> float:
     """The root of the mean square, from the window's distances from its newest value."""
-    variance = (distance_squares - distance * (distance / period)) / period
+    share = 1.0 / period
+    variance = (distance_squares - distance * (distance * share)) * share
     # Rounding can make the variance of a window that is nearly flat a little negative.
     return math.sqrt(0.0 if variance < 0.0 else variance)
 

@@ -43,6 +43,20 @@ def trail(
     return lower if trend > 0.0 else upper, trend, upper, lower, close, trend
 
 
+def trail_on(
+    high: float, low: float, close: float, average: float,
+    upper: float, lower: float, last: float, trend: float, multiplier: float,
+) -> tuple[float, float, float, float, float, float]:  # fmt: skip
+    """One candle after the first band."""
+    middle, reach = (high + low) / 2.0, multiplier * average
+    top, bottom = middle + reach, middle - reach
+    upper = upper if top >= upper and last <= upper else top
+    lower = lower if bottom <= lower and last >= lower else bottom
+    turns = close < lower if trend > 0.0 else close > upper
+    trend = -trend if turns else trend
+    return lower if trend > 0.0 else upper, trend, upper, lower, close, trend
+
+
 def _lookback(parameters: Parameters) -> int:
     return int(parameters["period"])
 
@@ -65,6 +79,7 @@ INDICATOR = Indicator(
             trail,
             gives=("value", "direction"),
             state={"upper": math.nan, "lower": math.nan, "last": math.nan, "trend": 1.0},
+            steady=trail_on,
         ),
     ),
     lookback=_lookback,

@@ -24,6 +24,12 @@ def change(thrice: float, previous: float) -> tuple[float, float]:
     return value, previous if math.isnan(thrice) else thrice
 
 
+def change_on(thrice: float, previous: float) -> tuple[float, float]:
+    """One candle after the first average."""
+    ratio = thrice / previous
+    return 0.0 if previous == 0.0 else 100.0 * (ratio - 1.0), thrice
+
+
 def _lookback(parameters: Parameters) -> int:
     return 3 * (int(parameters["period"]) - 1) + 1
 
@@ -39,7 +45,7 @@ INDICATOR = Indicator(
     inputs=("source",),
     parameters=(Parameter("period", 30, 2, 1000),),
     outputs=(Output("value", centre=0),),
-    stages=(ONCE, TWICE, THRICE, Step(change, gives=("value",), state={"previous": math.nan})),
+    stages=(ONCE, TWICE, THRICE, Step(change, gives=("value",), state={"previous": math.nan}, steady=change_on)),
     lookback=_lookback,
     settle=_settle,
 )

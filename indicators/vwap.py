@@ -27,19 +27,21 @@ def traded(high: float, low: float, close: float, volume: float, day: float) -> 
 
 def session(
     turnover: float, weight: float, day: float, today: float, turnovers: float, weights: float
-) -> tuple[float, float, float, float]:
-    """One candle: (daily, today, turnovers, weights)."""
+) -> tuple[float, float, float, float, float]:
+    """One candle: (daily_turnover, daily_weight), then the state."""
     if math.isnan(turnover):
-        return math.nan, today, turnovers, weights
+        return math.nan, math.nan, today, turnovers, weights
     turnovers = turnovers + turnover if day == today else turnover
     weights = weights + weight if day == today else weight
-    return turnovers / weights, day, turnovers, weights
+    return turnovers, weights, day, turnovers, weights
 
 
-def chosen(daily: float, rolling_turnover: float, rolling_weight: float, period: float) -> float:
+def chosen(
+    daily_turnover: float, daily_weight: float, rolling_turnover: float, rolling_weight: float, period: float
+) -> float:
     """The day's average or that of the window."""
-    rolling = rolling_turnover / rolling_weight
-    return daily if period == 0.0 else rolling
+    turnover = daily_turnover if period == 0.0 else rolling_turnover
+    return turnover / (daily_weight if period == 0.0 else rolling_weight)
 
 
 def _window(parameters: Parameters) -> int:
@@ -59,7 +61,11 @@ INDICATOR = Indicator(
     outputs=(Output("value"),),
     stages=(
         Step(traded, gives=("turnover", "weight")),
-        Step(session, gives=("daily",), state={"today": math.nan, "turnovers": 0.0, "weights": 0.0}),
+        Step(
+            session,
+            gives=("daily_turnover", "daily_weight"),
+            state={"today": math.nan, "turnovers": 0.0, "weights": 0.0},
+        ),
         Window("rolling_turnover", "sum", over="turnover", length=_window),
         Window("rolling_weight", "sum", over="weight", length=_window),
         Step(chosen, gives=("value",)),

@@ -20,18 +20,17 @@ _TILE = 1024
 
 _LARGEST = np.finfo(np.float64).max
 
-_ONE, _TWO, _THREE = np.uint64(1), np.uint64(2), np.uint64(3)
+_ONE, _TWO, _THREE, _FOUR, _FIVE, _SIX, _SEVEN = (np.uint64(age) for age in range(1, 8))
 # Unsigned: a signed index may count from the end, and a loop that has to ask is not vectorised.
 
 
 @njit(error_model="numpy")
 def head(carry, values):
-    """The carried values followed by as many of the span's: what the windows that reach back before the span read."""
+    """The carried values followed by those of the series' first span."""
     stay_apart()
-    later = min(carry.size, values.size)
-    joined = np.empty(carry.size + later)
+    joined = np.empty(carry.size + values.size)
     joined[: carry.size] = carry
-    joined[carry.size :] = values[:later]
+    joined[carry.size :] = values
     return joined
 
 
@@ -48,6 +47,13 @@ def keep(carry, values):
 
 
 @njit(error_model="numpy")
+def move_down(values, margin, count):
+    """Put the last of ``margin + count`` values into the margin before them."""
+    for j in range(margin):
+        values[j] = values[j + count]
+
+
+@njit(error_model="numpy")
 def all_finite(values):
     """Whether no value is NaN or infinite."""
     others = 0
@@ -57,9 +63,21 @@ def all_finite(values):
 
 
 @njit(error_model="numpy")
-def same_bits(left, right):
-    """Whether two states are equal to the last bit, the sign of a zero included."""
-    return np.array_equal(left.view(np.int64), right.view(np.int64))
+def _add_fours(values, apart, sums):
+    """Two doublings in one: the sums of two pairs of spans."""
+    one = np.uint64(apart)
+    two, three = one + one, one + one + one
+    for j in range(np.uint64(sums.size)):
+        sums[j] = (values[j] + values[j + one]) + (values[j + two] + values[j + three])
+
+
+@njit(error_model="numpy")
+def _add_fours_before(values, apart, result):
+    """Put the widest span before the newer ones."""
+    one = np.uint64(apart)
+    two, three = one + one, one + one + one
+    for j in range(np.uint64(result.size)):
+        result[j] = ((values[j] + values[j + one]) + (values[j + two] + values[j + three])) + result[j]
 
 
 @njit(error_model="numpy")
@@ -67,6 +85,13 @@ def _add_pairs(values, apart, sums):
     newer = values[apart:]
     for j in range(sums.size):
         sums[j] = values[j] + newer[j]
+
+
+@njit(error_model="numpy")
+def _add_pairs_before(values, apart, result):
+    newer = values[apart:]
+    for j in range(result.size):
+        result[j] = (values[j] + newer[j]) + result[j]
 
 
 @njit(error_model="numpy")
@@ -82,53 +107,83 @@ def _add_before(older, result):
 
 
 @njit(error_model="numpy")
+def _sum_tile(spans, length, first, second, total):
+    """The sums of a tile; ``first`` and ``second`` are buffers for what the passes hand on."""
+    span, taken = 1, 0
+    while True:
+        if length & span:
+            piece = spans[length - taken - span :]
+            if taken == 0:
+                _copy(piece, total)
+            else:
+                _add_before(piece, total)
+            taken += span
+        if length & (2 * span):
+            piece = spans[length - taken - 2 * span :]
+            if taken == 0:
+                _add_pairs(piece, span, total)
+            else:
+                _add_pairs_before(piece, span, total)
+            taken += 2 * span
+        if 4 * span > length:
+            return
+        if 8 * span > length:
+            if taken == 0:
+                _add_fours(spans, span, total)
+            else:
+                _add_fours_before(spans, span, total)
+            return
+        sums = first[: spans.size - 3 * span]
+        _add_fours(spans, span, sums)
+        spans, first, second = sums, second, first
+        span *= 4
+
+
+@njit(error_model="numpy")
 def history_sum(extended, length, result):
     """Sum of the window."""
     stay_apart()
-    buffers = np.empty(_TILE + length), np.empty(_TILE + length + 8)
+    first, second = np.empty(_TILE + length), np.empty(_TILE + length)
     for begin in range(0, result.size, _TILE):
         total = result[begin : begin + _TILE]
-        spans = extended[begin : begin + total.size + length - 1]
-        span, taken, turn = 1, 0, 0
-        while span <= length:
-            if length & span:
-                piece = spans[length - taken - span :]
-                if taken == 0:
-                    _copy(piece, total)
-                else:
-                    _add_before(piece, total)
-                taken += span
-            if 2 * span <= length:
-                sums = buffers[turn][: spans.size - span]
-                _add_pairs(spans, span, sums)
-                spans, turn = sums, 1 - turn
-            span *= 2
+        _sum_tile(extended[begin : begin + total.size + length - 1], length, first, second, total)
 
 
 @njit(error_model="numpy")
-def _weigh_pairs(weighted, sums, apart, result):
-    newer, newer_sums, factor = weighted[apart:], sums[apart:], float(apart)
-    for j in range(result.size):
-        result[j] = weighted[j] + newer[j] + factor * newer_sums[j]
+def _weigh_pairs(weighted, sums, apart, wider, wider_sums):
+    """In a pair of spans, each of the newer values weighs more by the older span's length."""
+    one, factor = np.uint64(apart), float(apart)
+    for j in range(np.uint64(wider.size)):
+        newer_sums = sums[j + one]
+        wider[j] = weighted[j] + weighted[j + one] + factor * newer_sums
+        wider_sums[j] = sums[j] + newer_sums
 
 
 @njit(error_model="numpy")
-def _weigh_before(older, sums, taken, result):
-    """Put an older piece before ``taken`` newer values: each of those weighs more by the older piece's length."""
+def _weigh_pairs_before(weighted, sums, apart, result, newer_sums):
+    """Put the widest span, a pair of that length, before the newer values."""
+    one, factor, length = np.uint64(apart), float(apart), 2.0 * apart
+    for j in range(np.uint64(result.size)):
+        older = weighted[j] + weighted[j + one] + factor * sums[j + one]
+        result[j] = older + result[j] + length * newer_sums[j]
+
+
+@njit(error_model="numpy")
+def _weigh_before(older, older_sums, length, result, sums):
+    """Put an older piece of that length before the newer values."""
     for j in range(result.size):
-        result[j] = older[j] + result[j] + taken * sums[j]
+        result[j] = older[j] + result[j] + length * sums[j]
+        sums[j] = older_sums[j] + sums[j]
 
 
 @njit(error_model="numpy")
 def history_weighted(extended, length, result):
     """Sum of the window with weights 1 (oldest) to ``length`` (newest)."""
     stay_apart()
-    sum_buffers = np.empty(_TILE + length), np.empty(_TILE + length + 8)
-    weighted_buffers = np.empty(_TILE + length + 16), np.empty(_TILE + length + 24)
-    sums_of_newer = np.empty(_TILE)
+    buffers = np.empty((5, _TILE + length))
     for begin in range(0, result.size, _TILE):
         total = result[begin : begin + _TILE]
-        newer_sums = sums_of_newer[: total.size]
+        newer_sums = buffers[4][: total.size]
         sums = extended[begin : begin + total.size + length - 1]
         weighted = sums
         span, taken, turn = 1, 0, 0
@@ -139,14 +194,15 @@ def history_weighted(extended, length, result):
                     _copy(weighted[at:], total)
                     _copy(sums[at:], newer_sums)
                 else:
-                    _weigh_before(weighted[at:], newer_sums, float(span), total)
-                    _add_before(sums[at:], newer_sums)
+                    _weigh_before(weighted[at:], sums[at:], float(span), total, newer_sums)
                 taken += span
             if 2 * span <= length:
-                wider = weighted_buffers[turn][: sums.size - span]
-                _weigh_pairs(weighted, sums, span, wider)
-                wider_sums = sum_buffers[turn][: sums.size - span]
-                _add_pairs(sums, span, wider_sums)
+                if taken > 0 and 4 * span > length:
+                    _weigh_pairs_before(weighted, sums, span, total, newer_sums)
+                    break
+                wider = buffers[turn][: sums.size - span]
+                wider_sums = buffers[2 + turn][: sums.size - span]
+                _weigh_pairs(weighted, sums, span, wider, wider_sums)
                 weighted, sums, turn = wider, wider_sums, 1 - turn
             span *= 2
 
@@ -161,78 +217,106 @@ def _pick_pairs(values, apart, largest, result):
 
 
 @njit(error_model="numpy")
-def _larger_of_pairs(values, apart, result):
-    """As :func:`_pick_pairs`, for values that are numbers."""
-    newer = values[apart:]
-    for j in range(result.size):
-        a, b = values[j], newer[j]
-        result[j] = b if b > a else a
-
-
-@njit(error_model="numpy")
-def _larger_of_fours(values, apart, result):
-    """Two rounds of :func:`_larger_of_pairs` in one."""
-    one = np.uint64(apart)
-    two, three = one + one, one + one + one
+def _larger_of_fours(values, first, second, third, result):
+    """The largest of the spans that begin here and so many values later, which are numbers."""
     for j in range(np.uint64(result.size)):
-        a, b, c, d = values[j], values[j + one], values[j + two], values[j + three]
+        a, b, c, d = values[j], values[j + first], values[j + second], values[j + third]
         a = b if b > a else a
         c = d if d > c else c
         result[j] = c if c > a else a
 
 
 @njit(error_model="numpy")
-def _smaller_of_pairs(values, apart, result):
-    """As :func:`_pick_pairs`, for values that are numbers."""
-    newer = values[apart:]
-    for j in range(result.size):
-        a, b = values[j], newer[j]
-        result[j] = b if b < a else a
-
-
-@njit(error_model="numpy")
-def _smaller_of_fours(values, apart, result):
-    """Two rounds of :func:`_smaller_of_pairs` in one."""
-    one = np.uint64(apart)
-    two, three = one + one, one + one + one
+def _smaller_of_fours(values, first, second, third, result):
+    """As :func:`_larger_of_fours`."""
     for j in range(np.uint64(result.size)):
-        a, b, c, d = values[j], values[j + one], values[j + two], values[j + three]
+        a, b, c, d = values[j], values[j + first], values[j + second], values[j + third]
         a = b if b < a else a
         c = d if d < c else c
         result[j] = c if c < a else a
 
 
 @njit(error_model="numpy")
+def _larger_of_sixes(values, apart, fourth, fifth, result):
+    """The largest of four spans side by side and two further ones, which are numbers."""
+    one = np.uint64(apart)
+    two, three = one + one, one + one + one
+    for j in range(np.uint64(result.size)):
+        a, b, c, d = values[j], values[j + one], values[j + two], values[j + three]
+        e, f = values[j + fourth], values[j + fifth]
+        a = b if b > a else a
+        c = d if d > c else c
+        e = f if f > e else e
+        a = c if c > a else a
+        result[j] = e if e > a else a
+
+
+@njit(error_model="numpy")
+def _smaller_of_sixes(values, apart, fourth, fifth, result):
+    """As :func:`_larger_of_sixes`."""
+    one = np.uint64(apart)
+    two, three = one + one, one + one + one
+    for j in range(np.uint64(result.size)):
+        a, b, c, d = values[j], values[j + one], values[j + two], values[j + three]
+        e, f = values[j + fourth], values[j + fifth]
+        a = b if b < a else a
+        c = d if d < c else c
+        e = f if f < e else e
+        a = c if c < a else a
+        result[j] = e if e < a else a
+
+
+@njit(error_model="numpy")
+def _extreme_tile(spans, length, largest, first, second, result):
+    """The extremes of a tile of numbers. Spans that overlap cover the window."""
+    span = 1
+    while 6 * span < length:
+        wider = first[: spans.size - 3 * span]
+        one, two, three = np.uint64(span), np.uint64(2 * span), np.uint64(3 * span)
+        if largest:
+            _larger_of_fours(spans, one, two, three, wider)
+        else:
+            _smaller_of_fours(spans, one, two, three, wider)
+        spans, first, second = wider, second, first
+        span *= 4
+    last = length - span
+    if 4 * span < length:
+        fourth, fifth = np.uint64(min(4 * span, last)), np.uint64(last)
+        if largest:
+            _larger_of_sixes(spans, span, fourth, fifth, result)
+        else:
+            _smaller_of_sixes(spans, span, fourth, fifth, result)
+    else:
+        one, two, three = np.uint64(min(span, last)), np.uint64(min(2 * span, last)), np.uint64(last)
+        if largest:
+            _larger_of_fours(spans, one, two, three, result)
+        else:
+            _smaller_of_fours(spans, one, two, three, result)
+
+
+@njit(error_model="numpy")
+def _pick_tile(spans, length, largest, first, second, result):
+    """The extremes of a tile in which something is missing."""
+    span = 1
+    while 2 * span <= length:
+        wider = first[: spans.size - span]
+        _pick_pairs(spans, span, largest, wider)
+        spans, first, second = wider, second, first
+        span *= 2
+    _pick_pairs(spans, length - span, largest, result)
+
+
+@njit(error_model="numpy")
 def _history_extreme(extended, length, largest, result):
     stay_apart()
-    buffers = np.empty(_TILE + length), np.empty(_TILE + length + 8)
+    first, second = np.empty(_TILE + length), np.empty(_TILE + length)
     for begin in range(0, result.size, _TILE):
         picked = result[begin : begin + _TILE]
         spans = extended[begin : begin + picked.size + length - 1]
-        finite = all_finite(spans)
-        span, turn = 1, 0
-        while 2 * span <= length:
-            factor = 4 if finite and 4 * span <= length else 2
-            wider = buffers[turn][: spans.size - (factor - 1) * span]
-            if not finite:
-                _pick_pairs(spans, span, largest, wider)
-            elif factor == 4 and largest:
-                _larger_of_fours(spans, span, wider)
-            elif factor == 4:
-                _smaller_of_fours(spans, span, wider)
-            elif largest:
-                _larger_of_pairs(spans, span, wider)
-            else:
-                _smaller_of_pairs(spans, span, wider)
-            spans, turn = wider, 1 - turn
-            span *= factor
-        # Two spans that overlap cover the window.
-        if not finite:
-            _pick_pairs(spans, length - span, largest, picked)
-        elif largest:
-            _larger_of_pairs(spans, length - span, picked)
+        if all_finite(spans):
+            _extreme_tile(spans, length, largest, first, second, picked)
         else:
-            _smaller_of_pairs(spans, length - span, picked)
+            _pick_tile(spans, length, largest, first, second, picked)
 
 
 @njit(error_model="numpy")
@@ -323,14 +407,27 @@ def _subtract(sums, result):
 
 
 @njit(error_model="numpy")
+def _subtract_level(level, small, large, result):
+    """What a window of one value sums to, if it is made of one span or, else ``large`` is nothing, of two."""
+    for j in range(result.size):
+        result[j] = result[j] - (large * level[j] + small * level[j])
+
+
+@njit(error_model="numpy")
 def history_sum_about(extended, length, about, result):
     """Sum of the window, less what the sum would be if every value were ``about``: nothing, if they all are."""
     stay_apart()
     level_sums = np.empty(_TILE)
+    first, second = np.empty(_TILE + length), np.empty(_TILE + length)
+    small = length & -length
+    large = length - small
     for begin in range(0, result.size, _TILE):
         total, level = result[begin : begin + _TILE], about[begin : begin + _TILE]
+        _sum_tile(extended[begin : begin + total.size + length - 1], length, first, second, total)
+        if large & (large - 1) == 0:
+            _subtract_level(level, float(small), float(large), total)
+            continue
         sums = level_sums[: total.size]
-        history_sum(extended[begin : begin + total.size + length - 1], length, total)
         span, taken = 1, 0
         while span <= length:
             if length & span:
@@ -358,13 +455,24 @@ def history_squares_about(extended, length, about, result):
 def history_moments_about(extended, length, about, total, squares):
     """Sum of the window's distances from ``about``, and of their squares, in one go."""
     stay_apart()
-    fours = length - length % 4
+    eights = length - length % 8
     for begin in range(0, total.size, _TILE):
         sums, powers = total[begin : begin + _TILE], squares[begin : begin + _TILE]
         centres = about[begin : begin + _TILE]
         sums[:] = 0.0
         powers[:] = 0.0
-        for age in range(0, fours, 4):
+        for age in range(0, eights, 8):
+            values = extended[begin + age :]
+            for j in range(np.uint64(sums.size)):
+                centre = centres[j]
+                a, b = values[j] - centre, values[j + _ONE] - centre
+                c, d = values[j + _TWO] - centre, values[j + _THREE] - centre
+                e, f = values[j + _FOUR] - centre, values[j + _FIVE] - centre
+                g, h = values[j + _SIX] - centre, values[j + _SEVEN] - centre
+                sums[j] = sums[j] + a + b + c + d + e + f + g + h
+                powers[j] = powers[j] + a * a + b * b + c * c + d * d + e * e + f * f + g * g + h * h
+        age = eights
+        if length - age >= 4:
             values = extended[begin + age :]
             for j in range(np.uint64(sums.size)):
                 centre = centres[j]
@@ -372,8 +480,9 @@ def history_moments_about(extended, length, about, total, squares):
                 c, d = values[j + _TWO] - centre, values[j + _THREE] - centre
                 sums[j] = sums[j] + a + b + c + d
                 powers[j] = powers[j] + a * a + b * b + c * c + d * d
-        for age in range(fours, length):
-            values = extended[begin + age :]
+            age += 4
+        for last in range(age, length):
+            values = extended[begin + last :]
             for j in range(sums.size):
                 distance = values[j] - centres[j]
                 sums[j] += distance
@@ -384,18 +493,29 @@ def history_moments_about(extended, length, about, total, squares):
 def history_deviations_about(extended, length, about, result):
     """Sum of the window's absolute distances from ``about``."""
     stay_apart()
-    fours = length - length % 4
+    eights = length - length % 8
     for begin in range(0, result.size, _TILE):
         total, centres = result[begin : begin + _TILE], about[begin : begin + _TILE]
         total[:] = 0.0
-        for age in range(0, fours, 4):
+        for age in range(0, eights, 8):
+            values = extended[begin + age :]
+            for j in range(np.uint64(total.size)):
+                centre = centres[j]
+                a, b = abs(values[j] - centre), abs(values[j + _ONE] - centre)
+                c, d = abs(values[j + _TWO] - centre), abs(values[j + _THREE] - centre)
+                e, f = abs(values[j + _FOUR] - centre), abs(values[j + _FIVE] - centre)
+                g, h = abs(values[j + _SIX] - centre), abs(values[j + _SEVEN] - centre)
+                total[j] = total[j] + a + b + c + d + e + f + g + h
+        age = eights
+        if length - age >= 4:
             values = extended[begin + age :]
             for j in range(np.uint64(total.size)):
                 centre = centres[j]
                 a, b = abs(values[j] - centre), abs(values[j + _ONE] - centre)
                 c, d = abs(values[j + _TWO] - centre), abs(values[j + _THREE] - centre)
                 total[j] = total[j] + a + b + c + d
-        for age in range(fours, length):
-            values = extended[begin + age :]
+            age += 4
+        for last in range(age, length):
+            values = extended[begin + last :]
             for j in range(total.size):
                 total[j] += abs(values[j] - centres[j])

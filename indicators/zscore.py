@@ -14,7 +14,7 @@ from indicators.stdev import deviation
 
 def score(distance: float, deviation: float, period: float) -> float:
     """How many deviations the newest value is above the mean, which is the window's mean distance from it, negated."""
-    return (-distance / period) / deviation
+    return -distance * (1.0 / period) / deviation
 
 
 def _lookback(parameters: Parameters) -> int:

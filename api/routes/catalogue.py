@@ -1,6 +1,6 @@
 """What conditions can be made of: indicators, and instruments with candles."""
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from api.catalogue_answers import (
     IndicatorAnswer,
@@ -13,24 +13,25 @@ from api.catalogue_answers import (
 )
 from api.responding import page, respond
 from api.routes.parameters import Cursor, Limit
-from api.routing import HubRoute, TheCaller, TheService
+from api.routing import HubRequest, hub_router
 from api.service import Service
 from indicators.catalogue import Indicator, catalogue
 from registry.timeframes import DURATION_MS, to_ms
 
-router = APIRouter(route_class=HubRoute, tags=["catalogue"])
+router = hub_router("catalogue")
 _READ = {"x-rate-class": "read"}
 
 
 @router.get("/indicators", response_model=IndicatorsAnswer, openapi_extra=_READ)
-async def indicators(_: TheCaller) -> Response:
+async def indicators() -> Response:
     """All indicators with their parameters, bounds and outputs."""
     return respond(IndicatorsAnswer(items=[_indicator(record) for record in catalogue().values()]))
 
 
 @router.get("/instruments", response_model=InstrumentPage, openapi_extra=_READ)
-async def instruments(service: TheService, _: TheCaller, cursor: Cursor = None, limit: Limit = 100) -> Response:
+async def instruments(request: HubRequest, cursor: Cursor = None, limit: Limit = 100) -> Response:
     """The instruments that conditions may name, with their stored candles and how fresh they are."""
+    service = request.service
     held = await service.in_store(_instruments, service)
     items, following = page(held, lambda one: one.instrument, cursor, limit)
     return respond(InstrumentPage(items=items, next_cursor=following))

@@ -1,18 +1,18 @@
 """Whether the service works, and its figures."""
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from api.catalogue_answers import CheckAnswer, LiveAnswer, ReadyAnswer
 from api.openapi import problems
 from api.responding import respond
-from api.routing import HubRoute, TheService
+from api.routing import HubRequest, hub_router
 from api.service import Service
 from events.metrics import METRICS
 from registry.errors import HubError
 from registry.timeframes import DURATION_MS
 
-router = APIRouter(route_class=HubRoute, tags=["service"])
+router = hub_router("service")
 
 
 @router.get("/health/live", response_model=LiveAnswer)
@@ -24,8 +24,9 @@ async def live() -> Response:
 @router.get(
     "/health/ready", response_model=ReadyAnswer, responses={503: {"model": ReadyAnswer, "description": "Not ready"}}
 )
-async def ready(service: TheService) -> Response:
+async def ready(request: HubRequest) -> Response:
     """Whether the store answers. Without the event log the service is degraded: triggers are safe, and wait."""
+    service = request.service
     found = await service.in_store(_ready, service)
     return respond(found, 503 if found.status == "unavailable" else 200)
 
@@ -36,8 +37,9 @@ async def ready(service: TheService) -> Response:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems(403)},
     openapi_extra={"x-rate-class": "read", "x-operators-only": True},
 )
-async def metrics(service: TheService) -> Response:
+async def metrics(request: HubRequest) -> Response:
     """Figures of the hub and of this service in Prometheus' text format, for operators."""
+    service = request.service
     text = await service.judged(service.metrics.text, service.measures.registry, METRICS)
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 

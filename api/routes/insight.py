@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from api.answers import (
     DistanceAnswer,
@@ -22,14 +22,14 @@ from api.problems import ProblemError, invalid_condition
 from api.responding import respond
 from api.routes.parameters import ConditionPath
 from api.routes.registration import condition_answer
-from api.routing import HubRoute, TheCaller, TheService
+from api.routing import HubRequest, hub_router
 from flows.activity import is_active
 from flows.explain import Explained, Explanation
 from flows.standing import Standing
 from registry.errors import CandlesMissing, HubError
 from registry.timeframes import DURATION_MS
 
-router = APIRouter(route_class=HubRoute, tags=["conditions"])
+router = hub_router("conditions")
 _COMPUTE = {"x-rate-class": "compute"}
 _DAY_MS = DURATION_MS["1d"]
 _At = Annotated[
@@ -44,11 +44,12 @@ _At = Annotated[
     responses=problems(404),
     openapi_extra={"x-rate-class": "read"},
 )
-async def status(condition_id: ConditionPath, service: TheService, caller: TheCaller) -> Response:
+async def status(condition_id: ConditionPath, request: HubRequest) -> Response:
     """Whether a condition is registered and judged, how far, and how often it has fired."""
+    service, caller = request.service, request.caller
     stored = service.stored(condition_id)
     condition = service.condition_of(stored.canonical)
-    settled_at = await service.in_store(service.judging.settled_at, condition)
+    settled_at = await service.settled_at(condition)
     spans = service.store.registry.activity_of(condition_id)
     state = service.store.ticks.condition_state(condition_id)
     answer = StatusAnswer(
@@ -70,8 +71,9 @@ async def status(condition_id: ConditionPath, service: TheService, caller: TheCa
     responses=problems(404, 409),
     openapi_extra=_COMPUTE,
 )
-async def explain(condition_id: ConditionPath, service: TheService, caller: TheCaller, at: _At = None) -> Response:
+async def explain(condition_id: ConditionPath, request: HubRequest, at: _At = None) -> Response:
     """Why a condition fires on a candle, or why it does not: every part of it, with its values now and before."""
+    service, caller = request.service, request.caller
     condition = service.condition_of(service.stored(condition_id).canonical)
     try:
         found, standing = await service.judged(service.judging.explain, condition, at)
@@ -81,8 +83,9 @@ async def explain(condition_id: ConditionPath, service: TheService, caller: TheC
 
 
 @router.post("/conditions/preview", response_model=PreviewAnswer, responses=problems(409), openapi_extra=_COMPUTE)
-async def preview(body: PreviewBody, service: TheService, caller: TheCaller) -> Response:
+async def preview(body: PreviewBody, request: HubRequest) -> Response:
     """How often and when a condition would have fired on stored candles. Nothing is registered."""
+    service, caller = request.service, request.caller
     if body.start is not None and body.end is not None and body.start >= body.end:
         detail = "start must be before end"
         raise ProblemError(422, "invalid-request", detail, errors=[ProblemItem(pointer="/start", detail=detail)])

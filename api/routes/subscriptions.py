@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from api.answers import NowAnswer, SubscribedAnswer, SubscriptionAnswer, SubscriptionPage
 from api.models import BotCondition, PolicyBody, SubscribeBody
@@ -10,12 +10,12 @@ from api.openapi import problems
 from api.problems import ProblemError, not_found
 from api.responding import page, respond
 from api.routes.parameters import BotQuery, ConditionQuery, Cursor, Limit
-from api.routing import HubRoute, TheCaller, TheService
+from api.routing import HubRequest, hub_router
 from api.service import Service
 from registry.store.records import Subscription, SubscriptionRequest
 from registry.subscriptions import DeliveryPolicy
 
-router = APIRouter(route_class=HubRoute, tags=["subscriptions"])
+router = hub_router("subscriptions")
 _WRITE = {"x-rate-class": "write"}
 
 
@@ -29,10 +29,11 @@ _WRITE = {"x-rate-class": "write"}
     },
     openapi_extra=_WRITE,
 )
-async def subscribe(body: SubscribeBody, service: TheService, caller: TheCaller) -> Response:
+async def subscribe(body: SubscribeBody, request: HubRequest) -> Response:
     """Subscribe one of the caller's bots to a condition; a paused subscription goes on. Answers what it is now."""
+    service, caller = request.service, request.caller
     service.stored(body.condition_id)
-    request = SubscriptionRequest(
+    wish = SubscriptionRequest(
         user_id=caller.user_id,
         bot_id=body.bot_id,
         condition_id=body.condition_id,
@@ -42,7 +43,7 @@ async def subscribe(body: SubscribeBody, service: TheService, caller: TheCaller)
     )
     with service.quotas.subscribing(caller.user_id, body.bot_id, body.condition_id):
         (subscribed,) = await service.in_store(
-            service.store.registry.subscribe, [request], active_from_ms=service.clock.now_ms()
+            service.store.registry.subscribe, [wish], active_from_ms=service.clock.now_ms()
         )
     now = await _now(service, body.condition_id)
     held = subscribed.subscription
@@ -56,8 +57,9 @@ async def subscribe(body: SubscribeBody, service: TheService, caller: TheCaller)
 @router.post(
     "/conditions/unsubscribe", response_model=SubscriptionAnswer, responses=problems(404), openapi_extra=_WRITE
 )
-async def unsubscribe(body: BotCondition, service: TheService, caller: TheCaller) -> Response:
+async def unsubscribe(body: BotCondition, request: HubRequest) -> Response:
     """End a subscription. The second time there is none any more: 404."""
+    service, caller = request.service, request.caller
     registry, which = service.store.registry, (caller.user_id, body.bot_id, body.condition_id)
     held = registry.subscription(*which)
     ended = await service.in_store(
@@ -69,20 +71,21 @@ async def unsubscribe(body: BotCondition, service: TheService, caller: TheCaller
 
 
 @router.post("/conditions/pause", response_model=SubscriptionAnswer, responses=problems(404), openapi_extra=_WRITE)
-async def pause(body: BotCondition, service: TheService, caller: TheCaller) -> Response:
+async def pause(body: BotCondition, request: HubRequest) -> Response:
     """Deliver nothing until the subscription is resumed."""
-    return await _set_paused(body, service, caller, paused=True)
+    return await _set_paused(body, request, paused=True)
 
 
 @router.post("/conditions/resume", response_model=SubscriptionAnswer, responses=problems(404), openapi_extra=_WRITE)
-async def resume(body: BotCondition, service: TheService, caller: TheCaller) -> Response:
+async def resume(body: BotCondition, request: HubRequest) -> Response:
     """Deliver again, from the next candle on."""
-    return await _set_paused(body, service, caller, paused=False)
+    return await _set_paused(body, request, paused=False)
 
 
 @router.post("/conditions/rearm", response_model=SubscribedAnswer, responses=problems(404, 409), openapi_extra=_WRITE)
-async def rearm(body: BotCondition, service: TheService, caller: TheCaller) -> Response:
+async def rearm(body: BotCondition, request: HubRequest) -> Response:
     """Arm a subscription with `while_true` again: if the condition is still TRUE, the answer says to act now."""
+    service, caller = request.service, request.caller
     held = service.store.registry.subscription(caller.user_id, body.bot_id, body.condition_id)
     if held is None:
         raise not_found("subscription")
@@ -94,14 +97,14 @@ async def rearm(body: BotCondition, service: TheService, caller: TheCaller) -> R
 
 @router.get("/conditions/user/subscriptions", response_model=SubscriptionPage, openapi_extra={"x-rate-class": "read"})
 async def subscriptions(
-    service: TheService,
-    caller: TheCaller,
+    request: HubRequest,
     bot_id: BotQuery = None,
     condition_id: ConditionQuery = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Response:
     """The caller's subscriptions that have not ended, by bot and condition."""
+    service, caller = request.service, request.caller
     held = [
         one
         for one in service.store.registry.subscriptions_of(caller.user_id)
@@ -111,7 +114,8 @@ async def subscriptions(
     return respond(SubscriptionPage(items=[_answer(one) for one in items], next_cursor=following))
 
 
-async def _set_paused(body: BotCondition, service: Service, caller: TheCaller, *, paused: bool) -> Response:
+async def _set_paused(body: BotCondition, request: HubRequest, *, paused: bool) -> Response:
+    service, caller = request.service, request.caller
     held = await service.in_store(
         service.store.registry.set_paused,
         caller.user_id,

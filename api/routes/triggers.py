@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 import polars as pl
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import Header, Query, Response
 
 from api.answers import TriggerPage, TriggersAfter
 from api.event_stream import EventStream
@@ -13,11 +13,11 @@ from api.gate import Caller
 from api.openapi import problems
 from api.problems import ProblemError
 from api.routes.parameters import AllTriggers, BotQuery, ConditionPath, Limit, SeqCursor
-from api.routing import HubRoute, TheCaller, TheService
+from api.routing import HubRequest, hub_router
 from api.service import Service
 from events.payload import Entry, entries_of
 
-router = APIRouter(route_class=HubRoute, tags=["triggers"])
+router = hub_router("triggers")
 _AfterSeq = Annotated[int, Query(ge=0, le=2**62, description="Only triggers with a higher seq")]
 
 
@@ -28,9 +28,10 @@ _AfterSeq = Annotated[int, Query(ge=0, le=2**62, description="Only triggers with
     openapi_extra={"x-rate-class": "read"},
 )
 async def triggers_of(
-    condition_id: ConditionPath, service: TheService, _: TheCaller, cursor: SeqCursor = None, limit: Limit = 100
+    condition_id: ConditionPath, request: HubRequest, cursor: SeqCursor = None, limit: Limit = 100
 ) -> Response:
     """The triggers of a condition, newest first."""
+    service = request.service
     service.stored(condition_id)
     before = None if cursor is None else int(cursor)
     rows = await service.in_store(service.store.ticks.triggers_of, condition_id, limit + 1, before)
@@ -41,14 +42,14 @@ async def triggers_of(
 
 @router.get("/triggers", response_model=TriggersAfter, responses=problems(403), openapi_extra={"x-rate-class": "read"})
 async def triggers(
-    service: TheService,
-    caller: TheCaller,
+    request: HubRequest,
     after_seq: _AfterSeq = 0,
     bot_id: BotQuery = None,
     limit: Limit = 100,
     everything: AllTriggers = False,
 ) -> Response:
     """Triggers of the caller's subscriptions since a `seq`, oldest first: how a bot catches up."""
+    service, caller = request.service, request.caller
     _check_everything(everything, caller)
     wanted = None if everything else _wanted(service, caller, bot_id)
     newest = service.store.ticks.last_seq()
@@ -75,8 +76,7 @@ async def triggers(
     openapi_extra={"x-rate-class": "stream"},
 )
 async def events(
-    service: TheService,
-    caller: TheCaller,
+    request: HubRequest,
     bot_id: BotQuery = None,
     after_seq: Annotated[int | None, Query(ge=0, le=2**62, description="As Last-Event-ID, which wins")] = None,
     everything: AllTriggers = False,
@@ -89,6 +89,7 @@ async def events(
     Each has the trigger's `seq` as `id` and the trigger as `data`. A comment comes every 15 seconds. A reader that is
     too slow is cut off; it comes back with `Last-Event-ID` and misses nothing.
     """
+    service, caller = request.service, request.caller
     _check_everything(everything, caller)
     most = service.settings.api_streams_per_user
     if service.feed.streams_of(caller.user_id) >= most:

@@ -12,7 +12,7 @@ from registry.client import calls
 from registry.client.address import find_address
 from registry.client.attempts import Attempts
 from registry.client.calls import Call, Spelling, as_json
-from registry.client.connection import failed, for_a_stream, for_requests, request_of
+from registry.client.connection import MOST_CONNECTIONS, failed, for_a_stream, for_requests, request_of
 from registry.client.progress import Progress, reporting
 from registry.client.results import (
     Explanation,
@@ -57,6 +57,9 @@ class AsyncHubClient:
         self._timeout_s = timeout_s
         self._patience_s = patience_s
         self._http = httpx.AsyncClient(**for_requests(self.address, timeout_s))
+        # Thousands may be under way at once: those that wait for a connection wait here, as httpx goes through all that
+        # wait whenever one is free.
+        self._turns = asyncio.Semaphore(MOST_CONNECTIONS)
         self._outer: AsyncHubClient | None = None
 
     async def __aenter__(self) -> "AsyncHubClient":
@@ -230,7 +233,8 @@ class AsyncHubClient:
         while True:
             ended: httpx.Response | httpx.TransportError
             try:
-                ended = await self._http.send(request_of(self._http, method, path, body, query))
+                async with self._turns:
+                    ended = await self._http.send(request_of(self._http, method, path, body, query))
             except httpx.TransportError as error:
                 ended = error
             wait = attempts.wait_after(ended)

@@ -11,13 +11,14 @@ from registry.errors import ApiUnreachable
 
 # For each request httpx goes through its connections several times: with a hundred of them a request costs twice the
 # CPU that it costs with ten, and the hub answers no faster.
-_LIMITS = httpx.Limits(max_connections=10, max_keepalive_connections=10)
+MOST_CONNECTIONS = 10
 
 
 def for_requests(address: Address, timeout_s: float) -> dict[str, Any]:
     """Arguments of an httpx client for requests, each of which is answered at once."""
     # Waiting for one's own other requests is no fault of the hub: the pool has no timeout.
-    return _common(address) | {"timeout": httpx.Timeout(timeout_s, pool=None), "limits": _LIMITS}
+    limits = httpx.Limits(max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_CONNECTIONS)
+    return _common(address) | {"timeout": httpx.Timeout(timeout_s, pool=None), "limits": limits}
 
 
 def for_a_stream(address: Address, timeout_s: float) -> dict[str, Any]:

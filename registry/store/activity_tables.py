@@ -1,6 +1,7 @@
 """When conditions are judged, in ``registry.duckdb``; the owner keeps it in memory."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 
 import polars as pl
 
@@ -18,6 +19,7 @@ class ActivityTables:
         self._watermark = watermark
         self._spans: dict[str, tuple[ActiveSpan, ...]] = {}
         self._begun: list[tuple[int, str, int]] = []
+        self._known_from = 0
         for condition_id, from_ms_, until_ms in database.rows(
             """
             SELECT condition_id, epoch_ms(active_from), epoch_ms(active_until) FROM registry.condition_activity
@@ -36,12 +38,18 @@ class ActivityTables:
         """The spans of one condition, oldest first; none of an unknown one."""
         return self._spans.get(condition_id, ())
 
-    def begun_after(self, version: int) -> Iterable[tuple[str, int]]:
-        """(group, beginning) of the spans that began with a later version of the registry."""
-        for begun, group, from_ms_ in reversed(self._begun):
-            if begun <= version:
-                return
-            yield group, from_ms_
+    def begin_at(self, last_change: int) -> int:
+        """The registry's version when its file is opened: the number of spans ever written and changes ever made."""
+        rows = self._database.rows("SELECT count(*) FROM registry.condition_activity")
+        self._known_from = int(str(rows[0][0])) + last_change
+        return self._known_from
+
+    def begun_after(self, version: int) -> list[tuple[str, int]] | None:
+        """(group, beginning) of the spans that began with a later version of the registry; ``None`` for a version of
+        before the file was opened, after which something has changed."""
+        if version < self._known_from:
+            return None
+        return [(group, from_ms_) for _, group, from_ms_ in takewhile(lambda one: one[0] > version, self._begun[::-1])]
 
     def begin(self, group: str, from_ms_: int, until_ms: int | None) -> ActiveSpan:
         """A span from a time on, or from where the group has been judged without the condition."""

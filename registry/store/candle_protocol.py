@@ -112,5 +112,5 @@ class CandleStore(Protocol):
         ...
 
     def version(self, series: Collection[str]) -> int:
-        """Grows with every change of candles of these series, and starts anew when the owner of the files does."""
+        """Grows with every change of candles of these series, and is another one when the owner of the files is."""
         ...

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from secrets import randbits
 
 import polars as pl
 
@@ -33,6 +34,8 @@ class CandleTables(CorrectionTables, InstrumentTables):
         InstrumentTables.__init__(self, database, clock)
         self._judged = judged
         self._versions: dict[str, int] = {}
+        # What somebody knows from an owner of before must not look like what this one says.
+        self._first_version = randbits(40)
 
     def upsert(self, candles: pl.DataFrame) -> UpsertCounts:
         if candles.is_empty():
@@ -187,7 +190,7 @@ class CandleTables(CorrectionTables, InstrumentTables):
         return {str(series) for (series,) in self._database.rows("SELECT series FROM candles.series")}
 
     def version(self, series: Collection[str]) -> int:
-        return sum(self._versions.get(name, 0) for name in series)
+        return self._first_version + sum(self._versions.get(name, 0) for name in series)
 
     def _with_verdict(self, transaction: Transaction, candles: pl.DataFrame) -> pl.DataFrame:
         """What is to be done with each candle: ``series series_id open_time``, its values, ``filled verdict``."""

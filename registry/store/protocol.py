@@ -118,7 +118,7 @@ class RegistryStore(Protocol):
         ...
 
     def version(self) -> int:
-        """Grows with every change of conditions or subscriptions."""
+        """Grows with every change of conditions or subscriptions, over restarts too."""
         ...
 
 

@@ -60,6 +60,11 @@ class Draft:
     def is_empty(self) -> bool:
         return not (self._new_conditions or self._spans or self._changed)
 
+    @property
+    def size(self) -> int:
+        """By how much the commit makes the registry's version grow: its spans and its changes of subscriptions."""
+        return sum(map(len, self._spans.values())) + self._last_change - self._subscriptions.last_change
+
     def condition(self, condition_id: str) -> StoredCondition | None:
         """A condition that is registered, or will be."""
         return self._conditions.get(condition_id) or self._new_conditions.get(condition_id)
@@ -122,10 +127,13 @@ class Draft:
 
     def adopt(self, version: int) -> None:
         """Take over into the owner's memory what has been committed with a version of the registry."""
-        self._conditions.update(self._new_conditions)
+        # First the times in which conditions are judged: whoever sees a condition finds them.
         for condition_id, spans in self._spans.items():
+            condition = self.condition(condition_id)
+            assert condition is not None
             for span in spans:
-                self._activity.adopt(condition_id, self._conditions[condition_id].group_key, span, version)
+                self._activity.adopt(condition_id, condition.group_key, span, version)
+        self._conditions.update(self._new_conditions)
         for held, _ in sorted(self._changed.values(), key=lambda changed: changed[0].subscription.change):
             self._subscriptions.put(held.subscription, held.content, held.config_change)
 

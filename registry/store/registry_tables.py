@@ -40,9 +40,10 @@ class RegistryTables:
         self._activity = activity
         self._clock = clock
         self._listings = listings
-        self._version = 0
         self._conditions = {condition.condition_id: condition for condition in self._load_conditions()}
         self._subscriptions = load_subscriptions(database)
+        # From what is kept: the same after a restart unless something changed, and never again what it was before.
+        self._version = activity.begin_at(self._subscriptions.last_change)
         self._gathering = Gathering(self._commit)
 
     def register(
@@ -140,8 +141,10 @@ class RegistryTables:
                 return
             with self._database.transaction() as transaction:
                 draft.write(transaction)
-            self._version += 1
-            draft.adopt(self._version)
+            # Whoever sees the new version finds everything that it stands for.
+            version = self._version + draft.size
+            draft.adopt(version)
+            self._version = version
 
     def _register(
         self,

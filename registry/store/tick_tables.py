@@ -24,7 +24,7 @@ class TickTables(TriggerTables):
 
     def __init__(self, database: Database, clock: Clock) -> None:
         super().__init__(database, clock)
-        self.activated: Callable[[int], Iterable[tuple[str, int]]] = lambda _: ()
+        self.activated: Callable[[int], list[tuple[str, int]] | None] = lambda _: []
         """Groups and times of conditions that became active after a version of the registry."""
         if not database.read_only:
             self._compact_watermarks()
@@ -200,7 +200,13 @@ class TickTables(TriggerTables):
             )
         moved = {move.group for move in record.moves}
         if record.registry_version is not None:
-            for group, from_ms_ in self.activated(record.registry_version):
+            activated = self.activated(record.registry_version)
+            if activated is None:
+                raise StaleTick(
+                    "conditions or subscriptions changed between the tick's look at them and the start of the store's "
+                    "owner; nothing was written, load the conditions again"
+                )
+            for group, from_ms_ in activated:
                 if group in moved and from_ms_ < record.close_time_ms:
                     raise StaleTick(
                         f"a condition of {group} became active on the candle that closes at "

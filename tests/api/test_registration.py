@@ -47,6 +47,17 @@ def test_one_created_when_many_register_it_at_once(hub: Hub) -> None:
     assert sorted(answer.status_code for answer in answers) == [200] * 15 + [201]
 
 
+def test_what_is_wrong_with_one_does_not_hinder_those_that_come_with_it(hub: Hub) -> None:
+    clients = [hub.as_user(f"registration-{number}") for number in range(8)]
+    texts = [f"{'BTCUSDT' if number % 4 else 'XYZ'} 1h: close > {3_100 + number}" for number in range(32)]
+
+    def register(number: int) -> int:
+        return clients[number % 8].post("/conditions/register", json={"condition": texts[number]}).status_code
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(register, range(32))) == [201 if number % 4 else 422 for number in range(32)]
+
+
 def test_a_bulk_answers_each_in_order(hub: Hub) -> None:
     ann = hub.as_user("registration-ann")
     fresh = "AVAXUSDT 1h: close > 1234.5"

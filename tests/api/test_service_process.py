@@ -1,6 +1,7 @@
 """The real process: `hub up` in a folder, keys made while it runs, one owner, and a stop that loses nothing."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -46,8 +47,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def hub(folder: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(capsys)
+def hub(folder: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Shell]:
+    yield Shell(capsys)
+    # `hub up` lets them write to what was standard error.
+    for name in ("hub", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [], True
+    logging.getLogger("uvicorn.access").disabled = False
 
 
 @pytest.fixture

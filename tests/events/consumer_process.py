@@ -1,14 +1,11 @@
-"""A consumer in a process of its own: ``consumer_process.py STORE SOCKET LEDGER [kill=SEQ] [failpoint=POINT]``.
-
-Appends ``seq:bot`` to a file for each effect, through the ledger, and ends when nothing comes any more. ``kill`` lets
-the handler end the process at the delivery of a ``seq`` to the bot ``bad``.
-"""
+"""A consumer in a process of its own, which a test lets die."""
 
 import os
 import signal
-import sys
 from pathlib import Path
 
+import pandas  # noqa: F401 (DuckDB imports it with the first parameter; here it is imported before the fork)
+import pyarrow.dataset  # noqa: F401 (so does a frame that is read by DuckDB)
 import redis
 
 from events.consumer import Consumer
@@ -20,10 +17,13 @@ from registry.clock import SystemClock
 from registry.store.file_store import FileStore
 
 
-def main(store_path: str, socket: str, ledger_path: str, *more: str) -> None:
-    options = dict(word.split("=", 1) for word in more)
-    failpoints.arm(options.get("failpoint", ""))
-    effects = Path(ledger_path).parent / "effects"
+def consume(store_path: Path, socket: Path, ledger_path: Path, *, kill: str = "", failpoint: str = "") -> None:
+    """Append ``seq:bot`` to a file for each effect, through the ledger, until nothing comes any more.
+
+    ``kill`` lets the handler end the process at the delivery of a ``seq`` to the bot ``bad``.
+    """
+    failpoints.arm(failpoint)
+    effects = ledger_path.parent / "effects"
 
     def order(text: str) -> None:
         with effects.open("a") as file:
@@ -33,18 +33,14 @@ def main(store_path: str, socket: str, ledger_path: str, *more: str) -> None:
         return effects.exists() and text in effects.read_text().split()
 
     def handle(delivery: Delivery) -> None:
-        if options.get("kill") == str(delivery.event.seq) and delivery.subscription.bot_id == "bad":
+        if kill == str(delivery.event.seq) and delivery.subscription.bot_id == "bad":
             os.kill(os.getpid(), signal.SIGKILL)
         ledger.perform(f"{delivery.event.seq}:{delivery.subscription.bot_id}", order, confirm=is_there)
 
-    client = redis.Redis(unix_socket_path=socket, legacy_responses=True)
-    with FileStore(Path(store_path)) as store, Ledger(ledger_path) as ledger:
+    client = redis.Redis(unix_socket_path=str(socket), legacy_responses=True)
+    with FileStore(store_path) as store, Ledger(ledger_path) as ledger:
         log = RedisEventLog(client)
         consumer = Consumer("bots", log, store, ledger, handle, SystemClock(), start=0, retry_after_s=(0.0, 0.0))
         while consumer.step(wait_ms=50):
             pass
     client.close()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

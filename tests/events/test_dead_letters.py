@@ -1,9 +1,7 @@
 """A poisoned delivery costs its own bot five attempts and nobody anything else; what died can be tried again."""
 
-import os
+import multiprocessing
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from events.payload import decode
 from registry.clock import ReplayClock
 from registry.store.file_store import FileStore
 from registry.subscriptions import DeliveryPolicy
+from tests.events.consumer_process import consume
 from tests.events.consuming import Bots, consuming, settle
 from tests.events.firing import Firing, known_conditions, subscribe
 from tests.events.servers import FaultyServer
@@ -169,17 +168,17 @@ def test_a_spent_subscription_can_still_have_what_died(
     assert bots.seqs() == [1]
 
 
-PROGRAM = Path(__file__).with_name("consumer_process.py")
-ROOT = Path(__file__).resolve().parents[2]
+_FORKED = multiprocessing.get_context("forkserver")
+_FORKED.set_forkserver_preload(["tests.events.consumer_process"])
 
 
-def run_process(store: Path, server: FaultyServer, ledger: Path, *more: str) -> int:
-    command = [sys.executable, str(PROGRAM), str(store), str(server.socket), str(ledger), *more]
-    shown = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
-    )
-    assert shown.returncode in (0, -signal.SIGKILL), shown.stderr
-    return shown.returncode
+def run_process(store: Path, server: FaultyServer, ledger: Path, **options: str) -> int:
+    """A consumer in a process of its own until nothing comes any more; its exit code, -9 if it was killed."""
+    process = _FORKED.Process(target=consume, args=(store, server.socket, ledger), kwargs=options)
+    process.start()
+    process.join(60)
+    assert process.exitcode in (0, -signal.SIGKILL)
+    return process.exitcode
 
 
 def test_a_delivery_that_kills_its_process_dies_alone(tmp_path: Path, server: FaultyServer, path: Path) -> None:
@@ -193,7 +192,7 @@ def test_a_delivery_that_kills_its_process_dies_alone(tmp_path: Path, server: Fa
         for _ in range(4):
             firing.publish([first, second])
     runs = 0
-    while run_process(folder, server, path, "kill=5") != 0:
+    while run_process(folder, server, path, kill="5") != 0:
         runs += 1
         assert runs < 10
     assert runs == 3
@@ -221,7 +220,7 @@ def test_a_process_killed_between_effect_and_acknowledgement_repeats_no_effect(
     client.close()
     kills = 0
     for point in ("after_effect:7", "before_mark:1", "before_ack:2"):
-        kills += run_process(folder, server, path, f"failpoint={point}") != 0
+        kills += run_process(folder, server, path, failpoint=point) != 0
     assert run_process(folder, server, path) == 0
     assert kills == 3
     effects = (tmp_path / "effects").read_text().split()

@@ -12,6 +12,7 @@ from events.log import STREAM, RedisEventLog
 from events.payload import Entry
 from events.publisher import drain
 from events.server import BundledServer
+from registry.errors import StoreError
 from registry.store.file_store import FileStore
 from tests.conftest import MemoryLog
 from tests.registry.test_store_ticks import BTC, HOUR, tick
@@ -166,6 +167,20 @@ async def test_a_server_that_is_away_delays_events_and_stops_none(hub: Hub, serv
             server.start()
             await asyncio.to_thread(hub.publish, 10)
             assert seqs(await taken(following, 40)) == list(range(31, 41))
+
+
+async def test_a_store_that_fails_for_a_while_stops_no_reader(store: FileStore, log: MemoryLog) -> None:
+    failures = [StoreError("away"), StoreError("away")]
+
+    def before() -> None:
+        if failures:
+            raise failures.pop()
+
+    async with running(LiveFeed(store.ticks, log, before=before)) as feed:
+        with feed.follow() as following:
+            store.ticks.record_tick(tick(HOUR, (BTC, None), triggers=5))
+            drain(store, log)
+            assert seqs(await taken(following, 5)) == [1, 2, 3, 4, 5]
 
 
 async def test_a_reader_from_beyond_the_newest_waits_for_what_follows(store: FileStore, log: MemoryLog) -> None:

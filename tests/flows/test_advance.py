@@ -230,9 +230,11 @@ class BrokenLog(MemoryLog):
     """An event log whose server is away."""
 
     broken = True
+    tries = 0
 
     def last_seq(self) -> int:
         if self.broken:
+            self.tries += 1
             raise EventLogError("the event log's server failed (ConnectionError: away)")
         return super().last_seq()
 
@@ -247,6 +249,7 @@ async def test_a_broken_event_log_stops_no_evaluation_and_loses_nothing(
     assert (done.ticks, done.published) == (20, 0)
     assert "away" in str(done.publish_error)
     assert len(caplog.records) == 1, "said once a run, not once a tick"
+    assert log.tries == 2, "tried when the run begins and when it ends, not once a tick"
     assert store.ticks.last_seq() > 0
     log.broken = False
     await advance(runtime, "1h", DAY_MS + 21 * HOUR)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from flows import judge
-from flows.evaluate import unknown_ages
+from flows.judged import Truths
 from flows.program import ALL, FALSE, ONE_SLOT, TRUE, UNKNOWN, Based, Program, children
 from registry.expression import (
     All,
@@ -81,29 +81,24 @@ class Judged:
     """A program with its state, judged candle by candle, as an evaluator holds it."""
 
     program: Program = field(default_factory=Program)
-    truth: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
-    ages: NDArray[np.int64] = field(default_factory=lambda: unknown_ages(0))
+    truths: Truths = field(default_factory=Truths)
 
     def extend(self, roots: Sequence[Based]) -> None:
         self.program.extend(roots, slot_of)
-        more = self.program.size - self.truth.size
-        self.truth = np.concatenate([self.truth, np.full(more, UNKNOWN, np.uint8)])
-        self.ages = unknown_ages(self.program.size, self.ages)
+        self.truths.grow(self.program)
 
     def compact(self) -> None:
-        truth, ages = self.truth.copy(), self.ages.copy()
-        moved = self.program.compact()
-        assert sorted(moved.tolist()) == list(range(self.program.size))
-        self.truth[moved], self.ages[moved] = truth, ages
+        self.truths.sort(self.program)
+        self.truths.grow(self.program)
 
     def judge(self, now: Values, before: Values, moving: NDArray[np.bool_]) -> None:
         shown, shown_before = np.empty_like(now), np.empty_like(before)
         judge.show(now, shown)
         judge.show(before, shown_before)
-        judge.judge(shown, shown_before, moving, *self.program.arrays(), self.ages, self.truth)
+        self.truths.judge(judge, shown, shown_before, moving)
 
     def of(self, based: Based) -> int:
-        return int(self.truth[self.program.place(based)])
+        return int(self.truths.array[self.program.place(based)])
 
 
 class Definition:

@@ -85,7 +85,7 @@ def _known_of(part: Part) -> dict[str, object]:
         )
     for position, condition in enumerate(plan.conditions):
         root = int(plan.roots[position])
-        found[f"truth of {condition}"] = (int(evaluator._truth[root]), evaluator._firing.previous(position))
+        found[f"truth of {condition}"] = (int(evaluator._truths.array[root]), evaluator._firing.previous(position))
     return found
 
 

@@ -167,7 +167,7 @@ def test_a_lane_joins_at_any_turn(case, markets):
 
 
 def test_long_histories_equal_lanes(case, candles):
-    """So long that steady steps run in chains, with prices in between that are missing, infinite or enormous."""
+    """So long that steady steps run in lanes, with prices in between that are missing, infinite or enormous."""
     record, parameters = case
     count = 60_000 if record.settle(parameters) < 1500 else 130_000
     generator = np.random.default_rng(3)

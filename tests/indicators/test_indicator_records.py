@@ -90,14 +90,15 @@ def test_a_kernel_changes_with_everything_compiled_into_it(changed, monkeypatch)
     assert codegen.program({"ema": after}) != codegen.program({"ema": before})
 
 
-def test_kernels_have_two_compiled_entries(record):
-    """One history and one live kernel, cached, without what would change bits or miss the cache."""
+def test_kernels_have_three_compiled_entries(record):
+    """Two history kernels and one live kernel, cached, without what would change bits or miss the cache."""
     source = inspect.getsource(importlib.import_module(f"indicators._kernels.{record.name}"))
     assert re.findall(r"@njit\(cache=True, nogil=True, error_model=\"numpy\"\)\ndef (\w+)", source) == [
         "history",
+        "history_many",
         "live",
     ]
-    assert source.count("cache=True") == 2
+    assert source.count("cache=True") == 3
     assert not re.search(r"fastmath|parallel|prange|jitclass", source)
 
 

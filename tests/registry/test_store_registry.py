@@ -89,6 +89,27 @@ def test_every_change_moves_the_version(with_candles: Store) -> None:
     assert registry.version() == seen[-1]
 
 
+def test_a_version_stands_for_one_content_over_restarts(open_at: OpenAt, tmp_path: Path, sample: pl.DataFrame) -> None:
+    """Or a worker would take the conditions of the owner before for those of this one."""
+    seen: dict[int, tuple[int, ...]] = {}
+    hours = sample.filter((pl.col("timeframe") == "1h") & (pl.col("symbol") == "BTCUSDT")).head(3)
+    candle_versions = set()
+    for turn in range(3):
+        with open_at(tmp_path) as store:
+            store.candles.upsert(hours.with_columns(pl.col("volume") + turn))
+            candle_versions.add(store.candles.version(["BINANCE:BTCUSDT 1h"]))
+            registry = store.registry
+            assert not seen or max(seen) == registry.version(), "nothing has changed"
+            held = [Condition.parse(f"BTCUSDT 1h: rsi(14) < {turn + 1}.{number}") for number in range(2)]
+            registry.register(held, active_from_ms=turn)
+            registry.subscribe([wish("ann", "b", held[0]), wish("ann", "b", held[1])], active_from_ms=turn)
+            registry.unsubscribe("ann", "b", held[0].id, at_ms=turn)
+            assert registry.version() not in seen
+            seen[registry.version()] = tuple(registry.totals().values())
+    assert list(seen) == sorted(seen)
+    assert len(candle_versions) == 3
+
+
 def test_the_registry_is_the_same_after_opening_again(open_at: OpenAt, tmp_path: Path, sample: pl.DataFrame) -> None:
     clock = ReplayClock(1_000)
     with open_at(tmp_path / "s", clock) as store:

@@ -270,3 +270,23 @@ def test_subscriptions_from_before_states_are_kept(tmp_path: Path) -> None:
         assert (held.active_from_ms, held.created_ms, held.revision) == (7, 8, 1)
         assert held.policy.expires_ms is not None
         assert store.registry.bot_config("ann", "a", "c") == {"n": 1}
+
+
+def test_whoever_sees_a_condition_finds_when_it_is_judged(hub: Store) -> None:
+    """While another thread registers: what a worker reads one after the other belongs together."""
+
+    def register() -> None:
+        for number in range(40):
+            hub.registry.register([Condition.parse(f"BTCUSDT 1h: close > {number}")], active_from_ms=0)
+
+    registering = threading.Thread(target=register)
+    registering.start()
+    try:
+        while registering.is_alive():
+            version = hub.registry.version()
+            held = hub.registry.conditions()
+            activity = hub.registry.activity()
+            assert {one.condition_id for one in held} <= activity.keys()
+            assert version <= hub.registry.version()
+    finally:
+        registering.join()

@@ -61,10 +61,13 @@ def test_a_backup_holds_whole_commits_while_others_write(store: Store, tmp_path:
     fill(store, sample)
     stop = threading.Event()
 
+    hours = sample.filter((pl.col("timeframe") == "1h") & (pl.col("symbol") == "ETHUSDT")).sort("open_time")
+
     def write() -> None:
         for number in range(1, 500):
             if stop.is_set():
                 return
+            store.candles.upsert(hours[number - 1])
             since = None if number == 1 else (number - 1) * HOUR
             store.ticks.record_tick(tick(number * HOUR, (BTC, since), triggers=3))
 
@@ -79,10 +82,23 @@ def test_a_backup_holds_whole_commits_while_others_write(store: Store, tmp_path:
     for name in ("a", "b", "c"):
         with FileStore(tmp_path / name) as copy:
             ticks = copy.ticks.ticks()
+            candles = copy.candles.between("BINANCE:ETHUSDT 1h", 0, 10**15).height
+            assert candles - ticks.height in (0, 1), "both files are of one moment"
             assert copy.ticks.last_seq() == 3 * ticks.height == copy.ticks.triggers_after(0, 10_000).height
             # Their conditions were never registered.
             assert {one.subject for one in copy.check() if one.problem} <= {"triggers belong to registered conditions"}
             assert copy.ticks.watermarks("1h") == ({BTC: ticks.height * HOUR} if ticks.height else {})
+
+
+def test_a_backup_begins_between_writes(tmp_path: Path) -> None:
+    with FileStore(tmp_path / "store") as store:
+        backing_up = threading.Thread(target=store.backup, args=(str(tmp_path / "backup"),))
+        with store._database.alone():
+            backing_up.start()
+            backing_up.join(0.5)
+            assert backing_up.is_alive(), "what is being written to both files must be in both copies or in none"
+        backing_up.join()
+    assert (tmp_path / "backup").is_dir()
 
 
 def test_a_backup_replaces_nothing(store: Store, tmp_path: Path) -> None:

@@ -1,0 +1,136 @@
+"""F0: broken hubs. Each forgets one of the rules that keep triggers from being lost, repeated or wrong.
+
+They are switched on in a process of a test, and nowhere else.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import flows.advance
+import flows.program
+from events import log
+from events.ledger import Ledger
+from events.log import STREAM, RedisEventLog
+from events.payload import entries_of
+from flows.evaluate import Evaluator
+from flows.live import Live
+from flows.part import SeriesHistory
+from registry import failpoints
+from registry.store.protocol import Store
+from registry.store.records import TickRecord
+from registry.store.tick_tables import TickTables
+from registry.timeframes import DURATION_MS
+from tests.chaos import roles
+
+
+def publisher_without_outbox() -> None:
+    """What was recorded is sent once, right then: commit, then XADD."""
+    sent: dict[int, int] = {}
+
+    def send(store: Store, held: RedisEventLog, **options: object) -> int:
+        first = sent.setdefault(id(store), store.ticks.last_seq())
+        rows = store.ticks.triggers_after(first, 1_000)
+        sent[id(store)] = first + rows.height
+        for seq, _, payload in entries_of(rows):
+            held.client.xadd(STREAM, {"event": payload}, id=f"{seq}-0")
+        return rows.height
+
+    flows.advance.drain = send
+    roles.drain = send
+
+
+def publisher_without_contiguity() -> None:
+    """The server takes a batch wherever its log ends; newer ids alone keep it from doubling."""
+    log._APPEND = log._APPEND.replace("if ARGV[2] ~= last then return {0, tonumber(last)} end", "")
+
+
+def cursor_before_triggers() -> None:
+    """The watermarks are on disk before the triggers are."""
+    whole = TickTables.record_tick
+
+    def record_tick(self: TickTables, record: TickRecord) -> range:
+        answer = whole(self, replace(record, triggers=record.triggers.clear()))
+        with self._database.transaction() as transaction:
+            rows = self._numbered(record.triggers, roles.NOW)
+            transaction.append("registry.condition_triggers", rows)
+        self._note_recorded(rows)
+        return range(answer.start, answer.start + rows.height)
+
+    TickTables.record_tick = record_tick  # type: ignore[method-assign]
+
+
+def less_or_equal_for_less() -> None:
+    """``<`` holds for equal values too."""
+    right = flows.program._leaf_key
+
+    def leaf_key(*arguments: Any) -> tuple[int, int, int, float]:
+        code, *others = right(*arguments)
+        return (1 if code == 0 else code, *others)  # type: ignore[return-value]
+
+    flows.program._leaf_key = leaf_key
+
+
+def previous_over_a_gap() -> None:
+    """The step before a candle is the last candle that there was, however long ago."""
+    right = Evaluator.step
+
+    def step(self: Evaluator, timeframe: str, candles: Any, present: Any, stepping: Any) -> None:
+        right(self, timeframe, candles, present, stepping & present)
+
+    Evaluator.step = step  # type: ignore[method-assign]
+
+
+def no_seq_floor() -> None:
+    """A store that is behind its log numbers on from where it is."""
+
+    def drain_what_is_newer(store: Store, held: RedisEventLog, **options: object) -> int:
+        return drain(store, held) if held.last_seq() <= store.ticks.last_seq() else 0
+
+    drain = flows.advance.drain
+    flows.advance.drain = drain_what_is_newer
+    roles.drain = drain_what_is_newer
+    roles.reconcile = lambda *_: 0
+
+
+def short_look_back() -> None:
+    """A cold process starts its indicators two periods ago instead of at the anchor, and reads no checkpoint."""
+
+    def history(self: Live, position: int, plan: Any, anchor: int, end: int, *_: object, **__: object) -> SeriesHistory:
+        series = plan.series[position]
+        length = DURATION_MS[series.timeframe]
+        candles = self.reader.between(str(series), max(anchor, end - 28 * length), end - length + 1)
+        return SeriesHistory(anchor, candles)
+
+    Live._history = history  # type: ignore[method-assign]
+
+
+def mark_then_act() -> None:
+    """A consumer notes an effect as done before it does it."""
+
+    def perform(self: Ledger, effect_id: str, act: Any, *, confirm: Any) -> Any:
+        with self.once(effect_id) as effect:
+            is_fresh = effect is not None
+        failpoints.reach("before_mark")
+        return act(effect_id) if is_fresh else None
+
+    Ledger.perform = perform  # type: ignore[method-assign]
+
+
+_ALL: Sequence[Callable[[], None]] = (
+    publisher_without_outbox,
+    publisher_without_contiguity,
+    cursor_before_triggers,
+    less_or_equal_for_less,
+    previous_over_a_gap,
+    no_seq_floor,
+    short_look_back,
+    mark_then_act,
+)
+MUTANTS = {mutant.__name__: mutant for mutant in _ALL}
+
+
+def switch_on(name: str | None) -> None:
+    """Break this process for good in one way."""
+    if name is not None:
+        MUTANTS[name]()

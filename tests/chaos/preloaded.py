@@ -1,0 +1,27 @@
+"""What every process of these tests needs, imported once in the process that they are forked from.
+
+Nothing here may use polars or DuckDB: their threads do not survive a fork.
+"""
+
+import logging
+
+import numpy as np
+import pandas  # noqa: F401 (DuckDB imports it with the first parameter)
+import pyarrow.dataset  # noqa: F401 (so does a frame that is read by DuckDB)
+import pytest  # noqa: F401 (each child imports what the test run was started with)
+
+import tests.chaos.roles  # noqa: F401
+from flows.evaluate import Evaluator
+from flows.plan import make_plan
+from indicators import warming
+from indicators.moving import CANDLE_ROWS
+from registry.conditions import Condition
+
+warming.warm(("rsi", "sma", "ema", "macd", "lowest", "bbands", "stoch"))
+_evaluator = Evaluator(make_plan([Condition.parse("WARMUP 5m: close[1] + 1 > sma(2) for 2 bars")]))
+_one = np.ones(1, np.bool_)
+_evaluator.step("5m", np.ones((len(CANDLE_ROWS), 1)), _one, _one)
+_evaluator.judge(_one)
+
+# What a hub says about its faults is not news here.
+logging.disable(logging.ERROR)

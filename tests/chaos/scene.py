@@ -1,0 +1,154 @@
+"""What happens in every case: four days of candles around a crash, a few dozen conditions, and what has to fire.
+
+The candles are real; one is taken out, so that there is a hole. What has to fire comes from the slow oracle, which
+shares nothing with the engine. No verdict hangs on a rounding error, so the answer is a set and not a range.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+import polars as pl
+
+from flows.candles.sample import SAMPLE_FILES
+from registry.clock import ReplayClock
+from registry.conditions import Condition
+from registry.store.file_store import FileStore
+from registry.store.records import SubscriptionRequest
+from registry.timeframes import to_ms
+from tests.flows.live import histories_of
+from tests.flows.slow_oracle import Oracle
+
+STEP_MS = 5 * 60_000
+START_MS = to_ms(datetime(2024, 8, 4, 20, tzinfo=UTC))
+"""The conditions are registered then: candles that close later may fire."""
+
+TICKS = 1_100
+FIRST_OPEN_MS = START_MS - 192 * STEP_MS
+HOLE_MS = START_MS + 17 * STEP_MS
+"""When the candle opens that ETHUSDT does not have."""
+
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
+_TEXTS = (
+    "rsi(14) < 35",
+    "every(rsi(14) < 30)",
+    "close crosses_below sma(20)",
+    "close crosses_above ema(12)",
+    "macd.histogram crosses_above 0",
+    "close <= lowest(20)",
+    "close < bbands(20, 2).lower",
+    "stoch(14, 3, 3).k crosses_above stoch(14, 3, 3).d",
+    "volume > 2 * sma(20, volume)",
+    "close > open for 3 bars",
+)
+_TOUCHED = 40
+"""A tick on whose close of BTCUSDT a condition lies exactly: below it is not the same as at it."""
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """What has to fire, or what did."""
+
+    condition_id: str
+    close_ms: int
+
+
+def close_of(tick: int) -> int:
+    """When a tick's candles close; the first is tick 1."""
+    return START_MS + tick * STEP_MS
+
+
+def tick_of(close_ms: int) -> int:
+    """The tick on which a candle closes."""
+    return (close_ms - START_MS) // STEP_MS
+
+
+@cache
+def candles() -> pl.DataFrame:
+    """The candles of all ticks and of half a day before them, without the hole."""
+    rows = pl.concat([pl.read_parquet(path) for path in SAMPLE_FILES])
+    opens = pl.col("open_time").dt.epoch("ms")
+    return (
+        rows.filter(
+            (pl.col("timeframe") == "5m")
+            & pl.col("symbol").is_in(SYMBOLS)
+            & opens.is_between(FIRST_OPEN_MS, close_of(TICKS), closed="left")
+            & ~((pl.col("symbol") == "ETHUSDT") & (opens == HOLE_MS))
+        )
+        .select(pl.lit("BINANCE").alias("exchange"), pl.all())
+        .sort("open_time", "symbol")
+    )
+
+
+@cache
+def conditions() -> list[Condition]:
+    """Of every kind: on their base alone, on another series, firing once a stretch and on every candle."""
+    texts = [f"{symbol} 5m: {text}" for symbol in SYMBOLS for text in _TEXTS]
+    bitcoin = candles().filter(pl.col("symbol") == "BTCUSDT")
+    (touched,) = bitcoin.filter(pl.col("open_time").dt.epoch("ms") == close_of(_TOUCHED) - STEP_MS)["close"]
+    texts += [
+        f"BTCUSDT 5m: every(close < {touched!r})",
+        "ETHUSDT 5m: rsi(14) < rsi(14)@BTCUSDT",
+        "SOLUSDT 5m: every(close < ema(12) and close@ETHUSDT < ema(12)@ETHUSDT)",
+    ]
+    return [Condition.parse(text) for text in texts]
+
+
+@cache
+def latecomer() -> Condition:
+    """A condition that is registered later, where a case says so, and fires on every candle."""
+    return Condition.parse("BTCUSDT 5m: every(close > 1)")
+
+
+@cache
+def _fires() -> tuple[Trigger, ...]:
+    oracle = Oracle(histories_of(candles()), {})
+    found = []
+    for condition in conditions():
+        near = [open_ms for open_ms in oracle.near(condition) if open_ms >= START_MS]
+        assert not near, f"{condition} hangs on a rounding error at {near}: choose another"
+        found += [Trigger(condition.id, open_ms + STEP_MS) for open_ms in oracle.fires(condition)]
+    return tuple(sorted(found, key=lambda held: (held.close_ms, held.condition_id)))
+
+
+def expected(ticks: int = TICKS) -> list[Trigger]:
+    """What has to fire up to a tick, in order."""
+    return [held for held in _fires() if START_MS < held.close_ms <= close_of(ticks)]
+
+
+def latecomers(after: int, until: int) -> list[Trigger]:
+    """What the latecomer has to fire."""
+    return [Trigger(latecomer().id, close_of(tick)) for tick in range(after + 1, until + 1)]
+
+
+BOTS = ("bot-1", "bot-2", "bot-3")
+
+
+def conditions_of(bot: str) -> set[str]:
+    """The conditions that a bot subscribes to: each has some that another has too."""
+    number = BOTS.index(bot)
+    return {held.id for place, held in enumerate(conditions()) if place % (number + 2) == 0}
+
+
+def wanted_by_many(number: int) -> Condition:
+    """One of a few conditions that many users register; equal ones are spelled in several ways."""
+    texts = "BTCUSDT 5m: rsi(14) < {0}", "binance:btc/usdt 5m: {0}.0 > RSI", "BTC-USDT 5m: RSI(14, close) < {0}"
+    return Condition.parse(texts[number % 3].format(20 + number // 3))
+
+
+def make_store(folder: Path, until_ms: int | None = None) -> None:
+    """A store with all candles (that open before a time), conditions and subscriptions, and nothing judged."""
+    held = candles()
+    if until_ms is not None:
+        held = held.filter(pl.col("open_time").dt.epoch("ms") < until_ms)
+    with FileStore(folder, clock=ReplayClock(START_MS)) as store:
+        store.candles.upsert(held)
+        register(store)
+
+
+def register(store: FileStore) -> None:
+    """Conditions and subscriptions of the scene. The store needs candles of each instrument."""
+    store.registry.register(conditions(), active_from_ms=START_MS)
+    requests = [SubscriptionRequest("ann", bot, held, "dca", {}) for bot in BOTS for held in sorted(conditions_of(bot))]
+    store.registry.subscribe(requests, active_from_ms=START_MS)

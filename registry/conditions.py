@@ -14,7 +14,16 @@ from registry.canonical import canonicalise
 from registry.defaults import current_defaults
 from registry.desugar import desugar
 from registry.errors import ConditionError
-from registry.expression import IndicatorOutput, Node, Series, is_momentary, variables
+from registry.expression import (
+    LARGEST_NUMBER,
+    Comparison,
+    IndicatorOutput,
+    Node,
+    Number,
+    Series,
+    is_momentary,
+    variables,
+)
 from registry.instruments import Instrument
 from registry.json_writing import node_to_json
 from registry.limits import STORED, TYPED
@@ -25,6 +34,7 @@ _ID_LENGTH = 32
 _SHORT, _FEW = 400, 12
 """Characters and fields of sources that are remembered with their conditions: nearly all, and they take little."""
 _PARSED_KEPT = 16_384
+_SIBLINGS_KEPT = 4_096
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
@@ -115,10 +125,9 @@ class Condition:
         operands = tuple(variables(tree))
         used = {operand.indicator for operand in operands if isinstance(operand, IndicatorOutput)}
         versions = ",".join(f"{name}={catalogue()[name].version}" for name in sorted(used))
-        digest = sha256(f"v1|{versions}|{canonical}".encode()).hexdigest()
         others = {operand.series for operand in operands} - {series}
         return cls(
-            digest[:_ID_LENGTH],
+            _identity(versions, canonical),
             canonical,
             series,
             tree,
@@ -158,6 +167,10 @@ class Condition:
         return self.text
 
 
+def _identity(versions: str, canonical: str) -> str:
+    return sha256(f"v1|{versions}|{canonical}".encode()).hexdigest()[:_ID_LENGTH]
+
+
 _Exact = str | tuple[tuple[str, type, object], ...]
 
 
@@ -183,6 +196,18 @@ class _Written:
 
     __slots__ = ("_exact", "source")
 
+    def threshold(self) -> tuple[float, _Exact] | None:
+        """The number of a flat object that compares with one, and the rest of the object; ``None`` for all others.
+
+        0 is not among them: what it is compared with may be written otherwise (``registry.canonical``, rule 3).
+        """
+        if isinstance(self._exact, str) or isinstance(self.source, str):
+            return None
+        value = self.source.get("value")
+        if type(value) not in (int, float) or not 0 < abs(value) <= LARGEST_NUMBER:  # type: ignore[arg-type]
+            return None
+        return float(value), tuple(field for field in self._exact if field[0] != "value")  # type: ignore[arg-type]
+
     def __init__(self, exact: _Exact, source: str | Mapping[str, object]) -> None:
         self._exact = exact
         self.source = source
@@ -200,4 +225,48 @@ class _Written:
 
 @lru_cache(maxsize=_PARSED_KEPT)
 def _parsed(written: _Written, symbol: str | None, timeframe: str | None, default_exchange: str) -> Condition:
-    return Condition._parse(written.source, symbol, timeframe, default_exchange)
+    threshold = written.threshold()
+    if threshold is None:
+        return Condition._parse(written.source, symbol, timeframe, default_exchange)
+    value, rest = threshold
+    key = (rest, symbol, timeframe, default_exchange)
+    if (sibling := _siblings.get(key)) is not None and (found := _with_threshold(sibling, value)) is not None:
+        return found
+    condition = Condition._parse(written.source, symbol, timeframe, default_exchange)
+    if len(_siblings) >= _SIBLINGS_KEPT:
+        _siblings.clear()
+    _siblings[key] = condition
+    return condition
+
+
+_siblings: dict[tuple[_Exact, str | None, str | None, str], Condition] = {}
+"""Flat objects without their threshold -> a condition of that kind: users tune a number, and little else changes."""
+
+
+def _with_threshold(sibling: Condition, value: float) -> Condition | None:
+    """The condition that compares with another number, ``None`` where more than the number may differ.
+
+    Nothing in a comparison with a number but 0 depends on which number it is, once the number is on its right.
+    """
+    tree, surface = sibling.tree, sibling.surface
+    if not (isinstance(tree, Comparison) and isinstance(surface, Comparison)):
+        return None
+    if not (isinstance(tree.right, Number) and isinstance(surface.right, Number)):
+        return None
+    number, was, now = Number(value), text.number_text(tree.right.value), text.number_text(value)
+    canonical = sibling.canonical.removesuffix(was) + now
+    short = sibling.text.removesuffix(was) + now
+    if len(short) > TYPED.characters:
+        return None
+    versions = sibling.definition_versions
+    return Condition(
+        _identity(versions, canonical),
+        canonical,
+        sibling.series,
+        Comparison(tree.operator, tree.left, number),
+        Comparison(surface.operator, surface.left, number),
+        versions,
+        sibling.momentary,
+        all_series=sibling.all_series,
+        text=short,
+    )

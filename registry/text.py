@@ -149,11 +149,11 @@ class _Writer:
         """``operand`` where one of ``level`` or tighter can stand."""
         match operand:
             case Number(value):
-                return _shortest(value)
+                return number_text(value)
             case Price(series, field, offset):
                 return field + self._place(series, offset)
             case IndicatorOutput(series, name, parameters, source, output, offset):
-                arguments = [_shortest(value) for _, value in parameters]
+                arguments = [number_text(value) for _, value in parameters]
                 if source is not None and not (self._short and source == vocabulary.DEFAULT_SOURCE):
                     arguments.append(source)
                 call = f"({', '.join(arguments)})" if arguments else ""
@@ -186,6 +186,6 @@ def _bars(bars: int) -> str:
     return f"{bars} bars" if bars > 1 else "1 bar"
 
 
-def _shortest(value: float) -> str:
+def number_text(value: float) -> str:
     """The shortest decimal that reads back as the same float64; whole numbers without a point, -0 as 0."""
     return str(int(value)) if value == int(value) else repr(value).replace("e-0", "e-")

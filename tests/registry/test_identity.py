@@ -4,7 +4,7 @@ import json
 import pickle
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from hashlib import sha256
 
 import pytest
@@ -143,3 +143,42 @@ def test_what_is_parsed_again_is_not_confused_with_what_looks_like_it() -> None:
         assert Condition.parse(nameless) != btc
     with pytest.raises(ConditionError):
         Condition.parse(nameless)
+
+
+NAMES = [field.name for field in fields(Condition)]
+thresholds = st.one_of(
+    st.integers(-(10**15), 10**15), st.floats(-1e15, 1e15), st.sampled_from([0, 0.0, -0.0, 30, 30.0, 5e-324, 1e15])
+)
+
+
+@given(
+    st.sampled_from(
+        [
+            {"indicator": "macd", "component": "histogram"},
+            {"indicator": "MACD", "component": "line", "params": {"fast": 5}},
+            {"indicator": "rsi", "period": 7},
+            {"indicator": "rsi", "fire": "every_bar"},
+            {"indicator": "bbands", "component": "upper"},
+            {"indicator": "close"},
+        ]
+    ),
+    st.sampled_from(["<", "<=", "above", ">=", "crosses_above", "crosses_under", "crosses"]),
+    thresholds,
+    thresholds,
+)
+@examples(300)
+def test_thresholds_of_flat_conditions_are_told_apart(
+    operand: dict[str, object], operator: str, first: float, second: float
+) -> None:
+    """What is known of a condition with one number never changes what another number means."""
+    flat = {"symbol": "btc/usdt", "timeframe": "60m", "operator": operator, **operand}
+    for value in (first, second):
+        source = {**flat, "value": value}
+        try:
+            plain = Condition._parse(source, None, None, "BINANCE")
+        except ConditionError:
+            with pytest.raises(ConditionError):
+                Condition.parse(source)
+            continue
+        found = Condition.parse(source)
+        assert [getattr(found, name) for name in NAMES] == [getattr(plain, name) for name in NAMES]

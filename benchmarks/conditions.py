@@ -180,7 +180,7 @@ def _against_others(scale: Scale, made: Made) -> tuple[dict[str, float], int]:
                 np.testing.assert_array_equal(mine, np.asarray(theirs, np.bool_), err_msg=who)
     measures: dict[str, Measure] = {
         "Condition Hub": here(tick.judge),
-        "Condition Hub, without what fires": here(tick.judge_only),
+        "Condition Hub, without what fires": here(Tick(made.plan).judge_only),
     }
     return alternate(measures | {who: here(work) for who, work in works.items()}, scale.rounds), fired
 

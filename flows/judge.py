@@ -31,7 +31,7 @@ _WINDOW = 8
 """Constants around a value that are compared at once; a run of one slot has as many at least."""
 _AHEAD = 16
 """Runs, or changes, for which memory is asked before their turn: it lies far apart, and a tick finds caches cold."""
-_BLOCK = 64
+_BLOCK = 32
 """Conditions that are asked at once whether any of them fires."""
 
 
@@ -438,16 +438,16 @@ def judge(
     return listed
 
 
-@njit(error_model="numpy")
-def _count_edges(truth, previous, momentary):
-    count = 0
+@njit(error_model="numpy", inline="always")
+def _any_fires(truth, previous, momentary):
+    found = False
     if momentary:
         for i in range(truth.size):
-            count += truth[i] == TRUE
+            found |= truth[i] == TRUE
     else:
         for i in range(truth.size):
-            count += (truth[i] == TRUE) & (previous[i] == FALSE)
-    return count
+            found |= (truth[i] == TRUE) & (previous[i] == FALSE)
+    return found
 
 
 @njit(error_model="numpy")
@@ -530,7 +530,7 @@ def fire(truth, changed, stretches, row_of, roots, momentary, bases, moving, beh
             for begin in range(first, stop, _BLOCK):
                 end = min(begin + _BLOCK, stop)
                 now, was = truth[begin + apart : end + apart], previous[begin:end]
-                if _count_edges(now, was, momentary[first]):
+                if _any_fires(now, was, momentary[first]):
                     for i in range(now.size):
                         if (now[i] == TRUE) & (momentary[first] | (was[i] == FALSE)):
                             fired[count] = begin + i

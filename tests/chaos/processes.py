@@ -37,11 +37,13 @@ class Process:
 
     def kill(self) -> bool:
         """SIGKILL; whether it still ran."""
-        ran = self.runs()
+        if not self.runs():
+            # Its number may be somebody else's by now.
+            return False
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
         self.wait()
-        return ran
+        return True
 
     def pause(self) -> None:
         """SIGSTOP."""
@@ -49,7 +51,7 @@ class Process:
 
     def resume(self) -> None:
         """SIGCONT."""
-        with suppress(ProcessLookupError):
+        if self.runs():
             os.kill(self.pid, signal.SIGCONT)
 
     def wait(self) -> int:

@@ -27,7 +27,8 @@ def step(close: float, volume: float, previous: float, total: float) -> tuple[fl
 
 def steady(close: float, volume: float, previous: float, total: float) -> tuple[float, float, float]:
     """One candle after the first."""
-    change = -volume if close < previous else volume if close > previous else 0.0
+    added = volume if close > previous else 0.0
+    change = -volume if close < previous else added
     # What is not finite has to stick in the sum.
     total = total + (change + ((close - close) + (volume - volume)))
     return total, close, total

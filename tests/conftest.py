@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, settings
 
 from events.log import Appended
 from events.payload import Entry, Event, decode, entry_of
@@ -13,6 +14,10 @@ from flows.candles.sample import SAMPLE_FILES
 from registry.clock import ReplayClock
 from registry.store.file_store import FileStore
 from registry.timeframes import to_ms
+
+# How long a machine takes is no promise: examples are neither timed nor given up because others are slow.
+settings.register_profile("hub", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("hub")
 
 
 class MemoryLog:

@@ -58,69 +58,20 @@ def scan_step(in_flow, out_value, begin, end, state, parameters):
 
 
 @njit(error_model="numpy")
-def lanes_step(in_flow, out_value, lane_total, parameters, count):
-    share_nothing()
-    for i in range(count):
-        for lane in range(np.uint64(stretches.LANES)):
-            state_total = lane_total[lane]
-            value_flow = in_flow[i, lane]
-            value_value, state_total = steady(value_flow, state_total)
-            out_value[i, lane] = value_value
-            lane_total[lane] = state_total
-
-
-@njit(error_model="numpy")
-def run_step(read, written, count, states, parameters, tiles, large):
+def go_on_step(in_flow, out_value, begin, end, state, parameters):
     stay_apart()
-    for begin in range(0, count, stretches.STEPS):
-        taken = min(stretches.STEPS, count - begin)
-        stretches.take_in(read, begin, taken, tiles)
-        lanes_step(tiles[0], tiles[1], states[0], parameters, taken)
-        stretches.give_out(tiles, 1, written, begin, taken, large)
-
-
-@njit(error_model="numpy")
-def spread_step(in_flow, out_value, state, parameters, seed, warm):
-    begin, size = np.int64(0), out_value.size
-    first = stretches.line_begin(out_value, seed)
-    apart = stretches.apart(size - first)
-    if apart < seed + warm:
-        scan_step(in_flow, out_value, begin, size, state, parameters)
-        return
-    given = state.copy()
-    scan_step(in_flow, out_value, begin, first, state, parameters)
-    if not (np.isfinite(out_value[first - 1])):
-        scan_step(in_flow, out_value, first, size, state, parameters)
-        return
-    read = np.empty((1, stretches.LANES), np.int64)
-    written = np.empty((1, stretches.LANES), np.int64)
-    tiles = stretches.tiles(2)
-    states = stretches.room(1, stretches.LANES)
-    own = state.copy()
-    for lane in range(stretches.LANES):
-        stretches.fill(own, (0.0,))
-        at = first + (lane + 1) * apart - warm - seed
-        scan_step(in_flow, out_value, at, at + seed, own, parameters)
-        stretches.set_lane(states, lane, own)
-    stretches.places(in_flow, first + apart - warm, apart, read, 0)
-    large = stretches.is_large(size * 2)
-    run_step(read, written[:0], warm, states, parameters, tiles, large)
-    stretches.shift(states, state)
-    begun = states.copy()
-    stretches.places(in_flow, first, apart, read, 0)
-    stretches.places(out_value, first, apart, written, 0)
-    run_step(read, written, apart, states, parameters, tiles, large)
-    if not windows.all_finite(states.ravel()):
+    if windows.all_finite(state):
+        given = state.copy()
+        state_total = state[0]
+        for i in range(np.uint64(begin), np.uint64(end)):
+            value_flow = in_flow[i]
+            value_value, state_total = steady(value_flow, state_total)
+            out_value[i] = value_value
+        state[0] = state_total
+        if windows.all_finite(state):
+            return
         state[:] = given
-        scan_step(in_flow, out_value, begin, size, state, parameters)
-        return
-    for lane in range(stretches.LANES):
-        if stretches.is_lane(begun, lane, state):
-            stretches.get_lane(states, lane, state)
-        else:
-            at = first + lane * apart
-            scan_step(in_flow, out_value, at, at + apart, state, parameters)
-    scan_step(in_flow, out_value, first + stretches.LANES * apart, size, state, parameters)
+    scan_step(in_flow, out_value, begin, end, state, parameters)
 
 
 @njit(error_model="numpy")
@@ -162,56 +113,6 @@ def run_money_flow_to_step(read, written, count, states, parameters, tiles, larg
         stretches.take_in(read, begin, taken, tiles)
         lanes_money_flow_to_step(tiles[0], tiles[1], tiles[2], tiles[3], tiles[4], states[0], parameters, taken)
         stretches.give_out(tiles, 4, written, begin, taken, large)
-
-
-@njit(error_model="numpy")
-def spread_money_flow_to_step(in_high, in_low, in_close, in_volume, out_value, state, parameters, seed, warm):
-    begin, size = np.int64(0), out_value.size
-    first = stretches.line_begin(out_value, seed)
-    apart = stretches.apart(size - first)
-    if apart < seed + warm:
-        scan_money_flow_to_step(in_high, in_low, in_close, in_volume, out_value, begin, size, state, parameters)
-        return
-    given = state.copy()
-    scan_money_flow_to_step(in_high, in_low, in_close, in_volume, out_value, begin, first, state, parameters)
-    if not (np.isfinite(out_value[first - 1])):
-        scan_money_flow_to_step(in_high, in_low, in_close, in_volume, out_value, first, size, state, parameters)
-        return
-    read = np.empty((4, stretches.LANES), np.int64)
-    written = np.empty((1, stretches.LANES), np.int64)
-    tiles = stretches.tiles(5)
-    states = stretches.room(1, stretches.LANES)
-    own = state.copy()
-    for lane in range(stretches.LANES):
-        stretches.fill(own, (0.0,))
-        at = first + (lane + 1) * apart - warm - seed
-        scan_money_flow_to_step(in_high, in_low, in_close, in_volume, out_value, at, at + seed, own, parameters)
-        stretches.set_lane(states, lane, own)
-    stretches.places(in_high, first + apart - warm, apart, read, 0)
-    stretches.places(in_low, first + apart - warm, apart, read, 1)
-    stretches.places(in_close, first + apart - warm, apart, read, 2)
-    stretches.places(in_volume, first + apart - warm, apart, read, 3)
-    large = stretches.is_large(size * 5)
-    run_money_flow_to_step(read, written[:0], warm, states, parameters, tiles, large)
-    stretches.shift(states, state)
-    begun = states.copy()
-    stretches.places(in_high, first, apart, read, 0)
-    stretches.places(in_low, first, apart, read, 1)
-    stretches.places(in_close, first, apart, read, 2)
-    stretches.places(in_volume, first, apart, read, 3)
-    stretches.places(out_value, first, apart, written, 0)
-    run_money_flow_to_step(read, written, apart, states, parameters, tiles, large)
-    if not windows.all_finite(states.ravel()):
-        state[:] = given
-        scan_money_flow_to_step(in_high, in_low, in_close, in_volume, out_value, begin, size, state, parameters)
-        return
-    for lane in range(stretches.LANES):
-        if stretches.is_lane(begun, lane, state):
-            stretches.get_lane(states, lane, state)
-        else:
-            at = first + lane * apart
-            scan_money_flow_to_step(in_high, in_low, in_close, in_volume, out_value, at, at + apart, state, parameters)
-    scan_money_flow_to_step(in_high, in_low, in_close, in_volume, out_value, first + stretches.LANES * apart, size, state, parameters)
 
 
 @njit(error_model="numpy")
@@ -266,7 +167,7 @@ def history(inputs, parameters, state, carries, outputs, seed, warm):
         result_flow = scratch[0][: end - begin]
         loop_money_flow(input_high, input_low, input_close, input_volume, result_flow, parameters)
         result_value = outputs[0][begin:end]
-        scan_step(result_flow, result_value, 0, end - begin, state[0 : 1], parameters)
+        go_on_step(result_flow, result_value, np.int64(0), end - begin, state[0 : 1], parameters)
         begin, end = end, min(end + 4096, size)
 
 

@@ -115,7 +115,7 @@ def history(inputs, parameters, state, carries, outputs, seed, warm):
         loop_traded(input_high, input_low, input_close, input_volume, input_day, result_turnover, result_weight, parameters)
         result_daily_turnover = scratch[0][: end - begin]
         result_daily_weight = scratch[1][: end - begin]
-        scan_session(result_turnover, result_weight, input_day, result_daily_turnover, result_daily_weight, 0, end - begin, state[0 : 3], parameters)
+        scan_session(result_turnover, result_weight, input_day, result_daily_turnover, result_daily_weight, np.int64(0), end - begin, state[0 : 3], parameters)
         extended_0 = between_turnover[margin_turnover - carries[0].size : margin_turnover + end - begin]
         result_rolling_turnover = scratch[2][: end - begin]
         windows.history_sum(extended_0, carries[0].size + 1, result_rolling_turnover)

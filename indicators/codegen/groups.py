@@ -11,7 +11,7 @@ Several series side by side are the same without the warming up.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from indicators.catalogue import Indicator, Step
@@ -77,20 +77,20 @@ class Group:
         return arguments(self.indicator, step, {name: name for name in (*self.known, *given)})
 
 
-def functions_of(group: Group) -> str:
-    """The source of a group's functions."""
+def over_one(group: Group) -> str:
+    """The source of the functions that run a group over one series."""
     if not group.state:
         return _compiled(_over_time(group))
-    source = _compiled(_scan(group))
+    writers = [_scan]
     if group.is_steady:
-        for writer in (_lanes, _run, _spread):
-            source += _compiled(writer(group))
-    return source
+        writers += [_go_on] if group.indicator.is_cumulative else [_lanes, _run, _spread]
+    return "".join(_compiled(writer(group)) for writer in writers)
 
 
-def many(group: Group) -> str:
-    """The source of the function that runs a group over several series side by side."""
-    return _compiled(_beside(group))
+def over_many(group: Group, known: Collection[str]) -> str:
+    """The source of the functions that run a group over several series, without those in ``known``."""
+    sources = [_compiled(writer(group)) for writer in (_scan, _lanes, _run, _beside)]
+    return "".join(source for source in sources if source not in known)
 
 
 def _compiled(lines: Iterable[str]) -> str:
@@ -109,11 +109,29 @@ def _scan(group: Group) -> Iterator[str]:
     """The plain loop, over the candles from ``begin`` to ``end``."""
     yield f"def scan_{group.name}({', '.join(group.arrays)}, begin, end, state, parameters):"
     yield "    stay_apart()"
-    yield from (f"    {line}" for line in parameter_lines(group.indicator))
-    yield from (f"    state_{held} = state[{position}]" for position, held in enumerate(group.state))
-    yield "    for i in range(np.uint64(begin), np.uint64(end)):"
-    yield from (f"        {line}" for line in group.body("in_{}[i]", "out_{}[i]", "state_{}"))
-    yield from (f"    state[{position}] = state_{held}" for position, held in enumerate(group.state))
+    yield from (f"    {line}" for line in _loop(group, steady=False))
+
+
+def _go_on(group: Group) -> Iterator[str]:
+    """The steady forms one after the other, where they suffice."""
+    every = ", ".join(group.arrays)
+    yield f"def go_on_{group.name}({every}, begin, end, state, parameters):"
+    yield "    stay_apart()"
+    yield "    if windows.all_finite(state):"
+    yield "        given = state.copy()"
+    yield from (f"        {line}" for line in _loop(group, steady=True))
+    yield "        if windows.all_finite(state):"
+    yield "            return"
+    yield "        state[:] = given"
+    yield f"    scan_{group.name}({every}, begin, end, state, parameters)"
+
+
+def _loop(group: Group, steady: bool) -> Iterator[str]:
+    yield from parameter_lines(group.indicator)
+    yield from (f"state_{held} = state[{position}]" for position, held in enumerate(group.state))
+    yield "for i in range(np.uint64(begin), np.uint64(end)):"
+    yield from (f"    {line}" for line in group.body("in_{}[i]", "out_{}[i]", "state_{}", steady))
+    yield from (f"state[{position}] = state_{held}" for position, held in enumerate(group.state))
 
 
 def _lanes(group: Group) -> Iterator[str]:

@@ -9,7 +9,7 @@ from inspect import signature
 from itertools import groupby
 
 from indicators.catalogue import Indicator, IndicatorError, Step, Window
-from indicators.codegen.groups import Group, functions_of, many
+from indicators.codegen.groups import Group, over_many, over_one
 from indicators.codegen.stages import parameter_lines
 
 _SPAN = 4_096
@@ -37,13 +37,10 @@ def history_kernel(indicator: Indicator) -> str:
     """The source: the functions of its groups, then the two kernels."""
     writer = _Writer(indicator)
     stages = writer.stages()
-    sources = [functions_of(group) for group in writer.groups]
+    sources = [over_one(group) for group in writer.groups]
     whole, *others = _groups(indicator, together=True)
     if isinstance(whole, Group) and whole.is_steady and not others:
-        if len(writer.groups) > 1:
-            # One after the other over time, where divisions are vectorised, but together in lanes.
-            sources.append(functions_of(whole))
-        sources.append(many(whole))
+        sources.append(over_many(whole, "".join(sources)))
         rows = _beside(whole)
     else:
         rows = _one_by_one(indicator)
@@ -83,6 +80,8 @@ class _Writer:
         self.groups: list[Group] = []
         self._arrays = {name: f"input_{name}" for name in indicator.inputs}
         self._rows = 0
+        steps = [stage for stage in indicator.stages if isinstance(stage, Step) and stage.state]
+        self._runs_in_lanes = not indicator.is_cumulative and any(step.steady is not None for step in steps)
         self._ringed = [over for over, _ in indicator.rings]
         self._between = [name for name in dict.fromkeys(self._ringed) if self._whole(name) is None]
 
@@ -105,9 +104,8 @@ class _Writer:
     def lines(self, stages: list[str]) -> Iterator[str]:
         """The kernel's body around them."""
         carried = [index for index, name in enumerate(self._ringed) if self._whole(name) is not None]
-        chained = any(group.is_steady for group in self.groups) and not self.indicator.is_cumulative
         between = bool(self._rows or self._between)
-        span = "size" if chained and not between else str(_LANES_SPAN if chained else _SPAN)
+        span = "size" if self._runs_in_lanes and not between else str(_LANES_SPAN if self._runs_in_lanes else _SPAN)
         yield from parameter_lines(self.indicator)
         yield "size = outputs[0].size"
         if self._rows:
@@ -195,7 +193,8 @@ class _Writer:
         if group.is_steady and not self.indicator.is_cumulative:
             yield f"spread_{group.name}({', '.join([*arrays, *held])}, seed, warm)"
         else:
-            yield f"scan_{group.name}({', '.join([*arrays, '0', 'end - begin', *held])})"
+            called = "go_on" if group.is_steady else "scan"
+            yield f"{called}_{group.name}({', '.join([*arrays, 'np.int64(0)', 'end - begin', *held])})"
 
 
 def _longest(rings: list[int]) -> str:

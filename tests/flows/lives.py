@@ -6,7 +6,6 @@ with a replay clock.
 """
 
 import asyncio
-import os
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -43,10 +42,6 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "DOGEUSDT", "XRPUSDT", "LTCUSDT")
 _SECOND = 1000
 _SOURCE = {"5m": "5m", "15m": "5m", "30m": "5m", "1m": "5m"}
 """Which candles of the sample make the shortest ones of a life; the rest is made of hourly ones."""
-
-
-SPARED = os.environ.get("HUB_TEST_SPARE", "1") != "0"
-"""Whether lives keep away from what ``test_spared.py`` knows to be wrong. With 0 they do not."""
 
 
 class Crash(BaseException):
@@ -294,7 +289,8 @@ class Life:
         """From the first candle to the last."""
         dice, world = self.dice, self.world
         self._upsert([(name, *row) for name, rows in self.histories.items() for row in rows])
-        self._maker = Conditions(dice, Oracle(self.full, self.calendars), list(self.full))
+        self._oracle = Oracle(self.full, self.calendars)
+        self._maker = Conditions(dice, self._oracle, list(self.full))
         self._register(dice.randint(12, 18))
         self._restart()
         self._pending = sorted(self.arrivals, reverse=True)
@@ -351,31 +347,30 @@ class Life:
         self._upsert(batch)
 
     def _upsert(self, rows: Sequence[tuple[str, int, Candle]]) -> None:
-        wanted = []
-        for row in rows:
-            if SPARED and self.model.is_being_begun(row[0], row[1]):
-                self.note("spared: history that changes before the first tick")
-            else:
-                wanted.append(row)
-        if not wanted:
+        if not rows:
             return
-        is_new = any(not self.model.candles.get(row[0]) for row in wanted)
-        counts = self.world.store.candles.upsert(frame_of(wanted))
-        expected = [self.model.arrive(*row) for row in wanted]
-        for instrument in self.calendars.keys() & {row[0].split(" ")[0] for row in wanted} - self._in_sessions:
+        self.note(
+            "candles that change what a group begins with",
+            sum(self.model.is_being_begun(series, open_ms) for series, open_ms, _ in rows),
+        )
+        if self.conditions:
+            self.note("series that begin under a warm worker", len({row[0] for row in rows if not self._has(row[0])}))
+        counts = self.world.store.candles.upsert(frame_of(rows))
+        expected = [self.model.arrive(*row) for row in rows]
+        for instrument in self.calendars.keys() & {row[0].split(" ")[0] for row in rows} - self._in_sessions:
             self.world.store.candles.set_calendar(Instrument(*instrument.split(":")), "sessions")
             self._in_sessions.add(instrument)
         # Whether a version that came before counts as a correction is up to the store; that it changes nothing is not.
         found = {"inserted": counts.inserted, "replaced": counts.replaced, "kept": counts.unchanged + counts.revised}
         wanted_counts = {name: expected.count(name) for name in ("inserted", "replaced")}
         wanted_counts["kept"] = len(expected) - sum(wanted_counts.values())
-        assert found == wanted_counts, f"{self.told()}: {wanted}: {expected}, {found}"
+        assert found == wanted_counts, f"{self.told()}: {rows}: {expected}, {found}"
         for verdict in expected:
             self.note("candles that came again" if verdict == "unchanged" else f"candles that were {verdict}")
-        self._delivered += wanted
-        if SPARED and is_new and self.conditions:
-            self.note("spared: a worker that is warm when a series begins")
-            self._restart()
+        self._delivered += rows
+
+    def _has(self, series: str) -> bool:
+        return bool(self.model.candles.get(series))
 
     def _revise(self) -> None:
         """Candles of before come again, as they were or changed."""
@@ -397,8 +392,12 @@ class Life:
         known = {str(instrument) for instrument in self.world.store.candles.instruments()}
         among = [name for name in self.full if name.split(" ")[0] in known]
         among = [name for name in among if length_of(name.split(" ")[1]) == self.tick_ms or dice.random() < 0.5]
-        fresh = self._maker.some(count, among or list(self.full))
+        fresh = self._maker.some(8 * count if self.conditions else count, among or list(self.full))
         fresh = [held for held in fresh if {str(instrument) for instrument in held.instruments} <= known]
+        if self.conditions:
+            # Rather those that fire on their first candle: whether they do hangs on what was before they were there.
+            fresh = sorted(fresh, key=lambda held: not self._fires_next(held))[:count]
+            self.note("conditions that should fire on their first candle", sum(map(self._fires_next, fresh)))
         again = dice.sample(self.conditions, min(1, len(self.conditions)))
         for held in [*fresh, *again]:
             ago = dice.choice((0, 0, 0, 0, 0, -3, -1, 2)) * self.tick_ms
@@ -415,6 +414,10 @@ class Life:
                 self.note("conditions registered for a time before", ago < 0)
             else:
                 self.note("conditions registered again")
+
+    def _fires_next(self, condition: Condition) -> bool:
+        open_ms = floor_to(self.world.clock.now_ms(), condition.timeframe)
+        return not condition.momentary and open_ms in self._oracle.fires(condition)
 
     def _subscribe(self) -> None:
         held = self.dice.choice(self.conditions)

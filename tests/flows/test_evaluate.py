@@ -188,12 +188,24 @@ def test_no_triggers_is_an_empty_frame_of_the_same_columns() -> None:
     assert found.columns == ["condition_id", "open_time", "close_time", "price", "settled"]
 
 
-def test_long_histories_are_judged_in_spans_without_a_seam(sample: pl.DataFrame) -> None:
-    """The 5m sample is longer than one span: its triggers are those of its parts, judged with everything before."""
-    btc = sample.filter((pl.col("symbol") == "BTCUSDT") & (pl.col("timeframe") == "5m"))
-    conditions = [f"BTCUSDT 5m: {text}" for text in CONDITIONS]
-    whole = flows.scan(conditions, btc)
-    until = btc["open_time"][4500]
-    part = flows.scan(conditions, btc.filter(pl.col("open_time") <= until))
-    assert part.height > 1000
-    assert part.equals(whole.filter(pl.col("open_time") <= until))
+LOOKING_BACK = (
+    "close[1] crosses_above sma(20)[3]",
+    "rsi(14)[7] < 45 for 3 bars",
+    "close < close[2] within 4 bars",
+    "every(close > open for 2 bars)",
+    "rsi(14)@1h[1] < 50 and close > close[1]",
+)
+
+
+def test_histories_are_judged_in_spans_without_a_seam(sample: pl.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spans and tiles of a few candles find what one that holds the whole history finds."""
+    dice = random.Random(1)
+    btc = sample.filter((pl.col("symbol") == "BTCUSDT") & (pl.col("timeframe") == "5m")).head(1200)
+    gappy = btc.filter(pl.Series([dice.random() > 0.02 for _ in range(btc.height)]))
+    conditions = [f"BTCUSDT 5m: {text}" for text in (*CONDITIONS, *LOOKING_BACK)]
+    at_once = flows.scan(conditions, gappy)
+    fired = set(at_once["condition_id"])
+    assert {Condition.parse(f"BTCUSDT 5m: {text}").id for text in LOOKING_BACK} <= fired
+    monkeypatch.setattr("flows.history._SPAN", 23)
+    monkeypatch.setattr("flows.history._TILE", 1)
+    assert flows.scan(conditions, gappy).equals(at_once)

@@ -1,7 +1,4 @@
-"""What is known to be wrong, each with its shortest life; the differential test keeps away from it (``lives.SPARED``).
-
-Once one of these passes, take its mark away, and what ``lives`` does to spare it.
-"""
+"""Candles that come after their condition and before its first tick: a warm worker judges them like a cold one."""
 
 from datetime import UTC, datetime
 
@@ -48,7 +45,6 @@ async def test_a_warm_worker_judges_a_series_that_begins_after_its_condition(
     await advance(runtime, "1h", DAY_MS + HOUR)
     add(store, ETH, DAY_MS - HOUR, [1.0, 1.0, 1.0])
     await advance(runtime, "1h", DAY_MS + 2 * HOUR)
-    # A cold worker does it: await advance(Runtime(store, log, clock), "1h", DAY_MS + 2 * HOUR)
     assert closes_of(store) == [1, 2]
 
 
@@ -64,5 +60,5 @@ async def test_a_candle_that_comes_before_the_first_tick_is_as_judged_for_everyb
     add(store, BTC, DAY_MS - 3 * HOUR, [100.0])
     add(store, BTC, DAY_MS, [10.0])
     await advance(runtime, "1h", DAY_MS + HOUR)
-    # The last four are 100, 10, 10, 10: a cold worker, a scan and any replay fire.
+    # The last four are 100, 10, 10, 10.
     assert closes_of(store) == [1]

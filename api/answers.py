@@ -98,6 +98,31 @@ class SubscriptionPage(Answer):
     next_cursor: Annotated[str | None, Field(description="Pass it as cursor for the next page; null on the last one")]
 
 
+class WebhookAnswer(Answer):
+    """An address that triggers are posted to."""
+
+    webhook_id: str
+    url: str
+    bot_id: Annotated[str | None, Field(description="Of this bot only; null: of all of the user's bots")]
+    state: Annotated[
+        Literal["active", "paused", "ended"], Field(description="paused: it failed for long; resume it when it works")
+    ]
+    created_at: int
+
+
+class NewWebhookAnswer(WebhookAnswer):
+    """A webhook and what its deliveries are signed with, which no other answer shows."""
+
+    secret: str
+
+
+class WebhookPage(Answer):
+    """Webhooks ordered by id."""
+
+    items: list[WebhookAnswer]
+    next_cursor: Annotated[str | None, Field(description="Pass it as cursor for the next page; null on the last one")]
+
+
 class StatusAnswer(ConditionAnswer):
     """How a condition fares."""
 

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from api.edge import Edge
 from api.openapi import describe
 from api.problems import add_handlers
-from api.routes import catalogue, health, insight, registration, subscriptions, triggers
+from api.routes import catalogue, health, insight, registration, subscriptions, triggers, webhooks
 from api.service import Service
 
 
@@ -33,7 +33,7 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     add_handlers(app)
-    for topic in (registration, subscriptions, insight, triggers, catalogue, health):
+    for topic in (registration, subscriptions, insight, triggers, webhooks, catalogue, health):
         # An included router is asked route by route at every request; its routes alone cost a tenth.
         app.router.routes.extend(topic.router.routes)
     describe(app)

@@ -103,6 +103,21 @@ class BotCondition(Body):
     condition_id: ConditionId
 
 
+class WebhookBody(Body):
+    """An address that triggers are posted to."""
+
+    url: Annotated[
+        str,
+        Field(
+            max_length=2_000,
+            pattern='^https?://[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?(:[0-9]{1,5})?([/?][!"$-~]*)?$',
+            description="https, on the public internet; port 443, or one from 1024 on; http where the hub allows it",
+            examples=["https://bots.example.com/hub"],
+        ),
+    ]
+    bot_id: Annotated[BotId | None, Field(description="Of this bot only; null for all of the user's bots")] = None
+
+
 class SubscribeBody(BotCondition):
     """A bot that wants a condition's triggers. ``bot_config`` is kept for the bot and never shown again."""
 

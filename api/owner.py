@@ -18,6 +18,7 @@ from api.store_interface import store_interface
 from events.keeper import LogKeeper, keeping
 from events.opening import open_log
 from events.supervised import make_folder
+from events.webhooks import sending
 from flows.warming import warm
 from registry.clock import SystemClock
 from registry.errors import ServiceError
@@ -59,6 +60,8 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
             store, log, clock, retention_ms=settings.events_retention_ms, most_events=settings.events_max
         )
         stack.enter_context(keeping(keeper))
+        ledger = settings.data_dir / "webhooks.ledger"
+        stack.enter_context(sending(store, log, ledger, clock, allow_loopback=settings.webhooks_allow_loopback))
         service = Service(store, settings, log, clock, log_problem=lambda: keeper.problem)
         here = stack.enter_context(noted(settings.data_dir, _url(listener)))
         threading.Thread(target=warm, args=(lambda _: None,), name="warm-kernels", daemon=True).start()

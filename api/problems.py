@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from api.catalogue_answers import Problem, ProblemItem
 from registry.errors import ConditionError, HubError, InstrumentError, StoreError, TimeframeError
@@ -82,12 +83,21 @@ async def _on_http(request: Request, error: Exception) -> Response:
         case 404:
             raised = not_found("path; GET /docs lists them")
         case 405:
-            allowed = (error.headers or {}).get("Allow", "")
+            allowed = _allowed(request)
             detail = f"{request.method} is not allowed here; use {allowed}"
-            raised = ProblemError(405, "method-not-allowed", detail, headers=error.headers)
+            raised = ProblemError(405, "method-not-allowed", detail, headers={"Allow": allowed})
         case _:
             raised = ProblemError(error.status_code, "refused", str(error.detail), headers=error.headers)
     return _respond(request, raised)
+
+
+def _allowed(request: Request) -> str:
+    """The methods of a path: each has a route of its own, and the router names those of the first alone."""
+    methods: set[str] = set()
+    for route in request.app.router.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return ", ".join(sorted(methods))
 
 
 async def _on_validation(request: Request, error: Exception) -> Response:

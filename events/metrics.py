@@ -30,6 +30,8 @@ SKIPPED = Counter(
 )
 FAILED = Counter("hub_delivery_failures", "Deliveries that a handler refused, each time.", ["group"], registry=METRICS)
 DEAD = Counter("hub_deliveries_dead", "Deliveries given up and put aside.", ["group"], registry=METRICS)
+WEBHOOKS_SENT = Counter("hub_webhooks_sent", "Deliveries that webhooks took.", registry=METRICS)
+WEBHOOKS_FAILED = Counter("hub_webhook_failures", "Attempts that failed.", registry=METRICS)
 CONSUMER_LAG = Gauge(
     "hub_consumer_lag_events", "Events that this consumer has not applied.", ["group"], registry=METRICS
 )

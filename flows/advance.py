@@ -28,6 +28,9 @@ from registry.timeframes import DURATION_MS, show_time, slot_at_or_before
 
 _log = logging.getLogger(__name__)
 
+_PAUSE_A_FAILURE = 10
+"""Publishing is not tried again for so many times as long as the attempt took that failed."""
+
 
 @dataclass
 class Advanced:
@@ -80,8 +83,7 @@ async def advance(
                 continue
             if triggers is None:
                 continue
-            # A server that hangs costs each try its time limit: judging waits for it once in a run, not once a tick.
-            if triggers and done.publish_error is None:
+            if triggers:
                 _publish(runtime, done)
             if on_tick is not None:
                 on_tick(close_ms, triggers)
@@ -260,6 +262,8 @@ def _trigger_rows(fired: list[Fired], close_ms: int, length: int, late: bool) ->
 
 def _publish(runtime: Runtime, done: Advanced) -> None:
     started = time.perf_counter_ns()
+    if started < runtime.publish_from_ns:
+        return
     try:
         done.published += drain(runtime.store, runtime.log)
         done.publish_error = None
@@ -269,6 +273,9 @@ def _publish(runtime: Runtime, done: Advanced) -> None:
         if done.publish_error is None:
             _log.error("%s", error)
         done.publish_error = str(error)
+        # A server that hangs costs each attempt its time limit. Judging waits for it a tenth of its time at most.
+        ended = time.perf_counter_ns()
+        runtime.publish_from_ns = ended + _PAUSE_A_FAILURE * (ended - started)
     done.publish_us += _microseconds_since(started)
 
 

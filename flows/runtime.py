@@ -26,6 +26,8 @@ class Runtime:
     log: EventLog
     clock: Clock
     live: dict[Key, Live] = field(default_factory=dict)
+    publish_from_ns: int = 0
+    """``time.perf_counter_ns`` before which publishing is not tried, as it failed a short while ago."""
 
     def prepare(self, timeframe: str, shard: int, shards: int) -> Live:
         """The state at the stored watermarks: kept from the run before, and grown by what was registered since."""

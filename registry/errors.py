@@ -26,6 +26,7 @@
     │   │   ├── NotFound        there is no such thing, or it is somebody else's
     │   │   └── LimitReached    too many requests, or more than a user's quota
     │   └── ConditionsRefused   some conditions of a bulk registration were refused
+    ├── WebhookError            a webhook's address cannot be sent to
     ├── LedgerError             a consumer's ledger is that of another consumer or another hub
     ├── PrefectServerError      Prefect's server cannot be started or reached
     ├── FailpointReached        a step that HUB_FAILPOINT makes fail, in tests of reliability
@@ -187,6 +188,10 @@ class FailpointReached(HubError):
 
 class ServiceError(HubError):
     """The HTTP service cannot be started, reached or stopped."""
+
+
+class WebhookError(HubError):
+    """A webhook's address cannot be sent to. The message never holds the address."""
 
 
 class PrefectServerError(HubError):

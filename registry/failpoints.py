@@ -38,6 +38,8 @@ FAILPOINTS = {
     "before_mark": "the deliveries of some events are handled, the consumer's ledger does not know it",
     "before_ack": "the ledger knows it, the stream does not",
     "after_ack": "events are acknowledged",
+    "before_post": "a delivery is about to be sent to a webhook",
+    "after_post": "a webhook has answered, the outbox does not know it",
 }
 """Every step by its name, in the order in which a trigger passes them."""
 

@@ -79,6 +79,12 @@ class Settings(BaseSettings):
     api_streams_per_user: int = Field(default=20, ge=1, le=10_000)
     """Streams of events that a user may have open at once."""
 
+    quota_webhooks: int = Field(default=20, ge=0)
+    """Webhooks of a user."""
+
+    webhooks_allow_loopback: bool = False
+    """Lets webhooks go to this machine and over plain HTTP: for trying them out, never for a hub that others use."""
+
     quota_conditions: int = Field(default=20_000, ge=1)
     """Conditions that were not known before, registered by a user in a day."""
 

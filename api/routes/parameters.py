@@ -12,6 +12,7 @@ ConditionPath = Annotated[
         examples=["8c1fbf1a3f4a7b0d5e2c9a6b7d8e9f00"],
     ),
 ]
+WebhookPath = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="What creating the webhook answered")]
 BotQuery = Annotated[
     str | None, Query(pattern="^[!-~]([ -~]{0,126}[!-~])?$", description="Of one of the caller's bots only")
 ]

@@ -37,13 +37,16 @@ class DeliveryTables:
             ORDER BY created_at, webhook_id
             """
         )
-        self._webhooks = {row["webhook_id"]: Webhook(**row) for row in rows.iter_rows(named=True)}
+        self._webhooks: dict[str, Webhook] = {}
+        self._of_user: dict[str, dict[str, Webhook]] = {}
+        for row in rows.iter_rows(named=True):
+            self._hold(Webhook(**row))
 
     def add_webhook(self, webhook: Webhook) -> None:
         self._write(webhook, webhook.created_ms)
 
     def webhooks(self, user_id: str | None = None) -> list[Webhook]:
-        return [held for held in list(self._webhooks.values()) if user_id is None or held.user_id == user_id]
+        return list((self._webhooks if user_id is None else self._of_user.get(user_id, {})).values())
 
     def webhook(self, webhook_id: str) -> Webhook | None:
         return self._webhooks.get(webhook_id)
@@ -60,12 +63,13 @@ class DeliveryTables:
         return dict(self._cursors)
 
     def move_cursor(self, name: str, seq: int) -> None:
-        with self._database.transaction() as transaction:
+        with self._database.alone():
             if self._cursors.get(name) == seq:
                 return
             now = from_ms(self._clock.now_ms()).replace(tzinfo=None)
-            transaction.insert("registry.delivery_cursors", {"name": name, "seq": seq, "created_at": now})
-        self._cursors[name] = seq
+            with self._database.transaction() as transaction:
+                transaction.insert("registry.delivery_cursors", {"name": name, "seq": seq, "created_at": now})
+            self._cursors[name] = seq
 
     def record_log(self, reading: LogReading) -> None:
         row: dict[str, object] = asdict(reading) | {"lags": json.dumps(dict(reading.lags))}
@@ -89,11 +93,16 @@ class DeliveryTables:
     def _write(self, webhook: Webhook, at_ms: int) -> None:
         row = asdict(webhook) | {"changed_at": from_ms(at_ms).replace(tzinfo=None)}
         row["created_at"] = from_ms(row.pop("created_ms")).replace(tzinfo=None)
-        with self._database.transaction() as transaction:
+        with self._database.alone():
             if self._webhooks.get(webhook.webhook_id) == webhook:
                 return
-            transaction.insert("registry.webhooks", row)
+            with self._database.transaction() as transaction:
+                transaction.insert("registry.webhooks", row)
+            self._hold(webhook)
+
+    def _hold(self, webhook: Webhook) -> None:
         self._webhooks[webhook.webhook_id] = webhook
+        self._of_user.setdefault(webhook.user_id, {})[webhook.webhook_id] = webhook
 
     def _compact_cursors(self) -> None:
         """Keep the newest row of a reader: the table grows by a row with every move."""

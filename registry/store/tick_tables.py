@@ -116,9 +116,13 @@ class TickTables(TriggerTables):
         ]
 
     def record_tick(self, record: TickRecord) -> range:
+        # Until the memory knows what was committed: who is next must find the watermarks moved.
+        with self._database.alone():
+            return self._record_tick(record)
+
+    def _record_tick(self, record: TickRecord) -> range:
         now = from_ms(self._clock.now_ms()).replace(tzinfo=None)
         with self._database.transaction() as transaction:
-            # Inside the transaction, because it holds the write lock: nobody records between this look and the commit.
             if (answer := self._answers.get(record.token)) is not None:
                 return answer
             self._refuse_stale(record)

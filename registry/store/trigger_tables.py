@@ -87,6 +87,10 @@ class TriggerTables:
         )
 
     def adopt_triggers(self, rows: pl.DataFrame) -> int:
+        with self._database.alone():
+            return self._adopt_triggers(rows)
+
+    def _adopt_triggers(self, rows: pl.DataFrame) -> int:
         with self._database.transaction() as transaction:
             fresh = naive(rows).filter(pl.col("seq") >= self._next_seq).sort("seq")
             if fresh.is_empty():
@@ -116,13 +120,14 @@ class TriggerTables:
         return fresh.height
 
     def raise_floor(self, seq: int) -> None:
-        with self._database.transaction() as transaction:
+        with self._database.alone():
             if seq < self._next_seq:
                 return
             gap = (self._next_seq, seq)
-            self._write_gaps(transaction, [gap])
-        self._gaps.append(gap)
-        self._next_seq = seq + 1
+            with self._database.transaction() as transaction:
+                self._write_gaps(transaction, [gap])
+            self._gaps.append(gap)
+            self._next_seq = seq + 1
 
     def _numbered(self, triggers: pl.DataFrame, now: datetime) -> pl.DataFrame:
         """A tick's triggers as they will be recorded: without those that were adopted."""

@@ -37,6 +37,7 @@ def crowd(tmp_path: Path) -> Any:
             json={"bot_id": BOT, "condition_id": condition, "bot_type": "dca", "bot_config": {"apiSecret": SECRET}},
         )
         hub.fire(condition, count=2)
+        ann.post("/webhooks", json={"url": "https://hooks.example.com/ann-the-user", "bot_id": BOT})
         yield hub, condition
 
 
@@ -46,6 +47,7 @@ def calls(hub: Hub, condition: str) -> list[tuple[str, str, dict[str, Any]]]:
     bodies: dict[str, list[Any]] = {
         "/conditions/register": [{"condition": "BTCUSDT 1h: close > 1"}],
         "/conditions/register/bulk": [{"conditions": ["BTCUSDT 1h: close > 1"]}],
+        "/webhooks": [{"url": "https://hooks.example.com/b", "user_id": "ann-the-user"}],
         "/conditions/preview": [{"condition": "BTCUSDT 1h: close > 1"}],
         "/conditions/subscribe": [
             {**which, "bot_type": "dca", "user_id": "ann-the-user"},
@@ -57,7 +59,8 @@ def calls(hub: Hub, condition: str) -> list[tuple[str, str, dict[str, Any]]]:
         for method in operations:
             if path == "/events":
                 continue
-            url = path.replace("{condition_id}", condition)
+            (webhook,) = hub.store.delivery.webhooks("ann-the-user")
+            url = path.replace("{condition_id}", condition).replace("{webhook_id}", webhook.webhook_id)
             if method == "post":
                 found += [(method, url, {"json": body}) for body in bodies.get(path, [which])]
             else:

@@ -25,10 +25,12 @@ from events.payload import Event
 from events.publisher import drain
 from events.reconciliation import reconcile
 from events.server import connect_to
+from events.webhooks import CONSUMER as WEBHOOKS
+from events.webhooks import sending
 from flows.advance import advance
 from flows.runtime import Runtime
 from registry import failpoints
-from registry.clock import Clock, ReplayClock
+from registry.clock import Clock, ReplayClock, SystemClock
 from registry.errors import EventLogAhead, EventLogError, StoreError
 from registry.store.file_store import FileStore
 from registry.store.http_store import HttpStore
@@ -179,6 +181,26 @@ def consume(
             time.sleep(0.01)
         stop.set()
         thread.join()
+
+
+def send(*, store: Path, url: str, folder: Path, failpoint: str = "") -> None:
+    """Own the store and send to its webhooks until everything is sent."""
+    failpoints.arm(failpoint)
+    clock = SystemClock()
+    with FileStore(store, clock=clock) as opened:
+        log = open_log(url)
+        with sending(opened, log, folder / "webhooks.ledger", clock, allow_loopback=True) as webhooks:
+            deadline = time.monotonic() + PATIENCE_S
+            while _lags(log) or webhooks.outbox.firsts():
+                if time.monotonic() > deadline:
+                    raise TimeoutError("not everything was sent")
+                time.sleep(0.02)
+
+
+def _lags(log: RedisEventLog) -> bool:
+    """Whether the consumer of webhooks has something left to apply."""
+    (applied,) = [held.applied_seq for held in log.groups() if held.name == WEBHOOKS] or [-1]
+    return applied < log.last_seq()
 
 
 def _waiting(ledger: Ledger) -> int:

@@ -27,7 +27,7 @@ def test_a_hub_that_dies_at_a_step_goes_on_from_there(step: str, new_hub: Callab
     hub = new_hub()
     ticks = min(20 * EFFORT, 240)
     # A process saves one checkpoint, at its end.
-    longest, most = (1, 4) if step == "before_checkpoint" else (4, None)
+    longest, most = (1, 4) if step == "before_checkpoint" else (12 if step == "mid_evaluation" else 4, None)
     while True:
         failpoint = f"{step}:{hub.dice.randint(1, longest)}"
         if hub.crash_or_finish(step, hub.evaluate(ticks, most=most, failpoint=failpoint)):

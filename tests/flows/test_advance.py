@@ -1,6 +1,7 @@
 """A run advances the watermarks: in order, once, late if need be, over holes only when they are final."""
 
 import asyncio
+import time
 from datetime import UTC, datetime
 
 import polars as pl
@@ -235,6 +236,7 @@ class BrokenLog(MemoryLog):
     def last_seq(self) -> int:
         if self.broken:
             self.tries += 1
+            time.sleep(0.2)
             raise EventLogError("the event log's server failed (ConnectionError: away)")
         return super().last_seq()
 
@@ -249,10 +251,10 @@ async def test_a_broken_event_log_stops_no_evaluation_and_loses_nothing(
     assert (done.ticks, done.published) == (20, 0)
     assert "away" in str(done.publish_error)
     assert len(caplog.records) == 1, "said once a run, not once a tick"
-    assert log.tries == 2, "tried when the run begins and when it ends, not once a tick"
+    assert log.tries <= 2, "a server that takes long to fail is not asked every tick"
     assert store.ticks.last_seq() > 0
     log.broken = False
-    await advance(runtime, "1h", DAY_MS + 21 * HOUR)
+    await advance(Runtime(store, log, clock), "1h", DAY_MS + 21 * HOUR)
     assert [event.seq for event in log.events] == list(range(1, store.ticks.last_seq() + 1))
 
 

@@ -1,10 +1,15 @@
 """A tick is recorded once and whole, from where the watermarks are, or not at all."""
 
+import threading
+import time
+from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import polars as pl
 import pytest
 
+from registry import failpoints
 from registry.clock import ReplayClock
 from registry.errors import StaleTick
 from registry.store.protocol import Store
@@ -87,6 +92,35 @@ def test_a_record_that_comes_again_gets_the_answer_that_was_lost(open_at: OpenAt
         assert store.ticks.record_tick(second) == range(3, 4)
         assert store.ticks.ticks().height == 2
         assert store.ticks.last_seq() == 3
+
+
+def test_the_same_tick_by_two_threads_is_recorded_once(store: Store, tmp_path: Path) -> None:
+    """The second one comes when the first is on disk and memory does not know it yet."""
+    held, errors = tmp_path / "held", []
+
+    def record() -> None:
+        try:
+            store.ticks.record_tick(replace(tick(HOUR, (BTC, None), triggers=2), token=uuid4().hex))
+        except StaleTick as stale:
+            errors.append(stale)
+
+    failpoints.arm(f"after_commit:1:pause={held}")
+    try:
+        threads = [threading.Thread(target=record) for _ in range(2)]
+        threads[0].start()
+        deadline = time.monotonic() + 20
+        while not held.exists():
+            assert time.monotonic() < deadline
+        threads[1].start()
+        threads[1].join(0.5)
+        held.unlink()
+        for thread in threads:
+            thread.join(20)
+    finally:
+        failpoints.arm("")
+    assert len(errors) == 1
+    assert store.ticks.last_seq() == store.ticks.triggers_after(0, 100).height == 2
+    assert store.ticks.ticks().height == 1
 
 
 def test_a_failed_write_leaves_everything_as_it_was(store: Store) -> None:

@@ -1,0 +1,107 @@
+"""A user's addresses to which triggers are posted."""
+
+import secrets
+from dataclasses import replace
+
+from fastapi import Response
+
+from api.answers import NewWebhookAnswer, WebhookAnswer, WebhookPage
+from api.models import WebhookBody
+from api.openapi import problems
+from api.problems import ProblemError, not_found
+from api.responding import page, respond
+from api.routes.parameters import Cursor, Limit, WebhookPath
+from api.routing import HubRequest, hub_router
+from events.public_post import check_url
+from registry.errors import WebhookError
+from registry.store.account_records import Webhook, WebhookState
+
+router = hub_router("webhooks")
+_WRITE = {"x-rate-class": "write"}
+
+
+@router.post(
+    "/webhooks",
+    status_code=201,
+    response_model=NewWebhookAnswer,
+    responses={
+        200: {"model": NewWebhookAnswer, "description": "There was one already; it is active"},
+        **problems(403),
+    },
+    openapi_extra=_WRITE,
+)
+async def create_webhook(body: WebhookBody, request: HubRequest) -> Response:
+    """Post the triggers of all of the caller's bots, or of one, to an address from now on. Answers what signs them."""
+    service, caller = request.service, request.caller
+    try:
+        check_url(body.url, allow_loopback=service.settings.webhooks_allow_loopback)
+    except WebhookError as error:
+        raise ProblemError(403, "webhook-refused", str(error)) from None
+    delivery = service.store.delivery
+    held = [one for one in delivery.webhooks(caller.user_id) if one.state != "ended"]
+    known = next((one for one in held if (one.url, one.bot_id) == (body.url, body.bot_id)), None)
+    if known is not None:
+        resumed = await _set_state(request, known.webhook_id, "active")
+        return respond(NewWebhookAnswer.model_validate({**_fields(resumed), "secret": resumed.secret}), 200)
+    if len(held) >= service.settings.quota_webhooks:
+        raise ProblemError(
+            403, "quota-exceeded", f"a user may have {service.settings.quota_webhooks} webhooks; delete one first"
+        )
+    webhook = Webhook(
+        webhook_id=secrets.token_hex(16),
+        user_id=caller.user_id,
+        url=body.url,
+        secret=f"whsec_{secrets.token_urlsafe(32)}",
+        bot_id=body.bot_id,
+        state="active",
+        created_ms=service.clock.now_ms(),
+        from_seq=service.store.ticks.last_seq(),
+        revision=1,
+    )
+    await service.in_store(delivery.add_webhook, webhook)
+    return respond(NewWebhookAnswer.model_validate({**_fields(webhook), "secret": webhook.secret}), 201)
+
+
+@router.get("/webhooks", response_model=WebhookPage, openapi_extra={"x-rate-class": "read"})
+async def webhooks(request: HubRequest, cursor: Cursor = None, limit: Limit = 100) -> Response:
+    """The caller's webhooks."""
+    held = [one for one in request.service.store.delivery.webhooks(request.caller.user_id) if one.state != "ended"]
+    items, following = page(held, lambda one: one.webhook_id, cursor, limit)
+    found = [WebhookAnswer.model_validate(_fields(one)) for one in items]
+    return respond(WebhookPage(items=found, next_cursor=following))
+
+
+@router.post(
+    "/webhooks/{webhook_id}/resume", response_model=WebhookAnswer, responses=problems(404), openapi_extra=_WRITE
+)
+async def resume_webhook(webhook_id: WebhookPath, request: HubRequest) -> Response:
+    """Send again, after a webhook was paused because it failed for long. What fired meanwhile is at `GET /triggers`."""
+    return respond(WebhookAnswer.model_validate(_fields(await _set_state(request, webhook_id, "active"))))
+
+
+@router.delete("/webhooks/{webhook_id}", response_model=WebhookAnswer, responses=problems(404), openapi_extra=_WRITE)
+async def delete_webhook(webhook_id: WebhookPath, request: HubRequest) -> Response:
+    """Send nothing any more. The second time there is none any more: 404."""
+    ended = await _set_state(request, webhook_id, "ended")
+    return respond(WebhookAnswer.model_validate(_fields(replace(ended, state="ended"))))
+
+
+async def _set_state(request: HubRequest, webhook_id: str, state: WebhookState) -> Webhook:
+    service = request.service
+    held = service.store.delivery.webhook(webhook_id)
+    if held is None or held.user_id != request.caller.user_id or held.state == "ended":
+        raise not_found("webhook")
+    changed = await service.in_store(
+        service.store.delivery.set_webhook_state, webhook_id, state, at_ms=service.clock.now_ms()
+    )
+    return changed or held
+
+
+def _fields(held: Webhook) -> dict[str, object]:
+    return {
+        "webhook_id": held.webhook_id,
+        "url": held.url,
+        "bot_id": held.bot_id,
+        "state": held.state,
+        "created_at": held.created_ms,
+    }

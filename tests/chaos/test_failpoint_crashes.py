@@ -25,7 +25,7 @@ STEPS = (
 def test_a_hub_that_dies_at_a_step_goes_on_from_there(step: str, new_hub: Callable[[], Hub]) -> None:
     """F1 to F6: the process dies at one step again and again."""
     hub = new_hub()
-    ticks = min(20 * EFFORT, 240)
+    ticks = 12 if EFFORT == 1 else min(20 * EFFORT, 240)
     # A process saves one checkpoint, at its end.
     longest, most = (1, 4) if step == "before_checkpoint" else (12 if step == "mid_evaluation" else 4, None)
     while True:

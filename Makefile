@@ -41,7 +41,9 @@ dashboard: setup
 test: setup lint
 	@$(BIN)/python -m indicators.codegen --check
 	@$(BIN)/python -m indicators.page --check
-	@$(BIN)/pytest
+	@# Kernels first: workers that find none would each compile them all. A file's tests stay with one worker.
+	@$(BIN)/python -m flows.warming
+	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 chaos: setup
 	@HUB_CHAOS_REPORT=1 HUB_TEST_EFFORT=10 $(BIN)/pytest tests/chaos

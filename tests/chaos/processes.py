@@ -14,7 +14,7 @@ EFFORT = int(os.environ.get("HUB_TEST_EFFORT", "1"))
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.chaos.preloaded"])
 
-PATIENCE_S = 50.0 if EFFORT == 1 else 400.0
+PATIENCE_S = 150.0 if EFFORT == 1 else 400.0
 CRASHED = -signal.SIGKILL
 
 

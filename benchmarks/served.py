@@ -1,6 +1,7 @@
 """The hub as a process of its own: ``hub up`` on a data folder, on a free port of this machine."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import httpx
 from benchmarks.peers.process import ROOT
 
 _START_S = 120.0
+_IDLE_S = 0.3
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -44,6 +46,14 @@ class Served:
         except OSError:
             return float("nan")
         return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
+
+    def settle(self) -> None:
+        """Wait until it is idle: it loads its kernels when it has started to answer."""
+        until = time.perf_counter() + _START_S
+        before = math.nan
+        while self.cpu_s - before != 0 and time.perf_counter() < until:
+            before = self.cpu_s
+            time.sleep(_IDLE_S)
 
 
 @contextmanager

@@ -77,14 +77,25 @@ class Condition:
         """
         defaults = current_defaults()
         symbol, timeframe = symbol or defaults.symbol, timeframe or defaults.timeframe
-        # Bots send the same few conditions again and again.
-        if (exact := _exactly(source)) is not None:
-            written = _Written(exact, source)
-            try:
-                return _parsed(written, symbol, timeframe, default_exchange)
-            finally:
-                written.forget()
-        return cls._parse(source, symbol, timeframe, default_exchange)
+        # Bots send the same few conditions again and again, and users tune a number.
+        rest, threshold = _exactly(source)
+        if rest is None:
+            return cls._parse(source, symbol, timeframe, default_exchange)
+        if threshold is None:
+            written = _Written(rest, source)
+        else:
+            key = (rest, symbol, timeframe, default_exchange)
+            if (sibling := _siblings.get(key)) is None:
+                condition = cls._parse(source, symbol, timeframe, default_exchange)
+                _remember_sibling(key, condition)
+                return condition
+            if (found := _with_threshold(sibling, threshold)) is not None:
+                return found
+            written = _Written((*rest, ("value", float, repr(threshold))), source)
+        try:
+            return _parsed(written, symbol, timeframe, default_exchange)
+        finally:
+            written.forget()
 
     @classmethod
     def _parse(
@@ -161,6 +172,8 @@ class Condition:
     @property
     def instruments(self) -> tuple[Instrument, ...]:
         """The instruments whose candles it needs, its own first."""
+        if len(self.all_series) == 1:
+            return (self.series.instrument,)
         return tuple(dict.fromkeys(series.instrument for series in self.all_series))
 
     def __str__(self) -> str:
@@ -174,39 +187,38 @@ def _identity(versions: str, canonical: str) -> str:
 _Exact = str | tuple[tuple[str, type, object], ...]
 
 
-def _exactly(source: str | Mapping[str, object]) -> _Exact | None:
-    """A text or a flat object as something that equals only what is written the same, to the last kind of number;
-    ``None`` for what is too long, or of a shape too rich, to be remembered."""
+def _exactly(source: str | Mapping[str, object]) -> tuple[_Exact | None, float | None]:
+    """A text or a flat object as something that equals only what is written the same, to the last kind of number, and
+    apart from it the number that a flat object compares with, if it has one.
+
+    0 is not taken apart: what it is compared with may be written otherwise (``registry.canonical``, rule 3). The first
+    is ``None`` for what is too long, or of a shape too rich, to be remembered.
+    """
     if isinstance(source, str):
-        return source if len(source) <= _SHORT else None
+        return (source if len(source) <= _SHORT else None), None
     if type(source) is not dict or len(source) > _FEW:
-        return None
+        return None, None
     fields: list[tuple[str, type, object]] = []
+    threshold: float | None = None
     for name, value in source.items():
         kind = type(value)
-        if kind not in _PLAIN or (kind is str and len(value) > _SHORT):
-            return None
-        # -0.0 equals 0.0 and is written otherwise.
-        fields.append((name, kind, repr(value) if kind is float else value))
-    return tuple(fields)
+        if kind is float or kind is int:
+            if name == "value" and 0 < abs(value) <= LARGEST_NUMBER:
+                threshold = float(value)
+                continue
+            # -0.0 equals 0.0 and is written otherwise.
+            fields.append((name, kind, repr(value) if kind is float else value))
+        elif kind not in _PLAIN or (kind is str and len(value) > _SHORT):
+            return None, None
+        else:
+            fields.append((name, kind, value))
+    return tuple(fields), threshold
 
 
 class _Written:
     """A source that is known by how it is written."""
 
     __slots__ = ("_exact", "source")
-
-    def threshold(self) -> tuple[float, _Exact] | None:
-        """The number of a flat object that compares with one, and the rest of the object; ``None`` for all others.
-
-        0 is not among them: what it is compared with may be written otherwise (``registry.canonical``, rule 3).
-        """
-        if isinstance(self._exact, str) or isinstance(self.source, str):
-            return None
-        value = self.source.get("value")
-        if type(value) not in (int, float) or not 0 < abs(value) <= LARGEST_NUMBER:  # type: ignore[arg-type]
-            return None
-        return float(value), tuple(field for field in self._exact if field[0] != "value")  # type: ignore[arg-type]
 
     def __init__(self, exact: _Exact, source: str | Mapping[str, object]) -> None:
         self._exact = exact
@@ -225,22 +237,17 @@ class _Written:
 
 @lru_cache(maxsize=_PARSED_KEPT)
 def _parsed(written: _Written, symbol: str | None, timeframe: str | None, default_exchange: str) -> Condition:
-    threshold = written.threshold()
-    if threshold is None:
-        return Condition._parse(written.source, symbol, timeframe, default_exchange)
-    value, rest = threshold
-    key = (rest, symbol, timeframe, default_exchange)
-    if (sibling := _siblings.get(key)) is not None and (found := _with_threshold(sibling, value)) is not None:
-        return found
-    condition = Condition._parse(written.source, symbol, timeframe, default_exchange)
-    if len(_siblings) >= _SIBLINGS_KEPT:
-        _siblings.clear()
-    _siblings[key] = condition
-    return condition
+    return Condition._parse(written.source, symbol, timeframe, default_exchange)
 
 
 _siblings: dict[tuple[_Exact, str | None, str | None, str], Condition] = {}
-"""Flat objects without their threshold -> a condition of that kind: users tune a number, and little else changes."""
+"""Flat objects without their threshold -> a condition of that kind."""
+
+
+def _remember_sibling(key: tuple[_Exact, str | None, str | None, str], condition: Condition) -> None:
+    if len(_siblings) >= _SIBLINGS_KEPT:
+        _siblings.clear()
+    _siblings[key] = condition
 
 
 def _with_threshold(sibling: Condition, value: float) -> Condition | None:

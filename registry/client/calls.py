@@ -87,9 +87,12 @@ class _BulkAnswer(msgspec.Struct, frozen=True):
     results: list[_BulkResult]
 
 
+_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+
+
 def as_json(body: object) -> bytes:
     """A body as JSON; raises ``ValueError`` for what is not finite and ``TypeError`` for what JSON cannot hold."""
-    return json.dumps(body, allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode()
+    return _ENCODER.encode(body).encode()
 
 
 def register(condition: Spelling) -> Call[Registration]:

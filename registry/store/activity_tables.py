@@ -7,7 +7,6 @@ import polars as pl
 
 from registry.store.database import Database, Transaction
 from registry.store.records import ActiveSpan
-from registry.timeframes import from_ms
 
 
 class ActivityTables:
@@ -62,17 +61,16 @@ class ActivityTables:
 
     def write(self, transaction: Transaction, spans: Mapping[str, Sequence[ActiveSpan]], now_ms: int) -> None:
         """Append new versions of spans to the table."""
-        rows = pl.DataFrame(
-            [(name, span.from_ms, span.until_ms) for name, several in spans.items() for span in several],
-            schema={"condition_id": pl.String, "active_from": pl.Int64, "active_until": pl.Int64},
-            orient="row",
-        )
+        rows = [(name, span.from_ms, span.until_ms) for name, several in spans.items() for span in several]
+        names, begins, ends = zip(*rows, strict=True)
+        times = {"active_from": begins, "active_until": ends, "created_at": [now_ms] * len(rows)}
         transaction.append(
             "registry.condition_activity",
-            rows.with_columns(
-                pl.from_epoch("active_from", "ms").cast(pl.Datetime("ms")),
-                pl.from_epoch("active_until", "ms").cast(pl.Datetime("ms")),
-                pl.lit(from_ms(now_ms).replace(tzinfo=None)).alias("created_at"),
+            pl.DataFrame(
+                [
+                    pl.Series("condition_id", names, pl.String),
+                    *(pl.Series(name, each, pl.Int64).cast(pl.Datetime("ms")) for name, each in times.items()),
+                ]
             ),
         )
 

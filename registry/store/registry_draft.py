@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 
 import polars as pl
@@ -150,11 +150,16 @@ class Draft:
 
 
 def _condition_rows(conditions: dict[str, StoredCondition], now_ms: int) -> pl.DataFrame:
-    return pl.DataFrame(list(conditions.values())).select(
-        pl.all().exclude("active_from_ms"),
-        pl.lit(1).alias("revision"),
-        pl.from_epoch("active_from_ms", time_unit="ms").cast(pl.Datetime("ms")).alias("active_from"),
-        pl.lit(naive_time(now_ms)).alias("created_at"),
+    rows = list(conditions.values())
+    texts = [pl.Series(name, [getattr(row, name) for row in rows], pl.String) for name in _CONDITION_TEXTS]
+    active_from = pl.Series("active_from", [row.active_from_ms for row in rows], pl.Int64)
+    return pl.DataFrame(
+        [
+            *texts,
+            pl.repeat(1, len(rows), dtype=pl.Int32, eager=True).alias("revision"),
+            active_from.cast(pl.Datetime("ms")),
+            pl.repeat(now_ms, len(rows), dtype=pl.Int64, eager=True).alias("created_at").cast(pl.Datetime("ms")),
+        ]
     )
 
 
@@ -183,6 +188,7 @@ def _subscription_rows(changed: Iterable[tuple[Held, str | None]], now_ms: int) 
     )
 
 
+_CONDITION_TEXTS = [field.name for field in fields(StoredCondition) if field.name != "active_from_ms"]
 _SUBSCRIPTION_SCHEMA = {
     "user_id": pl.String,
     "bot_id": pl.String,

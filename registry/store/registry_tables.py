@@ -174,7 +174,9 @@ class RegistryTables:
             if stored is None:
                 new = fresh[condition.id]
                 span = self._activity.begin(new.group_key, active_from_ms, until_ms)
-                draft.add_condition(replace(new, active_from_ms=span.from_ms), span)
+                if span.from_ms != new.active_from_ms:
+                    new = replace(new, active_from_ms=span.from_ms)
+                draft.add_condition(new, span)
             else:
                 draft.want(stored, active_from_ms, until_ms)
         return answers

@@ -105,6 +105,26 @@ def lag(*, json_output: AsJson = False) -> None:
         message("no consumer has read the log yet")
 
 
+@events.command
+def forget(consumer: Consumer, *, json_output: AsJson = False) -> None:
+    """Remove a consumer that will not come back, with its dead letters; nothing waits for it any more."""
+    from events.group import forget as forget_group
+    from events.opening import connect_log
+    from registry.settings import load_settings
+
+    with connect_log(load_settings()) as log:
+        letters = forget_group(log, consumer)
+        names = ", ".join(group.name for group in log.groups()) or "none"
+    if letters is None:
+        raise HubError(f"no consumer {consumer!r} has read the log; there are: {names}")
+    if json_output:
+        print_json({"consumer": consumer, "action": "forget", "letters": letters})
+    else:
+        message(
+            f"{consumer} is forgotten, with {letters} dead letters; if it comes back, its ledger has them and its place"
+        )
+
+
 @dead.command(name="list")
 def list_dead(
     consumer: Annotated[str | None, Parameter(help="The consumer's name; all by default.")] = None,

@@ -1,7 +1,7 @@
 """Deliveries without a trigger: a condition that is TRUE when a bot subscribes, or when it is ready again."""
 
 import logging
-from queue import Empty, SimpleQueue
+from collections import deque
 
 from events.bookkeeping import Book
 from events.delivery import Delivery, Occasion, Truths
@@ -24,7 +24,7 @@ class Asking:
         self._dispatch = dispatch
         self._subscribers = subscribers
         self._new: dict[Lane, Subscription] = {}
-        self._rearmed: SimpleQueue[Lane] = SimpleQueue()
+        self._rearmed: deque[tuple[int, Lane]] = deque(book.rearmed())
 
     def refresh(self) -> None:
         """Know every subscription that there is by now, and ask for those that began since the ledger's place."""
@@ -44,19 +44,19 @@ class Asking:
         return self._subscribers.change if not self._new else self._book.change or 0
 
     def rearm(self, lane: Lane) -> None:
-        """Ask for a bot that is ready again. From any thread."""
-        self._rearmed.put(lane)
+        """Ask for a bot that is ready again, after a crash too. From any thread."""
+        self._rearmed.append((self._book.rearm(lane), lane))
 
     def answer_rearmed(self) -> None:
         """Ask for the bots that are ready again."""
-        while True:
-            try:
-                lane = self._rearmed.get_nowait()
-            except Empty:
-                return
+        while self._rearmed:
+            number, lane = self._rearmed[0]
             subscription = self._subscribers.get(lane)
             if subscription is not None and subscription.policy.while_true:
                 self._ask(subscription, "rearm")
+            # Only when it was answered: a store that is away is asked again.
+            self._rearmed.popleft()
+            self._dispatch.rearmed(number)
 
     def _ask(self, subscription: Subscription, occasion: Occasion) -> None:
         if self._truths is None:

@@ -35,6 +35,10 @@ CREATE TABLE IF NOT EXISTS held (           -- deliveries that a handler refused
     state TEXT NOT NULL                     -- waiting, dead, or told: dead, and the log knows
 );
 CREATE INDEX IF NOT EXISTS held_lanes ON held (user_id, bot_id, condition_id, number) WHERE state = 'waiting';
+CREATE TABLE IF NOT EXISTS rearmed (        -- bots that are ready again and have no answer yet
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    user_id TEXT NOT NULL, bot_id TEXT NOT NULL, condition_id TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS tried (delivery_id TEXT PRIMARY KEY, attempts INTEGER NOT NULL) WITHOUT ROWID;
 """
 
@@ -62,6 +66,8 @@ class Changes:
     held: list[tuple[Delivery, int, int, str, State]] = field(default_factory=list)
     """Delivery, attempts, when the next one is due, why, state."""
     greeted: list[Subscription] = field(default_factory=list)
+    rearmed: list[int] = field(default_factory=list)
+    """Numbers of the wishes of bots that were answered."""
 
 
 class Book:
@@ -115,6 +121,20 @@ class Book:
         """Whether a subscription was asked about when it began."""
         return self._greeted.get(lane_of(subscription)) == subscription.created_ms
 
+    def rearm(self, lane: Lane) -> int:
+        """Note on disk that a bot is ready again; the number of its wish. From any thread."""
+        with self._ledger.transaction() as transaction:
+            added = transaction.execute("INSERT INTO rearmed (user_id, bot_id, condition_id) VALUES (?, ?, ?)", lane)
+            number = added.lastrowid
+        assert number is not None
+        return number
+
+    def rearmed(self) -> list[tuple[int, Lane]]:
+        """Number and lane of the wishes that were not answered before the process ended, oldest first."""
+        with self._ledger.transaction() as transaction:
+            rows = transaction.execute("SELECT number, user_id, bot_id, condition_id FROM rearmed ORDER BY number")
+            return [(number, (user, bot, condition)) for number, user, bot, condition in rows.fetchall()]
+
     @property
     def has_waiting(self) -> bool:
         """Whether any delivery waits."""
@@ -146,6 +166,7 @@ class Book:
                 for delivery, attempts, due_ms, reason, state in changes.held
                 if _hold(transaction, delivery, attempts, due_ms, reason, state) and state == "waiting"
             ]
+            transaction.executemany("DELETE FROM rearmed WHERE number = ?", [(number,) for number in changes.rearmed])
             transaction.execute("DELETE FROM tried")
         self.seq, self.change = seq, change
         self._fired.update(changes.fired)
@@ -185,6 +206,7 @@ class Book:
         """Let go of a waiting delivery: taken, or not wanted any more."""
         with self._ledger.transaction() as transaction:
             transaction.execute("DELETE FROM held WHERE number = ?", [held.number])
+            transaction.execute("DELETE FROM tried WHERE delivery_id = ?", [held.delivery_id])
         self._leave(held.lane)
 
     def hold_on(self, held: Held, due_ms: int | None, reason: str) -> None:
@@ -195,6 +217,7 @@ class Book:
                 "UPDATE held SET attempts = attempts + 1, due_ms = ?, reason = ?, state = ? WHERE number = ?",
                 [due_ms or 0, reason, state, held.number],
             )
+            transaction.execute("DELETE FROM tried WHERE delivery_id = ?", [held.delivery_id])
         if state == "dead":
             self._untold = True
             self._leave(held.lane)

@@ -99,7 +99,7 @@ class Consumer:
     def rearm(self, user_id: str, bot_id: str, condition_id: str) -> None:
         """A bot is ready again: with policy ``while_true`` it is delivered to at once if the condition is still TRUE.
 
-        At most once a candle. From any thread; a consumer that ends before it comes to it forgets it.
+        At most once a candle. From any thread; when it returns the wish is on disk, and outlives the process.
         """
         self._asking.rearm((user_id, bot_id, condition_id))
 

@@ -34,6 +34,8 @@ class Dispatch:
         self._pauses_ms = [int(pause_s * 1000) for pause_s in retry_after_s]
         self._changes = Changes()
         self._blocked: set[Lane] = set()
+        self._survived: set[int] = set()
+        """Deliveries that wait, and have been tried by this process."""
         self._skipped: Counter[Reason] = Counter()
         self._taken = metrics.DELIVERED.labels(consumer)
         self._refused = metrics.FAILED.labels(consumer)
@@ -54,12 +56,17 @@ class Dispatch:
                 self._skipped[reason] += 1
 
     def offer(self, delivery: Delivery) -> None:
-        """Deliver what no trigger caused, if the policy lets it through."""
+        """Let what no trigger caused wait for its first attempt, if the policy lets it through.
+
+        It is kept before it is delivered: a process that died in between would ask again, and get another candle.
+        """
         subscription, event = delivery.subscription, delivery.event
         fired = self._book.fired(subscription, self._changes)
         reason = held_back_anyway(subscription, event.close_time, event.settled, fired, self._clock.now_ms())
         if reason is None:
-            self.deliver(delivery)
+            if needs_memory(subscription.policy):
+                self._book.note_fired(subscription, event.close_time, self._changes)
+            self._hold(delivery, 0, 0, "", "waiting")
         else:
             self._skipped[reason] += 1
 
@@ -79,6 +86,10 @@ class Dispatch:
     def greeted(self, subscription: Subscription) -> None:
         """Note that a new subscription was asked about."""
         self._changes.greeted.append(subscription)
+
+    def rearmed(self, number: int) -> None:
+        """Note that the wish of a bot that is ready again was answered."""
+        self._changes.rearmed.append(number)
 
     def commit(self, seq: int, change: int) -> None:
         """Reach a ``seq`` and a change of subscriptions in the ledger, with all that was decided on the way."""
@@ -106,7 +117,10 @@ class Dispatch:
         if subscription is None or held_back_anyway(subscription, event.close_time, event.settled, None, now_ms):
             # It ended, was paused, or its time is over.
             self._book.settle(held)
+        elif self._has_ended_every_process(held):
+            self._book.hold_on(held, None, _ENDED_THE_PROCESS)
         elif (failure := self._handle(Delivery(event, subscription, held.occasion))) is None:
+            self._survived.discard(held.number)
             self._book.settle(held)
         else:
             self._book.hold_on(held, self._next_attempt_ms(held.attempts + 1), failure)
@@ -131,6 +145,15 @@ class Dispatch:
         if not 0 < delivery.event.seq <= self.careful_until:
             return False
         return self._book.note_try(delivery.delivery_id) >= len(self._pauses_ms)
+
+    def _has_ended_every_process(self, held: Held) -> bool:
+        """Whether it did so as often as a delivery may fail. The first attempt in each process is counted before."""
+        if held.number in self._survived:
+            return False
+        if held.attempts + self._book.note_try(held.delivery_id) > len(self._pauses_ms):
+            return True
+        self._survived.add(held.number)
+        return False
 
     def _next_attempt_ms(self, attempts: int) -> int | None:
         """When to try again after so many attempts, ``None`` for no more."""

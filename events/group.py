@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import redis
 
-from events.dead_letters import Letter, dead_stream
+from events.dead_letters import Letter, dead_stream, order_stream
 from events.log import STREAM, RedisEventLog, entry, explain, seq_of
 from events.payload import Entry
 
@@ -92,6 +92,27 @@ class GroupReader:
             pending += [seq_of(held) for held in (*(entry_id for entry_id, _ in claimed), *trimmed)]
             if cursor == b"0-0":
                 return pending
+
+
+def forget(log: RedisEventLog, name: str) -> int | None:
+    """Remove all that the server knows of a consumer; how many dead letters that were, ``None`` for an unknown one.
+
+    A consumer that is still there makes its group anew, where its ledger is, and tells its dead letters again.
+    """
+    client: Any = log.client
+    try:
+        pipeline = client.pipeline(transaction=True)
+        pipeline.xlen(dead_stream(name))
+        pipeline.xgroup_destroy(STREAM, name)
+        pipeline.delete(dead_stream(name), order_stream(name))
+        letters, was_there, _ = pipeline.execute()
+    except redis.ResponseError as error:
+        if "requires the key to exist" in str(error):
+            return None
+        raise explain(error) from error
+    except redis.RedisError as error:
+        raise explain(error) from error
+    return int(letters) if was_there or letters else None
 
 
 def _readable(entry_id: bytes, fields: dict[bytes, bytes] | None) -> Entry | None:

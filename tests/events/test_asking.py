@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from events.dead_letters import dead_letters
+from events.delivery import Delivery
 from events.payload import Event
 from registry.clock import ReplayClock
 from registry.errors import StoreError
@@ -22,6 +24,10 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def clock() -> ReplayClock:
     return ReplayClock(0)
+
+
+class Died(BaseException):
+    """Stands for a process that is killed: nothing catches it."""
 
 
 class Truth:
@@ -125,6 +131,96 @@ def test_a_bot_that_is_ready_again_is_served_while_the_condition_is_true(
         consumer.rearm("ann", "dca", true)
         settle(consumer)
         assert len(bots.deliveries) == 2
+
+
+def test_a_bot_that_is_ready_again_is_not_forgotten_by_a_consumer_that_ends(
+    firing: Firing, path: Path, clock: ReplayClock
+) -> None:
+    (true,) = known_conditions(firing.store, 1)
+    subscribe(firing.store, true, "dca", policy=DeliveryPolicy(while_true=True))
+    bots = Bots()
+    with consuming(firing.store, firing.log, path, bots, clock, truths=Truth(true)) as consumer:
+        settle(consumer)
+        consumer.rearm("ann", "dca", true)
+    for _ in range(2):
+        with consuming(firing.store, firing.log, path, bots, clock, truths=Truth(true)) as consumer:
+            settle(consumer)
+    assert bots.attempts == [f"rearm:{true}:{HOUR}:ann:dca"]
+
+
+def test_a_bot_that_is_ready_again_while_the_store_is_away_is_asked_for_later(
+    firing: Firing, path: Path, clock: ReplayClock
+) -> None:
+    (true,) = known_conditions(firing.store, 1)
+    subscribe(firing.store, true, "dca", policy=DeliveryPolicy(while_true=True))
+    bots, truth = Bots(), Truth(true)
+    with consuming(firing.store, firing.log, path, bots, clock, truths=truth) as consumer:
+        settle(consumer)
+        truth.is_away = True
+        consumer.rearm("ann", "dca", true)
+        for _ in range(2):
+            with pytest.raises(StoreError):
+                consumer.step()
+        truth.is_away = False
+        settle(consumer)
+    assert bots.attempts == [f"rearm:{true}:{HOUR}:ann:dca"]
+
+
+@pytest.mark.parametrize("policy", [FIRE_IF_TRUE, DeliveryPolicy(while_true=True)], ids=["subscription", "rearm"])
+def test_a_delivery_without_a_trigger_that_ended_the_process_keeps_its_id(
+    policy: DeliveryPolicy, firing: Firing, path: Path, clock: ReplayClock
+) -> None:
+    (true,) = known_conditions(firing.store, 1)
+    bots, truth = Bots(), Truth(true)
+
+    def act_and_die(delivery: Delivery) -> None:
+        bots(delivery)
+        raise Died
+
+    with consuming(firing.store, firing.log, path, act_and_die, clock, truths=truth) as consumer:
+        settle(consumer)
+        subscribe(firing.store, true, "dca", active_from_ms=HOUR, policy=policy)
+        if policy.while_true:
+            settle(consumer)
+            consumer.rearm("ann", "dca", true)
+        with pytest.raises(Died):
+            settle(consumer)
+    truth.close_ms = 2 * HOUR
+    with consuming(firing.store, firing.log, path, bots, clock, truths=truth) as consumer:
+        settle(consumer)
+    occasion = "subscription" if policy.fire_if_true else "rearm"
+    assert bots.attempts == [f"{occasion}:{true}:{HOUR}:ann:dca"] * 2
+
+
+def test_a_waiting_delivery_that_ends_every_process_is_put_aside(
+    firing: Firing, path: Path, clock: ReplayClock
+) -> None:
+    poison, plain = known_conditions(firing.store, 2)
+    subscribe(firing.store, poison, "dca", policy=DeliveryPolicy(while_true=True))
+    subscribe(firing.store, plain, "plain")
+    bots = Bots()
+
+    def die_of_it(delivery: Delivery) -> None:
+        bots(delivery)
+        if delivery.occasion == "rearm":
+            raise Died
+
+    with consuming(firing.store, firing.log, path, bots, clock, truths=Truth(poison)) as consumer:
+        settle(consumer)
+        consumer.rearm("ann", "dca", poison)
+    deaths = 0
+    for _ in range(8):
+        with consuming(firing.store, firing.log, path, die_of_it, clock, truths=Truth(poison)) as consumer:
+            try:
+                settle(consumer)
+            except Died:
+                deaths += 1
+    assert deaths == 5
+    assert [letter["delivery_id"] for _, letter in dead_letters(firing.log, "bots", 10)] == [bots.attempts[0]]
+    firing.publish([plain])
+    with consuming(firing.store, firing.log, path, die_of_it, clock) as consumer:
+        settle(consumer)
+    assert bots.got[-1] == (1, "plain")
 
 
 def test_a_refused_delivery_without_a_trigger_is_tried_again(firing: Firing, path: Path, clock: ReplayClock) -> None:

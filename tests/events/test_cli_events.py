@@ -93,6 +93,32 @@ def test_dead_letters_are_listed_tried_again_and_dropped(
     assert bots.got == [(1, "bad"), (2, "bad")]
 
 
+def test_a_consumer_is_forgotten_and_comes_back_where_it_was(
+    capsys: pytest.CaptureFixture[str], folder: Path, condition_id: str
+) -> None:
+    bots = Bots(lambda _: True)
+    client = BundledServer(folder / "events").connect()
+    for _ in range(2):
+        with (
+            FileStore(folder / "store") as store,
+            consuming(
+                store,
+                RedisEventLog(client),
+                folder / "gone.ledger",
+                bots,
+                ReplayClock(0),
+                name="gone",
+                retry_after_s=(),
+            ) as consumer,
+        ):
+            settle(consumer)
+        assert len(bots.attempts) == 6, "three triggers for two bots, and none of them again"
+        assert json.loads(run(capsys, "forget", "gone", "--json"))["letters"] == 6
+        assert "gone" not in run(capsys, "lag") + run(capsys, "dead", "list")
+        assert "no consumer 'gone' has read the log; there are: bots" in run(capsys, "forget", "gone", code=1)
+    client.close()
+
+
 def test_what_is_not_there_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert "has no dead letter '7-0'; hub events dead list bots" in run(capsys, "dead", "drop", "bots", "7-0", code=1)
     assert "their ids, or --all" in run(capsys, "dead", "retry", "bots", code=1)

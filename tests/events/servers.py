@@ -20,7 +20,7 @@ def binary(name: str) -> str:
     """The path of a server's program; skips the test where there is none."""
     if name == "valkey":
         return str(get_binary_path())
-    found = shutil.which("redis-server")
+    found = os.environ.get("HUB_TEST_REDIS_SERVER") or shutil.which("redis-server")
     if found is None:
         pytest.skip("redis-server is not installed (Debian: apt install redis-server)")
     return found

@@ -11,7 +11,7 @@ from benchmarks.peers import talib_calls
 from benchmarks.peers.process import Peers
 from benchmarks.report import Section, Table, at_least, times, yes
 from benchmarks.scale import Scale
-from benchmarks.timing import Measure, alternate, geometric_mean, here
+from benchmarks.timing import Measure, alternate, geometric_mean, here, settled
 from indicators.catalogue import Indicator, catalogue
 from indicators.compute import compute_many, input_arrays, scan, scan_into, start
 
@@ -52,7 +52,7 @@ def one_series(scale: Scale, peers: Peers) -> Section:
             measures["talib"] = here(talib_calls.batch(call, parameters, columns))
             measures["c"] = here(talib_calls.preallocated(call, parameters, columns))
             _add(measures, "takt", peers.measure("takt series", name, parameters, "one"))
-        spent = alternate(measures, scale.rounds)
+        spent = alternate({who: settled(measure) for who, measure in measures.items()}, scale.rounds)
         ratio = spent.get("talib", math.nan) / spent["ours"]
         if call is not None:
             ratios.append({who: seconds / spent["ours"] for who, seconds in spent.items()})
@@ -77,8 +77,10 @@ def one_series(scale: Scale, peers: Peers) -> Section:
         "that are there already. takt is ta-lib-takt, a faster TA-Lib, in a process of its own. Candles are real 5m "
         "ones "
         "of the sample, by the day in another order and chained on their tick grid. Before an entry is timed, its "
-        "values are compared with TA-Lib's. What stays behind: windows in a fixed order (sma, wma, hma, linreg and "
-        "what is made of them) add more than running sums, which would make values depend on where a series starts; "
+        "values are compared with TA-Lib's. Everybody's turn begins with a call that is not timed, so that all find "
+        "their own arrays in the cache, as far as they fit. What stays behind: windows in a fixed order (sma, wma, "
+        "hma, linreg and what is made of them) add more than running sums, which would make values depend on where a "
+        "series starts; "
         "an extreme reads its window anew, four or six spans at a time, and TA-Lib only where the last one left; vwap "
         "and ad add up one candle after the other, and no other start meets them; atr, macd, bbands, stoch and "
         "heikin_ashi read or write more columns than the cache holds. Writing those of macd past the cache made it a "
@@ -151,7 +153,7 @@ def _others(scale: Scale, peers: Peers, columns: candles.Columns) -> list[Table]
         measures = {"ours": here(_ours(indicator, columns))}
         for library in ("ta-numba", "polars-talib"):
             _add(measures, library, peers.measure(f"{library} series", name, parameters, "one"))
-        spent = alternate(measures, scale.rounds)
+        spent = alternate({who: settled(measure) for who, measure in measures.items()}, scale.rounds)
         slow = {"ours": here(_ours(indicator, few))}
         _add(slow, "talipp", peers.measure("talipp series", name, parameters, "few"))
         spent_slowly = alternate(slow, max(1, scale.rounds // 3))
@@ -175,14 +177,14 @@ def _others(scale: Scale, peers: Peers, columns: candles.Columns) -> list[Table]
 
 def _copy(count: int) -> float:
     """Nanoseconds a number that numpy takes to copy so many."""
-    values, there = np.ones(count), np.zeros(count)
+    values, there = np.ones(count), np.full(count, np.nan)
     return alternate({"copy": here(lambda: np.copyto(there, values))}, 9)["copy"] / count * 1e9
 
 
 def _ours(indicator: Indicator, columns: candles.Columns) -> Work:
     parameters = indicator.complete({})
     inputs = input_arrays(indicator, columns)
-    outputs = tuple(np.zeros((len(indicator.outputs), inputs[0].size)))
+    outputs = tuple(np.full((len(indicator.outputs), inputs[0].size), np.nan))
     return lambda: scan_into(indicator, parameters, start(indicator, parameters), inputs, outputs)
 
 
@@ -194,7 +196,7 @@ def _allocating(indicator: Indicator, columns: candles.Columns) -> Work:
 
 def _ours_many(indicator: Indicator, columns: candles.Columns) -> Work:
     number, count = columns["close"].shape
-    out = {output.name: np.zeros((number, count)) for output in indicator.outputs}
+    out = {output.name: np.full((number, count), np.nan) for output in indicator.outputs}
     return lambda: compute_many(indicator.name, columns, out=out)
 
 

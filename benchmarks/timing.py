@@ -30,6 +30,16 @@ def here(call: Callable[[], object], times: int = 1) -> Measure:
     return measure
 
 
+def settled(measure: Measure) -> Measure:
+    """The second of two in a row: caches hold what the work itself has left there, and not what the others have."""
+
+    def second() -> float:
+        measure()
+        return measure()
+
+    return second
+
+
 def alternate(measures: Mapping[str, Measure], rounds: int) -> dict[str, float]:
     """Median CPU seconds of each; each runs once beforehand, to compile and to warm caches."""
     for measure in measures.values():

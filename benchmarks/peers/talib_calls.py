@@ -101,7 +101,7 @@ def preallocated(call: Call, parameters: Mapping[str, float], columns: Columns) 
     """One series in one call of the C library into arrays that are there already; Python's module has no such way."""
     function = getattr(_library(), f"TA_{call.function}")
     arrays = [columns[name] for name in call.inputs]
-    outputs = [np.zeros(arrays[0].size) for _ in range(call.outputs)]
+    outputs = [np.full(arrays[0].size, np.nan) for _ in range(call.outputs)]
     # The direction of SUPERTREND is an array of C integers, which are smaller: the room is enough.
     begin, length = ctypes.c_int(), ctypes.c_int()
     options = [ctypes.c_double(v) if isinstance(v, float) else ctypes.c_int(v) for v in call.values(parameters)]

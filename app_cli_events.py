@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from app_cli_opening import hub_settings
 from app_cli_output import AsJson, message, print_json, print_table
 from registry.errors import HubError
 
@@ -40,10 +41,9 @@ def tail(
 ) -> None:
     """Show published events, oldest first. With --json one a line, as they are in the stream."""
     from events.opening import connect_log
-    from registry.settings import load_settings
     from registry.timeframes import show_time
 
-    with connect_log(load_settings()) as log:
+    with connect_log(hub_settings()) as log:
         start = max(0, log.last_seq() - 10) if after is None else after
         for entry in _entries(log, start, follow):
             if condition is not None and entry.condition_id != condition:
@@ -67,10 +67,9 @@ def lag(*, json_output: AsJson = False) -> None:
     from events.keeper import read_log
     from events.opening import connect_log
     from registry.clock import SystemClock
-    from registry.settings import load_settings
     from registry.store import open_configured
 
-    settings = load_settings()
+    settings = hub_settings()
     with open_configured(settings, read_only=True) as store, connect_log(settings) as log:
         reading = read_log(store, log, SystemClock().now_ms())
         groups = log.groups()
@@ -110,9 +109,8 @@ def forget(consumer: Consumer, *, json_output: AsJson = False) -> None:
     """Remove a consumer that will not come back, with its dead letters; nothing waits for it any more."""
     from events.group import forget as forget_group
     from events.opening import connect_log
-    from registry.settings import load_settings
 
-    with connect_log(load_settings()) as log:
+    with connect_log(hub_settings()) as log:
         letters = forget_group(log, consumer)
         names = ", ".join(group.name for group in log.groups()) or "none"
     if letters is None:
@@ -135,9 +133,8 @@ def list_dead(
     """List dead letters."""
     from events.dead_letters import consumers_with_dead_letters, dead_letters
     from events.opening import connect_log
-    from registry.settings import load_settings
 
-    with connect_log(load_settings()) as log:
+    with connect_log(hub_settings()) as log:
         names = consumers_with_dead_letters(log) if consumer is None else [consumer]
         found = [(name, *held) for name in names for held in dead_letters(log, name, limit)]
     if json_output:
@@ -164,11 +161,10 @@ def drop(consumer: Consumer, ids: Ids = (), *, all_of_them: All = False, json_ou
 def _decide(consumer: str, ids: tuple[str, ...], all_of_them: bool, action: str, json_output: bool) -> None:
     from events.dead_letters import dead_letters, order
     from events.opening import connect_log
-    from registry.settings import load_settings
 
     if bool(ids) == all_of_them:
         raise HubError(f"say which dead letters to {action}: their ids, or --all")
-    with connect_log(load_settings()) as log:
+    with connect_log(hub_settings()) as log:
         held = dict(dead_letters(log, consumer, 1_000_000))
         if missing := [letter_id for letter_id in ids if letter_id not in held]:
             raise HubError(f"consumer {consumer!r} has no dead letter {missing[0]!r}; hub events dead list {consumer}")

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from app_cli_opening import hub_settings
 from app_cli_output import AsJson, message, print_json, print_table
 
 instruments = App(name="instruments", help="Instruments that conditions may name.")
@@ -19,11 +20,10 @@ def list_(*, json_output: AsJson = False) -> None:
     """List known instruments. Those without candles can be registered on, and fire once candles come."""
     from dataclasses import asdict
 
-    from registry.settings import load_settings
     from registry.store import open_configured
     from registry.timeframes import show_time
 
-    with open_configured(load_settings(), read_only=True) as store:
+    with open_configured(hub_settings(), read_only=True) as store:
         listings = store.candles.listings()
         with_candles = {name.split(" ")[0] for name in store.candles.names()}
     rows = [
@@ -69,11 +69,10 @@ def add(
     from dataclasses import replace
 
     from registry.instruments import Listing, normalise_instrument
-    from registry.settings import load_settings
     from registry.store import open_configured
     from registry.timeframes import read_time
 
-    settings = load_settings()
+    settings = hub_settings()
     one = normalise_instrument(symbol, settings.default_exchange)
     with open_configured(settings) as store:
         held = {listing.instrument: listing for listing in store.candles.listings()}.get(one, Listing(one))

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -38,3 +38,15 @@ def print_table(rows: Sequence[Iterable[object]]) -> None:
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     for row in texts:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def print_frame(frame: Any, json_output: bool, *, empty: str) -> None:
+    """A frame as a table or as JSON; ``empty`` is said where there is no row."""
+    if json_output:
+        print_json(frame.to_dicts())
+    elif frame.is_empty():
+        message(empty)
+    else:
+        from flows.progress import frame_table
+
+        console().print(frame_table(frame))

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from app_cli_opening import hub_settings
 from app_cli_output import AsJson, message, print_json, print_table
 from registry.errors import HubError
 
@@ -21,19 +22,17 @@ def up() -> None:
     """Serve the HTTP API here until Ctrl-C or `hub down`. This process owns the store meanwhile."""
     from api.logs import log_to_stderr
     from api.owner import serve
-    from registry.settings import load_settings
 
-    settings = load_settings()
+    settings = hub_settings()
     log_to_stderr()
     serve(settings, message)
 
 
 def down(*, json_output: AsJson = False) -> None:
     """Stop the service of the data folder, and wait until everything is written."""
-    from registry.settings import load_settings
     from registry.store.owner import stop
 
-    stopped = stop(load_settings().data_dir)
+    stopped = stop(hub_settings().data_dir)
     if json_output:
         print_json({"pid": stopped.pid, "url": stopped.url})
     else:
@@ -43,9 +42,8 @@ def down(*, json_output: AsJson = False) -> None:
 def doctor(*, json_output: AsJson = False) -> None:
     """Look at everything that the hub needs, and say what is wrong and how to mend it. Changes nothing."""
     from api.doctor import examine
-    from registry.settings import load_settings
 
-    findings = list(examine(load_settings()))
+    findings = list(examine(hub_settings()))
     if json_output:
         print_json([{"name": one.name, "ok": one.ok, "detail": one.detail} for one in findings])
     else:
@@ -67,10 +65,9 @@ def create(
     """Make a key for a user and print it, once: only a digest of it is kept."""
     from registry.accounts import new_key
     from registry.clock import SystemClock
-    from registry.settings import load_settings
     from registry.store import open_configured
 
-    settings = load_settings()
+    settings = hub_settings()
     key, text = new_key(user, "operator" if operator else "user", label, SystemClock().now_ms())
     with open_configured(settings) as store:
         store.accounts.add_key(key)
@@ -88,11 +85,10 @@ def list_keys(
     json_output: AsJson = False,
 ) -> None:
     """List keys, without their secrets."""
-    from registry.settings import load_settings
     from registry.store import open_configured
     from registry.timeframes import show_time
 
-    with open_configured(load_settings(), read_only=True) as store:
+    with open_configured(hub_settings(), read_only=True) as store:
         found = store.accounts.keys(user)
     rows = [
         {
@@ -119,10 +115,9 @@ def revoke(
 ) -> None:
     """Make a key useless, at once and for good."""
     from registry.clock import SystemClock
-    from registry.settings import load_settings
     from registry.store import open_configured
 
-    with open_configured(load_settings()) as store:
+    with open_configured(hub_settings()) as store:
         known = store.accounts.key(key_id)
         if known is None:
             raise HubError(f"there is no key {key_id!r}; `hub keys list` shows all")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from app_cli_opening import hub_settings
 from app_cli_output import AsJson, message, print_json
 from registry.errors import HubError, StoreError
 from registry.settings import Settings
@@ -22,10 +23,9 @@ def backup(
     folder: Annotated[Path, Parameter(help="A new folder; each backup has its own.")], *, json_output: AsJson = False
 ) -> None:
     """Copy the whole store, as it is at one moment. Whoever owns it goes on working."""
-    from registry.settings import load_settings
     from registry.store import open_configured
 
-    with open_configured(load_settings()) as opened:
+    with open_configured(hub_settings()) as opened:
         made = opened.backup(str(folder.absolute()))
     if json_output:
         print_json({"folder": made.folder, "bytes": made.bytes, "rows": made.rows})
@@ -42,10 +42,9 @@ def restore(
     json_output: AsJson = False,
 ) -> None:
     """Put a backup in the place of the store. Stop the hub first: nobody may have the store open."""
-    from registry.settings import load_settings
     from registry.store.backup import restore_backup
 
-    place = _own_folder(load_settings())
+    place = _own_folder(hub_settings())
     aside = restore_backup(folder, place, replace=yes)
     if json_output:
         print_json({"folder": str(place), "kept": None if aside is None else str(aside)})
@@ -58,10 +57,9 @@ def restore(
 @store.command
 def migrate(*, json_output: AsJson = False) -> None:
     """Bring the store's files to the schema of this hub. Whoever owns the store does it when it starts."""
-    from registry.settings import load_settings
     from registry.store.database import Database
 
-    database = Database(_own_folder(load_settings()), read_only=False)
+    database = Database(_own_folder(hub_settings()), read_only=False)
     database.close()
     if json_output:
         print_json({name: {"from": before, "to": after} for name, (before, after) in database.migrated.items()})
@@ -73,10 +71,9 @@ def migrate(*, json_output: AsJson = False) -> None:
 @store.command
 def check(*, json_output: AsJson = False) -> None:
     """Look whether what the store keeps agrees with itself, and say how to mend what does not."""
-    from registry.settings import load_settings
     from registry.store import open_configured
 
-    with open_configured(load_settings(), read_only=True) as opened:
+    with open_configured(hub_settings(), read_only=True) as opened:
         findings = opened.check()
     if json_output:
         print_json([{"subject": one.subject, "problem": one.problem, "mend": one.mend} for one in findings])

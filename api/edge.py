@@ -22,6 +22,11 @@ _numbers = itertools.count(1)
 _log = logging.getLogger("hub.api")
 
 
+def new_request_id() -> str:
+    """A name for a request that came without one."""
+    return f"{_PROCESS}-{next(_numbers)}"
+
+
 class Edge:
     """Wraps the application. Pure ASGI, so that a stream is passed on as it comes."""
 
@@ -34,7 +39,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else f"{_PROCESS}-{next(_numbers)}"
+        request_id = given if _REQUEST_ID.fullmatch(given) else new_request_id()
         scope["hub.request_id"] = request_id
         is_internal = scope["path"].startswith(f"{STORE_PATH}/")
         started = time.perf_counter()

@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import create_app
+from api.connection import http_config
 from api.edge import STORE_PATH
 from api.service import Service
 from api.store_interface import store_interface
@@ -115,17 +116,7 @@ class _Server(uvicorn.Server):
 
 
 def _run(app: FastAPI, service: Service, listener: socket.socket, announce: Callable[[], object]) -> None:
-    config = uvicorn.Config(
-        app,
-        http="httptools",
-        loop="uvloop",
-        lifespan="on",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=_GRACE_S,
-    )
+    config = http_config(app, grace_s=_GRACE_S)
     _Server(config, service, announce).run([listener])
 
 

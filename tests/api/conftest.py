@@ -13,6 +13,7 @@ import pytest
 import uvicorn
 
 from api.app import create_app
+from api.connection import http_config
 from api.service import Service
 from registry.accounts import new_key
 from registry.clock import ReplayClock
@@ -52,7 +53,8 @@ class Hub:
         self.log = MemoryLog()
         self.service = Service(self.store, self.settings, self.log, self.clock)
         self.app = create_app(self.service)
-        config = uvicorn.Config(self.app, port=0, log_config=None, access_log=False, timeout_graceful_shutdown=2)
+        config = http_config(self.app, grace_s=2)
+        config.port = 0
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run)
         self._keys: dict[tuple[str, Role], str] = {}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api import routing
+from api import connection, routing
 from api.json_body import DEEPEST, BodyError, read_json
 from tests.api.conftest import RSI, Hub
 
@@ -168,12 +168,12 @@ def test_a_request_id_is_taken_over_only_if_it_is_harmless(hub: Hub) -> None:
 
 def exchange(hub: Hub, *parts: bytes, pause_s: float = 0.0) -> bytes:
     """What comes back for raw bytes; nothing if the service just closes."""
-    with socket.create_connection(("127.0.0.1", hub.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", hub.port), timeout=10) as sender:
         try:
             for part in parts:
-                connection.sendall(part)
+                sender.sendall(part)
                 time.sleep(pause_s)
-            return connection.recv(65_536)
+            return sender.recv(65_536)
         except (ConnectionError, TimeoutError):
             return b""
 
@@ -216,6 +216,47 @@ def test_a_body_that_does_not_come_is_given_up(hub: Hub, monkeypatch: pytest.Mon
     assert hub.nobody().get("/health/live").status_code == 200
 
 
+def test_a_head_that_does_not_come_is_given_up(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "HEAD_PATIENCE_S", 0.3)
+    whole = head(hub, "/conditions/register", **{"Content-Length": 0})
+    for parts in ([], [whole[:-2]], [whole[:1], whole[1:9]]):
+        answer = exchange(hub, *parts, pause_s=0.05)
+        assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n"), parts
+        assert b"application/problem+json" in answer
+        assert b"slow-head" in answer
+    get = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", hub.port), timeout=10) as kept:
+        kept.sendall(get)
+        assert kept.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        time.sleep(0.6)
+        kept.sendall(get)
+        assert kept.recv(65_536).startswith(b"HTTP/1.1 200 "), "an idle connection is not a slow head"
+        kept.sendall(get[:-2])
+        assert kept.recv(65_536).startswith(b"HTTP/1.1 408 "), "the head of a later request has the same time"
+
+
+@pytest.mark.parametrize("line", [b"X: " + b"x" * 1_000 + b"\r\n", b"x" * 1_000], ids=["many lines", "one line"])
+def test_a_head_without_an_end_is_refused(hub: Hub, line: bytes) -> None:
+    begun = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
+    answer = exchange(hub, begun if line.endswith(b"\n") else begun + b"X: ", *[line * 16] * 6)
+    assert not answer or answer.startswith(b"HTTP/1.1 431 ")
+    with socket.create_connection(("127.0.0.1", hub.port), timeout=10) as sender:
+        sender.sendall(begun)
+        with pytest.raises(ConnectionError):
+            sender.sendall(b"X: " * (not line.endswith(b"\n")) + line * 30_000)
+    assert hub.nobody().get("/health/live").status_code == 200
+
+
+def test_what_is_no_http_is_told_so_as_a_problem(hub: Hub) -> None:
+    answer = exchange(hub, b"SSH-2.0-OpenSSH_9.2\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    lines, _, body = answer.partition(b"\r\n\r\n")
+    assert b"content-type: application/problem+json" in lines.lower()
+    told = json.loads(body)
+    assert told["type"] == "urn:condition-hub:problem:not-http"
+    assert f"x-request-id: {told['request_id']}".encode() in lines
+
+
 def test_random_bytes(hub: Hub) -> None:
     chance = random.Random(5)
     whole = head(hub, "/conditions/register", **{"Content-Length": 30}) + b'{"condition": "BTCUSDT 1h: 1"}'
@@ -223,11 +264,11 @@ def test_random_bytes(hub: Hub) -> None:
         noise = bytearray(whole if chance.random() < 0.7 else chance.randbytes(chance.randrange(1, 400)))
         for _ in range(chance.randrange(1, 8)):
             noise[chance.randrange(len(noise))] = chance.randrange(256)
-        with socket.create_connection(("127.0.0.1", hub.port), timeout=10) as connection:
-            connection.sendall(bytes(noise))
-            connection.shutdown(socket.SHUT_WR)
+        with socket.create_connection(("127.0.0.1", hub.port), timeout=10) as sender:
+            sender.sendall(bytes(noise))
+            sender.shutdown(socket.SHUT_WR)
             try:
-                answer = connection.recv(65_536)
+                answer = sender.recv(65_536)
             except ConnectionError:
                 continue
         assert not answer or answer.split()[1][:1] in (b"2", b"4"), (bytes(noise), answer)

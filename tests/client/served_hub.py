@@ -12,6 +12,7 @@ import polars as pl
 import uvicorn
 
 from api.app import create_app
+from api.connection import http_config
 from api.service import Service
 from flows.advance import Advanced, advance
 from flows.runtime import Runtime
@@ -60,7 +61,7 @@ class ServedHub:
         listener = socket.create_server(("127.0.0.1", port))
         self.port = listener.getsockname()[1]
         app = create_app(Service(self.store, self.settings, self.log, self.clock))
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
+        server = uvicorn.Server(http_config(app, grace_s=1))
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:

@@ -13,9 +13,9 @@ from flows.advance import Advanced, advance
 from flows.runtime import Runtime
 from registry.clock import ReplayClock
 from registry.conditions import Condition
-from registry.errors import EventLogAhead, EventLogError
+from registry.errors import EventLogAhead, EventLogError, StoreError
 from registry.store.file_store import FileStore
-from registry.store.records import SubscriptionRequest
+from registry.store.records import SubscriptionRequest, TickRecord
 from registry.timeframes import to_ms
 from tests.conftest import MemoryLog
 
@@ -138,6 +138,25 @@ async def test_a_worker_whose_state_is_behind_reloads(
     assert recorded(store) == scanned(hourly, DAY_MS + 8 * HOUR)
 
 
+async def test_a_tick_that_was_not_recorded_is_judged_anew_by_the_same_worker(
+    store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, hourly, clock)
+    runtime = Runtime(store, log, clock)
+    await advance(runtime, "1h", DAY_MS + 2 * HOUR)
+
+    def away(_: TickRecord) -> None:
+        raise StoreError("the store's owner is away")
+
+    for hour in range(3, 13):
+        with monkeypatch.context() as patched:
+            patched.setattr(store.ticks, "record_tick", away)
+            with pytest.raises(StoreError, match="away"):
+                await advance(runtime, "1h", DAY_MS + hour * HOUR)
+        await advance(runtime, "1h", DAY_MS + hour * HOUR)
+    assert recorded(store) == scanned(hourly, DAY_MS + 12 * HOUR)
+
+
 async def test_without_a_later_candle_the_series_waits(
     store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: pl.DataFrame
 ) -> None:
@@ -256,6 +275,22 @@ async def test_a_broken_event_log_stops_no_evaluation_and_loses_nothing(
     log.broken = False
     await advance(Runtime(store, log, clock), "1h", DAY_MS + 21 * HOUR)
     assert [event.seq for event in log.events] == list(range(1, store.ticks.last_seq() + 1))
+
+
+async def test_what_the_log_refused_last_is_published_at_the_end_of_the_run(
+    store: FileStore, clock: ReplayClock, hourly: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.advance._PAUSE_A_FAILURE", 0)
+    log = BrokenLog()
+    fill(store, hourly, clock)
+    firing = min(close_ms for _, close_ms in scanned(hourly, DAY_MS + 20 * HOUR))
+
+    def heal(_close_ms: int, _triggers: int) -> None:
+        log.broken = False
+
+    done = await advance(Runtime(store, log, clock), "1h", firing, on_tick=heal)
+    assert done.triggers > 0
+    assert (done.published, done.publish_error) == (done.triggers, None)
 
 
 async def test_the_log_of_another_store_is_refused_before_anything_is_judged(

@@ -99,6 +99,23 @@ async def test_a_group_waits_for_its_other_series_and_nobody_else_does(
     assert recorded(store) == expected
 
 
+async def test_what_is_behind_catches_up_before_anything_newer_is_judged(
+    store: FileStore, log: MemoryLog, clock: ReplayClock, candles: pl.DataFrame
+) -> None:
+    bitcoin = (pl.col("symbol") == "BTCUSDT") & (pl.col("timeframe") == "5m")
+    fill(store, candles.filter(~bitcoin | (pl.col("open_time").dt.epoch("ms") < DAY_MS + 3 * HOUR)), clock)
+    runtime = Runtime(store, log, clock)
+    await advance(runtime, "5m", DAY_MS + 6 * HOUR)
+    before = store.ticks.last_seq()
+    store.candles.upsert(candles)
+    await advance(runtime, "5m", DAY_MS + 8 * HOUR)
+    closes = store.ticks.triggers_after(before, 100_000)["close_time"].dt.epoch("ms")
+    assert closes.min() <= DAY_MS + 6 * HOUR < closes.max()  # type: ignore[operator]
+    assert closes.is_sorted()
+    together = store.ticks.ticks().filter(pl.col("close_time").dt.epoch("ms") > DAY_MS + 6 * HOUR)
+    assert together.height == 24, "from then on all groups move in one tick"
+
+
 async def test_a_hole_in_another_series_is_final_for_all(
     store: FileStore, log: MemoryLog, clock: ReplayClock, candles: pl.DataFrame
 ) -> None:

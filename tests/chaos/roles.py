@@ -40,9 +40,11 @@ from tests.chaos import mutants, scene
 from tests.chaos.checks import Rest
 from tests.chaos.exchange import Exchange
 from tests.chaos.messy_feed import MessyFeed
+from tests.chaos.processes import EFFORT
 from tests.conftest import MemoryLog
 
-PATIENCE_S = 40.0
+PATIENCE_S = 40.0 if EFFORT == 1 else 200.0
+"""How long a process waits for a server or an owner that is killed again and again, perhaps before it answers."""
 TOKEN = "chaos"
 REFUSED = 3
 NOW = datetime(2024, 8, 5)  # noqa: DTZ001 (as the tables keep times)

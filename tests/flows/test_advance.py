@@ -316,6 +316,7 @@ async def test_shards_split_instruments_and_lose_none(
 async def test_an_empty_store_has_nothing_to_do(store: FileStore, log: MemoryLog, clock: ReplayClock) -> None:
     done = await advance(Runtime(store, log, clock), "1h", DAY_MS + HOUR)
     assert (done.ticks, done.triggers) == (0, 0)
+    assert clock.now_ms() == DAY_MS + HOUR, "it waits for its tick, as any run"
 
 
 async def test_counts_are_what_isolated_bots_would_have_done(

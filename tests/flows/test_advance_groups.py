@@ -75,6 +75,9 @@ async def test_live_equals_scan(
     found = recorded(store)
     assert found == scanned(candles, DAY_MS + 12 * HOUR)
     assert {held for held, _, _ in found} == {held.id for held in CONDITIONS}, "every condition fired at least once"
+    # Judged again after a restored backup, they get the same numbers.
+    numbered = store.ticks.triggers_after(0, 100_000).filter(timeframe="5m").select("close_time", "condition_id")
+    assert numbered.equals(numbered.sort("close_time", "condition_id"))
     assert set(store.ticks.watermarks("5m")) == {held.group for held in CONDITIONS if held.timeframe == "5m"}
 
 

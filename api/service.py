@@ -59,6 +59,8 @@ class Service:
         self.measures = Measures()
         self.gate = Gate(store.accounts, RateLimiter(Rates.of(settings)))
         self.quotas = Quotas(settings, store.registry, self.clock)
+        self.making_webhooks = asyncio.Lock()
+        """Held from looking what webhooks a user has until another one is there."""
         self.registrar = Registrar(lambda conditions: self.in_store(self.register_now, conditions))
         self.spellings = Spellings(settings.default_exchange, size=_SPELLINGS)
         self.judging = Judging(store)

@@ -42,6 +42,7 @@ MOST_DEAD_IN_A_ROW = 3
 _THREADS = 32
 _AT_ONCE = 100
 _LOOK_S = 1.0
+_TROUBLE_S = 30.0
 _PAUSED_LOOK_MS = 5_000
 _TIDY_MS = 3_600_000
 _KEPT_MS = 30 * 24 * 3_600_000
@@ -126,6 +127,8 @@ class Webhooks:
         except Exception:
             # One webhook's trouble is nobody else's; its address and its secret are not for the log.
             _log.error("webhook %s could not be served", webhook_id)
+            # What was sent and could not be noted, as on a full disk, would be sent again and again without a pause.
+            stop.wait(_TROUBLE_S)
         finally:
             self._busy.discard(webhook_id)
             self._wake.set()

@@ -32,34 +32,13 @@ _WRITE = {"x-rate-class": "write"}
 )
 async def create_webhook(body: WebhookBody, request: HubRequest) -> Response:
     """Post the triggers of all of the caller's bots, or of one, to an address from now on. Answers what signs them."""
-    service, caller = request.service, request.caller
+    service = request.service
     try:
         check_url(body.url, allow_loopback=service.settings.webhooks_allow_loopback)
     except WebhookError as error:
         raise ProblemError(403, "webhook-refused", str(error)) from None
-    delivery = service.store.delivery
-    held = [one for one in delivery.webhooks(caller.user_id) if one.state != "ended"]
-    known = next((one for one in held if (one.url, one.bot_id) == (body.url, body.bot_id)), None)
-    if known is not None:
-        resumed = await _set_state(request, known.webhook_id, "active")
-        return respond(NewWebhookAnswer.model_validate({**_fields(resumed), "secret": resumed.secret}), 200)
-    if len(held) >= service.settings.quota_webhooks:
-        raise ProblemError(
-            403, "quota-exceeded", f"a user may have {service.settings.quota_webhooks} webhooks; delete one first"
-        )
-    webhook = Webhook(
-        webhook_id=secrets.token_hex(16),
-        user_id=caller.user_id,
-        url=body.url,
-        secret=f"whsec_{secrets.token_urlsafe(32)}",
-        bot_id=body.bot_id,
-        state="active",
-        created_ms=service.clock.now_ms(),
-        from_seq=service.store.ticks.last_seq(),
-        revision=1,
-    )
-    await service.in_store(delivery.add_webhook, webhook)
-    return respond(NewWebhookAnswer.model_validate({**_fields(webhook), "secret": webhook.secret}), 201)
+    async with service.making_webhooks:
+        return await _create(body, request)
 
 
 @router.get("/webhooks", response_model=WebhookPage, openapi_extra={"x-rate-class": "read"})
@@ -84,6 +63,33 @@ async def delete_webhook(webhook_id: WebhookPath, request: HubRequest) -> Respon
     """Send nothing any more. The second time there is none any more: 404."""
     ended = await _set_state(request, webhook_id, "ended")
     return respond(WebhookAnswer.model_validate(_fields(replace(ended, state="ended"))))
+
+
+async def _create(body: WebhookBody, request: HubRequest) -> Response:
+    service, caller = request.service, request.caller
+    delivery = service.store.delivery
+    held = [one for one in delivery.webhooks(caller.user_id) if one.state != "ended"]
+    known = next((one for one in held if (one.url, one.bot_id) == (body.url, body.bot_id)), None)
+    if known is not None:
+        resumed = await _set_state(request, known.webhook_id, "active")
+        return respond(NewWebhookAnswer.model_validate({**_fields(resumed), "secret": resumed.secret}), 200)
+    if len(held) >= service.settings.quota_webhooks:
+        raise ProblemError(
+            403, "quota-exceeded", f"a user may have {service.settings.quota_webhooks} webhooks; delete one first"
+        )
+    webhook = Webhook(
+        webhook_id=secrets.token_hex(16),
+        user_id=caller.user_id,
+        url=body.url,
+        secret=f"whsec_{secrets.token_urlsafe(32)}",
+        bot_id=body.bot_id,
+        state="active",
+        created_ms=service.clock.now_ms(),
+        from_seq=service.store.ticks.last_seq(),
+        revision=1,
+    )
+    await service.in_store(delivery.add_webhook, webhook)
+    return respond(NewWebhookAnswer.model_validate({**_fields(webhook), "secret": webhook.secret}), 201)
 
 
 async def _set_state(request: HubRequest, webhook_id: str, state: WebhookState) -> Webhook:

@@ -1,5 +1,7 @@
 """Webhooks over the API: made once however often they are asked for, seen and changed by their user alone."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.api.conftest import Hub
@@ -65,3 +67,14 @@ def test_there_is_a_most(hub: Hub) -> None:
     for number in range(hub.settings.quota_webhooks):
         assert max_.post("/webhooks", json={"url": f"{URL}/{number}"}).status_code == 201
     assert max_.post("/webhooks", json={"url": f"{URL}/more"}).status_code == 403
+
+
+def test_requests_at_once_make_no_more_than_one_after_another(hub: Hub) -> None:
+    twin, many = hub.as_user("webhook-twin"), hub.as_user("webhook-many")
+    most = hub.settings.quota_webhooks
+    with ThreadPoolExecutor(16) as threads:
+        same = list(threads.map(lambda _: twin.post("/webhooks", json={"url": URL}), range(16)))
+        others = list(threads.map(lambda n: many.post("/webhooks", json={"url": f"{URL}/{n}"}), range(most + 8)))
+    assert sorted(answer.status_code for answer in same) == [200] * 15 + [201]
+    assert len({answer.json()["webhook_id"] for answer in same}) == 1
+    assert sorted(answer.status_code for answer in others) == [201] * most + [403] * 8

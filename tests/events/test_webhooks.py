@@ -14,6 +14,7 @@ import pytest
 from events.delivery import Delivery
 from events.ledger import Ledger
 from events.payload import Event
+from events.webhook_outbox import Parcel
 from events.webhooks import MOST_DEAD_IN_A_ROW, Webhooks
 from registry.clock import SystemClock
 from registry.store.account_records import Webhook
@@ -142,6 +143,36 @@ def test_what_was_not_sent_is_sent_after_a_restart(store: FileStore, receiver: R
         webhooks(delivery(1))
         wait_for(lambda: len(receiver.got) >= 2)
     assert receiver.seqs("a") == [1, 2]
+
+
+def test_what_cannot_be_noted_is_not_sent_without_a_pause(
+    store: FileStore, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.delivery.add_webhook(hook(receiver, "a"))
+
+    class Stop(threading.Event):
+        """Ends the sender when it pauses, or when it has gone on for too long without that."""
+
+        pauses = 0
+
+        def wait(self, timeout: float | None = None) -> bool:
+            self.pauses += 1
+            self.set()
+            return True
+
+        def is_set(self) -> bool:
+            return super().is_set() or len(receiver.got) > 20
+
+    def full(_: Parcel) -> None:
+        raise OSError("no space left on device")
+
+    stop = Stop()
+    with Ledger(tmp_path / "ledger") as ledger:
+        webhooks = Webhooks(store, ledger, SystemClock(), allow_loopback=True)
+        monkeypatch.setattr(webhooks.outbox, "settle", full)
+        webhooks(delivery(1))
+        webhooks.run(stop)
+    assert (len(receiver.got), stop.pauses) == (1, 1)
 
 
 def test_this_machine_is_not_sent_to_unless_that_is_allowed(

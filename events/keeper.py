@@ -95,6 +95,8 @@ class LogKeeper:
         reading = read_log(self._store, self._log, self._clock.now_ms())
         metrics.LOG_EVENTS.set(reading.events)
         metrics.LOG_BYTES.set(reading.bytes)
+        # Consumers that were forgotten lag behind nothing.
+        metrics.GROUP_LAG.clear()
         for group, lag in reading.lags.items():
             metrics.GROUP_LAG.labels(group).set(lag)
         self._store.delivery.record_log(reading)

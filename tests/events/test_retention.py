@@ -3,8 +3,10 @@
 import time
 from collections.abc import Callable
 
+from events.group import GroupReader, forget
 from events.keeper import LogKeeper, keeping, read_log
 from events.log import STREAM
+from events.metrics import GROUP_LAG
 from events.publisher import BATCH, drain
 from events.retention import retention_floor, trim
 from registry.clock import ReplayClock
@@ -94,3 +96,19 @@ def wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_consumer_that_was_forgotten_is_not_measured_any_more(firing: Firing, clock: ReplayClock) -> None:
+    def lags() -> dict[str, float]:
+        (measured,) = GROUP_LAG.collect()
+        return {sample.labels["group"]: sample.value for sample in measured.samples}
+
+    keeper = LogKeeper(firing.store, firing.log, clock)
+    for name in ("stays", "goes"):
+        GroupReader(firing.log, name).synchronise(0)
+    firing.publish(3)
+    keeper.tidy()
+    assert lags() == {"stays": 3, "goes": 3}
+    assert forget(firing.log, "goes") == 0
+    keeper.tidy()
+    assert lags() == {"stays": 3}

@@ -1,17 +1,25 @@
 """The event log that the settings name."""
 
+import logging
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from events.log import RedisEventLog
 from events.server import BundledServer, connect_to
+from registry.errors import EventServerError
 from registry.settings import Settings
 from registry.store.owner import url_of
+
+_log = logging.getLogger(__name__)
+
+_LOOK_S = 1.0
+_LONGEST_PAUSE_S = 60.0
 
 
 @contextmanager
 def open_log(settings: Settings) -> Iterator[RedisEventLog]:
-    """The log on the server of ``REDIS_URL``, or on the bundled Valkey, which is started and stopped with it.
+    """The log on the server of ``REDIS_URL``, or on the bundled Valkey: started, started again if it dies, and stopped.
 
     For the process that owns the store. One that works with another's store is given that owner's log, as by
     :func:`connect_log`. Raises :class:`registry.errors.EventServerError`.
@@ -22,13 +30,35 @@ def open_log(settings: Settings) -> Iterator[RedisEventLog]:
         return
     server = BundledServer(settings.data_dir / "events", port=settings.redis_port).start()
     try:
-        client = server.connect()
-        try:
+        with closing(server.connect()) as client, _kept_alive(server):
             yield RedisEventLog(client)
-        finally:
-            client.close()
     finally:
         server.stop()
+
+
+@contextmanager
+def _kept_alive(server: BundledServer) -> Iterator[None]:
+    """Start the server again when it dies, while the block runs. Its file and the store have what it knew."""
+    stop = threading.Event()
+
+    def watch() -> None:
+        pause_s = _LOOK_S
+        while not stop.wait(pause_s):
+            try:
+                if server.revive():
+                    _log.warning("the event log's server had died; it was started again")
+                pause_s = _LOOK_S
+            except EventServerError as error:
+                _log.error("%s", error)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    thread = threading.Thread(target=watch, name="server-watch")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 @contextmanager

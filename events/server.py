@@ -50,6 +50,15 @@ class BundledServer:
         self._supervised.start()
         return self
 
+    def revive(self) -> bool:
+        """Start a server that has died again; whether it had. One that hangs is left alone: it may come to itself."""
+        if self._supervised is None or self._supervised.pid is not None:
+            return False
+        self._supervised.stop()
+        self._write_config(self._password())
+        self._supervised.start()
+        return True
+
     def connect(self) -> redis.Redis:
         """A client on the unix socket."""
         return _client(self._socket, self._password())

@@ -11,10 +11,12 @@ import pytest
 import redis
 
 from events.log import STREAM, RedisEventLog
+from events.opening import open_log
 from events.payload import Entry, Event, channel, decode, encode, entry_of
 from events.server import BundledServer, connect_to
 from events.supervised import free_port
 from registry.errors import EventLogError, EventServerError
+from registry.settings import load_settings
 
 
 def event(seq: int, condition_id: str = "c" * 32) -> Event:
@@ -137,6 +139,31 @@ def test_events_are_on_disk_after_a_kill_of_the_server(tmp_path: Path) -> None:
     assert seqs(RedisEventLog(opened)) == list(range(1, 101))
     opened.close()
     again.stop()
+
+
+def test_a_server_that_dies_is_started_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    held: list[int] = []
+    file = tmp_path / "events" / "valkey.pid"
+    with open_log(load_settings(data_dir=tmp_path)) as log:
+        log.append("store", 0, entries(1))
+        pids = [int(file.read_text().split()[0])]
+        for _ in range(2):
+            wait_for(lambda: log.client.info("persistence")["aof_pending_bio_fsync"] == 0)
+            time.sleep(1.1)
+            os.kill(pids[-1], signal.SIGKILL)
+            wait_for(lambda: file.exists() and file.read_text().split()[:1] not in ([], [str(pids[-1])]))
+            wait_for(lambda: answers(log))
+            pids.append(int(file.read_text().split()[0]))
+            held += seqs(log)
+    assert held == [1, 1], "with what it had on disk"
+    assert caplog.text.count("it was started again") == 2
+
+
+def answers(log: RedisEventLog) -> bool:
+    try:
+        return log.last_seq() >= 0
+    except EventLogError:
+        return False
 
 
 def test_a_second_start_adopts_the_running_server(tmp_path: Path) -> None:

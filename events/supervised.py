@@ -9,12 +9,14 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+from registry import processes
 from registry.errors import EventServerError, HubError
 from registry.processes import start_time
 
@@ -22,8 +24,10 @@ from registry.processes import start_time
 class SupervisedServer:
     """A child process in ``folder`` with ``<name>.pid``, ``<name>.lock`` and ``<name>.log``.
 
-    ``command`` and ``environment`` start it; ``answers`` says whether it does what it is for. Raises ``failure`` with
-    the end of the server's log when it does not answer within ``patience_s`` seconds.
+    The child notes itself, and holds the lock until it has: a start that is killed at any moment leaves either none or
+    one that the next start finds. ``command``, its program with the whole path, and ``environment`` start it;
+    ``answers`` says whether it does what it is for. Raises ``failure`` with the end of the server's log when it does
+    not answer within ``patience_s`` seconds.
     """
 
     def __init__(
@@ -53,7 +57,7 @@ class SupervisedServer:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if self._recorded_pid() is None or not self._wait_for_answer(2.0):
                 self.stop()
-                self._spawn()
+                self._spawn(lock.fileno())
         return self
 
     def stop(self) -> None:
@@ -72,10 +76,12 @@ class SupervisedServer:
         """Process id of the server, ``None`` when it does not run."""
         return self._recorded_pid()
 
-    def _spawn(self) -> None:
+    def _spawn(self, lock: int) -> None:
+        note = [sys.executable, "-S", processes.__file__, str(self._file("pid")), str(lock)]
         with self._file("log").open("ab") as log:
             self._child = subprocess.Popen(
-                self._command,
+                [*note, *self._command],
+                pass_fds=[lock],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -83,7 +89,6 @@ class SupervisedServer:
                 # A Ctrl-C at the terminal is for the hub, which then stops its servers in order.
                 start_new_session=True,
             )
-        self._file("pid").write_text(f"{self._child.pid} {start_time(self._child.pid)}")
         if not self._wait_for_answer(self._patience_s):
             code = self._child.poll()
             state = f"ended with code {code}" if code is not None else f"did not answer within {self._patience_s:g} s"

@@ -3,9 +3,13 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 import redis
@@ -173,6 +177,40 @@ def test_a_second_start_adopts_the_running_server(tmp_path: Path) -> None:
     second.stop()
     assert first.pid is None
     first.stop()
+
+
+@pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="the system does not tell what runs")
+def test_a_start_that_is_killed_leaves_no_server_that_nobody_knows(tmp_path: Path) -> None:
+    dying = """
+        import os, signal, subprocess, sys
+        from pathlib import Path
+        from events.server import BundledServer
+
+        class Last(subprocess.Popen):
+            def __init__(self, *arguments, **options):
+                super().__init__(*arguments, **options)
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        subprocess.Popen = Last
+        BundledServer(Path(sys.argv[1])).start()
+    """
+    folder = tmp_path / "events"
+    starter = subprocess.run([sys.executable, "-c", dedent(dying), str(folder)], check=False)
+    assert starter.returncode == -signal.SIGKILL
+    server = BundledServer(folder).start()
+    assert living_in(folder) == [server.pid]
+    server.stop()
+    assert living_in(folder) == []
+
+
+def living_in(folder: Path) -> list[int]:
+    """Processes that work in a folder."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended meanwhile, or belongs to somebody else
+            if (place / "cwd").readlink() == folder:
+                found.append(int(place.name))
+    return found
 
 
 def test_a_pid_of_another_process_is_not_ours(tmp_path: Path) -> None:

@@ -30,6 +30,22 @@ _SHORTER = 8
 _MANY_SERIES = 3.0
 """Of the geometric mean."""
 
+_BEHIND = (
+    "What stays behind: windows in a fixed order (sma, wma, hma, linreg and what is made of them) add more than "
+    "running sums, which would make values depend on where a series starts; an extreme reads its window anew, four or "
+    "six spans at a time, and TA-Lib only where the last one left; vwap and ad add up one candle after the other, and "
+    "no other start meets them; macd, bbands, stoch, ad and heikin_ashi read or write more columns than the cache "
+    "holds. Tried: writing past the cache (macd became a third faster, bbands no faster, a loop like that of stoch "
+    "slower), asking for the next block's memory before its turn (nothing became faster), blocks of vectors shifted in "
+    "registers (extremes no faster). Where others use the same processors, vectors lose more by it than TA-Lib's "
+    "loops, which mostly wait for their last sum."
+)
+_MANY_BEHIND = (
+    "Recursions gain by lanes, two to five times. Windows in a fixed order (sma, wma, hma, linreg, vwap, extremes) "
+    "cost what they cost in one series, and hold the mean down; kama's recursion stands behind a window, so its series "
+    "run one by one."
+)
+
 _HANDFUL = ("sma", "ema", "rsi", "macd", "bbands", "atr", "stoch")
 _AWAY_FROM_TALIB = {"vwap", "stochrsi"}
 """Entries that are defined otherwise than TA-Lib's function: see the notes of the calls."""
@@ -66,27 +82,14 @@ def one_series(scale: Scale, peers: Peers) -> Section:
     rows.append(["**geometric mean, over ours**", "", "", "", *means, means[0], "", ""])
     remark = (
         f"{count:,} candles, nanoseconds of CPU time a candle, one thread, default parameters. *Ours* writes into "
-        "arrays "
-        "that are there already (`compute(..., out=...)`); *ours, new arrays* allocates as TA-Lib's Python module "
-        "does, "
-        "which has no other way. "
-        f"*Ours, {count // _SHORTER:,}* is the same on so many candles, whose columns stay in the cache; what it is "
-        f"faster by, memory takes: numpy copies a column in {_copy(count):.2f} ns a candle. "
-        "*TA-Lib in C* is the C library that the module is made of, called directly with "
-        "arrays "
-        "that are there already. takt is ta-lib-takt, a faster TA-Lib, in a process of its own. Candles are real 5m "
-        "ones "
-        "of the sample, by the day in another order and chained on their tick grid. Before an entry is timed, its "
-        "values are compared with TA-Lib's. Everybody's turn begins with a call that is not timed, so that all find "
-        "their own arrays in the cache, as far as they fit. What stays behind: windows in a fixed order (sma, wma, "
-        "hma, linreg and what is made of them) add more than running sums, which would make values depend on where a "
-        "series starts; "
-        "an extreme reads its window anew, four or six spans at a time, and TA-Lib only where the last one left; vwap "
-        "and ad add up one candle after the other, and no other start meets them; atr, macd, bbands, stoch and "
-        "heikin_ashi read or write more columns than the cache holds. Writing those of macd past the cache made it a "
-        "third faster, those of bbands no faster; blocks of vectors shifted in registers found extremes no faster. "
-        "Where others use the same processors, vectors lose more by it than TA-Lib's loops, which mostly wait for "
-        "their last sum."
+        "arrays that are there already (`compute(..., out=...)`); *ours, new arrays* allocates as TA-Lib's Python "
+        f"module does, which has no other way. *Ours, {count // _SHORTER:,}* is the same on so many candles, whose "
+        "columns stay in the cache; what it is faster by, memory takes: numpy copies a column in "
+        f"{_copy(count):.2f} ns a candle. *TA-Lib in C* is the C library that the module is made of, called directly "
+        "with arrays that are there already. takt is ta-lib-takt, a faster TA-Lib, in a process of its own. Candles "
+        "are real 5m ones of the sample, by the day in another order and chained on their tick grid. Before an entry "
+        "is timed, its values are compared with TA-Lib's. Everybody's turn begins with three calls that are not "
+        f"timed, so that all find their own arrays in the cache, as far as they fit. {_BEHIND}"
     )
     header = (
         "entry",
@@ -132,7 +135,7 @@ def many_series(scale: Scale, peers: Peers) -> Section:
     remark = (
         f"{number} series of {count:,} candles, nanoseconds of CPU time a candle; all results are kept, ours in arrays "
         "that are there already. Ours is one call for all series (`compute_many(..., out=...)`); the others have only "
-        f"one call a series. numpy copies a column of them in {_copy(number * count):.2f} ns a candle."
+        f"one call a series. numpy copies a column of them in {_copy(number * count):.2f} ns a candle. {_MANY_BEHIND}"
     )
     header = ("entry", "ours", "TA-Lib", "takt", "TA-Lib / ours")
     return Section(

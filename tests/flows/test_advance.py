@@ -161,8 +161,15 @@ async def test_without_a_later_candle_the_series_waits(
     store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: pl.DataFrame
 ) -> None:
     cut = hourly.filter((pl.col("symbol") == "BTCUSDT") | (pl.col("open_time") < datetime(2024, 8, 5, 3, tzinfo=UTC)))
-    fill(store, cut, clock)
+    fill(store, cut.filter(pl.col("open_time") < datetime(2024, 8, 5, 3, tzinfo=UTC)), clock)
     clock.move_to(DAY_MS + 12 * HOUR)
+    told: list[int] = []
+    done = await advance(
+        Runtime(store, log, clock), "1h", DAY_MS + 12 * HOUR, on_tick=lambda close_ms, _: told.append(close_ms)
+    )
+    assert done.waiting == [BTC, ETH]
+    assert told == [DAY_MS + hour * HOUR for hour in (1, 2, 3)], "a slot for which all wait is no tick"
+    store.candles.upsert(cut)
     done = await advance(Runtime(store, log, clock), "1h", DAY_MS + 12 * HOUR)
     assert done.waiting == [ETH]
     assert store.ticks.watermarks("1h") == {BTC: DAY_MS + 12 * HOUR, ETH: DAY_MS + 3 * HOUR}, "BTC is not held up"

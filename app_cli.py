@@ -80,9 +80,9 @@ def tick(timeframe: str, *, json_output: AsJson = False) -> None:
         with open_runtime(settings) as runtime:
             server.start().use()
             from flows.tick import tick as tick_flow
-            from flows.warming import main as warm
+            from flows.warming import warm_shown
 
-            warm()
+            warm_shown()
 
             result = asyncio.run(tick_flow(timeframe, moment))
             judged = runtime.store.registry.conditions(timeframe)

@@ -19,13 +19,23 @@ def warm(names: Iterable[str] | None = None, progress: Callable[[str], object] |
     ``progress`` is called with each name before its turn.
     """
     for name in NAMES if names is None else names:
-        indicator = find(name)
         if progress is not None:
-            progress(indicator.name)
-        parameters = indicator.complete({})
-        scan(indicator, parameters, start(indicator, parameters), tuple(np.zeros(1) for _ in indicator.inputs))
+            progress(find(name).name)
+        warm_history(name)
     if progress is not None:
         progress(LIVE)
+    warm_live()
+
+
+def warm_history(name: str) -> None:
+    """Compile or load the history kernel of one indicator."""
+    indicator = find(name)
+    parameters = indicator.complete({})
+    scan(indicator, parameters, start(indicator, parameters), tuple(np.zeros(1) for _ in indicator.inputs))
+
+
+def warm_live() -> None:
+    """Compile or load the tick program."""
     program = LaneProgram()
     sma = find("sma")
     nothing, slots = np.zeros(1, np.int64), np.zeros(1)

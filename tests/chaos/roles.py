@@ -89,12 +89,14 @@ def evaluate(
         publish(opened, log)
 
 
-def recover(*, store: Path, events: Path, ticks: int) -> None:
+def recover(*, store: Path, events: Path, owner: str, ticks: int) -> None:
     """Open damaged files beside a log that is whole, judge on, and check what came of it.
 
-    Files that are refused with an error of the hub end the process with ``REFUSED``.
+    ``owner`` is the identity with which the log is marked. Files that are refused with an error of the hub end the
+    process with ``REFUSED``.
     """
     log = MemoryLog()
+    log.marked = owner
     log.events = msgspec.json.decode(events.read_bytes(), type=list[Event])
     try:
         with FileStore(store, clock=ReplayClock(scene.START_MS)) as opened:

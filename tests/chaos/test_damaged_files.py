@@ -64,6 +64,8 @@ def test_damaged_write_ahead_logs_open_or_say_so(new_hub: NewHub, tmp_path: Path
     events = tmp_path / "events.json"
     events.write_bytes(msgspec.json.encode([held.event for held in hub.server.log().read(0, 10_000)]))
     assert msgspec.json.decode(events.read_bytes(), type=list[Event])
+    owner = hub.server.log().owner()
+    assert owner is not None
     refused = 0
     for number in range(DAMAGES):
         store = tmp_path / f"damaged{number}"
@@ -74,7 +76,7 @@ def test_damaged_write_ahead_logs_open_or_say_so(new_hub: NewHub, tmp_path: Path
         else:
             _flip(store / wal.name, hub.dice.randrange(size), hub.dice.randrange(8))
             hub.faults["bit of a write-ahead log flipped"] += 1
-        code = hub.start(roles.recover, store=store, events=events, ticks=40).wait()
+        code = hub.start(roles.recover, store=store, events=events, owner=owner, ticks=40).wait()
         assert code in (0, roles.REFUSED), f"damage {number} ended with {code}"
         refused += code == roles.REFUSED
         shutil.rmtree(store)

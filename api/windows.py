@@ -14,9 +14,9 @@ _SWEEP_S = 60.0
 
 
 class MovingWindows:
-    """Counts in each window by itself. Lives on one event loop; ``clock`` gives seconds."""
+    """Counts in each window by itself. Lives on one event loop; ``clock`` gives seconds, and is never set back."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._windows: dict[tuple[str, str], tuple[deque[float], int]] = {}
         """(class, whose) -> times, oldest first, and the seconds for which one counts."""

@@ -135,6 +135,11 @@ class Book:
             rows = transaction.execute("SELECT number, user_id, bot_id, condition_id FROM rearmed ORDER BY number")
             return [(number, (user, bot, condition)) for number, user, bot, condition in rows.fetchall()]
 
+    def holds(self, delivery_id: str) -> bool:
+        """Whether a delivery waits or was given up."""
+        with self._ledger.transaction() as transaction:
+            return bool(transaction.execute("SELECT 1 FROM held WHERE delivery_id = ?", [delivery_id]).fetchall())
+
     @property
     def has_waiting(self) -> bool:
         """Whether any delivery waits."""

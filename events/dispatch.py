@@ -61,6 +61,8 @@ class Dispatch:
         It is kept before it is delivered: a process that died in between would ask again, and get another candle.
         """
         subscription, event = delivery.subscription, delivery.event
+        if self._is_held(delivery.delivery_id):
+            return  # asked for twice, and counted once
         fired = self._book.fired(subscription, self._changes)
         reason = held_back_anyway(subscription, event.close_time, event.settled, fired, self._clock.now_ms())
         if reason is None:
@@ -136,6 +138,9 @@ class Dispatch:
         failpoints.reach("after_effect")
         self._taken_since += 1
         return None
+
+    def _is_held(self, delivery_id: str) -> bool:
+        return any(held.delivery_id == delivery_id for held, *_ in self._changes.held) or self._book.holds(delivery_id)
 
     def _is_blocked(self, lane: Lane) -> bool:
         return lane in self._blocked or self._book.is_waiting(lane)

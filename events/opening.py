@@ -48,8 +48,9 @@ def _kept_alive(server: BundledServer) -> Iterator[None]:
                 if server.revive():
                     _log.warning("the event log's server had died; it was started again")
                 pause_s = _LOOK_S
-            except EventServerError as error:
-                _log.error("%s", error)
+            except (EventServerError, OSError) as error:
+                # A full disk, too: there may be room again.
+                _log.error("the event log's server died and does not start: %s", error)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     thread = threading.Thread(target=watch, name="server-watch")

@@ -148,6 +148,20 @@ def test_a_bot_that_is_ready_again_is_not_forgotten_by_a_consumer_that_ends(
     assert bots.attempts == [f"rearm:{true}:{HOUR}:ann:dca"]
 
 
+def test_a_bot_that_says_twice_that_it_is_ready_is_counted_once(firing: Firing, path: Path, clock: ReplayClock) -> None:
+    (true,) = known_conditions(firing.store, 1)
+    subscribe(firing.store, true, "dca", policy=DeliveryPolicy(while_true=True, max_fires=2))
+    bots = Bots()
+    with consuming(firing.store, firing.log, path, bots, clock, truths=Truth(true)) as consumer:
+        settle(consumer)
+        consumer.rearm("ann", "dca", true)
+        consumer.rearm("ann", "dca", true)
+        settle(consumer)
+        firing.publish([true])
+        settle(consumer)
+    assert [delivery.occasion for delivery in bots.deliveries] == ["rearm", "trigger"]
+
+
 def test_a_bot_that_is_ready_again_while_the_store_is_away_is_asked_for_later(
     firing: Firing, path: Path, clock: ReplayClock
 ) -> None:

@@ -163,6 +163,22 @@ def test_a_server_that_dies_is_started_again(tmp_path: Path, caplog: pytest.LogC
     assert caplog.text.count("it was started again") == 2
 
 
+def test_a_server_that_cannot_be_started_again_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[None] = []
+
+    def full(_: BundledServer) -> bool:
+        tried.append(None)
+        raise OSError("no space left on device")
+
+    file = tmp_path / "events" / "valkey.pid"
+    with open_log(load_settings(data_dir=tmp_path)) as log:
+        with monkeypatch.context() as patched:
+            patched.setattr(BundledServer, "revive", full)
+            os.kill(int(file.read_text().split()[0]), signal.SIGKILL)
+            wait_for(lambda: bool(tried))
+        wait_for(lambda: answers(log))
+
+
 def answers(log: RedisEventLog) -> bool:
     try:
         return log.last_seq() >= 0

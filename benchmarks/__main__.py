@@ -35,7 +35,7 @@ def main() -> None:
             started = time.perf_counter()
             print(f"[{number}/{len(given.only)}] {name} ...", file=sys.stderr, flush=True)
             measured = Measured.today(SECTIONS[name](scale, peers), scale.rounds)
-            print(measured.section.markdown(measured.remark), *(" | ".join(target.row) for target in
+            print(measured.section.markdown(measured.remark), *(" | ".join((*target.aim, target.result)) for target in
                   measured.section.targets), "", sep="\n", flush=True)  # fmt: skip
             print(f"[{number}/{len(given.only)}] {name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
             if not given.quick and not given.no_peers:

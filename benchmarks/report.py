@@ -1,7 +1,7 @@
 """What a benchmark says: tables, remarks, and targets that the figures reach or do not reach."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -35,9 +35,14 @@ class Target:
         return self.got >= self.wanted if self.more_is_better else self.got <= self.wanted
 
     @property
-    def row(self) -> tuple[str, str, str, str]:
-        wanted = f"{'at least' if self.more_is_better else 'at most'} {figure(self.wanted)}{self.unit}"
-        return self.what, wanted, f"{figure(self.got)}{self.unit}", yes(self.reached)
+    def aim(self) -> tuple[str, str]:
+        """What is wanted of what."""
+        return self.what, f"{'at least' if self.more_is_better else 'at most'} {figure(self.wanted)}{self.unit}"
+
+    @property
+    def result(self) -> str:
+        """What was measured, and whether that does."""
+        return f"{figure(self.got)}{self.unit}, {yes(self.reached)}"
 
 
 @dataclass
@@ -49,8 +54,8 @@ class Section:
     targets: list[Target] = field(default_factory=list)
 
     def markdown(self, remark: str) -> str:
-        """The room with a remark below its title."""
-        return "\n\n".join([f"## {self.title}", remark, *(table.markdown() for table in self.tables)])
+        """The tables with a remark before them."""
+        return "\n\n".join([remark, *(table.markdown() for table in self.tables)])
 
 
 def at_least(what: str, wanted: float, got: float, unit: str = "x") -> Target:
@@ -81,22 +86,42 @@ def yes(reached: bool) -> str:
     return "yes" if reached else "**no**"
 
 
-def page(sections: Sequence[tuple[Section, str]], missing: Sequence[str]) -> str:
+Rooms = Sequence[Mapping[str, tuple[Section, str]]]
+"""For each section of the page: processor -> what was measured on it, and how."""
+
+
+def page(rooms: Rooms, missing: Sequence[str]) -> str:
     """The whole page: each section with how it was measured, and the names of those that were not."""
-    targets = [target for section, _ in sections for target in section.targets]
-    reached = sum(target.reached for target in targets)
     parts = [
         "# Benchmarks",
         "Written by `make bench`. What is compared runs in turn; figures are CPU time unless a table says otherwise. "
-        "Trust the ratios of a row, not its absolute figures: the machine was shared. Each section says when and on "
-        "what it was measured.",
+        "Trust the ratios of a row, not its absolute figures: the machines were shared. Each section says when and on "
+        "what it was measured, the newest first.",
         *([f"Not measured: {', '.join(missing)}."] if missing else []),
         "## Targets",
-        Table(
-            f"{reached} of {len(targets)} are reached.",
-            ("target", "wanted", "measured", "reached"),
-            [target.row for target in targets],
-        ).markdown(),
-        *(section.markdown(remark) for section, remark in sections),
+        _targets(rooms).markdown(),
     ]
+    for room in rooms:
+        title = next(iter(room.values()))[0].title
+        parts += [f"## {title}", *(section.markdown(remark) for section, remark in room.values())]
     return "\n\n".join(parts) + "\n"
+
+
+def _targets(rooms: Rooms) -> Table:
+    """All targets, with what was measured on each processor."""
+    processors = list(dict.fromkeys(processor for room in rooms for processor in room))
+    found: list[tuple[tuple[str, str], dict[str, Target]]] = []
+    for room in rooms:
+        aims: dict[tuple[str, str], dict[str, Target]] = {}
+        for processor, (section, _) in room.items():
+            for target in section.targets:
+                aims.setdefault(target.aim, {})[processor] = target
+        found += aims.items()
+    counts = []
+    for processor in processors:
+        known = [by[processor] for _, by in found if processor in by]
+        counts.append(f"{sum(target.reached for target in known)} of {len(known)} are reached on {processor}")
+    rows = [
+        (*aim, *(by[processor].result if processor in by else "-" for processor in processors)) for aim, by in found
+    ]
+    return Table("; ".join(counts) + ".", ("target", "wanted", *processors), rows)

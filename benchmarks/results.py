@@ -1,6 +1,7 @@
 """What was measured, and when and on what: ``docs/benchmarks.json``, from which the page is written.
 
-A run that measures some sections replaces those and leaves the others as they were measured.
+A run that measures some sections replaces those, as far as they were measured on the same kind of processor, and leaves
+the others as they were. Vectors are worth more on one processor than on another, so several have their say.
 """
 
 import json
@@ -30,6 +31,11 @@ class Measured:
         return cls(section, datetime.now(UTC).date().isoformat(), machine(), rounds)
 
     @property
+    def processor(self) -> str:
+        """The machine without its libraries."""
+        return self.machine.split(", Python")[0]
+
+    @property
     def remark(self) -> str:
         """How it was measured, as the page says it."""
         return f"*{self.day}, {self.machine}; medians of {self.rounds} rounds unless a table says otherwise.*"
@@ -43,23 +49,25 @@ class Results:
         self.path = path
         self._names = tuple(names)
         held = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        self._held = {name: _read(held[name]) for name in self._names if name in held}
+        self._held = {name: [_read(one) for one in held[name]] for name in self._names if name in held}
 
     def put(self, name: str, measured: Measured) -> None:
-        """Replace one section and write both files."""
-        self._held[name] = measured
+        """Replace one section of the same processor and write both files."""
+        others = [one for one in self._held.get(name, ()) if one.processor != measured.processor]
+        self._held[name] = [measured, *others]
         self.write()
 
     def write(self) -> None:
         """Write both files."""
-        shown = {name: _shown(self._held[name]) for name in self._names if name in self._held}
+        shown = {name: [_shown(one) for one in self._held[name]] for name in self._names if name in self._held}
         _replace(self.path, json.dumps(shown, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
         _replace(self.path.with_suffix(".md"), self.page())
 
     def page(self) -> str:
         """The page, with the sections that were never measured named as such."""
-        held = [(self._held[name].section, self._held[name].remark) for name in self._names if name in self._held]
-        return page(held, [name for name in self._names if name not in self._held])
+        held = [self._held[name] for name in self._names if name in self._held]
+        rooms = [{one.processor: (one.section, one.remark) for one in several} for several in held]
+        return page(rooms, [name for name in self._names if name not in self._held])
 
 
 def _shown(measured: Measured) -> dict[str, Any]:

@@ -13,7 +13,7 @@ Settling: it sums since the first candle and forgets nothing; every start has it
 import math
 
 from indicators.catalogue import Indicator, Output, Parameters, Step
-from indicators.cmf import money_flow
+from indicators.cmf import money_flow, money_flow_on
 
 
 def step(flow: float, total: float) -> tuple[float, float]:
@@ -37,7 +37,10 @@ INDICATOR = Indicator(
     inputs=("high", "low", "close", "volume"),
     parameters=(),
     outputs=(Output("value"),),
-    stages=(Step(money_flow, gives=("flow",)), Step(step, gives=("value",), state={"total": 0.0}, steady=steady)),
+    stages=(
+        Step(money_flow, gives=("flow",), steady=money_flow_on),
+        Step(step, gives=("value",), state={"total": 0.0}, steady=steady),
+    ),
     lookback=_lookback,
     settle=_lookback,
 )

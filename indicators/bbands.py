@@ -17,14 +17,12 @@ from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step,
 
 
 def bands(
-    source: float, distance: float, distance_squares: float, period: float, stddev: float
+    source: float, distance: float, distance_spread: float, period: float, stddev: float
 ) -> tuple[float, float, float]:
-    """One candle: (upper, middle, lower), from the window's distances from its newest value."""
+    """One candle: (upper, middle, lower), from the window's distances from its newest value and from its mean."""
     share = 1.0 / period
     mean = distance * share
-    variance = (distance_squares - distance * mean) * share
-    # Rounding can make the variance of a window that is nearly flat a little negative.
-    reach = stddev * math.sqrt(0.0 if variance < 0.0 else variance)
+    reach = stddev * math.sqrt(distance_spread * share)
     return source + mean + reach, source + mean, source + mean - reach
 
 
@@ -56,7 +54,7 @@ INDICATOR = Indicator(
         Output("bandwidth", low=0),
     ),
     stages=(
-        Window("distance", "moments", over="source", length="period", about="source"),
+        Window("distance", "moments", over="source", length="period"),
         # Steps with few arrays each are vectorised over time; one with all of them is not.
         Step(bands, gives=("upper", "middle", "lower")),
         Step(percent_b, gives=("percent_b",)),

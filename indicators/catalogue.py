@@ -56,8 +56,11 @@ class Window:
 
     - ``sum``; with ``about``, the sum of the distances from that input's or earlier result's newest value, which is
       nothing, to the last bit, if all values equal it;
-    - ``squares``, ``deviations``: the sum of those distances' squares, of their absolute values; they need ``about``;
-    - ``moments``: two results, the sum of those distances and, under the name with ``_squares``, that of their squares;
+    - ``deviations``: the sum of the absolute distances from ``about``, which it needs;
+    - ``moments``: two results, the sum of the distances from the window's newest value and, under the name with
+      ``_spread``, that of the squared distances from its mean; both are nothing, to the last bit, if all are equal;
+    - ``tilt``: two results, the first the same, and, under the name with ``_tilt``, the sum of the values, each times
+      its place counted from the window's middle; both are nothing, to the last bit, if all are equal;
     - ``weighted``: the sum with weights 1 (oldest) to ``length`` (newest);
     - ``max``, ``min``; ``since_max``, ``since_min``: candles since the newest of the largest or smallest values;
     - ``oldest``: the oldest of the values, which is ``length - 1`` candles old.
@@ -67,9 +70,7 @@ class Window:
     """
 
     name: str
-    kind: Literal[
-        "sum", "squares", "deviations", "moments", "weighted", "max", "min", "since_max", "since_min", "oldest"
-    ]
+    kind: Literal["sum", "deviations", "moments", "tilt", "weighted", "max", "min", "since_max", "since_min", "oldest"]
     over: str
     length: str | Callable[[Parameters], int]
     about: str | None = None
@@ -77,7 +78,8 @@ class Window:
     @property
     def gives(self) -> tuple[str, ...]:
         """Names of its results."""
-        return (self.name, f"{self.name}_squares") if self.kind == "moments" else (self.name,)
+        second = {"moments": "spread", "tilt": "tilt"}.get(self.kind)
+        return (self.name,) if second is None else (self.name, f"{self.name}_{second}")
 
 
 Ring = tuple[str, str | Callable[[Parameters], int]]
@@ -95,7 +97,9 @@ class Step:
     compile its source.
 
     ``steady`` is the same function without what only the first candles and missing inputs need: equal to it, bit for
-    bit, on finite inputs once the indicator has a value. Long histories then run several stretches of it at once.
+    bit, on finite inputs once the indicator has a value. Anything else has to make the state something that is not
+    finite and stays so; a step without a state may pass it on to the next one. Long histories then run several
+    stretches of it at once.
     """
 
     function: Callable[..., object]

@@ -21,6 +21,13 @@ def money_flow(high: float, low: float, close: float, volume: float) -> float:
     return 0.0 if extent <= 0.0 and not math.isnan(close) and not math.isnan(volume) else flow
 
 
+def money_flow_on(high: float, low: float, close: float, volume: float) -> float:
+    """The same of a candle of which nothing is missing; what is not finite stays so."""
+    extent = high - low
+    flow = (close - low - (high - close)) / extent * volume
+    return 0.0 * (close * volume) if extent <= 0.0 else flow
+
+
 def share(flows: float, volumes: float) -> float:
     """The money flow as a share of the volume."""
     part = flows / volumes

@@ -13,14 +13,20 @@ from indicators.catalogue import Window
 
 Array = NDArray[np.float64]
 
+_SECTIONS = {"sum": 1, "weighted": 2, "moments": 2, "tilt": 2, "max": 1, "min": 1, "since_max": 2, "since_min": 2}
+"""Kind -> the sections that it keeps of each size of span; other kinds keep none."""
+
+_PUT_TOGETHER = ("sum", "weighted", "moments", "tilt")
+"""The kinds whose spans must not overlap."""
+
 
 def depths(stage: Window, length: int) -> list[int]:
     """The rows of each section of partial results: one or two sections for two values, for four, and so on."""
-    sections = {"sum": 1, "weighted": 2, "max": 1, "min": 1, "since_max": 2, "since_min": 2}.get(stage.kind, 0)
+    sections = _SECTIONS.get(stage.kind, 0)
     found: list[int] = []
     span = 2
     while sections and span <= length:
-        if stage.kind in ("sum", "weighted"):
+        if stage.kind in _PUT_TOGETHER:
             oldest = max(span if 2 * span <= length else 0, length % span if length & span else 0)
         else:
             oldest = span if 2 * span <= length else length - span
@@ -37,6 +43,8 @@ def partial_values(stage: Window, length: int, values: Array) -> Iterator[Array]
         yield from _sums(values, length)
     elif stage.kind == "weighted":
         yield from _weighted(values, length)
+    elif stage.kind in ("moments", "tilt"):
+        yield from _moments(values, length, tilted=stage.kind == "tilt")
     else:
         largest = stage.kind.endswith("max")
         yield from _extremes(values, length, largest, dated=stage.kind.startswith("since"))
@@ -57,6 +65,23 @@ def _weighted(values: Array, length: int) -> Iterator[Array]:
         sums = sums[:-span] + sums[span:]
         yield weighted
         yield sums
+        span *= 2
+
+
+def _moments(values: Array, length: int, tilted: bool) -> Iterator[Array]:
+    span, newest = 2, values[1:]
+    sums = values[:-1] - newest
+    seconds = 0.5 * (newest - values[:-1]) if tilted else 0.5 * (sums * sums)
+    yield sums
+    yield seconds
+    while 2 * span <= length:
+        distances = sums[:-span] - span * (newest[span:] - newest[:-span])
+        rises = sums[span:] - distances
+        more = 0.5 * span * rises if tilted else 0.5 / span * (rises * rises)
+        seconds = seconds[:-span] + seconds[span:] + more
+        sums, newest = distances + sums[span:], newest[span:]
+        yield sums
+        yield seconds
         span *= 2
 
 

@@ -1,4 +1,5 @@
-"""Window reductions over lanes, compiled: what the live kernels call. ``windows.py`` has the same over time.
+"""Window reductions over lanes, compiled: what the live kernels call. ``windows.py`` has the same over time,
+``moments.py`` the reductions with two results.
 
 ``memory`` is float64[rows, lanes], cut into sections; ``table`` int64[sections, 2] has the first row of each and how
 many there are. A section is a ring: turn ``t`` writes row ``t % rows``. The first sections hold the values that windows
@@ -243,45 +244,6 @@ def live_sum_about(memory, table, ring, partial, turn, length, about, result):
 def _fill(value, result):
     for lane in range(result.size):
         result[lane] = value
-
-
-@njit(error_model="numpy")
-def live_squares_about(memory, table, ring, partial, turn, length, about, result):  # noqa: ARG001 - called like the others
-    """Sum of the window's squared distances from ``about``."""
-    stay_apart()
-    _fill(0.0, result)
-    for age in range(length - 1, -1, -1):
-        row = at(memory, table, ring, turn - age)
-        for lane in range(result.size):
-            distance = row[lane] - about[lane]
-            result[lane] += distance * distance
-
-
-@njit(error_model="numpy")
-def _add_moments(first, second, third, fourth, about, total, squares):
-    for lane in range(total.size):
-        level = about[lane]
-        a, b, c, d = first[lane] - level, second[lane] - level, third[lane] - level, fourth[lane] - level
-        total[lane] = total[lane] + a + b + c + d
-        squares[lane] = squares[lane] + a * a + b * b + c * c + d * d
-
-
-@njit(error_model="numpy")
-def live_moments_about(memory, table, ring, partial, turn, length, about, total, squares):  # noqa: ARG001 - called like the others
-    """Sum of the window's distances from ``about``, and of their squares, in one go."""
-    stay_apart()
-    _fill(0.0, total)
-    _fill(0.0, squares)
-    # Four values a pass: the sums are read and written less often.
-    for age in range(length - 1, 2, -4):
-        rows = _four(memory, table, ring, turn - age)
-        _add_moments(rows[0], rows[1], rows[2], rows[3], about, total, squares)
-    for age in range(length % 4 - 1, -1, -1):
-        row = at(memory, table, ring, turn - age)
-        for lane in range(total.size):
-            distance = row[lane] - about[lane]
-            total[lane] += distance
-            squares[lane] += distance * distance
 
 
 @njit(error_model="numpy")

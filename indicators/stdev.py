@@ -14,12 +14,9 @@ import math
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
 
 
-def deviation(distance: float, distance_squares: float, period: float) -> float:
-    """The root of the mean square, from the window's distances from its newest value."""
-    share = 1.0 / period
-    variance = (distance_squares - distance * (distance * share)) * share
-    # Rounding can make the variance of a window that is nearly flat a little negative.
-    return math.sqrt(0.0 if variance < 0.0 else variance)
+def deviation(distance_spread: float, period: float) -> float:
+    """The root of the mean square of the window's distances from its mean."""
+    return math.sqrt(distance_spread * (1.0 / period))
 
 
 def _lookback(parameters: Parameters) -> int:
@@ -34,7 +31,7 @@ INDICATOR = Indicator(
     parameters=(Parameter("period", 20, 2, 1000),),
     outputs=(Output("value", low=0),),
     stages=(
-        Window("distance", "moments", over="source", length="period", about="source"),
+        Window("distance", "moments", over="source", length="period"),
         Step(deviation, gives=("value",)),
     ),
     lookback=_lookback,

@@ -18,30 +18,44 @@ import math
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
 
 
-def traded(high: float, low: float, close: float, volume: float, day: float) -> tuple[float, float]:
-    """(turnover, weight) of the candle: typical price times volume, and volume; both NaN if anything is missing."""
-    turnover = (high + low + close) / 3.0 * volume
-    missing = math.isnan(turnover) or math.isnan(day)
-    return math.nan if missing else turnover, math.nan if missing else volume
+def traded(high: float, low: float, close: float, volume: float, day: float) -> float:
+    """The candle's turnover: typical price times volume; NaN if anything is missing."""
+    return math.nan if math.isnan(day) else (high + low + close) / 3.0 * volume
+
+
+def traded_on(high: float, low: float, close: float, volume: float, day: float) -> float:  # noqa: ARG001 - called like the other
+    """The same of a candle of which nothing is missing."""
+    return (high + low + close) / 3.0 * volume
 
 
 def session(
-    turnover: float, weight: float, day: float, today: float, turnovers: float, weights: float
-) -> tuple[float, float, float, float, float]:
-    """One candle: (daily_turnover, daily_weight), then the state."""
+    turnover: float, volume: float, day: float, today: float, turnovers: float, volumes: float, missed: float
+) -> tuple[float, float, float, float, float, float]:
+    """One candle: (daily_turnover, daily_volume), then the state."""
     if math.isnan(turnover):
-        return math.nan, math.nan, today, turnovers, weights
-    turnovers = turnovers + turnover if day == today else turnover
-    weights = weights + weight if day == today else weight
-    return turnovers, weights, day, turnovers, weights
+        return math.nan, math.nan, today, turnovers, volumes, missed
+    turnovers = (turnovers if day == today else 0.0) + turnover
+    volumes = (volumes if day == today else 0.0) + volume
+    return turnovers, volumes, day, turnovers, volumes, missed
+
+
+def session_on(
+    turnover: float, volume: float, day: float, today: float, turnovers: float, volumes: float, missed: float
+) -> tuple[float, float, float, float, float, float]:
+    """One candle of which nothing is missing."""
+    turnovers = (turnovers if day == today else 0.0) + turnover
+    volumes = (volumes if day == today else 0.0) + volume
+    # What is not finite has to stick in the state, and the sums forget it with the day.
+    missed = missed + ((turnover - turnover) + (day - day))
+    return turnovers, volumes, day, turnovers, volumes, missed
 
 
 def chosen(
-    daily_turnover: float, daily_weight: float, rolling_turnover: float, rolling_weight: float, period: float
+    daily_turnover: float, daily_volume: float, rolling_turnover: float, rolling_volume: float, period: float
 ) -> float:
     """The day's average or that of the window."""
     turnover = daily_turnover if period == 0.0 else rolling_turnover
-    return turnover / (daily_weight if period == 0.0 else rolling_weight)
+    return turnover / (daily_volume if period == 0.0 else rolling_volume)
 
 
 def _window(parameters: Parameters) -> int:
@@ -60,14 +74,15 @@ INDICATOR = Indicator(
     parameters=(Parameter("period", 0, 0, 1000),),
     outputs=(Output("value"),),
     stages=(
-        Step(traded, gives=("turnover", "weight")),
+        Step(traded, gives=("turnover",), steady=traded_on),
         Step(
             session,
-            gives=("daily_turnover", "daily_weight"),
-            state={"today": math.nan, "turnovers": 0.0, "weights": 0.0},
+            gives=("daily_turnover", "daily_volume"),
+            state={"today": math.nan, "turnovers": 0.0, "volumes": 0.0, "missed": 0.0},
+            steady=session_on,
         ),
         Window("rolling_turnover", "sum", over="turnover", length=_window),
-        Window("rolling_weight", "sum", over="weight", length=_window),
+        Window("rolling_volume", "sum", over="volume", length=_window),
         Step(chosen, gives=("value",)),
     ),
     lookback=_lookback,

@@ -1,4 +1,5 @@
-"""Window reductions over time, compiled: what the history kernels call. ``rings.py`` has the live ones.
+"""Window reductions over time, compiled: what the history kernels call. ``rings.py`` has the live ones, ``moments.py``
+those with two results.
 
 ``extended`` is float64[length - 1 + n], the values before the span followed by the span; ``result`` and ``about`` are
 float64[n]. Both files combine a window's values in the same fixed order, so that a result depends on the
@@ -14,7 +15,7 @@ from numba import njit
 
 from indicators.apart import stay_apart
 
-_TILE = 1024
+TILE = 1024
 """Results per round of passes: what the passes hand on stays in the first-level cache."""
 
 
@@ -143,9 +144,9 @@ def _sum_tile(spans, length, first, second, total):
 def history_sum(extended, length, result):
     """Sum of the window."""
     stay_apart()
-    first, second = np.empty(_TILE + length), np.empty(_TILE + length)
-    for begin in range(0, result.size, _TILE):
-        total = result[begin : begin + _TILE]
+    first, second = np.empty(TILE + length), np.empty(TILE + length)
+    for begin in range(0, result.size, TILE):
+        total = result[begin : begin + TILE]
         _sum_tile(extended[begin : begin + total.size + length - 1], length, first, second, total)
 
 
@@ -180,9 +181,9 @@ def _weigh_before(older, older_sums, length, result, sums):
 def history_weighted(extended, length, result):
     """Sum of the window with weights 1 (oldest) to ``length`` (newest)."""
     stay_apart()
-    buffers = np.empty((5, _TILE + length))
-    for begin in range(0, result.size, _TILE):
-        total = result[begin : begin + _TILE]
+    buffers = np.empty((5, TILE + length))
+    for begin in range(0, result.size, TILE):
+        total = result[begin : begin + TILE]
         newer_sums = buffers[4][: total.size]
         sums = extended[begin : begin + total.size + length - 1]
         weighted = sums
@@ -309,9 +310,9 @@ def _pick_tile(spans, length, largest, first, second, result):
 @njit(error_model="numpy")
 def _history_extreme(extended, length, largest, result):
     stay_apart()
-    first, second = np.empty(_TILE + length), np.empty(_TILE + length)
-    for begin in range(0, result.size, _TILE):
-        picked = result[begin : begin + _TILE]
+    first, second = np.empty(TILE + length), np.empty(TILE + length)
+    for begin in range(0, result.size, TILE):
+        picked = result[begin : begin + TILE]
         spans = extended[begin : begin + picked.size + length - 1]
         if all_finite(spans):
             _extreme_tile(spans, length, largest, first, second, picked)
@@ -347,12 +348,12 @@ def _date_pairs(values, ages, apart, sign, result, result_ages):
 @njit(error_model="numpy")
 def _history_since(extended, length, sign, result):
     stay_apart()
-    buffers = np.empty(_TILE + length), np.empty(_TILE + length + 8)
-    age_buffers = np.empty(_TILE + length + 16), np.empty(_TILE + length + 24)
-    none = np.zeros(_TILE + length)
-    last = np.empty(_TILE)
-    for begin in range(0, result.size, _TILE):
-        since = result[begin : begin + _TILE]
+    buffers = np.empty(TILE + length), np.empty(TILE + length + 8)
+    age_buffers = np.empty(TILE + length + 16), np.empty(TILE + length + 24)
+    none = np.zeros(TILE + length)
+    last = np.empty(TILE)
+    for begin in range(0, result.size, TILE):
+        since = result[begin : begin + TILE]
         values = extended[begin : begin + since.size + length - 1]
         ages = none[: values.size]
         span, turn = 1, 0
@@ -417,12 +418,12 @@ def _subtract_level(level, small, large, result):
 def history_sum_about(extended, length, about, result):
     """Sum of the window, less what the sum would be if every value were ``about``: nothing, if they all are."""
     stay_apart()
-    level_sums = np.empty(_TILE)
-    first, second = np.empty(_TILE + length), np.empty(_TILE + length)
+    level_sums = np.empty(TILE)
+    first, second = np.empty(TILE + length), np.empty(TILE + length)
     small = length & -length
     large = length - small
-    for begin in range(0, result.size, _TILE):
-        total, level = result[begin : begin + _TILE], about[begin : begin + _TILE]
+    for begin in range(0, result.size, TILE):
+        total, level = result[begin : begin + TILE], about[begin : begin + TILE]
         _sum_tile(extended[begin : begin + total.size + length - 1], length, first, second, total)
         if large & (large - 1) == 0:
             _subtract_level(level, float(small), float(large), total)
@@ -438,64 +439,12 @@ def history_sum_about(extended, length, about, result):
 
 
 @njit(error_model="numpy")
-def history_squares_about(extended, length, about, result):
-    """Sum of the window's squared distances from ``about``."""
-    stay_apart()
-    for begin in range(0, result.size, _TILE):
-        total, centres = result[begin : begin + _TILE], about[begin : begin + _TILE]
-        total[:] = 0.0
-        for age in range(length):
-            values = extended[begin + age :]
-            for j in range(total.size):
-                distance = values[j] - centres[j]
-                total[j] += distance * distance
-
-
-@njit(error_model="numpy")
-def history_moments_about(extended, length, about, total, squares):
-    """Sum of the window's distances from ``about``, and of their squares, in one go."""
-    stay_apart()
-    eights = length - length % 8
-    for begin in range(0, total.size, _TILE):
-        sums, powers = total[begin : begin + _TILE], squares[begin : begin + _TILE]
-        centres = about[begin : begin + _TILE]
-        sums[:] = 0.0
-        powers[:] = 0.0
-        for age in range(0, eights, 8):
-            values = extended[begin + age :]
-            for j in range(np.uint64(sums.size)):
-                centre = centres[j]
-                a, b = values[j] - centre, values[j + _ONE] - centre
-                c, d = values[j + _TWO] - centre, values[j + _THREE] - centre
-                e, f = values[j + _FOUR] - centre, values[j + _FIVE] - centre
-                g, h = values[j + _SIX] - centre, values[j + _SEVEN] - centre
-                sums[j] = sums[j] + a + b + c + d + e + f + g + h
-                powers[j] = powers[j] + a * a + b * b + c * c + d * d + e * e + f * f + g * g + h * h
-        age = eights
-        if length - age >= 4:
-            values = extended[begin + age :]
-            for j in range(np.uint64(sums.size)):
-                centre = centres[j]
-                a, b = values[j] - centre, values[j + _ONE] - centre
-                c, d = values[j + _TWO] - centre, values[j + _THREE] - centre
-                sums[j] = sums[j] + a + b + c + d
-                powers[j] = powers[j] + a * a + b * b + c * c + d * d
-            age += 4
-        for last in range(age, length):
-            values = extended[begin + last :]
-            for j in range(sums.size):
-                distance = values[j] - centres[j]
-                sums[j] += distance
-                powers[j] += distance * distance
-
-
-@njit(error_model="numpy")
 def history_deviations_about(extended, length, about, result):
     """Sum of the window's absolute distances from ``about``."""
     stay_apart()
     eights = length - length % 8
-    for begin in range(0, result.size, _TILE):
-        total, centres = result[begin : begin + _TILE], about[begin : begin + _TILE]
+    for begin in range(0, result.size, TILE):
+        total, centres = result[begin : begin + TILE], about[begin : begin + TILE]
         total[:] = 0.0
         for age in range(0, eights, 8):
             values = extended[begin + age :]

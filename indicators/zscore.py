@@ -29,7 +29,7 @@ INDICATOR = Indicator(
     parameters=(Parameter("period", 20, 2, 1000),),
     outputs=(Output("value", centre=0),),
     stages=(
-        Window("distance", "moments", over="source", length="period", about="source"),
+        Window("distance", "moments", over="source", length="period"),
         Step(deviation, gives=("deviation",)),
         Step(score, gives=("value",)),
     ),

@@ -19,8 +19,10 @@ def section(title: str, figure: str, got: float) -> Section:
     return Section(title, [table], [at_least(f"{title}, over the other", 2.0, got), at_most("time", 3.0, 1.0, " s")])
 
 
-def measured(title: str, figure: str = "1.00", got: float = 4.0, day: str = "2020-01-02") -> Measured:
-    return Measured(section(title, figure, got), day, "a machine", 9)
+def measured(
+    title: str, figure: str = "1.00", got: float = 4.0, day: str = "2020-01-02", machine: str = "One, Python 3"
+) -> Measured:
+    return Measured(section(title, figure, got), day, machine, 9)
 
 
 def test_a_section_that_is_not_measured_again_stays_as_it_was(tmp_path: Path) -> None:
@@ -46,8 +48,26 @@ def test_a_figure_that_is_not_a_number_reaches_no_target(tmp_path: Path) -> None
     path = tmp_path / "figures.json"
     Results(path, NAMES).put("scan", measured("Scan", got=math.nan))
     held = Results(path, NAMES)
-    assert "1 of 2 are reached." in held.page()
-    assert "| Scan, over the other | at least 2.00x | -x | **no** |" in held.page()
+    assert "1 of 2 are reached on One." in held.page()
+    assert "| Scan, over the other | at least 2.00x | -x, **no** |" in held.page()
+
+
+def test_every_processor_has_its_say(tmp_path: Path) -> None:
+    path = tmp_path / "figures.json"
+    for name, figure, got, machine in (
+        ("live", "1.11", 1.0, "One, Python 3, numpy 1"),
+        ("live", "2.22", 3.0, "Two, Python 3, numpy 1"),
+        ("live", "3.33", 1.5, "One, Python 3, numpy 2"),
+        ("scan", "4.44", 5.0, "Two, Python 3, numpy 1"),
+    ):
+        Results(path, NAMES).put(name, measured(name, figure, got, machine=machine))
+    page = Results(path, NAMES).page()
+    assert "| target | wanted | One | Two |" in page
+    assert "1 of 2 are reached on One; 4 of 4 are reached on Two." in page
+    assert "| live, over the other | at least 2.00x | 1.50x, **no** | 3.00x, yes |" in page
+    assert "| scan, over the other | at least 2.00x | - | 5.00x, yes |" in page
+    assert "1.11" not in page
+    assert page.index("3.33") < page.index("2.22") < page.index("4.44")
 
 
 def test_a_section_there_is_none_of_is_refused(

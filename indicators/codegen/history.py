@@ -38,7 +38,7 @@ def history_kernel(indicator: Indicator) -> str:
     writer = _Writer(indicator)
     stages = writer.stages()
     sources = [over_one(group) for group in writer.groups]
-    whole, *others = _groups(indicator, together=True)
+    whole, *others = _groups(indicator)
     if isinstance(whole, Group) and whole.is_steady and not others:
         sources.append(over_many(whole, "".join(sources)))
         rows = _beside(whole)
@@ -49,13 +49,11 @@ def history_kernel(indicator: Indicator) -> str:
     return "".join(sources) + _HEAD + bodies[0] + "\n" + _MANY_HEAD + bodies[1]
 
 
-def _groups(indicator: Indicator, together: bool) -> Iterator[Window | Group]:
-    """Windows, and groups of the steps between them; without ``together`` every step is a group."""
+def _groups(indicator: Indicator) -> Iterator[Window | Group]:
+    """Windows, and groups of the steps between them."""
     known = [*indicator.inputs]
-    runs: list[tuple[Window | Step, ...]] = [(stage,) for stage in indicator.stages]
-    if together:
-        runs = [tuple(run) for _, run in groupby(indicator.stages, key=lambda stage: isinstance(stage, Step))]
-    for run in runs:
+    for _, stages in groupby(indicator.stages, key=lambda stage: isinstance(stage, Step)):
+        run = tuple(stages)
         steps = [stage for stage in run if isinstance(stage, Step)]
         if steps:
             used = {*indicator.results}
@@ -89,8 +87,7 @@ class _Writer:
         """What is done for each span."""
         indicator = self.indicator
         lines = [f"input_{name} = inputs[{index}][begin:end]" for index, name in enumerate(indicator.inputs)]
-        # What is cumulative cannot run in lanes, and what it does beside the sum is vectorised better alone.
-        for segment in _groups(indicator, together=not indicator.is_cumulative):
+        for segment in _groups(indicator):
             if isinstance(segment, Window):
                 lines += self._window(segment)
             else:
@@ -173,11 +170,25 @@ class _Writer:
             self._arrays[stage.name] = f"result_{stage.name}"
             return
         yield f"extended_{ring} = {extended}"
-        yield from (self._place(name) for name in stage.gives)
+        placed = [self._place(name) for name in stage.gives]
         kind = stage.kind + ("" if stage.about is None else "_about")
         arrays = [] if stage.about is None else [self._arrays[stage.about]]
         arrays += [f"result_{name}" for name in stage.gives]
-        yield f"windows.history_{kind}(extended_{ring}, {size} + 1, {', '.join(arrays)})"
+        module = "windows" if len(stage.gives) == 1 else "moments"
+        reduced = [*placed, f"{module}.history_{kind}(extended_{ring}, {size} + 1, {', '.join(arrays)})"]
+        if not self._is_rolling_on_demand(stage):
+            yield from reduced
+            return
+        yield f"if {size} == 0:"
+        yield f"    result_{stage.name} = extended_{ring}"
+        yield "else:"
+        yield from (f"    {line}" for line in reduced)
+
+    def _is_rolling_on_demand(self, stage: Window) -> bool:
+        """Whether it is a sum of one value, the value itself, unless the parameters say otherwise."""
+        lengths = self.indicator.lengths(self.indicator.complete({}))
+        length = lengths[self.indicator.rings.index((stage.over, stage.length))]
+        return length == 1 and stage.kind == "sum" and stage.name not in self.indicator.results
 
     def _group(self, group: Group) -> Iterator[str]:
         read = [self._arrays[name] for name in group.reads]

@@ -1,6 +1,5 @@
 """A second execution of an indicator's record, for comparison: plain Python, one candle after the other."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -112,29 +111,24 @@ def run_plain(record: Indicator, parameters: dict[str, float], inputs: tuple[np.
         for stage in record.stages:
             if isinstance(stage, Window):
                 length = stage.length(parameters) if callable(stage.length) else int(parameters[stage.length])
-                if stage.kind == "moments":
-                    for name, kind in zip(stage.gives, ("sum", "squares"), strict=True):
-                        results[name] = _reduce(replace(stage, kind=kind), results, length, plain=True)
-                else:
-                    results[stage.name] = _reduce(stage, results, length)
+                results |= _reduce(stage, results, length)
             else:
                 results |= _loop(stage, results, values)
     return np.array([results[name] for name in record.results])
 
 
-def _reduce(stage: Window, results: dict[str, np.ndarray], length: int, plain: bool = False) -> np.ndarray:
+def _reduce(stage: Window, results: dict[str, np.ndarray], length: int) -> dict[str, np.ndarray]:
     over = results[stage.over]
     reduced = np.full(over.size, np.nan)
+    second = np.full(over.size, np.nan)
     for end in range(length, over.size + 1):
         values = over[end - length : end]
         about = None if stage.about is None else np.full(length, results[stage.about][end - 1])
         match stage.kind:
-            case "sum" if plain:
-                reduced[end - 1] = _total(values - about)
             case "sum":
                 reduced[end - 1] = _tree(values) - (0.0 if about is None else _tree(about))
-            case "squares":
-                reduced[end - 1] = _total((values - about) * (values - about))
+            case "moments" | "tilt":
+                reduced[end - 1], second[end - 1] = moments_of(values, stage.kind == "tilt")
             case "deviations":
                 reduced[end - 1] = _total(np.abs(values - about))
             case "weighted":
@@ -149,7 +143,7 @@ def _reduce(stage: Window, results: dict[str, np.ndarray], length: int, plain: b
                 reduced[end - 1] = np.nan if np.isnan(values).any() else values[::-1].argmax()
             case "since_min":
                 reduced[end - 1] = np.nan if np.isnan(values).any() else values[::-1].argmin()
-    return reduced
+    return dict(zip(stage.gives, (reduced, second), strict=False))
 
 
 def _total(values: np.ndarray) -> np.float64:
@@ -176,6 +170,38 @@ def _weighted(values: np.ndarray) -> tuple[np.float64, np.float64]:
     cut = first if first < values.size else first // 2
     (older, older_sum), (newer, newer_sum) = _weighted(values[:cut]), _weighted(values[cut:])
     return older + newer + np.float64(cut) * newer_sum, older_sum + newer_sum
+
+
+def _span(values: np.ndarray, tilted: bool) -> tuple[np.float64, np.float64]:
+    """(sum of distances from the last, spread or tilt) of a power of two of values, from its halves."""
+    if values.size == 1:
+        return np.float64(0.0), np.float64(0.0)
+    if values.size == 2:
+        distance = values[0] - values[1]
+        return distance, np.float64(0.5) * (values[1] - values[0] if tilted else distance * distance)
+    half = values.size // 2
+    (older, older_second), (newer, newer_second) = _span(values[:half], tilted), _span(values[half:], tilted)
+    distance = older - np.float64(half) * (values[-1] - values[half - 1])
+    rise = newer - distance
+    more = np.float64(0.5 * half) * rise if tilted else np.float64(0.5 / half) * (rise * rise)
+    return distance + newer, older_second + newer_second + more
+
+
+def moments_of(values: np.ndarray, tilted: bool) -> tuple[np.float64, np.float64]:
+    """(sum of distances from the last, spread or tilt): the longest power of two, then the rest in the same way."""
+    size = 1 << (values.size.bit_length() - 1)
+    total, second = _span(values[:size], tilted)
+    rest = values.size - size
+    if rest == 0:
+        return total, second
+    distance = total - np.float64(size) * (values[-1] - values[size - 1])
+    newer, newer_second = moments_of(values[size:], tilted)
+    if tilted:
+        more = np.float64(0.5 * size) * newer - np.float64(0.5 * rest) * distance
+    else:
+        rise = newer * np.float64(1.0 / rest) - distance * np.float64(1.0 / size)
+        more = np.float64(size * rest / values.size) * (rise * rise)
+    return distance + newer, second + newer_second + more
 
 
 def _loop(stage: Step, results: dict[str, np.ndarray], parameters: dict[str, np.float64]) -> dict[str, np.ndarray]:

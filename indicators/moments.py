@@ -246,30 +246,26 @@ def history_tilt(extended, length, total, tilt):
 
 
 @njit(error_model="numpy")
-def _join_rows(tilted, memory, table, ring, turn, span, sums, partial):
-    """Write the newest span of twice the length."""
-    before, now = at(memory, table, ring, turn - span), at(memory, table, ring, turn)
-    total, second = at(memory, table, partial, turn), at(memory, table, partial + 1, turn)
-    if span == 1:
-        for lane in range(total.size):
-            total[lane], second[lane] = _of_values(tilted, before[lane], now[lane])
-        return
-    older, older_second = at(memory, table, sums, turn - span), at(memory, table, sums + 1, turn - span)
-    newer, newer_second = at(memory, table, sums, turn), at(memory, table, sums + 1, turn)
-    for lane in range(total.size):
+def _pair_lanes(tilted, older, newer, total, second):
+    share_nothing()
+    for lane in range(np.uint64(total.size)):
+        total[lane], second[lane] = _of_values(tilted, older[lane], newer[lane])
+
+
+@njit(error_model="numpy")
+def _join_lanes(tilted, before, now, older, older_second, newer, newer_second, span, total, second):
+    share_nothing()
+    for lane in range(np.uint64(total.size)):
         step = now[lane] - before[lane]
         total[lane], second[lane] = _joined(
-            tilted, older[lane], older_second[lane], newer[lane], newer_second[lane], step, float(span)
+            tilted, older[lane], older_second[lane], newer[lane], newer_second[lane], step, span
         )
 
 
 @njit(error_model="numpy")
-def _put_row(tilted, sums, seconds, span, taken, last, now, total, second):
-    if taken == 0.0:
-        for lane in range(total.size):
-            total[lane], second[lane] = sums[lane], seconds[lane]
-        return
-    for lane in range(total.size):
+def _put_lanes(tilted, sums, seconds, span, taken, last, now, total, second):
+    share_nothing()
+    for lane in range(np.uint64(total.size)):
         step = now[lane] - last[lane]
         total[lane], second[lane] = _before(
             tilted, sums[lane], seconds[lane], span, total[lane], second[lane], taken, step
@@ -277,20 +273,38 @@ def _put_row(tilted, sums, seconds, span, taken, last, now, total, second):
 
 
 @njit(error_model="numpy")
+def _copy_lanes(sums, seconds, total, second):
+    share_nothing()
+    for lane in range(np.uint64(total.size)):
+        total[lane], second[lane] = sums[lane], seconds[lane]
+
+
+@njit(error_model="numpy")
 def _live(tilted, memory, table, ring, partial, turn, length, total, second):
-    now, none = at(memory, table, ring, turn), np.zeros(total.size)
+    now = at(memory, table, ring, turn)
     span, taken, sums = 1, 0, -1
-    while span <= length:
+    if length & 1:
+        total[:] = 0.0
+        second[:] = 0.0
+        taken = 1
+    while 2 * span <= length:
+        before = at(memory, table, ring, turn - span)
+        wider, further = at(memory, table, partial, turn), at(memory, table, partial + 1, turn)
+        if span == 1:
+            _pair_lanes(tilted, before, now, wider, further)
+        else:
+            older, older_second = at(memory, table, sums, turn - span), at(memory, table, sums + 1, turn - span)
+            newer, newer_second = at(memory, table, sums, turn), at(memory, table, sums + 1, turn)
+            _join_lanes(tilted, before, now, older, older_second, newer, newer_second, float(span), wider, further)
+        sums, partial, span = partial, partial + 2, 2 * span
         if length & span:
-            held = none if sums < 0 else at(memory, table, sums, turn - taken)
-            held_second = none if sums < 0 else at(memory, table, sums + 1, turn - taken)
-            last = at(memory, table, ring, turn - taken)
-            _put_row(tilted, held, held_second, float(span), float(taken), last, now, total, second)
+            held, held_second = at(memory, table, sums, turn - taken), at(memory, table, sums + 1, turn - taken)
+            if taken == 0:
+                _copy_lanes(held, held_second, total, second)
+            else:
+                last = at(memory, table, ring, turn - taken)
+                _put_lanes(tilted, held, held_second, float(span), float(taken), last, now, total, second)
             taken += span
-        if 2 * span <= length:
-            _join_rows(tilted, memory, table, ring, turn, span, sums, partial)
-            sums, partial = partial, partial + 2
-        span *= 2
 
 
 @njit(error_model="numpy")

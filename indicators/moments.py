@@ -1,7 +1,8 @@
-"""Window reductions with two results, compiled: over time for the history kernels, over lanes for the live ones.
+"""Window reductions with two results over time, compiled: what the history kernels call. ``moment_rings.py`` has the
+live ones, made of the same parts.
 
-They double their reach in passes, as the sums of ``windows.py`` and ``rings.py`` do, whose arrays these take. A span of
-one, two, four ... values has the sum of its distances from its own newest value, and one of
+They double their reach in passes, as the sums of ``windows.py`` do, whose arrays these take. A span of one, two, four
+... values has the sum of its distances from its own newest value, and one of
 
 - a *spread*, the sum of the squared distances from the span's mean (Chan, Golub and LeVeque, 1979);
 - a *tilt*, the sum of the values, each times its place counted from the span's middle: what a line's slope is made of.
@@ -15,19 +16,18 @@ import numpy as np
 from numba import njit
 
 from indicators.apart import share_nothing, stay_apart
-from indicators.rings import at
 from indicators.windows import TILE
 
 
 @njit(error_model="numpy")
-def _of_values(tilted, older, newer):
+def of_values(tilted, older, newer):
     """(sum of distances, spread or tilt) of two values."""
     distance = older - newer
     return distance, 0.5 * (newer - older) if tilted else 0.5 * (distance * distance)
 
 
 @njit(error_model="numpy")
-def _joined(tilted, older, older_second, newer, newer_second, step, span):
+def joined(tilted, older, older_second, newer, newer_second, step, span):
     """The same of two neighbours of ``span`` values each.
 
     ``step`` leads from the newest value of the older one to that of the newer one.
@@ -39,7 +39,7 @@ def _joined(tilted, older, older_second, newer, newer_second, step, span):
 
 
 @njit(error_model="numpy")
-def _before(tilted, older, older_second, span, newer, newer_second, taken, step):
+def put_before(tilted, older, older_second, span, newer, newer_second, taken, step):
     """The same of a span and the ``taken`` values after it."""
     distance = older - span * step
     if tilted:
@@ -55,7 +55,7 @@ def _two(tilted, values, sums, seconds, j, apart):
     """The same of two neighbours of ``apart`` values each, from ``j`` on."""
     one = np.uint64(apart)
     step = values[j + one + one - np.uint64(1)] - values[j + one - np.uint64(1)]
-    return _joined(tilted, sums[j], seconds[j], sums[j + one], seconds[j + one], step, float(apart))
+    return joined(tilted, sums[j], seconds[j], sums[j + one], seconds[j + one], step, float(apart))
 
 
 @njit(error_model="numpy")
@@ -64,7 +64,7 @@ def _four(tilted, values, sums, seconds, j, apart):
     older, older_second = _two(tilted, values, sums, seconds, j, apart)
     newer, newer_second = _two(tilted, values, sums, seconds, j + two, apart)
     step = values[j + two + two - np.uint64(1)] - values[j + two - np.uint64(1)]
-    return _joined(tilted, older, older_second, newer, newer_second, step, 2.0 * apart)
+    return joined(tilted, older, older_second, newer, newer_second, step, 2.0 * apart)
 
 
 @njit(error_model="numpy")
@@ -73,9 +73,9 @@ def _widen_values(tilted, values, sums, seconds):
     share_nothing()
     for j in range(np.uint64(sums.size)):
         second, fourth = values[j + np.uint64(1)], values[j + np.uint64(3)]
-        older, older_second = _of_values(tilted, values[j], second)
-        newer, newer_second = _of_values(tilted, values[j + np.uint64(2)], fourth)
-        sums[j], seconds[j] = _joined(tilted, older, older_second, newer, newer_second, fourth - second, 2.0)
+        older, older_second = of_values(tilted, values[j], second)
+        newer, newer_second = of_values(tilted, values[j + np.uint64(2)], fourth)
+        sums[j], seconds[j] = joined(tilted, older, older_second, newer, newer_second, fourth - second, 2.0)
 
 
 @njit(error_model="numpy")
@@ -93,12 +93,12 @@ def _begin(tilted, values, rest, total, second):
     one, two = np.uint64(1), np.uint64(2)
     if rest == 2:
         for j in range(np.uint64(total.size)):
-            total[j], second[j] = _of_values(tilted, values[j], values[j + one])
+            total[j], second[j] = of_values(tilted, values[j], values[j + one])
     else:
         for j in range(np.uint64(total.size)):
-            older, older_second = _of_values(tilted, values[j], values[j + one])
+            older, older_second = of_values(tilted, values[j], values[j + one])
             step = values[j + two] - values[j + one]
-            total[j], second[j] = _before(tilted, older, older_second, 2.0, 0.0, 0.0, 1.0, step)
+            total[j], second[j] = put_before(tilted, older, older_second, 2.0, 0.0, 0.0, 1.0, step)
 
 
 @njit(error_model="numpy")
@@ -117,7 +117,7 @@ def _take(tilted, values, sums, seconds, apart, spans, total, second):
         for j in range(np.uint64(total.size)):
             older, older_second = _two(tilted, values, sums, seconds, j, apart)
             step = values[j + last] - values[j + last_of_two]
-            total[j], second[j] = _before(
+            total[j], second[j] = put_before(
                 tilted, older, older_second, 2.0 * span, sums[j + two], seconds[j + two], span, step
             )
     else:
@@ -134,29 +134,33 @@ def _put(tilted, values, sums, seconds, apart, spans, near, near_second, taken, 
     if spans == 1:
         for j in range(np.uint64(total.size)):
             step = values[j + newest] - values[j + last]
-            total[j], second[j] = _before(tilted, sums[j], seconds[j], span, near[j], near_second[j], newer, step)
+            total[j], second[j] = put_before(tilted, sums[j], seconds[j], span, near[j], near_second[j], newer, step)
     elif spans == 2:
         for j in range(np.uint64(total.size)):
             older, older_second = _two(tilted, values, sums, seconds, j, apart)
             step = values[j + newest] - values[j + last]
-            total[j], second[j] = _before(tilted, older, older_second, 2.0 * span, near[j], near_second[j], newer, step)
+            total[j], second[j] = put_before(
+                tilted, older, older_second, 2.0 * span, near[j], near_second[j], newer, step
+            )
     elif spans == 3:
         two, last_of_two = np.uint64(2 * apart), np.uint64(2 * apart - 1)
         for j in range(np.uint64(total.size)):
             step = values[j + newest] - values[j + last]
-            later, later_second = _before(
+            later, later_second = put_before(
                 tilted, sums[j + two], seconds[j + two], span, near[j], near_second[j], newer, step
             )
             older, older_second = _two(tilted, values, sums, seconds, j, apart)
             step = values[j + newest] - values[j + last_of_two]
-            total[j], second[j] = _before(
+            total[j], second[j] = put_before(
                 tilted, older, older_second, 2.0 * span, later, later_second, span + newer, step
             )
     else:
         for j in range(np.uint64(total.size)):
             older, older_second = _four(tilted, values, sums, seconds, j, apart)
             step = values[j + newest] - values[j + last]
-            total[j], second[j] = _before(tilted, older, older_second, 4.0 * span, near[j], near_second[j], newer, step)
+            total[j], second[j] = put_before(
+                tilted, older, older_second, 4.0 * span, near[j], near_second[j], newer, step
+            )
 
 
 @njit(error_model="numpy")
@@ -243,79 +247,3 @@ def history_tilt(extended, length, total, tilt):
     """Sum of the window's distances from its newest value, and the window's tilt."""
     stay_apart()
     _reduce(True, extended, length, total, tilt)
-
-
-@njit(error_model="numpy")
-def _pair_lanes(tilted, older, newer, total, second):
-    share_nothing()
-    for lane in range(np.uint64(total.size)):
-        total[lane], second[lane] = _of_values(tilted, older[lane], newer[lane])
-
-
-@njit(error_model="numpy")
-def _join_lanes(tilted, before, now, older, older_second, newer, newer_second, span, total, second):
-    share_nothing()
-    for lane in range(np.uint64(total.size)):
-        step = now[lane] - before[lane]
-        total[lane], second[lane] = _joined(
-            tilted, older[lane], older_second[lane], newer[lane], newer_second[lane], step, span
-        )
-
-
-@njit(error_model="numpy")
-def _put_lanes(tilted, sums, seconds, span, taken, last, now, total, second):
-    share_nothing()
-    for lane in range(np.uint64(total.size)):
-        step = now[lane] - last[lane]
-        total[lane], second[lane] = _before(
-            tilted, sums[lane], seconds[lane], span, total[lane], second[lane], taken, step
-        )
-
-
-@njit(error_model="numpy")
-def _copy_lanes(sums, seconds, total, second):
-    share_nothing()
-    for lane in range(np.uint64(total.size)):
-        total[lane], second[lane] = sums[lane], seconds[lane]
-
-
-@njit(error_model="numpy")
-def _live(tilted, memory, table, ring, partial, turn, length, total, second):
-    now = at(memory, table, ring, turn)
-    span, taken, sums = 1, 0, -1
-    if length & 1:
-        total[:] = 0.0
-        second[:] = 0.0
-        taken = 1
-    while 2 * span <= length:
-        before = at(memory, table, ring, turn - span)
-        wider, further = at(memory, table, partial, turn), at(memory, table, partial + 1, turn)
-        if span == 1:
-            _pair_lanes(tilted, before, now, wider, further)
-        else:
-            older, older_second = at(memory, table, sums, turn - span), at(memory, table, sums + 1, turn - span)
-            newer, newer_second = at(memory, table, sums, turn), at(memory, table, sums + 1, turn)
-            _join_lanes(tilted, before, now, older, older_second, newer, newer_second, float(span), wider, further)
-        sums, partial, span = partial, partial + 2, 2 * span
-        if length & span:
-            held, held_second = at(memory, table, sums, turn - taken), at(memory, table, sums + 1, turn - taken)
-            if taken == 0:
-                _copy_lanes(held, held_second, total, second)
-            else:
-                last = at(memory, table, ring, turn - taken)
-                _put_lanes(tilted, held, held_second, float(span), float(taken), last, now, total, second)
-            taken += span
-
-
-@njit(error_model="numpy")
-def live_moments(memory, table, ring, partial, turn, length, total, spread):
-    """The same over lanes; partial results from section ``partial`` on, in turn: sum of distances, spread."""
-    stay_apart()
-    _live(False, memory, table, ring, partial, turn, length, total, spread)
-
-
-@njit(error_model="numpy")
-def live_tilt(memory, table, ring, partial, turn, length, total, tilt):
-    """The same over lanes; partial results from section ``partial`` on, in turn: sum of distances, tilt."""
-    stay_apart()
-    _live(True, memory, table, ring, partial, turn, length, total, tilt)

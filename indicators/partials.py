@@ -19,12 +19,15 @@ _SECTIONS = {"sum": 1, "weighted": 2, "moments": 2, "tilt": 2, "max": 1, "min": 
 _PUT_TOGETHER = ("sum", "weighted", "moments", "tilt")
 """The kinds whose spans must not overlap."""
 
+_FROM_FOUR = ("moments", "tilt")
+"""Those of them that make spans of two values anew."""
+
 
 def depths(stage: Window, length: int) -> list[int]:
     """The rows of each section of partial results: one or two sections for two values, for four, and so on."""
     sections = _SECTIONS.get(stage.kind, 0)
     found: list[int] = []
-    span = 2
+    span = 4 if stage.kind in _FROM_FOUR else 2
     while sections and span <= length:
         if stage.kind in _PUT_TOGETHER:
             oldest = max(span if 2 * span <= length else 0, length % span if length & span else 0)
@@ -72,8 +75,6 @@ def _moments(values: Array, length: int, tilted: bool) -> Iterator[Array]:
     span, newest = 2, values[1:]
     sums = values[:-1] - newest
     seconds = 0.5 * (newest - values[:-1]) if tilted else 0.5 * (sums * sums)
-    yield sums
-    yield seconds
     while 2 * span <= length:
         distances = sums[:-span] - span * (newest[span:] - newest[:-span])
         rises = sums[span:] - distances

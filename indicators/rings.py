@@ -1,5 +1,5 @@
 """Window reductions over lanes, compiled: what the live kernels call. ``windows.py`` has the same over time,
-``moments.py`` the reductions with two results.
+``moment_rings.py`` the reductions with two results.
 
 ``memory`` is float64[rows, lanes], cut into sections; ``table`` int64[sections, 2] has the first row of each and how
 many there are. A section is a ring: turn ``t`` writes row ``t % rows``. The first sections hold the values that windows

@@ -45,7 +45,7 @@ def _window(places: Places, stage: Window, number: int, filled: set[int]) -> Ite
     found = [f"memory, table, {ring}, windows[{number}, 1], turn, windows[{number}, 0]"]
     found += [] if stage.about is None else [places.array(stage.about)]
     found += [f"result_{name}" for name in stage.gives]
-    module = "rings" if len(stage.gives) == 1 else "moments"
+    module = "rings" if len(stage.gives) == 1 else "moment_rings"
     yield f"{module}.live_{stage.kind}{about}({', '.join(found)})"
 
 

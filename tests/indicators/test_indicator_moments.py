@@ -4,9 +4,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from indicator_reference import moments_of
+from indicator_reference import Lanes, identical, moments_of
 
 from indicators import moments
+from indicators.catalogue import find
+from indicators.compute import compute, scan, start
 
 TICKS = np.random.default_rng(3).integers(-60, 61, 2_300).cumsum() + 6_000_000
 PRICES = TICKS / 100.0
@@ -27,6 +29,25 @@ def test_a_window_of_any_length_is_put_together_in_the_same_order(length: int, t
     total, second = over_time(length, tilted)
     for begin in {0, 1, 500, 1_023, 1_024, 1_025, total.size - 1} & {*range(total.size)}:
         assert (total[begin], second[begin]) == moments_of(PRICES[begin : begin + length], tilted)
+
+
+@pytest.mark.parametrize("name", ["stdev", "linreg"])
+@pytest.mark.parametrize("length", LENGTHS)
+def test_lanes_of_any_length_have_the_bits_of_the_past(length: int, name: str) -> None:
+    record = find(name)
+    parameters = record.complete({"period": length})
+    prices = PRICES[: 2 * length + 40]
+    past = np.array([*compute(name, {"close": prices}, period=length).values()])
+    lanes, begun = Lanes(record, parameters, 2), length + 3
+    # One lane has seen all of it, the other goes on from what the past handed over.
+    carry = start(record, parameters)
+    scan(record, parameters, carry, (prices[:begun],))
+    for place, price in enumerate(prices):
+        if place == begun:
+            lanes.fill(1, carry)
+        lanes.advance((np.array([price, price]),))
+        assert identical(lanes.outputs[:, 0].copy(), past[:, place].copy())
+        assert place < begun or identical(lanes.outputs[:, 1].copy(), past[:, place].copy())
 
 
 @pytest.mark.parametrize("length", [2, 5, 14, 20, 21, 50, 200])

@@ -13,7 +13,7 @@ from indicators.compute import compute, scan, start
 TICKS = np.random.default_rng(3).integers(-60, 61, 2_300).cumsum() + 6_000_000
 PRICES = TICKS / 100.0
 LENGTHS = [*range(2, 70), 127, 128, 129, 255, 256, 257, 260, 268, 300, 512, 516, 528, 580, 1000]
-"""All combinations of the spans up to 64, and those whose newest span has to wait for the next one."""
+"""All combinations of spans below 64, and those whose newest span has to wait for one much wider."""
 
 
 def over_time(length: int, tilted: bool, values: np.ndarray = PRICES) -> tuple[np.ndarray, np.ndarray]:

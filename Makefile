@@ -27,7 +27,7 @@ help:
 	@echo "Installing pinned packages into .venv (a minute or two, once) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -m flows.warming
+	@$(BIN)/python -m engine.warming
 	@touch .venv/.ready
 
 setup: .venv/.ready
@@ -40,9 +40,9 @@ dashboard: setup
 
 test: setup lint
 	@$(BIN)/python -m indicators.codegen --check
-	@$(BIN)/python -m indicators.page --check
+	@$(BIN)/python -m indicators.codegen.page --check
 	@# Kernels first: workers that find none would each compile them all. A file's tests stay with one worker.
-	@$(BIN)/python -m flows.warming
+	@$(BIN)/python -m engine.warming
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 chaos: setup
@@ -57,11 +57,11 @@ kernels: setup
 	@$(BIN)/python -m indicators.codegen
 
 docs: setup
-	@$(BIN)/python -m indicators.page
+	@$(BIN)/python -m indicators.codegen.page
 
 measure: setup
-	@$(BIN)/python tests/indicators/measuring.py
-	@$(BIN)/python -m indicators.page
+	@$(BIN)/python -m tests.indicators.measuring
+	@$(BIN)/python -m indicators.codegen.page
 
 bench: setup
 	@$(BIN)/python -m benchmarks

@@ -2,10 +2,10 @@
 
 import sys
 
-from api.logs import log_to_stderr
-from api.owner import serve
-from registry.errors import HubError
-from registry.settings import load_settings
+from common.errors import HubError
+from common.settings import load_settings
+from hub.logs import log_to_stderr
+from hub.serve import serve
 
 
 def main() -> None:

@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from api.edge import Edge
-from api.openapi import describe
-from api.problems import add_handlers
+from api.http.edge import Edge
+from api.http.openapi import describe
+from api.http.problems import add_handlers
 from api.routes import catalogue, health, insight, registration, subscriptions, triggers, webhooks
 from api.service import Service
 

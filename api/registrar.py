@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+from common.errors import HubError
 from registry.conditions import Condition
-from registry.errors import HubError
 from registry.store.records import Registration
 
 _PAUSE_S = 0.004

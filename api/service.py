@@ -6,20 +6,20 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import ParamSpec, TypeVar
 
-from api.feed import Feed
-from api.gate import Caller, Gate
-from api.judging import Judging
-from api.measures import Measures
-from api.metrics import HubMetrics
-from api.problems import not_found
-from api.quotas import Quotas
-from api.rates import RateLimiter, Rates
+from api.bodies.condition_spellings import Spellings
+from api.http.admission import Caller, Gate
+from api.http.problems import not_found
+from api.http.quotas import Quotas
+from api.http.rates import RateLimiter, Rates
+from api.http.request_metrics import Measures
+from api.hub_metrics import HubMetrics
+from api.on_demand import Judging
 from api.registrar import Registrar
-from api.spellings import Spellings
-from events.log import EventLog
-from registry.clock import Clock, SystemClock
+from api.streams.user_feed import Feed
+from common.clock import Clock, SystemClock
+from common.settings import Settings
+from events.log.redis_log import EventLog
 from registry.conditions import Condition
-from registry.settings import Settings
 from registry.store.protocol import Store
 from registry.store.records import Registration, StoredCondition
 

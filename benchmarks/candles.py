@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from flows.candles.sample import SAMPLE_FILES
-from registry.timeframes import DURATION_MS
+from candles.sample import SAMPLE_FILES
+from common.timeframes import DURATION_MS
 
 Columns = dict[str, NDArray[np.float64]]
 
@@ -48,7 +48,7 @@ def many(number: int, count: int, seed: int = 5) -> Columns:
 
 
 def frame(columns: Columns, symbol: str, timeframe: str) -> pl.DataFrame:
-    """A series as the candle frame that ``flows.scan`` and a store take."""
+    """A series as the candle frame that ``analysis.scan`` and a store take."""
     return pl.DataFrame(
         {
             "exchange": "BINANCE",

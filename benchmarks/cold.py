@@ -44,7 +44,7 @@ def _all_kernels() -> Table:
         compiled = _seconds(None, NUMBA_CACHE_DIR=cache)
         loaded = _seconds(None, NUMBA_CACHE_DIR=cache)
     rows = [["compiled", figure(compiled["all kernels"])], ["loaded from the cache", figure(loaded["all kernels"])]]
-    remark = "All kernels of the catalogue, live and history, and those that judge (`python -m flows.warming`)."
+    remark = "All kernels of the catalogue, live and history, and those that judge (`python -m engine.warming`)."
     return Table(remark, ("kernels", "CPU seconds"), rows)
 
 

@@ -39,7 +39,7 @@ def main() -> None:
 
     stages.mark("polars, DuckDB")
     if folder is None:
-        from flows.warming import warm
+        from engine.warming import warm
 
         warm(lambda _: None)
         stages.mark("all kernels")

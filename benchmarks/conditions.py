@@ -15,13 +15,14 @@ from benchmarks.peers.process import Peers
 from benchmarks.report import Section, Table, at_least, at_most, figure, times
 from benchmarks.scale import Scale
 from benchmarks.timing import Measure, alternate, here
-from flows import judge as kernels
-from flows.firing import Firing
-from flows.judged import Truths
-from flows.plan import Plan
-from flows.program import TRUE
+from engine import judging_kernels as kernels
+from engine.firing import Firing
+from engine.plan import Plan
+from engine.program import TRUE
+from engine.truths import Truths
 from registry.conditions import Condition
-from registry.expression import (
+from registry.instruments import normalise_instrument
+from registry.language.tree import (
     All,
     AtLeast,
     Comparison,
@@ -33,10 +34,7 @@ from registry.expression import (
     Within,
     is_momentary,
 )
-from registry.expression import (
-    Any as AnyOf,
-)
-from registry.instruments import normalise_instrument
+from registry.language.tree import Any as AnyOf
 
 _CONSTANT_NS, _SLOTS_NS, _COMPOSITE_NS, _OVER_OTHERS = 2.0, 2.0, 5.0, 40.0
 _OPERATORS = ("<", "crosses_above")

@@ -17,20 +17,20 @@ import polars as pl
 from benchmarks.peers.process import Peers
 from benchmarks.report import Section, Table, at_most, figure
 from benchmarks.scale import Scale
-from events.consumer import Consumer
-from events.delivery import Delivery
-from events.keeper import LogKeeper, keeping
-from events.ledger import Ledger
-from events.live_feed import LiveFeed
-from events.log import RedisEventLog
-from events.publisher import drain
+from common.clock import SystemClock
+from common.timeframes import from_ms
+from events.consuming.consumer import Consumer
+from events.consuming.delivery import Delivery
+from events.consuming.ledger import Ledger
+from events.log.keeper import LogKeeper, keeping
+from events.log.live_feed import LiveFeed
+from events.log.publisher import drain
+from events.log.redis_log import RedisEventLog
 from events.server import BundledServer
-from registry.clock import SystemClock
 from registry.store import open_store
 from registry.store.protocol import Store
 from registry.store.records import Move, Subscription, TickMetrics, TickRecord
 from registry.subscriptions import DeliveryPolicy
-from registry.timeframes import from_ms
 
 _HOUR_MS = 3_600_000
 _GROUP = "BINANCE:BTCUSDT 1h"

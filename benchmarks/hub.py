@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from candles.importing import import_candles
+from candles.sample import SAMPLE_FILES
+from common.clock import ReplayClock, SystemClock
+from common.settings import load_settings
+from common.timeframes import DURATION_MS
 from events.opening import open_log
 from flows.advance import Advanced, advance
-from flows.candles.importing import import_candles
-from flows.candles.sample import SAMPLE_FILES
 from flows.runtime import Runtime
-from registry.clock import ReplayClock, SystemClock
 from registry.conditions import Condition
-from registry.settings import load_settings
 from registry.store import open_store
 from registry.store.records import SubscriptionRequest
-from registry.timeframes import DURATION_MS
 
 TIMEFRAME = "1h"
 STEP_MS = DURATION_MS[TIMEFRAME]

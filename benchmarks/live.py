@@ -15,8 +15,8 @@ from benchmarks.report import Section, Table, at_least, figure, times
 from benchmarks.scale import Scale
 from benchmarks.timing import Measure, alternate, here
 from indicators.catalogue import NAMES, Indicator, find
-from indicators.lanes import LaneProgram
-from indicators.moving import CANDLE_ROWS
+from indicators.kernels.lanes import LaneProgram
+from indicators.kernels.tick_program import CANDLE_ROWS
 
 _WANTED: tuple[tuple[str, dict[str, float]], ...] = (
     ("sma", {"period": 20}),

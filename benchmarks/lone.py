@@ -18,7 +18,7 @@ from benchmarks.peers.talib_calls import CALLS
 from indicators import compute
 from indicators.catalogue import find
 from registry.conditions import Condition
-from registry.expression import Comparison, IndicatorOutput, Number, Operand, Price
+from registry.language.tree import Comparison, IndicatorOutput, Number, Operand, Price
 
 Columns = dict[str, NDArray[np.float64]]
 Pair = tuple[float, float]

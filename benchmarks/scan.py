@@ -1,4 +1,4 @@
-"""A year of 1m candles judged by thousands of conditions in one call of ``flows.scan``."""
+"""A year of 1m candles judged by thousands of conditions in one call of ``analysis.scan``."""
 
 import json
 import os
@@ -54,7 +54,7 @@ def scan(scale: Scale, peers: Peers) -> Section:  # noqa: ARG001 - sections are 
         "computed for 4,096 candles at a time: what a scan needs beside its answer does not grow with the history."
     )
     target = at_most(
-        f"flows.scan, {scale.scan_conditions:,} conditions on {scale.scan_candles:,} candles, CPU",
+        f"analysis.scan, {scale.scan_conditions:,} conditions on {scale.scan_candles:,} candles, CPU",
         _SECONDS,
         found["cpu"],
         " s",
@@ -92,15 +92,15 @@ def main() -> None:
     """The process that is measured: reads its sizes from the command line, prints what it found as JSON."""
     import time
 
-    import flows
-    from flows.history import TRIGGER_SCHEMA
+    import analysis
+    from engine.history import TRIGGER_SCHEMA
     from registry.conditions import Condition
 
     wanted = json.loads(sys.argv[1])
     texts = wishes(wanted["conditions"])
     frame = pl.read_parquet(wanted["candles"])
     # Another process has warmed the cache, or this one does.
-    warm = flows.scan(texts[:200], frame[:500])
+    warm = analysis.scan(texts[:200], frame[:500])
     assert warm.columns == list(TRIGGER_SCHEMA)
     before = _peak_mb()
     shown = [0]
@@ -113,7 +113,7 @@ def main() -> None:
     wall, cpu = time.perf_counter(), time.process_time()
     parsed = [Condition.parse(text) for text in texts]
     parse = time.process_time() - cpu
-    found = flows.scan(parsed, frame, progress=progress)
+    found = analysis.scan(parsed, frame, progress=progress)
     answer = {
         "cpu": time.process_time() - cpu,
         "wall": time.perf_counter() - wall,

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import duckdb
 
+from analysis.savings import ReferenceModel, saved_share
 from benchmarks.hub import Hub, Tick, Wanted, alike, deal, mixed, open_hub
 from benchmarks.lone import CandleFile, Library, LoneBot
 from benchmarks.peers.process import Peers
 from benchmarks.report import Section, Table, at_least, figure, times
 from benchmarks.scale import Scale
 from benchmarks.timing import alternate
-from flows.savings import ReferenceModel, saved_share
 from registry.conditions import Condition
 
 STAGES = ("market data", "indicator", "condition check")

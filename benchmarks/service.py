@@ -20,11 +20,11 @@ from benchmarks.peers.process import Peers
 from benchmarks.report import Section, Table, Target, at_least, at_most, figure
 from benchmarks.scale import Scale
 from benchmarks.served import Served, hub_up
-from flows.warming import warm
-from registry.accounts import new_key
+from engine.warming import warm
 from registry.client import AsyncHubClient, HubClient
 from registry.conditions import Condition
-from registry.store.file_store import FileStore
+from registry.keys import new_key
+from registry.store.files.file_store import FileStore
 from registry.store.records import SubscriptionRequest
 
 _CLIENTS = 8

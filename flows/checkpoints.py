@@ -14,15 +14,15 @@ from collections.abc import Collection, Iterable
 import numpy as np
 import polars as pl
 
-from flows.evaluate import SeriesPast
-from flows.layout import SPARE, Computation
-from flows.part import Part
-from flows.plan import Plan
+from common.errors import StoreError
+from common.timeframes import DURATION_MS, show_time
+from engine.evaluate import SeriesPast
+from engine.layout import SPARE, Computation
+from engine.part import Part
+from engine.plan import Plan
 from indicators.catalogue import find
 from indicators.compute import Carry, start
-from registry.errors import StoreError
 from registry.store.protocol import Store
-from registry.timeframes import DURATION_MS, show_time
 
 _log = logging.getLogger(__name__)
 

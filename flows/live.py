@@ -13,18 +13,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from flows.activity import wanted_from
-from flows.calendars import calendar_of
-from flows.candles.reader import SeriesReader
+from candles.series import SeriesReader
+from common import failpoints
+from common.timeframes import DURATION_MS
+from engine.calendars import calendar_of
+from engine.part import Group, Part, Repeats, SeriesHistory
+from engine.plan import Plan, make_plan
 from flows.checkpoints import Checkpoints, save
-from flows.part import Group, Part, Repeats, SeriesHistory
-from flows.plan import Plan, make_plan
-from registry import failpoints
+from registry.activity import wanted_from
 from registry.conditions import Condition
-from registry.expression import Series
+from registry.language.tree import Series
 from registry.store.protocol import Store
 from registry.store.records import ActiveSpan, series_of
-from registry.timeframes import DURATION_MS
 
 _EXPIRED_SHARE = 20
 """Plans are made anew when more than one in so many conditions has expired."""

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from events.log import EventLog
+from candles.series import SeriesReader
+from common.clock import Clock, SystemClock
+from common.settings import Settings, load_settings
+from events.log.reconciliation import reconcile
+from events.log.redis_log import EventLog
 from events.opening import open_log
-from events.reconciliation import reconcile
-from flows.candles.reader import SeriesReader
 from flows.live import Live
-from registry.clock import Clock, SystemClock
-from registry.settings import Settings, load_settings
 from registry.store import open_configured
 from registry.store.protocol import Store
 

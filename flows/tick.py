@@ -6,10 +6,10 @@ from prefect import flow
 from prefect.artifacts import acreate_table_artifact
 from prefect.runtime import flow_run
 
+from common.timeframes import normalise_timeframe, show_time, slot_at_or_before, to_ms
 from flows.advance import Advanced, advance
 from flows.runtime import current_runtime
 from registry.store.records import RunRecord
-from registry.timeframes import normalise_timeframe, show_time, slot_at_or_before, to_ms
 
 
 # An async flow: a sync one spends a second at its end joining its heartbeat thread. No retries: the next tick starts

@@ -4,8 +4,8 @@
 >>> indicators.compute("rsi", {"close": closes}, period=14)["value"]  # doctest: +SKIP
 
 ``catalogue()`` lists what there is. Importing this package loads neither numba nor a kernel. What scans a series in
-spans is in ``indicators.compute``, what moves many series candle by candle in ``indicators.lanes``;
-``indicators.warming`` compiles the kernels.
+spans is in ``indicators.compute``, what moves many series candle by candle in ``indicators.kernels.lanes``;
+``indicators.kernels.warming`` compiles the kernels.
 """
 
 from indicators.catalogue import PRICES, Indicator, IndicatorError, catalogue, find

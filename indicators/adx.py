@@ -18,8 +18,8 @@ from the average. A hundredfold change of movement is allowed for.
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
-from indicators.ranges import true_range
-from indicators.smoothing import fading, follow, smooth
+from indicators.steps.candle import true_range
+from indicators.steps.smoothing import fading, follow, smooth
 
 
 def movement(

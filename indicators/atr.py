@@ -14,8 +14,8 @@ ranges of that time. A hundredfold change of ranges is allowed for.
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
-from indicators.ranges import true_range
-from indicators.smoothing import fading, follow, smooth
+from indicators.steps.candle import true_range
+from indicators.steps.smoothing import fading, follow, smooth
 
 
 def step(

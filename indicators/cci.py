@@ -9,7 +9,7 @@ Source: TA-Lib's CCI; Lambert, Commodities, October 1980.
 """
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
-from indicators.typical import typical_price
+from indicators.steps.candle import typical_price
 
 
 def average(typical: float, distance: float, period: float) -> float:

@@ -13,7 +13,7 @@ Settling: as RSI, which is the same up to its scale.
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
-from indicators.smoothing import fading, follow, smooth
+from indicators.steps.smoothing import fading, follow, smooth
 
 
 def step(

@@ -1,7 +1,7 @@
 """Runs the history kernels: a whole series, or a series in spans.
 
-However a series is cut, and candle by candle in ``indicators.lanes``, the bits are the same. Arrays are float64; numba
-is imported by the first call that computes.
+However a series is cut, and candle by candle in ``indicators.kernels.lanes``, the bits are the same. Arrays are
+float64; numba is imported by the first call that computes.
 """
 
 import importlib

@@ -10,7 +10,7 @@ Settling: the seed has to fade from both averages.
 """
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
-from indicators.repeated import ONCE, TWICE, fading_repeated
+from indicators.steps.repeated import ONCE, TWICE, fading_repeated
 
 
 def double(once: float, twice: float) -> float:

@@ -11,7 +11,7 @@ Settling: what is left of the seed n candles later is (1 - 2 / (period + 1))^n.
 """
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
-from indicators.smoothing import fading, follow, smooth
+from indicators.steps.smoothing import fading, follow, smooth
 
 
 def step(source: float, seen: float, level: float, period: float) -> tuple[float, float, float]:

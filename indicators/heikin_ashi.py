@@ -13,7 +13,7 @@ Settling: half of what an open is off by is left one candle later.
 import math
 
 from indicators.catalogue import Indicator, Output, Parameters, Step
-from indicators.smoothing import fading
+from indicators.steps.smoothing import fading
 
 
 def mean(open: float, high: float, low: float, close: float) -> float:

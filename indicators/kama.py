@@ -15,8 +15,8 @@ thirds of that are allowed for.
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
-from indicators.lengths import pair, period_and_one
-from indicators.smoothing import fading
+from indicators.steps.lengths import pair, period_and_one
+from indicators.steps.smoothing import fading
 
 
 def move(source: float, previous: float) -> float:

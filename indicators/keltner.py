@@ -14,8 +14,8 @@ Settling: that of the average or that of the range, whichever is later.
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
-from indicators.ranges import true_range
-from indicators.smoothing import fading, follow, smooth
+from indicators.steps.candle import true_range
+from indicators.steps.smoothing import fading, follow, smooth
 
 
 def prices(high: float, low: float, close: float, previous: float) -> tuple[float, float, float]:

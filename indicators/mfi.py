@@ -12,9 +12,8 @@ running sums; the windows are summed anew here, so that the value does not depen
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
-from indicators.lengths import pair
-from indicators.rounding import within_rounding
-from indicators.typical import typical_price
+from indicators.steps.candle import typical_price, within_rounding
+from indicators.steps.lengths import pair
 
 
 def flows(typical: float, previous: float, volume: float) -> tuple[float, float]:

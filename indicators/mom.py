@@ -8,7 +8,7 @@ Source: TA-Lib's MOM.
 """
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
-from indicators.lengths import period_and_one
+from indicators.steps.lengths import period_and_one
 
 
 def difference(source: float, before: float) -> float:

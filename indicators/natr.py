@@ -13,7 +13,7 @@ import math
 
 from indicators.atr import steady, step
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
-from indicators.smoothing import fading
+from indicators.steps.smoothing import fading
 
 
 def percent(close: float, average: float) -> float:

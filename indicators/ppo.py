@@ -15,7 +15,7 @@ signal. The line is small beside the prices it comes from, so a hundredth of the
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
-from indicators.smoothing import fading, follow, smooth
+from indicators.steps.smoothing import fading, follow, smooth
 
 
 def fast_average(source: float, fast_seen: float, fast_level: float, fast: float) -> tuple[float, float, float]:

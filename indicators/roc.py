@@ -10,7 +10,7 @@ Source: TA-Lib's ROC; also its 0 where x[period] is 0.
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
-from indicators.lengths import period_and_one
+from indicators.steps.lengths import period_and_one
 
 
 def change(source: float, before: float) -> float:

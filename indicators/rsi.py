@@ -14,7 +14,7 @@ movement of that time. A hundredfold change of movement is allowed for.
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
-from indicators.smoothing import fading, follow, smooth
+from indicators.steps.smoothing import fading, follow, smooth
 
 
 def averages(

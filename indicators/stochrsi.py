@@ -14,9 +14,9 @@ of the share that RSI asks for is allowed.
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
-from indicators.rounding import within_rounding
 from indicators.rsi import averages, steady, strength
-from indicators.smoothing import fading
+from indicators.steps.candle import within_rounding
+from indicators.steps.smoothing import fading
 from indicators.stoch import lines, slowed
 
 

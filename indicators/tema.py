@@ -11,7 +11,7 @@ Settling: the seed has to fade from all three averages.
 """
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
-from indicators.repeated import ONCE, THRICE, TWICE, fading_repeated
+from indicators.steps.repeated import ONCE, THRICE, TWICE, fading_repeated
 
 
 def triple(once: float, twice: float, thrice: float) -> float:

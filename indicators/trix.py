@@ -14,7 +14,7 @@ come from, so a thousandth of the usual share is asked for.
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
-from indicators.repeated import ONCE, THRICE, TWICE, fading_repeated
+from indicators.steps.repeated import ONCE, THRICE, TWICE, fading_repeated
 
 
 def change(thrice: float, previous: float) -> tuple[float, float]:

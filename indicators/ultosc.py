@@ -13,7 +13,7 @@ windows are summed anew here, so that the value does not depend on where the ser
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
-from indicators.lengths import pair
+from indicators.steps.lengths import pair
 
 
 def forces(high: float, low: float, close: float, previous: float) -> tuple[float, float]:

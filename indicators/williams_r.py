@@ -10,7 +10,7 @@ Source: TA-Lib's WILLR; Williams, How I Made One Million Dollars Last Year Tradi
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
-from indicators.rounding import within_rounding
+from indicators.steps.candle import within_rounding
 
 
 def below_top(close: float, top: float, bottom: float) -> float:

@@ -8,13 +8,19 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 
+from common.errors import ConditionError
 from indicators.catalogue import catalogue
-from registry import json_reading, text
-from registry.canonical import canonicalise
 from registry.defaults import current_defaults
-from registry.desugar import desugar
-from registry.errors import ConditionError
-from registry.expression import (
+from registry.instruments import Instrument
+from registry.language.as_json import reading
+from registry.language.as_json.writing import node_to_json
+from registry.language.as_text import text
+from registry.language.canonical import canonicalise
+from registry.language.desugar import desugar
+from registry.language.limits import STORED, TYPED
+from registry.language.lookback import Needed, candles_needed
+from registry.language.surface import SurfaceNode, momentary
+from registry.language.tree import (
     LARGEST_NUMBER,
     Comparison,
     IndicatorOutput,
@@ -24,11 +30,6 @@ from registry.expression import (
     is_momentary,
     variables,
 )
-from registry.instruments import Instrument
-from registry.json_writing import node_to_json
-from registry.limits import STORED, TYPED
-from registry.lookback import Needed, candles_needed
-from registry.surface import SurfaceNode, momentary
 
 _ID_LENGTH = 32
 _SHORT, _FEW = 400, 12
@@ -102,12 +103,10 @@ class Condition:
         cls, source: str | Mapping[str, object], symbol: str | None, timeframe: str | None, default_exchange: str
     ) -> "Condition":
         if isinstance(source, str):
-            parse = json_reading.parse if source.lstrip().startswith("{") else text.parse
+            parse = reading.parse if source.lstrip().startswith("{") else text.parse
             series, tree = parse(source, symbol=symbol, timeframe=timeframe, default_exchange=default_exchange)
         elif isinstance(source, Mapping):
-            series, tree = json_reading.parse(
-                source, symbol=symbol, timeframe=timeframe, default_exchange=default_exchange
-            )
+            series, tree = reading.parse(source, symbol=symbol, timeframe=timeframe, default_exchange=default_exchange)
         else:
             raise ConditionError(f"a condition is text or an object, got a value of type {type(source).__name__}")
         condition = cls._of(series, tree)
@@ -191,8 +190,8 @@ def _exactly(source: str | Mapping[str, object]) -> tuple[_Exact | None, float |
     """A text or a flat object as something that equals only what is written the same, to the last kind of number, and
     apart from it the number that a flat object compares with, if it has one.
 
-    0 is not taken apart: what it is compared with may be written otherwise (``registry.canonical``, rule 3). The first
-    is ``None`` for what is too long, or of a shape too rich, to be remembered.
+    0 is not taken apart: what it is compared with may be written otherwise (``registry.language.canonical``, rule 3).
+    The first is ``None`` for what is too long, or of a shape too rich, to be remembered.
     """
     if isinstance(source, str):
         return (source if len(source) <= _SHORT else None), None

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from common.timeframes import normalise_timeframe
 from registry.instruments import normalise_instrument
-from registry.timeframes import normalise_timeframe
 
 
 @dataclass(frozen=True, slots=True)

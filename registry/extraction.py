@@ -6,7 +6,8 @@
 
 A condition is
 
-- an object with ``indicator`` and ``operator`` (``registry.flat``), or with ``when`` (``registry.json_reading``);
+- an object with ``indicator`` and ``operator`` (``registry.language.as_json.flat``), or with ``when``
+(``registry.language.as_json.reading``);
 - below a key that ends in ``condition`` or ``conditions`` (``entryConditions``, ``exit_condition``): also a text, and a
   tree such as ``{"all": [...]}``. A single word there (``"immediately"``) is a mode, no condition.
 
@@ -22,12 +23,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
+from common.errors import ConditionError, InstrumentError, TimeframeError
+from common.timeframes import normalise_timeframe
 from registry.conditions import Condition
-from registry.errors import ConditionError, InstrumentError, TimeframeError
-from registry.flat import FlatCondition
-from registry.json_tree import COMPOSITES
-from registry.objects import step
-from registry.timeframes import normalise_timeframe
+from registry.language.as_json.flat import FlatCondition
+from registry.language.as_json.objects import step
+from registry.language.as_json.tree import COMPOSITES
 
 _DEEPEST = 16
 _MOST_VALUES = 10_000

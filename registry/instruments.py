@@ -14,7 +14,7 @@ from functools import lru_cache
 from math import inf
 from typing import Literal
 
-from registry.errors import InstrumentError
+from common.errors import InstrumentError
 
 _LONGEST = 64
 _REMEMBERED = 4096

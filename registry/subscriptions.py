@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 
-from registry.errors import SubscriptionError
+from common.errors import SubscriptionError
 
 _DAY_MS = 24 * 3_600_000
 _LONGEST_S = 366 * 24 * 3_600
@@ -14,7 +14,7 @@ _LONGEST_NAME = 128
 class DeliveryPolicy:
     """Which triggers of a condition reach a subscriber. Times are data time: close times of candles.
 
-    Raises :class:`registry.errors.SubscriptionError` for a value out of its range.
+    Raises :class:`common.errors.SubscriptionError` for a value out of its range.
     """
 
     cooldown_s: int = 0

@@ -2,7 +2,7 @@
 
 from fastapi import Response
 
-from api.catalogue_answers import (
+from api.bodies.catalogue_answers import (
     IndicatorAnswer,
     IndicatorsAnswer,
     InstrumentAnswer,
@@ -11,12 +11,12 @@ from api.catalogue_answers import (
     ParameterAnswer,
     SeriesAnswer,
 )
-from api.responding import page, respond
+from api.http.responding import page, respond
+from api.http.routing import HubRequest, hub_router
 from api.routes.parameters import Cursor, Limit
-from api.routing import HubRequest, hub_router
 from api.service import Service
+from common.timeframes import DURATION_MS, to_ms
 from indicators.catalogue import Indicator, catalogue
-from registry.timeframes import DURATION_MS, to_ms
 
 router = hub_router("catalogue")
 _READ = {"x-rate-class": "read"}

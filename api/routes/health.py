@@ -3,14 +3,14 @@
 from fastapi import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from api.catalogue_answers import CheckAnswer, LiveAnswer, ReadyAnswer
-from api.openapi import problems
-from api.responding import respond
-from api.routing import HubRequest, hub_router
+from api.bodies.catalogue_answers import CheckAnswer, LiveAnswer, ReadyAnswer
+from api.http.openapi import problems
+from api.http.responding import respond
+from api.http.routing import HubRequest, hub_router
 from api.service import Service
+from common.errors import HubError
+from common.timeframes import DURATION_MS
 from events.metrics import METRICS
-from registry.errors import HubError
-from registry.timeframes import DURATION_MS
 
 router = hub_router("service")
 

@@ -4,7 +4,9 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
-from api.answers import (
+from analysis.explain import Explained, Explanation
+from analysis.standing import Standing
+from api.bodies.answers import (
     DistanceAnswer,
     ExplainAnswer,
     ExplainedAnswer,
@@ -14,20 +16,18 @@ from api.answers import (
     ReadingAnswer,
     StatusAnswer,
 )
-from api.catalogue_answers import ProblemItem
-from api.gate import Caller
-from api.models import PreviewBody
-from api.openapi import problems
-from api.problems import ProblemError, invalid_condition
-from api.responding import respond
+from api.bodies.catalogue_answers import ProblemItem
+from api.bodies.requests import PreviewBody
+from api.http.admission import Caller
+from api.http.openapi import problems
+from api.http.problems import ProblemError, invalid_condition
+from api.http.responding import respond
+from api.http.routing import HubRequest, hub_router
 from api.routes.parameters import ConditionPath
 from api.routes.registration import condition_answer
-from api.routing import HubRequest, hub_router
-from flows.activity import is_active
-from flows.explain import Explained, Explanation
-from flows.standing import Standing
-from registry.errors import CandlesMissing, HubError
-from registry.timeframes import DURATION_MS
+from common.errors import CandlesMissing, HubError
+from common.timeframes import DURATION_MS
+from registry.activity import is_active
 
 router = hub_router("conditions")
 _COMPUTE = {"x-rate-class": "compute"}

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import msgspec
 from fastapi import Response
 
-from api.answers import BulkAnswer, ConditionAnswer
-from api.models import BulkBody, ConditionBody
-from api.problems import invalid_condition
-from api.responding import respond
-from api.routing import HubRequest, hub_router
+from api.bodies.answers import BulkAnswer, ConditionAnswer
+from api.bodies.requests import BulkBody, ConditionBody
+from api.http.problems import invalid_condition
+from api.http.responding import respond
+from api.http.routing import HubRequest, hub_router
 from api.service import Service
+from common.errors import ConditionError, HubError, InstrumentError
 from registry.conditions import Condition
-from registry.errors import ConditionError, HubError, InstrumentError
 from registry.instruments import Instrument, resolve
 from registry.store.records import Registration
 
@@ -132,7 +132,7 @@ def _bulk_answer(read: Sequence[Condition | HubError], registered: dict[str, Reg
 
 
 class _Result(msgspec.Struct):
-    """An :class:`api.answers.BulkResult`, which takes ten times as long to make."""
+    """An :class:`api.bodies.answers.BulkResult`, which takes ten times as long to make."""
 
     condition_id: str | None
     created: bool

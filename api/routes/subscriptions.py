@@ -4,13 +4,13 @@ from dataclasses import replace
 
 from fastapi import Response
 
-from api.answers import NowAnswer, SubscribedAnswer, SubscriptionAnswer, SubscriptionPage
-from api.models import BotCondition, PolicyBody, SubscribeBody
-from api.openapi import problems
-from api.problems import ProblemError, not_found
-from api.responding import page, respond
+from api.bodies.answers import NowAnswer, SubscribedAnswer, SubscriptionAnswer, SubscriptionPage
+from api.bodies.requests import BotCondition, PolicyBody, SubscribeBody
+from api.http.openapi import problems
+from api.http.problems import ProblemError, not_found
+from api.http.responding import page, respond
+from api.http.routing import HubRequest, hub_router
 from api.routes.parameters import BotQuery, ConditionQuery, Cursor, Limit
-from api.routing import HubRequest, hub_router
 from api.service import Service
 from registry.store.records import Subscription, SubscriptionRequest
 from registry.subscriptions import DeliveryPolicy

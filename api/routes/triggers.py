@@ -7,15 +7,15 @@ import msgspec
 import polars as pl
 from fastapi import Header, Query, Response
 
-from api.answers import TriggerPage, TriggersAfter
-from api.event_stream import EventStream
-from api.gate import Caller
-from api.openapi import problems
-from api.problems import ProblemError
+from api.bodies.answers import TriggerPage, TriggersAfter
+from api.http.admission import Caller
+from api.http.openapi import problems
+from api.http.problems import ProblemError
+from api.http.routing import HubRequest, hub_router
 from api.routes.parameters import AllTriggers, BotQuery, ConditionPath, Limit, SeqCursor
-from api.routing import HubRequest, hub_router
 from api.service import Service
-from events.payload import Entry, entries_of
+from api.streams.event_stream import EventStream
+from events.log.payload import Entry, entries_of
 
 router = hub_router("triggers")
 _AfterSeq = Annotated[int, Query(ge=0, le=2**62, description="Only triggers with a higher seq")]

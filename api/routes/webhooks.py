@@ -5,15 +5,15 @@ from dataclasses import replace
 
 from fastapi import Response
 
-from api.answers import NewWebhookAnswer, WebhookAnswer, WebhookPage
-from api.models import WebhookBody
-from api.openapi import problems
-from api.problems import ProblemError, not_found
-from api.responding import page, respond
+from api.bodies.answers import NewWebhookAnswer, WebhookAnswer, WebhookPage
+from api.bodies.requests import WebhookBody
+from api.http.openapi import problems
+from api.http.problems import ProblemError, not_found
+from api.http.responding import page, respond
+from api.http.routing import HubRequest, hub_router
 from api.routes.parameters import Cursor, Limit, WebhookPath
-from api.routing import HubRequest, hub_router
-from events.public_post import check_url
-from registry.errors import WebhookError
+from common.errors import WebhookError
+from events.webhooks.public_post import check_url
 from registry.store.account_records import Webhook, WebhookState
 
 router = hub_router("webhooks")

@@ -8,7 +8,7 @@
         await subscribe_bot("grid_bot_7", condition_id, "grid", bot_config)
 
 ``AsyncHubClient`` and ``HubClient`` have the same methods; ``docs/quickstart.md`` shows them at work. Errors are kinds
-of :class:`registry.errors.ApiError`.
+of :class:`common.errors.ApiError`.
 """
 
 from registry.client.ambient import register_condition, subscribe_bot

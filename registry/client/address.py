@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from registry.errors import SettingsError
-from registry.settings import load_settings
+from common.errors import SettingsError
+from common.settings import load_settings
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 

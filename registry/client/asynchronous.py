@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import httpx
 
+from common.errors import NotFound
 from registry.client import calls
 from registry.client.address import find_address
 from registry.client.attempts import Attempts
@@ -25,7 +26,6 @@ from registry.client.results import (
     Trigger,
 )
 from registry.client.trigger_feed import TriggerFeed
-from registry.errors import NotFound
 
 T = TypeVar("T")
 _CURRENT: ContextVar["AsyncHubClient | None"] = ContextVar("hub_client", default=None)
@@ -42,7 +42,7 @@ class AsyncHubClient:
 
     ``url`` and ``api_key`` are ``HUB_API_URL`` and ``HUB_API_KEY`` by default. An attempt may take ``timeout_s``
     seconds, an operation with all its attempts ``patience_s``: what is refused for the moment, or gets no answer, is
-    sent again. Methods raise :class:`registry.errors.ApiError` or one of its kinds.
+    sent again. Methods raise :class:`common.errors.ApiError` or one of its kinds.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class AsyncHubClient:
     ) -> httpx.Response:
         """Any route of the API; its answer whatever its status, as httpx gives it.
 
-        Raises :class:`registry.errors.ApiUnreachable` when no answer came.
+        Raises :class:`common.errors.ApiUnreachable` when no answer came.
         """
         return await self._answer(method, path, None if json is None else as_json(json), params)
 
@@ -112,7 +112,7 @@ class AsyncHubClient:
         """Register any number of conditions, a thousand a request; the registrations in their order.
 
         ``progress`` is called with the numbers of conditions done and in all, or draws a bar on stderr if true. What is
-        wrong with single ones does not stop the others: raises :class:`registry.errors.ConditionsRefused` at the end.
+        wrong with single ones does not stop the others: raises :class:`common.errors.ConditionsRefused` at the end.
         """
         results: list[Registration | calls.Refused] = []
         wanted = list(conditions)

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import httpx
 
+from common.errors import NotFound
 from registry.client import calls
 from registry.client.address import find_address
 from registry.client.attempts import Attempts
@@ -24,7 +25,6 @@ from registry.client.results import (
     Trigger,
 )
 from registry.client.trigger_feed import TriggerFeed
-from registry.errors import NotFound
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class HubClient:
 
     ``url`` and ``api_key`` are ``HUB_API_URL`` and ``HUB_API_KEY`` by default. An attempt may take ``timeout_s``
     seconds, an operation with all its attempts ``patience_s``: what is refused for the moment, or gets no answer, is
-    sent again. Methods raise :class:`registry.errors.ApiError` or one of its kinds.
+    sent again. Methods raise :class:`common.errors.ApiError` or one of its kinds.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class HubClient:
     ) -> httpx.Response:
         """Any route of the API; its answer whatever its status, as httpx gives it.
 
-        Raises :class:`registry.errors.ApiUnreachable` when no answer came.
+        Raises :class:`common.errors.ApiUnreachable` when no answer came.
         """
         return self._answer(method, path, None if json is None else as_json(json), params)
 
@@ -102,7 +102,7 @@ class HubClient:
         """Register any number of conditions, a thousand a request; the registrations in their order.
 
         ``progress`` is called with the numbers of conditions done and in all, or draws a bar on stderr if true. What is
-        wrong with single ones does not stop the others: raises :class:`registry.errors.ConditionsRefused` at the end.
+        wrong with single ones does not stop the others: raises :class:`common.errors.ConditionsRefused` at the end.
         """
         results: list[Registration | calls.Refused] = []
         wanted = list(conditions)

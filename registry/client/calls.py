@@ -9,7 +9,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from registry import text
+from common.errors import ConditionsRefused
 from registry.client.problems import refusal, unreadable
 from registry.client.results import (
     Explanation,
@@ -23,7 +23,7 @@ from registry.client.results import (
 )
 from registry.conditions import Condition
 from registry.defaults import current_defaults
-from registry.errors import ConditionsRefused
+from registry.language.as_text import text
 
 Spelling = Condition | Mapping[str, object] | str
 """A condition: parsed, as JSON, or as text."""
@@ -47,7 +47,7 @@ class Call(Generic[T_co]):
     query: Mapping[str, str | int | None] = field(default_factory=dict)
 
     def result(self, response: httpx.Response) -> T_co:
-        """What the answer says; raises :class:`registry.errors.ApiError` where it is a refusal or makes no sense."""
+        """What the answer says; raises :class:`common.errors.ApiError` where it is a refusal or makes no sense."""
         if not response.is_success:
             raise refusal(response)
         try:

@@ -5,9 +5,9 @@ from typing import Any
 
 import httpx
 
+from common.errors import ApiUnreachable
 from registry.client.address import Address
 from registry.client.trigger_feed import QUIET_S
-from registry.errors import ApiUnreachable
 
 # For each request httpx goes through its connections several times: with a hundred of them a request costs twice the
 # CPU that it costs with ten, and the hub answers no faster.

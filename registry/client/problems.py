@@ -6,7 +6,7 @@ import time
 import httpx
 import msgspec
 
-from registry.errors import ApiRefused, ApiUnreachable, KeyRefused, LimitReached, NotFound
+from common.errors import ApiRefused, ApiUnreachable, KeyRefused, LimitReached, NotFound
 
 _KINDS: dict[int, type[ApiRefused]] = {401: KeyRefused, 403: KeyRefused, 404: NotFound, 429: LimitReached}
 _LONGEST = 200

@@ -9,7 +9,7 @@ WebhookState = Literal["active", "paused", "ended"]
 
 @dataclass(frozen=True)
 class ApiKey:
-    """One key of a user; :mod:`registry.accounts` makes and checks its text, which is kept nowhere."""
+    """One key of a user; :mod:`registry.keys` makes and checks its text, which is kept nowhere."""
 
     key_id: str
     user_id: str

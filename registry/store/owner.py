@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry.errors import ServiceError
-from registry.processes import start_time
-from registry.settings import Settings
+from common.errors import ServiceError
+from common.processes import start_time
+from common.settings import Settings
 
 _STOP_PATIENCE_S = 60.0
 

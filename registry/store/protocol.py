@@ -7,7 +7,7 @@ import polars as pl
 
 from registry.conditions import Condition
 from registry.store.account_records import ApiKey, Webhook, WebhookState
-from registry.store.candle_protocol import CandleStore
+from registry.store.parts.candles import CandleStore
 from registry.store.records import (
     GRACE_MS,
     ActiveSpan,
@@ -34,7 +34,7 @@ class RegistryStore(Protocol):
     def register(
         self, conditions: Sequence[Condition], *, active_from_ms: int, grace_ms: int = GRACE_MS
     ) -> list[Registration]:
-        """Add conditions whose instruments are known. Raises :class:`registry.errors.InstrumentError`.
+        """Add conditions whose instruments are known. Raises :class:`common.errors.InstrumentError`.
 
         New or known, each is judged for the grace time, and longer when somebody subscribes to it.
         """
@@ -44,8 +44,8 @@ class RegistryStore(Protocol):
         """Add or renew subscriptions; an answer to each request, in their order.
 
         Their conditions are judged on, or again. The same request again changes nothing; a paused subscription is
-        resumed by it. Raises :class:`registry.errors.SubscriptionError` for a configuration that is no JSON, and
-        :class:`registry.errors.StoreError` for a condition that is not registered; nothing is written then.
+        resumed by it. Raises :class:`common.errors.SubscriptionError` for a configuration that is no JSON, and
+        :class:`common.errors.StoreError` for a condition that is not registered; nothing is written then.
         """
         ...
 
@@ -98,7 +98,7 @@ class RegistryStore(Protocol):
         ...
 
     def activity(self) -> Mapping[str, tuple[ActiveSpan, ...]]:
-        """Condition id -> when it is judged, oldest first; :mod:`flows.activity` reads it."""
+        """Condition id -> when it is judged, oldest first; :mod:`registry.activity` reads it."""
         ...
 
     def activity_of(self, condition_id: str) -> tuple[ActiveSpan, ...]:
@@ -140,7 +140,7 @@ class TickStore(Protocol):
     def record_tick(self, record: TickRecord) -> range:
         """Record a tick; the ``seq`` of its triggers, without those that were adopted before.
 
-        Raises :class:`registry.errors.StaleTick` and writes nothing unless every stored watermark is where the tick
+        Raises :class:`common.errors.StaleTick` and writes nothing unless every stored watermark is where the tick
         started. The same record again (by its ``token``) gets the same answer.
         """
         ...
@@ -191,7 +191,7 @@ class TickStore(Protocol):
         ``rows`` has all columns of table ``condition_triggers``, times zoned UTC. Those above :meth:`last_seq` are
         taken and must follow it without gaps. A trigger that is there already is not added again: its ``seq`` becomes a
         gap. Watermarks stay: a tick that brings an adopted trigger once more records it no second time.
-        Raises :class:`registry.errors.StoreError` for rows that do not follow.
+        Raises :class:`common.errors.StoreError` for rows that do not follow.
         """
         ...
 
@@ -238,7 +238,7 @@ class CacheStore(Protocol):
 
 
 class AccountStore(Protocol):
-    """Keys of the API; :mod:`registry.accounts` makes and checks them."""
+    """Keys of the API; :mod:`registry.keys` makes and checks them."""
 
     def add_key(self, key: ApiKey) -> None:
         """Keep a key."""
@@ -324,8 +324,8 @@ class Store(Protocol):
     def backup(self, folder: str) -> Backup:
         """Copy everything, as it is at one moment, into a new folder where the owner of the files is.
 
-        Writes go on meanwhile. Raises :class:`registry.errors.StoreError` if the folder exists, and
-        :class:`registry.errors.StoreNotWritable` if it cannot be made.
+        Writes go on meanwhile. Raises :class:`common.errors.StoreError` if the folder exists, and
+        :class:`common.errors.StoreNotWritable` if it cannot be made.
         """
         ...
 

@@ -69,7 +69,7 @@ SubscriptionState = Literal["active", "paused", "ended"]
 class SubscriptionRequest:
     """A user's bot that wants a condition's triggers. ``bot_config`` is private to the user.
 
-    Raises :class:`registry.errors.SubscriptionError` for names that cannot be.
+    Raises :class:`common.errors.SubscriptionError` for names that cannot be.
     """
 
     user_id: str

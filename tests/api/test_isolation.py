@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from api.logs import JsonLines
-from tests.api.conftest import Hub, a_hub
+from hub.logs import JsonLines
+from tests.api.served_hub import Hub, a_hub
 
 SECRET = "c0nf1g-of-ann"
 BOT = "bot-of-ann"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import polars as pl
 
-from events.log import EventLog
-from events.payload import Entry
-from registry.store.file_store import FileStore
+from events.log.payload import Entry
+from events.log.redis_log import EventLog
+from registry.store.files.file_store import FileStore
 from tests.chaos import scene
 from tests.chaos.exchange import Exchange
 from tests.chaos.scene import Trigger

@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 from typing import Self
 
-from events.payload import Event
+from events.log.payload import Event
 
 
 class Exchange:

@@ -6,8 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from events.supervised import free_port
-from registry.store.http_store import HttpStore
+from common.supervised import free_port
+from registry.store.remote.http_store import HttpStore
 from tests.chaos import roles
 from tests.chaos.checks import Rest
 from tests.chaos.processes import CRASHED, Process

@@ -7,20 +7,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import engine.program
 import flows.advance
-import flows.program
-from events import log
-from events.ledger import Ledger
-from events.log import STREAM, RedisEventLog
-from events.payload import entries_of
-from flows.evaluate import Evaluator
+from common import failpoints
+from common.timeframes import DURATION_MS
+from engine.evaluate import Evaluator
+from engine.part import SeriesHistory
+from events.consuming.ledger import Ledger
+from events.log import redis_log
+from events.log.payload import entries_of
+from events.log.redis_log import STREAM, RedisEventLog
 from flows.live import Live
-from flows.part import SeriesHistory
-from registry import failpoints
+from registry.store.files.tick_tables import TickTables
 from registry.store.protocol import Store
 from registry.store.records import TickRecord
-from registry.store.tick_tables import TickTables
-from registry.timeframes import DURATION_MS
 from tests.chaos import roles
 
 
@@ -42,7 +42,7 @@ def publisher_without_outbox() -> None:
 
 def publisher_without_contiguity() -> None:
     """The server takes a batch wherever its log ends; newer ids alone keep it from doubling."""
-    log._APPEND = log._APPEND.replace("if ARGV[2] ~= last then return {0, tonumber(last)} end", "")
+    redis_log._APPEND = redis_log._APPEND.replace("if ARGV[2] ~= last then return {0, tonumber(last)} end", "")
 
 
 def cursor_before_triggers() -> None:
@@ -62,13 +62,13 @@ def cursor_before_triggers() -> None:
 
 def less_or_equal_for_less() -> None:
     """``<`` holds for equal values too."""
-    right = flows.program._leaf_key
+    right = engine.program._leaf_key
 
     def leaf_key(*arguments: Any) -> tuple[int, int, int, float]:
         code, *others = right(*arguments)
         return (1 if code == 0 else code, *others)  # type: ignore[return-value]
 
-    flows.program._leaf_key = leaf_key
+    engine.program._leaf_key = leaf_key
 
 
 def previous_over_a_gap() -> None:

@@ -11,10 +11,10 @@ import pyarrow.dataset  # noqa: F401 (so does a frame that is read by DuckDB)
 import pytest  # noqa: F401 (each child imports what the test run was started with)
 
 import tests.chaos.roles  # noqa: F401
-from flows.evaluate import Evaluator
-from flows.plan import make_plan
-from indicators import warming
-from indicators.moving import CANDLE_ROWS
+from engine.evaluate import Evaluator
+from engine.plan import make_plan
+from indicators.kernels import warming
+from indicators.kernels.tick_program import CANDLE_ROWS
 from registry.conditions import Condition
 
 warming.warm(("rsi", "sma", "ema", "macd", "lowest", "bbands", "stoch"))

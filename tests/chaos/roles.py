@@ -15,33 +15,33 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from api.store_interface import store_interface
-from events.consumer import Consumer
-from events.delivery import Delivery
-from events.keeper import LogKeeper, keeping
-from events.ledger import Ledger, client_order_id
-from events.log import EventLog, RedisEventLog
-from events.payload import Event
-from events.publisher import drain
-from events.reconciliation import reconcile
+from common import failpoints
+from common.clock import Clock, ReplayClock, SystemClock
+from common.errors import EventLogAhead, EventLogError, StoreError
+from events.consuming.consumer import Consumer
+from events.consuming.delivery import Delivery
+from events.consuming.ledger import Ledger, client_order_id
+from events.log.keeper import LogKeeper, keeping
+from events.log.payload import Event
+from events.log.publisher import drain
+from events.log.reconciliation import reconcile
+from events.log.redis_log import EventLog, RedisEventLog
 from events.server import connect_to
-from events.webhooks import CONSUMER as WEBHOOKS
-from events.webhooks import sending
+from events.webhooks.sender import CONSUMER as WEBHOOKS
+from events.webhooks.sender import sending
 from flows.advance import advance
 from flows.runtime import Runtime
-from registry import failpoints
-from registry.clock import Clock, ReplayClock, SystemClock
-from registry.errors import EventLogAhead, EventLogError, StoreError
-from registry.store.file_store import FileStore
-from registry.store.http_store import HttpStore
+from registry.store.files.file_store import FileStore
 from registry.store.protocol import Store
 from registry.store.records import SubscriptionRequest
+from registry.store.remote.endpoint import store_interface
+from registry.store.remote.http_store import HttpStore
 from tests.chaos import mutants, scene
 from tests.chaos.checks import Rest
 from tests.chaos.exchange import Exchange
 from tests.chaos.messy_feed import MessyFeed
 from tests.chaos.processes import EFFORT
-from tests.conftest import MemoryLog
+from tests.events.log.memory_log import MemoryLog
 
 PATIENCE_S = 40.0 if EFFORT == 1 else 200.0
 """How long a process waits for a server or an owner that is killed again and again, perhaps before it answers."""

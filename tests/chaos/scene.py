@@ -11,14 +11,14 @@ from pathlib import Path
 
 import polars as pl
 
-from flows.candles.sample import SAMPLE_FILES
-from registry.clock import ReplayClock
+from candles.sample import SAMPLE_FILES
+from common.clock import ReplayClock
+from common.timeframes import to_ms
 from registry.conditions import Condition
-from registry.store.file_store import FileStore
+from registry.store.files.file_store import FileStore
 from registry.store.records import SubscriptionRequest
-from registry.timeframes import to_ms
-from tests.flows.live import histories_of
-from tests.flows.slow_oracle import Oracle
+from tests.engine.live import histories_of
+from tests.engine.slow_oracle import Oracle
 
 STEP_MS = 5 * 60_000
 START_MS = to_ms(datetime(2024, 8, 4, 20, tzinfo=UTC))

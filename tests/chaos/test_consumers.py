@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from events.dead_letters import dead_letters
+from events.consuming.dead_letters import dead_letters
 from tests.chaos import scene
 from tests.chaos.checks import check_effects
 from tests.chaos.hub import Hub

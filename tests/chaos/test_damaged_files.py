@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from events.payload import Event
+from events.log.payload import Event
 from tests.chaos import roles, scene
 from tests.chaos.hub import Hub
 from tests.chaos.processes import EFFORT

@@ -7,8 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from registry.errors import StoreLocked
-from registry.store.file_store import FileStore
+from common.errors import StoreLocked
+from registry.store.files.file_store import FileStore
 from tests.chaos import scene
 from tests.chaos.hub import Hub
 from tests.chaos.processes import CRASHED, EFFORT

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from registry.store.file_store import FileStore
+from registry.store.files.file_store import FileStore
 from tests.chaos import roles, scene
 from tests.chaos.hub import Hub
 from tests.chaos.processes import EFFORT

@@ -1,6 +1,6 @@
 """docs/reliability.md lists the failpoints that there are."""
 
-from registry.failpoints import FAILPOINTS
+from common.failpoints import FAILPOINTS
 from tests.chaos.report import PAGE
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from registry.clock import ReplayClock
+from common.clock import ReplayClock
+from common.webhook_signature import verify
 from registry.store.account_records import Webhook
-from registry.store.file_store import FileStore
-from registry.webhook_signature import verify
+from registry.store.files.file_store import FileStore
 from tests.chaos import roles, scene
 from tests.chaos.hub import Hub
 from tests.chaos.processes import EFFORT
-from tests.events.receiver import Receiver
+from tests.events.webhooks.receiver import Receiver
 
 NewHub = Callable[..., Hub]
 

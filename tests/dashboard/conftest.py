@@ -10,16 +10,16 @@ import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from analysis.savings import calibrate
+from common.clock import ReplayClock
+from common.timeframes import to_ms
 from dashboard import data
 from flows.advance import advance
 from flows.runtime import Runtime
-from flows.savings import calibrate
-from registry.clock import ReplayClock
 from registry.conditions import Condition
-from registry.store.file_store import FileStore
+from registry.store.files.file_store import FileStore
 from registry.store.records import RunRecord, SubscriptionRequest
-from registry.timeframes import to_ms
-from tests.conftest import MemoryLog
+from tests.events.log.memory_log import MemoryLog
 
 APP = Path(__file__).parents[2] / "app_streamlit.py"
 FIRST, ACTIVE, LAST = (datetime(2024, month, day, tzinfo=UTC) for month, day in ((7, 1), (8, 4), (8, 7)))
@@ -99,7 +99,7 @@ def open_app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., A
         app = AppTest.from_file(APP, default_timeout=60)
         app.run()
         if page != "savings":
-            app.switch_page(f"dashboard/{page}_page.py")
+            app.switch_page(f"dashboard/pages/{page}.py")
             for name, value in query.items():
                 app.query_params[name] = value
             app.run()

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 import pytest
-from documented_hub import documented_hub
+
+from tests.docs.documented_hub import documented_hub
 
 
 @pytest.fixture(scope="session")

@@ -12,18 +12,18 @@ from pathlib import Path
 
 import polars as pl
 
+from candles.sample import SAMPLE_FILES
+from common.clock import ReplayClock
+from common.settings import Settings
+from common.timeframes import to_ms
 from events.opening import open_log
 from flows.advance import advance
-from flows.candles.sample import SAMPLE_FILES
 from flows.runtime import Runtime
 from registry import Condition
-from registry.accounts import new_key
-from registry.clock import ReplayClock
-from registry.settings import Settings
-from registry.store.file_store import FileStore
+from registry.keys import new_key
+from registry.store.files.file_store import FileStore
 from registry.store.records import SubscriptionRequest
 from registry.subscriptions import DeliveryPolicy
-from registry.timeframes import to_ms
 
 ROOT = Path(__file__).resolve().parents[2]
 START, STOP = datetime(2024, 8, 5, tzinfo=UTC), datetime(2024, 8, 6, tzinfo=UTC)

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from transcripts import ROOT, fits, shape, steps, typed
+from tests.docs.transcripts import ROOT, fits, shape, steps, typed
 
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 STEPS = list(steps(PAGE))

@@ -6,9 +6,9 @@ import subprocess
 from collections.abc import Mapping
 
 import pytest
-from transcripts import ROOT
 
 import app_cli
+from tests.docs.transcripts import ROOT
 
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 CONDITION = "b42e78e7c6e7db519cd0b345e0f0c613"

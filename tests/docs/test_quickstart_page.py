@@ -5,9 +5,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from transcripts import ROOT
-
-from registry.accounts import read_key_text
+from registry.keys import read_key_text
+from tests.docs.transcripts import ROOT
 
 PAGE = (ROOT / "docs" / "quickstart.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```shell\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -17,7 +16,7 @@ def test_candles_a_key_and_a_candle_of_ones_own(environment: Mapping[str, str], 
     install, candles, key, market = BLOCKS
     assert "make setup" in install
     assert "hub up" in install
-    (tmp_path / "flows").symlink_to(ROOT / "flows")
+    (tmp_path / "candles").symlink_to(ROOT / "candles")
     one_minute = re.search(r"^while true; do\n(.*?)^  hub tick", market, re.MULTILINE | re.DOTALL)
     assert one_minute is not None
     script = f"{candles}\n{key}\necho $HUB_API_KEY\n{one_minute[1]}\nhub candles list"

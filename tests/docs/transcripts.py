@@ -1,6 +1,6 @@
 """Shell transcripts in pages: what is typed behind ``$``, and below it what was answered.
 
-    python tests/docs/transcripts.py      runs those of docs/api.md against a hub and writes its answers into the page
+    python -m tests.docs.transcripts      runs those of docs/api.md against a hub and writes its answers into the page
 
 Answers are compared in shape, not in numbers: status, fields, kinds of values.
 """
@@ -8,7 +8,6 @@ Answers are compared in shape, not in numbers: status, fields, kinds of values.
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,8 +126,7 @@ def main() -> None:
     """Write the answers of a hub that is made for it."""
     import tempfile
 
-    sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
-    from documented_hub import documented_hub
+    from tests.docs.documented_hub import documented_hub
 
     page = ROOT / "docs" / "api.md"
     with tempfile.TemporaryDirectory() as folder, documented_hub(Path(folder)) as environment:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from events.log import RedisEventLog
-from registry.store.file_store import FileStore
+from events.log.redis_log import RedisEventLog
+from registry.store.files.file_store import FileStore
 from tests.events.firing import Firing
 from tests.events.servers import SERVERS, FaultyServer, binary
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import polars as pl
 
-from events.log import RedisEventLog
-from events.publisher import drain
+from common.timeframes import from_ms
+from events.log.publisher import drain
+from events.log.redis_log import RedisEventLog
 from registry.conditions import Condition
-from registry.store.file_store import FileStore
+from registry.store.files.file_store import FileStore
 from registry.store.records import Subscription, SubscriptionRequest
 from registry.subscriptions import DeliveryPolicy
-from registry.timeframes import from_ms
-from tests.registry.test_store_ticks import BTC, HOUR, tick
+from tests.registry.store.test_ticks import BTC, HOUR, tick
 
 
 class Firing:

@@ -14,11 +14,11 @@ import msgspec
 import pytest
 import redis
 
-from events.payload import Event, channel
-from registry.clock import ReplayClock
-from registry.store.file_store import FileStore
+from common.clock import ReplayClock
+from events.log.payload import Event, channel
+from registry.store.files.file_store import FileStore
 from registry.subscriptions import POLICY_FIELDS
-from tests.api.conftest import Hub
+from tests.api.served_hub import Hub
 from tests.events.firing import Firing, known_conditions, subscribe
 from tests.events.servers import FaultyServer
 

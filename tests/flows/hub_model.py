@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from registry.conditions import Condition
-from tests.flows.slow_oracle import MINUTE_MS, floor_to, length_of
+from tests.engine.slow_oracle import MINUTE_MS, floor_to, length_of
 
 Candle = tuple[float, float, float, float, float]
 """Open, high, low, close, volume."""

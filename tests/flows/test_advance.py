@@ -7,17 +7,17 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-import flows
-from events.payload import Event
+import analysis
+from common.clock import ReplayClock
+from common.errors import EventLogAhead, EventLogError, StoreError
+from common.timeframes import to_ms
+from events.log.payload import Event
 from flows.advance import Advanced, advance
 from flows.runtime import Runtime
-from registry.clock import ReplayClock
 from registry.conditions import Condition
-from registry.errors import EventLogAhead, EventLogError, StoreError
-from registry.store.file_store import FileStore
+from registry.store.files.file_store import FileStore
 from registry.store.records import SubscriptionRequest, TickRecord
-from registry.timeframes import to_ms
-from tests.conftest import MemoryLog
+from tests.events.log.memory_log import MemoryLog
 
 HOUR = 3_600_000
 DAY = datetime(2024, 8, 5, tzinfo=UTC)
@@ -52,7 +52,7 @@ def recorded(store: FileStore) -> list[tuple[str, int]]:
 
 
 def scanned(candles: pl.DataFrame, until_ms: int) -> list[tuple[str, int]]:
-    rows = flows.scan(CONDITIONS, candles).filter(
+    rows = analysis.scan(CONDITIONS, candles).filter(
         pl.col("close_time").dt.epoch("ms").is_between(DAY_MS, until_ms, closed="right")
     )
     return sorted(zip(rows["condition_id"], rows["close_time"].dt.epoch("ms"), strict=True))
@@ -222,7 +222,7 @@ async def test_a_condition_registered_in_mid_stream_fires_only_afterwards(
     store.registry.register([late_comer], active_from_ms=clock.now_ms())
     await advance(runtime, "1h", DAY_MS + 24 * HOUR)
     found = [close for held, close in recorded(store) if held == late_comer.id]
-    expected = flows.scan([late_comer], hourly)["close_time"].dt.epoch("ms")
+    expected = analysis.scan([late_comer], hourly)["close_time"].dt.epoch("ms")
     assert found == [close for close in expected if DAY_MS + 6 * HOUR < close <= DAY_MS + 24 * HOUR] != []
 
 
@@ -236,7 +236,7 @@ async def test_a_series_that_is_behind_does_not_fire_conditions_for_the_time_bef
     store.registry.register([late_comer], active_from_ms=clock.now_ms())
     await advance(Runtime(store, log, clock), "1h", DAY_MS + 24 * HOUR)
     found = [close for held, close in recorded(store) if held == late_comer.id]
-    expected = flows.scan([late_comer], hourly)["close_time"].dt.epoch("ms").to_list()
+    expected = analysis.scan([late_comer], hourly)["close_time"].dt.epoch("ms").to_list()
     assert any(DAY_MS + 2 * HOUR < close <= DAY_MS + 12 * HOUR for close in expected)
     assert found == [close for close in expected if DAY_MS + 12 * HOUR < close <= DAY_MS + 24 * HOUR] != []
 

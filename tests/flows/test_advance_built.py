@@ -7,14 +7,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-import flows
+import analysis
+from common.clock import ReplayClock
+from common.timeframes import to_ms
 from flows.advance import advance
 from flows.runtime import Runtime
-from registry.clock import ReplayClock
 from registry.conditions import Condition
-from registry.store.file_store import FileStore
-from registry.timeframes import to_ms
-from tests.conftest import MemoryLog
+from registry.store.files.file_store import FileStore
+from tests.events.log.memory_log import MemoryLog
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -50,7 +50,7 @@ def recorded(store: FileStore) -> list[tuple[str, int, bool]]:
 def scanned(
     candles: pl.DataFrame, until_ms: int, conditions: list[Condition] = CONDITIONS
 ) -> list[tuple[str, int, bool]]:
-    rows = flows.scan(conditions, candles).filter(
+    rows = analysis.scan(conditions, candles).filter(
         pl.col("close_time").dt.epoch("ms").is_between(DAY_MS, until_ms, closed="right")
     )
     return sorted(zip(rows["condition_id"], rows["close_time"].dt.epoch("ms"), rows["settled"], strict=True))
@@ -167,7 +167,7 @@ async def test_a_series_that_is_judged_as_built_stays_built(
 async def test_a_series_that_is_judged_as_stored_stays_stored(
     store: FileStore, log: MemoryLog, clock: ReplayClock, five: pl.DataFrame
 ) -> None:
-    from flows.candles.resampling import resample
+    from engine.resampling import resample
 
     hours = resample(five, "5m", "1h").drop("partial")
     store.candles.upsert(hours.filter(pl.col("open_time") < datetime(2024, 8, 5, 4, tzinfo=UTC)))
@@ -216,7 +216,7 @@ async def test_what_a_series_is_made_of_is_looked_at_again_until_its_first_tick(
     store: FileStore, log: MemoryLog, clock: ReplayClock, five: pl.DataFrame
 ) -> None:
     """A warm worker has built hours from 5m; then hours are imported, and another condition is registered."""
-    from flows.candles.resampling import resample
+    from engine.resampling import resample
 
     bitcoin = five.filter(pl.col("symbol") == "BTCUSDT")
     store.candles.upsert(bitcoin)
@@ -259,7 +259,7 @@ async def test_sessions_are_built_too(store: FileStore, log: MemoryLog, clock: R
     clock.move_to(at(11, 5))
     assert (await advance(runtime, "1h", at(11))).waiting == []
     assert store.ticks.watermarks("1h") == {BTC: at(11)}
-    expected = flows.scan(CONDITIONS[:2], bitcoin, calendars={"BINANCE:BTCUSDT": "sessions"})
+    expected = analysis.scan(CONDITIONS[:2], bitcoin, calendars={"BINANCE:BTCUSDT": "sessions"})
     found = {(held, close) for held, close, _ in recorded(store)}
     times = expected["close_time"].dt.epoch("ms")
     assert found >= {
@@ -269,11 +269,11 @@ async def test_sessions_are_built_too(store: FileStore, log: MemoryLog, clock: R
 
 
 def test_a_scan_builds_what_is_not_there(five: pl.DataFrame) -> None:
-    from flows.candles.resampling import resample
+    from engine.resampling import resample
 
     built = pl.concat(
         [five, *(resample(five, "5m", timeframe).drop("partial") for timeframe in ("15m", "30m", "1h", "2h"))]
     )
-    assert flows.scan(CONDITIONS, five).equals(
-        flows.scan(CONDITIONS, built).filter(pl.col("close_time") <= datetime(2024, 8, 5, 18, 5, tzinfo=UTC))
+    assert analysis.scan(CONDITIONS, five).equals(
+        analysis.scan(CONDITIONS, built).filter(pl.col("close_time") <= datetime(2024, 8, 5, 18, 5, tzinfo=UTC))
     )

@@ -5,15 +5,15 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-import flows
+import analysis
+from common.clock import ReplayClock
+from common.timeframes import to_ms
 from flows.advance import advance
 from flows.runtime import Runtime
-from registry.clock import ReplayClock
 from registry.conditions import Condition
 from registry.instruments import Instrument
-from registry.store.file_store import FileStore
-from registry.timeframes import to_ms
-from tests.conftest import MemoryLog
+from registry.store.files.file_store import FileStore
+from tests.events.log.memory_log import MemoryLog
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -51,7 +51,7 @@ def recorded(store: FileStore) -> list[tuple[str, int, bool]]:
 
 
 def scanned(candles: pl.DataFrame, until_ms: int) -> list[tuple[str, int, bool]]:
-    rows = flows.scan(CONDITIONS, candles).filter(
+    rows = analysis.scan(CONDITIONS, candles).filter(
         pl.col("close_time").dt.epoch("ms").is_between(DAY_MS, until_ms, closed="right")
     )
     return sorted(zip(rows["condition_id"], rows["close_time"].dt.epoch("ms"), rows["settled"], strict=True))
@@ -132,7 +132,7 @@ async def test_a_hole_in_another_series_is_final_for_all(
     assert recorded(store) == scanned(gappy, DAY_MS + 12 * HOUR)
     late = candles.filter(missing & (pl.col("symbol") == "SOLUSDT"))
     assert store.candles.upsert(late).revised == 1
-    assert flows.scan(CONDITIONS, candles).height != flows.scan(CONDITIONS, gappy).height
+    assert analysis.scan(CONDITIONS, candles).height != analysis.scan(CONDITIONS, gappy).height
 
 
 async def test_a_market_with_sessions_is_judged_when_it_is_open(
@@ -153,7 +153,7 @@ async def test_a_market_with_sessions_is_judged_when_it_is_open(
     for hour in range(1, 25):
         clock.move_to(DAY_MS + hour * HOUR + 6 * MINUTE)
         await advance(runtime, "1h", DAY_MS + hour * HOUR)
-    rows = flows.scan(conditions, daytime, calendars={"BINANCE:SOLUSDT": "sessions"}).filter(
+    rows = analysis.scan(conditions, daytime, calendars={"BINANCE:SOLUSDT": "sessions"}).filter(
         pl.col("close_time").dt.epoch("ms").is_between(DAY_MS, DAY_MS + 24 * HOUR, closed="right")
     )
     expected = sorted(zip(rows["condition_id"], rows["close_time"].dt.epoch("ms"), rows["settled"], strict=True))

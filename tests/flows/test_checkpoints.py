@@ -12,22 +12,22 @@ import numpy as np
 import polars as pl
 import pytest
 
+from candles.rebasing import plan_rebase
+from common.clock import ReplayClock
+from common.errors import StoreNotWritable
+from common.timeframes import to_ms
+from engine.plan import make_plan
 from flows import advance as advancing
 from flows.advance import advance
-from flows.candles.rebasing import plan_rebase
 from flows.checkpoints import Checkpoints
 from flows.live import Live
-from flows.plan import make_plan
 from flows.runtime import Runtime
 from indicators.catalogue import catalogue
 from registry import conditions
-from registry.clock import ReplayClock
 from registry.conditions import Condition
-from registry.errors import StoreNotWritable
-from registry.store.file_store import FileStore
+from registry.store.files.file_store import FileStore
 from registry.store.records import SubscriptionRequest
-from registry.timeframes import to_ms
-from tests.conftest import MemoryLog
+from tests.events.log.memory_log import MemoryLog
 from tests.flows.hub_model import frame_of
 from tests.flows.watching import EmptyCache, WatchedStore, knowledge, next_fired
 
@@ -120,7 +120,7 @@ async def test_from_a_checkpoint_from_the_anchor_and_warm_are_the_same(
 async def test_a_run_after_a_restart_records_what_a_run_without_does(
     store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: pl.DataFrame
 ) -> None:
-    import flows
+    import analysis
 
     fill(store, hourly)
     for hours in (20, 23, 41, 72):
@@ -128,7 +128,7 @@ async def test_a_run_after_a_restart_records_what_a_run_without_does(
         await advance(runtime, "1h", DAY_MS + hours * HOUR)
         runtime.close()
     recorded = store.ticks.triggers_after(0, 10_000).select("condition_id", "close_time", "price", "settled")
-    scanned = flows.scan(CONDITIONS, hourly).filter(
+    scanned = analysis.scan(CONDITIONS, hourly).filter(
         pl.col("close_time").dt.epoch("ms").is_between(DAY_MS, DAY_MS + 72 * HOUR, closed="right")
     )
     assert recorded.sort("close_time", "condition_id").equals(scanned.drop("open_time").select(recorded.columns))

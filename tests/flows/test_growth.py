@@ -10,20 +10,20 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-import flows
-from flows import program as program_module
+import analysis
+from common.clock import ReplayClock
+from common.timeframes import to_ms
+from engine import program as program_module
+from engine.layout import SPARE
+from engine.plan import Plan, make_plan
+from engine.program import Program
 from flows.advance import advance
-from flows.layout import SPARE
 from flows.live import Live
-from flows.plan import Plan, make_plan
-from flows.program import Program
 from flows.runtime import Runtime
-from registry.clock import ReplayClock
 from registry.conditions import Condition
-from registry.store.file_store import FileStore
+from registry.store.files.file_store import FileStore
 from registry.store.records import SubscriptionRequest
-from registry.timeframes import to_ms
-from tests.conftest import MemoryLog
+from tests.events.log.memory_log import MemoryLog
 from tests.flows.hub_model import frame_of
 from tests.flows.watching import WatchedStore, knowledge
 
@@ -86,7 +86,7 @@ class Hub:
         since = pl.DataFrame({"condition_id": list(self.since), "since": list(self.since.values())})
         closes = pl.col("close_time").dt.epoch("ms")
         scanned = (
-            flows.scan(self.conditions, self.candles)
+            analysis.scan(self.conditions, self.candles)
             .join(since, on="condition_id")
             .filter((closes > pl.col("since")) & (closes <= DAY_MS + self.hour * HOUR))
             .select(recorded.columns)

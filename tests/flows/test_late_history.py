@@ -2,13 +2,13 @@
 
 from datetime import UTC, datetime
 
+from common.clock import ReplayClock
+from common.timeframes import to_ms
 from flows.advance import advance
 from flows.runtime import Runtime
-from registry.clock import ReplayClock
 from registry.conditions import Condition
-from registry.store.file_store import FileStore
-from registry.timeframes import to_ms
-from tests.conftest import MemoryLog
+from registry.store.files.file_store import FileStore
+from tests.events.log.memory_log import MemoryLog
 from tests.flows.hub_model import frame_of
 
 HOUR = 3_600_000

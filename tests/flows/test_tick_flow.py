@@ -10,10 +10,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.prefect_server import PrefectServer
-from registry.clock import ReplayClock
+from common.clock import ReplayClock
+from hub.prefect_server import PrefectServer
 from registry.conditions import Condition
-from registry.store.file_store import FileStore
+from registry.store.files.file_store import FileStore
 
 ROOT = Path(__file__).resolve().parents[2]
 START_MS = 1_722_816_000_000
@@ -42,16 +42,16 @@ RUN = """
 import asyncio, json, sys
 from datetime import datetime, UTC
 from pathlib import Path
-from flows.prefect_server import PrefectServer
+from hub.prefect_server import PrefectServer
 prefect, data = Path(sys.argv[1]), Path(sys.argv[2])
 server = PrefectServer(prefect).start()
 server.use()
 from prefect.client.orchestration import get_client
-from events.log import RedisEventLog
+from events.log.redis_log import RedisEventLog
 from events.server import BundledServer
 from flows.runtime import Runtime, use_runtime
 from flows.tick import tick
-from registry.clock import ReplayClock
+from common.clock import ReplayClock
 from registry.store import open_store
 
 async def main():
@@ -84,7 +84,7 @@ SCHEDULED = """
 import asyncio, sys, time
 from datetime import timedelta
 from pathlib import Path
-from flows.prefect_server import PrefectServer
+from hub.prefect_server import PrefectServer
 server = PrefectServer(Path(sys.argv[1])).start()
 server.use()
 from prefect.client.orchestration import get_client

@@ -5,10 +5,10 @@ from typing import Any
 
 import polars as pl
 
-from flows.evaluate import VALUES
+from engine.evaluate import VALUES
+from engine.part import Load, Part
 from flows.live import Live
-from flows.part import Load, Part
-from registry.store.file_store import FileStore
+from registry.store.files.file_store import FileStore
 
 
 @dataclass(frozen=True)

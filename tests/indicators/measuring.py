@@ -1,6 +1,6 @@
 """What the page of indicators says was measured, by fixed procedures on the shipped real candles.
 
-``python tests/indicators/measuring.py`` (``make measure``) writes ``docs/indicators-measured.json``.
+``python -m tests.indicators.measuring`` (``make measure``) writes ``docs/indicators-measured.json``.
 """
 
 import json
@@ -9,8 +9,8 @@ import sys
 import numpy as np
 
 from indicators.catalogue import Indicator, catalogue
+from indicators.codegen.page import MEASURED
 from indicators.compute import compute, input_arrays, scan, start
-from indicators.page import MEASURED
 
 Columns = dict[str, np.ndarray]
 
@@ -37,7 +37,7 @@ def measured_settling(record: Indicator, parameters: dict[str, float], markets: 
 
 def measured_difference(record: Indicator, markets: dict[str, Columns]) -> float:
     """The largest distance from the oracle, as a share of the scale, over all outputs and markets."""
-    from test_indicator_talib import ORACLES, scale_of
+    from tests.indicators.test_talib import ORACLES, scale_of
 
     parameters, worst = record.complete({}), 0.0
     for columns in markets.values():
@@ -51,8 +51,9 @@ def measured_difference(record: Indicator, markets: dict[str, Columns]) -> float
 def measure(record: Indicator, markets: dict[str, Columns]) -> dict[str, object]:
     """What the page says of an entry."""
     import talib
-    from indicator_reference import cumulative
-    from test_indicator_talib import TALIB
+
+    from tests.indicators.reference import cumulative
+    from tests.indicators.test_talib import TALIB
 
     parameters = record.complete({})
     against = f"TA-Lib {talib.__version__}" if record.name in TALIB else "the definition, in numpy"
@@ -70,7 +71,7 @@ def _history(record: Indicator, parameters: dict[str, float], columns: Columns) 
 
 def main() -> None:
     """Measure the whole catalogue."""
-    from conftest import hourly_markets
+    from tests.indicators.markets import hourly_markets
 
     markets = hourly_markets()
     found = {}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry.errors import HubError, InstrumentError
+from common.errors import HubError, InstrumentError
 from registry.instruments import Instrument, normalise_exchange, normalise_instrument, resolve
 
 

@@ -1,0 +1,186 @@
+"""Are the recorded triggers the right ones? Everything is judged again and compared, and nothing is written.
+
+Triggers are expected from the candles as they were judged: each group's from the anchors and candles of each of its
+epochs (``candles.epochs``), by the scan that has no state to be wrong. Their operand values come from
+``analysis.valuation``, which shares no plan with either. Besides, revisions that are not in use are put in, to say what
+they would have changed: that is no error.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from analysis.valuation import Valuation
+from candles.epochs import Epoch, Epochs
+from engine.history import scan
+from registry.activity import is_active
+from registry.conditions import Condition
+from registry.language.as_text.text import to_text
+from registry.language.tree import Number, operands
+from registry.store.protocol import Store
+from registry.store.records import ActiveSpan, Calendar, StoredCondition
+
+Kind = Literal["missing", "extra", "different"]
+Key = tuple[str, int]
+"""Condition id and close time."""
+
+
+@dataclass(frozen=True)
+class Firing:
+    """What a trigger says: the price, whether indicators had settled, and the operands' values."""
+
+    price: float
+    settled: bool
+    values: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A trigger that is not recorded, not expected, or recorded with other contents."""
+
+    kind: Kind
+    condition_id: str
+    close_ms: int
+    recorded: Firing | None
+    expected: Firing | None
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was compared and what differs; times are close times in milliseconds."""
+
+    conditions: int
+    groups: int
+    triggers: int
+    """Recorded ones in the audited time."""
+    differences: tuple[Difference, ...]
+    revised: tuple[Difference, ...]
+    """What pending revisions would have changed: ``missing`` would have fired too, ``extra`` would not have."""
+    texts: Mapping[str, str]
+    """Condition id -> text."""
+
+
+def compare(recorded: Mapping[Key, Firing], expected: Mapping[Key, Firing]) -> tuple[Difference, ...]:
+    """The differences, oldest first."""
+    found = []
+    for key in sorted(recorded.keys() | expected.keys(), key=lambda key: (key[1], key[0])):
+        was, wanted = recorded.get(key), expected.get(key)
+        if was != wanted:
+            kind: Kind = "missing" if was is None else "extra" if wanted is None else "different"
+            found.append(Difference(kind, *key, was, wanted))
+    return tuple(found)
+
+
+def expected_firings(
+    conditions: Iterable[Condition], histories: Mapping[str, pl.DataFrame], calendars: Mapping[str, Calendar]
+) -> dict[Key, Firing]:
+    """Everything that conditions fire on histories that begin at the anchors."""
+    by_id = {condition.id: condition for condition in conditions}
+    rows = scan(by_id.values(), pl.concat(list(histories.values())), calendars=calendars)
+    found: dict[Key, Firing] = {}
+    for (condition_id,), mine in rows.partition_by("condition_id", as_dict=True).items():
+        condition = by_id[str(condition_id)]
+        values = Valuation(condition, histories, calendars)
+        at = np.searchsorted(values.opens, mine["open_time"].dt.epoch("ms").to_numpy())
+        read = {
+            to_text(operand, condition.series): values.value(operand)[at].tolist()
+            for operand in dict.fromkeys(operands(condition.tree))
+            if not isinstance(operand, Number)
+        }
+        closes, prices, settled = mine["close_time"].dt.epoch("ms"), mine["price"], mine["settled"]
+        for row, (close_ms, price, is_settled) in enumerate(zip(closes, prices, settled, strict=True)):
+            shown = {name: column[row] if np.isfinite(column[row]) else None for name, column in read.items()}
+            found[condition.id, close_ms] = Firing(price, is_settled, shown)
+    return found
+
+
+def audit(
+    store: Store,
+    *,
+    since_ms: int | None = None,
+    until_ms: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> Audit:
+    """Judge again what has been judged of candles that close after one time and up to another, by default of all.
+
+    ``progress`` is called with groups done and in all.
+    """
+    groups: dict[str, list[StoredCondition]] = {}
+    for held in store.registry.conditions():
+        groups.setdefault(held.group_key, []).append(held)
+    marks = {
+        group: watermark
+        for timeframe in {held[0].timeframe for held in groups.values()}
+        for group, watermark in store.ticks.watermarks(timeframe).items()
+        if group in groups
+    }
+    epochs, calendars, activity = Epochs(store), store.candles.calendars(), store.registry.activity()
+    pending = set(store.candles.revisions().filter("pending")["series"])
+    expected: dict[Key, Firing] = {}
+    revised: list[Difference] = []
+    for done, (group, watermark) in enumerate(sorted(marks.items())):
+        judging = {
+            Condition.from_canonical(stored.canonical): activity[stored.condition_id] for stored in groups[group]
+        }
+        for epoch in epochs.of(group, watermark):
+            judged = _of_epoch(judging, epoch, epochs.histories(epoch), calendars)
+            expected |= judged
+            if epoch.rebase == store.ticks.last_rebase() and any(anchor.stored in pending for anchor in epoch.anchors):
+                histories = epochs.histories(epoch, revised=True)
+                revised += compare(judged, _of_epoch(judging, epoch, histories, calendars))
+        if progress is not None:
+            progress(done + 1, len(marks))
+    wanted = _Span(since_ms, until_ms)
+    recorded = {key: firing for key, firing in _recorded(store).items() if wanted.has(key[1])}
+    return Audit(
+        conditions=sum(len(groups[group]) for group in marks),
+        groups=len(marks),
+        triggers=len(recorded),
+        differences=compare(recorded, {key: firing for key, firing in expected.items() if wanted.has(key[1])}),
+        revised=tuple(difference for difference in revised if wanted.has(difference.close_ms)),
+        texts={held.condition_id: held.text for group in groups.values() for held in group},
+    )
+
+
+@dataclass(frozen=True)
+class _Span:
+    since_ms: int | None
+    until_ms: int | None
+
+    def has(self, close_ms: int) -> bool:
+        return (self.since_ms is None or close_ms > self.since_ms) and (
+            self.until_ms is None or close_ms <= self.until_ms
+        )
+
+
+def _of_epoch(
+    conditions: Mapping[Condition, Sequence[ActiveSpan]],
+    epoch: Epoch,
+    histories: Mapping[str, pl.DataFrame],
+    calendars: Mapping[str, Calendar],
+) -> dict[Key, Firing]:
+    """What conditions of one group should have fired in an epoch, while they were active."""
+    if any(history.is_empty() for history in histories.values()):
+        return {}
+    spans = {condition.id: held for condition, held in conditions.items()}
+    within = _Span(epoch.after_ms, epoch.until_ms)
+    return {
+        (condition_id, close_ms): firing
+        for (condition_id, close_ms), firing in expected_firings(conditions, histories, calendars).items()
+        if within.has(close_ms) and is_active(spans[condition_id], close_ms)
+    }
+
+
+def _recorded(store: Store) -> dict[Key, Firing]:
+    rows = store.ticks.triggers_after(0, store.ticks.last_seq())
+    columns = ("condition_id", "price", "settled", "values")
+    return {
+        (condition_id, close_ms): Firing(price, settled, json.loads(values))
+        for close_ms, (condition_id, price, settled, values) in zip(
+            rows["close_time"].dt.epoch("ms"), rows.select(columns).iter_rows(), strict=True
+        )
+    }

@@ -1,0 +1,303 @@
+"""Why a condition fires on a candle, or why it does not: the truth of every part of it, with what was compared.
+
+Computed on demand from the candles, for any candle; it finds what a tick and a scan find. The tree is the condition as
+it was written; each of its nodes has the truth of what it comes down to.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from analysis.valuation import Valuation, warm_up
+from common.errors import CandlesMissing
+from common.timeframes import DURATION_MS, show_time, slot_at_or_before
+from engine.program import FALSE, TRUE
+from registry.conditions import Condition
+from registry.language.arithmetic import shifted
+from registry.language.as_text.text import to_text
+from registry.language.desugar import desugar
+from registry.language.outline import head
+from registry.language.surface import Channel, Crosses, Move, SurfaceNode, Trend, children_of, operands_of
+from registry.language.tree import (
+    Comparison,
+    IndicatorOutput,
+    Node,
+    Number,
+    Operand,
+    Series,
+    Variable,
+    comparisons,
+    variables,
+)
+from registry.store.records import Calendar
+
+Truth = Literal["FALSE", "UNKNOWN", "TRUE"]
+TRUTHS: tuple[Truth, Truth, Truth] = ("FALSE", "UNKNOWN", "TRUE")
+
+Verdict = Literal["fires", "true already", "unknown before", "false", "unknown", "no candle", "waiting"]
+"""``true already`` and ``unknown before``: it is TRUE but did not become so; ``no candle``: the slot is missing;
+``waiting``: its candle is still to come."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What an operand was on the candle and one step before; ``None`` where that is not known."""
+
+    text: str
+    now: float | None
+    before: float | None
+    unknown: tuple[str, ...]
+    """Why it is not known now."""
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far the sides of a comparison are apart: left less right, and that as a share of the right side's size."""
+
+    left: str
+    right: str
+    absolute: float
+    relative: float | None
+    """``None`` where the right side is 0."""
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One node of the tree."""
+
+    text: str
+    truth: Truth
+    before: Truth
+    readings: tuple[Reading, ...]
+    distances: tuple[Distance, ...]
+    children: tuple["Explained", ...]
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """The candles of a series that were there."""
+
+    series: str
+    first_open_ms: int
+    last_close_ms: int
+    candles: int
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One condition on one candle. Times are milliseconds; ``price``, ``settled`` and ``tree`` need the candle."""
+
+    condition_id: str
+    text: str
+    momentary: bool
+    open_ms: int
+    close_ms: int
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    """Why it does not fire, in words."""
+    truth: Truth
+    before: Truth
+    price: float | None
+    settled: bool | None
+    tree: Explained | None
+    freshness: tuple[Freshness, ...]
+
+    @property
+    def fires(self) -> bool:
+        """Whether it fires on the candle."""
+        return self.verdict == "fires"
+
+
+def explain(
+    condition: Condition,
+    histories: Mapping[str, pl.DataFrame],
+    calendars: Mapping[str, Calendar] | None = None,
+    *,
+    at_ms: int | None = None,
+) -> Explanation:
+    """Explain the last candle that had closed at a time, by default the newest.
+
+    ``histories`` has the candles of each series that the condition reads, oldest first, from the anchor on; the
+    instruments in ``calendars`` trade in sessions. Raises :class:`common.errors.CandlesMissing` for a series without
+    any.
+    """
+    missing = [str(series) for series in condition.all_series if histories.get(str(series), _NOTHING).is_empty()]
+    if missing:
+        raise CandlesMissing(f"no candles of {', '.join(missing)}; import some: hub candles import FILE")
+    return _Explainer(Valuation(condition, histories, calendars or {})).at(at_ms)
+
+
+class _Explainer:
+    def __init__(self, values: Valuation) -> None:
+        self._values = values
+        self._condition = values.condition
+        self._base = values.condition.series
+
+    def at(self, at_ms: int | None) -> Explanation:
+        values, condition = self._values, self._condition
+        open_ms, row = self._candle(at_ms)
+        if row is None:
+            later = bool((values.opens > open_ms).any())
+            verdict: Verdict = "no candle" if later else "waiting"
+            reason = (
+                f"{self._base} has no candle that opens at {show_time(open_ms)}"
+                if later
+                else f"the candle of {self._base} that opens at {show_time(open_ms)} has not come"
+            )
+            return self._explanation(open_ms, None, verdict, (reason,))
+        truth, before = values.truth(condition.tree)[row], values.truth_before(condition.tree)[row]
+        if truth == TRUE:
+            if condition.momentary or before == FALSE:
+                return self._explanation(open_ms, row, "fires", ())
+            if before == TRUE:
+                reason = "it was TRUE one step before: it fires when it becomes TRUE, and then not until it was FALSE"
+                return self._explanation(open_ms, row, "true already", (reason,))
+            reason = "it is TRUE, but what it was one step before is not known"
+            return self._explanation(open_ms, row, "unknown before", (reason, *self._step_missing(row)))
+        if truth == FALSE:
+            return self._explanation(open_ms, row, "false", ("it is FALSE",))
+        tree = self._explained(condition.surface, row)
+        reasons = dict.fromkeys(reason for reading in _readings(tree) for reason in reading.unknown)
+        return self._explanation(open_ms, row, "unknown", (*reasons, *self._step_missing(row)) or ("it is UNKNOWN",))
+
+    def _candle(self, at_ms: int | None) -> tuple[int, int | None]:
+        """Open time and row of the last candle by a time; no row where the slot has no candle."""
+        values, times = self._values, self._values.times(self._base)
+        if at_ms is None:
+            return int(values.opens[-1]), values.opens.size - 1
+        length = DURATION_MS[self._base.timeframe]
+        if times.calendar.has_sessions:
+            row = int(np.searchsorted(values.closes, at_ms, side="right")) - 1
+            if row >= 0:
+                return int(values.opens[row]), row
+        open_ms = slot_at_or_before(at_ms, self._base.timeframe) - length
+        row = int(np.searchsorted(values.opens, open_ms))
+        found = row < values.opens.size and values.opens[row] == open_ms
+        return open_ms, row if found else None
+
+    def _explanation(self, open_ms: int, row: int | None, verdict: Verdict, reasons: tuple[str, ...]) -> Explanation:
+        values, condition = self._values, self._condition
+        tree = None if row is None else self._explained(condition.surface, row)
+        close_ms = open_ms + DURATION_MS[condition.timeframe]
+        return Explanation(
+            condition_id=condition.id,
+            text=str(condition),
+            momentary=condition.momentary,
+            open_ms=open_ms,
+            close_ms=close_ms,
+            verdict=verdict,
+            reasons=reasons,
+            truth="UNKNOWN" if row is None else TRUTHS[values.truth(condition.tree)[row]],
+            before="UNKNOWN" if row is None else TRUTHS[values.truth_before(condition.tree)[row]],
+            price=None if row is None else float(values.close[row]),
+            settled=None if row is None else values.settled(row),
+            tree=tree,
+            freshness=tuple(self._freshness(series) for series in condition.all_series),
+        )
+
+    def _freshness(self, series: Series) -> Freshness:
+        opens = self._values.times(series).opens
+        return Freshness(str(series), int(opens[0]), int(opens[-1]) + DURATION_MS[series.timeframe], opens.size)
+
+    def _explained(self, node: SurfaceNode, row: int) -> Explained:
+        values = self._values
+        judged = desugar(node, self._base)
+        operands: tuple[Operand, ...] = ()
+        if isinstance(node, Comparison | Crosses | Channel | Move | Trend):
+            operands = tuple(dict.fromkeys(operands_of(node)))
+        return Explained(
+            text=head(node, self._base),
+            truth=TRUTHS[values.truth(judged)[row]],
+            before=TRUTHS[values.truth_before(judged)[row]],
+            readings=tuple(self._reading(operand, row) for operand in operands if not isinstance(operand, Number)),
+            distances=tuple(self._distances(node, judged, row)),
+            children=tuple(self._explained(child, row) for child in children_of(node)),
+        )
+
+    def _reading(self, operand: Operand, row: int) -> Reading:
+        now = self._values.value(operand)
+        return Reading(
+            text=self._text(operand),
+            now=_finite(now[row]),
+            before=_finite(self._values.before(now)[row]),
+            unknown=tuple(self._why_unknown(operand, row)),
+        )
+
+    def _distances(self, node: SurfaceNode, judged: Node, row: int) -> Iterator[Distance]:
+        match node:
+            case Comparison(_, left, right) | Crosses(left, right):
+                yield from self._distance(left, right, row)
+            case Channel(_, value, low, high):
+                yield from self._distance(value, low, row)
+                yield from self._distance(value, high, row)
+            case Trend(_, value):
+                yield from self._distance(value, shifted(value, 1), row)
+            case Move():
+                # Of all steps that it looks back, the one on which it moved most.
+                sides = [(part.left, part.right) for part in _differences(judged)]
+                found = [distance for left, right in sides for distance in self._distance(left, right, row)]
+                if found:
+                    yield max(found, key=lambda distance: distance.absolute)
+
+    def _distance(self, left: Operand, right: Operand, row: int) -> Iterator[Distance]:
+        a, b = self._values.value(left)[row], self._values.value(right)[row]
+        apart = _finite(a - b)
+        if apart is not None:
+            relative = _finite(apart / abs(b)) if b != 0 else None
+            yield Distance(self._text(left), self._text(right), apart, relative)
+
+    def _why_unknown(self, operand: Operand, row: int) -> Iterator[str]:
+        if np.isfinite(self._values.value(operand)[row]):
+            return
+        parts = list(dict.fromkeys(variables(operand)))
+        unknown = [part for part in parts if not np.isfinite(self._values.value(part)[row])]
+        for part in unknown:
+            yield self._why_unread(part, row)
+        if not unknown:
+            yield f"{self._text(operand)} is not a finite number: it divides by 0 or is too large"
+
+    def _why_unread(self, variable: Variable, row: int) -> str:
+        values, text = self._values, self._text(variable)
+        at = values.row(variable.series, row)
+        if at < 0:
+            seen = show_time(slot_at_or_before(int(values.closes[row]), variable.series.timeframe))
+            return f"{text}: {variable.series} has no candle that closes at {seen}"
+        times = values.times(variable.series)
+        if times.runs[at] < variable.offset:
+            gap = show_time(int(times.opens[at - times.runs[at]]))
+            return f"{text}: {variable.offset} steps back there is no candle, or one is missing before {gap}"
+        needed, there = warm_up(variable), at + 1 - variable.offset
+        if isinstance(variable, IndicatorOutput) and there < needed:
+            return f"{text} needs {needed} candles of {variable.series} and has {there}"
+        return f"{text} has no finite value"
+
+    def _step_missing(self, row: int) -> tuple[str, ...]:
+        if self._values.steps_back[row]:
+            return ()
+        return (f"it is the first candle of {self._base}" if row == 0 else "the candle one step before is missing",)
+
+    def _text(self, operand: Operand) -> str:
+        return to_text(operand, self._base, short=True)
+
+
+def _differences(judged: Node) -> Iterator[Comparison]:
+    """The comparisons of a move that say how far it moved; those of a percentage also say that it began above 0."""
+    for part in comparisons(judged):
+        if part.operator == ">=":
+            yield part
+
+
+def _readings(node: Explained) -> Iterator[Reading]:
+    yield from node.readings
+    for child in node.children:
+        yield from _readings(child)
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+_NOTHING = pl.DataFrame()

@@ -1,0 +1,62 @@
+"""What a condition is on its newest closed candle, and since when."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from analysis.explain import TRUTHS, Truth
+from analysis.valuation import Valuation
+from registry.conditions import Condition
+from registry.language.as_text.text import to_text
+from registry.language.tree import comparisons, variables
+from registry.store.records import Calendar
+
+
+@dataclass(frozen=True)
+class Present:
+    """The newest candle of a condition's series. Times are close times in milliseconds."""
+
+    truth: Truth
+    since_ms: int
+    """The first candle of this truth, without a missing one in between."""
+    close_ms: int
+    price: float
+    settled: bool
+    values: Mapping[str, float | None]
+    """Operand -> value, named as in a trigger; ``None`` where it is not known."""
+
+
+def present(
+    condition: Condition, histories: Mapping[str, pl.DataFrame], calendars: Mapping[str, Calendar] | None = None
+) -> Present | None:
+    """What a condition is now; ``None`` where one of its series has no candles.
+
+    ``histories`` has the candles of each series that it reads, oldest first, from the anchor on; the instruments in
+    ``calendars`` trade in sessions.
+    """
+    if any(histories.get(str(series), _NOTHING).is_empty() for series in condition.all_series):
+        return None
+    found = Valuation(condition, histories, calendars or {})
+    truths = found.truth(condition.tree)
+    row = truths.size - 1
+    others = np.flatnonzero(truths != truths[row])
+    since = max(int(others[-1]) + 1 if others.size else 0, row - int(found.steps_back[row]))
+    read = dict.fromkeys(
+        variable
+        for comparison in comparisons(condition.tree)
+        for variable in (*variables(comparison.left), *variables(comparison.right))
+    )
+    values = {to_text(variable, condition.series): float(found.value(variable)[row]) for variable in read}
+    return Present(
+        truth=TRUTHS[truths[row]],
+        since_ms=int(found.closes[since]),
+        close_ms=int(found.closes[row]),
+        price=float(found.close[row]),
+        settled=found.settled(row),
+        values={name: value if np.isfinite(value) else None for name, value in values.items()},
+    )
+
+
+_NOTHING = pl.DataFrame()

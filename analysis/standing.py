@@ -1,0 +1,62 @@
+"""Where a condition stands in the hub: what, besides the candles, decides whether a trigger of it is recorded."""
+
+from dataclasses import dataclass
+
+from common.timeframes import show_time
+from registry.activity import is_active
+from registry.conditions import Condition
+from registry.store.protocol import Store
+from registry.store.records import ActiveSpan
+
+_ALL_TRIGGERS = 1 << 40
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A condition at one candle. Times are close times in milliseconds."""
+
+    registered: bool
+    spans: tuple[ActiveSpan, ...]
+    """When candles have to close to trigger it."""
+    subscriptions: int
+    judged_until_ms: int | None
+    """Watermark of its group, ``None`` before the first tick."""
+    recorded: bool
+    """Whether a trigger is recorded on the candle."""
+
+    def notes(self, close_ms: int, *, with_subscribers: bool = True) -> tuple[str, ...]:
+        """Why the hub records no trigger on the candle that closes at a time, whatever the candles say.
+
+        Without ``with_subscribers`` nothing tells that nobody subscribes.
+        """
+        if not self.registered:
+            return ("it is not registered, so nobody judges it: hub conditions register",)
+        found = []
+        if close_ms <= self.spans[0].from_ms:
+            found.append(f"it is active from {show_time(self.spans[0].from_ms)} on: earlier candles trigger nothing")
+        elif not is_active(self.spans, close_ms):
+            found.append("nobody had subscribed to it for so long that it was not judged")
+        if self.judged_until_ms is None:
+            found.append("its group has not been judged yet")
+        elif close_ms > self.judged_until_ms:
+            found.append(f"its group has been judged up to {show_time(self.judged_until_ms)}")
+        if with_subscribers and not self.subscriptions:
+            found.append(f"it has no active subscription: nobody is told{self._until()}")
+        return tuple(found)
+
+    def _until(self) -> str:
+        until_ms = self.spans[-1].until_ms
+        return "" if until_ms is None else f", and it is not judged after {show_time(until_ms)}"
+
+
+def standing_of(store: Store, condition: Condition, close_ms: int) -> Standing:
+    """Where a condition stands with the candle that closes at a time."""
+    stored = store.registry.condition(condition.id)
+    closes = store.ticks.triggers_of(condition.id, _ALL_TRIGGERS)["close_time"].dt.epoch("ms")
+    return Standing(
+        registered=stored is not None,
+        spans=store.registry.activity().get(condition.id, ()),
+        subscriptions=store.registry.subscribers().get(condition.id, 0),
+        judged_until_ms=store.ticks.watermarks(condition.timeframe).get(condition.group),
+        recorded=close_ms in set(closes),
+    )

@@ -1,0 +1,135 @@
+"""Conditions as they come in: what their JSON may look like, and reading them with a memory of what was read before."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from threading import Lock
+from typing import Any
+
+import msgspec
+
+from common.errors import ConditionError
+from common.timeframes import DURATION_MS
+from indicators.catalogue import NAMES, PRICES
+from registry.conditions import Condition
+from registry.language.as_json.objects import shown
+from registry.language.limits import TYPED
+from registry.language.vocabulary import ALL_OPERATORS
+
+_SERIES = {
+    "symbol": {
+        "type": "string",
+        "description": "BTCUSDT, BTC/USDT, BINANCE:BTCUSDT, or BTCUSDT.P for a perpetual contract",
+    },
+    "timeframe": {
+        "type": "string",
+        "description": f"One of {' '.join(DURATION_MS)}, or another spelling of one: 60m",
+    },
+    "exchange": {"type": ["string", "null"], "description": "Where the symbol names none; BINANCE by default"},
+}
+_TEXT = {"type": "string", "maxLength": TYPED.characters, "examples": ["BTCUSDT 1h: rsi(14) crosses_below 30"]}
+_FLAT_EXAMPLE = {
+    "symbol": "BTCUSDT",
+    "timeframe": "1h",
+    "indicator": "RSI",
+    "operator": "crosses_below",
+    "value": 30,
+    "period": 14,
+}
+_FLAT = {
+    "title": "Flat",
+    "type": "object",
+    "properties": {
+        **_SERIES,
+        "indicator": {
+            "type": "string",
+            "description": f"A price ({' '.join(PRICES)}) or an indicator: {' '.join(NAMES)}, in any case",
+        },
+        "operator": {"type": "string", "description": f"{' '.join(ALL_OPERATORS)}, or another word for one"},
+        "value": {"description": 'A number, an operand such as "sma(200)", [low, high], or "5%"'},
+        "period": {"type": ["number", "null"]},
+        "params": {"type": ["object", "null"], "additionalProperties": {"type": "number"}},
+        "component": {"type": ["string", "null"], "description": "An output of the indicator: histogram"},
+        "source": {"type": ["string", "null"], "description": f"One of {' '.join(PRICES)}"},
+        "bars": {"type": ["number", "null"]},
+        "fire": {"enum": ["every_bar", None]},
+    },
+    "required": ["symbol", "timeframe", "indicator", "operator"],
+    "additionalProperties": False,
+    "examples": [_FLAT_EXAMPLE],
+}
+_TREE = {
+    "title": "Tree",
+    "type": "object",
+    "properties": {
+        **_SERIES,
+        "when": {"anyOf": [{"type": "object"}, {"type": "string"}], "description": "The tree, or the text of one"},
+    },
+    "required": ["symbol", "timeframe", "when"],
+    "additionalProperties": False,
+    "examples": [
+        {
+            "symbol": "BTCUSDT",
+            "timeframe": "1h",
+            "when": {"all": [{"left": {"indicator": "rsi"}, "operator": "<", "right": 30}, "close > sma(200)@4h"]},
+        }
+    ],
+}
+_WRAPPED = {
+    "title": "Text",
+    "type": "object",
+    "properties": {"condition": _TEXT},
+    "required": ["condition"],
+    "additionalProperties": False,
+    "examples": [{"condition": "BTCUSDT 1h: rsi(14) crosses_below 30"}],
+}
+OBJECT_SCHEMA: dict[str, Any] = {"title": "Condition", "anyOf": [_FLAT, _TREE, _WRAPPED]}
+"""JSON schema of a condition that is a whole body. It is wider than the language, which no schema can say."""
+SPELLING_SCHEMA: dict[str, Any] = {"title": "Condition", "anyOf": [_FLAT, _TREE, _WRAPPED, _TEXT]}
+"""JSON schema of a condition inside a body: also its text alone."""
+BULK_SCHEMA: dict[str, Any] = {
+    "title": "Condition",
+    "description": "As for /conditions/register, or its text alone; what cannot be read has an error in its result",
+    "examples": [_FLAT_EXAMPLE, "BTCUSDT 1h: rsi(14) crosses_below 30"],
+}
+"""JSON schema of one of many conditions: each is answered by itself, so whatever it is does not spoil the request."""
+
+
+class Spellings:
+    """Reads conditions. Many users send the same few: the ``size`` last read spellings are remembered."""
+
+    def __init__(self, default_exchange: str, *, size: int) -> None:
+        self._default_exchange = default_exchange
+        self._size = size
+        self._read: OrderedDict[bytes, Condition] = OrderedDict()
+        self._lock = Lock()
+
+    def read(self, spelling: object) -> Condition:
+        """The condition of an object or a text; raises :class:`ConditionError`."""
+        key = msgspec.json.encode(spelling)
+        with self._lock:
+            found = self._read.get(key)
+            if found is not None:
+                self._read.move_to_end(key)
+                return found
+        condition = Condition.parse(_unwrapped(spelling), default_exchange=self._default_exchange)
+        with self._lock:
+            self._read[key] = condition
+            if len(self._read) > self._size:
+                self._read.popitem(last=False)
+        return condition
+
+
+def _unwrapped(spelling: object) -> Mapping[str, object] | str:
+    if not isinstance(spelling, dict):
+        if isinstance(spelling, str):
+            return spelling
+        raise ConditionError(f"a condition is text or an object, got {shown(spelling)}", pointer="")
+    if "condition" not in spelling:
+        return spelling
+    text = spelling["condition"]
+    if len(spelling) > 1:
+        others = ", ".join(shown(name) for name in sorted(set(spelling) - {"condition"})[:3])
+        raise ConditionError(f"a condition given as text stands alone; leave out {others}", pointer="")
+    if not isinstance(text, str):
+        raise ConditionError(f"condition must be text, got {shown(text)}", pointer="/condition")
+    return text

@@ -1,0 +1,1 @@
+"""What any HTTP service needs: connections, bodies, limits, problems."""

@@ -1,0 +1,64 @@
+"""Who is let in: the owner of a key, as often as the rates allow."""
+
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from api.http.problems import ProblemError
+from api.http.rates import RateClass, RateLimiter
+from registry.keys import matches, read_key_text
+from registry.store.account_records import ApiKey, Role
+from registry.store.protocol import AccountStore
+
+_HOW = "send the header Authorization: Bearer hub_<id>_<secret>; `hub keys create` makes a key"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The owner of the key that a request came with."""
+
+    user_id: str
+    role: Role
+    key_id: str
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether the platform's own figures are theirs to see."""
+        return self.role == "operator"
+
+
+class Gate:
+    """Checks keys and counts requests."""
+
+    def __init__(self, accounts: AccountStore, limiter: RateLimiter) -> None:
+        self._accounts = accounts
+        self._limiter = limiter
+
+    def admit(self, scope: Scope, rate: RateClass, *, operators_only: bool) -> tuple[Caller, dict[str, str]]:
+        """The caller of a request, and the headers that say how many more are allowed.
+
+        Raises problems: 401 without a key that is of use, 403 for users where only operators may, 429.
+        """
+        address = scope["client"][0] if scope.get("client") else ""
+        key = self._key(Headers(scope=scope).get("authorization"))
+        if key is None:
+            self._limiter.check_refused(address)
+            self._limiter.count_refused(address)
+            detail = f"the key is missing, wrong or revoked; {_HOW}"
+            raise ProblemError(401, "unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})
+        caller = Caller(key.user_id, key.role, key.key_id)
+        scope["hub.caller"] = caller
+        headers = self._limiter.take(rate, caller.user_id)
+        if operators_only and not caller.is_operator:
+            raise ProblemError(403, "operators-only", "this is for operators; ask one for a key with their role")
+        return caller, headers
+
+    def _key(self, header: str | None) -> ApiKey | None:
+        scheme, _, text = (header or "").partition(" ")
+        read = read_key_text(text.strip()) if scheme.lower() == "bearer" else None
+        if read is None:
+            return None
+        key_id, secret = read
+        key = self._accounts.key(key_id)
+        return key if key is not None and matches(key, secret) else None

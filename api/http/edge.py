@@ -1,0 +1,96 @@
+"""The outermost layer of the service: request ids, the access log, and a problem for whatever nobody foresaw."""
+
+import itertools
+import logging
+import re
+import secrets
+import time
+import traceback
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.http.problems import ProblemError, problem
+from api.http.request_metrics import Measures
+
+STORE_PATH = "/store"
+"""Where the store interface is: the hub's own processes call it many times a second, and no user does."""
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_PROCESS = secrets.token_hex(8)
+_numbers = itertools.count(1)
+_log = logging.getLogger("hub.api")
+
+
+def new_request_id() -> str:
+    """A name for a request that came without one."""
+    return f"{_PROCESS}-{next(_numbers)}"
+
+
+class Edge:
+    """Wraps the application. Pure ASGI, so that a stream is passed on as it comes."""
+
+    def __init__(self, app: ASGIApp, measures: Measures) -> None:
+        self._app = app
+        self._measures = measures
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else new_request_id()
+        scope["hub.request_id"] = request_id
+        is_internal = scope["path"].startswith(f"{STORE_PATH}/")
+        started = time.perf_counter()
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request_id
+                headers["X-Content-Type-Options"] = "nosniff"
+                for name, value in scope.get("hub.headers", {}).items():
+                    headers[name] = value
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception as error:
+            scope["hub.failure"] = error
+            if not status:
+                response = problem(
+                    request_id, ProblemError(500, "internal", "something failed here; it has been logged")
+                )
+                await response(scope, receive, send_with_headers)
+        finally:
+            if not is_internal or "hub.failure" in scope:
+                self._record(scope, status, time.perf_counter() - started)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        # The route's template, never the path: people put keys into paths by mistake.
+        route = getattr(scope.get("route"), "path", "-")
+        self._measures.requested(route, scope["method"], status, seconds)
+        caller = scope.get("hub.caller")
+        fields = {
+            "request_id": scope["hub.request_id"],
+            "method": scope["method"] if len(scope["method"]) <= 16 else "-",
+            "route": route,
+            "status": status,
+            "ms": round(seconds * 1000, 2),
+            "user": caller.user_id if caller else None,
+            "key": caller.key_id if caller else None,
+        }
+        failure: BaseException | None = scope.get("hub.failure")
+        if failure is None:
+            _log.info("request", extra={"fields": fields})
+        else:
+            # Where it failed, and not its text: that may quote what somebody sent.
+            frames = traceback.extract_tb(failure.__traceback__)
+            fields |= {
+                "error": type(failure).__name__,
+                "at": [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in frames[-8:]],
+            }
+            _log.error("request failed", extra={"fields": fields})

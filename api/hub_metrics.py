@@ -1,0 +1,146 @@
+"""The hub's figures for Prometheus: what is registered, who subscribes, what was judged, and what that saved."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+import polars as pl
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from analysis.savings import Savings, summarise
+from common.clock import Clock
+from common.errors import HubError
+from events.log.redis_log import EventLog
+from registry.store.protocol import Store
+
+_FRESH_S = 10.0
+"""Figures over all ticks are reckoned at most that often."""
+_POPULAR = 20
+_RATE_SPAN_MS = 5 * 60_000
+
+
+class HubMetrics(Collector):
+    """Reads the store when it is asked. Names no user, bot or configuration."""
+
+    def __init__(self, store: Store, log: EventLog, clock: Clock) -> None:
+        self._clock = clock
+        self._store = store
+        self._log = log
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        self._savings: tuple[float, Savings, float] | None = None
+
+    def text(self, *others: CollectorRegistry) -> bytes:
+        """Everything in Prometheus' text format; may take a moment."""
+        return b"".join(generate_latest(registry) for registry in (self._registry, *others))
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: what there is shows when it is collected."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """All families."""
+        yield from self._conditions()
+        yield from self._subscriptions()
+        yield from self._evaluation()
+        yield from self._delivery()
+
+    def _conditions(self) -> Iterator[Metric]:
+        conditions = self._store.registry.conditions()
+        yield GaugeMetricFamily("hub_unique_conditions", "Total unique conditions", len(conditions))
+        by_series = GaugeMetricFamily(
+            "hub_conditions_per_series", "Conditions per symbol and timeframe", labels=["symbol", "timeframe"]
+        )
+        counted = Counter((f"{held.exchange}:{held.symbol}", held.timeframe) for held in conditions)
+        for (symbol, timeframe), count in sorted(counted.items()):
+            by_series.add_metric([symbol, timeframe], count)
+        yield by_series
+        popular = GaugeMetricFamily(
+            "hub_popular_condition_subscribers",
+            "Most popular conditions and their subscribers",
+            labels=["condition_id"],
+        )
+        for condition_id, count in Counter(self._store.registry.subscribers()).most_common(_POPULAR):
+            popular.add_metric([condition_id], count)
+        yield popular
+
+    def _subscriptions(self) -> Iterator[Metric]:
+        totals, subscribers = self._store.registry.totals(), self._store.registry.subscribers()
+        active = totals["subscriptions"]
+        yield GaugeMetricFamily("hub_active_subscriptions", "Total active subscriptions", active)
+        yield GaugeMetricFamily(
+            "hub_subscribers_per_condition",
+            "Mean subscribers of the conditions that have any",
+            _mean(active, len(subscribers)),
+        )
+        yield GaugeMetricFamily(
+            "hub_conditions_per_user", "Average conditions per user with a subscription", _mean(active, totals["users"])
+        )
+        yield GaugeMetricFamily("hub_users", "Users with an active subscription", totals["users"])
+        yield GaugeMetricFamily("hub_bots", "Bots with an active subscription", totals["bots"])
+
+    def _evaluation(self) -> Iterator[Metric]:
+        savings, per_second = self._reckoned()
+        yield CounterMetricFamily("hub_ticks", "Recorded ticks", savings.ticks)
+        yield CounterMetricFamily("hub_evaluations", "Conditions judged", savings.evaluations)
+        yield GaugeMetricFamily("hub_evaluations_per_second", "Evaluations per second of the last minutes", per_second)
+        yield GaugeMetricFamily(
+            "hub_cache_hit_rate",
+            "1 less indicator steps computed over indicators read by conditions",
+            1 - savings.indicators / savings.equal_sharing_indicators if savings.equal_sharing_indicators else 0.0,
+        )
+        yield GaugeMetricFamily(
+            "hub_evaluation_seconds_average",
+            "Average evaluation time: loading, computing, judging and recording over evaluations",
+            _mean(savings.measured_shared_s, savings.evaluations),
+        )
+        yield CounterMetricFamily(
+            "hub_redundant_evaluations_avoided",
+            "Evaluations that isolated bots would have done besides",
+            max(0, savings.isolated_evaluations - savings.evaluations),
+        )
+        saved = GaugeMetricFamily(
+            "hub_compute_seconds_saved", "Compute time saved, measured and by the reference model", labels=["basis"]
+        )
+        share = GaugeMetricFamily(
+            "hub_cost_reduction_percent", "Cost reduction, measured and by the reference model", labels=["basis"]
+        )
+        if savings.measured_isolated_s is not None and savings.measured_share is not None:
+            saved.add_metric(["measured"], savings.measured_isolated_s - savings.measured_shared_s)
+            share.add_metric(["measured"], 100 * savings.measured_share)
+        saved.add_metric(["modelled"], savings.modelled_isolated_s - savings.modelled_shared_s)
+        share.add_metric(["modelled"], 100 * savings.modelled_share)
+        yield saved
+        yield share
+
+    def _delivery(self) -> Iterator[Metric]:
+        newest = self._store.ticks.last_seq()
+        yield CounterMetricFamily("hub_triggers", "Recorded triggers", newest)
+        try:
+            published: int | None = self._log.last_seq()
+        except HubError:
+            published = None
+        yield GaugeMetricFamily("hub_event_log_up", "Whether the event log answers", int(published is not None))
+        if published is not None:
+            yield GaugeMetricFamily(
+                "hub_event_queue_depth", "Triggers recorded and not yet published", max(0, newest - published)
+            )
+
+    def _reckoned(self) -> tuple[Savings, float]:
+        now = time.monotonic()
+        if self._savings is None or now > self._savings[0]:
+            per_second = _per_second(self._store.ticks.ticks(), self._clock.now_ms())
+            self._savings = (now + _FRESH_S, summarise(self._store), per_second)
+        return self._savings[1:]
+
+
+def _per_second(ticks: pl.DataFrame, now_ms: int) -> float:
+    """Evaluations of the last minutes, by when they were recorded."""
+    recent = ticks.filter(pl.col("judged_at").dt.epoch("ms") > now_ms - _RATE_SPAN_MS)
+    return float(recent["conditions"].sum()) * 1000 / _RATE_SPAN_MS
+
+
+def _mean(total: float, count: int) -> float:
+    return total / count if count else 0.0

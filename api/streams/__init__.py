@@ -1,0 +1,1 @@
+"""Server-sent events: what fired, as it is published, to those who subscribe."""

@@ -1,0 +1,71 @@
+"""The response of ``GET /events``: what was since the reader's last event, then what comes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from api.http.request_metrics import Measures
+from api.streams.user_feed import Feed, Stream
+
+HEARTBEAT_S = 15.0
+"""Proxies and clients take a silent connection for a dead one."""
+STALL_S = 30.0
+"""A reader that takes nothing for so long is cut off; it comes back with its last event id."""
+_RETRY_MS = 2000
+
+
+class EventStream(Response):
+    """Server-sent events of one stream. Ends when the reader is gone or takes nothing, or when the service stops."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, feed: Feed, stream: Stream, measures: Measures) -> None:
+        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self._feed = feed
+        self._stream = stream
+        self._measures = measures
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as ASGI has it
+        writing = asyncio.create_task(self._write(send))
+        leaving = asyncio.create_task(_gone(receive))
+        try:
+            await asyncio.wait((writing, leaving), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            writing.cancel()
+            leaving.cancel()
+            await asyncio.gather(writing, leaving, return_exceptions=True)
+            self._feed.close(self._stream)
+        if not writing.cancelled():
+            writing.result()
+
+    async def _write(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        try:
+            async for chunk in self._chunks():
+                async with asyncio.timeout(STALL_S):
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        except TimeoutError:
+            self._measures.streams_cut.inc()
+        else:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        stream = self._stream
+        # Where it begins, for a reader that is cut off before its first event.
+        yield b"retry: %d\nid: %d\n\n" % (_RETRY_MS, stream.following.position)
+        while not stream.over.is_set():
+            entries = await stream.following.take(HEARTBEAT_S)
+            wanted = [entry for entry in entries if self._feed.is_for(stream, entry)]
+            if wanted:
+                yield b"".join(b"id: %d\nevent: trigger\ndata: %b\n\n" % (one.seq, one.payload) for one in wanted)
+            elif not stream.over.is_set():
+                # Who comes back need not look at all that was for others.
+                yield b": heartbeat\nid: %d\n\n" % stream.following.position
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,106 @@
+"""What a group was judged from at any time: its epochs, one from each rebase of a series that it reads to the next."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from candles.series import SeriesReader
+from common.timeframes import DURATION_MS
+from engine.resampling import resample
+from registry.conditions import Condition
+from registry.store.protocol import Store
+from registry.store.records import Anchor, series_of
+
+_SLOT = ("open_time", "open", "high", "low", "close", "volume")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The candles of a group that close after one time and up to another, judged from the same anchors."""
+
+    after_ms: int | None
+    """``None`` for the first epoch."""
+    until_ms: int
+    rebase: int
+    anchors: tuple[Anchor, ...]
+    """In the order of the group's series."""
+
+
+class Epochs:
+    """The epochs of all groups of a store, and the candles of each."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._anchors = store.ticks.anchor_history()
+        self._marks = store.ticks.rebase_watermarks()
+        self._last = store.ticks.last_rebase()
+
+    def of(self, group: str, watermark_ms: int) -> list[Epoch]:
+        """The epochs of a group that has been judged up to a watermark, oldest first."""
+        series = series_of(group)
+        mine = [anchor for anchor in self._anchors if anchor.series in series]
+        # A rebase before the group's first tick has no watermark of the group: all of its ticks came after it.
+        rebases = sorted({anchor.rebase for anchor in mine if group in self._marks.get(anchor.rebase, {})})
+        found: list[Epoch] = []
+        begin: int | None = None
+        for rebase in [*rebases, None]:
+            until = watermark_ms if rebase is None else self._marks[rebase][group]
+            upto = self._last if rebase is None else rebase - 1
+            anchors = {anchor.series: anchor for anchor in mine if anchor.rebase <= upto}
+            if len(anchors) == len(series) and (begin is None or until > begin):
+                found.append(Epoch(begin, until, upto, tuple(anchors[name] for name in series)))
+            begin = until
+        return found
+
+    def histories(self, epoch: Epoch, *, revised: bool = False) -> dict[str, pl.DataFrame]:
+        """Series -> its candles in an epoch, from the anchor up to the epoch's end, oldest first, as candle frames.
+
+        ``revised`` takes the newest revisions that are not in use instead: what a rebase now would judge from.
+        """
+        return {anchor.series: self._candles(anchor, epoch, revised=revised) for anchor in epoch.anchors}
+
+    def _candles(self, anchor: Anchor, epoch: Epoch, *, revised: bool) -> pl.DataFrame:
+        timeframe = anchor.series.rsplit(" ", 1)[1]
+        stored = anchor.stored
+        candles = self._store.candles.between(stored, anchor.open_ms, epoch.until_ms)
+        candles = _as_of(candles, self._store.candles.superseded(stored), epoch.rebase)
+        if revised:
+            pending = self._store.candles.revisions(stored).filter("pending")
+            candles = _replaced(candles, pending.select(_SLOT))
+        if anchor.built_from is not None:
+            candles = resample(candles, anchor.built_from, timeframe).drop("partial")
+        closes = pl.col("open_time").dt.epoch("ms") + DURATION_MS[timeframe]
+        return candles.filter((pl.col("open_time").dt.epoch("ms") >= anchor.open_ms) & (closes <= epoch.until_ms))
+
+    def up_to(self, condition: Condition, at_ms: int | None) -> dict[str, pl.DataFrame]:
+        """What a condition was judged from at a time, and the candles that have come since; those that there are.
+
+        Before its first tick, or where no time is given, that is what it would be judged from now.
+        """
+        marks = self._store.ticks.watermarks(condition.timeframe)
+        if at_ms is not None and condition.group in marks:
+            for epoch in self.of(condition.group, marks[condition.group]):
+                if at_ms <= epoch.until_ms and epoch.rebase < self._last:
+                    return self.histories(epoch)
+        reader, anchors = SeriesReader.of(self._store), self._store.ticks.anchors()
+        found = {}
+        for name in map(str, condition.all_series):
+            extent = reader.extent(name)
+            if extent is not None:
+                found[name] = reader.between(name, anchors.get(name, extent[0]), extent[1] + 1)
+        return found
+
+
+def _as_of(candles: pl.DataFrame, superseded: pl.DataFrame, rebase: int) -> pl.DataFrame:
+    """Candles as they were when a rebase was the last: the next one that changed a candle kept what it was."""
+    ended = superseded.filter(pl.col("rebase") > rebase).sort("rebase").unique("open_time", keep="first")
+    return _replaced(candles, ended.select(_SLOT))
+
+
+def _replaced(candles: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
+    """Candles with other ones in the slots of ``others``, none where those have null values; oldest first."""
+    if others.is_empty() or candles.is_empty():
+        return candles
+    series = candles.select("exchange", "symbol", "timeframe").head(1)
+    put_in = series.join(others.filter(pl.col("open").is_not_null()), how="cross").select(candles.columns)
+    return pl.concat([candles.join(others, on="open_time", how="anti"), put_in]).sort("open_time")

@@ -1,0 +1,1 @@
+"""Files of candles: formats, headers, spellings of time and names."""

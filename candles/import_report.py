@@ -1,0 +1,53 @@
+"""Import reports for people and for machines."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from candles.importing import ImportReport
+from common.timeframes import show_time
+
+_SHOWN_GAPS = 5
+
+
+def render(reports: Sequence[ImportReport]) -> Group:
+    """A row a file, then what deserves a look: quarantined rows by reason, gaps, notes."""
+    table = Table()
+    for name in ("file", "series", "inserted", "unchanged", "replaced", "revised", "quarantined", "gaps", "filled"):
+        table.add_column(name, justify="left" if name in ("file", "series") else "right")
+    remarks: list[str] = []
+    for report in reports:
+        series = ", ".join(report.series[:3]) + (
+            f" and {len(report.series) - 3} more" if len(report.series) > 3 else ""
+        )
+        counts = (report.inserted, report.unchanged, report.replaced, report.revised)
+        rejected = sum(report.quarantined.values())
+        table.add_row(
+            Text(report.path.name),
+            "cannot be read" if report.failed else series,
+            *(f"{count:,}" for count in (*counts, rejected, len(report.gaps), report.filled)),
+        )
+        remarks += _remarks(report)
+    # Text, because a path or a note may hold brackets, which rich reads as markup in a plain string.
+    return Group(table, *(Text(remark) for remark in remarks))
+
+
+def as_json(report: ImportReport) -> dict[str, object]:
+    """The report with plain values."""
+    return {**asdict(report), "path": str(report.path), "failed": report.failed}
+
+
+def _remarks(report: ImportReport) -> list[str]:
+    if report.error is not None:
+        return [report.error]
+    lines = [f"{report.path.name}: {count:,} rows quarantined: {why}" for why, count in report.quarantined.items()]
+    lines += [
+        f"{report.path.name}: {gap.series} misses {gap.missing:,} from {show_time(gap.first_missing_ms)} on"
+        for gap in report.gaps[:_SHOWN_GAPS]
+    ]
+    if len(report.gaps) > _SHOWN_GAPS:
+        lines.append(f"{report.path.name}: {len(report.gaps) - _SHOWN_GAPS:,} more gaps (--json shows all)")
+    return lines + [f"{report.path.name}: {note}" for note in report.notes]

@@ -1,0 +1,145 @@
+"""Which rows are candles. A pure function: a row goes either to the candles or, with a reason, to the quarantine."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from candles import reasons
+from candles.files.raw import CANDLE_SCHEMA, PRICES, SERIES, VALUES, RawCandles
+from common.timeframes import DURATION_MS, slot_at_or_before
+
+_KEY = (*SERIES, "open_time")
+# A handful of candles with an outage between them says nothing about the timeframe.
+_STEPS_TO_SUSPECT = 10
+_OPEN, _HIGH, _LOW, _CLOSE = (pl.col(name) for name in PRICES)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """``missing`` candles in a row that ``series`` does not have, from ``first_missing_ms`` (their open time) on."""
+
+    series: str
+    first_missing_ms: int
+    missing: int
+
+
+@dataclass(frozen=True)
+class Checked:
+    """``candles``: the columns of ``CANDLE_SCHEMA``, sorted by series and open time, one row each.
+
+    ``quarantined``: the same columns as far as they could be read, with ``reason``, ``source`` and ``line``, in the
+    order of the source. ``gaps`` lie between accepted candles; what a quarantined row would have filled is a gap.
+    """
+
+    candles: pl.DataFrame
+    quarantined: pl.DataFrame
+    gaps: tuple[Gap, ...]
+    notes: tuple[str, ...]
+
+
+def check(raw: RawCandles, *, now_ms: int) -> Checked:
+    """Judge every row of ``raw``; a candle whose close time is after ``now_ms`` is still open."""
+    judged = raw.rows.with_columns(
+        pl.col("timeframe").replace_strict(DURATION_MS, default=None, return_dtype=pl.Int64).alias("length")
+    ).with_columns(_reason(now_ms).alias("reason"))
+    judged = _one_row_per_slot(judged)
+
+    accepted = judged.filter(pl.col("reason").is_null()).sort(_KEY)
+    rejected = judged.filter(pl.col("reason").is_not_null()).sort("line")
+    assert accepted.height + rejected.height == raw.rows.height, "a row was lost or doubled"
+    return Checked(
+        candles=accepted.select(*CANDLE_SCHEMA),
+        quarantined=rejected.select(*CANDLE_SCHEMA, "reason", pl.lit(raw.source).alias("source"), "line"),
+        gaps=_gaps(accepted),
+        notes=(*raw.notes, *_suspicions(judged)),
+    )
+
+
+def series_name(exchange: str, symbol: str, timeframe: str) -> str:
+    """``BINANCE:BTCUSDT 1h``."""
+    return f"{exchange}:{symbol} {timeframe}"
+
+
+def _reason(now_ms: int) -> pl.Expr:
+    """The first reason against a row on its own, null if there is none."""
+    open_ms = pl.col("open_time").dt.epoch("ms")
+    # Where the slot that contains the epoch begins: 0, but for weeks, which start on Monday.
+    phase = pl.col("timeframe").replace_strict(
+        {name: slot_at_or_before(0, name) for name in DURATION_MS}, default=None, return_dtype=pl.Int64
+    )
+    dearest, cheapest = pl.max_horizontal(_OPEN, _CLOSE), pl.min_horizontal(_OPEN, _CLOSE)
+    contradicts = (_HIGH < _LOW) | (dearest > _HIGH) | (cheapest < _LOW)
+    # Read as open, close, high, low, the column "low" holds the high and the column "close" the low.
+    swapped_fits = (pl.min_horizontal(_OPEN, _HIGH) >= _CLOSE) & (pl.max_horizontal(_OPEN, _HIGH) <= _LOW)
+    rules = {
+        reasons.MISSING_VALUE: pl.any_horizontal(pl.col(name).is_null() for name in CANDLE_SCHEMA),
+        reasons.UNSUPPORTED_TIMEFRAME: pl.col("length").is_null(),
+        reasons.NOT_FINITE: ~pl.all_horizontal(pl.col(name).is_finite() for name in VALUES),
+        reasons.ALL_ZERO: pl.all_horizontal(pl.col(name) == 0 for name in VALUES),
+        reasons.PRICE_NOT_POSITIVE: pl.any_horizontal(pl.col(name) <= 0 for name in PRICES),
+        reasons.NEGATIVE_VOLUME: pl.col("volume") < 0,
+        reasons.COLUMN_ORDER: contradicts & swapped_fits,
+        reasons.HIGH_BELOW_LOW: _HIGH < _LOW,
+        reasons.OUTSIDE_RANGE: contradicts,
+        reasons.OFF_GRID: (open_ms - phase) % pl.col("length") != 0,
+        reasons.STILL_OPEN: open_ms + pl.col("length") > now_ms,
+    }
+    return pl.coalesce("problem", *(pl.when(broken).then(pl.lit(reason)) for reason, broken in rules.items()))
+
+
+def _one_row_per_slot(judged: pl.DataFrame) -> pl.DataFrame:
+    """Of several good rows with one open time the last values stay, in the first row that has them."""
+    numbered = judged.with_row_index("row")
+    good = numbered.filter(pl.col("reason").is_null())
+    doubled = good.filter(good.select(_KEY).is_duplicated())
+    if doubled.is_empty():
+        return judged
+    last = doubled.group_by(_KEY).agg(pl.col(VALUES).last().name.suffix("_last"))
+    same = pl.all_horizontal(pl.col(name) == pl.col(f"{name}_last") for name in VALUES)
+    found = doubled.join(last, on=_KEY, maintain_order="left").select("row", *_KEY, same.alias("same"))
+    kept = found.filter("same").unique(_KEY, keep="first")["row"]
+    verdicts = found.filter(~pl.col("row").is_in(kept.implode())).select(
+        "row", doubled=pl.when("same").then(pl.lit(reasons.REPEATED)).otherwise(pl.lit(reasons.SUPERSEDED))
+    )
+    return (
+        numbered.join(verdicts, on="row", how="left", maintain_order="left")
+        .with_columns(pl.coalesce("reason", "doubled").alias("reason"))
+        .drop("row", "doubled")
+    )
+
+
+def _gaps(accepted: pl.DataFrame) -> tuple[Gap, ...]:
+    open_ms = pl.col("open_time").dt.epoch("ms")
+    holes = accepted.select(
+        *SERIES, after=open_ms.shift().over(SERIES) + pl.col("length"), open_ms=open_ms, length=pl.col("length")
+    ).filter(pl.col("open_ms") > pl.col("after"))
+    return tuple(
+        Gap(series_name(*series), after, (opened - after) // length)
+        for *series, after, opened, length in holes.iter_rows()
+    )
+
+
+def _suspicions(judged: pl.DataFrame) -> tuple[str, ...]:
+    """What looks like a wrong option or a wrong header, rather than like wrong rows."""
+    notes = []
+    counts = dict(judged["reason"].value_counts().iter_rows())
+    if counts.get(reasons.COLUMN_ORDER, 0) * 2 > judged.height:
+        notes.append("most rows fit open, close, high, low: is that the order of the file's columns?")
+    step = pl.col("open_time").dt.epoch("ms").diff()
+    steps = step.filter(step > 0)
+    usual = steps.mode().min()
+    sound = pl.col("reason").is_null() | pl.col("reason").is_in([reasons.OFF_GRID, reasons.STILL_OPEN])
+    mostly = (
+        judged.filter(sound & pl.col("open_time").is_not_null())
+        .sort(_KEY)
+        .group_by(SERIES, maintain_order=True)
+        .agg(length=pl.col("length").first(), step=usual, steps=steps.len(), share=(steps == usual).mean())
+        .filter((pl.col("steps") >= _STEPS_TO_SUSPECT) & (pl.col("share") > 0.5) & (pl.col("step") != pl.col("length")))
+    )
+    for exchange, symbol, timeframe, found in mostly.select(*SERIES, "step").iter_rows():
+        shown = next((name for name, span in DURATION_MS.items() if span == found), f"{found / 60_000:g} minutes")
+        notes.append(
+            f"{series_name(exchange, symbol, timeframe)}: most rows are {shown} apart; "
+            f"is {timeframe} the right timeframe?"
+        )
+    return tuple(notes)

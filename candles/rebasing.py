@@ -1,0 +1,34 @@
+"""What a rebase of a series is about to do."""
+
+from candles.series import SeriesReader
+from common.errors import CandlesMissing, StoreError
+from registry.store.protocol import Store
+from registry.store.records import Rebase, stored_series
+
+
+def plan_rebase(store: Store, series: str) -> Rebase:
+    """The rebase of a series, named as in the store.
+
+    What it is made of is decided anew: its own candles where it has some, else the longest stored timeframe that
+    divides it. The corrections of those candles change every series that is made of them, so all of these get a new
+    anchor: the first candle that there is. Raises :class:`common.errors.StoreError` for a series that nobody judges,
+    which needs no rebase, and :class:`CandlesMissing` for one that has no candles left.
+    """
+    anchors, built_from = store.ticks.anchors(), store.ticks.built_from()
+    if series not in anchors:
+        judged = f"judged are {', '.join(sorted(anchors))}" if anchors else "nothing has been judged yet"
+        raise StoreError(f"{series!r} has not been judged, so its candles are still taken as they come; {judged}")
+    source = SeriesReader(store.candles, {}).source(series)
+    stored = stored_series(series, source)
+    kept = {name: built_from.get(name) for name in anchors} | {series: source}
+    made_of_it = {name: source for name, source in kept.items() if stored_series(name, source) == stored}
+    reader = SeriesReader(store.candles, made_of_it)
+    first = {name: reader.first(name) for name in made_of_it}
+    if first[series] is None:
+        raise CandlesMissing(f"{series} has no candles; import some: hub candles import FILE")
+    return Rebase(
+        series=series,
+        stored=stored,
+        anchors={name: open_ms for name, open_ms in first.items() if open_ms is not None},
+        built_from={name: source for name, source in made_of_it.items() if source is not None},
+    )

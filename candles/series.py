@@ -1,0 +1,177 @@
+"""Reads series as they are judged: from their own candles, or built from those of a shorter timeframe.
+
+Which of the two a series is gets decided once, with its anchor, and is never mixed: a timeframe that is stored is the
+series; else it is built from the longest stored timeframe that divides it. A series that has an anchor stays what it
+was when it got it, whatever is imported later; a rebase decides again.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Self
+
+import polars as pl
+
+from common.timeframes import DURATION_MS, slot_at_or_before
+from engine.resampling import divisors, is_over, resample
+from registry.store.parts.candles import CandleStore
+from registry.store.protocol import Store
+from registry.store.records import stored_series
+
+_SLOT_SCHEMA = {
+    "series": pl.String,
+    "open": pl.Float64,
+    "high": pl.Float64,
+    "low": pl.Float64,
+    "close": pl.Float64,
+    "volume": pl.Float64,
+    "partial": pl.Boolean,
+}
+
+
+class SeriesReader:
+    """What the engine reads of candles, stored and built alike. Series are named as in the store.
+
+    A built candle exists where one of its sub-candles does; whether its span is over is the caller's to know, as it is
+    for candles of their own: ask up to a time that has come. Only :meth:`extent`, which is asked without one, leaves
+    out a newest candle whose span is not over. Built candles of the past are as-judged ones, because the store keeps
+    their sub-candles as they were judged.
+
+    Decisions on series without an anchor are kept as long as the reader is: make a new one for a new look.
+    """
+
+    def __init__(self, candles: CandleStore, anchored: Mapping[str, str | None]) -> None:
+        """``anchored`` are the series with an anchor, and the timeframe that they are built from or ``None``."""
+        self._candles = candles
+        self._sources = dict(anchored)
+        self._names: set[str] | None = None
+        self._extents: dict[str, dict[str, tuple[int, int]]] = {}
+
+    @classmethod
+    def of(cls, store: Store) -> Self:
+        """A reader of what the store holds now."""
+        built = store.ticks.built_from()
+        return cls(store.candles, {series: built.get(series) for series in store.ticks.anchors()})
+
+    def source(self, series: str) -> str | None:
+        """The timeframe that a series is built from, ``None`` if its candles are its own or there are none."""
+        if series not in self._sources:
+            self._sources[series] = self._decide(series)
+        return self._sources[series]
+
+    def stored(self, series: str) -> str:
+        """The stored series whose candles a series is made of: itself, unless it is built."""
+        return stored_series(series, self.source(series))
+
+    def exists(self, series: str) -> bool:
+        """Whether a series has candles, its own or others to build them from."""
+        source = self.source(series)
+        return source is not None or series in self._all_names()
+
+    def extent(self, series: str) -> tuple[int, int] | None:
+        """Open times of the first and the last candle, ``None`` without any."""
+        source = self.source(series)
+        found = self._stored_extent(self.stored(series))
+        if source is None or found is None:
+            return found
+        timeframe = _timeframe(series)
+        first, last = (slot_at_or_before(time_ms, timeframe) for time_ms in found)
+        if not is_over(last, timeframe, found[1], source):
+            # The candle before may be missing too; the newest that exists is looked for.
+            before = self.last(series, last, 1)
+            if before.is_empty():
+                return None
+            last = int(before["open_time"].dt.epoch("ms")[0])
+        return first, last
+
+    def first(self, series: str) -> int | None:
+        """Open time of the first candle, whose span may not be over; ``None`` without any."""
+        found = self._stored_extent(self.stored(series))
+        return None if found is None else slot_at_or_before(found[0], _timeframe(series))
+
+    def between(self, series: str, start_ms: int, stop_ms: int) -> pl.DataFrame:
+        """Candles with ``start <= open_time < stop``, oldest first, as a candle frame."""
+        source = self.source(series)
+        if source is None:
+            return self._candles.between(series, start_ms, stop_ms)
+        timeframe = _timeframe(series)
+        first, stop = _slot_from(start_ms, timeframe), _slot_from(stop_ms, timeframe)
+        return _built(self._candles.between(self.stored(series), first, stop), source, timeframe)
+
+    def last(self, series: str, stop_ms: int, count: int) -> pl.DataFrame:
+        """The last ``count`` candles with ``open_time < stop``, oldest first, as a candle frame."""
+        source = self.source(series)
+        if source is None:
+            return self._candles.last(series, stop_ms, count)
+        timeframe = _timeframe(series)
+        # So many sub-candles reach over `count` spans at least, and over more where some lack; only then can the
+        # first of them be cut, and it is left out.
+        needed = count * (DURATION_MS[timeframe] // DURATION_MS[source])
+        candles = self._candles.last(self.stored(series), _slot_from(stop_ms, timeframe), needed)
+        return _built(candles, source, timeframe).tail(count)
+
+    def first_open_from(self, series: str, time_ms: int) -> int | None:
+        """Open time of the first candle that opens at or after a time, ``None`` without one."""
+        if self.source(series) is None:
+            return self._candles.first_open_from(series, time_ms)
+        timeframe = _timeframe(series)
+        found = self._candles.first_open_from(self.stored(series), _slot_from(time_ms, timeframe))
+        return None if found is None else slot_at_or_before(found, timeframe)
+
+    def at(self, timeframe: str, open_ms: int, series: Collection[str]) -> pl.DataFrame:
+        """Candles of one slot, of those of ``series`` that have one: ``series open high low close volume partial``."""
+        wanted = [name for name in series if _timeframe(name) == timeframe]
+        own = {name for name in wanted if self.source(name) is None}
+        frames = [pl.DataFrame(schema=_SLOT_SCHEMA)]
+        if own:
+            found = self._candles.at(timeframe, open_ms).filter(pl.col("series").is_in(list(own)))
+            frames.append(found.with_columns(pl.lit(False).alias("partial")))
+        by_source: dict[str, dict[str, str]] = {}
+        for name in wanted:
+            if (source := self.source(name)) is not None:
+                by_source.setdefault(source, {})[self.stored(name)] = name
+        for source, names in sorted(by_source.items()):
+            candles = self._candles.within(list(names), open_ms, open_ms + DURATION_MS[timeframe])
+            built = resample(candles, source, timeframe).with_columns(pl.col("series").replace_strict(names))
+            frames.append(built.select(list(_SLOT_SCHEMA)))
+        return pl.concat(frames)
+
+    def lacking(self, series: str, open_ms: int) -> list[tuple[str, int]]:
+        """What lacks of the candle of a slot: stored series and open times, in order; empty when it is complete."""
+        stored, timeframe = self.stored(series), _timeframe(series)
+        length = DURATION_MS[_timeframe(stored)]
+        slots = range(open_ms, open_ms + DURATION_MS[timeframe], length)
+        held = self._candles.between(stored, slots.start, slots.stop)["open_time"].dt.epoch("ms")
+        return [(stored, slot) for slot in sorted(set(slots) - set(held))]
+
+    def first_stored_from(self, stored: str, time_ms: int) -> int | None:
+        """:meth:`first_open_from` of a stored series, whether or not it is judged as one."""
+        return self._candles.first_open_from(stored, time_ms)
+
+    def _decide(self, series: str) -> str | None:
+        names = self._all_names()
+        if series in names:
+            return None
+        return next((name for name in divisors(_timeframe(series)) if stored_series(series, name) in names), None)
+
+    def _all_names(self) -> set[str]:
+        if self._names is None:
+            self._names = self._candles.names()
+        return self._names
+
+    def _stored_extent(self, stored: str) -> tuple[int, int] | None:
+        timeframe = _timeframe(stored)
+        if timeframe not in self._extents:
+            self._extents[timeframe] = self._candles.extent(timeframe)
+        return self._extents[timeframe].get(stored)
+
+
+def _built(candles: pl.DataFrame, source: str, timeframe: str) -> pl.DataFrame:
+    return resample(candles, source, timeframe).drop("partial")
+
+
+def _slot_from(time_ms: int, timeframe: str) -> int:
+    """Open time of the first slot that opens at or after a time."""
+    return slot_at_or_before(time_ms + DURATION_MS[timeframe] - 1, timeframe)
+
+
+def _timeframe(series: str) -> str:
+    return series.rsplit(" ", 1)[1]

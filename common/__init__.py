@@ -1,0 +1,1 @@
+"""What every folder stands on: errors, clock, timeframes, settings, processes, failpoints, console."""

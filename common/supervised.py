@@ -1,0 +1,162 @@
+"""A server that belongs to a data folder: started once, adopted by whoever comes after a crash, stopped cleanly.
+
+A killed hub cannot stop its children. The next start finds the process id in the folder, sees that the server still
+answers, and takes it over; so there is one server a folder, and none is left behind by a clean stop.
+"""
+
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from common import processes
+from common.errors import EventServerError, HubError
+from common.processes import start_time
+
+
+class SupervisedServer:
+    """A child process in ``folder`` with ``<name>.pid``, ``<name>.lock`` and ``<name>.log``.
+
+    The child notes itself, and holds the lock until it has: a start that is killed at any moment leaves either none or
+    one that the next start finds. ``command``, its program with the whole path, and ``environment`` start it;
+    ``answers`` says whether it does what it is for. Raises ``failure`` with the end of the server's log when it does
+    not answer within ``patience_s`` seconds.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        command: Sequence[str],
+        *,
+        answers: Callable[[], bool],
+        patience_s: float,
+        environment: Mapping[str, str] | None = None,
+        failure: type[HubError] = EventServerError,
+    ) -> None:
+        self._name = name
+        self._folder = folder
+        self._command = list(command)
+        self._answers = answers
+        self._patience_s = patience_s
+        self._environment = environment
+        self._failure = failure
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Self:
+        """Adopt the server that runs, or start one and wait until it answers."""
+        make_folder(self._folder, self._failure)
+        with self._file("lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if self._recorded_pid() is None or not self._wait_for_answer(2.0):
+                self.stop()
+                self._spawn(lock.fileno())
+        return self
+
+    def stop(self) -> None:
+        """End the server: asked first, forced after ten seconds. Does nothing when none runs."""
+        pid = self._recorded_pid()
+        if pid is not None:
+            _end(pid)
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+            self._child = None
+        self._file("pid").unlink(missing_ok=True)
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the server, ``None`` when it does not run."""
+        return self._recorded_pid()
+
+    def _spawn(self, lock: int) -> None:
+        note = [sys.executable, "-S", processes.__file__, str(self._file("pid")), str(lock)]
+        with self._file("log").open("ab") as log:
+            self._child = subprocess.Popen(
+                [*note, *self._command],
+                pass_fds=[lock],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **(self._environment or {})},
+                # A Ctrl-C at the terminal is for the hub, which then stops its servers in order.
+                start_new_session=True,
+            )
+        if not self._wait_for_answer(self._patience_s):
+            code = self._child.poll()
+            state = f"ended with code {code}" if code is not None else f"did not answer within {self._patience_s:g} s"
+            self.stop()
+            raise self._failure(f"the {self._name} server {state}; the end of {self._file('log')}:\n{self._log_end()}")
+
+    def _wait_for_answer(self, patience_s: float) -> bool:
+        deadline = time.monotonic() + patience_s
+        while True:
+            if self._answers():
+                return True
+            ended = self._child is not None and self._child.poll() is not None
+            if ended or time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+
+    def _recorded_pid(self) -> int | None:
+        try:
+            pid, started = self._file("pid").read_text().split()
+        except (OSError, ValueError):
+            return None
+        # The start time tells our server from another process that got the same number later.
+        return int(pid) if start_time(int(pid)) == started else None
+
+    def _log_end(self) -> str:
+        try:
+            return "\n".join(self._file("log").read_text(errors="replace").splitlines()[-5:])
+        except OSError:
+            return "(no log)"
+
+    def _file(self, suffix: str) -> Path:
+        return self._folder / f"{self._name}.{suffix}"
+
+
+def make_folder(folder: Path, failure: type[HubError]) -> None:
+    """Make a server's folder; raises ``failure`` where that is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise failure(
+            f"cannot make the folder {folder}: {error.strerror}; set HUB_DATA_DIR to a folder you may write"
+        ) from error
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def port_is_busy(port: int) -> bool:
+    """Whether somebody listens on a loopback port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+        return False
+
+
+def _end(pid: int) -> None:
+    for force, patience_s in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
+        with suppress(ProcessLookupError):
+            os.kill(pid, force)
+        deadline = time.monotonic() + patience_s
+        while time.monotonic() < deadline:
+            if start_time(pid) == "gone":
+                return
+            time.sleep(0.02)

@@ -1,0 +1,107 @@
+"""The closed list of timeframes and the arithmetic of their slots.
+
+Times are integers: milliseconds since 1970-01-01 UTC. Every timeframe divides the day, except ``3d`` (counted from
+1970-01-01) and ``1w`` (weeks start on Monday).
+"""
+
+import re
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeVar
+
+from common.errors import TimeFormatError, TimeframeError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_Times = TypeVar("_Times", int, "NDArray[np.int64]")
+
+_MINUTE = 60_000
+_HOUR = 60 * _MINUTE
+_DAY = 24 * _HOUR
+
+DURATION_MS: dict[str, int] = {
+    "1m": _MINUTE,
+    "3m": 3 * _MINUTE,
+    "5m": 5 * _MINUTE,
+    "15m": 15 * _MINUTE,
+    "30m": 30 * _MINUTE,
+    "1h": _HOUR,
+    "2h": 2 * _HOUR,
+    "4h": 4 * _HOUR,
+    "6h": 6 * _HOUR,
+    "8h": 8 * _HOUR,
+    "12h": 12 * _HOUR,
+    "1d": _DAY,
+    "3d": 3 * _DAY,
+    "1w": 7 * _DAY,
+}
+"""Timeframe -> length in milliseconds, shortest first."""
+
+_BY_DURATION = {length: name for name, length in DURATION_MS.items()}
+UNITS = {
+    "m": _MINUTE, "min": _MINUTE, "mins": _MINUTE, "minute": _MINUTE, "minutes": _MINUTE,
+    "h": _HOUR, "hr": _HOUR, "hour": _HOUR, "hours": _HOUR,
+    "d": _DAY, "day": _DAY, "days": _DAY,
+    "w": 7 * _DAY, "week": 7 * _DAY, "weeks": 7 * _DAY,
+}  # fmt: skip
+"""Every spelling of a unit -> its length in milliseconds."""
+_SPELLING = re.compile(r"([1-9][0-9]{0,4})\s?([a-z]+)")
+# 1970-01-01 was a Thursday: the first Monday is four days later.
+_FIRST_MONDAY_MS = 4 * _DAY
+
+
+@lru_cache(maxsize=256)
+def normalise_timeframe(text: str) -> str:
+    """The name in the closed list for any spelling of the same length: ``60m`` -> ``1h``, ``1D`` -> ``1d``.
+
+    Raises :class:`TimeframeError` for every other length, ``1M`` (a month has no fixed length) included.
+    """
+    match = _SPELLING.fullmatch(text.strip().lower()) if text.strip() != "1M" else None
+    if match and match[2] in UNITS:
+        name = _BY_DURATION.get(int(match[1]) * UNITS[match[2]])
+        if name is not None:
+            return name
+    shown = text if len(text) <= 20 else text[:20] + "…"
+    nearest = get_close_matches(text.strip().lower()[:20], DURATION_MS, n=1, cutoff=0.4)
+    hint = f" (did you mean {nearest[0]}?)" if nearest else ""
+    raise TimeframeError(f"timeframe {shown!r} is not supported{hint}; use one of {' '.join(DURATION_MS)}")
+
+
+def slot_at_or_before(time_ms: _Times, timeframe: str) -> _Times:
+    """Open time of the slot that contains ``time_ms``, a time or an array of them."""
+    length = DURATION_MS[timeframe]
+    shift = _FIRST_MONDAY_MS if timeframe == "1w" else 0
+    return (time_ms - shift) // length * length + shift
+
+
+def read_time(text: str) -> int:
+    """Milliseconds of a time that a person wrote: ``2024-08-05``, ``2024-08-05 01:15``, with ``T`` or an offset too.
+
+    UTC where it says nothing else. Raises :class:`common.errors.TimeFormatError`.
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        shown = text if len(text) <= 40 else text[:40] + "…"
+        raise TimeFormatError(
+            f"time {shown!r} cannot be read; write 2024-08-05 01:15 (UTC), or 2024-08-05T01:15+02:00"
+        ) from None
+    return to_ms(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def to_ms(moment: datetime) -> int:
+    """Milliseconds since the epoch of an aware ``datetime``."""
+    return int(moment.timestamp() * 1000)
+
+
+def from_ms(time_ms: int) -> datetime:
+    """The aware UTC ``datetime`` of milliseconds since the epoch."""
+    return datetime.fromtimestamp(time_ms / 1000, tz=UTC)
+
+
+def show_time(time_ms: int) -> str:
+    """``2024-08-05 01:15`` in UTC, for people."""
+    return from_ms(time_ms).strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,153 @@
+"""ECharts options of one condition's candles: price with triggers, volume, and a pane for each other scale."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from dashboard.charts.readings import TIME_FORMAT, Pane, Readings
+from dashboard.charts.savings import Options
+
+# The same in both themes: green and red are what traders read without a legend.
+_UP, _DOWN, _TRIGGER = "#1a9c82", "#e0524d", "#f59e0b"
+
+_TOP, _GAP, _SLIDER = 34, 26, 64
+_PRICE_HEIGHT, _VOLUME_HEIGHT, _PANE_HEIGHT = 300, 70, 120
+
+
+@dataclass(frozen=True)
+class CandleChart:
+    """Options and the height in pixels that they are laid out for."""
+
+    options: Options
+    height: int
+
+
+def candle_chart(readings: Readings, triggers: pl.DataFrame) -> CandleChart:
+    """The chart of ``readings``; of ``triggers`` (``close_time price``) those in the window are marked."""
+    panes = (readings.price, readings.volume, *readings.panes)
+    heights = (_PRICE_HEIGHT, _VOLUME_HEIGHT, *(_PANE_HEIGHT for _ in readings.panes))
+    tops = [_TOP + sum(heights[:index]) + index * _GAP for index in range(len(heights))]
+    total = tops[-1] + heights[-1] + _SLIDER
+    axes = list(range(len(panes)))
+    series: list[dict[str, Any]] = [
+        {
+            "type": "candlestick",
+            "name": "candle",
+            "encode": {
+                "x": "closed",
+                "y": ["open", "close", "low", "high"],
+                "tooltip": ["open", "high", "low", "close"],
+            },
+            "itemStyle": {"color": _UP, "borderColor": _UP, "color0": _DOWN, "borderColor0": _DOWN},
+            "markPoint": _markers(readings.frame, triggers),
+            **_mark_lines(readings.price.levels),
+        },
+        {
+            "type": "bar",
+            "name": "volume",
+            "xAxisIndex": 1,
+            "yAxisIndex": 1,
+            "encode": {"x": "closed", "y": "volume"},
+            "itemStyle": {"color": "#94a3b8", "opacity": 0.7},
+            "large": False,
+            **_mark_lines(readings.volume.levels),
+        },
+    ]
+    for index, pane in enumerate(panes):
+        series += [
+            {
+                "type": "line",
+                "name": name,
+                "xAxisIndex": index,
+                "yAxisIndex": index,
+                "encode": {"x": "closed", "y": name},
+                "showSymbol": False,
+                "lineStyle": {"width": 1.5},
+                **(_mark_lines(pane.levels) if index > 1 and position == 0 else {}),
+            }
+            for position, name in enumerate(pane.lines)
+        ]
+    options: Options = {
+        "animation": False,
+        "legend": {
+            "top": 0,
+            "left": 0,
+            "type": "scroll",
+            "data": [one["name"] for one in series if one["type"] == "line"],
+        },
+        "tooltip": {"trigger": "axis", "axisPointer": {"type": "cross"}},
+        "axisPointer": {"link": [{"xAxisIndex": "all"}]},
+        "dataset": {"source": readings.frame},
+        "grid": [
+            {"left": 80, "right": 48, "top": top, "height": height} for top, height in zip(tops, heights, strict=True)
+        ],
+        "xAxis": [_time_axis(index, last=index == axes[-1]) for index in axes],
+        "yAxis": [_value_axis(index, pane) for index, pane in enumerate(panes)],
+        "dataZoom": [
+            {"type": "inside", "xAxisIndex": axes},
+            {"type": "slider", "xAxisIndex": axes, "bottom": 8, "height": 22, "left": 80, "right": 48},
+        ],
+        "series": series,
+    }
+    return CandleChart(options, total)
+
+
+def _markers(frame: pl.DataFrame, triggers: pl.DataFrame) -> dict[str, Any]:
+    """A triangle under the price that each trigger was recorded with."""
+    shown = triggers.select(pl.col("close_time").dt.strftime(TIME_FORMAT).alias("closed"), "price").filter(
+        pl.col("closed").is_in(frame["closed"].to_list())
+    )
+    return {
+        "symbol": "triangle",
+        "symbolSize": 12,
+        "symbolOffset": [0, 10],
+        "itemStyle": {"color": _TRIGGER, "borderColor": "#ffffff", "borderWidth": 1},
+        "label": {"show": False},
+        "tooltip": {"trigger": "item", "formatter": "{b}"},
+        "data": [
+            {"name": f"trigger {closed}, price {price:,g}", "coord": [closed, price]} for closed, price in shown.rows()
+        ],
+    }
+
+
+def _mark_lines(levels: Sequence[float]) -> dict[str, Any]:
+    if not levels:
+        return {}
+    return {
+        "markLine": {
+            "symbol": "none",
+            "silent": True,
+            "lineStyle": {"type": "dashed", "color": _TRIGGER},
+            "label": {"position": "end", "formatter": "{c}"},
+            "data": [{"yAxis": level} for level in levels],
+        }
+    }
+
+
+def _time_axis(index: int, *, last: bool) -> dict[str, Any]:
+    return {
+        "type": "category",
+        "gridIndex": index,
+        "axisLabel": {"show": last, "hideOverlap": True},
+        "axisTick": {"show": last},
+        "axisPointer": {"label": {"show": last}},
+    }
+
+
+def _value_axis(index: int, pane: Pane) -> dict[str, Any]:
+    small = index > 0
+    return {
+        "type": "value",
+        "gridIndex": index,
+        # Volume bars stand on 0; everything else shows the range it moves in.
+        "scale": index != 1,
+        "splitNumber": 2 if small else 5,
+        "name": pane.name,
+        "nameLocation": "middle",
+        "nameGap": 60,
+        "axisPointer": {"label": {"precision": 2}} if not small else {},
+        **({"min": pane.low} if pane.low is not None else {}),
+        **({"max": pane.high} if pane.high is not None else {}),
+    }

@@ -1,0 +1,139 @@
+"""What one condition reads, candle by candle, laid out in panes: what is on one scale stands in one pane.
+
+A moving average of prices belongs onto the candles, one of volumes onto the volumes; an RSI needs a pane of its own,
+which it shares with every other RSI and with the constants that it is compared with.
+"""
+
+import math
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import polars as pl
+
+from common.timeframes import DURATION_MS
+from indicators.catalogue import find
+from indicators.compute import compute, source_array
+from registry.conditions import Condition
+from registry.language.as_text.text import to_text
+from registry.language.tree import IndicatorOutput, Number, Price, comparisons, variables
+
+CANDLE = ("open", "high", "low", "close", "volume")
+TIME_FORMAT = "%Y-%m-%d %H:%M"
+"""How a close time is written on the category axis: with the year, because labels must be unique."""
+
+
+@dataclass
+class Pane:
+    """Lines and constants on one scale. ``low`` and ``high`` are its ends where the values cannot leave them."""
+
+    name: str
+    lines: list[str] = field(default_factory=list)
+    """Columns of the frame."""
+    levels: list[float] = field(default_factory=list)
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Readings:
+    """A frame with ``closed`` (label of the close time), the candle's columns and one column a line; and its panes."""
+
+    frame: pl.DataFrame
+    price: Pane
+    volume: Pane
+    panes: tuple[Pane, ...]
+
+
+def candles_needed(condition: Condition, shown: int) -> int:
+    """How many candles to load so that the values on the last ``shown`` ones have settled."""
+    return shown + condition.needed[condition.series].settle
+
+
+def read_values(condition: Condition, candles: pl.DataFrame, shown: int) -> Readings:
+    """The readings of the last ``shown`` candles; the earlier ones are for the indicators to settle.
+
+    Drawn is what the condition reads of its own series, each value where it belongs in time: neither the steps back of
+    ``[k]`` nor arithmetic nor other series, which have candles of their own.
+    """
+    price, volume = Pane("price"), Pane("volume")
+    panes: dict[Hashable, Pane] = {"price": price, "volume": volume}
+    columns: dict[str, pl.Series] = {}
+    for comparison in comparisons(condition.tree):
+        for variable in (*variables(comparison.left), *variables(comparison.right)):
+            if variable.series != condition.series:
+                continue
+            drawn = replace(variable, offset=0)
+            scale = _scale(drawn)
+            if scale not in panes:
+                panes[scale] = _new_pane(drawn)
+            pane = panes[scale]
+            name = to_text(drawn, short=True)
+            if name not in CANDLE and name not in pane.lines:
+                pane.lines.append(name)
+                columns[name] = pl.Series(name, _values(drawn, candles)).fill_nan(None)
+            level = comparison.right
+            if comparison.left == variable and isinstance(level, Number) and level.value not in pane.levels:
+                pane.levels.append(level.value)
+    length = pl.duration(milliseconds=DURATION_MS[condition.timeframe])
+    frame = candles.select(
+        (pl.col("open_time") + length).dt.strftime(TIME_FORMAT).alias("closed"), *CANDLE, *columns.values()
+    ).tail(shown)
+    own = [pane for key, pane in panes.items() if key not in ("price", "volume")]
+    for pane in own:
+        _widen(pane, frame)
+    return Readings(frame, price, volume, tuple(own))
+
+
+def _scale(operand: Price | IndicatorOutput) -> Hashable:
+    """Equal for operands whose values can be read off one axis."""
+    match operand:
+        case Price(field=name):
+            return "volume" if name == "volume" else "price"
+        case IndicatorOutput(indicator=name, source=source, output=output_name):
+            output = find(name).output(output_name)
+            bounds = (output.low, output.high, output.centre)
+            if source is not None and bounds == (None, None, None):
+                # An output without a range of its own, made from one column, is a level of that column.
+                return "volume" if source == "volume" else "price"
+            if output.low is not None and output.high is not None:
+                return output.low, output.high
+            return name, source, bounds
+
+
+def _new_pane(operand: Price | IndicatorOutput) -> Pane:
+    # Prices and volumes have their panes from the start.
+    assert isinstance(operand, IndicatorOutput)
+    output = find(operand.indicator).output(operand.output)
+    return Pane(operand.indicator, low=output.low, high=output.high)
+
+
+def _values(operand: Price | IndicatorOutput, candles: pl.DataFrame) -> pl.Series:
+    if isinstance(operand, Price):
+        return pl.Series(source_array(candles, operand.field))
+    parameters: dict[str, Any] = dict(operand.parameters)
+    outputs = compute(operand.indicator, candles, source=operand.source, **parameters)
+    return pl.Series(outputs[operand.output])
+
+
+def _widen(pane: Pane, frame: pl.DataFrame) -> None:
+    """Make room for constants that the values do not reach: the chart would leave them out."""
+    values = [bound for name in pane.lines for bound in (frame[name].min(), frame[name].max())]
+    reached = [float(value) for value in values if isinstance(value, int | float)]
+    if not reached or not pane.levels:
+        return
+    lowest, highest = min(reached), max(reached)
+    margin = 0.1 * (max(highest, *pane.levels) - min(lowest, *pane.levels))
+    if pane.low is None and min(pane.levels) < lowest:
+        pane.low = _round(min(pane.levels) - margin, down=True)
+    if pane.high is None and max(pane.levels) > highest:
+        pane.high = _round(max(pane.levels) + margin, down=False)
+
+
+def _round(value: float, *, down: bool) -> float:
+    """Outwards to two significant digits, for readable ends of an axis."""
+    if value == 0:
+        return 0.0
+    unit = 10.0 ** (math.floor(math.log10(abs(value))) - 1)
+    # The second rounding removes the digits that the product adds: 55 * 0.001 is 0.055.
+    return float(f"{(math.floor if down else math.ceil)(value / unit) * unit:.2g}")

@@ -1,0 +1,115 @@
+"""ECharts options of the savings page: figures in, plain dictionaries out.
+
+Candles have their own builder, :mod:`dashboard.charts.candles`.
+"""
+
+from typing import Any
+
+import polars as pl
+
+from analysis.savings import Savings
+
+Options = dict[str, Any]
+
+_GRID = {"left": 8, "right": 24, "top": 40, "bottom": 8, "containLabel": True}
+_TIME = "%Y-%m-%d %H:%M"
+
+SHARING_COLORS = {"isolated bots": "#94a3b8", "equal conditions shared": "#d97706", "done by the hub": "#14a08f"}
+"""The three ways of sharing and their colours, the same in every chart and legible in both themes."""
+
+
+def counted(savings: Savings) -> Options:
+    """Bars on a log axis: work of isolated bots, with equal conditions shared, and done."""
+    kinds = {
+        "evaluations": (savings.isolated_evaluations, savings.evaluations, savings.evaluations),
+        "indicator computations": (
+            savings.isolated_indicators,
+            savings.equal_sharing_indicators,
+            savings.indicators,
+        ),
+        "candle loads": (savings.isolated_loads, savings.equal_sharing_loads, savings.loads),
+    }
+    return {
+        "legend": {"top": 0, "left": 0},
+        "grid": _GRID | {"right": 72},
+        "tooltip": {"trigger": "axis", "axisPointer": {"type": "shadow"}, "valueFormatter": "localized"},
+        "xAxis": {"type": "log", "min": 1, "axisLabel": {"hideOverlap": True}},
+        "yAxis": {"type": "category", "inverse": True, "data": list(kinds)},
+        "series": [
+            {
+                "name": name,
+                "type": "bar",
+                "barGap": "10%",
+                "color": SHARING_COLORS[name],
+                "data": [_bar(counts[position]) for counts in kinds.values()],
+                "label": {"show": True, "position": "right"},
+            }
+            for position, name in enumerate(SHARING_COLORS)
+        ],
+    }
+
+
+def _bar(count: int) -> dict[str, Any] | None:
+    """A bar with its number beside it; none for 0, which has no place on a log axis."""
+    return {"value": count, "label": {"formatter": f"{count:,}"}} if count else None
+
+
+def work_per_tick(ticks: pl.DataFrame) -> Options:
+    """Lines on a log axis: loads, computations and evaluations of each tick, in the three ways of sharing."""
+    lines = {
+        "isolated bots": ("subscriptions", "isolated_indicators", "isolated_loads"),
+        "equal conditions shared": ("conditions", "equal_sharing_indicators", "equal_sharing_loads"),
+        "done by the hub": ("conditions", "indicators", "series"),
+    }
+    source = ticks.select(
+        pl.col("close_time").dt.strftime(_TIME).alias("closed"),
+        *(
+            pl.when(pl.sum_horizontal(columns) > 0).then(pl.sum_horizontal(columns)).alias(name)
+            for name, columns in lines.items()
+        ),
+    )
+    return {
+        "legend": {"top": 0, "left": 0},
+        "grid": _GRID,
+        "tooltip": {"trigger": "axis", "valueFormatter": "localized"},
+        "dataset": {"source": source},
+        "xAxis": {"type": "category", "axisLabel": {"hideOverlap": True}},
+        "yAxis": {"type": "log"},
+        "series": [
+            {
+                "type": "line",
+                "name": name,
+                "color": color,
+                "showSymbol": False,
+                "encode": {"x": "closed", "y": name},
+            }
+            for name, color in SHARING_COLORS.items()
+        ],
+    }
+
+
+def stage_times(ticks: pl.DataFrame) -> Options:
+    """Stacked bars: milliseconds of each tick's stages."""
+    stages = {"load": "load_us", "indicators": "indicators_us", "judge": "judge_us"}
+    source = ticks.select(
+        pl.col("close_time").dt.strftime(_TIME).alias("closed"),
+        *((pl.col(column) / 1e3).alias(stage) for stage, column in stages.items()),
+    )
+    return {
+        "legend": {"top": 0, "left": 0},
+        "grid": _GRID,
+        "tooltip": {"trigger": "axis", "axisPointer": {"type": "shadow"}, "valueFormatter": "%.2f ms"},
+        "dataset": {"source": source},
+        "xAxis": {"type": "category", "axisLabel": {"hideOverlap": True}},
+        "yAxis": {"type": "value", "axisLabel": {"formatter": "{value} ms"}},
+        "series": [
+            {
+                "type": "bar",
+                "name": stage,
+                "stack": "tick",
+                "barCategoryGap": "0%",
+                "encode": {"x": "closed", "y": stage},
+            }
+            for stage in stages
+        ],
+    }

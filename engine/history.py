@@ -1,0 +1,308 @@
+"""Judges whole histories with the plan and the kernels of the live evaluation.
+
+One base series at a time: its rows are its candles; what it reads of other series stands in the row of the candle on
+which it would have seen it live, the value of that series' last closed slot. Values are computed slot by slot, over a
+span of candles, and judged candle by candle, in tiles that fit into the processor's cache.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from common.errors import CandlesMissing
+from common.timeframes import DURATION_MS
+from engine.calendars import calendar_of
+from engine.evaluate import candle_columns, import_kernels
+from engine.firing import Firing
+from engine.layout import ARITHMETIC
+from engine.plan import Plan, make_plan
+from engine.resampling import with_built
+from engine.truths import Truths
+from indicators.compute import Array, input_arrays, scan_into, source_array, start
+from registry.conditions import Condition
+from registry.language.tree import Series
+from registry.store.records import Calendar
+
+_SPAN = 4096
+"""Candles computed at once: bounds the memory of a scan to a few thousand rows of slots."""
+
+_TILE = 1 << 20
+"""Values judged at once, 8 MB of them, where that is not too few candles."""
+
+_OPERATIONS = dict(zip(ARITHMETIC, (np.add, np.subtract, np.multiply, np.divide), strict=True))
+
+Inputs = tuple[Sequence[str], str | None]
+"""What an indicator is computed from: its inputs, and what its ``source`` is."""
+
+TRIGGER_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "condition_id": pl.String,
+    "open_time": pl.Datetime("ms", "UTC"),
+    "close_time": pl.Datetime("ms", "UTC"),
+    "price": pl.Float64,
+    "settled": pl.Boolean,
+}
+
+
+def scan(
+    conditions: Iterable[Condition | str | Mapping[str, Any]],
+    candles: pl.DataFrame,
+    *,
+    exchange: str = "BINANCE",
+    calendars: Mapping[str, Calendar] | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> pl.DataFrame:
+    """Judge whole histories: ``condition_id open_time close_time price settled``, one row a trigger, oldest first.
+
+    ``candles`` has the columns ``symbol timeframe open_time open high low close volume`` (``exchange`` optional, the
+    argument is its default), several series at once; the first candle of each is its anchor. A series that is not there
+    is built from the longest timeframe of its instrument that divides its own. ``calendars`` names the instruments
+    (``NASDAQ:AAPL``) that trade in ``sessions``; all others trade ``24x7``. ``progress`` is called with candles done
+    and in all. Raises :class:`common.errors.CandlesMissing` for a condition whose series cannot be had.
+    """
+    parsed = [
+        condition if isinstance(condition, Condition) else Condition.parse(condition, default_exchange=exchange)
+        for condition in conditions
+    ]
+    if "exchange" not in candles.columns:
+        candles = candles.with_columns(pl.lit(exchange).alias("exchange"))
+    histories = {
+        f"{key[0]}:{key[1]} {key[2]}": history.sort("open_time")
+        for key, history in candles.partition_by("exchange", "symbol", "timeframe", as_dict=True).items()
+    }
+    wanted = {series for condition in parsed for series in condition.all_series}
+    histories = with_built(histories, wanted)
+    if missing := sorted({str(series) for series in wanted} - set(histories)):
+        raise CandlesMissing(f"no candles of {', '.join(missing)}; there are {', '.join(sorted(histories)) or 'none'}")
+    by_base: dict[Series, list[Condition]] = {}
+    for condition in parsed:
+        by_base.setdefault(condition.series, []).append(condition)
+    total = sum(histories[str(series)].height for series in by_base)
+    done = 0
+    found: list[pl.DataFrame] = []
+    for _, held in sorted(by_base.items(), key=lambda item: str(item[0])):
+        judge = HistoryJudge(make_plan(held), histories, calendars or {})
+        for rows in judge.rows():
+            found.append(judge.triggers(rows))
+            done += rows.opens.size
+            if progress is not None:
+                progress(done, total)
+    triggers = pl.concat([pl.DataFrame(schema=TRIGGER_SCHEMA), *found])
+    # Those of one base series are in order.
+    return triggers if len(by_base) == 1 else triggers.sort("close_time", "condition_id")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Slot values of consecutive candles of a base series, gone when the next ones are taken.
+
+    ``values`` float64[slots, n + 1]: the column of each candle, after that of the candle before them.
+    """
+
+    values: Array
+    adjacent: NDArray[np.bool_]
+    """Whether the candle of a column is one step after that of the column before it."""
+    opens: NDArray[np.int64]
+    closes: Array
+    counts: Mapping[int, NDArray[np.int64]]
+    """Series -> its candles since the anchor up to each candle."""
+
+    def last(self, count: int) -> "Rows":
+        """The last so many candles alone."""
+        return Rows(
+            self.values[:, -count - 1 :],
+            self.adjacent[-count - 1 :],
+            self.opens[-count:],
+            self.closes[-count:],
+            {series: held[-count:] for series, held in self.counts.items()},
+        )
+
+
+class HistoryJudge:
+    """Judges the conditions of one base series over its history, span by span."""
+
+    def __init__(self, plan: Plan, histories: Mapping[str, pl.DataFrame], calendars: Mapping[str, Calendar]) -> None:
+        (base,) = np.flatnonzero(plan.is_base).tolist()
+        self.plan = plan
+        self._base = base
+        self._candles = histories[str(plan.series[base])]
+        self._own = _SeriesValues(plan, self._base, calendars)
+        self._others = [
+            _Other(plan, index, histories[str(series)], calendars)
+            for index, series in enumerate(plan.series)
+            if index != base
+        ]
+        self._firing = Firing()
+        self._firing.grow(plan)
+        self._truths = Truths()
+        self._truths.grow(plan.program)
+        self._moving = plan.is_base.copy()
+        self._ids = pl.Series([condition.id for condition in plan.conditions], dtype=pl.String)
+        self._sorted = np.argsort(self._ids.to_numpy(), kind="stable")
+        """The conditions in the order of their ids."""
+        self._order = self._sorted.argsort()
+        self._settle = _settle_columns(plan)
+        self._fired = np.empty((2, max(65_536, len(plan.conditions) + 1)), np.int64)
+
+    def rows(self) -> Iterator[Rows]:
+        """The history in spans; judge each with :meth:`triggers` before taking the next."""
+        plan = self.plan
+        length = DURATION_MS[plan.timeframe]
+        held = np.full((plan.slots, min(_SPAN, self._candles.height) + 1), np.nan)
+        for begin in range(0, self._candles.height, _SPAN):
+            span = self._candles[begin : begin + _SPAN]
+            if begin:
+                held[:, 0] = held[:, _SPAN]
+            values = held[:, : span.height + 1]
+            fresh = values[:, 1:]
+            adjacent = self._own.extend(span, fresh)
+            opens = span["open_time"].dt.epoch("ms").to_numpy()
+            counts = {self._base: np.arange(begin + 1, begin + 1 + span.height)}
+            for other in self._others:
+                counts[other.index] = other.show(opens + length, fresh)
+            _calculate(plan, fresh)
+            yield Rows(values, np.concatenate([[False], adjacent]), opens, np.array(span["close"], np.float64), counts)
+
+    def triggers(self, rows: Rows) -> pl.DataFrame:
+        """What fires on the rows, as ``TRIGGER_SCHEMA``."""
+        kernels = import_kernels()
+        plan = self.plan
+        fired_rows, fired = self._fired
+        at_rows, which_fired = [], []
+        height = max(16, _TILE // max(1, plan.slots))
+        for begin in range(0, rows.opens.size, height):
+            tile = np.empty((min(height, rows.opens.size - begin) + 1, plan.slots))
+            # Comparisons take what is not finite as NaN; delays and averages have read it as it is.
+            kernels.show_candles(rows.values, plan.program.slots, begin, tile)
+            adjacent, row = rows.adjacent[begin : begin + height + 1], 1
+            while row < tile.shape[0]:
+                row, count = kernels.judge_history(
+                    tile,
+                    adjacent,
+                    row,
+                    self._base,
+                    *self._firing.columns(self._moving),
+                    *self._truths.columns(),
+                    fired_rows,
+                    fired,
+                )
+                at_rows.append(fired_rows[:count] + (begin - 1))
+                which_fired.append(self._firing.conditions(fired[:count]))
+        keys = np.concatenate(at_rows) * len(plan.conditions) + self._order[np.concatenate(which_fired)]
+        # Numbers are sorted much faster than what they stand for.
+        keys.sort()
+        at, which = np.divmod(keys, len(plan.conditions))
+        which = self._sorted[which]
+        length = DURATION_MS[plan.timeframe]
+        return pl.DataFrame(
+            {
+                "condition_id": self._ids.gather(which),
+                "open_time": pl.from_epoch(pl.Series(rows.opens[at]), "ms").cast(pl.Datetime("ms", "UTC")),
+                "close_time": pl.from_epoch(pl.Series(rows.opens[at] + length), "ms").cast(pl.Datetime("ms", "UTC")),
+                "price": rows.closes[at],
+                "settled": pl.Series(self._settled(rows, at, which), dtype=pl.Boolean),
+            }
+        )
+
+    def _settled(self, rows: Rows, at: NDArray[np.int64], which: NDArray[np.int64]) -> NDArray[np.bool_]:
+        settled = np.ones(at.size, np.bool_)
+        for series, needed in self._settle.items():
+            settled &= rows.counts[series][at] >= needed[which]
+        return settled
+
+
+class _SeriesValues:
+    """Readings and delays of one series, extended span by span."""
+
+    def __init__(self, plan: Plan, index: int, calendars: Mapping[str, Calendar]) -> None:
+        series = plan.series[index]
+        blocks = [block for block in plan.indicators if index in block.series]
+        self._blocks = [(block, block.slots(block.series.index(index))) for block in blocks]
+        self._carries = [start(block.indicator, block.parameters) for block in blocks]
+        self._prices = [
+            (price.field, price.first_slot + price.series.index(index))
+            for price in plan.prices
+            if index in price.series
+        ]
+        delays = plan.layout.delays.array
+        self._delays = delays[plan.owners[delays[:, 0]] == index].tolist()
+        self._depth = max((steps for _, _, steps in self._delays), default=0)
+        self._tails = {source: np.full(self._depth, np.nan) for _, source, _ in self._delays}
+        """Slot of a reading that is delayed -> its last values."""
+        self._run = 0
+        self._last_open: int | None = None
+        self._calendar = calendar_of(series, calendars)
+
+    def extend(self, span: pl.DataFrame, values: Array | dict[int, Array]) -> NDArray[np.bool_]:
+        """Fill the series' slots of ``values``, slot -> float64[n], for the next candles; whether each is one step
+        after the one before."""
+        columns = candle_columns(span)
+        for field, slot in self._prices:
+            values[slot] = source_array(columns, field)
+        inputs: dict[Inputs, tuple[Array, ...]] = {}
+        for (block, slots), carry in zip(self._blocks, self._carries, strict=True):
+            asked = block.indicator.inputs, block.source
+            if asked not in inputs:
+                inputs[asked] = input_arrays(block.indicator, columns, block.source)
+            scan_into(block.indicator, block.parameters, carry, inputs[asked], tuple(values[slot] for slot in slots))
+        opens = span["open_time"].dt.epoch("ms").to_numpy()
+        adjacent = self._calendar.adjacent(opens, self._last_open)
+        runs = _run_lengths(adjacent, self._run)
+        extended = {source: np.concatenate([tail, values[source]]) for source, tail in self._tails.items()}
+        for slot, source, steps in self._delays:
+            delayed = extended[source][self._depth - steps : self._depth - steps + span.height]
+            values[slot] = np.where(runs >= steps, delayed, np.nan)
+        if span.height:
+            self._last_open, self._run = int(opens[-1]), int(runs[-1])
+            self._tails = {source: held[held.size - self._depth :] for source, held in extended.items()}
+        return adjacent
+
+
+class _Other:
+    """A series that the base reads: what it shows at a time is the value of its last closed slot."""
+
+    def __init__(self, plan: Plan, index: int, candles: pl.DataFrame, calendars: Mapping[str, Calendar]) -> None:
+        self.index = index
+        sources = np.flatnonzero(plan.owners == index).tolist()
+        self._values = dict(zip(sources, np.full((len(sources), candles.height), np.nan), strict=True))
+        _SeriesValues(plan, index, calendars).extend(candles, self._values)
+        self._views = [(slot, source) for slot, source in plan.layout.views.array.tolist() if source in self._values]
+        self._opens = candles["open_time"].dt.epoch("ms").to_numpy()
+        self._calendar = calendar_of(plan.series[index], calendars)
+
+    def show(self, times: NDArray[np.int64], values: Array) -> NDArray[np.int64]:
+        """Fill the views of candles that close at ``times``; the candles since the anchor up to each."""
+        rows, count = self._calendar.last_closed(self._opens, times)
+        for slot, source in self._views:
+            values[slot] = np.where(rows >= 0, self._values[source][rows], np.nan)
+        return count
+
+
+def _calculate(plan: Plan, values: Array) -> None:
+    layout = plan.layout
+    with np.errstate(all="ignore"):
+        for (slot, code, *sides), constants in zip(layout.arithmetic.array, layout.constants.array, strict=True):
+            left, right = (
+                values[side] if side >= 0 else constant for side, constant in zip(sides, constants, strict=True)
+            )
+            values[slot] = _OPERATIONS[ARITHMETIC[code]](left, right)
+
+
+def _run_lengths(adjacent: NDArray[np.bool_], before: int) -> NDArray[np.int64]:
+    """How many steps in a row lead to each candle."""
+    positions = np.arange(adjacent.size)
+    last_break = np.maximum.accumulate(np.where(adjacent, -1, positions))
+    runs: NDArray[np.int64] = np.where(last_break >= 0, positions - last_break, positions + 1 + before)
+    return runs
+
+
+def _settle_columns(plan: Plan) -> dict[int, NDArray[np.int64]]:
+    """Series -> the candles of it after which each condition's indicators have settled, 0 for those without any."""
+    columns: dict[int, NDArray[np.int64]] = {}
+    for condition, held in enumerate(plan.settle):
+        for series, needed in held:
+            columns.setdefault(series, np.zeros(len(plan.settle), np.int64))[condition] = needed
+    return columns

@@ -1,0 +1,189 @@
+"""From conditions of one timeframe to what has to be computed for them, each thing once.
+
+    conditions -> series -> readings: prices and indicators, an indicator's series side by side as lanes
+               -> delays `[k]` -> views of other series' values -> arithmetic          (all of these are slots)
+               -> comparisons as columns, grouped by operator and sorted by slot -> composites by level
+
+Equal nodes of the trees are one dictionary key, so what two conditions share exists once. Every slot is *owned* by the
+series whose steps move it: readings and delays by the series that they read, views, arithmetic and truths by the base
+series of their conditions. A view is what a base sees of another series (another instrument, another timeframe): the
+value on that series' last closed slot.
+
+A plan grows: :meth:`Plan.extend` adds conditions, and nothing that is there moves. The plan is pure data:
+``engine.evaluate`` runs it candle by candle, ``engine.history`` over a history.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.layout import SPARE, IndicatorBlock, Layout, PriceBlock
+from engine.program import Based, Program, children
+from indicators.kernels.pools import Pool
+from registry.conditions import Condition
+from registry.language.tree import For, IndicatorOutput, Node, Number, Operand, Series, Within, operands, variables
+
+
+class Plan:
+    """Everything that judging conditions of one timeframe needs. Columns named after conditions are in their order."""
+
+    def __init__(self, timeframe: str) -> None:
+        self.timeframe = timeframe
+        self.conditions: list[Condition] = []
+        self.layout = Layout()
+        self.program = Program()
+        self.settle: list[tuple[tuple[int, int], ...]] = []
+        """Condition -> (series, candles of it after which its indicators have settled)."""
+        self.shown: list[tuple[tuple[Operand, int], ...]] = []
+        """Condition -> the operands that it compares, constants aside, and their slots."""
+        self.memory = 0
+        """Steps of a base series that truths look back over ``for`` and ``within``."""
+        self._known: dict[str, int] = {}
+        self._is_base = Pool(np.bool_)
+        self._momentary = Pool(np.bool_)
+        self._base = Pool(np.int64)
+        self._root_numbers = Pool(np.int64)
+        self._indicator_counts = Pool(np.int64)
+        self._series_counts = Pool(np.int64)
+
+    def extend(self, conditions: Iterable[Condition]) -> None:
+        """Add conditions; those that are there already are not added again."""
+        fresh = {held.id: held for held in conditions if held.id not in self._known}
+        added = [fresh[name] for name in sorted(fresh)]
+        if any(held.timeframe != self.timeframe for held in added):
+            raise ValueError("a plan is made for the conditions of one timeframe")
+        layout, index = self.layout, self.layout.index
+        read = dict.fromkeys(variable for held in added for variable in variables(held.tree))
+        layout.add_series({held.series for held in added} | {variable.series for variable in read})
+        self._is_base.add([False] * (len(layout.series) - self._is_base.size))
+        layout.read(read)
+        slot_of: dict[tuple[int, Operand], int] = {
+            (index[held.series], operand): layout.slot(held.series, operand)
+            for held in added
+            for operand in operands(held.tree)
+            if not isinstance(operand, Number)
+        }
+        roots: list[Based] = [(index[held.series], held.tree) for held in added]
+        self.program.extend(roots, lambda base, operand: slot_of[base, operand])
+        for held, (base, tree) in zip(added, roots, strict=True):
+            self._known[held.id] = len(self.conditions)
+            self.conditions.append(held)
+            self._is_base.array[base] = True
+            self.memory = max(self.memory, memory(tree))
+            self.settle.append(tuple((index[series], needed.settle) for series, needed in held.needed.items()))
+            compared = [operand for operand in dict.fromkeys(operands(tree)) if not isinstance(operand, Number)]
+            self.shown.append(tuple((operand, slot_of[base, operand]) for operand in compared))
+        self._momentary.add([held.momentary for held in added])
+        self._base.add([base for base, _ in roots])
+        self._root_numbers.add([self.program.number_of(root) for root in roots])
+        self._indicator_counts.add([len(indicator_nodes(held)) for held in added])
+        self._series_counts.add([len(held.all_series) for held in added])
+
+    def __contains__(self, condition: Condition) -> bool:
+        return condition.id in self._known
+
+    def position(self, condition: Condition) -> int:
+        """Where a condition stands in the columns."""
+        return self._known[condition.id]
+
+    @property
+    def series(self) -> Sequence[Series]:
+        """Base series and all others that are read."""
+        return self.layout.series
+
+    @property
+    def prices(self) -> Sequence[PriceBlock]:
+        return self.layout.prices
+
+    @property
+    def indicators(self) -> Sequence[IndicatorBlock]:
+        return self.layout.indicators
+
+    @property
+    def slots(self) -> int:
+        """Number of slots."""
+        return self.layout.owners.size
+
+    @property
+    def owners(self) -> NDArray[np.int64]:
+        """Slot -> index of the series whose steps move it."""
+        return self.layout.owners.array
+
+    @property
+    def is_base(self) -> NDArray[np.bool_]:
+        """Series -> whether conditions have it as their base."""
+        return self._is_base.array
+
+    @property
+    def momentary(self) -> NDArray[np.bool_]:
+        """Condition -> whether it fires on every TRUE."""
+        return self._momentary.array
+
+    @property
+    def base(self) -> NDArray[np.int64]:
+        """Condition -> index of its base series."""
+        return self._base.array
+
+    @property
+    def roots(self) -> NDArray[np.int64]:
+        """Condition -> its truth."""
+        return self.program.places(self._root_numbers.array)
+
+    @property
+    def indicator_counts(self) -> NDArray[np.int64]:
+        """Condition -> distinct indicators that it reads."""
+        return self._indicator_counts.array
+
+    @property
+    def series_counts(self) -> NDArray[np.int64]:
+        """Condition -> distinct series that it reads."""
+        return self._series_counts.array
+
+    @property
+    def timeframes(self) -> tuple[str, ...]:
+        """Timeframes of the series that are read, the plan's own last."""
+        others = {series.timeframe for series in self.series} - {self.timeframe}
+        return (*sorted(others), self.timeframe)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether every condition reads its base series only."""
+        return bool(self.is_base.all()) and self.layout.views.size == 0
+
+    @property
+    def lanes(self) -> NDArray[np.int64]:
+        """Series -> indicators computed for it."""
+        counts = np.zeros(len(self.series), np.int64)
+        for block in self.indicators:
+            for index in block.series:
+                if index != SPARE:
+                    counts[index] += 1
+        return counts
+
+
+def make_plan(conditions: Iterable[Condition]) -> Plan:
+    """The plan for conditions of one timeframe; equal ones are planned once. At least one is needed."""
+    held = list(conditions)
+    plan = Plan(held[0].timeframe)
+    plan.extend(held)
+    return plan
+
+
+IndicatorNode = tuple[str, tuple[tuple[str, float], ...], str | None, Series]
+"""What is computed once: indicator, parameters, source, series."""
+
+
+def indicator_nodes(condition: Condition) -> set[IndicatorNode]:
+    """The distinct indicators that a condition reads; several outputs of one are one computation."""
+    return {
+        (variable.indicator, variable.parameters, variable.source, variable.series)
+        for variable in variables(condition.tree)
+        if isinstance(variable, IndicatorOutput)
+    }
+
+
+def memory(node: Node) -> int:
+    """Steps before the present one on which a truth depends, offsets of operands aside."""
+    below = max((memory(child) for child in children(node)), default=0)
+    return below + (node.bars - 1 if isinstance(node, For | Within) else 0)

@@ -1,0 +1,295 @@
+"""What the judging kernels run: truths as columns, in runs of one kind.
+
+A truth is a comparison or a composite; its index is its place in the columns. A run is a stretch of truths that are
+judged in the same way by one tight loop. What a truth depends on stands before it. Truths are only added; when many
+small additions have made many short runs, :meth:`Program.compact` sorts all of them anew.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indicators.kernels.pools import Pool
+from registry.language.tree import (
+    All,
+    Any,
+    AtLeast,
+    Comparison,
+    Every,
+    For,
+    Node,
+    Not,
+    Number,
+    Operand,
+    Operator,
+    Within,
+)
+
+FALSE, UNKNOWN, TRUE = 0, 1, 2
+"""Truths, in the order in which Kleene's and is the smaller and or the larger."""
+
+NEVER = 65_535
+"""Age, in steps, of what has not been seen, or not for so long; more than anything looks back on."""
+
+OPERATORS: tuple[Operator, ...] = ("<", "<=", ">", ">=", "crosses_above", "crosses_below")
+"""Position = code of a comparison."""
+
+ALL, ANY, NOT, AT_LEAST, FOR, WITHIN, EVERY = range(len(OPERATORS), len(OPERATORS) + 7)
+"""Codes of composites."""
+
+SLOTS, CONSTANTS, ONE_SLOT, COMPOSITES = range(4)
+"""Forms of a run: slot against slot, slots against constants, one slot against constants, and composites."""
+
+_CONSTANTS_A_SLOT = 8
+"""From so many constants for one slot on, a run of their own is faster."""
+
+_SHORT_RUNS = 512
+"""From so many runs beyond what a sorted program needs on, sorting it anew pays."""
+
+Based = tuple[int, Node]
+"""A node of a condition with a base series: what looks back does so over the base's steps."""
+
+
+class Program:
+    """The columns. A comparison reads slot ``left`` and slot ``right`` or ``constant``; a composite reads the truths
+    ``children[first:first + count]``, has a ``number`` (of children or bars) where its kind has one, and follows the
+    steps of the base series ``base``."""
+
+    def __init__(self) -> None:
+        self.code = Pool(np.int64)
+        self.left = Pool(np.int64)
+        """Slot of a comparison; first child of a composite."""
+        self.right = Pool(np.int64)
+        """Slot of a comparison, -1 for a constant; number of children of a composite."""
+        self.constant = Pool(np.float64)
+        self.number = Pool(np.int64)
+        self.base = Pool(np.int64)
+        self.level = Pool(np.int64)
+        self.children = Pool(np.int64)
+        self.runs = np.zeros((0, 5), np.int64)
+        """(code, form, first truth, one past the last, one more): the slot of ``ONE_SLOT``, whose constants are in
+        order; the number of children that each of ``COMPOSITES`` has, which stand one after another; else -1."""
+        self._numbers: dict[Based, int] = {}
+        self._places = Pool(np.int64)
+        """Number of a node -> its truth: nodes keep their numbers when truths are sorted."""
+        self._leaves: dict[tuple[int, int, int, float], int] = {}
+        self._sorted_runs = 0
+
+    @property
+    def size(self) -> int:
+        """Number of truths."""
+        return self.code.size
+
+    @property
+    def slots(self) -> NDArray[np.int64]:
+        """The slots that comparisons read, in order."""
+        is_leaf = self.code.array < ALL
+        read = np.concatenate([self.left.array[is_leaf], self.right.array[is_leaf]])
+        return np.unique(read[read >= 0])
+
+    def place(self, based: Based) -> int:
+        """The truth of a node."""
+        return int(self._places.array[self._numbers[based]])
+
+    def places(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The truths of nodes by their numbers."""
+        found: NDArray[np.int64] = self._places.array[numbers]
+        return found
+
+    def number_of(self, based: Based) -> int:
+        """The number of a node: it stays when truths are sorted."""
+        return self._numbers[based]
+
+    @property
+    def remembering(self) -> Mapping[Based, int]:
+        """The truths of ``for`` and ``within``, which remember earlier steps."""
+        return {
+            based: int(self._places.array[number])
+            for based, number in self._numbers.items()
+            if isinstance(based[1], For | Within)
+        }
+
+    def extend(self, roots: Sequence[Based], slot_of: Callable[[int, Operand], int]) -> None:
+        """Add what the trees of conditions need and is not there yet.
+
+        ``slot_of(base, operand)`` is the slot in which conditions of a base series find an operand.
+        """
+        levels: dict[Based, int] = {}
+        for based in roots:
+            self._find(based, levels)
+        first = self.size
+        rows: list[tuple[int, int, int, float, int, int, int]] = []
+        nodes: list[list[Based]] = []
+        new_leaves: dict[tuple[int, int, int, float], int] = {}
+        for based in levels:
+            if isinstance(based[1], Comparison):
+                key = _leaf_key(based, slot_of)
+                if key in self._leaves:
+                    self._number(based, int(self._places.array[self._leaves[key]]))
+                elif key in new_leaves:
+                    nodes[new_leaves[key]].append(based)
+                else:
+                    new_leaves[key] = len(rows)
+                    rows.append((key[0], key[1], key[2], key[3], 0, -1, 0))
+                    nodes.append([based])
+        order = sorted(range(len(rows)), key=lambda i: _run_key(rows[i]))
+        self._append([rows[i] for i in order], [nodes[i] for i in order])
+        for key, i in new_leaves.items():
+            self._leaves[key] = self._numbers[nodes[i][0]]
+        composites = [based for based in levels if not isinstance(based[1], Comparison)]
+        for level in sorted({levels[based] for based in composites}):
+            here = [(base, node) for base, node in composites if levels[base, node] == level]
+            here.sort(key=lambda based: (_kind(based[1]), len(children(based[1]))))
+            rows = []
+            below: list[int] = []
+            for base, node in here:
+                at = self.children.size + len(below)
+                below += [self.place((base, child)) for child in children(node)]
+                count = self.children.size + len(below) - at
+                rows.append((_kind(node), at, count, np.nan, _count(node), base, level))
+            self.children.add(below)
+            self._append(rows, [[based] for based in here])
+        if self.size > first:
+            self.runs = np.concatenate([self.runs, _find_runs(self, first)])
+        if first == 0:
+            self._sorted_runs = len(self.runs)
+
+    @property
+    def is_scattered(self) -> bool:
+        """Whether additions have made so many short runs that :meth:`compact` pays."""
+        return len(self.runs) > 2 * self._sorted_runs + _SHORT_RUNS
+
+    def compact(self) -> NDArray[np.int64]:
+        """Sort the truths into as few runs as there can be; truth -> its new place."""
+        # Slots against slots first, then by what is read; composites by kind and number of children.
+        is_leaf = self.code.array < ALL
+        order = np.lexsort(
+            (
+                np.where(is_leaf, self.right.array, 0),
+                np.where(is_leaf, self.constant.array, 0.0),
+                np.where(is_leaf, self.left.array, self.right.array),
+                np.where(is_leaf, self.right.array < 0, 0),
+                self.code.array,
+                self.level.array,
+            )
+        )
+        moved = np.empty(self.size, np.int64)
+        moved[order] = np.arange(self.size)
+        for pool in (self.code, self.left, self.right, self.constant, self.number, self.base, self.level):
+            pool.replace(pool.array[order])
+        self._sort_children(moved)
+        self._places.replace(moved[self._places.array])
+        self.runs = _find_runs(self, 0)
+        self._sorted_runs = len(self.runs)
+        return moved
+
+    def _sort_children(self, moved: NDArray[np.int64]) -> None:
+        """Let the children stand in the order of their parents, which are sorted already."""
+        composites = np.flatnonzero(self.code.array >= ALL)
+        counts = self.right.array[composites]
+        starts = np.cumsum(counts) - counts
+        picked = np.repeat(self.left.array[composites] - starts, counts) + np.arange(self.children.size)
+        self.children.replace(moved[self.children.array[picked]])
+        self.left.array[composites] = starts
+
+    def arrays(self) -> tuple[NDArray[np.generic], ...]:
+        """The columns in the order that the kernels take them; places as uint32, of which memory holds more."""
+        return (
+            self.runs,
+            self.left.array.astype(np.uint32),
+            self.right.array.astype(np.uint32),
+            self.constant.array,
+            self.number.array.astype(np.int32),
+            self.base.array.astype(np.uint32),
+            self.children.array.astype(np.uint32),
+        )
+
+    def _find(self, based: Based, levels: dict[Based, int]) -> int:
+        """Levels of nodes that are not there yet: comparisons have 0, a composite one more than its children."""
+        if based in levels:
+            return levels[based]
+        base, node = based
+        level = 1 + max((self._find((base, child), levels) for child in children(node)), default=-1)
+        if based not in self._numbers:
+            levels[based] = level
+        return level
+
+    def _append(self, rows: Sequence[tuple[int, int, int, float, int, int, int]], nodes: Sequence[list[Based]]) -> None:
+        if not rows:
+            return
+        first = self.size
+        columns = list(zip(*rows, strict=True))
+        pools = (self.code, self.left, self.right, self.constant, self.number, self.base, self.level)
+        for pool, column in zip(pools, columns, strict=True):
+            pool.add(column)
+        for offset, same in enumerate(nodes):
+            for based in same:
+                self._number(based, first + offset)
+
+    def _number(self, based: Based, truth: int) -> None:
+        self._numbers[based] = self._places.add([truth])
+
+
+def children(node: Node) -> tuple[Node, ...]:
+    """The nodes right below a node."""
+    match node:
+        case Not(child) | For(child) | Within(child) | Every(child):
+            return (child,)
+        case All(below) | Any(below) | AtLeast(_, below):
+            return below
+        case Comparison():
+            return ()
+
+
+def _leaf_key(based: Based, slot_of: Callable[[int, Operand], int]) -> tuple[int, int, int, float]:
+    """(code, left slot, right slot or -1, constant). Two bases that read the same slots share the comparison."""
+    base, leaf = based
+    assert isinstance(leaf, Comparison)
+    left = slot_of(base, leaf.left)
+    if isinstance(leaf.right, Number):
+        return OPERATORS.index(leaf.operator), left, -1, leaf.right.value
+    return OPERATORS.index(leaf.operator), left, slot_of(base, leaf.right), 0.0
+
+
+def _run_key(row: tuple[int, int, int, float, int, int, int]) -> tuple[int, bool, int, float]:
+    code, left, right, constant = row[:4]
+    return code, right < 0, left, constant
+
+
+def _find_runs(program: Program, first: int) -> NDArray[np.int64]:
+    """The runs of the truths from ``first`` on."""
+    pools = (program.code, program.left, program.right, program.level)
+    code, left, right, level = (pool.array[first:] for pool in pools)
+    form = np.where(code >= ALL, COMPOSITES, np.where(right < 0, CONSTANTS, SLOTS))
+    more = np.select([form == COMPOSITES, form == CONSTANTS], [right, left], -1)
+    # A slot that is held against many constants gets a run of its own.
+    starts = np.flatnonzero(_changes(code, form, level, more))
+    lengths = np.diff([*starts, code.size])
+    many = np.repeat((form[starts] == CONSTANTS) & (lengths >= _CONSTANTS_A_SLOT), lengths)
+    form = np.where(many, ONE_SLOT, form)
+    more = np.where(form == CONSTANTS, -1, more)
+    starts = np.flatnonzero(_changes(code, form, level, more))
+    stops = np.append(starts[1:], code.size)
+    return np.column_stack([code[starts], form[starts], starts + first, stops + first, more[starts]])
+
+
+def _changes(*columns: NDArray[np.int64]) -> NDArray[np.bool_]:
+    changes = np.ones(columns[0].size, np.bool_)
+    changes[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
+    return changes
+
+
+def _kind(node: Node) -> int:
+    kinds: dict[type, int] = {All: ALL, Any: ANY, Not: NOT, AtLeast: AT_LEAST, For: FOR, Within: WITHIN, Every: EVERY}
+    return kinds[type(node)]
+
+
+def _count(node: Node) -> int:
+    match node:
+        case AtLeast(count, _):
+            return count
+        case For(_, bars) | Within(_, bars):
+            return bars
+        case _:
+            return 0

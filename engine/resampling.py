@@ -1,0 +1,96 @@
+"""Longer candles from shorter ones.
+
+A candle over several slots opens at the first price that was traded in them and closes at the last. A sub-candle
+without volume saw no trade: exchanges print it flat at the close before it, so it sets neither open, high, low nor
+close. Where none of them has volume there is nothing to prefer, and all count: a flat market stays flat, and sources
+that know no volume (indices, forex) are aggregated as usual.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import polars as pl
+
+from common.timeframes import DURATION_MS, slot_at_or_before
+from registry.language.tree import Series
+
+_KEYS = ("series", "exchange", "symbol", "timeframe")
+_PRICES = ("open", "high", "low", "close")
+
+
+def divisors(timeframe: str) -> tuple[str, ...]:
+    """The timeframes that a timeframe can be built from, longest first.
+
+    Each of its slots is a whole number of theirs: weeks start on Monday and three days are counted from 1970-01-01,
+    which are days' limits, and no other timeframe is longer than a day.
+    """
+    length = DURATION_MS[timeframe]
+    return tuple(name for name, shorter in reversed(DURATION_MS.items()) if shorter < length and length % shorter == 0)
+
+
+def resample(candles: pl.DataFrame, source: str, timeframe: str) -> pl.DataFrame:
+    """Candles of ``timeframe`` built from candles of ``source``, one of its divisors.
+
+    ``candles`` has ``open_time open high low close volume`` and any of ``series exchange symbol timeframe``, and is
+    sorted by series, then open time. The result has the same columns (``timeframe`` says the new one) and ``partial``:
+    whether sub-candles lack. A candle exists where one sub-candle does, also for a span that is not over: leave out
+    what is too new, or ask :func:`is_over`.
+    """
+    keys = [name for name in candles.columns if name in _KEYS]
+    candles = candles.select(*keys, "open_time", *_PRICES, "volume")
+    if candles.is_empty():
+        return candles.with_columns(pl.lit(False).alias("partial"))
+    opens = candles["open_time"].dt.epoch("ms").to_numpy()
+    slots = slot_at_or_before(opens, timeframe)
+    begins = np.ones(opens.size, np.bool_)
+    begins[1:] = slots[1:] != slots[:-1]
+    if keys:
+        changed = candles.select(pl.any_horizontal(pl.col(keys).ne_missing(pl.col(keys).shift())))
+        begins |= changed.to_series().to_numpy()
+    span = np.cumsum(begins) - 1
+    first = np.flatnonzero(begins)
+    volumes = candles["volume"].to_numpy()
+    # Added one after another: the sum of a span then has the same bits whatever stands beside it.
+    volume = np.bincount(span, weights=volumes, minlength=first.size)
+    traded = np.bincount(span, weights=volumes != 0, minlength=first.size)
+    counting = np.flatnonzero((volumes != 0) | (traded == 0)[span])
+    starts = np.searchsorted(span[counting], np.arange(first.size))
+    ends = np.append(starts[1:], counting.size) - 1
+    columns = {name: candles[name].to_numpy()[counting] for name in _PRICES}
+    built = candles[first].with_columns(
+        pl.Series("open_time", slots[first]).cast(candles.schema["open_time"]),
+        pl.Series("open", columns["open"][starts]),
+        pl.Series("high", np.maximum.reduceat(columns["high"], starts)),
+        pl.Series("low", np.minimum.reduceat(columns["low"], starts)),
+        pl.Series("close", columns["close"][ends]),
+        pl.Series("volume", volume),
+        pl.Series("partial", np.bincount(span, minlength=first.size) < DURATION_MS[timeframe] // DURATION_MS[source]),
+    )
+    return built.with_columns(pl.lit(timeframe).alias("timeframe")) if "timeframe" in keys else built
+
+
+def is_over(open_ms: int, timeframe: str, last_sub_open_ms: int, source: str) -> bool:
+    """Whether the span of a built candle is over, as its newest sub-candle tells: it reaches the end of the span."""
+    return last_sub_open_ms + DURATION_MS[source] >= open_ms + DURATION_MS[timeframe]
+
+
+def with_built(histories: Mapping[str, pl.DataFrame], wanted: Iterable[Series]) -> dict[str, pl.DataFrame]:
+    """Histories (series -> candles, oldest first) with the wanted series that are not there, built where possible.
+
+    Each from the longest timeframe of its instrument that is there and divides its own, up to the last span that is
+    over.
+    """
+    found = dict(histories)
+    for series in wanted:
+        sources = (name for name in divisors(series.timeframe) if f"{series.instrument} {name}" in histories)
+        source = next(sources, None)
+        if str(series) in histories or source is None:
+            continue
+        candles = histories[f"{series.instrument} {source}"]
+        built = resample(candles, source, series.timeframe)
+        opens = built["open_time"].dt.epoch("ms")
+        if built.height and not is_over(opens[-1], series.timeframe, candles["open_time"].dt.epoch("ms")[-1], source):
+            built = built[:-1]
+        if built.height:
+            found[str(series)] = built
+    return found

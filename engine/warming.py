@@ -1,0 +1,93 @@
+"""Makes a process ready to judge: all kernels compiled, or loaded from numba's cache.
+
+``python -m engine.warming`` fills the cache, which takes two minutes of processor time once, shared by the processors
+that there are; a process that finds it filled is ready in about two seconds.
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
+
+import numpy as np
+import polars as pl
+from rich.console import Console
+
+from common.console import ConsoleProgress
+from engine.evaluate import VALUES, Evaluator
+from engine.history import scan
+from engine.plan import make_plan
+from indicators.catalogue import NAMES
+from indicators.kernels import warming
+from indicators.kernels.tick_program import CANDLE_ROWS
+from registry.conditions import Condition
+
+_JUDGING = "judging"
+
+STEPS = (*NAMES, warming.LIVE, _JUDGING)
+"""What :func:`warm` makes ready, in this order."""
+
+_MOST_PROCESSES = 4
+"""Each of them needs half a gigabyte; the tick program, which one of them compiles, takes a third of the time."""
+
+
+def warm(step: Callable[[int], object]) -> None:
+    """Compile or load; ``step`` is called with how many of ``STEPS`` are done."""
+    warming.warm(progress=lambda name: step(STEPS.index(name)))
+    step(STEPS.index(_JUDGING))
+    _warm_judging()
+    step(len(STEPS))
+
+
+def _warm_judging() -> None:
+    condition = Condition.parse("WARMUP 1m: close[1] + 1 > sma(2) for 2 bars")
+    plan = make_plan([condition])
+    evaluator, one = Evaluator(plan), np.ones(1, np.bool_)
+    evaluator.step("1m", np.ones((len(CANDLE_ROWS), 1)), one, one)
+    evaluator.judge(one)
+    evaluator.interrupt(0)
+    times = [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(minutes=minute) for minute in range(2)]
+    candles = pl.DataFrame({"symbol": "WARMUP", "timeframe": "1m", "open_time": times} | dict.fromkeys(VALUES, 1.0))
+    scan([condition], candles.with_columns(pl.col("open_time").dt.cast_time_unit("ms")))
+
+
+def warm_shown() -> None:
+    """:func:`warm`, showing how far it is."""
+    with ConsoleProgress(Console(stderr=True)) as progress:
+        progress.begin("Prepare kernels", len(STEPS))
+        warm(progress.step)
+        progress.end()
+
+
+def main() -> None:
+    """Fill the cache by several processes, showing how far it is."""
+    processes = min(os.cpu_count() or 1, _MOST_PROCESSES)
+    with (
+        ConsoleProgress(Console(stderr=True)) as progress,
+        ProcessPoolExecutor(processes, get_context("spawn")) as pool,
+    ):
+        progress.begin("Prepare kernels", len(STEPS))
+        # The longest one first.
+        jobs = [pool.submit(_warm_live), *(pool.submit(_warm_history, name) for name in NAMES)]
+        done = 0
+        for job in as_completed(jobs):
+            done += job.result()
+            progress.step(done)
+        progress.end()
+
+
+def _warm_live() -> int:
+    """The tick program and what stands on it; how many of ``STEPS`` that are."""
+    warming.warm_live()
+    _warm_judging()
+    return 2
+
+
+def _warm_history(name: str) -> int:
+    warming.warm_history(name)
+    return 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""From an event to the bots that wait for it: consumers, policies, deliveries that happen once."""

@@ -1,0 +1,112 @@
+"""Deliveries that were given up: a stream for each consumer, and what operators decide about them.
+
+A decision is an order in a second stream, which the consumer carries out and forgets; so it also reaches one that is
+down at the moment.
+"""
+
+import logging
+from typing import Any
+
+import msgspec
+import redis
+
+from events.consuming.book import OCCASIONS, Book, Held
+from events.consuming.delivery import Delivery
+from events.consuming.subscribers import Subscribers
+from events.log.payload import decode, encode
+from events.log.redis_log import STREAM, RedisEventLog, explain
+
+_log = logging.getLogger(__name__)
+
+Letter = dict[str, str]
+"""The fields ``delivery_id user_id bot_id condition_id occasion event attempts reason`` of a dead letter."""
+
+RETRY, DROP = "retry", "drop"
+
+
+def dead_stream(consumer: str) -> str:
+    """Key of a consumer's dead letters."""
+    return f"{STREAM}:dead:{consumer}"
+
+
+def order_stream(consumer: str) -> str:
+    """Key of what was decided about them and is not done yet: a letter's fields and ``action``."""
+    return f"{STREAM}:orders:{consumer}"
+
+
+def letter_of(held: Held) -> Letter:
+    """The letter of a delivery that was given up."""
+    user_id, bot_id, condition_id = held.lane
+    return {
+        "delivery_id": held.delivery_id,
+        "user_id": user_id,
+        "bot_id": bot_id,
+        "condition_id": condition_id,
+        "occasion": held.occasion,
+        "event": encode(held.event).decode(),
+        "attempts": str(held.attempts),
+        "reason": held.reason,
+    }
+
+
+def dead_letters(log: RedisEventLog, consumer: str, limit: int) -> list[tuple[str, Letter]]:
+    """Dead letters of a consumer, oldest first: id in the stream, and fields."""
+    return _read(log, dead_stream(consumer), limit)
+
+
+def consumers_with_dead_letters(log: RedisEventLog) -> dict[str, int]:
+    """Consumer -> number of its dead letters."""
+    prefix = dead_stream("")
+    client: Any = log.client
+    try:
+        names = sorted(key.decode() for key in client.scan_iter(match=f"{prefix}*", count=1_000))
+        counts = {name.removeprefix(prefix): int(client.xlen(name)) for name in names}
+    except redis.RedisError as error:
+        raise explain(error) from error
+    return {name: count for name, count in counts.items() if count}
+
+
+def order(log: RedisEventLog, consumer: str, letter_id: str, letter: Letter, action: str) -> None:
+    """Let the consumer ``retry`` or ``drop`` a dead letter; it leaves the list in the same moment."""
+    client: Any = log.client
+    try:
+        pipeline = client.pipeline(transaction=True)
+        pipeline.xadd(order_stream(consumer), {**letter, "action": action})
+        pipeline.xdel(dead_stream(consumer), letter_id)
+        pipeline.execute()
+    except redis.RedisError as error:
+        raise explain(error) from error
+
+
+def obey(log: RedisEventLog, consumer: str, book: Book, subscribers: Subscribers) -> None:
+    """Carry out the orders of a consumer, oldest first: in its book, and only then forgotten."""
+    client: Any = log.client
+    for order_id, letter in _read(log, order_stream(consumer), 100):
+        try:
+            _carry_out(letter, book, subscribers)
+        except (KeyError, msgspec.MsgspecError) as error:
+            _log.error("consumer %s: order %s cannot be read (%s)", consumer, order_id, type(error).__name__)
+        try:
+            client.xdel(order_stream(consumer), order_id)
+        except redis.RedisError as error:
+            raise explain(error) from error
+
+
+def _carry_out(letter: Letter, book: Book, subscribers: Subscribers) -> None:
+    subscription = subscribers.get((letter["user_id"], letter["bot_id"], letter["condition_id"]))
+    if letter["action"] == RETRY and subscription is not None:
+        book.revive(Delivery(decode(letter["event"].encode()), subscription, OCCASIONS[letter["occasion"]]))
+    else:
+        book.drop(letter["delivery_id"])
+
+
+def _read(log: RedisEventLog, stream: str, limit: int) -> list[tuple[str, Letter]]:
+    client: Any = log.client
+    try:
+        found = client.xrange(stream, count=limit)
+    except redis.RedisError as error:
+        raise explain(error) from error
+    return [
+        (held_id.decode(), {name.decode(): value.decode() for name, value in fields.items()})
+        for held_id, fields in found
+    ]

@@ -1,0 +1,60 @@
+"""The store is the outbox: the newest id in the stream says what has been published, and nothing else has to."""
+
+import time
+
+from common import failpoints
+from common.errors import EventLogError
+from events import metrics
+from events.log.payload import entries_of
+from events.log.reconciliation import reconcile
+from events.log.redis_log import EventLog
+from events.log.retention import RETENTION_MS, retention_floor
+from registry.store.protocol import Store
+
+BATCH = 1_000
+"""Events in one call to the server."""
+
+
+def drain(store: Store, log: EventLog, *, retention_ms: int = RETENTION_MS) -> int:
+    """Publish every trigger that the log does not have yet; how many that were.
+
+    A log that lost its events gets those of the retention again; older ones are had by ``seq`` from the store. One that
+    is ahead of the store gives it what it lacks first. Safe to repeat and to run twice at once: the log takes a batch
+    only where it continues. Raises :class:`common.errors.EventLogAhead` when the log is another store's,
+    :class:`common.errors.EventLogError` when the server fails.
+    """
+    ticks = store.ticks
+    owner = ticks.identity()
+    published = 0
+    stuck_at = -1
+    floor: int | None = None
+    last = log.last_seq()
+    failpoints.reach("after_read_last")
+    while (newest := ticks.last_seq()) != last:
+        metrics.PUBLISH_LAG.set(max(0, newest - last))
+        if last > newest:
+            reconcile(ticks, log)
+            continue
+        if newest - last > BATCH:
+            floor = retention_floor(ticks, retention_ms) if floor is None else floor
+            if floor > last:
+                last = log.skip(owner, last, floor).last_seq
+                continue
+        batch = entries_of(ticks.triggers_after(last, BATCH))
+        failpoints.reach("before_publish")
+        started = time.perf_counter()
+        # Numbers at the end that no trigger has are left out in the log as well.
+        answer = log.append(owner, last, batch) if batch else log.skip(owner, last, newest)
+        failpoints.reach("after_publish")
+        if answer.taken:
+            published += len(batch)
+            metrics.EVENTS_PUBLISHED.inc(len(batch))
+            metrics.APPEND_SECONDS.observe(time.perf_counter() - started)
+        elif answer.last_seq == stuck_at:
+            raise EventLogError(f"the event log stays at {stuck_at} and does not take what follows trigger {last}")
+        else:
+            # Somebody else appended, or the server came back with a shorter log: go on from where it is.
+            stuck_at = answer.last_seq
+        last = answer.last_seq
+    metrics.PUBLISH_LAG.set(0)
+    return published

@@ -1,0 +1,1 @@
+"""Triggers posted to addresses of users, signed."""

@@ -1,0 +1,1 @@
+"""The command ``hub`` and the processes that it supervises."""

@@ -1,0 +1,164 @@
+"""``hub candles``: what the store has, what it was brought, and what was wrong with it."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from common.errors import HubError
+from hub.cli.opening import hub_settings, open_to_read
+from hub.cli.output import AsJson, console, message, print_frame, print_json
+
+candles = App(name="candles", help="Candles in the store.")
+
+
+def add_to(app: App) -> None:
+    """Add the commands to the command line."""
+    app.command(candles)
+
+
+@candles.command(name="import")
+def import_(
+    paths: Annotated[list[Path], Parameter(help="Parquet or CSV files, or folders of them.")],
+    *,
+    symbol: Annotated[str | None, Parameter(help="Symbol, where the file does not say.")] = None,
+    timeframe: Annotated[str | None, Parameter(help="Timeframe, where the file does not say.")] = None,
+    exchange: Annotated[str | None, Parameter(help="Exchange, where the file does not say.")] = None,
+    calendar: Annotated[
+        Literal["24x7", "sessions"] | None,
+        Parameter(help="When the instruments trade: always, or in sessions as stocks do. 24x7 for new ones."),
+    ] = None,
+    fill: Annotated[
+        bool,
+        Parameter(negative="", help="Fill gaps with flat candles: for sources that leave out a candle without trades."),
+    ] = False,
+    json_output: AsJson = False,
+) -> None:
+    """Import candles. Bad rows go to the quarantine with a reason, gaps are reported, good rows are stored once."""
+    settings = hub_settings()
+    from candles.import_report import as_json, render
+    from candles.importing import import_candles
+    from common.clock import SystemClock
+    from registry.instruments import normalise_instrument
+    from registry.store import open_configured
+
+    with open_configured(settings) as store:
+        reports = import_candles(
+            paths,
+            store.candles,
+            clock=SystemClock(),
+            symbol=symbol,
+            timeframe=timeframe,
+            exchange=exchange or settings.default_exchange,
+            fill=fill,
+        )
+        if calendar is not None:
+            names = sorted({name.split(" ")[0] for report in reports for name in report.series})
+            for name in names:
+                store.candles.set_calendar(normalise_instrument(name, settings.default_exchange), calendar)
+    if json_output:
+        print_json([as_json(report) for report in reports])
+    else:
+        console().print(render(reports))
+    failed = [report for report in reports if report.failed]
+    if failed:
+        raise HubError(f"{len(failed)} of {len(reports)} files could not be read: {failed[0].error}")
+
+
+@candles.command(name="list")
+def list_candles(*, json_output: AsJson = False) -> None:
+    """List the series in the store."""
+    with open_to_read() as store:
+        series = store.candles.series()
+    print_frame(series, json_output, empty="No candles; import some: hub candles import FILE")
+
+
+@candles.command
+def gaps(
+    series: Annotated[str | None, Parameter(help='One series, such as "BTCUSDT 1h"; all by default.')] = None,
+    *,
+    json_output: AsJson = False,
+) -> None:
+    """List runs of missing candles, and how many of their slots were judged as holes."""
+    name = None if series is None else _series_name(series)
+    with open_to_read() as store:
+        found = store.candles.gaps(name)
+    print_frame(found, json_output, empty="No gaps: every slot between first and last candle has one.")
+
+
+@candles.command
+def quarantine(*, json_output: AsJson = False) -> None:
+    """List rejected rows with their reasons."""
+    with open_to_read() as store:
+        rows = store.candles.quarantined()
+    print_frame(rows, json_output, empty="No rejected rows.")
+
+
+@candles.command
+def revisions(
+    series: Annotated[str | None, Parameter(help='One series, such as "BTCUSDT 1h"; all by default.')] = None,
+    *,
+    json_output: AsJson = False,
+) -> None:
+    """List versions of candles that came after they had been judged. They fire nobody and rewrite nothing."""
+    name = None if series is None else _series_name(series)
+    with open_to_read() as store:
+        found = store.candles.revisions(name)
+    if not json_output:
+        from candles.revisions_report import revisions_table
+
+        found = revisions_table(found)
+    print_frame(found, json_output, empty="No revisions: no judged candle was corrected since.")
+
+
+@candles.command
+def rebase(
+    series: Annotated[str, Parameter(help='The series, such as "BTCUSDT 1h".')],
+    *,
+    yes: Annotated[bool, Parameter(negative="", help="Do it without asking.")] = False,
+    json_output: AsJson = False,
+) -> None:
+    """Judge a series from its corrected candles from now on: a new anchor. Recorded triggers stay as they are."""
+    settings = hub_settings()
+    name = _series_name(series)
+    from candles.rebasing import plan_rebase
+    from common.timeframes import show_time
+    from registry.store import open_configured
+
+    with open_configured(settings) as store:
+        plan = plan_rebase(store, name)
+        old = store.ticks.anchors()
+        pending = store.candles.revisions(plan.stored)["pending"].sum()
+        for held, anchor in sorted(plan.anchors.items()):
+            made_of = f", built from {plan.built_from[held]}" if held in plan.built_from else ""
+            was = show_time(old[held]) if held in old else "none"
+            message(f"{held}{made_of}: judged from {show_time(anchor)} on (until now: {was})")
+        message(f"{pending} corrected candles of {plan.stored} will be used")
+        if not (yes or _confirmed("Go on? Later triggers may differ from what they would have been.")):
+            raise HubError("nothing was changed; add --yes to do it")
+        changed = store.rebase(plan)
+        number = store.ticks.last_rebase()
+    if json_output:
+        print_json({"rebase": number, "candles_changed": changed, "anchors": plan.anchors})
+    else:
+        print(f"rebase {number}: {changed} candles changed")
+
+
+def _series_name(text: str) -> str:
+    """``btc/usdt 60m`` -> ``BINANCE:BTCUSDT 1h``."""
+    from common.errors import InstrumentError
+    from common.timeframes import normalise_timeframe
+    from registry.instruments import normalise_instrument
+
+    symbol, _, timeframe = text.strip().rpartition(" ")
+    if not symbol:
+        raise InstrumentError(f'series {text!r} lacks a symbol or a timeframe; write "BTCUSDT 1h"')
+    return f"{normalise_instrument(symbol, hub_settings().default_exchange)} {normalise_timeframe(timeframe)}"
+
+
+def _confirmed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        return False
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}

@@ -1,0 +1,149 @@
+"""``hub conditions``: what they mean, which there are, and why they fire."""
+
+import json
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from common.errors import HubError
+from hub.cli.opening import hub_settings, open_to_read
+from hub.cli.output import AsJson, console, message, print_frame, print_json
+
+conditions = App(name="conditions", help="Registered conditions.")
+
+
+def add_to(app: App) -> None:
+    """Add the commands to the command line."""
+    app.command(conditions)
+
+
+@conditions.command
+def explain(
+    condition: Annotated[str, Parameter(help="The id of a registered condition, or a condition.")],
+    *,
+    at: Annotated[str | None, Parameter(help="Explain the last candle closed by then (UTC); the newest one.")] = None,
+    json_output: AsJson = False,
+) -> None:
+    """Say why a condition fires on a candle, or why it does not: every part of it with its values."""
+    settings = hub_settings()
+    from analysis.explain import explain as explain_condition
+    from analysis.explain_report import as_json, render
+    from analysis.standing import standing_of
+    from candles.epochs import Epochs
+    from common.timeframes import read_time
+    from registry.conditions import Condition
+
+    at_ms = None if at is None else read_time(at)
+    with open_to_read() as store:
+        stored = {held.condition_id: held for held in store.registry.conditions()}.get(condition.strip())
+        wanted = condition if stored is None else stored.text
+        parsed = Condition.parse(_spec(wanted), default_exchange=settings.default_exchange)
+        found = explain_condition(parsed, Epochs(store).up_to(parsed, at_ms), store.candles.calendars(), at_ms=at_ms)
+        standing = standing_of(store, parsed, found.close_ms)
+    if json_output:
+        print_json(as_json(found, standing))
+    else:
+        for line in render(found, standing):
+            console().print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+@conditions.command
+def parse(text: str, *, json_output: AsJson = False) -> None:
+    """Show what a condition means: its tree, canonical text and id, and the candles it needs. Nothing is stored."""
+    settings = hub_settings()
+    from registry.conditions import Condition
+    from registry.language.outline import outline
+
+    condition = Condition.parse(_spec(text), default_exchange=settings.default_exchange)
+    if json_output:
+        print_json(
+            {
+                "condition_id": condition.id,
+                "text": str(condition),
+                "canonical": condition.canonical,
+                "json": condition.to_json(),
+                "timeframe": condition.timeframe,
+                "instruments": [str(instrument) for instrument in condition.instruments],
+                "momentary": condition.momentary,
+                "group": condition.group,
+                "series": [
+                    {"series": str(series), "lookback": needed.lookback, "settle": needed.settle}
+                    for series, needed in condition.needed.items()
+                ],
+            }
+        )
+        return
+    fires = "on every candle on which it is TRUE" if condition.momentary else "when it becomes TRUE"
+    lines = [
+        ("text", [str(condition)]),
+        ("tree", outline(condition.surface, condition.series)),
+        ("canonical", [condition.canonical]),
+        ("condition_id", [condition.id]),
+        ("fires", [fires]),
+        (
+            "candles",
+            [
+                f"{series}: {needed.lookback + 1} for the first verdict,"
+                f" {max(needed.settle, needed.lookback + 1)} until its indicators have settled"
+                for series, needed in condition.needed.items()
+            ],
+        ),
+    ]
+    shown = console()
+    for name, values in lines:
+        for place, value in enumerate(values):
+            shown.print(f"{name if place == 0 else '':>12}  {value}", highlight=False, markup=False, soft_wrap=True)
+
+
+@conditions.command
+def register(text: str, *, json_output: AsJson = False) -> None:
+    """Register a condition; equal ones get the same id."""
+    settings = hub_settings()
+    from common.clock import SystemClock
+    from common.timeframes import show_time
+    from registry.conditions import Condition
+    from registry.store import open_configured
+
+    condition = Condition.parse(_spec(text), default_exchange=settings.default_exchange)
+    with open_configured(settings) as store:
+        (registration,) = store.registry.register(
+            [condition], active_from_ms=SystemClock().now_ms(), grace_ms=settings.grace_ms
+        )
+        until_ms = store.registry.activity()[condition.id][-1].until_ms
+    if json_output:
+        print_json({"condition_id": registration.condition_id, "created": registration.created})
+    else:
+        print(registration.condition_id)
+        message("registered" if registration.created else "known already: an equal condition was registered before")
+        if until_ms is not None:
+            message(f"it is judged until {show_time(until_ms)}, and on when a bot subscribes to it")
+
+
+@conditions.command(name="list")
+def list_conditions(*, json_output: AsJson = False) -> None:
+    """List registered conditions with their triggers."""
+    import polars as pl
+
+    with open_to_read() as store:
+        held = store.registry.conditions()
+        counts = store.ticks.trigger_counts()
+    frame = pl.DataFrame(
+        [(condition.condition_id, condition.text) for condition in held],
+        schema={"condition_id": pl.String, "condition": pl.String},
+        orient="row",
+    ).join(counts, on="condition_id", how="left")
+    print_frame(
+        frame.with_columns(pl.col("triggers").fill_null(0)),
+        json_output,
+        empty='No conditions; register one: hub conditions register "BTCUSDT 1h: rsi(14) crosses_below 30"',
+    )
+
+
+def _spec(text: str) -> Any:
+    """A condition on the command line: text, or JSON."""
+    if not text.lstrip().startswith("{"):
+        return text
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise HubError(f"the condition starts like JSON but is not: {error}") from None

@@ -1,0 +1,93 @@
+"""``hub tick``, ``hub status`` and ``hub verify``: judge, how far that has come, and whether it was right."""
+
+import asyncio
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from hub.cli.opening import hub_settings, open_to_read
+from hub.cli.output import AsJson, console, message, print_json
+
+
+def add_to(app: App) -> None:
+    """Add the commands to the command line."""
+    for command in (tick, status, verify):
+        app.command(command)
+
+
+def tick(timeframe: str, *, json_output: AsJson = False) -> None:
+    """Advance a timeframe to its last closed candle: one run of the flow `tick`."""
+    settings = hub_settings()
+    from common.clock import SystemClock
+    from common.timeframes import from_ms, normalise_timeframe, slot_at_or_before
+    from flows.runtime import open_runtime
+    from hub.prefect_server import PrefectServer
+
+    timeframe = normalise_timeframe(timeframe)
+    moment = from_ms(slot_at_or_before(SystemClock().now_ms(), timeframe))
+    server = PrefectServer(settings.data_dir / "prefect")
+    try:
+        with open_runtime(settings) as runtime:
+            server.start().use()
+            from engine.warming import warm_shown
+            from flows.tick import tick as tick_flow
+
+            warm_shown()
+
+            result = asyncio.run(tick_flow(timeframe, moment))
+            judged = runtime.store.registry.conditions(timeframe)
+    finally:
+        server.stop()
+    if json_output:
+        print_json(result)
+    else:
+        print(", ".join(f"{name} {value}" for name, value in result.items()))
+    if not judged:
+        message(
+            f'nothing to judge on {timeframe}; register a condition: hub conditions register "BTCUSDT {timeframe}: …"'
+        )
+
+
+def status(*, json_output: AsJson = False) -> None:
+    """Show whether the service runs, what the store holds and how far it has been judged."""
+    settings = hub_settings()
+    from registry.store.owner import running
+
+    here = running(settings.data_dir)
+    with open_to_read() as store:
+        totals: dict[str, Any] = {"service": None if here is None else here.url}
+        totals |= {**store.registry.totals(), "triggers": store.ticks.last_seq()}
+        series = store.candles.series().height
+        ticks = store.ticks.ticks()
+    totals |= {"series": series, "ticks": ticks.height}
+    totals["last_tick"] = ticks["close_time"].max().isoformat() if ticks.height else None  # type: ignore[union-attr]
+    if json_output:
+        print_json(totals)
+    else:
+        for name, value in totals.items():
+            print(f"{name:>14}  {value if value is not None else '-'}")
+
+
+def verify(
+    *,
+    since: Annotated[str | None, Parameter(help="Audit candles that close after this time (UTC).")] = None,
+    until: Annotated[str | None, Parameter(help="Audit candles that close by this time (UTC).")] = None,
+    json_output: AsJson = False,
+) -> None:
+    """Judge again what was judged, from the candles as they were then, and compare the triggers."""
+    from analysis.audit import audit
+    from analysis.audit_report import as_json, render
+    from common.errors import AuditFailed
+    from common.timeframes import read_time
+
+    since_ms, until_ms = (None if text is None else read_time(text) for text in (since, until))
+    with open_to_read() as store:
+        found = audit(store, since_ms=since_ms, until_ms=until_ms)
+    if json_output:
+        print_json(as_json(found))
+    elif found.groups:
+        console().print(render(found), highlight=False)
+    else:
+        message("Nothing has been judged yet; advance a timeframe: hub tick 1h")
+    if found.differences:
+        raise AuditFailed(f"{len(found.differences)} of {found.triggers} triggers are not what the candles say")

@@ -1,0 +1,21 @@
+"""What most commands begin with. Nothing is loaded before a command runs: `hub --help` answers at once."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from common.settings import Settings
+    from registry.store.protocol import Store
+
+
+def hub_settings() -> "Settings":
+    """The settings from the environment and `.env`."""
+    from common.settings import load_settings
+
+    return load_settings()
+
+
+def open_to_read() -> "Store":
+    """The configured store, for looking."""
+    from registry.store import open_configured
+
+    return open_configured(hub_settings(), read_only=True)

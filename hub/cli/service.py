@@ -1,0 +1,128 @@
+"""``hub up``, ``hub down``, ``hub doctor`` and ``hub keys``: the service and who may use it."""
+
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from common.errors import HubError
+from hub.cli.opening import hub_settings
+from hub.cli.output import AsJson, message, print_json, print_table
+
+keys = App(name="keys", help="Keys of the HTTP API.")
+
+
+def add_to(app: App) -> None:
+    """Add the commands to the command line."""
+    for command in (up, down, doctor):
+        app.command(command)
+    app.command(keys)
+
+
+def up() -> None:
+    """Serve the HTTP API here until Ctrl-C or `hub down`. This process owns the store meanwhile."""
+    from hub.logs import log_to_stderr
+    from hub.serve import serve
+
+    settings = hub_settings()
+    log_to_stderr()
+    serve(settings, message)
+
+
+def down(*, json_output: AsJson = False) -> None:
+    """Stop the service of the data folder, and wait until everything is written."""
+    from registry.store.owner import stop
+
+    stopped = stop(hub_settings().data_dir)
+    if json_output:
+        print_json({"pid": stopped.pid, "url": stopped.url})
+    else:
+        message(f"stopped process {stopped.pid}, which served {stopped.url}")
+
+
+def doctor(*, json_output: AsJson = False) -> None:
+    """Look at everything that the hub needs, and say what is wrong and how to mend it. Changes nothing."""
+    from hub.doctor import examine
+
+    findings = list(examine(hub_settings()))
+    if json_output:
+        print_json([{"name": one.name, "ok": one.ok, "detail": one.detail} for one in findings])
+    else:
+        marks = {True: "ok", False: "wrong", None: "-"}
+        print_table([(one.name, marks[one.ok], one.detail) for one in findings])
+    wrong = [one.name for one in findings if one.ok is False]
+    if wrong:
+        raise HubError(f"{len(wrong)} of {len(findings)} checks failed: {', '.join(wrong)}")
+
+
+@keys.command
+def create(
+    user: Annotated[str, Parameter(help="Who the key belongs to; everything done with it is theirs.")],
+    *,
+    operator: Annotated[bool, Parameter(negative="", help="May read the platform's figures and all triggers.")] = False,
+    label: Annotated[str, Parameter(help="What it is for, to tell keys apart.")] = "",
+    json_output: AsJson = False,
+) -> None:
+    """Make a key for a user and print it, once: only a digest of it is kept."""
+    from common.clock import SystemClock
+    from registry.keys import new_key
+    from registry.store import open_configured
+
+    settings = hub_settings()
+    key, text = new_key(user, "operator" if operator else "user", label, SystemClock().now_ms())
+    with open_configured(settings) as store:
+        store.accounts.add_key(key)
+    if json_output:
+        print_json({"key_id": key.key_id, "user": user, "role": key.role, "label": label, "key": text})
+    else:
+        print(text)
+        message(f"key {key.key_id} of {user}; it is shown this once")
+
+
+@keys.command(name="list")
+def list_keys(
+    *,
+    user: Annotated[str | None, Parameter(help="Those of one user.")] = None,
+    json_output: AsJson = False,
+) -> None:
+    """List keys, without their secrets."""
+    from common.timeframes import show_time
+    from registry.store import open_configured
+
+    with open_configured(hub_settings(), read_only=True) as store:
+        found = store.accounts.keys(user)
+    rows = [
+        {
+            "key_id": key.key_id,
+            "user": key.user_id,
+            "role": key.role,
+            "label": key.label,
+            "created": show_time(key.created_ms),
+            "revoked": None if key.revoked_ms is None else show_time(key.revoked_ms),
+        }
+        for key in found
+    ]
+    if json_output:
+        print_json(rows)
+    elif rows:
+        print_table([tuple(rows[0]), *(tuple(value or "-" for value in row.values()) for row in rows)])
+    else:
+        message("no keys; make one: hub keys create USER")
+
+
+@keys.command
+def revoke(
+    key_id: Annotated[str, Parameter(help="The 12 digits behind hub_ in the key.")], *, json_output: AsJson = False
+) -> None:
+    """Make a key useless, at once and for good."""
+    from common.clock import SystemClock
+    from registry.store import open_configured
+
+    with open_configured(hub_settings()) as store:
+        known = store.accounts.key(key_id)
+        if known is None:
+            raise HubError(f"there is no key {key_id!r}; `hub keys list` shows all")
+        changed = store.accounts.revoke_key(key_id, at_ms=SystemClock().now_ms())
+    if json_output:
+        print_json({"key_id": key_id, "revoked": True, "changed": changed})
+    else:
+        message(f"key {key_id} of {known.user_id} is revoked" if changed else f"key {key_id} was revoked before")

@@ -1,0 +1,98 @@
+"""``hub store``: copies of the store, its schema, and whether it agrees with itself."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from common.errors import HubError, StoreError
+from common.settings import Settings
+from hub.cli.opening import hub_settings
+from hub.cli.output import AsJson, message, print_json
+
+store = App(name="store", help="Backup, restore, schema and checks of the store.")
+
+
+def add_to(app: App) -> None:
+    """Add the commands to the command line."""
+    app.command(store)
+
+
+@store.command
+def backup(
+    folder: Annotated[Path, Parameter(help="A new folder; each backup has its own.")], *, json_output: AsJson = False
+) -> None:
+    """Copy the whole store, as it is at one moment. Whoever owns it goes on working."""
+    from registry.store import open_configured
+
+    with open_configured(hub_settings()) as opened:
+        made = opened.backup(str(folder.absolute()))
+    if json_output:
+        print_json({"folder": made.folder, "bytes": made.bytes, "rows": made.rows})
+    else:
+        print(made.folder)
+        message(f"{made.rows:,} rows in {made.bytes / 1e6:,.1f} MB; put back by: hub store restore {made.folder}")
+
+
+@store.command
+def restore(
+    folder: Annotated[Path, Parameter(help="A backup.")],
+    *,
+    yes: Annotated[bool, Parameter(negative="", help="Replace the store that is there; its files are kept.")] = False,
+    json_output: AsJson = False,
+) -> None:
+    """Put a backup in the place of the store. Stop the hub first: nobody may have the store open."""
+    from registry.store.files.backup import restore_backup
+
+    place = _own_folder(hub_settings())
+    aside = restore_backup(folder, place, replace=yes)
+    if json_output:
+        print_json({"folder": str(place), "kept": None if aside is None else str(aside)})
+        return
+    print(place)
+    if aside is not None:
+        message(f"the store that was there is in {aside}; remove it when you are sure")
+
+
+@store.command
+def migrate(*, json_output: AsJson = False) -> None:
+    """Bring the store's files to the schema of this hub. Whoever owns the store does it when it starts."""
+    from registry.store.files.database import Database
+
+    database = Database(_own_folder(hub_settings()), read_only=False)
+    database.close()
+    if json_output:
+        print_json({name: {"from": before, "to": after} for name, (before, after) in database.migrated.items()})
+    else:
+        for name, (before, after) in database.migrated.items():
+            print(f"{name}.duckdb: schema {after}" + (f", was {before}" if before != after else ""))
+
+
+@store.command
+def check(*, json_output: AsJson = False) -> None:
+    """Look whether what the store keeps agrees with itself, and say how to mend what does not."""
+    from registry.store import open_configured
+
+    with open_configured(hub_settings(), read_only=True) as opened:
+        findings = opened.check()
+    if json_output:
+        print_json([{"subject": one.subject, "problem": one.problem, "mend": one.mend} for one in findings])
+    else:
+        for one in findings:
+            print(f"{'ok   ' if one.problem is None else 'wrong'}  {one.subject}")
+            if one.problem is not None:
+                print(f"       {one.problem}\n       {one.mend}")
+    wrong = [one for one in findings if one.problem is not None]
+    if wrong:
+        raise HubError(f"{len(wrong)} of {len(findings)} checks failed; nothing was changed")
+
+
+def _own_folder(settings: Settings) -> Path:
+    """The folder of the store's files, for work that needs them to itself."""
+    scheme, _, place = settings.resolved_store_url.partition(":")
+    if scheme != "duckdb":
+        raise StoreError(
+            f"HUB_STORE_URL is {settings.resolved_store_url}: this needs the files themselves; stop the hub, and set "
+            "HUB_STORE_URL to duckdb:FOLDER"
+        )
+    return Path(place)

@@ -1,0 +1,105 @@
+"""What may be wrong with a hub, looked at from outside: each check says how to mend what it finds."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from common.clock import SystemClock
+from common.errors import HubError
+from common.settings import Settings
+from common.timeframes import DURATION_MS, to_ms
+from events.server import connect_to
+from registry.store import open_configured
+from registry.store.owner import running
+
+_LEAST_FREE = 1 << 30
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. ``ok`` is ``None`` where it is worth knowing and no fault."""
+
+    name: str
+    ok: bool | None
+    detail: str
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Look at everything, one after another; nothing is changed."""
+    yield _folder(settings.data_dir)
+    yield _space(settings.data_dir)
+    here = running(settings.data_dir)
+    if here is None:
+        yield Finding("service", None, "it does not run; start it: hub up")
+    else:
+        yield _guarded("service", lambda: _ready(here.url))
+    if settings.redis_url is None:
+        yield Finding("event log", None, "the bundled Valkey, started and stopped with the service")
+    else:
+        url = settings.redis_url.get_secret_value()
+        yield _guarded("event log", lambda: _redis(url))
+    try:
+        with open_configured(settings, read_only=True) as store:
+            yield Finding(
+                "store", True, ", ".join(f"{count} {name}" for name, count in store.registry.totals().items())
+            )
+            usable = sum(key.revoked_ms is None for key in store.accounts.keys(None))
+            yield Finding(
+                "keys", True if usable else None, f"{usable} in use" if usable else "none: hub keys create USER"
+            )
+            now_ms, series = SystemClock().now_ms(), store.candles.series()
+            stale = sum(
+                now_ms - to_ms(last) - DURATION_MS[timeframe] > 2 * DURATION_MS[timeframe]
+                for timeframe, last in zip(series["timeframe"], series["last_open_time"], strict=True)
+                if last is not None
+            )
+            detail = (
+                f"{series.height} series, {stale} of them stale" if series.height else "none: hub candles import FILE"
+            )
+            yield Finding("candles", None if stale or not series.height else True, detail)
+    except HubError as error:
+        yield Finding("store", False, str(error))
+
+
+def _folder(folder: Path) -> Finding:
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        return Finding("data folder", False, f"no permission to write in {there}; set HUB_DATA_DIR to another folder")
+    return Finding("data folder", True, str(folder.absolute()))
+
+
+def _space(folder: Path) -> Finding:
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    free = shutil.disk_usage(there).free
+    shown = f"{free / 1e9:.1f} GB free"
+    return Finding("disk", free >= _LEAST_FREE, shown if free >= _LEAST_FREE else f"{shown}: less than 1 GB")
+
+
+def _ready(url: str) -> str:
+    try:
+        answer = httpx.get(f"{url}/health/ready", timeout=10)
+    except httpx.HTTPError as error:
+        raise HubError(f"{url} does not answer ({type(error).__name__}); its log may say why") from None
+    found = answer.json()
+    if found["status"] != "ok":
+        faults = "; ".join(
+            f"{name}: {found[name]['detail']}" for name in ("store", "event_log") if not found[name]["ok"]
+        )
+        raise HubError(f"{url} is {found['status']}: {faults}")
+    return f"{url} is ready"
+
+
+def _redis(url: str) -> str:
+    connect_to(url).close()
+    return "the server of REDIS_URL answers"
+
+
+def _guarded(name: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, True, look())
+    except HubError as error:
+        return Finding(name, False, str(error))

@@ -1,0 +1,90 @@
+"""A real Prefect server as a child of the data folder: the ephemeral one that Prefect starts runs no schedules.
+
+Nothing here imports Prefect: its client reads the environment when it is imported, so the environment comes first.
+"""
+
+import os
+import sys
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Self
+
+from common.errors import PrefectServerError
+from common.supervised import SupervisedServer, free_port, make_folder
+
+_QUIET = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_CLI_PROMPT": "false",
+    "PREFECT_LOGGING_LEVEL": "ERROR",
+    "PREFECT_LOGGING_SERVER_LEVEL": "ERROR",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
+}
+
+
+class PrefectServer:
+    """Prefect's API server, its database in ``folder``; raises :class:`PrefectServerError` when it does not start."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.absolute()
+        self._supervised: SupervisedServer | None = None
+
+    def start(self) -> Self:
+        """Adopt the server that runs in the folder, or start one."""
+        port = self._port()
+        self._supervised = SupervisedServer(
+            "prefect",
+            self._folder,
+            [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
+            answers=lambda: _answers(port),
+            patience_s=180.0,
+            environment={**_QUIET, "PREFECT_HOME": str(self._folder), "PREFECT_API_URL": _api_url(port)},
+            failure=PrefectServerError,
+        )
+        self._supervised.start()
+        return self
+
+    def use(self) -> None:
+        """Point this process's Prefect at the server. Call before anything imports Prefect."""
+        os.environ.update({**_QUIET, "PREFECT_HOME": str(self._folder), "PREFECT_API_URL": _api_url(self._port())})
+
+    def stop(self) -> None:
+        """End the server, once this process has told it everything; its database stays."""
+        if self._supervised is not None:
+            _send_what_waits()
+            self._supervised.stop()
+
+    def _port(self) -> int:
+        """The port of the server that runs in the folder, else a free one, remembered there."""
+        path = self._folder / "prefect.port"
+        running = SupervisedServer("prefect", self._folder, [], answers=lambda: True, patience_s=0).pid is not None
+        if self._supervised is None and not running:
+            make_folder(self._folder, PrefectServerError)
+            path.write_text(str(free_port()))
+        return int(path.read_text())
+
+
+def _send_what_waits() -> None:
+    """Let Prefect's client send the events that it holds back, which it would otherwise complain about at exit."""
+    if "prefect.events.worker" not in sys.modules:
+        return
+    from prefect.events.worker import EventsWorker
+
+    # In a thread of its own, because inside an event loop the call would have to be awaited.
+    sender = threading.Thread(target=EventsWorker.drain_all, kwargs={"timeout": 5, "at_exit": False})
+    sender.start()
+    sender.join(10)
+
+
+def _api_url(port: int) -> str:
+    return f"http://127.0.0.1:{port}/api"
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"{_api_url(port)}/health", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,154 @@
+"""The process that owns a data folder: it opens the store and the event log and serves the HTTP API."""
+
+import asyncio
+import gc
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from api.app import create_app
+from api.http.connection import http_config
+from api.http.edge import STORE_PATH
+from api.service import Service
+from common.clock import SystemClock
+from common.errors import ServiceError
+from common.settings import Settings
+from common.supervised import make_folder
+from engine.warming import warm
+from events.log.keeper import LogKeeper, keeping
+from events.opening import open_log
+from events.webhooks.sender import sending
+from registry.store import open_store
+from registry.store.owner import Running, noted, running
+from registry.store.protocol import Store
+from registry.store.remote.endpoint import store_interface
+from registry.store.remote.token import owner_token
+
+_GRACE_S = 10
+"""What requests under way have when the service stops."""
+_COLLECTED_AFTER = 10_000
+"""New objects between two looks for garbage. Conditions stay, so looking after every 700 finds nothing, mostly."""
+
+
+def serve(settings: Settings, announce: Callable[[str], object]) -> None:
+    """Own the data folder until SIGTERM or Ctrl-C. ``announce`` gets words for people once requests are answered.
+
+    Raises :class:`ServiceError` when the folder has a service or the port is taken, and what opening the store or the
+    event log raises.
+    """
+    there = running(settings.data_dir)
+    if there is not None:
+        raise ServiceError(
+            f"the hub of {settings.data_dir} runs already: process {there.pid} at {there.url}; `hub down` stops it"
+        )
+    if not settings.resolved_store_url.startswith("duckdb:"):
+        raise ServiceError(
+            "HUB_STORE_URL names the store of another process; unset it where the service is to own the store itself"
+        )
+    make_folder(settings.data_dir, ServiceError)
+    gc.set_threshold(_COLLECTED_AFTER)
+    with ExitStack() as stack:
+        # Until the server listens to signals itself: what has been started is stopped in order.
+        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        stack.callback(signal.signal, signal.SIGTERM, before)
+        listener = stack.enter_context(_listening(settings.api_host, settings.api_port))
+        store = stack.enter_context(open_store(settings.resolved_store_url))
+        log = stack.enter_context(open_log(settings))
+        clock = SystemClock()
+        keeper = LogKeeper(
+            store, log, clock, retention_ms=settings.events_retention_ms, most_events=settings.events_max
+        )
+        stack.enter_context(keeping(keeper))
+        ledger = settings.data_dir / "webhooks.ledger"
+        stack.enter_context(sending(store, log, ledger, clock, allow_loopback=settings.webhooks_allow_loopback))
+        service = Service(store, settings, log, clock, log_problem=lambda: keeper.problem)
+        here = stack.enter_context(noted(settings.data_dir, _url(listener)))
+        threading.Thread(target=_settle, name="warm-kernels", daemon=True).start()
+        app = create_app(service)
+        app.mount(STORE_PATH, store_interface(store, owner_token(settings)))
+        _run(app, service, listener, lambda: announce(_greeting(here, store)))
+
+
+def _settle() -> None:
+    """Load the kernels, and tell the collector that all of this stays.
+
+    It would otherwise look through compiler and libraries whenever a few thousand conditions have come, and stop every
+    request for 0.2 s.
+    """
+    warm(lambda _: None)
+    gc.collect()
+    gc.freeze()
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to who runs it, and ends streams, which would otherwise never end, before it waits for them."""
+
+    def __init__(self, config: uvicorn.Config, service: Service, announce: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._service = service
+        self._announce = announce
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._announce()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._service.feed.end_streams()
+        await super().shutdown(sockets)
+
+    def _stop(self) -> None:
+        # The second signal is from somebody who does not want to wait.
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def _run(app: FastAPI, service: Service, listener: socket.socket, announce: Callable[[], object]) -> None:
+    config = http_config(app, grace_s=_GRACE_S)
+    _Server(config, service, announce).run([listener])
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+            listener.listen(2048)
+        except OSError as error:
+            raise ServiceError(
+                f"cannot listen on {host} port {port}: {error.strerror}; set HUB_API_PORT to a free port (0 takes any) "
+                "or HUB_API_HOST to an address of this machine"
+            ) from None
+        yield listener
+
+
+def _greeting(here: Running, store: Store) -> str:
+    """Where the service is, and what to do first."""
+    lines = [
+        f"Condition Hub serves {here.url} (process {here.pid}); Ctrl-C or `hub down` stops it",
+        f"  routes and examples: {here.url}/docs",
+    ]
+    if all(key.revoked_ms is not None for key in store.accounts.keys(None)):
+        lines.append("  nobody has a key yet: hub keys create USER")
+    if not store.candles.names():
+        lines.append("  no candles yet: hub candles import FILE")
+    return "\n".join(lines)
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,260 @@
+"""Writes ``docs/indicators.md``: every catalogue entry, from its record, its docstring and what was measured.
+
+``python -m indicators.codegen.page`` writes the page if it differs; ``--check`` only says so and exits 1. What was
+measured stands in ``docs/indicators-measured.json`` (``make measure``). Nothing is compiled or computed here.
+"""
+
+import argparse
+import importlib
+import json
+import re
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from indicators.catalogue import PRICES, Indicator, Output, Parameter, catalogue
+
+FOLDER = Path(__file__).resolve().parents[2] / "docs"
+PAGE = FOLDER / "indicators.md"
+MEASURED = FOLDER / "indicators-measured.json"
+
+GROUPS = {
+    "Averages": ("sma", "ema", "wma", "dema", "tema", "hma", "rma", "vwma", "kama"),
+    "Momentum": (
+        "rsi", "stoch", "stochrsi", "macd", "ppo", "cci", "mfi", "williams_r", "roc", "mom", "cmo", "ultosc", "trix",
+    ),
+    "Trend": ("adx", "aroon", "psar", "supertrend", "ichimoku"),
+    "Bands and volatility": ("bbands", "keltner", "donchian", "atr", "natr", "stdev"),
+    "Volume": ("obv", "vwap", "cmf", "ad"),
+    "Candles": ("heikin_ashi",),
+    "Extremes and statistics": ("highest", "lowest", "linreg", "zscore"),
+}  # fmt: skip
+"""The page's parts; an entry that is in none of them is refused."""
+
+_LEVELLESS = ("obv", "ad")
+"""Their level depends on where the series starts: an example may look at their changes only."""
+
+_SECTIONS = ("Formula", "Seed", "Range", "Flat", "Source", "Settling")
+
+_WIDTH = 120
+
+_HEAD = f"""\
+# Indicators
+
+Written by `make docs` from the catalogue: do not edit. What conditions can do with indicators is in
+[language.md](language.md), how to add one in [CONTRIBUTING](../CONTRIBUTING.md).
+
+Parameters are written by position or by name; what is left out has its default. An indicator with a *source* takes a
+price behind its parameters, one of {" ".join(f"`{price}`" for price in PRICES)}, or else `close`.
+A single output needs no name; where there are several, one may be meant without a name. A `value` in JSON may be any
+operand's text.
+
+- **First value**: how many candles have none before it, as in TA-Lib.
+- **Settled**: after how many candles another start of the history changes the values by less than a millionth of their
+  scale; triggers from before say that they are not. *Measured* is how long it took on real candles: the worst of all
+  starts, every 333 candles, in 3,000 hourly candles of each of six markets. What sums up since the first candle never
+  forgets where it started.
+- **Agreement**: the largest difference from TA-Lib, or from what is named, on the same candles, as a share of the
+  scale: the range of the output where it has one, elsewhere the prices or its own largest value.
+- **Flat**: the value on candles that do not move.
+"""
+
+
+def page(measured: Mapping[str, Mapping[str, Any]]) -> str:
+    """The text of the page. ``measured`` has an object of :data:`MEASURED` for each entry."""
+    records = catalogue()
+    grouped = [name for names in GROUPS.values() for name in names]
+    if sorted(grouped) != sorted(records):
+        wrong = ", ".join(sorted(set(grouped) ^ set(records)))
+        raise ValueError(f"indicators/codegen/page.py: GROUPS and the catalogue differ in {wrong}")
+    if missing := sorted(records.keys() - measured.keys()):
+        raise ValueError(f"{MEASURED.name} lacks {', '.join(missing)}: run `make measure`")
+    parts = [_HEAD, "\n".join(_contents(records))]
+    for group, names in GROUPS.items():
+        parts.append(f"## {group}\n")
+        parts += ["\n".join(_entry(records[name], measured[name])) for name in names]
+    return "\n".join(parts)
+
+
+def read_measured() -> dict[str, dict[str, Any]]:
+    """Name -> what was measured."""
+    found: dict[str, dict[str, Any]] = json.loads(MEASURED.read_text("utf-8"))
+    return found
+
+
+def _contents(records: Mapping[str, Indicator]) -> Iterator[str]:
+    yield "| | indicator | | outputs | first value | settled |"
+    yield "|---|---|---|---|---|---|"
+    for group, names in GROUPS.items():
+        for name in names:
+            record = records[name]
+            parameters = record.complete({})
+            outputs = ", ".join(f"`{output.name}`" for output in record.outputs)
+            numbers = f"{record.lookback(parameters)} | {record.settle(parameters)}"
+            shown = group if name == names[0] else ""
+            yield f"| {shown} | [`{_call(record)}`](#{name}) | {record.title} | {outputs} | {numbers} |"
+    yield ""
+
+
+def _entry(record: Indicator, measured: Mapping[str, Any]) -> Iterator[str]:
+    sections = _docstring(record)
+    yield f"### {record.name}\n"
+    yield f"{sections['']}\n"
+    yield f"Also written {', '.join(f'`{alias}`' for alias in record.aliases)}.\n"
+    yield "```condition"
+    yield from _examples(record)
+    yield "```"
+    yield "```json"
+    yield json.dumps(_flat(record))
+    yield "```\n"
+    if record.parameters:
+        yield "| parameter | default | from | to | |"
+        yield "|---|---|---|---|---|"
+        yield from map(_parameter, record.parameters)
+        yield ""
+    yield "| output | range | centre |"
+    yield "|---|---|---|"
+    for output in record.outputs:
+        yield f"| `{output.name}`{_by_default(record, output)} | {_range(output)} | {_number(output.centre)} |"
+    yield ""
+    if record.rule is not None:
+        yield f"Not all combinations are allowed: {_rule(record)}.\n"
+    for name in _SECTIONS:
+        if name in sections:
+            yield _item(name, sections[name])
+    yield _item("First value", _timing(record, measured))
+    yield _item("Agreement", f"{_agreement(measured)} Definition version {record.version}.")
+    yield ""
+
+
+def _item(name: str, text: str) -> str:
+    """An item of a list. No line begins with a sign that would begin something else."""
+    held = re.sub(r" (?=[-+*=<>|#]|\d+[.)])", "\0", f"- **{name}:** {text}")
+    wrapped = textwrap.fill(held, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return wrapped.replace("\0", " ")
+
+
+def _docstring(record: Indicator) -> dict[str, str]:
+    """Section -> its text as Markdown in one line; the first sentence under ''."""
+    document = importlib.import_module(f"indicators.{record.name}").__doc__ or ""
+    title, *rest = re.split(rf"^({'|'.join(_SECTIONS)}): ", document.strip(), flags=re.MULTILINE)
+    texts = {"": title} | dict(zip(rest[::2], rest[1::2], strict=True))
+    return {name: re.sub(r"\s+", " ", text.replace("``", "`")).strip() for name, text in texts.items()}
+
+
+def _examples(record: Indicator) -> Iterator[str]:
+    """One condition for each output, and one with another source."""
+    for place, output in enumerate(record.outputs):
+        operand = (_call(record) if place == 0 else record.name) + _dot(record, output)
+        yield f"BTCUSDT 1h: {_compared(record, output, operand)}"
+    if record.has_source:
+        output = record.outputs[0]
+        given = [_number(parameter.default) for parameter in record.parameters]
+        operand = f"{record.name}({', '.join([*given, 'hlc3'])}){_dot(record, output)}"
+        yield f"BTCUSDT 1h: {_compared(record, output, operand)}"
+
+
+def _compared(record: Indicator, output: Output, operand: str) -> str:
+    if output.centre is not None:
+        return f"{operand} crosses_above {_number(output.centre)}"
+    if output.low is not None and output.high is not None:
+        return f"{operand} > {_number(output.low + (output.high - output.low) / 4)}"
+    if output.low is not None or record.name in _LEVELLESS:
+        return f"{operand} rising 3 bars"
+    return f"close crosses_above {operand}"
+
+
+def _flat(record: Indicator) -> dict[str, Any]:
+    """The first example as a flat object."""
+    output = record.outputs[0]
+    flat: dict[str, Any] = {"symbol": "BTCUSDT", "timeframe": "1h", "indicator": record.name}
+    if record.parameters:
+        flat["params"] = {parameter.name: _plain(parameter.default) for parameter in record.parameters}
+    if output.name != record.default_output:
+        flat["component"] = output.name
+    if output.centre is not None:
+        return flat | {"operator": "crosses_above", "value": _plain(output.centre)}
+    if output.low is not None and output.high is not None:
+        return flat | {"operator": ">", "value": _plain(output.low + (output.high - output.low) / 4)}
+    if output.low is not None or record.name in _LEVELLESS:
+        return flat | {"operator": "rising", "bars": 3}
+    return flat | {"operator": "crosses_below", "value": "close"}
+
+
+def _call(record: Indicator) -> str:
+    """With its defaults written out."""
+    given = ", ".join(_number(parameter.default) for parameter in record.parameters)
+    return f"{record.name}({given})" if given else record.name
+
+
+def _dot(record: Indicator, output: Output) -> str:
+    return "" if len(record.outputs) == 1 else f".{output.name}"
+
+
+def _by_default(record: Indicator, output: Output) -> str:
+    return ", meant without a name" if len(record.outputs) > 1 and output.name == record.default_output else ""
+
+
+def _parameter(parameter: Parameter) -> str:
+    kind = "whole" if parameter.whole else ""
+    numbers = " | ".join(map(_number, (parameter.default, parameter.low, parameter.high)))
+    return f"| `{parameter.name}` | {numbers} | {kind} |"
+
+
+def _rule(record: Indicator) -> str:
+    """What the rule says of one parameter at its highest and the others at their lowest, whichever it refuses."""
+    for chosen in record.parameters:
+        given = {held.name: held.high if held is chosen else held.low for held in record.parameters}
+        problem = record.rule(given) if record.rule is not None else None
+        if problem is not None:
+            return re.sub(r",? got .*", "", problem)
+    raise ValueError(f"{record.name}: its rule refuses none of the combinations that were tried")
+
+
+def _range(output: Output) -> str:
+    if output.low is None and output.high is None:
+        return ""
+    return f"{_number(output.low)} to {_number(output.high)}" if output.high is not None else f"from {output.low:g}"
+
+
+def _timing(record: Indicator, measured: Mapping[str, Any]) -> str:
+    parameters = record.complete({})
+    lookback, settle = record.lookback(parameters), record.settle(parameters)
+    settled = (
+        "never settled" if measured["settle"] is None else f"settled after {settle}, measured {measured['settle']}"
+    )
+    return f"after {lookback} candle{'' if lookback == 1 else 's'}, {settled}, with the defaults."
+
+
+def _agreement(measured: Mapping[str, Any]) -> str:
+    difference = measured["difference"]
+    return f"{measured['against']}: {'to the last bit' if difference == 0 else f'within {difference:.0e}'}."
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"
+
+
+def _plain(value: float) -> float:
+    """Whole numbers as such."""
+    return int(value) if value == value // 1 else value
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write or check; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m indicators.codegen.page", description="Write docs/indicators.md.")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the page is stale")
+    check = parser.parse_args(arguments).check
+    text = page(read_measured())
+    if PAGE.exists() and PAGE.read_text("utf-8") == text:
+        return 0
+    if not check:
+        PAGE.write_text(text, "utf-8")
+    sys.stderr.write(f"{'stale' if check else 'written'}: {PAGE.relative_to(FOLDER.parent)}\n")
+    return int(check)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

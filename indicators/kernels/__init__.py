@@ -1,0 +1,1 @@
+"""What the generated kernels are compiled from and run with."""

@@ -1,0 +1,206 @@
+"""The live side: blocks of lanes, moved together candle by candle by one compiled call.
+
+A block is one indicator with its parameters; its lanes are series. Blocks never move: what is added later stands
+behind, so that whoever remembers a slot may go on doing so.
+"""
+
+import importlib
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indicators.catalogue import NAMES, Indicator, Parameters, Window
+from indicators.compute import Array, Carry, check_carry, kernels, start
+from indicators.kernels.partials import depths, partial_values
+from indicators.kernels.pools import Pool
+from indicators.kernels.tick_program import CANDLE_ROWS, COLUMNS
+
+_COLUMN = {name: position for position, name in enumerate(COLUMNS)}
+
+
+class LaneProgram:
+    """All blocks of a plan.
+
+    Slots are the caller's: output ``o`` of lane ``i`` of a block goes to slot ``first_slot + o * lanes + i``.
+    """
+
+    def __init__(self) -> None:
+        self._blocks = Pool(np.int64, len(COLUMNS))
+        self._parameters = Pool(np.float64)
+        self._state = Pool(np.float64)
+        self._memory = Pool(np.float64)
+        self._table = Pool(np.int64, 2)
+        self._windows = Pool(np.int64, 2)
+        self._series = Pool(np.int64)
+        self._input_rows = Pool(np.int64)
+        self._prices = Pool(np.int64, 4)
+        self._work = np.empty(0)
+        self._arrays: tuple[NDArray[Any], ...] | None = None
+        """What a call is given of the pools, as they are since something was added."""
+        self._known: list[tuple[Indicator, dict[str, float], Carry]] = []
+
+    def add_prices(self, field: str, series: Sequence[int], first_slot: int) -> int:
+        """Show a price of several series (-1: spare); the number of the price block."""
+        at = self._series.add(np.array(series, np.int64))
+        self._arrays = None
+        return self._prices.add(np.array([[CANDLE_ROWS.index(field), len(series), at, first_slot]], np.int64))
+
+    def add(
+        self, indicator: Indicator, parameters: Parameters, source: str | None, series: Sequence[int], first_slot: int
+    ) -> int:
+        """A block whose lanes have seen no candle; the number of the block."""
+        lanes = len(series)
+        empty = start(indicator, parameters)
+        lengths = indicator.lengths(parameters)
+        windows, sections = _sections(indicator, parameters)
+        rows = np.cumsum([0, *sections])
+        names = [source or "close" if name == "source" else name for name in indicator.inputs]
+        scratch = kernels(indicator.name).SCRATCH
+        needed = (len(names) + scratch) * lanes
+        if needed > self._work.size:
+            self._work = np.empty(needed)
+        description = {
+            "CODE": NAMES.index(indicator.name),
+            "LANES": lanes,
+            "INPUTS": len(names),
+            "OUTPUTS": len(indicator.outputs),
+            "STATES": empty.state.size,
+            "SCRATCH": scratch,
+            "ROWS": int(rows[-1]),
+            "SECTIONS": len(sections),
+            "WINDOWS": len(windows),
+            "FIRST_SLOT": first_slot,
+            "TURN": 0,
+            "PARAMETERS_AT": self._parameters.add(np.array([*parameters.values()], np.float64)),
+            "STATE_AT": self._state.add(np.repeat(empty.state, lanes)),
+            "MEMORY_AT": self._memory.add(np.full(int(rows[-1]) * lanes, np.nan)),
+            "TABLE_AT": self._table.add(np.array([*zip(rows, sections, strict=False)], np.int64).reshape(-1, 2)),
+            "WINDOWS_AT": self._windows.add(np.array(windows, np.int64).reshape(-1, 2)),
+            "SERIES_AT": self._series.add(np.array(series, np.int64)),
+            "FIRST_SERIES": _first_of(np.array(series, np.int64)),
+            "INPUTS_AT": self._input_rows.add(np.array([CANDLE_ROWS.index(name) for name in names], np.int64)),
+        }
+        assert len(lengths) == len(empty.windows)
+        self._known.append((indicator, dict(parameters), empty))
+        self._arrays = None
+        return self._blocks.add(np.array([[description[name] for name in COLUMNS]], np.int64))
+
+    def assign(self, block: int, lane: int, series: int) -> None:
+        """Let a lane follow a series."""
+        first = self._number(block, "SERIES_AT")
+        followed = self._series.array[first : first + self._number(block, "LANES")]
+        followed[lane] = series
+        self._blocks.array[block, _COLUMN["FIRST_SERIES"]] = _first_of(followed)
+
+    def assign_price(self, block: int, lane: int, series: int) -> None:
+        """Let a lane of a price block follow a series."""
+        self._series.array[self._prices.array[block, 2] + lane] = series
+
+    def fill(self, block: int, lane: int, carry: Carry) -> None:
+        """Let a lane go on from a carry. Raises ``ValueError`` for one of another indicator or other parameters."""
+        indicator, parameters, _ = self._known[block]
+        check_carry(indicator, parameters, carry)
+        state, memory, table = self._views(block)
+        turn = self._number(block, "TURN")
+        state[:, lane] = carry.state
+        memory[:, lane] = np.nan
+        section = 0
+        for values in carry.windows:
+            _write(memory, table[section], turn, lane, values)
+            section += 1
+        rings = indicator.rings
+        lengths = indicator.lengths(parameters)
+        for stage in indicator.stages:
+            if isinstance(stage, Window):
+                ring = rings.index((stage.over, stage.length))
+                for values in partial_values(stage, lengths[ring], carry.windows[ring]):
+                    _write(memory, table[section], turn, lane, values)
+                    section += 1
+
+    def carry(self, block: int, lane: int) -> Carry:
+        """What a lane would go on from: a copy."""
+        _, _, empty = self._known[block]
+        state, memory, table = self._views(block)
+        turn = self._number(block, "TURN")
+        windows = []
+        for section, values in enumerate(empty.windows):
+            first, depth = table[section]
+            rows = first + np.arange(turn - values.size, turn) % depth
+            windows.append(memory[rows, lane].copy())
+        return Carry(state[:, lane].copy(), tuple(windows))
+
+    def advance(
+        self,
+        which: NDArray[np.int64],
+        which_prices: NDArray[np.int64],
+        candles: Array,
+        present: NDArray[np.bool_],
+        stepping: NDArray[np.bool_],
+        now: Array,
+        before: Array,
+    ) -> None:
+        """Move blocks and price blocks by one candle.
+
+        ``candles`` float64[9, series] has the rows ``CANDLE_ROWS``, of which the means are filled in here, and the
+        columns of absent series with NaN; ``present`` and ``stepping`` are bool[series]; ``now`` and ``before`` are
+        all slots. See ``indicators/kernels/tick_program.py``.
+        """
+        if self._arrays is None:
+            self._arrays = self._gather_arrays()
+        _program().advance(which, which_prices, *self._arrays, candles, present, stepping, now, before)
+
+    def _gather_arrays(self) -> tuple[NDArray[Any], ...]:
+        pools = (
+            self._blocks, self._parameters, self._state, self._memory, self._table, self._windows, self._series,
+            self._input_rows,
+        )  # fmt: skip
+        return (*(pool.array for pool in pools), self._work, self._prices.array)
+
+    @property
+    def memory_bytes(self) -> int:
+        """What the lanes hold."""
+        return int(8 * (self._state.size + self._memory.size))
+
+    def _number(self, block: int, column: str) -> int:
+        return int(self._blocks.array[block, _COLUMN[column]])
+
+    def _views(self, block: int) -> tuple[Array, Array, NDArray[np.int64]]:
+        lanes, states, rows = (self._number(block, name) for name in ("LANES", "STATES", "ROWS"))
+        state_at, memory_at, table_at = (self._number(block, f"{name}_AT") for name in ("STATE", "MEMORY", "TABLE"))
+        state = self._state.array[state_at : state_at + states * lanes].reshape(states, lanes)
+        memory = self._memory.array[memory_at : memory_at + rows * lanes].reshape(rows, lanes)
+        return state, memory, self._table.array[table_at : table_at + self._number(block, "SECTIONS")]
+
+
+def _first_of(series: NDArray[np.int64]) -> int:
+    """The first of consecutive series, -1 for others."""
+    first = int(series[0])
+    return first if np.array_equal(series, np.arange(first, first + series.size)) else -1
+
+
+def _sections(indicator: Indicator, parameters: Parameters) -> tuple[list[tuple[int, int]], list[int]]:
+    """(length, first section of partial results) of each window stage, and the depth of every section."""
+    lengths = indicator.lengths(parameters)
+    rings = indicator.rings
+    windows, sections = [], list(lengths)
+    for stage in indicator.stages:
+        if isinstance(stage, Window):
+            length = lengths[rings.index((stage.over, stage.length))]
+            windows.append((length, len(sections)))
+            sections += depths(stage, length)
+    return windows, sections
+
+
+def _write(memory: Array, section: NDArray[np.int64], turn: int, lane: int, values: Array) -> None:
+    """Write the newest values of a ring as if its last turns had done so."""
+    first, depth = section
+    newest = values[max(0, values.size - depth + 1) :] if depth > 1 else values[:0]
+    memory[first + np.arange(turn - newest.size, turn) % depth, lane] = newest
+
+
+@cache
+def _program() -> Any:
+    return importlib.import_module("indicators._kernels.program")

@@ -1,0 +1,236 @@
+"""Plain source of the tick program, which ``indicators.codegen`` copies into ``_kernels/program.py``.
+
+One call moves every lane of every block by one candle and writes the values into slots. A block is one indicator with
+its parameters over many lanes; its description is a row of ``blocks``, whose columns are named here, and its numbers
+stand in pools that all blocks share.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from indicators.kernels import rings
+    from indicators.kernels.intrinsics import borrowed, matrix
+
+COLUMNS = (
+    "CODE",
+    "LANES",
+    "INPUTS",
+    "OUTPUTS",
+    "STATES",
+    "SCRATCH",
+    "ROWS",
+    "SECTIONS",
+    "WINDOWS",
+    "FIRST_SLOT",
+    "TURN",
+    "PARAMETERS_AT",
+    "STATE_AT",
+    "MEMORY_AT",
+    "TABLE_AT",
+    "WINDOWS_AT",
+    "SERIES_AT",
+    "FIRST_SERIES",
+    "INPUTS_AT",
+)
+"""What a row of ``blocks`` says: the indicator's place in the catalogue, sizes, and where its numbers stand.
+``FIRST_SERIES`` is the series of the first lane if the lanes follow consecutive series, otherwise -1."""
+
+(
+    CODE, LANES, INPUTS, OUTPUTS, STATES, SCRATCH, ROWS, SECTIONS, WINDOWS, FIRST_SLOT, TURN,
+    PARAMETERS_AT, STATE_AT, MEMORY_AT, TABLE_AT, WINDOWS_AT, SERIES_AT, FIRST_SERIES, INPUTS_AT,
+) = range(19)  # fmt: skip
+
+CANDLE_ROWS = ("open", "high", "low", "close", "volume", "day", "hl2", "hlc3", "ohlc4")
+"""Rows of a candle matrix; the means are filled in by the tick program."""
+
+
+def run(code, inputs, rows, first, parameters, state, memory, table, windows, turn, outputs, scratch):
+    """Stands for the generated dispatch to the live kernels."""
+    raise NotImplementedError
+
+
+def blank(candles, present):
+    """Show what is absent as NaN."""
+    for series in range(present.size):
+        if not present[series]:
+            for row in range(6):
+                candles[row, series] = np.nan
+
+
+def fill_means(candles, read):
+    """Fill in the rows of the means, summed from left to right: those whose bit is set in ``read``."""
+    opens, highs, lows, closes = candles[0], candles[1], candles[2], candles[3]
+    if read & 1 << 6:
+        means = candles[6]
+        for series in range(means.size):
+            means[series] = (highs[series] + lows[series]) / 2.0
+    if read & 1 << 7:
+        means = candles[7]
+        for series in range(means.size):
+            means[series] = (highs[series] + lows[series] + closes[series]) / 3.0
+    if read & 1 << 8:
+        means = candles[8]
+        for series in range(means.size):
+            means[series] = (opens[series] + highs[series] + lows[series] + closes[series]) / 4.0
+
+
+def rows_read(which, blocks, input_rows, which_prices, prices):
+    """The rows of the candles that are read, a bit each."""
+    read = 0
+    for w in range(which.size):
+        block = blocks[which[w]]
+        for i in range(block[INPUTS]):
+            read |= 1 << input_rows[block[INPUTS_AT] + i]
+    for p in range(which_prices.size):
+        read |= 1 << prices[which_prices[p], 0]
+    return read
+
+
+def move_prices(which, prices, lane_series, candles, stepping, now, before):
+    """Copy prices into their slots: rows of ``prices`` are candle row, lanes, where their series stand, first slot."""
+    for w in range(which.size):
+        price = prices[which[w]]
+        row, lanes, at, first = price[0], price[1], price[2], price[3]
+        values, series = candles[row], lane_series[at : at + lanes]
+        shown, shown_before = now[first : first + lanes], before[first : first + lanes]
+        for lane in range(lanes):
+            if series[lane] >= 0 and stepping[series[lane]]:
+                shown_before[lane] = shown[lane]
+                shown[lane] = values[series[lane]]
+
+
+def count_true(flags):
+    """How many are true."""
+    count = 0
+    for i in range(flags.size):
+        count += flags[i]
+    return count
+
+
+def count_lanes(series, present, stepping):
+    """(lanes whose series step, lanes whose series have no candle); spare ones are neither."""
+    moving = missing = 0
+    for lane in range(series.size):
+        if series[lane] >= 0:
+            moving += stepping[series[lane]]
+            missing += not present[series[lane]]
+    return moving, missing
+
+
+def gather(values, series, row):
+    """Take the values of lanes; NaN for spare ones."""
+    for lane in range(row.size):
+        row[lane] = values[series[lane]] if series[lane] >= 0 else np.nan
+
+
+def copy(values, target):
+    """Copy values."""
+    for i in range(target.size):
+        target[i] = values[i]
+
+
+def advance(
+    which, which_prices, blocks, parameters, state, memory, table, windows, lane_series, input_rows, work, prices,
+    candles, present, stepping, now, before,
+):  # fmt: skip
+    """Move the price blocks ``which_prices`` and the blocks ``which`` by one candle.
+
+    ``candles`` float64[9, series]; ``present`` and ``stepping`` bool[series]. A lane whose series steps without a
+    candle gets NaN; one that does not step keeps its values. Neither moves its state. ``before`` takes what ``now``
+    held one step earlier. Lanes of series -1 are spare: they hold nothing.
+    """
+    # The caller holds the arrays: counting who refers to them and to their parts would cost as much as small blocks do.
+    blocks = borrowed(blocks)
+    parameters = borrowed(parameters)
+    state = borrowed(state)
+    memory = borrowed(memory)
+    table = borrowed(table)
+    windows = borrowed(windows)
+    lane_series = borrowed(lane_series)
+    input_rows = borrowed(input_rows)
+    work = borrowed(work)
+    candles = borrowed(candles)
+    present = borrowed(present)
+    stepping = borrowed(stepping)
+    now = borrowed(now)
+    before = borrowed(before)
+    is_complete = count_true(present) == present.size
+    if not is_complete:
+        blank(candles, present)
+    is_complete = is_complete and count_true(stepping) == stepping.size
+    fill_means(candles, rows_read(which, blocks, input_rows, which_prices, prices))
+    move_prices(which_prices, prices, lane_series, candles, stepping, now, before)
+    gathered_rows = np.arange(candles.shape[0])
+    for w in range(which.size):
+        block = blocks[which[w]]
+        lanes, first_series = block[LANES], block[FIRST_SERIES]
+        series = lane_series[block[SERIES_AT] : block[SERIES_AT] + lanes]
+        missing = 0
+        if not (is_complete and first_series >= 0):
+            moving, missing = count_lanes(series, present, stepping)
+            if moving == 0:
+                continue
+        width = block[INPUTS] * lanes
+        scratch = matrix(work, width, block[SCRATCH], lanes)
+        # Lanes of consecutive series read the candles where they are.
+        inputs, first_lane, rows = candles, first_series, input_rows[block[INPUTS_AT] :]
+        if first_series < 0:
+            inputs, first_lane = matrix(work, 0, block[INPUTS], lanes), 0
+            for i in range(block[INPUTS]):
+                gather(candles[rows[i]], series, inputs[i])
+            rows = gathered_rows
+        first, last = block[FIRST_SLOT], block[FIRST_SLOT] + block[OUTPUTS] * lanes
+        outputs = matrix(now, first, block[OUTPUTS], lanes)
+        own_state = matrix(state, block[STATE_AT], block[STATES], lanes)
+        own_memory = matrix(memory, block[MEMORY_AT], block[ROWS], lanes)
+        own_table = table[block[TABLE_AT] : block[TABLE_AT] + block[SECTIONS]]
+        own_windows = windows[block[WINDOWS_AT] : block[WINDOWS_AT] + block[WINDOWS]]
+        own_parameters = parameters[block[PARAMETERS_AT] :]
+        turn = block[TURN]
+        block[TURN] += 1
+        if missing == 0:
+            copy(now[first:last], before[first:last])
+            run(
+                block[CODE], inputs, rows, first_lane, own_parameters, own_state, own_memory, own_table, own_windows,
+                turn, outputs, scratch,
+            )  # fmt: skip
+            continue
+        absent = np.empty(missing, np.int64)
+        count = 0
+        for lane in range(lanes):
+            if series[lane] >= 0 and not present[series[lane]]:
+                absent[count] = lane
+                count += 1
+        held_state = np.empty((block[STATES], missing))
+        replaced = np.empty((block[SECTIONS], missing))
+        held_now, held_before = np.empty((block[OUTPUTS], missing)), np.empty((block[OUTPUTS], missing))
+        shown_before = matrix(before, first, block[OUTPUTS], lanes)
+        for k in range(missing):
+            lane = absent[k]
+            for s in range(block[STATES]):
+                held_state[s, k] = own_state[s, lane]
+            for s in range(block[SECTIONS]):
+                replaced[s, k] = own_memory[own_table[s, 0] + turn % own_table[s, 1], lane]
+            for o in range(block[OUTPUTS]):
+                held_now[o, k], held_before[o, k] = outputs[o, lane], shown_before[o, lane]
+        copy(now[first:last], before[first:last])
+        run(
+            block[CODE], inputs, rows, first_lane, own_parameters, own_state, own_memory, own_table, own_windows,
+            turn, outputs, scratch,
+        )  # fmt: skip
+        rings.hold(own_memory, own_table, turn, replaced, absent)
+        for k in range(missing):
+            lane = absent[k]
+            for s in range(block[STATES]):
+                own_state[s, lane] = held_state[s, k]
+            for o in range(block[OUTPUTS]):
+                if stepping[series[lane]]:
+                    outputs[o, lane] = np.nan
+                else:
+                    outputs[o, lane], shown_before[o, lane] = held_now[o, k], held_before[o, k]
+
+
+HELPERS = (blank, fill_means, rows_read, move_prices, count_true, count_lanes, gather, copy)
+"""What ``advance`` calls beside ``run``."""

@@ -1,0 +1,1 @@
+"""The condition language: one tree, two spellings, one canonical form."""

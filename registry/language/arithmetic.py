@@ -1,0 +1,49 @@
+"""What can be done with an operand without a candle: constants folded, steps back added."""
+
+from dataclasses import replace
+
+from common.errors import ConditionError
+from registry.language.tree import Arithmetic, ArithmeticOperator, IndicatorOutput, Number, Operand, Price
+
+_ZERO = Number(0.0)
+
+
+def folded(operand: Operand) -> Operand:
+    """``operand`` with every part that has two constants replaced by its float64 value; nothing is reassociated.
+
+    Raises :class:`ConditionError` for a division by the constant 0, which is UNKNOWN for ever, and for a value beyond
+    1e15.
+    """
+    if not isinstance(operand, Arithmetic):
+        # -0 is 0.
+        return _ZERO if operand == _ZERO else operand
+    left, right = folded(operand.left), folded(operand.right)
+    if operand.operator == "/" and right == _ZERO:
+        raise ConditionError("division by zero: the condition would be UNKNOWN on every candle")
+    if isinstance(left, Number) and isinstance(right, Number):
+        # Adding zero turns -0 into 0.
+        return Number(_calculate(operand.operator, left.value, right.value) + 0.0)
+    return Arithmetic(operand.operator, left, right)
+
+
+def shifted(operand: Operand, steps: int) -> Operand:
+    """``operand`` as it was ``steps`` before: every variable on its own series; constants never change."""
+    match operand:
+        case Number():
+            return operand
+        case Price() | IndicatorOutput():
+            return replace(operand, offset=operand.offset + steps)
+        case Arithmetic(operator, left, right):
+            return Arithmetic(operator, shifted(left, steps), shifted(right, steps))
+
+
+def _calculate(operator: ArithmeticOperator, left: float, right: float) -> float:
+    match operator:
+        case "+":
+            return left + right
+        case "-":
+            return left - right
+        case "*":
+            return left * right
+        case "/":
+            return left / right

@@ -1,0 +1,1 @@
+"""Conditions as JSON: flat, as bots send them, and as trees."""

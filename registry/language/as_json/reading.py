@@ -1,0 +1,95 @@
+"""Conditions as JSON: ``{"symbol", "timeframe", "when": <tree>}``, or one flat object
+(``registry.language.as_json.flat``).
+
+    {"symbol": "BTCUSDT", "timeframe": "1h", "when": {"all": [
+        {"left": {"indicator": "rsi"}, "operator": "crosses_below", "right": 30},
+        {"value": {"price": "close"}, "operator": "rises_by", "percent": 5, "bars": 3},
+        "close > sma(200)@4h"]}}
+
+A tree is one of ``all any not at_least for within every`` around trees, or an object with an ``operator``, or the text
+of an expression. An operand is a number, the text of one, ``{"price": ...}``, ``{"indicator": ...}`` or
+``{"operator": "+", "left": ..., "right": ...}``. Every refusal is one :class:`ConditionError` with the JSON pointer of
+what was wrong.
+"""
+
+from collections.abc import Mapping
+
+from common.errors import ConditionError
+from common.timeframes import normalise_timeframe
+from registry.instruments import Instrument, normalise_exchange, normalise_instrument
+from registry.language.as_json import flat
+from registry.language.as_json.objects import JsonObject, Word, from_text, pointing_at, shown, validated
+from registry.language.as_json.tree import TreeReader
+from registry.language.limits import TYPED
+from registry.language.lookback import check_lookback
+from registry.language.surface import SurfaceNode, check_size
+from registry.language.tree import Series
+
+
+class ExpressionCondition(JsonObject):
+    """The fields of a condition whose expression is a tree."""
+
+    symbol: Word | None = None
+    exchange: Word | None = None
+    timeframe: Word | None = None
+    when: object
+
+
+def parse(
+    data: Mapping[str, object] | str, *, symbol: str | None = None, timeframe: str | None = None, default_exchange: str
+) -> tuple[Series, SurfaceNode]:
+    """The series and the tree that an object, or its JSON text, describes.
+
+    ``symbol`` and ``timeframe`` are taken where the condition names none. Raises :class:`ConditionError` for the
+    condition, :class:`InstrumentError` or :class:`TimeframeError` for the other arguments.
+    """
+    given = from_text(data) if isinstance(data, str) else data
+    if not isinstance(given, Mapping):
+        raise ConditionError(f"a condition is an object, got {shown(given)}", pointer="")
+    model: ExpressionCondition | flat.FlatCondition
+    model = validated(ExpressionCondition, given) if "when" in given else flat.read(given)
+    series = Series(_instrument(model, symbol, default_exchange), _timeframe(model, timeframe))
+    if isinstance(model, flat.FlatCondition):
+        tree, pointer = flat.node(model, series), ""
+    else:
+        tree, pointer = TreeReader(series).node(model.when, "/when"), "/when"
+    with pointing_at(pointer):
+        check_size(tree, TYPED)
+        check_lookback(tree, series)
+    return series, tree
+
+
+def _instrument(
+    model: ExpressionCondition | flat.FlatCondition, symbol: str | None, default_exchange: str
+) -> Instrument:
+    if model.exchange is not None:
+        with pointing_at("/exchange"):
+            default_exchange = normalise_exchange(model.exchange)
+    if model.symbol is not None:
+        with pointing_at("/symbol"):
+            instrument = normalise_instrument(model.symbol, default_exchange)
+    elif symbol is not None:
+        instrument = normalise_instrument(symbol, default_exchange)
+    else:
+        raise _missing("symbol", "BTCUSDT")
+    if model.exchange is not None and instrument.exchange != default_exchange:
+        raise ConditionError(
+            f"exchange is {default_exchange}, but the symbol is {instrument}; name the exchange once",
+            pointer="/exchange",
+        )
+    return instrument
+
+
+def _timeframe(model: ExpressionCondition | flat.FlatCondition, timeframe: str | None) -> str:
+    if model.timeframe is not None:
+        with pointing_at("/timeframe"):
+            return normalise_timeframe(model.timeframe)
+    if timeframe is not None:
+        return normalise_timeframe(timeframe)
+    raise _missing("timeframe", "1h")
+
+
+def _missing(field: str, example: str) -> ConditionError:
+    return ConditionError(
+        f"{field} is missing; name it in the condition ({field}: {example}), or give a default", pointer=f"/{field}"
+    )

@@ -1,0 +1,183 @@
+"""From the JSON of a tree to the tree, level by level."""
+
+from collections.abc import Mapping
+
+from common.errors import ConditionError
+from registry.language import vocabulary
+from registry.language.as_json import flat
+from registry.language.as_json.objects import Amount, JsonObject, Word, pointing_at, shown, step, validated
+from registry.language.as_json.operands import OperandReader
+from registry.language.as_text import text
+from registry.language.limits import TYPED, check_bars, check_count, too_many
+from registry.language.surface import Channel, Crosses, Move, SurfaceNode, Trend, check_comparison
+from registry.language.tree import All, Any, AtLeast, Comparison, Every, For, Not, Series, Within
+
+COMPOSITES = ("all", "any", "not", "at_least", "for", "within", "every")
+"""Fields of which a tree that is no comparison has exactly one."""
+
+
+class _Counted(JsonObject):
+    count: Amount
+    of: object
+
+
+class _Lasting(JsonObject):
+    bars: Amount
+    of: object
+
+
+class _Comparison(JsonObject):
+    left: object
+    operator: Word
+    right: object
+
+
+class _Channel(JsonObject):
+    value: object
+    operator: Word
+    low: object
+    high: object
+
+
+class _Move(JsonObject):
+    value: object
+    operator: Word
+    amount: object = None
+    percent: Amount | None = None
+    bars: Amount = 1
+
+
+class _Trend(JsonObject):
+    value: object
+    operator: Word
+    bars: Amount = 1
+
+
+class TreeReader:
+    """Reads trees of conditions of one series."""
+
+    def __init__(self, base: Series) -> None:
+        self._base = base
+        self._nodes_read = 0
+        self._operand = OperandReader(base).operand
+
+    def node(self, data: object, pointer: str, depth: int = 1) -> SurfaceNode:
+        """The tree at ``pointer``."""
+        # Counted on the way down: a list may hold the same list again and again.
+        self._nodes_read += 1
+        if self._nodes_read > TYPED.levels * TYPED.leaves:
+            raise ConditionError(too_many(TYPED), pointer=pointer)
+        if depth > TYPED.levels:
+            raise ConditionError(
+                f"the tree is nested too deeply; at most {TYPED.levels} levels are allowed, comparison included",
+                pointer=pointer,
+            )
+        if isinstance(data, str):
+            with pointing_at(pointer):
+                found = text.parse_expression(data, self._base)
+                if isinstance(found, Every) and depth > 1:
+                    raise ConditionError("every stands at the top of a condition only")
+                return found
+        if not isinstance(data, Mapping):
+            raise ConditionError(f"a condition is an object or text, got {shown(data)}", pointer=pointer)
+        kinds = [kind for kind in COMPOSITES if kind in data]
+        if not kinds:
+            return self._leaf(data, pointer, depth)
+        if len(data) != 1:
+            raise ConditionError(
+                f"an object with {kinds[0]} has no other field; put the others into an object of their own",
+                pointer=pointer,
+            )
+        return self._composite(kinds[0], data[kinds[0]], step(pointer, kinds[0]), depth)
+
+    def _composite(self, kind: str, data: object, pointer: str, depth: int) -> SurfaceNode:
+        match kind:
+            case "all":
+                return All(self._nodes(data, pointer, depth))
+            case "any":
+                return Any(self._nodes(data, pointer, depth))
+            case "not":
+                return Not(self.node(data, pointer, depth + 1))
+            case "every":
+                if depth > 1:
+                    raise ConditionError("every stands at the top of a condition only", pointer=pointer)
+                return Every(self.node(data, pointer, depth + 1))
+            case "at_least":
+                counted = validated(_Counted, _object(data, pointer), pointer)
+                children = self._nodes(counted.of, step(pointer, "of"), depth)
+                with pointing_at(pointer, "count"):
+                    return AtLeast(check_count(counted.count, len(children)), children)
+        lasting = validated(_Lasting, _object(data, pointer), pointer)
+        with pointing_at(pointer, "bars"):
+            bars = check_bars(lasting.bars)
+        return (For if kind == "for" else Within)(self.node(lasting.of, step(pointer, "of"), depth + 1), bars)
+
+    def _nodes(self, data: object, pointer: str, depth: int) -> tuple[SurfaceNode, ...]:
+        if not isinstance(data, list | tuple) or not data:
+            raise ConditionError(f"a list of conditions is expected, got {shown(data)}", pointer=pointer)
+        if len(data) > TYPED.leaves:
+            raise ConditionError(f"{len(data)} conditions; at most {TYPED.leaves} are allowed", pointer=pointer)
+        return tuple(self.node(child, step(pointer, place), depth + 1) for place, child in enumerate(data))
+
+    def _leaf(self, data: Mapping[str, object], pointer: str, depth: int) -> SurfaceNode:
+        if "indicator" in data:
+            return self._flat(data, pointer, depth)
+        word = data.get("operator")
+        if not isinstance(word, str):
+            listed = " ".join(COMPOSITES)
+            raise ConditionError(
+                f"a condition has an operator, or is one of {listed}", pointer=step(pointer, "operator")
+            )
+        with pointing_at(pointer, "operator"):
+            vocabulary.find_operator(word[:64])
+        folded = vocabulary.fold(word)
+        if folded in vocabulary.CHANNELS:
+            channel = validated(_Channel, data, pointer)
+            sides = [self._operand(getattr(channel, name), step(pointer, name)) for name in ("value", "low", "high")]
+            with pointing_at(pointer):
+                return Channel(vocabulary.CHANNELS[folded], *sides)
+        if folded in vocabulary.MOVES:
+            return self._move(validated(_Move, data, pointer), word, pointer)
+        if folded in vocabulary.TRENDS:
+            trend = validated(_Trend, data, pointer)
+            value = self._operand(trend.value, step(pointer, "value"))
+            with pointing_at(pointer, "bars"):
+                bars = check_bars(trend.bars)
+            with pointing_at(pointer, "value"):
+                return Trend(vocabulary.TRENDS[folded], value, bars)
+        comparison = validated(_Comparison, data, pointer)
+        left = self._operand(comparison.left, step(pointer, "left"))
+        right = self._operand(comparison.right, step(pointer, "right"))
+        operator = vocabulary.OPERATORS[folded]
+        with pointing_at(pointer):
+            if operator == "crosses":
+                return Crosses(left, right)
+            return check_comparison(Comparison(operator, left, right))
+
+    def _move(self, move: _Move, word: str, pointer: str) -> Move:
+        operator, percent = vocabulary.MOVES[vocabulary.fold(word)]
+        if (move.amount is None) is (move.percent is None):
+            raise ConditionError(f"{operator} needs either amount or percent", pointer=step(pointer, "amount"))
+        value = self._operand(move.value, step(pointer, "value"))
+        field = "amount" if move.percent is None else "percent"
+        amount = self._operand(getattr(move, field), step(pointer, field))
+        with pointing_at(pointer, "bars"):
+            bars = check_bars(move.bars)
+        with pointing_at(pointer, field):
+            return Move(operator, value, amount, percent or move.percent is not None, bars)
+
+    def _flat(self, data: Mapping[str, object], pointer: str, depth: int) -> SurfaceNode:
+        """A comparison as bots send it, of the condition's own series."""
+        for field in ("symbol", "exchange", "timeframe", "fire"):
+            if field in data and (field != "fire" or depth > 1):
+                raise ConditionError(
+                    f"{field} belongs to the whole condition; of an operand it is named in left or right",
+                    pointer=step(pointer, field),
+                )
+        return flat.node(validated(flat.FlatCondition, data, pointer), self._base, pointer)
+
+
+def _object(data: object, pointer: str) -> Mapping[str, object]:
+    if not isinstance(data, Mapping):
+        raise ConditionError(f"an object is expected, got {shown(data)}", pointer=pointer)
+    return data

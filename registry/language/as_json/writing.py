@@ -1,0 +1,92 @@
+"""A tree as JSON that ``registry.language.as_json.tree`` reads back."""
+
+from indicators.catalogue import catalogue
+from registry.language import vocabulary
+from registry.language.surface import Channel, Crosses, Move, SurfaceNode, Trend
+from registry.language.tree import (
+    All,
+    Any,
+    Arithmetic,
+    AtLeast,
+    Comparison,
+    Every,
+    For,
+    IndicatorOutput,
+    Not,
+    Number,
+    Operand,
+    Price,
+    Series,
+    Within,
+)
+
+
+def node_to_json(node: SurfaceNode, base: Series) -> dict[str, object]:  # noqa: PLR0911 - one return for each kind of node
+    """A tree of a condition of ``base``."""
+    match node:
+        case All(children):
+            return {"all": [node_to_json(child, base) for child in children]}
+        case Any(children):
+            return {"any": [node_to_json(child, base) for child in children]}
+        case AtLeast(count, children):
+            return {"at_least": {"count": count, "of": [node_to_json(child, base) for child in children]}}
+        case Not(child):
+            return {"not": node_to_json(child, base)}
+        case For(child, bars) | Within(child, bars):
+            return {"for" if isinstance(node, For) else "within": {"bars": bars, "of": node_to_json(child, base)}}
+        case Every(child):
+            return {"every": node_to_json(child, base)}
+        case Comparison() | Crosses() | Channel() | Move() | Trend():
+            return _leaf(node, base)
+
+
+def operand_to_json(operand: Operand, base: Series) -> object:
+    """An operand of a condition of ``base``; what is the default is left out, parameters are not."""
+    match operand:
+        case Number(value):
+            return _number(value)
+        case Price(series, field, offset):
+            return {"price": field, **_place(series, offset, base)}
+        case IndicatorOutput(series, name, parameters, source, output, offset):
+            written: dict[str, object] = {"indicator": name}
+            if parameters:
+                written["params"] = {key: _number(value) for key, value in parameters}
+            if len(catalogue()[name].outputs) > 1:
+                written["output"] = output
+            if source not in (None, vocabulary.DEFAULT_SOURCE):
+                written["source"] = source
+            return written | _place(series, offset, base)
+        case Arithmetic(operator, left, right):
+            return {"left": operand_to_json(left, base), "operator": operator, "right": operand_to_json(right, base)}
+
+
+def _leaf(leaf: Comparison | Crosses | Channel | Move | Trend, base: Series) -> dict[str, object]:
+    match leaf:
+        case Comparison(_, left, right) | Crosses(left, right):
+            operator = leaf.operator if isinstance(leaf, Comparison) else "crosses"
+            return {"left": operand_to_json(left, base), "operator": operator, "right": operand_to_json(right, base)}
+    value: dict[str, object] = {"value": operand_to_json(leaf.value, base), "operator": leaf.operator}
+    match leaf:
+        case Channel(_, _, low, high):
+            return value | {"low": operand_to_json(low, base), "high": operand_to_json(high, base)}
+        case Move(_, _, amount, percent, bars):
+            how = "percent" if percent else "amount"
+            return value | {how: operand_to_json(amount, base), "bars": bars}
+        case Trend(_, _, bars):
+            return value | {"bars": bars}
+
+
+def _place(series: Series, offset: int, base: Series) -> dict[str, object]:
+    place: dict[str, object] = {}
+    if offset:
+        place["offset"] = offset
+    if series.timeframe != base.timeframe:
+        place["timeframe"] = series.timeframe
+    if series.instrument != base.instrument:
+        place["symbol"] = str(series.instrument)
+    return place
+
+
+def _number(value: float) -> float:
+    """Whole numbers without a point, as people write them."""
+    return int(value) if value == int(value) else value

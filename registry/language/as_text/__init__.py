@@ -1,0 +1,1 @@
+"""Conditions as text: grammar, reading, writing."""

@@ -1,0 +1,215 @@
+"""From lark's tree of a text to the tree of a condition, every complaint with its place in the text."""
+
+from typing import cast
+
+from lark import Token, Tree
+
+from common.errors import ConditionError
+from indicators.catalogue import Indicator
+from registry.language import vocabulary
+from registry.language.as_text.syntax import complaint, first_position, located, position, words
+from registry.language.limits import Limits, check_bars, check_count
+from registry.language.places import Place
+from registry.language.surface import Channel, Crosses, Move, SurfaceNode, Trend, check_comparison
+from registry.language.tree import (
+    All,
+    Any,
+    Arithmetic,
+    ArithmeticOperator,
+    AtLeast,
+    Comparison,
+    Every,
+    For,
+    IndicatorOutput,
+    Not,
+    Number,
+    Operand,
+    Price,
+    Series,
+    Within,
+)
+
+Child = Token | Tree[Token]
+
+
+class Reader:
+    """Makes nodes of one condition from a tree of the grammar, whose depth is bounded."""
+
+    def __init__(self, text: str, base: Series, limits: Limits) -> None:
+        self._text = text
+        self._base = base
+        self._limits = limits
+
+    def node(self, tree: Tree[Token], *, top: bool = True) -> SurfaceNode:  # noqa: PLR0911 - one return for each kind of node
+        children = [child for child in tree.children if isinstance(child, Tree)]
+        match tree.data:
+            case "negation":
+                return Not(self.node(children[0], top=False))
+            case "all":
+                return All(self._nodes(children))
+            case "any":
+                return Any(self._nodes(children))
+            case "every":
+                if not top:
+                    raise self._complaint("every(...) stands at the top of a condition only", tree)
+                return Every(self.node(children[0], top=False))
+            case "at_least":
+                with located(self._text, first_position(tree)):
+                    count = check_count(float(cast(Token, tree.children[0])), len(children))
+                return AtLeast(count, self._nodes(children))
+            case "lasting":
+                child, window = children
+                bars = self._bars(window.children[0])
+                kind = For if window.data == "for" else Within
+                return kind(self.node(child, top=False), bars)
+            case "moved":
+                return self._move(children[0], self._bars(children[1].children[0]))
+        with located(self._text, first_position(tree)):
+            return self._leaf(tree)
+
+    def operand(self, tree: Tree[Token]) -> Operand:
+        """The operand that a whole text is."""
+        return self._operand(tree, Place())
+
+    def _nodes(self, trees: list[Tree[Token]]) -> tuple[SurfaceNode, ...]:
+        return tuple(self.node(tree, top=False) for tree in trees)
+
+    def _leaf(self, tree: Tree[Token]) -> SurfaceNode:
+        match tree.data, tree.children:
+            case "channel", [value, word, low, high]:
+                sides = [self._side(side) for side in (value, low, high)]
+                return Channel(vocabulary.CHANNELS[vocabulary.fold(str(word))], *sides)
+            case "trend", [value, word, *bars]:
+                found = vocabulary.TRENDS[vocabulary.fold(str(word))]
+                return Trend(found, self._side(value), self._bars(bars[0]) if bars else 1)
+            case "move", _:
+                return self._move(tree, 1)
+        left, operator, right = tree.children
+        assert isinstance(operator, Tree)
+        with located(self._text, first_position(operator)):
+            found_operator = vocabulary.find_comparison(words(operator))
+        two = self._side(left), self._side(right)
+        if found_operator == "crosses":
+            return Crosses(*two)
+        return check_comparison(Comparison(found_operator, *two))
+
+    def _move(self, tree: Tree[Token], bars: int) -> Move:
+        value, word, amount = tree.children
+        operator, percent = vocabulary.MOVES[vocabulary.fold(str(word))]
+        if isinstance(amount, Tree) and amount.data == "percentage":
+            amount, percent = amount.children[0], True
+        with located(self._text, first_position(tree)):
+            return Move(operator, self._side(value), self._side(amount), percent, bars)
+
+    def _side(self, tree: Child) -> Operand:
+        assert isinstance(tree, Tree)
+        return self._operand(tree, Place())
+
+    def _operand(self, tree: Tree[Token], outer: Place) -> Operand:
+        """The operand of ``tree`` inside of parentheses at ``outer``."""
+        children = tree.children
+        match tree.data:
+            case "number":
+                with located(self._text, first_position(tree)):
+                    return Number(_number(tree))
+            case "group":
+                inner, *suffixes = cast(list[Tree[Token]], children)
+                return self._operand(inner, self._place(suffixes, outer))
+            case "negative":
+                return Arithmetic("*", self._operand(cast(Tree[Token], children[1]), outer), Number(-1.0))
+            case "arithmetic":
+                left, sign, right = children
+                operator = cast(ArithmeticOperator, str(sign))
+                return Arithmetic(
+                    operator,
+                    self._operand(cast(Tree[Token], left), outer),
+                    self._operand(cast(Tree[Token], right), outer),
+                )
+        return self._reference(tree, outer)
+
+    def _reference(self, tree: Tree[Token], outer: Place) -> Price | IndicatorOutput:
+        name, *details = tree.children
+        assert isinstance(name, Token)
+        by_rule = {detail.data: detail.children for detail in details if isinstance(detail, Tree)}
+        suffixes = [detail for detail in details if isinstance(detail, Tree) and detail.data in ("steps", "place")]
+        place = self._place(suffixes, outer)
+        series = place.series(self._base)
+        price = vocabulary.find_price(name)
+        if price is not None:
+            if "arguments" in by_rule or "output" in by_rule:
+                raise self._complaint(f"{price} is a price: it takes no parameters and has no outputs", name)
+            return Price(series, price, place.steps)
+        with located(self._text, position(name)):
+            record = vocabulary.find_indicator(str(name))
+        parameters, source = self._arguments(record, name, by_rule.get("arguments", []))
+        (word,) = by_rule.get("output", [None])
+        assert word is None or isinstance(word, Token)
+        with located(self._text, position(word or name)):
+            output = vocabulary.find_output(record, str(word) if word else None)
+        return IndicatorOutput(series, record.name, parameters, source, output, place.steps)
+
+    def _place(self, suffixes: list[Tree[Token]], outer: Place) -> Place:
+        place = Place()
+        for suffix in suffixes:
+            word = str(suffix.children[0])
+            with located(self._text, first_position(suffix)):
+                if suffix.data == "place":
+                    place = place.at(word, self._base)
+                elif place.steps:
+                    raise ConditionError("two numbers of steps back; write one")
+                else:
+                    place = place.back(float(word), self._limits.steps)
+        with located(self._text, first_position(suffixes[0]) if suffixes else 0):
+            return place.within(outer, self._limits.steps)
+
+    def _arguments(
+        self, record: Indicator, name: Token, arguments: list[Child]
+    ) -> tuple[tuple[tuple[str, float], ...], str | None]:
+        """The complete parameters and the source."""
+        given: dict[str, float] = {}
+        source: Token | None = None
+        places: dict[str, Child] = {}
+        order = [parameter.name for parameter in record.parameters]
+        for index, argument in enumerate(arguments):
+            assert isinstance(argument, Tree)
+            *named, value = argument.children
+            if named:
+                key = str(named[0]).lower()
+            elif isinstance(value, Token):
+                key = "source"
+            elif index >= len(order):
+                listed = ", ".join(order) or "none"
+                raise self._complaint(f"{record.name} takes no number here; its parameters: {listed}", value)
+            elif list(places) != order[:index]:
+                raise self._complaint(f"{record.name}: numbers without a name come first", value)
+            else:
+                key = order[index]
+            if key in places:
+                raise self._complaint(f"{record.name}: {key} is given twice", argument)
+            if key == "source" and isinstance(value, Token):
+                source = value
+            elif key != "source" and isinstance(value, Tree):
+                given[key] = _number(value)
+            else:
+                kind = "a price such as close" if key == "source" else "a number"
+                raise self._complaint(f"{record.name}: {key} must be {kind}", argument)
+            places[key] = value
+        try:
+            parameters = vocabulary.complete_parameters(record, given)
+        except ConditionError as error:
+            raise self._complaint(str(error), places.get(vocabulary.misfit(record, given) or "", name)) from None
+        with located(self._text, position(source or name)):
+            return parameters, vocabulary.find_source(record, str(source) if source else None)
+
+    def _bars(self, token: Child) -> int:
+        assert isinstance(token, Token)
+        with located(self._text, position(token)):
+            return check_bars(float(token))
+
+    def _complaint(self, message: str, about: Child) -> ConditionError:
+        at = position(about) if isinstance(about, Token) else first_position(about)
+        return complaint(message, self._text, at)
+
+
+def _number(tree: Tree[Token]) -> float:
+    return float(words(tree))

@@ -1,0 +1,220 @@
+"""From text to lark's tree, and every complaint about a text: one :class:`ConditionError` with a caret.
+
+    unknown indicator or price 'rsii' (did you mean rsi?); ...
+      BTCUSDT 1h: rsii(14) < 30
+                  ^
+
+Text comes from anybody: its length and its parentheses are bounded before it is parsed, the depth of the tree and the
+number of comparisons before anything recursive sees it.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+from lark import Lark, Token, Tree
+from lark.exceptions import UnexpectedInput, UnexpectedToken
+
+from common.errors import ConditionError, InstrumentError, TimeframeError
+from registry.language import vocabulary
+from registry.language.limits import Limits, too_deep, too_many, too_many_operands
+from registry.language.places import PLACE_PATTERN
+
+_COMPOSITES = ("all", "any", "negation", "every", "at_least", "lasting")
+_REFUSED = re.compile(r"[^ -~\t\r\n]")
+_TOO_LONG = re.compile(r"\w{65}|[<>=!]{65}", re.ASCII)
+_BLANKS = str.maketrans("\t\r\n", "   ")
+_CARET_REACH = 60
+_EXPECTED = {
+    "NAME": "a name such as rsi or close",
+    "DIGITS": "a number",
+    "SYMBOL": "an operator such as < or crosses_below",
+    "EQUAL": "'='",
+    "COMMA": "','",
+    "RPAR": "')'",
+    "RSQB": "']'",
+    "PLACE": "a timeframe or a symbol such as 4h or ETHUSDT",
+    "_AND": "'and'",
+    "_OR": "'or'",
+    "$END": "the end of the condition",
+}
+
+
+def clean(text: str, limits: Limits) -> str:
+    """``text`` with every blank a space; refuses what is too long, as a whole or as a word, or not printable ASCII."""
+    if len(text) > limits.characters:
+        raise ConditionError(
+            f"the condition has {len(text)} characters; at most {limits.characters} are allowed", position=0
+        )
+    refused = _REFUSED.search(text)
+    if refused is not None:
+        shown = f"U+{ord(refused[0]):04X}"
+        message = f"character {shown} is not allowed; a condition is written in printable ASCII"
+        # Shown to a terminal, the character itself could do harm.
+        raise complaint(message, _REFUSED.sub("?", text.translate(_BLANKS)), refused.start())
+    text = text.translate(_BLANKS)
+    too_long = _TOO_LONG.search(text)
+    if too_long is not None:
+        raise complaint("a word or number has more than 64 characters", text, too_long.start())
+    return text
+
+
+def syntax_tree(text: str, start: int, limits: Limits, *, operand: bool = False) -> Tree[Token]:
+    """The tree of the expression, or of the operand, that begins at ``start``, within ``limits``."""
+    _check_parentheses(text, start, limits)
+    # Blanks in place of the header keep lark's positions those of the whole text.
+    expression = " " * start + text[start:]
+    try:
+        tree = _lark().parse(expression, start="sum" if operand else "either")
+    except UnexpectedInput as error:
+        raise _unexpected(error, text) from None
+    _check_size(tree, text, limits)
+    return tree
+
+
+def first_position(tree: Tree[Token]) -> int:
+    """Where the first word of ``tree`` stands."""
+    first: Tree[Token] | Token = tree
+    # Not lark's own search, which recurses: the tree may still be too deep.
+    while isinstance(first, Tree):
+        first = first.children[0]
+    return position(first)
+
+
+def words(tree: Tree[Token]) -> str:
+    """The words of ``tree``, without what stands between them."""
+    return "".join(str(token) for token in tree.scan_values(lambda _: True))
+
+
+def position(token: Token) -> int:
+    """Where ``token`` stands."""
+    return token.start_pos or 0
+
+
+@contextmanager
+def located(text: str, at: int) -> Iterator[None]:
+    """Turns errors that know no position into errors about the word at ``at``."""
+    try:
+        yield
+    except (ConditionError, InstrumentError, TimeframeError) as error:
+        if isinstance(error, ConditionError) and error.position is not None:
+            raise
+        raise complaint(str(error), text, at) from error
+
+
+def complaint(message: str, text: str, at: int) -> ConditionError:
+    """The error for what stands at ``at``; of a long text, only the surroundings are shown."""
+    first = max(0, at - _CARET_REACH)
+    before = "..." if first > 0 else ""
+    after = "..." if len(text) > at + _CARET_REACH else ""
+    excerpt = before + text[first : at + _CARET_REACH].rstrip() + after
+    caret = " " * (len(before) + at - first) + "^"
+    return ConditionError(f"{message}\n  {excerpt}\n  {caret}", position=at)
+
+
+@cache
+def _lark() -> Lark:
+    grammar = Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
+    # A longer spelling comes before the one it begins with: "rising by" before "rising".
+    words_of = {
+        "PHRASE.2": [spelling for spelling in vocabulary.OPERATORS if "_" in spelling],
+        "TREND.3": vocabulary.TRENDS,
+        "CHANNEL.3": vocabulary.CHANNELS,
+        "MOVE.4": vocabulary.MOVES,
+    }
+    terminals = [f"{name}: /{_any_of(spellings)}/i" for name, spellings in words_of.items()]
+    terminals.append(f"PLACE: /{PLACE_PATTERN}/i")
+    return Lark("\n".join([grammar, *terminals]), parser="lalr", lexer="contextual", start=["either", "sum"])
+
+
+def _any_of(spellings: Iterable[str]) -> str:
+    patterns = [re.escape(spelling).replace("_", r"[\s_]+") for spelling in sorted(spellings, key=len, reverse=True)]
+    return rf"({'|'.join(patterns)})(?!\w)"
+
+
+def _check_parentheses(text: str, start: int, limits: Limits) -> None:
+    depth = 0
+    for parenthesis in re.finditer(r"[()]", text[start:]):
+        depth += 1 if parenthesis[0] == "(" else -1
+        if depth > limits.parentheses:
+            message = f"parentheses are nested too deeply; at most {limits.parentheses} levels are allowed"
+            raise complaint(message, text, start + parenthesis.start())
+
+
+def _check_size(tree: Tree[Token], text: str, limits: Limits) -> None:
+    leaves = 0
+    waiting = [(tree, 1)]
+    while waiting:
+        node, depth = waiting.pop()
+        if depth > limits.levels:
+            raise complaint(too_deep(limits), text, first_position(node))
+        if node.data in _COMPOSITES:
+            waiting += [(child, depth + 1) for child in reversed(node.children) if isinstance(child, Tree)]
+            continue
+        if node.data in ("for", "within"):
+            continue
+        leaves += 1
+        if leaves > limits.leaves:
+            raise complaint(too_many(limits), text, first_position(node))
+        if sum(1 for _ in _operands(node)) > limits.operands:
+            raise complaint(too_many_operands(limits), text, first_position(node))
+
+
+def _operands(leaf: Tree[Token]) -> Iterator[Tree[Token]]:
+    waiting = [leaf]
+    while waiting:
+        part = waiting.pop()
+        if part.data in ("reference", "number"):
+            yield part
+        else:
+            waiting += [child for child in part.children if isinstance(child, Tree)]
+
+
+def _unexpected(error: UnexpectedInput, text: str) -> ConditionError:
+    """What a syntax error means to somebody who does not know the grammar."""
+    parser = error.interactive_parser
+    unknown = _unknown_word(parser.parser_state.value_stack, text)
+    if unknown is not None:
+        return unknown
+    token = error.token if isinstance(error, UnexpectedToken) else None
+    at = position(token) if token is not None else error.pos_in_stream or 0
+    shown = " ".join(str(token).split()) if token is not None else text[at]
+    found = f"unexpected {shown!r}"
+    if token is not None and token.type == "$END":
+        at, found = len(text.rstrip()), "the condition ends too early"
+    allowed: set[str] = parser.accepts()  # type: ignore[no-untyped-call]  # lark does not annotate it
+    if "_AND" in allowed and vocabulary.fold(shown) in vocabulary.OPERATORS:
+        return complaint(f"{found}: comparisons cannot be chained; write a < b and b < c", text, at)
+    if "SYMBOL" in allowed:
+        allowed.discard("NAME")
+    expected = [words for terminal, words in _EXPECTED.items() if terminal in allowed]
+    if allowed == {"NAME"}:
+        expected = ["the name of an output"]
+    elif allowed == {"LPAR"}:
+        expected = ["'('"]
+    elif not allowed:
+        expected = [_EXPECTED["$END"]]
+    return complaint(f"{found}; expected {', '.join(expected)}", text, at)
+
+
+def _unknown_word(read: list[Tree[Token] | Token], text: str) -> ConditionError | None:
+    """The complaint about an unknown operator or function before a syntax error, which it is likely to have caused."""
+    for item, following in pairwise([*read, None]):
+        try:
+            if isinstance(item, Tree):
+                for operator in item.find_data("operator"):
+                    with located(text, first_position(operator)):
+                        vocabulary.find_comparison(words(operator))
+                if isinstance(following, Token) and following.type == "NAME":
+                    with located(text, position(following)):
+                        vocabulary.find_comparison(str(following))
+            elif item is not None and item.type == "NAME" and isinstance(following, Token) and following == "(":
+                with located(text, position(item)):
+                    if vocabulary.find_price(item) is None:
+                        vocabulary.find_indicator(str(item))
+        except ConditionError as error:
+            return error
+    return None

@@ -1,0 +1,191 @@
+"""Conditions as text: ``BINANCE:BTCUSDT 1h: rsi(14) crosses_below 30 and close > sma(200)@4h``.
+
+``parse`` reads ``[EXCHANGE:]SYMBOL TIMEFRAME: expression`` into a tree, ``to_text`` writes a tree. The grammar is in
+``grammar.lark``: arithmetic binds tighter than comparison, then come ``for`` and ``within``, ``not``, ``and``, ``or``.
+"""
+
+import re
+
+from common.timeframes import normalise_timeframe
+from indicators.catalogue import catalogue
+from registry.instruments import normalise_instrument
+from registry.language import vocabulary
+from registry.language.as_text.reading import Reader
+from registry.language.as_text.syntax import clean, complaint, located, syntax_tree
+from registry.language.limits import TYPED, Limits
+from registry.language.lookback import check_lookback
+from registry.language.surface import Channel, Crosses, Move, SurfaceNode, Trend, check_size
+from registry.language.tree import (
+    All,
+    Any,
+    Arithmetic,
+    AtLeast,
+    Comparison,
+    Every,
+    For,
+    IndicatorOutput,
+    Not,
+    Number,
+    Operand,
+    Price,
+    Series,
+    Within,
+)
+
+_HEADER = re.compile(r"\s*(?P<symbol>[\w./:-]+)\s+(?P<timeframe>\w+(?: [a-z]+)?)\s*:", re.ASCII | re.IGNORECASE)
+_SUM, _PRODUCT, _ATOM = 1, 2, 3
+"""How tightly the parts of an operand are bound."""
+
+
+def parse(
+    text: str,
+    *,
+    symbol: str | None = None,
+    timeframe: str | None = None,
+    default_exchange: str,
+    limits: Limits = TYPED,
+) -> tuple[Series, SurfaceNode]:
+    """The series that ``text`` begins with, and its expression as a tree.
+
+    ``symbol`` and ``timeframe`` are taken where the text begins with the expression. Raises :class:`ConditionError`
+    for the text, :class:`InstrumentError` or :class:`TimeframeError` for the other arguments.
+    """
+    text = clean(text, limits)
+    header = _HEADER.match(text)
+    if header is not None:
+        with located(text, header.start("symbol")):
+            instrument = normalise_instrument(header["symbol"], default_exchange)
+        with located(text, header.start("timeframe")):
+            series = Series(instrument, normalise_timeframe(header["timeframe"]))
+    elif symbol is not None and timeframe is not None:
+        series = Series(normalise_instrument(symbol, default_exchange), normalise_timeframe(timeframe))
+    else:
+        message = "the condition lacks symbol and timeframe; write BTCUSDT 1h: rsi(14) < 30, or give both as defaults"
+        raise complaint(message, text, 0)
+    return series, _expression(text, series, header.end() if header else 0, limits)
+
+
+def names_series(text: str) -> bool:
+    """Whether a text begins with a symbol and a timeframe."""
+    return _HEADER.match(text) is not None
+
+
+def parse_expression(text: str, base: Series) -> SurfaceNode:
+    """The tree of a text without symbol and timeframe, for a condition of ``base``."""
+    return _expression(clean(text, TYPED), base, 0, TYPED)
+
+
+def parse_operand(text: str, base: Series) -> Operand:
+    """The operand that a whole text is, for a condition of ``base``."""
+    text = clean(text, TYPED)
+    return Reader(text, base, TYPED).operand(syntax_tree(text, 0, TYPED, operand=True))
+
+
+def to_text(part: SurfaceNode | Operand, base: Series | None = None, *, short: bool = False) -> str:
+    """A tree or an operand as text that parses to the same.
+
+    What is not read from ``base`` says so behind an ``@``; without ``base`` nothing does. ``short`` is for people: it
+    leaves out sources that are the default and the exchange of ``base``, and joins two conditions by ``and``.
+    """
+    return _Writer(base, short).node(part)
+
+
+def _expression(text: str, base: Series, start: int, limits: Limits) -> SurfaceNode:
+    tree = Reader(text, base, limits).node(syntax_tree(text, start, limits))
+    with located(text, len(text) - len(text[start:].lstrip())):
+        check_size(tree, limits)
+        check_lookback(tree, base)
+    return tree
+
+
+class _Writer:
+    def __init__(self, base: Series | None, short: bool) -> None:
+        self._base = base
+        self._short = short
+
+    def node(self, part: SurfaceNode | Operand) -> str:  # noqa: PLR0911 - one return for each kind of node
+        match part:
+            case Comparison(operator, left, right):
+                return f"{self._operand(left)} {operator} {self._operand(right)}"
+            case Crosses(left, right):
+                return f"{self._operand(left)} crosses {self._operand(right)}"
+            case Channel(operator, value, low, high):
+                return f"{self._operand(value)} {operator} {self._operand(low)} and {self._operand(high)}"
+            case Move(operator, value, amount, percent, bars):
+                within = f" within {_bars(bars)}" if bars > 1 else ""
+                return f"{self._operand(value)} {operator} {self._operand(amount)}{'%' * percent}{within}"
+            case Trend(operator, value, bars):
+                return f"{self._operand(value)} {operator}" + (f" {_bars(bars)}" if bars > 1 else "")
+            case Not(child):
+                return f"not {self._bracketed(child, bare=_is_leaf(child) or isinstance(child, Not))}"
+            case All(children) | Any(children):
+                if self._short and len(children) == 2:
+                    word = " and " if isinstance(part, All) else " or "
+                    return word.join(self._bracketed(child, bare=not self._is_infix(child)) for child in children)
+                return ("all" if isinstance(part, All) else "any") + self._listed(children)
+            case AtLeast(count, children):
+                return f"{count} of {self._listed(children)}"
+            case For(child, bars) | Within(child, bars):
+                word = "for" if isinstance(part, For) else "within"
+                bare = _is_leaf(child) and not isinstance(child, Move)
+                return f"{self._bracketed(child, bare=bare)} {word} {_bars(bars)}"
+            case Every(child):
+                return f"every({self.node(child)})"
+            case Number() | Price() | IndicatorOutput() | Arithmetic():
+                return self._operand(part)
+
+    def _bracketed(self, child: SurfaceNode, *, bare: bool) -> str:
+        """``child`` in parentheses, unless it is ``bare`` or a list, which has its own."""
+        listed = isinstance(child, All | Any | AtLeast) and not self._is_infix(child)
+        return self.node(child) if bare or listed else f"({self.node(child)})"
+
+    def _listed(self, children: tuple[SurfaceNode, ...]) -> str:
+        return f"({', '.join(self.node(child) for child in children)})"
+
+    def _is_infix(self, node: SurfaceNode) -> bool:
+        return self._short and isinstance(node, All | Any) and len(node.children) == 2
+
+    def _operand(self, operand: Operand, level: int = _SUM) -> str:
+        """``operand`` where one of ``level`` or tighter can stand."""
+        match operand:
+            case Number(value):
+                return number_text(value)
+            case Price(series, field, offset):
+                return field + self._place(series, offset)
+            case IndicatorOutput(series, name, parameters, source, output, offset):
+                arguments = [number_text(value) for _, value in parameters]
+                if source is not None and not (self._short and source == vocabulary.DEFAULT_SOURCE):
+                    arguments.append(source)
+                call = f"({', '.join(arguments)})" if arguments else ""
+                named = f".{output}" if len(catalogue()[name].outputs) > 1 else ""
+                return name + call + named + self._place(series, offset)
+            case Arithmetic("*", left, Number(-1)) if self._short and not isinstance(left, Number):
+                return f"-{self._operand(left, _ATOM)}"
+            case Arithmetic(operator, left, right):
+                own = _SUM if operator in ("+", "-") else _PRODUCT
+                # a - b - c is (a - b) - c: only a left side of the same level needs no parentheses.
+                text = f"{self._operand(left, own)} {operator} {self._operand(right, own + 1)}"
+                return text if own >= level else f"({text})"
+
+    def _place(self, series: Series, offset: int) -> str:
+        """Steps back, and the series where it is not the condition's own."""
+        text = f"[{offset}]" if offset else ""
+        if self._base is None:
+            return text
+        if series.instrument != self._base.instrument:
+            same_exchange = series.instrument.exchange == self._base.instrument.exchange
+            text += f"@{series.instrument.symbol if self._short and same_exchange else series.instrument}"
+        return text if series.timeframe == self._base.timeframe else f"{text}@{series.timeframe}"
+
+
+def _is_leaf(node: SurfaceNode) -> bool:
+    return isinstance(node, Comparison | Crosses | Channel | Move | Trend)
+
+
+def _bars(bars: int) -> str:
+    return f"{bars} bars" if bars > 1 else "1 bar"
+
+
+def number_text(value: float) -> str:
+    """The shortest decimal that reads back as the same float64; whole numbers without a point, -0 as 0."""
+    return str(int(value)) if value == int(value) else repr(value).replace("e-0", "e-")

@@ -1,0 +1,143 @@
+"""One tree for all spellings of a condition; its text is what the id is made of.
+
+Each rule keeps the truth on every candle, UNKNOWN included. A comparison is UNKNOWN exactly while an operand is not
+finite, whichever side it stands on and whichever operator compares; everything above is Kleene's.
+
+1. What has two constants is folded in float64; ``+`` and ``*`` commute: constants go to the right, else the smaller
+   text goes to the left. Nothing is reassociated: ``(x * 0.1) * 3`` is not ``x * 0.3``.
+2. ``a < b`` is ``b > a``, and ``a crosses_above b`` is ``b crosses_below a``: both steps of a crossing mirror.
+   Constants go to the right; of two other sides the one with the smaller text goes to the left.
+3. ``macd.histogram OP 0`` is ``macd.line OP macd.signal``. The histogram is the float64 difference of the two, whose
+   sign is exact because of gradual underflow, and the three have their values on the same candles.
+4. ``not a < b`` is ``a >= b``. A crossing has no such counterpart: its ``not`` stays.
+5. ``not not x`` is ``x``; ``not all(x, y)`` is ``any(not x, not y)`` and the other way round; ``not (k of n)`` is
+   ``n-k+1 of`` the nots, as k TRUE ones leave n-k that are not; ``not (x for N bars)`` is ``(not x) within N bars``
+   and the other way round, as both are ``all`` and ``any`` over candles (De Morgan holds for Kleene's logic).
+6. ``all`` within ``all`` and ``any`` within ``any`` are flattened; children are sorted by their text and equal ones
+   dropped (Kleene's ``all`` and ``any`` are associative, commutative and idempotent); a single child stands alone.
+7. ``1 of`` is ``any`` and ``n of n`` is ``all``, equal children or not. Any other ``k of`` is sorted and keeps equal
+   children: each of them counts.
+8. ``for 1 bar`` and ``within 1 bar`` are dropped. One ``for`` around another stays: nobody writes it by accident.
+9. ``every(x)`` is ``x`` where x fires on every TRUE candle anyway (``registry.language.desugar`` says why).
+
+No rule uses that a condition is TRUE or FALSE: ``any(x, not x)`` is UNKNOWN while x is, and stays as it is.
+"""
+
+from dataclasses import replace
+from typing import Literal
+
+from registry.language.arithmetic import folded
+from registry.language.as_text.text import to_text
+from registry.language.tree import (
+    All,
+    Any,
+    Arithmetic,
+    AtLeast,
+    Comparison,
+    Every,
+    For,
+    IndicatorOutput,
+    Node,
+    Not,
+    Number,
+    Operand,
+    Operator,
+    Series,
+    Within,
+    is_momentary,
+)
+
+_MIRRORED: dict[Operator, Operator] = {
+    "<": ">",
+    "<=": ">=",
+    ">": "<",
+    ">=": "<=",
+    "crosses_above": "crosses_below",
+    "crosses_below": "crosses_above",
+}
+_NEGATED: dict[Operator, Operator] = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
+
+
+def canonicalise(node: Node, base: Series, *, momentary: bool = False) -> Node:
+    """The canonical tree of a condition of the series ``base``; canonicalising it again changes nothing.
+
+    ``momentary`` asks for a tree that is momentary.
+    """
+    inner = node.child if isinstance(node, Every) else node
+    tree = _Rewriting(base).node(inner, negated=False)
+    wanted = momentary or isinstance(node, Every)
+    return Every(tree) if wanted and not is_momentary(tree) else tree
+
+
+class _Rewriting:
+    """Children are rewritten before their parent is put together, so one pass reaches the fixpoint."""
+
+    def __init__(self, base: Series) -> None:
+        self._base = base
+
+    def node(self, node: Node, *, negated: bool) -> Node:  # noqa: PLR0911 - one return for each kind of node
+        """The canonical tree of ``node``, or of its negation."""
+        match node:
+            case Not(child):
+                return self.node(child, negated=not negated)
+            case Comparison(operator, left, right):
+                if negated and operator not in _NEGATED:
+                    return Not(self._compare(operator, left, right))
+                return self._compare(_NEGATED[operator] if negated else operator, left, right)
+            case All(children) | Any(children):
+                found = [self.node(child, negated=negated) for child in children]
+                return self._compose("all" if isinstance(node, All) is not negated else "any", found)
+            case AtLeast(count, children):
+                found = [self.node(child, negated=negated) for child in children]
+                return self._count(len(found) - count + 1 if negated else count, found)
+            case For(child, bars) | Within(child, bars):
+                found_child = self.node(child, negated=negated)
+                if bars == 1:
+                    return found_child
+                return (For if isinstance(node, For) is not negated else Within)(found_child, bars)
+            case Every():
+                raise ValueError("every stands at the top of a tree")
+
+    def _compare(self, operator: Operator, left: Operand, right: Operand) -> Comparison:
+        left, right = self._operand(folded(left)), self._operand(folded(right))
+        if isinstance(left, Number):
+            operator, left, right = _MIRRORED[operator], right, left
+        match left, right:
+            case IndicatorOutput(indicator="macd", output="histogram"), Number(value=0):
+                left, right = replace(left, output="line"), replace(left, output="signal")
+            case _, Number():
+                return Comparison(operator, left, right)
+        # The operator takes part in the order only for equal sides, where both spellings would be in order.
+        straight = (self._text(left), self._text(right), operator)
+        mirrored = (straight[1], straight[0], _MIRRORED[operator])
+        return Comparison(operator, left, right) if straight <= mirrored else Comparison(mirrored[2], right, left)
+
+    def _operand(self, operand: Operand) -> Operand:
+        """``operand`` with the sides of its sums and products in order; its constants are folded."""
+        if not isinstance(operand, Arithmetic):
+            return operand
+        left, right = self._operand(operand.left), self._operand(operand.right)
+        if operand.operator in ("+", "*") and not isinstance(right, Number):
+            in_order = not isinstance(left, Number) and self._text(left) <= self._text(right)
+            left, right = (left, right) if in_order else (right, left)
+        return Arithmetic(operand.operator, left, right)
+
+    def _compose(self, kind: Literal["all", "any"], children: list[Node]) -> Node:
+        composite = All if kind == "all" else Any
+        by_text: dict[str, Node] = {}
+        for child in children:
+            for part in child.children if isinstance(child, composite) else (child,):
+                by_text[self._text(part)] = part
+        if len(by_text) == 1:
+            return next(iter(by_text.values()))
+        return composite(tuple(by_text[text] for text in sorted(by_text)))
+
+    def _count(self, count: int, children: list[Node]) -> Node:
+        if count == 1:
+            return self._compose("any", children)
+        if count == len(children):
+            return self._compose("all", children)
+        return AtLeast(count, tuple(sorted(children, key=self._text)))
+
+    def _text(self, part: Node | Operand) -> str:
+        return to_text(part, self._base)

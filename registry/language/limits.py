@@ -1,0 +1,67 @@
+"""How much a condition may be: what anybody sends is bounded before anything is built from it."""
+
+from dataclasses import dataclass
+
+from common.errors import ConditionError
+
+MOST_BARS = 500
+"""Largest N of ``for N bars``, ``within N bars`` and ``rising N bars``."""
+MOST_UNFOLDED = 10_000
+"""Numbers, prices and indicators of the canonical tree: ``rises_by`` within N candles needs N comparisons."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a condition may be."""
+
+    characters: int
+    levels: int
+    """Of all, any, not, k of, for and within; the comparison is one."""
+    leaves: int
+    """Comparisons."""
+    operands: int
+    """Numbers, prices and indicators of one comparison."""
+    steps: int
+    """Largest k of ``[k]``."""
+    parentheses: int
+    """Nested in a text."""
+
+
+TYPED = Limits(characters=4096, levels=8, leaves=32, operands=32, steps=500, parentheses=64)
+"""What people and bots may send."""
+STORED = Limits(characters=1_000_000, levels=12, leaves=10_000, operands=128, steps=1000, parentheses=80)
+"""What a canonical text may hold: the above, brought down to what is judged."""
+
+
+def check_bars(bars: float) -> int:
+    """``bars`` as a number of candles that can be looked back on."""
+    if bars % 1 != 0:
+        raise ConditionError(f"a number of bars is whole, got {bars:g}")
+    if not 1 <= bars <= MOST_BARS:
+        raise ConditionError(f"bars must be between 1 and {MOST_BARS}, got {bars:g}")
+    return int(bars)
+
+
+def check_count(count: float, children: int) -> int:
+    """``count`` as the k of ``k of (...)`` with that many children."""
+    if count % 1 != 0 or not 1 <= count <= children:
+        raise ConditionError(f"k of ({children} conditions) needs a whole k from 1 to {children}, got {count:g}")
+    return int(count)
+
+
+def too_deep(limits: Limits) -> str:
+    """What is said about a tree with too many levels."""
+    return (
+        f"all, any, not, for and within are nested too deeply; at most {limits.levels} levels are allowed, comparison"
+        " included"
+    )
+
+
+def too_many_operands(limits: Limits) -> str:
+    """What is said about a comparison of too many operands."""
+    return f"too many numbers, prices and indicators; a comparison has at most {limits.operands}"
+
+
+def too_many(limits: Limits) -> str:
+    """What is said about a tree with too many leaves."""
+    return f"too many comparisons; at most {limits.leaves} are allowed in one condition"

@@ -1,0 +1,89 @@
+"""How many candles a condition needs before it can be judged, and before it no longer matters where they began."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from common.errors import ConditionError
+from common.timeframes import DURATION_MS
+from indicators.catalogue import catalogue
+from registry.language.desugar import desugar
+from registry.language.surface import SurfaceNode
+from registry.language.tree import (
+    CROSSINGS,
+    All,
+    Any,
+    AtLeast,
+    Comparison,
+    Every,
+    For,
+    IndicatorOutput,
+    Node,
+    Not,
+    Series,
+    Variable,
+    Within,
+    variables,
+)
+
+LONGEST_LOOKBACK = 20_000
+"""Candles of any one series that a condition may look back on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """Candles of one series: ``lookback`` before the first verdict, ``settle`` until indicators have settled."""
+
+    lookback: int
+    settle: int
+
+
+def candles_needed(tree: Node, base: Series) -> dict[Series, Needed]:
+    """Series -> candles of that series, the condition's own first, the others sorted by their text."""
+    found = {base: Needed(0, 0)}
+    for variable, bars in sorted(_paths(tree, 0), key=lambda path: str(path[0].series)):
+        ratio = _ratio(variable, base)
+        # A step of the condition's timeframe may be the one on which a longer candle ends.
+        steps = variable.offset + -(-bars // ratio)
+        own, settled = _of(variable)
+        known = found.get(variable.series, Needed(0, 0))
+        found[variable.series] = Needed(max(known.lookback, own + steps), max(known.settle, settled + steps))
+    return found
+
+
+def check_lookback(written: SurfaceNode, base: Series) -> None:
+    """Raises :class:`ConditionError` for a condition that looks back on more than 20,000 candles of a series."""
+    for variable, bars in _paths(desugar(written, base), 0):
+        lookback = _of(variable)[0] + variable.offset + -(-bars // _ratio(variable, base))
+        if lookback > LONGEST_LOOKBACK:
+            raise ConditionError(
+                f"the condition looks back on {lookback} candles of {variable.series.timeframe}; at most"
+                f" {LONGEST_LOOKBACK} are allowed: judge it on a longer timeframe, or look back less far"
+            )
+
+
+def _paths(node: Node, bars: int) -> Iterator[tuple[Variable, int]]:
+    """Every variable with the steps of the condition's timeframe that the nodes above it go back."""
+    match node:
+        case Comparison(operator, left, right):
+            for side in (left, right):
+                for variable in variables(side):
+                    yield variable, bars + (operator in CROSSINGS)
+        case Not(child) | Every(child):
+            yield from _paths(child, bars)
+        case For(child, lasting) | Within(child, lasting):
+            yield from _paths(child, bars + lasting - 1)
+        case All(children) | Any(children) | AtLeast(_, children):
+            for child in children:
+                yield from _paths(child, bars)
+
+
+def _of(variable: Variable) -> tuple[int, int]:
+    """Lookback and settle in candles of the variable's own series."""
+    if not isinstance(variable, IndicatorOutput):
+        return 0, 0
+    record, parameters = catalogue()[variable.indicator], dict(variable.parameters)
+    return record.lookback(parameters), record.settle(parameters)
+
+
+def _ratio(variable: Variable, base: Series) -> int:
+    return DURATION_MS[variable.series.timeframe] // DURATION_MS[base.timeframe]

@@ -1,0 +1,78 @@
+"""Where an operand is read: ``[k]`` steps back, ``@4h`` on another timeframe, ``@ETHUSDT`` of another instrument.
+
+    rsi(14)[1]@4h   close@ETHUSDT   close@KRAKEN:ETH/EUR@1d   (close - open)[2]@4h
+
+What is not said is the condition's own. Behind parentheses a place holds for everything within them that does not say
+otherwise, and steps add up.
+"""
+
+import re
+from dataclasses import dataclass, replace
+
+from common.errors import ConditionError
+from common.timeframes import DURATION_MS, UNITS, normalise_timeframe
+from registry.instruments import Instrument, normalise_instrument
+from registry.language import vocabulary
+from registry.language.tree import Series
+
+_TIMEFRAME_PATTERN = rf"[0-9]+\s?({'|'.join(sorted(UNITS, key=len, reverse=True))})(?!\w)"
+# A quote currency begins with a letter: close@BTCUSDT-5 subtracts.
+_SYMBOL_PATTERN = r"([a-z]\w*:)?[a-z0-9]+([\/_-][a-z][a-z0-9]*)?(:[a-z0-9]+)?(\.[a-z0-9]+)?"
+PLACE_PATTERN = rf"({_TIMEFRAME_PATTERN}|{_SYMBOL_PATTERN})"
+"""What stands behind an ``@``, in any case."""
+_TIMEFRAME = re.compile(_TIMEFRAME_PATTERN, re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What an operand, or the parentheses around it, says about where it is read."""
+
+    instrument: Instrument | None = None
+    timeframe: str | None = None
+    steps: int = 0
+
+    def at(self, text: str, base: Series) -> "Place":
+        """With what stands behind an ``@``, which is a timeframe or a symbol; the exchange is that of ``base``."""
+        if _TIMEFRAME.fullmatch(text) or text == "1M":
+            return self.on_timeframe(text, base)
+        parts = re.split(r"[/_-]", text)
+        if len(parts) == 2 and vocabulary.is_operand(parts[1]):
+            raise ConditionError(f"write blanks around the sign in {text!r}, which would be the name of an instrument")
+        return self.of_instrument(text, base)
+
+    def on_timeframe(self, text: str, base: Series) -> "Place":
+        """With a timeframe, which must be a multiple of the condition's own."""
+        timeframe = normalise_timeframe(text)
+        if self.timeframe is not None:
+            raise ConditionError(f"two timeframes, {self.timeframe} and {timeframe}; write one")
+        if DURATION_MS[timeframe] % DURATION_MS[base.timeframe] != 0:
+            fitting = [name for name, length in DURATION_MS.items() if length % DURATION_MS[base.timeframe] == 0]
+            raise ConditionError(
+                f"@{timeframe} is not a multiple of the condition's own timeframe {base.timeframe};"
+                f" use one of {' '.join(fitting)}"
+            )
+        return replace(self, timeframe=timeframe)
+
+    def of_instrument(self, text: str, base: Series) -> "Place":
+        """With an instrument, of the same exchange unless it names one."""
+        instrument = normalise_instrument(text, base.instrument.exchange)
+        if self.instrument is not None:
+            raise ConditionError(f"two instruments, {self.instrument} and {instrument}; write one")
+        return replace(self, instrument=instrument)
+
+    def back(self, steps: float, most: int) -> "Place":
+        """That many steps further back."""
+        if steps % 1 != 0 or steps < 0:
+            raise ConditionError(f"[k] goes back a whole number of steps from 0 to {most}, got {steps:g}")
+        if self.steps + steps > most:
+            raise ConditionError(f"[k] goes back at most {most} steps, got {self.steps + steps:g}")
+        return replace(self, steps=self.steps + int(steps))
+
+    def within(self, outer: "Place", most: int) -> "Place":
+        """What this place means inside of parentheses at ``outer``."""
+        inner = Place(self.instrument or outer.instrument, self.timeframe or outer.timeframe, self.steps)
+        return inner.back(outer.steps, most)
+
+    def series(self, base: Series) -> Series:
+        """The series that is read."""
+        return Series(self.instrument or base.instrument, self.timeframe or base.timeframe)

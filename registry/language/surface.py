@@ -1,0 +1,233 @@
+"""What a trader can write: the nodes of a canonical tree, and those that ``registry.language.desugar`` brings down to
+them.
+
+    rsi between 40 and 60                Channel("between", rsi, 40, 60)
+    close crosses sma(50)                Crosses(close, sma(50))
+    close rises_by 5% within 3 bars      Move("rises_by", close, 5, percent=True, bars=3)
+    volume rising 3 bars                 Trend("rising", volume, 3)
+
+A node that cannot mean anything raises :class:`ConditionError` when it is made.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from common.errors import ConditionError
+from registry.language.arithmetic import folded
+from registry.language.limits import MOST_UNFOLDED, Limits, check_bars, too_deep, too_many, too_many_operands
+from registry.language.tree import (
+    CROSSINGS,
+    All,
+    Any,
+    Arithmetic,
+    AtLeast,
+    Comparison,
+    Every,
+    For,
+    Not,
+    Number,
+    Operand,
+    Within,
+)
+
+ChannelOperator = Literal["between", "outside", "enters", "exits"]
+MoveOperator = Literal["rises_by", "falls_by"]
+TrendOperator = Literal["rising", "falling"]
+
+
+@dataclass(frozen=True, slots=True)
+class Crosses:
+    """A crossing in either direction."""
+
+    left: Operand
+    right: Operand
+
+    def __post_init__(self) -> None:
+        _refuse_constants(self.left, self.right)
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Where ``value`` is, or goes, relative to the channel from ``low`` to ``high``, bounds included."""
+
+    operator: ChannelOperator
+    value: Operand
+    low: Operand
+    high: Operand
+
+    def __post_init__(self) -> None:
+        low, high = folded(self.low), folded(self.high)
+        _refuse_constants(self.value, low)
+        _refuse_constants(self.value, high)
+        if isinstance(low, Number) and isinstance(high, Number) and low.value > high.value:
+            raise ConditionError(f"the channel from {low.value:g} to {high.value:g} is empty; the lower bound is first")
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Whether ``value`` is ``amount``, or ``amount`` percent, above (below) what it was at one of ``bars`` steps."""
+
+    operator: MoveOperator
+    value: Operand
+    amount: Operand
+    percent: bool = False
+    bars: int = 1
+
+    def __post_init__(self) -> None:
+        amount = folded(self.amount)
+        if isinstance(folded(self.value), Number):
+            raise ConditionError("a number does not move; name a price or an indicator")
+        if self.percent and not isinstance(self.amount, Number):
+            raise ConditionError("a percentage is a number such as 5%")
+        if isinstance(amount, Number) and amount.value <= 0:
+            other = "falls_by" if self.operator == "rises_by" else "rises_by"
+            raise ConditionError(f"{self.operator} needs an amount above 0, got {amount.value:g}; see {other}")
+        check_bars(self.bars)
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """Whether ``value`` was above (below) the one before on each of the last ``bars`` candles."""
+
+    operator: TrendOperator
+    value: Operand
+    bars: int = 1
+
+    def __post_init__(self) -> None:
+        if isinstance(folded(self.value), Number):
+            raise ConditionError("a number neither rises nor falls; name a price or an indicator")
+        check_bars(self.bars)
+
+
+Leaf = Comparison | Crosses | Channel | Move | Trend
+SurfaceNode = (
+    Leaf
+    | All["SurfaceNode"]
+    | Any["SurfaceNode"]
+    | Not["SurfaceNode"]
+    | AtLeast["SurfaceNode"]
+    | For["SurfaceNode"]
+    | Within["SurfaceNode"]
+    | Every["SurfaceNode"]
+)
+
+
+def check_comparison(node: Comparison) -> Comparison:
+    """``node``, unless constants alone are compared once they are folded."""
+    _refuse_constants(node.left, node.right)
+    return node
+
+
+def children_of(node: SurfaceNode) -> tuple[SurfaceNode, ...]:
+    """The nodes right below ``node``."""
+    match node:
+        case Not(child) | For(child) | Within(child) | Every(child):
+            return (child,)
+        case All(children) | Any(children) | AtLeast(_, children):
+            return children
+        case _:
+            return ()
+
+
+def check_size(node: SurfaceNode, limits: Limits) -> None:
+    """Refuses a tree that is too deep, has too many comparisons or comes down to too many of them.
+
+    Does not recurse: the tree may have been built by a program.
+    """
+    leaves = unfolded = 0
+    waiting: list[tuple[SurfaceNode, int]] = [(node, 1)]
+    while waiting:
+        part, depth = waiting.pop()
+        if depth > limits.levels:
+            raise ConditionError(too_deep(limits))
+        if isinstance(part, Comparison | Crosses | Channel | Move | Trend):
+            leaves += 1
+            if leaves > limits.leaves:
+                raise ConditionError(too_many(limits))
+            operands = sum(map(_size, operands_of(part)))
+            if operands > limits.operands:
+                raise ConditionError(too_many_operands(limits))
+            unfolded += _unfolded(part) if isinstance(part, Move) else 2 * operands
+        else:
+            waiting += [(child, depth + 1) for child in children_of(part)]
+    if unfolded > MOST_UNFOLDED:
+        raise ConditionError(
+            f"the condition comes down to {unfolded} operands, as rises_by and falls_by look at every candle; at most"
+            f" {MOST_UNFOLDED} are allowed"
+        )
+
+
+def momentary(node: SurfaceNode, *, negated: bool = False) -> bool:  # noqa: PLR0911 - one return for each kind of node
+    """Whether what was written fires on every TRUE candle instead of when it becomes TRUE.
+
+    Crossings, ``crosses``, ``enters``, ``exits`` and ``every`` do; an ``any`` or ``k of`` of nothing else does; an
+    ``all`` with one of them does. Spellings that share a canonical text must share the answer, so it is asked below
+    the rewriting that is not sugar: ``not`` is pushed down first (``not not x`` is ``x``, ``not any(not x, not y)`` is
+    ``all(x, y)``), ``n of n`` is ``all``, ``1 of`` is ``any``, and ``for 1`` or ``within 1`` is what stands before it.
+    """
+    match node:
+        case Every():
+            return True
+        case Comparison(operator):
+            return operator in CROSSINGS and not negated
+        case Crosses() | Channel("enters") | Channel("exits"):
+            return not negated
+        case Not(child):
+            return momentary(child, negated=not negated)
+        case For(child, bars) | Within(child, bars):
+            return bars == 1 and momentary(child, negated=negated)
+        case All(children):
+            found = [momentary(child, negated=negated) for child in children]
+            return all(found) if negated else any(found)
+        case Any(children):
+            found = [momentary(child, negated=negated) for child in children]
+            return any(found) if negated else all(found)
+        case AtLeast(count, children):
+            found = [momentary(child, negated=negated) for child in children]
+            whole = count == (1 if negated else len(children))
+            return any(found) if whole else all(found)
+        case _:
+            return False
+
+
+def operands_of(leaf: Leaf) -> tuple[Operand, ...]:
+    """The operands as written, from left to right."""
+    match leaf:
+        case Comparison(_, left, right) | Crosses(left, right):
+            return (left, right)
+        case Channel(_, value, low, high):
+            return (value, low, high)
+        case Move(_, value, amount):
+            return (value, amount)
+        case Trend(_, value):
+            return (value,)
+
+
+def atoms(operand: Operand) -> Iterator[Operand]:
+    """The numbers and variables of an operand from left to right; does not recurse."""
+    waiting = [operand]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Arithmetic):
+            waiting += [part.right, part.left]
+        else:
+            yield part
+
+
+def _unfolded(move: Move) -> int:
+    """Operands of what ``move`` comes down to."""
+    size = _size(move.value)
+    return move.bars * (4 * size + 2 if move.percent else 2 * size + _size(move.amount))
+
+
+def _size(operand: Operand) -> int:
+    return sum(1 for _ in atoms(operand)) if isinstance(operand, Arithmetic) else 1
+
+
+def _refuse_constants(left: Operand, right: Operand) -> None:
+    # Both are folded first: a division by zero is refused wherever it stands.
+    if all([isinstance(folded(left), Number), isinstance(folded(right), Number)]):
+        raise ConditionError(
+            "both sides of the comparison are numbers, so it never changes; compare a price or an indicator"
+        )

@@ -1,0 +1,232 @@
+"""The tree of a condition: frozen values, equal when they mean the same node.
+
+    BTCUSDT 1h: rsi(14)@4h < 30 and close crosses_above sma(20)[1]
+
+    All(Comparison("<", IndicatorOutput(BTCUSDT 4h, rsi, ...), Number(30)),
+        Comparison("crosses_above", Price(BTCUSDT 1h, close), IndicatorOutput(BTCUSDT 1h, sma, ..., offset=1)))
+
+Every operand carries its own series, so nothing above it has to know where a value comes from: two conditions of
+different series never share a node, and one comparison may read several series.
+
+These few nodes are all that is judged. What else can be written (``between``, ``rises_by``, ...) is in
+``registry.language.surface`` and comes down to them.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+from common.errors import ConditionError
+from registry.instruments import Instrument
+
+LARGEST_NUMBER = 1e15
+
+ArithmeticOperator = Literal["+", "-", "*", "/"]
+Operator = Literal["<", "<=", ">", ">=", "crosses_above", "crosses_below"]
+
+CROSSINGS: frozenset[Operator] = frozenset({"crosses_above", "crosses_below"})
+"""Operators that look one step back: ``a crosses_above b`` is ``a > b`` and, one step before, ``a <= b``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """All candles of one instrument over one timeframe."""
+
+    instrument: Instrument
+    timeframe: str
+
+    def __str__(self) -> str:
+        return f"{self.instrument} {self.timeframe}"
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A constant; raises :class:`ConditionError` unless it is a number from -1e15 to 1e15."""
+
+    value: float
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.value):
+            raise ConditionError("nan cannot be compared with; write a number")
+        if abs(self.value) > LARGEST_NUMBER:
+            raise ConditionError(f"number {self.value:g} is too large; numbers go from -1e15 to 1e15")
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A column of a candle, or a mean of columns: ``open high low close volume hl2 hlc3 ohlc4``.
+
+    ``offset`` is the number of steps back on the operand's own series.
+    """
+
+    series: Series
+    field: str
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class IndicatorOutput:
+    """One output of a catalogue entry, ``offset`` steps back on its own series.
+
+    ``parameters`` is complete and in the catalogue's order. ``source`` is ``None`` for indicators that always read the
+    same columns.
+    """
+
+    series: Series
+    indicator: str
+    parameters: tuple[tuple[str, float], ...]
+    source: str | None
+    output: str
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """Two operands combined in float64; a result that is not finite makes the comparison UNKNOWN."""
+
+    operator: ArithmeticOperator
+    left: "Operand"
+    right: "Operand"
+
+
+Variable = Price | IndicatorOutput
+Operand = Number | Variable | Arithmetic
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """UNKNOWN while an operand is not finite, exact float64 otherwise.
+
+    Raises :class:`ConditionError` if both sides are constants: such a condition would never change.
+    """
+
+    operator: Operator
+    left: Operand
+    right: Operand
+
+    def __post_init__(self) -> None:
+        if isinstance(self.left, Number) and isinstance(self.right, Number):
+            raise ConditionError(
+                "both sides of the comparison are numbers, so it never changes; compare a price or an indicator"
+            )
+
+
+Child_co = TypeVar("Child_co", covariant=True)
+"""What composites are made of: canonical nodes here, nodes as written in ``registry.language.surface``."""
+
+
+@dataclass(frozen=True, slots=True)
+class All(Generic[Child_co]):
+    """FALSE if a child is FALSE, else UNKNOWN if one is UNKNOWN, else TRUE."""
+
+    children: tuple[Child_co, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Any(Generic[Child_co]):
+    """TRUE if a child is TRUE, else UNKNOWN if one is UNKNOWN, else FALSE."""
+
+    children: tuple[Child_co, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not(Generic[Child_co]):
+    """TRUE and FALSE exchanged, UNKNOWN kept."""
+
+    child: Child_co
+
+
+@dataclass(frozen=True, slots=True)
+class AtLeast(Generic[Child_co]):
+    """TRUE if ``count`` children are TRUE, FALSE if not even the UNKNOWN ones could make up ``count``, else UNKNOWN."""
+
+    count: int
+    children: tuple[Child_co, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class For(Generic[Child_co]):
+    """``All`` of the child at the last ``bars`` slots of the base series; UNKNOWN from the first missing slot on."""
+
+    child: Child_co
+    bars: int
+
+
+@dataclass(frozen=True, slots=True)
+class Within(Generic[Child_co]):
+    """``Any`` of the child at the last ``bars`` slots of the base series; UNKNOWN from the first missing slot on."""
+
+    child: Child_co
+    bars: int
+
+
+@dataclass(frozen=True, slots=True)
+class Every(Generic[Child_co]):
+    """The child's truth, fired on every candle on which it is TRUE; only at the top of a tree."""
+
+    child: Child_co
+
+
+Node = (
+    Comparison
+    | All["Node"]
+    | Any["Node"]
+    | Not["Node"]
+    | AtLeast["Node"]
+    | For["Node"]
+    | Within["Node"]
+    | Every["Node"]
+)
+
+
+def comparisons(node: Node) -> Iterator[Comparison]:
+    """The comparisons of a tree from left to right, repeated ones repeatedly."""
+    match node:
+        case Comparison():
+            yield node
+        case Not(child) | For(child) | Within(child) | Every(child):
+            yield from comparisons(child)
+        case All(children) | Any(children) | AtLeast(_, children):
+            for child in children:
+                yield from comparisons(child)
+
+
+def operands(node: Node) -> Iterator[Operand]:
+    """The two sides of each comparison from left to right, repeated ones repeatedly."""
+    for comparison in comparisons(node):
+        yield comparison.left
+        yield comparison.right
+
+
+def variables(part: Node | Operand) -> Iterator[Variable]:
+    """The prices and indicator outputs of a tree or an operand from left to right, repeated ones repeatedly."""
+    match part:
+        case Price() | IndicatorOutput():
+            yield part
+        case Number():
+            return
+        case Arithmetic(_, left, right):
+            yield from variables(left)
+            yield from variables(right)
+        case _:
+            for operand in operands(part):
+                yield from variables(operand)
+
+
+def is_momentary(node: Node) -> bool:
+    """Whether the condition fires on every TRUE candle instead of when it becomes TRUE.
+
+    Asked of a canonical tree, so that two spellings of a condition get the same answer.
+    """
+    match node:
+        case Every():
+            return True
+        case Comparison(operator):
+            return operator in CROSSINGS
+        case All(children):
+            return any(is_momentary(child) for child in children)
+        case Any(children) | AtLeast(_, children):
+            return all(is_momentary(child) for child in children)
+        case Not() | For() | Within():
+            return False

@@ -1,0 +1,1 @@
+"""The store in DuckDB files that this process owns."""

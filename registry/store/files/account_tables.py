@@ -1,0 +1,61 @@
+"""Keys of the API in ``registry.duckdb``, all of them in the owner's memory."""
+
+from dataclasses import replace
+
+from common.clock import Clock
+from common.timeframes import from_ms
+from registry.store.account_records import ApiKey
+from registry.store.files.database import Database
+
+
+class AccountTables:
+    """Implements :class:`registry.store.protocol.AccountStore`."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        rows = database.frame(
+            """
+            SELECT key_id, user_id, role, label, secret_sha256, epoch_ms(created_at) AS created_ms,
+                epoch_ms(revoked_at) AS revoked_ms
+            FROM registry.api_keys
+            QUALIFY row_number() OVER (PARTITION BY key_id ORDER BY rowid DESC) = 1 ORDER BY created_at, key_id
+            """
+        )
+        self._keys = {row["key_id"]: ApiKey(**row) for row in rows.iter_rows(named=True)}
+
+    def add_key(self, key: ApiKey) -> None:
+        self._write(key)
+
+    def key(self, key_id: str) -> ApiKey | None:
+        return self._keys.get(key_id)
+
+    def keys(self, user_id: str | None = None) -> list[ApiKey]:
+        return [key for key in list(self._keys.values()) if user_id is None or key.user_id == user_id]
+
+    def revoke_key(self, key_id: str, *, at_ms: int) -> bool:
+        with self._database.alone():
+            held = self._keys.get(key_id)
+            if held is None or held.revoked_ms is not None:
+                return False
+            self._write(replace(held, revoked_ms=at_ms))
+            return True
+
+    def _write(self, key: ApiKey) -> None:
+        revoked = None if key.revoked_ms is None else from_ms(key.revoked_ms).replace(tzinfo=None)
+        with self._database.transaction() as transaction:
+            if self._keys.get(key.key_id) == key:
+                return
+            transaction.insert(
+                "registry.api_keys",
+                {
+                    "key_id": key.key_id,
+                    "user_id": key.user_id,
+                    "role": key.role,
+                    "label": key.label,
+                    "secret_sha256": key.secret_sha256,
+                    "created_at": from_ms(key.created_ms).replace(tzinfo=None),
+                    "revoked_at": revoked,
+                },
+            )
+        self._keys[key.key_id] = key

@@ -1,0 +1,84 @@
+"""When conditions are judged, in ``registry.duckdb``; the owner keeps it in memory."""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
+
+import polars as pl
+
+from registry.store.files.database import Database, Transaction
+from registry.store.records import ActiveSpan
+
+
+class ActivityTables:
+    """The spans of all conditions. Changes are made inside the transaction of what caused them, and then adopted."""
+
+    def __init__(self, database: Database, watermark: Callable[[str], int | None]) -> None:
+        """``watermark`` is the close time up to which a group has been judged."""
+        self._database = database
+        self._watermark = watermark
+        self._spans: dict[str, tuple[ActiveSpan, ...]] = {}
+        self._begun: list[tuple[int, str, int]] = []
+        self._known_from = 0
+        for condition_id, from_ms_, until_ms in database.rows(
+            """
+            SELECT condition_id, epoch_ms(active_from), epoch_ms(active_until) FROM registry.condition_activity
+            QUALIFY row_number() OVER (PARTITION BY condition_id, active_from ORDER BY rowid DESC) = 1
+            ORDER BY condition_id, active_from
+            """
+        ):
+            span = ActiveSpan(int(str(from_ms_)), None if until_ms is None else int(str(until_ms)))
+            self._spans[str(condition_id)] = (*self._spans.get(str(condition_id), ()), span)
+
+    def all(self) -> Mapping[str, tuple[ActiveSpan, ...]]:
+        """Condition id -> its spans, oldest first."""
+        return dict(self._spans)
+
+    def of(self, condition_id: str) -> tuple[ActiveSpan, ...]:
+        """The spans of one condition, oldest first; none of an unknown one."""
+        return self._spans.get(condition_id, ())
+
+    def begin_at(self, last_change: int) -> int:
+        """The registry's version when its file is opened: the number of spans ever written and changes ever made."""
+        rows = self._database.rows("SELECT count(*) FROM registry.condition_activity")
+        self._known_from = int(str(rows[0][0])) + last_change
+        return self._known_from
+
+    def begun_after(self, version: int) -> list[tuple[str, int]] | None:
+        """(group, beginning) of the spans that began with a later version of the registry; ``None`` for a version of
+        before the file was opened, after which something has changed."""
+        if version < self._known_from:
+            return None
+        return [(group, from_ms_) for _, group, from_ms_ in takewhile(lambda one: one[0] > version, self._begun[::-1])]
+
+    def begin(self, group: str, from_ms_: int, until_ms: int | None) -> ActiveSpan:
+        """A span from a time on, or from where the group has been judged without the condition."""
+        begins = max(from_ms_, self._watermark(group) or 0)
+        return ActiveSpan(begins, None if until_ms is None else max(until_ms, begins))
+
+    def last(self, condition_id: str) -> ActiveSpan:
+        """The newest span of a registered condition."""
+        return self._spans[condition_id][-1]
+
+    def write(self, transaction: Transaction, spans: Mapping[str, Sequence[ActiveSpan]], now_ms: int) -> None:
+        """Append new versions of spans to the table."""
+        rows = [(name, span.from_ms, span.until_ms) for name, several in spans.items() for span in several]
+        names, begins, ends = zip(*rows, strict=True)
+        times = {"active_from": begins, "active_until": ends, "created_at": [now_ms] * len(rows)}
+        transaction.append(
+            "registry.condition_activity",
+            pl.DataFrame(
+                [
+                    pl.Series("condition_id", names, pl.String),
+                    *(pl.Series(name, each, pl.Int64).cast(pl.Datetime("ms")) for name, each in times.items()),
+                ]
+            ),
+        )
+
+    def adopt(self, condition_id: str, group: str, span: ActiveSpan, version: int) -> None:
+        """Take over a span of a condition of a group that has been committed with a registry version."""
+        held = self._spans.get(condition_id, ())
+        if held and held[-1].from_ms == span.from_ms:
+            self._spans[condition_id] = (*held[:-1], span)
+        else:
+            self._spans[condition_id] = (*held, span)
+            self._begun.append((version, group, span.from_ms))

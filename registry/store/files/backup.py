@@ -1,0 +1,105 @@
+"""Copies of a whole store: made while its owner works, put in its place while nobody does."""
+
+import os
+import shutil
+from itertools import count
+from pathlib import Path
+
+from common.errors import StoreError, StoreMissing, StoreNotWritable
+from registry.store.files.database import CATALOGS, Database, refuse_if_held
+from registry.store.records import Backup
+
+
+def write_backup(database: Database, folder: Path) -> Backup:
+    """Copy everything as it is at one moment; writes go on meanwhile.
+
+    The folder is there whole or not at all. Raises :class:`StoreError` if there is something already.
+    """
+    if folder.exists():
+        raise StoreError(f"{folder} exists already; name a folder that does not, each backup has its own")
+    partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
+    try:
+        partial.mkdir(parents=True)
+    except OSError as error:
+        raise StoreNotWritable(f"cannot make {partial}: {error.strerror}; name a folder you may write") from error
+    try:
+        rows = database.copy_to(partial)
+        for file in partial.iterdir():
+            _flush(file)
+        partial.rename(folder)
+        _flush(folder.parent)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return Backup(str(folder), sum(file.stat().st_size for file in folder.iterdir()), rows)
+
+
+def restore_backup(backup: Path, folder: Path, *, replace: bool) -> Path | None:
+    """Put a backup in the place of a store that nobody has open; where the store before is now, if there was one.
+
+    Nothing is deleted: with ``replace`` the files that are there are moved to a folder beside them. Raises
+    :class:`StoreMissing` for a folder that is no backup, :class:`common.errors.SchemaMismatch` for one of a newer
+    hub, :class:`common.errors.StoreLocked` while the store is in use, :class:`StoreError` without ``replace``.
+    """
+    missing = [catalog for catalog in CATALOGS if not (backup / f"{catalog}.duckdb").is_file()]
+    if missing:
+        raise StoreMissing(f"{backup} is no backup: it has no {missing[0]}.duckdb; `hub store backup` makes one")
+    there = _files_of(folder)
+    if there and not replace:
+        raise StoreError(
+            f"there is a store in {folder} already; add --yes to put the backup in its place (its files are kept "
+            "beside it), or set HUB_DATA_DIR to another folder"
+        )
+    if there:
+        refuse_if_held(folder)
+    partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
+    try:
+        partial.mkdir(parents=True)
+        for file in _files_of(backup):
+            _flush(Path(shutil.copy2(file, partial)))
+        _bring_up_to_date(partial, backup)
+        aside = _move_aside(folder, there) if there else None
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in _files_of(partial):
+            file.rename(folder / file.name)
+        _flush(folder)
+    except OSError as error:
+        raise StoreNotWritable(
+            f"cannot restore into {folder}: {error.strerror}; make room or set HUB_DATA_DIR to a folder you may write"
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return aside
+
+
+def _bring_up_to_date(copy: Path, backup: Path) -> None:
+    """Open a copy of a backup, before anything makes way for it: what cannot be read is refused."""
+    try:
+        Database(copy, read_only=False).close()
+    except StoreError as error:
+        raise type(error)(str(error).replace(str(copy), str(backup))) from error
+
+
+def _files_of(folder: Path) -> list[Path]:
+    """The files of a store, what has not been taken over into them yet included."""
+    names = [f"{catalog}.duckdb{ending}" for catalog in CATALOGS for ending in ("", ".wal")]
+    return [folder / name for name in names if (folder / name).is_file()]
+
+
+def _move_aside(folder: Path, files: list[Path]) -> Path:
+    taken = {path.name for path in folder.parent.iterdir()}
+    names = (f"{folder.name}.before-restore-{number}" for number in count(1))
+    aside = folder.with_name(next(name for name in names if name not in taken))
+    aside.mkdir()
+    for file in files:
+        file.rename(aside / file.name)
+    return aside
+
+
+def _flush(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk and not only in memory."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,60 @@
+"""Checkpoints of indicators in ``registry.duckdb``: table ``condition_evaluation_cache``."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from common.clock import Clock
+from common.timeframes import from_ms
+from registry.store.files.database import Database
+
+_KEPT = 2
+"""Checkpoints that an owner keeps of a series: the newest may be too young for what looks far back."""
+
+
+class CacheTables:
+    """Implements :class:`registry.store.protocol.CacheStore`."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def save(self, owner: str, rows: pl.DataFrame) -> None:
+        if rows.is_empty():
+            return
+        now = from_ms(self._clock.now_ms()).replace(tzinfo=None)
+        with self._database.transaction() as transaction:
+            newest = transaction.frame(
+                "SELECT coalesce(max(checkpoint_id), 0) AS id FROM registry.condition_evaluation_cache"
+            )
+            number = int(newest["id"][0]) + 1
+            transaction.append(
+                "registry.condition_evaluation_cache",
+                rows.with_columns(
+                    pl.lit(number, pl.Int64).alias("checkpoint_id"),
+                    pl.lit(owner).alias("owner"),
+                    pl.lit(now).alias("saved_at"),
+                ),
+            )
+            transaction.execute(
+                """
+                DELETE FROM registry.condition_evaluation_cache c USING (
+                    SELECT series, checkpoint_id,
+                        dense_rank() OVER (PARTITION BY owner, series ORDER BY checkpoint_id DESC) AS place
+                    FROM (SELECT DISTINCT owner, series, checkpoint_id FROM registry.condition_evaluation_cache)
+                ) o
+                WHERE o.series = c.series AND o.checkpoint_id = c.checkpoint_id AND o.place > ?
+                """,
+                [_KEPT],
+            )
+
+    def of(self, series: Sequence[str]) -> pl.DataFrame:
+        wanted = pl.DataFrame({"series": list(series)}, schema={"series": pl.String})
+        return self._database.frame(
+            """
+            SELECT c.series, c.indicator, c.anchor_ms, c.rebase, c.open_ms, c.candles, c.state
+            FROM registry.condition_evaluation_cache c SEMI JOIN wanted USING (series)
+            ORDER BY c.series, c.open_ms, c.indicator
+            """,
+            wanted=wanted,
+        )

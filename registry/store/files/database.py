@@ -1,0 +1,289 @@
+"""The two DuckDB files and the one process that may write them.
+
+``registry.duckdb`` holds what is wanted and what came of it, ``candles.duckdb`` the candles: separate backup and
+retention, and candles can be rebuilt without touching the registry. A transaction writes one of them.
+"""
+
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from common.errors import StoreError, StoreLocked, StoreMissing, StoreNotWritable
+from registry.store.files.migrate import check_schema, migrate
+
+CATALOGS = ("registry", "candles")
+"""File stem and catalog name of the two files."""
+
+_READER_PATIENCE_S = 3.0
+"""How long an owner waits for a reader to close: the dashboard opens the files for the time of a query."""
+
+_FEW_ROWS = 32
+
+_LOCK_HOLDER = re.compile(r"held in (?P<executable>\S+) \(PID (?P<pid>\d+)\)")
+
+
+class Database:
+    """An open pair of files. Reads run on a cursor of their own; writes one after another, each one transaction.
+
+    Raises :class:`StoreMissing`, :class:`StoreLocked`, :class:`StoreNotWritable` or
+    :class:`common.errors.SchemaMismatch` when the files cannot be opened.
+    """
+
+    def __init__(self, folder: Path, *, read_only: bool) -> None:
+        self.folder = folder
+        self.read_only = read_only
+        self._write_lock = threading.RLock()
+        self._copying = threading.Lock()
+        if read_only and not all(self._file(catalog).exists() for catalog in CATALOGS):
+            raise StoreMissing(f"no store in {folder}; `hub demo` or `hub candles import` makes one")
+        if not read_only:
+            self._make_folder()
+        self._connection = duckdb.connect()
+        try:
+            self._connection.execute("SET TimeZone = 'UTC'")
+            for catalog in CATALOGS:
+                self._attach(catalog)
+            self.migrated: dict[str, tuple[int, int]] = {}
+            """Catalog -> its schema before this process opened it, and now."""
+            for catalog in CATALOGS:
+                if read_only:
+                    check_schema(self._connection, catalog)
+                else:
+                    self.migrated[catalog] = migrate(self._connection, catalog)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        """Write everything into the files and give them free."""
+        with self._write_lock:
+            if not self.read_only:
+                for catalog in CATALOGS:
+                    # A failed checkpoint loses nothing: the write-ahead log stays and is replayed at the next open.
+                    with suppress(duckdb.Error):
+                        self._connection.execute(f"CHECKPOINT {catalog}")
+            self._connection.close()
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        """All rows of a query."""
+        with self._cursor() as cursor:
+            return cursor.execute(sql, list(parameters)).fetchall()
+
+    def frame(self, sql: str, parameters: Sequence[object] = (), **tables: pl.DataFrame) -> pl.DataFrame:
+        """A query's result; ``tables`` are visible to it under their names. Naive times come back as UTC."""
+        with self._cursor() as cursor:
+            return zoned(_query(cursor, sql, parameters, tables))
+
+    def frames(self, sql: str, rows: int) -> Iterator[pl.DataFrame]:
+        """A query's result in pieces of about so many rows, for what is too large to hold twice. Times stay naive."""
+        with self._cursor() as cursor:
+            for batch in cursor.execute(sql).to_arrow_reader(rows):
+                yield pl.DataFrame(batch)
+
+    def copy_to(self, folder: Path) -> int:
+        """Copy both files into a folder, as they are at one moment; the number of rows. Writes go on meanwhile."""
+        copies = {catalog: f"copy_of_{catalog}" for catalog in CATALOGS}
+        with self._copying, ExitStack() as stack:
+            cursors = {catalog: stack.enter_context(self._cursor()) for catalog in CATALOGS}
+            try:
+                for catalog, copy in copies.items():
+                    path = str(folder / f"{catalog}.duckdb").replace("'", "''")
+                    cursors[catalog].execute(f"ATTACH '{path}' AS {copy}")
+                # A transaction may write one file, so there are two; nothing is written between their beginnings.
+                with self.alone():
+                    for catalog, cursor in cursors.items():
+                        cursor.execute("BEGIN")
+                        cursor.execute(f"SELECT 1 FROM {catalog}.schema_version LIMIT 1").fetchall()
+                rows = 0
+                for catalog, cursor in cursors.items():
+                    cursor.execute(f"COPY FROM DATABASE {catalog} TO {copies[catalog]}")
+                    cursor.execute("COMMIT")
+                    rows += sum(self._counts(copies[catalog]).values())
+            finally:
+                for catalog, copy in copies.items():
+                    with suppress(duckdb.Error):
+                        cursors[catalog].execute("ROLLBACK")
+                    with suppress(duckdb.Error):
+                        cursors[catalog].execute(f"DETACH {copy}")
+            return rows
+
+    def _counts(self, catalog: str) -> dict[str, int]:
+        """Table of an attached file -> number of its rows."""
+        tables = [
+            str(name)
+            for (name,) in self.rows("SELECT table_name FROM duckdb_tables() WHERE database_name = ?", [catalog])
+        ]
+        return {name: int(str(self.rows(f"SELECT count(*) FROM {catalog}.{name}")[0][0])) for name in tables}
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else writes while the block runs: for what takes a transaction on each of the files."""
+        with self._write_lock:
+            yield
+
+    @contextmanager
+    def transaction(self) -> Iterator["Transaction"]:
+        """One transaction: committed when the block ends, rolled back when it raises."""
+        if self.read_only:
+            raise StoreNotWritable(f"the store in {self.folder} was opened read-only")
+        with self._write_lock, self._cursor() as cursor:
+            cursor.execute("BEGIN")
+            try:
+                yield Transaction(cursor)
+                cursor.execute("COMMIT")
+            except BaseException:
+                with suppress(duckdb.Error):
+                    cursor.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        try:
+            with self._connection.cursor() as cursor:
+                yield cursor
+        except duckdb.Error as error:
+            raise _explain(error, self.folder) from error
+
+    def _attach(self, catalog: str) -> None:
+        mode = " (READ_ONLY)" if self.read_only else ""
+        path = str(self._file(catalog)).replace("'", "''")
+        deadline = time.monotonic() + (0.0 if self.read_only else _READER_PATIENCE_S)
+        while True:
+            try:
+                self._connection.execute(f"ATTACH '{path}' AS {catalog}{mode}")
+            except duckdb.Error as error:
+                if "Could not set lock" not in str(error) or time.monotonic() > deadline:
+                    raise _explain(error, self.folder) from error
+                time.sleep(0.05)
+            else:
+                return
+
+    def _file(self, catalog: str) -> Path:
+        return self.folder / f"{catalog}.duckdb"
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreNotWritable(
+                f"cannot make the store's folder {self.folder}: {error.strerror}; "
+                "set HUB_DATA_DIR to a folder you may write"
+            ) from error
+        if not os.access(self.folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise StoreNotWritable(
+                f"no permission to write in {self.folder}; "
+                "set HUB_DATA_DIR to a folder you may write, or change its owner"
+            )
+
+
+class Transaction:
+    """Reads and writes of one transaction. Times of its frames are naive UTC, as the tables keep them."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self._cursor = cursor
+
+    def frame(self, sql: str, parameters: Sequence[object] = (), **tables: pl.DataFrame) -> pl.DataFrame:
+        """A query's result; ``tables`` are visible to it under their names."""
+        return _query(self._cursor, sql, parameters, tables)
+
+    def execute(self, sql: str, parameters: Sequence[object] = (), **tables: pl.DataFrame) -> None:
+        """Run one statement; ``tables`` are visible to it under their names."""
+        with _visible(self._cursor, tables):
+            self._cursor.execute(sql, list(parameters))
+
+    def insert(self, table: str, row: Mapping[str, object]) -> None:
+        """Append one row; several are faster as a frame."""
+        marks = ", ".join("?" for _ in row)
+        self._cursor.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", list(row.values()))
+
+    def append(self, table: str, rows: pl.DataFrame) -> None:
+        """Append rows by column name."""
+        if rows.height > _FEW_ROWS:
+            self.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming", incoming=rows)
+        elif rows.height:
+            # Making a frame known to DuckDB takes longer than binding a few values, and much longer on a busy machine.
+            names = ", ".join(f'"{name}"' for name in rows.columns)
+            marks = ", ".join([f"({', '.join('?' * rows.width)})"] * rows.height)
+            values = [value for row in rows.iter_rows() for value in row]
+            self._cursor.execute(f"INSERT INTO {table} ({names}) VALUES {marks}", values)
+
+
+def refuse_if_held(folder: Path) -> None:
+    """Raise :class:`StoreLocked` if a process has the files open; what else may be wrong with them does not count."""
+    for catalog in CATALOGS:
+        try:
+            duckdb.connect(str(folder / f"{catalog}.duckdb")).close()
+        except duckdb.Error as error:
+            if isinstance(explained := _explain(error, folder), StoreLocked):
+                raise explained from error
+
+
+def zoned(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with the tables' naive UTC times as ``Datetime('ms', 'UTC')``."""
+    times = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone is None]
+    return frame.with_columns(pl.col(times).cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")) if times else frame
+
+
+def naive(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with zoned UTC times as the naive ones that the tables keep."""
+    times = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone == "UTC"]
+    return frame.with_columns(pl.col(times).dt.replace_time_zone(None)) if times else frame
+
+
+def _query(
+    cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object], tables: Mapping[str, pl.DataFrame]
+) -> pl.DataFrame:
+    with _visible(cursor, tables):
+        return cursor.execute(sql, list(parameters)).pl()
+
+
+@contextmanager
+def _visible(cursor: duckdb.DuckDBPyConnection, tables: Mapping[str, pl.DataFrame]) -> Iterator[None]:
+    for name, table in tables.items():
+        cursor.register(name, table)
+    try:
+        yield
+    finally:
+        for name in tables:
+            cursor.unregister(name)
+
+
+def _explain(error: duckdb.Error, folder: Path) -> StoreError:
+    text = str(error)
+    if holder := _LOCK_HOLDER.search(text):
+        pid = int(holder["pid"])
+        return StoreLocked(
+            f"the store in {folder} is in use by process {pid}{_command_of(pid)}; "
+            "work through it (HUB_STORE_URL=http://HOST:PORT, if it is `hub up`), wait for it to end, stop it, or set "
+            "HUB_DATA_DIR to another folder"
+        )
+    if "Permission denied" in text or "read-only" in text.lower():
+        return StoreNotWritable(
+            f"no permission to write the store in {folder}; set HUB_DATA_DIR to a folder you may write"
+        )
+    if "has been invalidated" in text:
+        # DuckDB could not take its log over into the file. Both are as they were, but it works on after a restart only.
+        return StoreNotWritable(
+            f"the store in {folder} stopped when a write failed, as without space left; everything acknowledged is "
+            "kept: free some space, then restart the process that owns it"
+        )
+    if "No space left" in text or "File too large" in text:
+        return StoreNotWritable(
+            f"no space left for the store in {folder}; nothing was recorded, free some and try again"
+        )
+    return StoreError(f"the store in {folder} failed: {text.splitlines()[0]}")
+
+
+def _command_of(pid: int) -> str:
+    """`` (name)`` of a process where the system tells; never its arguments, which may hold secrets."""
+    try:
+        return f" ({Path(f'/proc/{pid}/comm').read_text().strip()})"
+    except OSError:
+        return ""

@@ -1,0 +1,121 @@
+"""Webhooks and how far readers of triggers have come, in ``registry.duckdb``; all of it in the owner's memory."""
+
+import json
+from dataclasses import asdict, replace
+
+from common.clock import Clock
+from common.timeframes import from_ms
+from registry.store.account_records import Webhook, WebhookState
+from registry.store.files.database import Database
+from registry.store.records import LogReading
+
+_READINGS_KEPT_MS = 7 * 24 * 3_600_000
+
+
+class DeliveryTables:
+    """Implements :class:`registry.store.protocol.DeliveryStore`."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        if not database.read_only:
+            self._compact_cursors()
+            self._forget_old_readings()
+        self._cursors = {
+            str(name): int(str(seq))
+            for name, seq in database.rows(
+                """
+                SELECT name, seq FROM registry.delivery_cursors
+                QUALIFY row_number() OVER (PARTITION BY name ORDER BY rowid DESC) = 1
+                """
+            )
+        }
+        rows = database.frame(
+            """
+            SELECT * EXCLUDE (created_at, changed_at), epoch_ms(created_at) AS created_ms FROM registry.webhooks
+            QUALIFY row_number() OVER (PARTITION BY webhook_id ORDER BY revision DESC) = 1
+            ORDER BY created_at, webhook_id
+            """
+        )
+        self._webhooks: dict[str, Webhook] = {}
+        self._of_user: dict[str, dict[str, Webhook]] = {}
+        for row in rows.iter_rows(named=True):
+            self._hold(Webhook(**row))
+
+    def add_webhook(self, webhook: Webhook) -> None:
+        self._write(webhook, webhook.created_ms)
+
+    def webhooks(self, user_id: str | None = None) -> list[Webhook]:
+        return list((self._webhooks if user_id is None else self._of_user.get(user_id, {})).values())
+
+    def webhook(self, webhook_id: str) -> Webhook | None:
+        return self._webhooks.get(webhook_id)
+
+    def set_webhook_state(self, webhook_id: str, state: WebhookState, *, at_ms: int) -> Webhook | None:
+        with self._database.alone():
+            held = self._webhooks.get(webhook_id)
+            if held is None or held.state in (state, "ended"):
+                return held
+            self._write(replace(held, state=state, revision=held.revision + 1), at_ms)
+            return self._webhooks[webhook_id]
+
+    def cursors(self) -> dict[str, int]:
+        return dict(self._cursors)
+
+    def move_cursor(self, name: str, seq: int) -> None:
+        with self._database.alone():
+            if self._cursors.get(name) == seq:
+                return
+            now = from_ms(self._clock.now_ms()).replace(tzinfo=None)
+            with self._database.transaction() as transaction:
+                transaction.insert("registry.delivery_cursors", {"name": name, "seq": seq, "created_at": now})
+            self._cursors[name] = seq
+
+    def record_log(self, reading: LogReading) -> None:
+        row: dict[str, object] = asdict(reading) | {"lags": json.dumps(dict(reading.lags))}
+        del row["read_ms"]
+        row["read_at"] = from_ms(reading.read_ms).replace(tzinfo=None)
+        with self._database.transaction() as transaction:
+            known = "SELECT 1 FROM registry.event_log_readings WHERE read_at = ? LIMIT 1"
+            if transaction.frame(known, [row["read_at"]]).is_empty():
+                transaction.insert("registry.event_log_readings", row)
+
+    def log_readings(self, limit: int) -> list[LogReading]:
+        rows = self._database.frame(
+            """
+            SELECT epoch_ms(read_at) AS read_ms, stored_seq, published_seq, events, bytes, lags
+            FROM registry.event_log_readings ORDER BY read_at DESC LIMIT ?
+            """,
+            [limit],
+        )
+        return [LogReading(**row | {"lags": json.loads(row["lags"])}) for row in rows.iter_rows(named=True)]
+
+    def _write(self, webhook: Webhook, at_ms: int) -> None:
+        row = asdict(webhook) | {"changed_at": from_ms(at_ms).replace(tzinfo=None)}
+        row["created_at"] = from_ms(row.pop("created_ms")).replace(tzinfo=None)
+        with self._database.alone():
+            if self._webhooks.get(webhook.webhook_id) == webhook:
+                return
+            with self._database.transaction() as transaction:
+                transaction.insert("registry.webhooks", row)
+            self._hold(webhook)
+
+    def _hold(self, webhook: Webhook) -> None:
+        self._webhooks[webhook.webhook_id] = webhook
+        self._of_user.setdefault(webhook.user_id, {})[webhook.webhook_id] = webhook
+
+    def _compact_cursors(self) -> None:
+        """Keep the newest row of a reader: the table grows by a row with every move."""
+        with self._database.transaction() as transaction:
+            transaction.execute(
+                """
+                DELETE FROM registry.delivery_cursors c WHERE EXISTS (
+                    SELECT 1 FROM registry.delivery_cursors n WHERE n.name = c.name AND n.rowid > c.rowid
+                )
+                """
+            )
+
+    def _forget_old_readings(self) -> None:
+        since = from_ms(self._clock.now_ms() - _READINGS_KEPT_MS).replace(tzinfo=None)
+        with self._database.transaction() as transaction:
+            transaction.execute("DELETE FROM registry.event_log_readings WHERE read_at < ?", [since])

@@ -1,0 +1,216 @@
+"""What the operations of one commit change: they see each other's changes, readers see them after the commit."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+
+import polars as pl
+
+from common.timeframes import from_ms
+from registry.store.files.activity_tables import ActivityTables
+from registry.store.files.database import Transaction
+from registry.store.files.subscription_index import Held, Key, SubscriptionIndex
+from registry.store.records import ActiveSpan, StoredCondition, Subscription, SubscriptionRequest
+from registry.subscriptions import POLICY_FIELDS
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A request, brought into the form in which it is kept."""
+
+    request: SubscriptionRequest
+    config: str
+    content: int
+
+    @property
+    def key(self) -> Key:
+        return (self.request.user_id, self.request.bot_id, self.request.condition_id)
+
+
+def wish_of(request: SubscriptionRequest) -> Wish:
+    """A request with its configuration as text, and the digest by which it is known when it comes again."""
+    config = json.dumps(request.bot_config, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    policy = [getattr(request.policy, name) for name in POLICY_FIELDS]
+    text = json.dumps([request.bot_type, policy]) + config
+    return Wish(request, config, int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))
+
+
+class Draft:
+    """Conditions, spans and subscriptions as they will be after the commit."""
+
+    def __init__(
+        self,
+        conditions: dict[str, StoredCondition],
+        activity: ActivityTables,
+        subscriptions: SubscriptionIndex,
+        now_ms: int,
+    ) -> None:
+        self.now_ms = now_ms
+        self._conditions = conditions
+        self._activity = activity
+        self._subscriptions = subscriptions
+        self._new_conditions: dict[str, StoredCondition] = {}
+        self._spans: dict[str, list[ActiveSpan]] = {}
+        self._changed: dict[Key, tuple[Held, str | None]] = {}
+        self._last_change = subscriptions.last_change
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self._new_conditions or self._spans or self._changed)
+
+    @property
+    def size(self) -> int:
+        """By how much the commit makes the registry's version grow: its spans and its changes of subscriptions."""
+        return sum(map(len, self._spans.values())) + self._last_change - self._subscriptions.last_change
+
+    def condition(self, condition_id: str) -> StoredCondition | None:
+        """A condition that is registered, or will be."""
+        return self._conditions.get(condition_id) or self._new_conditions.get(condition_id)
+
+    def add_condition(self, condition: StoredCondition, span: ActiveSpan) -> None:
+        """Register a condition that is not known yet."""
+        self._new_conditions[condition.condition_id] = condition
+        self._spans[condition.condition_id] = [span]
+
+    def want(self, condition: StoredCondition, from_ms_: int, until_ms: int | None) -> None:
+        """Have a known condition judged from a time on until another, where that changes anything."""
+        last = self._last_span(condition.condition_id)
+        if last.until_ms is None or (until_ms is not None and until_ms <= last.until_ms):
+            return
+        # A group that has been judged beyond the end of the span was judged without the condition since.
+        begun = self._activity.begin(condition.group_key, from_ms_, until_ms)
+        goes_on = begun.from_ms <= last.until_ms
+        self._put_span(condition.condition_id, ActiveSpan(last.from_ms, until_ms) if goes_on else begun)
+
+    def end(self, condition_id: str, until_ms: int) -> None:
+        """Have a condition judged until a time, and not on and on."""
+        last = self._last_span(condition_id)
+        self._put_span(condition_id, ActiveSpan(last.from_ms, max(last.from_ms, until_ms)))
+
+    def held(self, key: Key) -> Held | None:
+        """A subscription as it will be, ended ones too."""
+        changed = self._changed.get(key)
+        return self._subscriptions.get(key) if changed is None else changed[0]
+
+    def kept(self, condition_id: str) -> int:
+        """Number of subscriptions of a condition that will not have ended."""
+        count = self._subscriptions.kept(condition_id)
+        for key, (held, _) in self._changed.items():
+            if key[2] == condition_id:
+                before = self._subscriptions.get(key)
+                was_kept = before is not None and before.subscription.state != "ended"
+                count += (held.subscription.state != "ended") - was_kept
+        return count
+
+    def put(self, subscription: Subscription, content: int | None, config: str | None = None) -> Subscription:
+        """Take over a new revision, with its number of change; ``config`` stays as it is where there is none."""
+        key = (subscription.user_id, subscription.bot_id, subscription.condition_id)
+        before, unwritten = self._changed.get(key, (self._subscriptions.get(key), None))
+        config = unwritten if config is None else config
+        self._last_change += 1
+        numbered = replace(subscription, change=self._last_change)
+        came_with = self._last_change if config is not None or before is None else before.config_change
+        self._changed[key] = (Held(numbered, content, came_with), config)
+        return numbered
+
+    def write(self, transaction: Transaction) -> None:
+        """Append everything to the tables."""
+        if self._new_conditions:
+            transaction.append("registry.condition_registry", _condition_rows(self._new_conditions, self.now_ms))
+        if self._spans:
+            self._activity.write(transaction, self._spans, self.now_ms)
+        if self._changed:
+            rows = _subscription_rows(self._changed.values(), self.now_ms)
+            transaction.append("registry.user_condition_subscriptions", rows)
+
+    def adopt(self, version: int) -> None:
+        """Take over into the owner's memory what has been committed with a version of the registry."""
+        # First the times in which conditions are judged: whoever sees a condition finds them.
+        for condition_id, spans in self._spans.items():
+            condition = self.condition(condition_id)
+            assert condition is not None
+            for span in spans:
+                self._activity.adopt(condition_id, condition.group_key, span, version)
+        self._conditions.update(self._new_conditions)
+        for held, _ in sorted(self._changed.values(), key=lambda changed: changed[0].subscription.change):
+            self._subscriptions.put(held.subscription, held.content, held.config_change)
+
+    def _last_span(self, condition_id: str) -> ActiveSpan:
+        spans = self._spans.get(condition_id)
+        return spans[-1] if spans else self._activity.last(condition_id)
+
+    def _put_span(self, condition_id: str, span: ActiveSpan) -> None:
+        spans = self._spans.setdefault(condition_id, [])
+        if spans and spans[-1].from_ms == span.from_ms:
+            spans[-1] = span
+        else:
+            spans.append(span)
+
+
+def _condition_rows(conditions: dict[str, StoredCondition], now_ms: int) -> pl.DataFrame:
+    rows = list(conditions.values())
+    texts = [pl.Series(name, [getattr(row, name) for row in rows], pl.String) for name in _CONDITION_TEXTS]
+    active_from = pl.Series("active_from", [row.active_from_ms for row in rows], pl.Int64)
+    return pl.DataFrame(
+        [
+            *texts,
+            pl.repeat(1, len(rows), dtype=pl.Int32, eager=True).alias("revision"),
+            active_from.cast(pl.Datetime("ms")),
+            pl.repeat(now_ms, len(rows), dtype=pl.Int64, eager=True).alias("created_at").cast(pl.Datetime("ms")),
+        ]
+    )
+
+
+def _subscription_rows(changed: Iterable[tuple[Held, str | None]], now_ms: int) -> pl.DataFrame:
+    rows = [
+        (
+            held.subscription.user_id,
+            held.subscription.bot_id,
+            held.subscription.condition_id,
+            held.subscription.revision,
+            held.subscription.change,
+            held.subscription.state,
+            held.subscription.bot_type,
+            config,
+            held.content,
+            held.subscription.active_from_ms,
+            held.subscription.created_ms,
+            *(getattr(held.subscription.policy, name) for name in POLICY_FIELDS),
+        )
+        for held, config in changed
+    ]
+    return pl.DataFrame(rows, schema=_SUBSCRIPTION_SCHEMA, orient="row").with_columns(
+        pl.from_epoch("active_from", time_unit="ms").cast(pl.Datetime("ms")),
+        pl.from_epoch("subscribed_at", time_unit="ms").cast(pl.Datetime("ms")),
+        pl.lit(naive_time(now_ms)).alias("created_at"),
+    )
+
+
+_CONDITION_TEXTS = [field.name for field in fields(StoredCondition) if field.name != "active_from_ms"]
+_SUBSCRIPTION_SCHEMA = {
+    "user_id": pl.String,
+    "bot_id": pl.String,
+    "condition_id": pl.String,
+    "revision": pl.Int64,
+    "change": pl.Int64,
+    "state": pl.String,
+    "bot_type": pl.String,
+    "bot_config": pl.String,
+    "content": pl.UInt64,
+    "active_from": pl.Int64,
+    "subscribed_at": pl.Int64,
+    "cooldown_s": pl.Int64,
+    "max_fires": pl.Int64,
+    "expires_ms": pl.Int64,
+    "max_lag_s": pl.Int64,
+    "settled_only": pl.Boolean,
+    "fire_if_true": pl.Boolean,
+    "while_true": pl.Boolean,
+}
+
+
+def naive_time(time_ms: int) -> datetime:
+    """A time as the tables keep it: UTC, without saying so."""
+    return from_ms(time_ms).replace(tzinfo=None)

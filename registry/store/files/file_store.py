@@ -1,0 +1,63 @@
+"""The store in files that this process owns."""
+
+from pathlib import Path
+from typing import Self
+
+from common.clock import Clock, SystemClock
+from registry.store.files.account_tables import AccountTables
+from registry.store.files.activity_tables import ActivityTables
+from registry.store.files.backup import write_backup
+from registry.store.files.cache_tables import CacheTables
+from registry.store.files.candle_tables import CandleTables
+from registry.store.files.database import Database
+from registry.store.files.delivery_tables import DeliveryTables
+from registry.store.files.integrity import check
+from registry.store.files.registry_tables import RegistryTables
+from registry.store.files.tick_tables import TickTables
+from registry.store.records import Backup, Finding, Rebase
+
+
+class FileStore:
+    """Implements :class:`registry.store.protocol.Store` over two DuckDB files in ``folder``.
+
+    One process owns the files; a second one gets :class:`common.errors.StoreLocked`, which names the first.
+    ``read_only`` needs existing files and works only while nobody writes: open, query, close.
+    """
+
+    def __init__(self, folder: Path, *, read_only: bool = False, clock: Clock | None = None) -> None:
+        clock = clock or SystemClock()
+        self._database = Database(folder, read_only=read_only)
+        try:
+            self.ticks = TickTables(self._database, clock)
+            self.candles = CandleTables(self._database, clock, self.ticks.judged)
+            self.cache = CacheTables(self._database, clock)
+            self.accounts = AccountTables(self._database, clock)
+            self.delivery = DeliveryTables(self._database, clock)
+            activity = ActivityTables(self._database, self.ticks.watermark)
+            self.ticks.activated = activity.begun_after
+            self.registry = RegistryTables(self._database, clock, self.candles.listings, activity)
+        except BaseException:
+            self._database.close()
+            raise
+
+    def rebase(self, rebase: Rebase) -> int:
+        # Anchors first: should the process end between the two transactions, the new anchors stand on the candles as
+        # they were, and the revisions are still there for another rebase. Readers see the anchors last, so that no tick
+        # of before gets in.
+        with self._database.alone(), self.ticks.rebasing(rebase) as number:
+            return self.candles.take_revisions(rebase.stored, number)
+
+    def backup(self, folder: str) -> Backup:
+        return write_backup(self._database, Path(folder))
+
+    def check(self) -> list[Finding]:
+        return check(self._database)
+
+    def close(self) -> None:
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()

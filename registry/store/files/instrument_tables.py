@@ -1,0 +1,100 @@
+"""Instruments in ``candles.duckdb``: those that have candles, and those that are listed. All in the owner's memory."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from common.clock import Clock
+from common.errors import InstrumentError
+from common.timeframes import from_ms
+from registry.instruments import Instrument, Listing, resolve
+from registry.store.files.database import Database
+from registry.store.records import Calendar
+
+
+class InstrumentTables:
+    """The part of :class:`registry.store.parts.candles.CandleStore` that knows instruments."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._listings = self._load_listings()
+
+    def instruments(self) -> list[Instrument]:
+        return list(self._listings)
+
+    def listings(self) -> list[Listing]:
+        return list(self._listings.values())
+
+    def list_instruments(self, listings: Sequence[Listing]) -> int:
+        with self._database.alone():
+            known = dict(self._listings)
+            changed = {listing.instrument: listing for listing in listings if known.get(listing.instrument) != listing}
+            _refuse_ambiguous([*(known | changed).values()])
+            rows = pl.DataFrame(
+                [
+                    (
+                        *(one.exchange, one.symbol),
+                        *(listing.calendar, list(listing.aliases), listing.tick_size, listing.lot_size),
+                        listing.first_open_ms,
+                    )
+                    for one, listing in changed.items()
+                ],
+                schema={
+                    **dict.fromkeys(("exchange", "symbol", "calendar"), pl.String),
+                    "aliases": pl.List(pl.String),
+                    **dict.fromkeys(("tick_size", "lot_size"), pl.Float64),
+                    "first_open_time": pl.Int64,
+                },
+                orient="row",
+            ).with_columns(
+                pl.from_epoch("first_open_time", "ms").cast(pl.Datetime("ms")),
+                pl.lit(from_ms(self._clock.now_ms()).replace(tzinfo=None)).alias("created_at"),
+            )
+            with self._database.transaction() as transaction:
+                transaction.execute(
+                    """
+                    DELETE FROM candles.instruments i USING changed c
+                    WHERE c.exchange = i.exchange AND c.symbol = i.symbol
+                    """,
+                    changed=rows,
+                )
+                transaction.append("candles.instruments", rows)
+            self._listings = self._load_listings()
+            return len(changed)
+
+    def set_calendar(self, instrument: Instrument, calendar: Calendar) -> None:
+        resolve(instrument, self.listings())
+        with self._database.transaction() as transaction:
+            transaction.execute(
+                "UPDATE candles.instruments SET calendar = ? WHERE exchange = ? AND symbol = ?",
+                [calendar, instrument.exchange, instrument.symbol],
+            )
+        self._listings = self._load_listings()
+
+    def calendars(self) -> dict[str, Calendar]:
+        return {str(listing.instrument): listing.calendar for listing in self.listings()}
+
+    def _load_listings(self) -> dict[Instrument, Listing]:
+        rows = self._database.frame(
+            """
+            SELECT exchange, symbol, coalesce(aliases, []) AS aliases, tick_size, lot_size,
+                epoch_ms(first_open_time) AS first_open_ms, calendar
+            FROM candles.instruments ORDER BY exchange, symbol
+            """
+        )
+        found = {}
+        for exchange, symbol, aliases, tick_size, lot_size, first_open_ms, calendar in rows.iter_rows():
+            one = Instrument(exchange, symbol)
+            found[one] = Listing(one, tuple(aliases), tick_size, lot_size, first_open_ms, calendar)
+        return found
+
+
+def _refuse_ambiguous(listings: Sequence[Listing]) -> None:
+    names: dict[str, Instrument] = {str(listing.instrument): listing.instrument for listing in listings}
+    for listing in listings:
+        for alias in listing.aliases:
+            name = f"{listing.instrument.exchange}:{alias}"
+            other = names.setdefault(name, listing.instrument)
+            if other != listing.instrument:
+                raise InstrumentError(f"{name} would name both {other} and {listing.instrument}; an alias names one")

@@ -1,0 +1,152 @@
+"""Whether what a store keeps agrees with itself. Its tables carry no keys, because one process writes them."""
+
+from dataclasses import dataclass
+
+from registry.store.files.database import Database
+from registry.store.records import Finding
+
+_RESTORE = "stop the hub and restore the newest backup that is without it: hub store restore FOLDER"
+_IMPORT = "import the candles of these series into a new store, or restore a backup: hub store restore FOLDER"
+
+
+@dataclass(frozen=True)
+class _Check:
+    subject: str
+    rows: str
+    """SQL for one column of text: what breaks the rule, for people."""
+    mend: str
+
+
+_NEWEST_SUBSCRIPTIONS = """(
+    SELECT * FROM registry.user_condition_subscriptions
+    QUALIFY row_number() OVER (PARTITION BY user_id, bot_id, condition_id ORDER BY revision DESC) = 1
+)"""
+
+_CHECKS = (
+    _Check(
+        "each seq has one trigger",
+        "SELECT 'seq ' || seq FROM registry.condition_triggers GROUP BY seq HAVING count(*) > 1",
+        _RESTORE,
+    ),
+    _Check(
+        "seq has no gaps but those of an event log that was ahead",
+        """
+        SELECT 'seq ' || s.after + 1 || ' to ' || s.seq - 1 FROM (
+            SELECT seq, lag(seq, 1, 0) OVER (ORDER BY seq) AS after FROM (
+                SELECT seq FROM registry.condition_triggers
+                UNION ALL SELECT unnest(range(first_seq, last_seq + 1)) FROM registry.seq_gaps
+            )
+        ) s WHERE s.seq > s.after + 1
+        """,
+        _RESTORE,
+    ),
+    _Check(
+        "each trigger is recorded once",
+        "SELECT trigger_id FROM registry.condition_triggers GROUP BY trigger_id HAVING count(*) > 1",
+        _RESTORE,
+    ),
+    _Check(
+        "triggers belong to registered conditions",
+        """
+        SELECT DISTINCT condition_id FROM registry.condition_triggers ANTI JOIN registry.condition_registry
+            USING (condition_id)
+        """,
+        "register the conditions again: hub conditions register",
+    ),
+    _Check(
+        "ticks are numbered without gaps",
+        """
+        SELECT 'tick ' || tick_id FROM (
+            SELECT tick_id, lag(tick_id, 1, 0) OVER (ORDER BY tick_id) AS before FROM registry.ticks
+        ) WHERE tick_id <> before + 1
+        """,
+        _RESTORE,
+    ),
+    _Check(
+        "what each condition has done is counted right",
+        """
+        SELECT s.condition_id FROM registry.condition_state s LEFT JOIN (
+            SELECT t.condition_id, count(*) AS triggers FROM registry.condition_triggers t
+            JOIN registry.condition_state k ON k.condition_id = t.condition_id AND t.seq <= k.last_seq
+            GROUP BY t.condition_id
+        ) t USING (condition_id) WHERE s.triggers <> coalesce(t.triggers, 0)
+        """,
+        _RESTORE,
+    ),
+    _Check(
+        "conditions have one row a revision and a time in which they are judged",
+        """
+        SELECT condition_id FROM registry.condition_registry GROUP BY condition_id, revision HAVING count(*) > 1
+        UNION
+        SELECT condition_id FROM registry.condition_registry ANTI JOIN registry.condition_activity USING (condition_id)
+        UNION
+        SELECT condition_id FROM registry.condition_activity ANTI JOIN registry.condition_registry USING (condition_id)
+        """,
+        "register the conditions again: hub conditions register; or restore a backup: hub store restore FOLDER",
+    ),
+    _Check(
+        "subscriptions are to registered conditions",
+        f"SELECT condition_id FROM {_NEWEST_SUBSCRIPTIONS} ANTI JOIN registry.condition_registry USING (condition_id)",
+        "register the conditions again: hub conditions register",
+    ),
+    _Check(
+        "subscriptions have one row a revision and a configuration",
+        """
+        SELECT condition_id FROM registry.user_condition_subscriptions
+        GROUP BY user_id, bot_id, condition_id HAVING count(*) <> count(DISTINCT revision) OR count(bot_config) = 0
+        """,
+        _RESTORE,
+    ),
+    _Check(
+        "changes of subscriptions are numbered once each",
+        "SELECT 'change ' || change FROM registry.user_condition_subscriptions GROUP BY change HAVING count(*) > 1",
+        _RESTORE,
+    ),
+    _Check(
+        "each slot has one candle",
+        """
+        SELECT coalesce(s.series, 'series ' || c.series_id) || ' at ' || c.open_time
+        FROM candles.candles c LEFT JOIN candles.series s USING (series_id)
+        GROUP BY s.series, c.series_id, c.open_time HAVING count(*) > 1
+        """,
+        _IMPORT,
+    ),
+    _Check(
+        "candles belong to series, and series to instruments",
+        """
+        SELECT 'series ' || series_id FROM (SELECT DISTINCT series_id FROM candles.candles)
+            ANTI JOIN candles.series USING (series_id)
+        UNION ALL
+        SELECT series FROM candles.series ANTI JOIN candles.instruments USING (exchange, symbol)
+        UNION ALL
+        SELECT 'series ' || series_id FROM candles.series GROUP BY series_id HAVING count(*) > 1
+        UNION ALL
+        SELECT series FROM candles.series GROUP BY series HAVING count(*) > 1
+        UNION ALL
+        SELECT exchange || ':' || symbol FROM candles.instruments GROUP BY exchange, symbol HAVING count(*) > 1
+        """,
+        _IMPORT,
+    ),
+    _Check(
+        "judged groups know what they were judged from",
+        """
+        SELECT DISTINCT w.series FROM (
+            SELECT unnest(string_split(group_key, ' + ')) AS series FROM registry.group_watermarks
+        ) w ANTI JOIN registry.series_anchors a USING (series)
+        """,
+        _RESTORE,
+    ),
+)
+
+
+def check(database: Database) -> list[Finding]:
+    """Every rule, with what breaks it. Reading a file that is damaged raises :class:`common.errors.StoreError`."""
+    found = []
+    for rule in _CHECKS:
+        broken = [str(text) for (text,) in database.rows(f"SELECT * FROM ({rule.rows}) LIMIT 1000")]
+        if broken:
+            number = "1000 or more" if len(broken) == 1_000 else str(len(broken))
+            found.append(Finding(rule.subject, f"{number} times not: {', '.join(sorted(broken)[:3])}", rule.mend))
+        else:
+            found.append(Finding(rule.subject, None, None))
+    return found

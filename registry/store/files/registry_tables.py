@@ -1,0 +1,282 @@
+"""Conditions and subscriptions in ``registry.duckdb``: rows with a revision, the latest wins, indexed in memory."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from common.clock import Clock
+from common.errors import StoreError, SubscriptionError
+from registry.conditions import Condition
+from registry.instruments import Listing, resolve
+from registry.store.files.activity_tables import ActivityTables
+from registry.store.files.database import Database
+from registry.store.files.draft import Draft, Wish, wish_of
+from registry.store.files.group_commit import Gathering, Waiting
+from registry.store.files.subscription_loading import load_subscriptions
+from registry.store.records import (
+    GRACE_MS,
+    ActiveSpan,
+    Registration,
+    StoredCondition,
+    Subscribed,
+    Subscription,
+    SubscriptionRequest,
+)
+from registry.subscriptions import default_expiry_ms
+
+
+class RegistryTables:
+    """Implements :class:`registry.store.protocol.RegistryStore`."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        listings: Callable[[], list[Listing]],
+        activity: ActivityTables,
+    ) -> None:
+        self._database = database
+        self._activity = activity
+        self._clock = clock
+        self._listings = listings
+        self._conditions = {condition.condition_id: condition for condition in self._load_conditions()}
+        self._subscriptions = load_subscriptions(database)
+        # From what is kept: the same after a restart unless something changed, and never again what it was before.
+        self._version = activity.begin_at(self._subscriptions.last_change)
+        self._gathering = Gathering(self._commit)
+
+    def register(
+        self, conditions: Sequence[Condition], *, active_from_ms: int, grace_ms: int = GRACE_MS
+    ) -> list[Registration]:
+        # What is known stays known: only the others may have to be written.
+        fresh = {
+            condition.id: _stored(condition, active_from_ms)
+            for condition in conditions
+            if condition.id not in self._conditions
+        }
+        return self._gathering.run(partial(self._register, conditions, fresh, active_from_ms, grace_ms))
+
+    def subscribe(self, requests: Sequence[SubscriptionRequest], *, active_from_ms: int) -> list[Subscribed]:
+        wishes = [_checked(request) for request in requests]
+        return self._gathering.run(partial(self._subscribe, wishes, active_from_ms))
+
+    def unsubscribe(
+        self, user_id: str, bot_id: str, condition_id: str, *, at_ms: int, grace_ms: int = GRACE_MS
+    ) -> bool:
+        return self._gathering.run(partial(self._end, (user_id, bot_id, condition_id), at_ms + grace_ms))
+
+    def set_paused(
+        self, user_id: str, bot_id: str, condition_id: str, paused: bool, *, at_ms: int
+    ) -> Subscription | None:
+        return self._gathering.run(partial(self._pause, (user_id, bot_id, condition_id), paused, at_ms))
+
+    def condition(self, condition_id: str) -> StoredCondition | None:
+        return self._conditions.get(condition_id)
+
+    def conditions(self, timeframe: str | None = None) -> list[StoredCondition]:
+        # Copied in one go: another thread may add conditions meanwhile.
+        held = list(self._conditions.values())
+        return held if timeframe is None else [condition for condition in held if condition.timeframe == timeframe]
+
+    def activity(self) -> Mapping[str, tuple[ActiveSpan, ...]]:
+        return self._activity.all()
+
+    def activity_of(self, condition_id: str) -> tuple[ActiveSpan, ...]:
+        return self._activity.of(condition_id)
+
+    def subscription(self, user_id: str, bot_id: str, condition_id: str) -> Subscription | None:
+        held = self._subscriptions.get((user_id, bot_id, condition_id))
+        return None if held is None or held.subscription.state == "ended" else held.subscription
+
+    def subscriptions_of(self, user_id: str) -> list[Subscription]:
+        return self._subscriptions.of_user(user_id)
+
+    def bots_of(self, user_id: str) -> Mapping[str, int]:
+        return self._subscriptions.bots_of_user(user_id)
+
+    def subscribers_of(self, condition_id: str) -> list[Subscription]:
+        return self._subscriptions.of_condition(condition_id)
+
+    def subscription_changes(self, after: int, limit: int) -> list[Subscription]:
+        return self._subscriptions.changed_after(after, limit)
+
+    def last_change(self) -> int:
+        return self._subscriptions.last_change
+
+    def bot_config(self, user_id: str, bot_id: str, condition_id: str) -> dict[str, object] | None:
+        held = self._subscriptions.get((user_id, bot_id, condition_id))
+        if held is None or held.subscription.state == "ended":
+            return None
+        # By the number of its change, which lets DuckDB skip all but one of its row groups.
+        rows = self._database.rows(
+            "SELECT bot_config::VARCHAR FROM registry.user_condition_subscriptions WHERE change = ?",
+            [held.config_change],
+        )
+        config: dict[str, object] = json.loads(str(rows[0][0]))
+        return config
+
+    def subscribers(self) -> Mapping[str, int]:
+        return self._subscriptions.subscribers()
+
+    def subscriber_count(self, condition_id: str) -> int:
+        return self._subscriptions.active(condition_id)
+
+    def totals(self) -> dict[str, int]:
+        return {"conditions": len(self._conditions), **self._subscriptions.totals()}
+
+    def version(self) -> int:
+        return self._version
+
+    def _commit(self, line: list[Waiting[Draft]]) -> None:
+        # Nobody else writes: no tick gets in between the look at the watermarks and the conditions' being known.
+        with self._database.alone():
+            draft = Draft(self._conditions, self._activity, self._subscriptions, self._clock.now_ms())
+            for waiting in line:
+                try:
+                    waiting.answer = waiting.operation(draft)
+                except Exception as error:  # an operation refuses before it changes the draft
+                    waiting.error = error
+            if draft.is_empty:
+                return
+            with self._database.transaction() as transaction:
+                draft.write(transaction)
+            # Whoever sees the new version finds everything that it stands for.
+            version = self._version + draft.size
+            draft.adopt(version)
+            self._version = version
+
+    def _register(
+        self,
+        conditions: Sequence[Condition],
+        fresh: Mapping[str, StoredCondition],
+        active_from_ms: int,
+        grace_ms: int,
+        draft: Draft,
+    ) -> list[Registration]:
+        listings = self._listings() if fresh else []
+        known = {listing.instrument for listing in listings}
+        for condition in conditions:
+            stored = draft.condition(condition.id)
+            if stored is None:
+                for instrument in condition.instruments:
+                    if instrument not in known:
+                        resolve(instrument, listings)
+            elif stored.canonical != condition.canonical:
+                raise StoreError(
+                    f"condition id {condition.id} already stands for {stored.canonical!r}, not {condition.canonical!r}"
+                )
+        until_ms = active_from_ms + grace_ms
+        answers = []
+        for condition in conditions:
+            stored = draft.condition(condition.id)
+            answers.append(Registration(condition.id, created=stored is None))
+            if stored is None:
+                new = fresh[condition.id]
+                span = self._activity.begin(new.group_key, active_from_ms, until_ms)
+                if span.from_ms != new.active_from_ms:
+                    new = replace(new, active_from_ms=span.from_ms)
+                draft.add_condition(new, span)
+            else:
+                draft.want(stored, active_from_ms, until_ms)
+        return answers
+
+    def _subscribe(self, wishes: Sequence[Wish], active_from_ms: int, draft: Draft) -> list[Subscribed]:
+        for wish in wishes:
+            if draft.condition(wish.request.condition_id) is None:
+                raise StoreError(
+                    f"condition {wish.request.condition_id!r} is not registered; register it before subscribing"
+                )
+        return [self._take(wish, active_from_ms, draft) for wish in wishes]
+
+    def _take(self, wish: Wish, active_from_ms: int, draft: Draft) -> Subscribed:
+        request = wish.request
+        held = draft.held(wish.key)
+        before = None if held is None else held.subscription
+        is_new = before is None or before.state == "ended"
+        if held is not None and held.subscription.state == "active" and held.content == wish.content:
+            return Subscribed(held.subscription, created=False, changed=False)
+        stored = draft.condition(request.condition_id)
+        assert stored is not None
+        # An active one goes on without a gap; what closed while it was paused is not delivered.
+        goes_on = before is not None and before.state == "active"
+        begins = before.active_from_ms if before is not None and goes_on else active_from_ms
+        policy = request.policy
+        if policy.expires_ms is None:
+            policy = replace(policy, expires_ms=default_expiry_ms(begins))
+        draft.want(stored, active_from_ms, None)
+        subscription = Subscription(
+            user_id=request.user_id,
+            bot_id=request.bot_id,
+            condition_id=stored.condition_id,
+            bot_type=request.bot_type,
+            policy=policy,
+            state="active",
+            active_from_ms=begins,
+            created_ms=draft.now_ms if before is None or is_new else before.created_ms,
+            revision=1 if before is None else before.revision + 1,
+            change=0,
+        )
+        return Subscribed(draft.put(subscription, wish.content, wish.config), created=is_new, changed=True)
+
+    def _end(self, key: tuple[str, str, str], until_ms: int, draft: Draft) -> bool:
+        held = draft.held(key)
+        if held is None or held.subscription.state == "ended":
+            return False
+        if draft.kept(key[2]) == 1:
+            draft.end(key[2], until_ms)
+        before = held.subscription
+        draft.put(replace(before, state="ended", revision=before.revision + 1), held.content)
+        return True
+
+    def _pause(self, key: tuple[str, str, str], paused: bool, at_ms: int, draft: Draft) -> Subscription | None:
+        held = draft.held(key)
+        if held is None or held.subscription.state == "ended":
+            return None
+        before = held.subscription
+        if (before.state == "paused") == paused:
+            return before
+        return draft.put(
+            replace(
+                before,
+                state="paused" if paused else "active",
+                active_from_ms=before.active_from_ms if paused else max(before.active_from_ms, at_ms),
+                revision=before.revision + 1,
+            ),
+            held.content,
+        )
+
+    def _load_conditions(self) -> list[StoredCondition]:
+        rows = self._database.frame(
+            """
+            SELECT condition_id, canonical, text, exchange, symbol, timeframe, group_key, definition_versions,
+                   epoch_ms(active_from) AS active_from_ms
+            FROM registry.condition_registry
+            QUALIFY row_number() OVER (PARTITION BY condition_id ORDER BY revision DESC) = 1
+            ORDER BY created_at, condition_id
+            """
+        )
+        return [StoredCondition(**row) for row in rows.iter_rows(named=True)]
+
+
+def _checked(request: SubscriptionRequest) -> Wish:
+    try:
+        return wish_of(request)
+    except (TypeError, ValueError):
+        # Neither the configuration nor what is wrong with it is shown: both are private.
+        raise SubscriptionError("bot_config is no JSON object; use text keys and finite numbers") from None
+
+
+def _stored(condition: Condition, active_from_ms: int) -> StoredCondition:
+    base = condition.series.instrument
+    return StoredCondition(
+        condition_id=condition.id,
+        canonical=condition.canonical,
+        text=str(condition),
+        exchange=base.exchange,
+        symbol=base.symbol,
+        timeframe=condition.timeframe,
+        group_key=condition.group,
+        definition_versions=condition.definition_versions,
+        active_from_ms=active_from_ms,
+    )

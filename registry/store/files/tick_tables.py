@@ -1,0 +1,313 @@
+"""Watermarks, triggers, ticks and their costs in ``registry.duckdb``."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+
+import polars as pl
+
+from common import failpoints
+from common.clock import Clock
+from common.errors import StaleTick
+from common.timeframes import from_ms, show_time, slot_at_or_before
+from registry.store.files.candle_tables import Judged
+from registry.store.files.database import Database
+from registry.store.files.trigger_tables import TriggerTables
+from registry.store.records import Anchor, Rebase, RunRecord, TickRecord, UnitCosts, series_of, stored_series
+
+_ANSWERS_KEPT = 1_000
+"""Ticks that are known when they come again."""
+
+
+class TickTables(TriggerTables):
+    """Implements :class:`registry.store.protocol.TickStore`. The owner keeps watermarks and ``seq`` in memory."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        super().__init__(database, clock)
+        self.activated: Callable[[int], list[tuple[str, int]] | None] = lambda _: []
+        """Groups and times of conditions that became active after a version of the registry."""
+        if not database.read_only:
+            self._compact_watermarks()
+        self._watermarks = {
+            str(group): (str(timeframe), int(str(watermark)))
+            for group, timeframe, watermark in database.rows(
+                "SELECT group_key, timeframe, epoch_ms(max(watermark)) FROM registry.group_watermarks GROUP BY ALL"
+            )
+        }
+        self._anchors: dict[str, int] = {}
+        self._built_from: dict[str, str] = {}
+        for anchor in self.anchor_history():
+            self._set_anchor(anchor.series, anchor.open_ms, anchor.built_from)
+        self._before_rebases = self._judged_before_rebases()
+        self._last_rebase = self._newest("rebase", "series_anchors")
+        self._last_tick_id = self._newest("tick_id", "ticks")
+        self._answers = self._recent_answers()
+
+    def watermarks(self, timeframe: str) -> dict[str, int]:
+        return {group: mark for group, (held, mark) in self._watermarks.items() if held == timeframe}
+
+    def watermark(self, group: str) -> int | None:
+        """Close time up to which a group has been judged, ``None`` before its first tick."""
+        held = self._watermarks.get(group)
+        return None if held is None else held[1]
+
+    def anchors(self) -> dict[str, int]:
+        return dict(self._anchors)
+
+    def built_from(self) -> dict[str, str]:
+        return dict(self._built_from)
+
+    def anchor_history(self) -> list[Anchor]:
+        rows = self._database.frame(
+            """
+            SELECT series, epoch_ms(anchor) AS open_ms, built_from, rebase, epoch_ms(created_at) AS created_ms
+            FROM registry.series_anchors ORDER BY rebase, created_at, series
+            """
+        )
+        return [Anchor(**row) for row in rows.iter_rows(named=True)]
+
+    def last_rebase(self) -> int:
+        return self._last_rebase
+
+    def rebase_watermarks(self) -> dict[int, dict[str, int]]:
+        found: dict[int, dict[str, int]] = {}
+        for rebase, group, watermark in self._database.rows(
+            "SELECT rebase, group_key, epoch_ms(watermark) FROM registry.rebase_watermarks"
+        ):
+            found.setdefault(int(str(rebase)), {})[str(group)] = int(str(watermark))
+        return found
+
+    @contextmanager
+    def rebasing(self, rebase: Rebase) -> Iterator[int]:
+        """Record new anchors; the rebase's number. They count for ticks and readers when the block is over."""
+        number = self._last_rebase + 1
+        marks = [
+            (group, watermark)
+            for group, (_, watermark) in self._watermarks.items()
+            if not rebase.anchors.keys().isdisjoint(series_of(group))
+        ]
+        rows = _anchor_rows(rebase.anchors, rebase.built_from, number, self._clock.now_ms())
+        with self._database.transaction() as transaction:
+            transaction.append("registry.series_anchors", rows)
+            # Checkpoints know their anchor by its time, which may be the same as before.
+            transaction.execute(
+                "DELETE FROM registry.condition_evaluation_cache WHERE series IN (SELECT unnest(?))",
+                [list(rebase.anchors)],
+            )
+            transaction.append(
+                "registry.rebase_watermarks",
+                _times(marks, "group_key", "watermark").with_columns(pl.lit(number).alias("rebase")),
+            )
+        try:
+            yield number
+        finally:
+            for series, open_ms in rebase.anchors.items():
+                self._set_anchor(series, open_ms, rebase.built_from.get(series))
+            self._last_rebase = number
+            self._before_rebases = self._judged_before_rebases()
+
+    def judged(self) -> list[Judged]:
+        """What must not be rewritten: what some group has judged, of a built series the candles it is built from."""
+        until = _judged_until((group, watermark) for group, (_, watermark) in self._watermarks.items())
+        return self._before_rebases + [
+            Judged(stored_series(series, self._built_from.get(series)), anchor, until[series])
+            for series, anchor in self._anchors.items()
+            if series in until
+        ]
+
+    def record_tick(self, record: TickRecord) -> range:
+        # Until the memory knows what was committed: who is next must find the watermarks moved.
+        with self._database.alone():
+            return self._record_tick(record)
+
+    def _record_tick(self, record: TickRecord) -> range:
+        now = from_ms(self._clock.now_ms()).replace(tzinfo=None)
+        with self._database.transaction() as transaction:
+            if (answer := self._answers.get(record.token)) is not None:
+                return answer
+            self._refuse_stale(record)
+            anchors = self._new_anchors(record)
+            tick_id = self._last_tick_id + 1
+            triggers = self._numbered(record.triggers, now)
+            answer = range(self._next_seq, self._next_seq + triggers.height)
+            transaction.append("registry.condition_triggers", triggers)
+            marks = {"judged_at": now, "token": record.token, "first_seq": answer.start, "last_seq": answer.stop - 1}
+            transaction.insert("registry.ticks", _tick_row(record, tick_id) | marks)
+            transaction.append(
+                "registry.group_watermarks",
+                _times([(move.group, move.to_ms) for move in record.moves], "group_key", "watermark").with_columns(
+                    pl.lit(record.timeframe).alias("timeframe"), pl.lit(tick_id).alias("tick_id")
+                ),
+            )
+            transaction.append(
+                "registry.series_anchors", _anchor_rows(anchors, record.built_from, 0, self._clock.now_ms())
+            )
+            transaction.append(
+                "registry.series_holes",
+                _times(record.holes, "series", "open_time").with_columns(pl.lit(tick_id).alias("tick_id")),
+            )
+            failpoints.reach("before_commit")
+        failpoints.reach("after_commit")
+        self._last_tick_id = tick_id
+        self._note_recorded(triggers)
+        for series, open_ms in anchors.items():
+            self._set_anchor(series, open_ms, record.built_from.get(series))
+        self._watermarks.update({move.group: (record.timeframe, move.to_ms) for move in record.moves})
+        self._answers[record.token] = answer
+        if len(self._answers) > 2 * _ANSWERS_KEPT:
+            self._answers = dict(list(self._answers.items())[-_ANSWERS_KEPT:])
+        return answer
+
+    def record_run(self, record: RunRecord) -> None:
+        row = asdict(record)
+        row["tick"] = from_ms(row.pop("tick_ms")).replace(tzinfo=None)
+        row["finished_at"] = from_ms(self._clock.now_ms()).replace(tzinfo=None)
+        with self._database.transaction() as transaction:
+            # A run whose answer got lost records itself again.
+            known = "SELECT 1 FROM registry.tick_runs WHERE run_id = ? AND timeframe = ? AND tick = ?"
+            if transaction.frame(known, [row["run_id"], row["timeframe"], row["tick"]]).is_empty():
+                transaction.insert("registry.tick_runs", row)
+
+    def record_unit_costs(self, costs: UnitCosts) -> None:
+        now = from_ms(self._clock.now_ms()).replace(tzinfo=None)
+        with self._database.transaction() as transaction:
+            transaction.insert("registry.unit_costs", asdict(costs) | {"measured_at": now})
+
+    def ticks(self, after_id: int = 0, limit: int | None = None) -> pl.DataFrame:
+        return self._database.frame(
+            """
+            SELECT * EXCLUDE (token, first_seq, last_seq) FROM registry.ticks WHERE tick_id > ?
+            ORDER BY tick_id LIMIT ?
+            """,
+            [after_id, limit],
+        )
+
+    def runs(self) -> pl.DataFrame:
+        return self._database.frame("SELECT * FROM registry.tick_runs ORDER BY finished_at, tick, timeframe")
+
+    def unit_costs(self) -> UnitCosts | None:
+        rows = self._database.frame(
+            "SELECT sample, load_us, indicator_us, check_us FROM registry.unit_costs ORDER BY measured_at DESC LIMIT 1"
+        )
+        return UnitCosts(**rows.row(0, named=True)) if rows.height else None
+
+    def _set_anchor(self, series: str, open_ms: int, built_from: str | None) -> None:
+        self._anchors[series] = open_ms
+        self._built_from.pop(series, None)
+        if built_from is not None:
+            self._built_from[series] = built_from
+
+    def _refuse_stale(self, record: TickRecord) -> None:
+        if record.rebase != self._last_rebase:
+            raise StaleTick(
+                f"the tick was judged before rebase {self._last_rebase}; nothing was written, load the anchors again"
+            )
+        moved = {move.group for move in record.moves}
+        if record.registry_version is not None:
+            activated = self.activated(record.registry_version)
+            if activated is None:
+                raise StaleTick(
+                    "conditions or subscriptions changed between the tick's look at them and the start of the store's "
+                    "owner; nothing was written, load the conditions again"
+                )
+            for group, from_ms_ in activated:
+                if group in moved and from_ms_ < record.close_time_ms:
+                    raise StaleTick(
+                        f"a condition of {group} became active on the candle that closes at "
+                        f"{_shown(record.close_time_ms)}; nothing was written, load the conditions again"
+                    )
+        for move in record.moves:
+            stored = self.watermark(move.group)
+            if stored != move.from_ms:
+                raise StaleTick(
+                    f"the tick started {move.group} at {_shown(move.from_ms)}, but it has been judged up to "
+                    f"{_shown(stored)}; nothing was written, load the watermarks again"
+                )
+
+    def _new_anchors(self, record: TickRecord) -> dict[str, int]:
+        """The anchors of a tick that are not known yet; one that differs from the known is as stale as a watermark."""
+        fresh: dict[str, int] = {}
+        for series, anchor in record.anchors.items():
+            known = self._anchors.get(series)
+            if known is None:
+                fresh[series] = anchor
+            elif (known, self._built_from.get(series)) != (anchor, record.built_from.get(series)):
+                raise StaleTick(
+                    f"the tick judged {series} from {show_time(anchor)} on, but its anchor is {show_time(known)}; "
+                    "nothing was written, load the anchors again"
+                )
+        return fresh
+
+    def _judged_before_rebases(self) -> list[Judged]:
+        """What was judged from anchors that do not count any more: an audit still needs it as it was."""
+        marks = {rebase: _judged_until(held.items()) for rebase, held in self.rebase_watermarks().items()}
+        found: list[Judged] = []
+        earlier: dict[str, Anchor] = {}
+        for anchor in self.anchor_history():
+            before, until = earlier.get(anchor.series), marks.get(anchor.rebase, {}).get(anchor.series)
+            if before is not None and until is not None:
+                found.append(Judged(before.stored, before.open_ms, until))
+            earlier[anchor.series] = anchor
+        return found
+
+    def _recent_answers(self) -> dict[str, range]:
+        """Token -> answer of the last ticks: a worker sends its tick again when the owner restarted under it."""
+        rows = self._database.rows(
+            "SELECT token, first_seq, last_seq FROM registry.ticks WHERE tick_id > ? AND token IS NOT NULL "
+            "ORDER BY tick_id",
+            [self._last_tick_id - _ANSWERS_KEPT],
+        )
+        return {str(token): range(int(str(first)), int(str(last)) + 1) for token, first, last in rows}
+
+    def _compact_watermarks(self) -> None:
+        """Keep the newest row of a group: the table grows by a row a group and tick."""
+        with self._database.transaction() as transaction:
+            transaction.execute(
+                """
+                DELETE FROM registry.group_watermarks w WHERE EXISTS (
+                    SELECT 1 FROM registry.group_watermarks n
+                    WHERE n.group_key = w.group_key AND n.watermark > w.watermark
+                )
+                """
+            )
+
+
+def _judged_until(marks: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Series -> close time up to which groups with these watermarks have judged it."""
+    until: dict[str, int] = {}
+    for group, watermark in marks:
+        for series in series_of(group):
+            seen = slot_at_or_before(watermark, series.rsplit(" ", 1)[-1])
+            until[series] = max(until.get(series, seen), seen)
+    return until
+
+
+def _tick_row(record: TickRecord, tick_id: int) -> dict[str, object]:
+    return {
+        "tick_id": tick_id,
+        "timeframe": record.timeframe,
+        "close_time": from_ms(record.close_time_ms).replace(tzinfo=None),
+        "late": record.late,
+        "groups": len(record.moves),
+        "holes": len(record.holes),
+        "triggers": record.triggers.height,
+        **asdict(record.metrics),
+    }
+
+
+def _anchor_rows(anchors: Mapping[str, int], built_from: Mapping[str, str], rebase: int, now_ms: int) -> pl.DataFrame:
+    return _times(anchors.items(), "series", "anchor").with_columns(
+        pl.Series("built_from", [built_from.get(series) for series in anchors], dtype=pl.String),
+        pl.lit(rebase).alias("rebase"),
+        pl.lit(from_ms(now_ms).replace(tzinfo=None)).cast(pl.Datetime("ms")).alias("created_at"),
+    )
+
+
+def _times(rows: Iterable[tuple[str, int]], name: str, time: str) -> pl.DataFrame:
+    return pl.DataFrame(list(rows), schema={name: pl.String, time: pl.Int64}, orient="row").with_columns(
+        pl.from_epoch(time, time_unit="ms").cast(pl.Datetime("ms"))
+    )
+
+
+def _shown(time_ms: int | None) -> str:
+    return "nothing yet" if time_ms is None else show_time(time_ms)

@@ -1,0 +1,214 @@
+"""Triggers in ``registry.duckdb``: numbered without gaps, except for what an event log had already used."""
+
+from collections.abc import Collection, Iterator
+from datetime import datetime
+
+import polars as pl
+
+from common.clock import Clock
+from common.errors import StoreError
+from common.timeframes import from_ms, to_ms
+from registry.store.files.database import Database, Transaction, naive, zoned
+from registry.store.records import ConditionState
+
+_BLOCK = 100_000
+"""Triggers that a search looks at first, about as many as DuckDB keeps in one row group."""
+
+_NEVER = ConditionState()
+
+
+class TriggerTables:
+    """The part of :class:`registry.store.protocol.TickStore` that knows triggers.
+
+    The owner keeps in memory what each condition has done, and which ``seq`` comes next.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._identity = str(database.rows("SELECT identity FROM registry.store_identity")[0][0])
+        self._gaps = [
+            (int(str(first)), int(str(last)))
+            for first, last in database.rows("SELECT first_seq, last_seq FROM registry.seq_gaps ORDER BY first_seq")
+        ]
+        self._adopted = {
+            str(trigger_id) for (trigger_id,) in database.rows("SELECT trigger_id FROM registry.adopted_triggers")
+        }
+        self._next_seq = 1 + max(self._newest("seq", "condition_triggers"), self._gaps[-1][1] if self._gaps else 0)
+        self._states = self._load_states()
+
+    def identity(self) -> str:
+        return self._identity
+
+    def last_seq(self) -> int:
+        return self._next_seq - 1
+
+    def floor_gaps(self) -> list[tuple[int, int]]:
+        return list(self._gaps)
+
+    def condition_state(self, condition_id: str) -> ConditionState:
+        return self._states.get(condition_id, _NEVER)
+
+    def trigger_counts(self) -> pl.DataFrame:
+        held = sorted(self._states.items())
+        return zoned(
+            pl.DataFrame(
+                [(name, state.triggers, state.last_close_ms) for name, state in held],
+                schema={"condition_id": pl.String, "triggers": pl.Int64, "last_close_time": pl.Int64},
+                orient="row",
+            ).with_columns(pl.from_epoch("last_close_time", "ms").cast(pl.Datetime("ms")))
+        )
+
+    def triggers_after(self, seq: int, limit: int, condition_ids: Collection[str] | None = None) -> pl.DataFrame:
+        if condition_ids is None:
+            # The upper bound lets DuckDB skip row groups.
+            return self._database.frame(
+                "SELECT * FROM registry.condition_triggers WHERE seq > ? AND seq <= ? ORDER BY seq",
+                [seq, self._nth_after(seq, limit)],
+            )
+        wanted = pl.DataFrame({"condition_id": list(condition_ids)}, schema={"condition_id": pl.String})
+        return self._search(
+            self._blocks_up(seq),
+            limit,
+            "SELECT * FROM registry.condition_triggers SEMI JOIN wanted USING (condition_id) "
+            "WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
+            wanted=wanted,
+        )
+
+    def triggers_of(self, condition_id: str, limit: int, before_seq: int | None = None) -> pl.DataFrame:
+        state = self.condition_state(condition_id)
+        newest = min(state.last_seq or 0, self._next_seq if before_seq is None else before_seq - 1)
+        return self._search(
+            self._blocks_down(newest),
+            min(limit, state.triggers),
+            "SELECT * FROM registry.condition_triggers WHERE condition_id = ? AND seq > ? AND seq <= ? "
+            "ORDER BY seq DESC LIMIT ?",
+            condition_id,
+        )
+
+    def adopt_triggers(self, rows: pl.DataFrame) -> int:
+        with self._database.alone():
+            return self._adopt_triggers(rows)
+
+    def _adopt_triggers(self, rows: pl.DataFrame) -> int:
+        with self._database.transaction() as transaction:
+            fresh = naive(rows).filter(pl.col("seq") >= self._next_seq).sort("seq")
+            if fresh.is_empty():
+                return 0
+            first, last = int(fresh["seq"][0]), int(fresh["seq"][-1])
+            if first != self._next_seq or last - first + 1 != fresh.height or fresh["seq"].n_unique() != fresh.height:
+                raise StoreError(
+                    f"{fresh.height} triggers from {first} to {last} do not follow {self._next_seq - 1} without gaps; "
+                    "raise the floor to where they begin, and bring them without gaps"
+                )
+            known = transaction.frame(
+                "SELECT f.trigger_id FROM fresh f SEMI JOIN registry.condition_triggers USING (trigger_id)",
+                fresh=fresh,
+            )["trigger_id"]
+            added = fresh.unique("trigger_id", keep="first", maintain_order=True).filter(
+                ~pl.col("trigger_id").is_in(known.implode())
+            )
+            unused = fresh.filter(~pl.col("seq").is_in(added["seq"].implode()))["seq"]
+            gaps = [(int(seq), int(seq)) for seq in unused]
+            transaction.append("registry.condition_triggers", added)
+            transaction.append("registry.adopted_triggers", added.select("trigger_id", "seq"))
+            self._write_gaps(transaction, gaps)
+        self._gaps += gaps
+        self._adopted.update(added["trigger_id"])
+        self._note_recorded(added)
+        self._next_seq = last + 1
+        return fresh.height
+
+    def raise_floor(self, seq: int) -> None:
+        with self._database.alone():
+            if seq < self._next_seq:
+                return
+            gap = (self._next_seq, seq)
+            with self._database.transaction() as transaction:
+                self._write_gaps(transaction, [gap])
+            self._gaps.append(gap)
+            self._next_seq = seq + 1
+
+    def _numbered(self, triggers: pl.DataFrame, now: datetime) -> pl.DataFrame:
+        """A tick's triggers as they will be recorded: without those that were adopted."""
+        fresh = naive(triggers)
+        if self._adopted:
+            fresh = fresh.filter(~pl.col("trigger_id").is_in(list(self._adopted)))
+        return fresh.with_row_index("seq", offset=self._next_seq).with_columns(pl.lit(now).alias("emitted_at"))
+
+    def _note_recorded(self, triggers: pl.DataFrame) -> None:
+        """Take over committed triggers."""
+        closes = triggers["close_time"].dt.epoch("ms")
+        for condition_id, seq, close_ms in zip(triggers["condition_id"], triggers["seq"], closes, strict=True):
+            before = self._states.get(condition_id, _NEVER)
+            newest_ms = close_ms if before.last_close_ms is None else max(close_ms, before.last_close_ms)
+            self._states[condition_id] = ConditionState(before.triggers + 1, newest_ms, seq)
+            self._next_seq = seq + 1
+
+    def _search(
+        self, blocks: Iterator[tuple[int, int]], limit: int, sql: str, *parameters: object, **tables: pl.DataFrame
+    ) -> pl.DataFrame:
+        """The first ``limit`` rows that are found block by block; blocks are (last seq before it, its last seq)."""
+        found: list[pl.DataFrame] = []
+        for after, until in blocks:
+            missing = limit - sum(frame.height for frame in found)
+            if missing <= 0:
+                break
+            found.append(self._database.frame(sql, [*parameters, after, until, missing], **tables))
+        return pl.concat(found) if found else self._database.frame(sql, [*parameters, 0, 0, 0], **tables)
+
+    def _blocks_up(self, seq: int) -> Iterator[tuple[int, int]]:
+        size = _BLOCK
+        while seq < self._next_seq - 1:
+            yield seq, seq + size
+            seq, size = seq + size, 2 * size
+
+    def _blocks_down(self, seq: int) -> Iterator[tuple[int, int]]:
+        size = _BLOCK
+        while seq > 0:
+            yield seq - size, seq
+            seq, size = seq - size, 2 * size
+
+    def _nth_after(self, seq: int, count: int) -> int:
+        """The ``seq`` up to which there are ``count`` triggers after one."""
+        last = seq + count
+        for first_of_gap, last_of_gap in self._gaps:
+            if last_of_gap > seq and first_of_gap <= last:
+                last += last_of_gap - max(first_of_gap - 1, seq)
+        return last
+
+    def _write_gaps(self, transaction: Transaction, gaps: list[tuple[int, int]]) -> None:
+        rows = pl.DataFrame(gaps, schema={"first_seq": pl.Int64, "last_seq": pl.Int64}, orient="row")
+        now = from_ms(self._clock.now_ms()).replace(tzinfo=None)
+        transaction.append("registry.seq_gaps", rows.with_columns(pl.lit(now).alias("created_at")))
+
+    def _load_states(self) -> dict[str, ConditionState]:
+        """What each condition has done: what is kept, and the triggers since; an owner keeps the sum."""
+        since = self._newest("last_seq", "condition_state")
+        recent = """
+            SELECT condition_id, count(*) AS triggers, max(close_time) AS last_close_time, max(seq) AS last_seq
+            FROM registry.condition_triggers WHERE seq > ? GROUP BY condition_id
+        """
+        rows = self._database.frame(
+            f"""
+            SELECT condition_id, sum(triggers)::BIGINT AS triggers, max(last_close_time) AS last_close_time,
+                max(last_seq) AS last_seq, count(*) > 1 OR max(last_seq) > ? AS is_new
+            FROM (FROM registry.condition_state UNION ALL BY NAME ({recent})) GROUP BY condition_id
+            """,
+            [since, since],
+        )
+        fresh = naive(rows.filter("is_new").drop("is_new"))
+        if fresh.height and not self._database.read_only:
+            with self._database.transaction() as transaction:
+                transaction.execute(
+                    "DELETE FROM registry.condition_state WHERE condition_id IN (SELECT condition_id FROM fresh)",
+                    fresh=fresh,
+                )
+                transaction.append("registry.condition_state", fresh)
+        return {
+            condition_id: ConditionState(triggers, to_ms(last_close), last_seq)
+            for condition_id, triggers, last_close, last_seq, _ in rows.iter_rows()
+        }
+
+    def _newest(self, column: str, table: str) -> int:
+        return int(str(self._database.rows(f"SELECT coalesce(max({column}), 0) FROM registry.{table}")[0][0]))

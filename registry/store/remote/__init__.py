@@ -1,0 +1,1 @@
+"""The store of another process: both ends of the wire."""

@@ -1,0 +1,83 @@
+"""The store of another process: the owner of the files, reached over HTTP."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, Self, cast
+
+from common.errors import StoreNotWritable
+from registry.store.parts.candles import CandleStore
+from registry.store.protocol import (
+    WRITES,
+    AccountStore,
+    CacheStore,
+    DeliveryStore,
+    RegistryStore,
+    TickStore,
+)
+from registry.store.records import Backup, Finding, Rebase
+from registry.store.remote.calls import Calls
+from registry.store.remote.wire import Operation, operations
+
+_PATIENCE_AT_FIRST_S = 5.0
+"""An owner that has never answered is rather not there than restarting."""
+
+
+class HttpStore:
+    """Implements :class:`registry.store.protocol.Store` by calls to the process that owns the files at ``url``.
+
+    It may be used by several threads. While the owner restarts, calls wait for up to ``patience_s`` and go on by
+    themselves; :class:`common.errors.StoreUnreachable` says when it stays away. Errors of the owner are raised here
+    as the same classes.
+    """
+
+    def __init__(
+        self, url: str, *, token: str | None = None, read_only: bool = False, patience_s: float = 30.0
+    ) -> None:
+        self._calls = Calls(url, token)
+        self._patience_s = min(patience_s, _PATIENCE_AT_FIRST_S)
+        self._read_only = read_only
+        parts: dict[str | None, dict[str, Callable[..., Any]]] = {}
+        for operation in operations().values():
+            parts.setdefault(operation.part, {})[operation.method.__name__] = self._remote(operation)
+        self.accounts = cast(AccountStore, SimpleNamespace(**parts["accounts"]))
+        self.cache = cast(CacheStore, SimpleNamespace(**parts["cache"]))
+        self.candles = cast(CandleStore, SimpleNamespace(**parts["candles"]))
+        self.delivery = cast(DeliveryStore, SimpleNamespace(**parts["delivery"]))
+        self.registry = cast(RegistryStore, SimpleNamespace(**parts["registry"]))
+        self.ticks = cast(TickStore, SimpleNamespace(**parts["ticks"]))
+        self._own = parts[None]
+        try:
+            self.registry.version()
+        except BaseException:
+            self.close()
+            raise
+        self._patience_s = patience_s
+
+    def rebase(self, rebase: Rebase) -> int:
+        return cast(int, self._own["rebase"](rebase))
+
+    def backup(self, folder: str) -> Backup:
+        return cast(Backup, self._own["backup"](folder))
+
+    def check(self) -> list[Finding]:
+        return cast(list[Finding], self._own["check"]())
+
+    def close(self) -> None:
+        self._calls.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _remote(self, operation: Operation) -> Callable[..., Any]:
+        is_refused = self._read_only and operation.name in WRITES
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            if is_refused:
+                raise StoreNotWritable(f"the store was opened read-only: {operation.name} would write")
+            body = operation.encode_call(arguments, named)
+            return operation.decode_answer(self._calls.call(operation.name, body, self._patience_s))
+
+        return call

@@ -1,0 +1,39 @@
+"""The token that lets processes of one data folder use the store of its owner."""
+
+import os
+import secrets
+
+from common.errors import StoreNotWritable
+from common.settings import Settings
+
+_NAME = "store_token"
+
+
+def owner_token(settings: Settings) -> str:
+    """The token that an owner asks for: ``HUB_STORE_TOKEN``, else that of the data folder, made if there is none."""
+    if (known := client_token(settings)) is not None:
+        return known
+    path = settings.data_dir / _NAME
+    token = secrets.token_urlsafe(32)
+    # Whole or not at all under its name, and never readable by others, not even for a moment.
+    partial = path.with_name(f"{_NAME}.{os.getpid()}")
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(token)
+        partial.rename(path)
+    except OSError as error:
+        raise StoreNotWritable(
+            f"cannot write {path}: {error.strerror}; set HUB_DATA_DIR to a folder you may write, or HUB_STORE_TOKEN"
+        ) from error
+    return token
+
+
+def client_token(settings: Settings) -> str | None:
+    """``HUB_STORE_TOKEN``, else the data folder's; ``None`` where there is neither."""
+    if settings.store_token is not None:
+        return settings.store_token.get_secret_value()
+    try:
+        return (settings.data_dir / _NAME).read_text().strip() or None
+    except OSError:
+        return None

@@ -1,0 +1,124 @@
+"""Preview, explain, status and the lists of triggers say what the engine says."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import analysis
+from registry.conditions import Condition
+from tests.api.served_hub import RSI, Hub, a_hub, id_of
+
+CONDITIONS = [
+    RSI,
+    "ETHUSDT 5m: ema(12) crosses_above ema(26) and close > sma(200)",
+    "BTCUSDT 4h: every(close < bbands(20, 2).lower)",
+    "SOLUSDT 1h: rsi(14)@BTCUSDT < 40 and close rises_by 2% within 3 bars",
+]
+
+
+@pytest.mark.parametrize("condition", CONDITIONS, ids=str)
+def test_a_preview_counts_what_a_scan_counts(hub: Hub, sample: pl.DataFrame, condition: object) -> None:
+    scanned = analysis.scan([Condition.parse(condition)], sample)  # type: ignore[arg-type]
+    body = {"condition": condition, "start": 0, "last": 1000}
+    answer = hub.as_user("insight-ann").post("/conditions/preview", json=body).json()
+    assert answer["triggers"] == scanned.height > 0
+    newest = scanned.tail(1000).reverse()
+    assert [one["close_time"] for one in answer["last"]] == newest["close_time"].dt.epoch("ms").to_list()
+    assert [one["price"] for one in answer["last"]] == newest["price"].to_list()
+
+
+def test_a_preview_of_a_span(hub: Hub, sample: pl.DataFrame) -> None:
+    closes = analysis.scan([RSI], sample)["close_time"].dt.epoch("ms").to_list()
+    start, end = closes[3], closes[10]
+    body = {"condition": RSI, "start": start, "end": end, "last": 2}
+    answer = hub.as_user("insight-ann").post("/conditions/preview", json=body).json()
+    assert answer["triggers"] == 7
+    assert [one["close_time"] for one in answer["last"]] == [closes[10], closes[9]]
+    assert answer["candles"] == (end - start) // 3_600_000
+
+
+def test_a_preview_registers_nothing(hub: Hub) -> None:
+    ann, condition = hub.as_user("insight-ann"), "BTCUSDT 1h: close > 77.125"
+    assert ann.post("/conditions/preview", json={"condition": condition}).json()["registered"] is False
+    assert ann.get(f"/conditions/{id_of(condition)}/status").status_code == 404
+
+
+def test_what_has_no_candles_cannot_be_previewed(hub: Hub) -> None:
+    answer = hub.as_user("insight-ann").post("/conditions/preview", json={"condition": "BTCUSDT 1m: close > 1"})
+    assert answer.status_code == 409
+    assert "no candles of BINANCE:BTCUSDT 1m" in answer.json()["detail"]
+
+
+def test_explain_finds_the_candle_that_fires(hub: Hub, sample: pl.DataFrame) -> None:
+    ann = hub.as_user("insight-ann")
+    ann.post("/conditions/register", json=RSI)
+    fired = analysis.scan([RSI], sample)["close_time"].dt.epoch("ms").to_list()[-1]
+    answer = ann.get(f"/conditions/{id_of(RSI)}/explain", params={"at": fired}).json()
+    assert (answer["verdict"], answer["fires"], answer["close_time"]) == ("fires", True, fired)
+    after = ann.get(f"/conditions/{id_of(RSI)}/explain", params={"at": fired + 3_600_000}).json()
+    assert after["fires"] is False
+    assert after["tree"]["readings"][0]["before"] == answer["tree"]["readings"][0]["now"]
+
+
+def test_triggers_by_page_and_since(tmp_path: Path) -> None:
+    with a_hub(tmp_path) as hub:
+        ann, bob = hub.as_user("ann"), hub.as_user("bob")
+        mine, other = (
+            ann.post("/conditions/register", json={"condition": f"BTCUSDT 1h: close > {level}"}).json()["condition_id"]
+            for level in (1, 2)
+        )
+        ann.post("/conditions/subscribe", json={"bot_id": "b", "condition_id": mine, "bot_type": "dca"})
+        seqs = hub.fire(mine, other, count=5)
+        pages, cursor = [], ""
+        while cursor is not None:
+            query = {"limit": 2} | ({"cursor": cursor} if cursor else {})
+            page = bob.get(f"/conditions/{other}/triggers", params=query).json()
+            pages += [item["seq"] for item in page["items"]]
+            cursor = page["next_cursor"]
+        assert pages == seqs[1::2][::-1]
+        found, after = [], 0
+        for _ in range(10):
+            page = ann.get("/triggers", params={"after_seq": after, "limit": 2}).json()
+            found += page["items"]
+            after = page["after_seq"]
+            if not page["more"]:
+                break
+        assert [item["seq"] for item in found] == seqs[::2]
+        assert after == seqs[-1]
+        assert bob.get("/triggers").json() == {"items": [], "after_seq": seqs[-1], "more": False}
+        everything = hub.as_user("root", "operator").get("/triggers", params={"all": "true"}).json()["items"]
+        assert [item["seq"] for item in everything] == seqs
+        status = ann.get(f"/conditions/{mine}/status").json()
+        assert (status["triggers"], status["last_seq"], status["active"]) == (5, seqs[-2], True)
+        assert status["last_trigger"] == found[-1]["close_time"] == status["judged_until"]
+
+
+def test_triggers_of_before_a_subscription_are_not_its_own(tmp_path: Path) -> None:
+    with a_hub(tmp_path) as hub:
+        ann = hub.as_user("ann")
+        condition_id = ann.post("/conditions/register", json={"condition": "BTCUSDT 1h: close > 1"}).json()[
+            "condition_id"
+        ]
+        hub.fire(condition_id, count=2)
+        ann.post("/conditions/subscribe", json={"bot_id": "b", "condition_id": condition_id, "bot_type": "dca"})
+        seqs = hub.fire(condition_id, count=2)
+        assert [item["seq"] for item in ann.get("/triggers").json()["items"]] == seqs
+        assert len(ann.get(f"/conditions/{condition_id}/triggers").json()["items"]) == 4
+
+
+def test_the_catalogue(hub: Hub) -> None:
+    ann = hub.as_user("insight-ann")
+    rsi = next(one for one in ann.get("/indicators").json()["items"] if one["name"] == "rsi")
+    assert rsi["parameters"] == [{"name": "period", "default": 14.0, "low": 2.0, "high": 1000.0, "whole": True}]
+    names, cursor = [], None
+    while True:
+        query = {"limit": 2} | ({"cursor": cursor} if cursor else {})
+        page = ann.get("/instruments", params=query).json()
+        names += [one["instrument"] for one in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert names == sorted(map(str, hub.store.candles.instruments()))
+    hour = next(one for one in page["items"][-1]["series"] if one["timeframe"] == "1h")
+    assert hour["candles"] == 5980

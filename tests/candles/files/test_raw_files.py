@@ -1,0 +1,153 @@
+"""Real files with real defects, as exchanges, archives and bug reports gave them."""
+
+from pathlib import Path
+
+import pytest
+
+from candles import reasons
+from candles.files.reading import read_candles
+from candles.quality import Checked, Gap, check
+from common.errors import CandleFileError
+from common.timeframes import show_time, to_ms
+
+AFTER = 1_783_000_000_000  # 2026-07
+
+
+def judge(path: Path, *, now_ms: int = AFTER, **options: str) -> Checked:
+    return check(read_candles(path, **options), now_ms=now_ms)
+
+
+def span(checked: Checked) -> tuple[str, str]:
+    times = checked.candles["open_time"]
+    return show_time(to_ms(times[0])), show_time(to_ms(times[-1]))
+
+
+def counts(checked: Checked) -> dict[str, int]:
+    return dict(checked.quarantined["reason"].value_counts().iter_rows())
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "last"),
+    [
+        ("BTCUSDT-1h-2024-12.csv", "2024-12-01 00:00", "2024-12-31 23:00"),  # milliseconds
+        ("BTCUSDT-1h-2025-01.csv", "2025-01-01 00:00", "2025-01-31 23:00"),  # microseconds
+        ("ETHUSDT-1h-2025-01.csv", "2025-01-01 00:00", "2025-01-31 23:00"),
+    ],
+)
+def test_binance_dumps_in_both_units(raw_folder: Path, name: str, first: str, last: str) -> None:
+    checked = judge(raw_folder / "binance_vision" / name)
+    assert checked.candles.height == 744
+    assert counts(checked) == {}
+    assert checked.gaps == ()
+    assert checked.notes == ()
+    assert span(checked) == (first, last)
+    assert checked.candles["symbol"].unique().to_list() == [name[:7]]
+
+
+def test_an_exchange_outage(raw_folder: Path) -> None:
+    checked = judge(raw_folder / "binance_vision" / "BTCUSDT-1h-2023-03.csv")
+    assert checked.candles.height == 743
+    assert checked.gaps == (Gap("BINANCE:BTCUSDT 1h", 1_679_662_800_000, 1),)
+    assert show_time(checked.gaps[0].first_missing_ms) == "2023-03-24 13:00"
+
+
+def test_freqtrade_files(raw_folder: Path) -> None:
+    folder = raw_folder / "freqtrade"
+    outages = judge(folder / "BTC_USDT-1h.json")
+    assert len(outages.gaps) == 6
+    assert show_time(outages.gaps[0].first_missing_ms) == "2020-12-21 15:00"
+    ada = judge(folder / "ADA_BTC-5m.feather")
+    assert (len(ada.gaps), sum(gap.missing for gap in ada.gaps)) == (5, 40)
+    assert max(gap.missing for gap in ada.gaps) == 33
+    thin = judge(folder / "XRP_ETH-1m.feather")
+    assert (thin.candles.height, sum(gap.missing for gap in thin.gaps)) == (2_469, 1_091)
+    weeks = judge(folder / "BTC_USDT-1w.feather")
+    assert counts(weeks) == {}
+    assert weeks.gaps == ()
+    assert {moment.weekday() for moment in weeks.candles["open_time"]} == {0}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("freqtrade/UNITTEST_BTC-8m.feather", "the file is empty"),
+        ("freqtrade/NOPAIR_XXX-4m.json", "the file holds no rows"),
+        ("freqtrade/UNITTEST_BTC-8m.json.gz", "timeframe '8m' is not supported"),
+        ("freqtrade/BTC_USDT-1Mo.feather", "timeframe '1Mo' is not supported"),
+        ("freqtrade/XRP_ETH-trades.parquet", "no column for open, high, low, close, volume"),
+        ("freqtrade/kraken_BCHEUR_q1.csv", "no header and 3 columns"),
+        ("other/nautilus_truefx_usdjpy-ticks.csv", "found timestamp, bid, ask"),
+        ("other/backtrader_2006-01-02-volume-min-001.head3000.txt", "the header names 7 columns"),
+    ],
+)
+def test_files_that_are_not_candles(raw_folder: Path, name: str, message: str) -> None:
+    with pytest.raises(CandleFileError, match=message):
+        judge(raw_folder / name)
+
+
+def test_only_the_still_open_candle_differs_between_two_fetches(raw_folder: Path) -> None:
+    for name in ("ADAUSDT_60m", "BTCUSDT_15m", "BTCUSDT_60m", "DOTUSDT_240m", "ETHUSDT_30m"):
+        first = read_candles(raw_folder / "bybit_revisions" / "fetch1" / f"{name}.csv", exchange="BYBIT")
+        # The clock of the first fetch, a minute after its last candle opened.
+        at_fetch = to_ms(first.rows["open_time"].max()) + 60_000  # type: ignore[arg-type]
+        before = check(first, now_ms=at_fetch)
+        assert counts(before) == {reasons.STILL_OPEN: 1}
+        after = judge(raw_folder / "bybit_revisions" / "fetch2" / f"{name}.csv", exchange="BYBIT")
+        key = ["exchange", "symbol", "timeframe", "open_time"]
+        both = before.candles.join(after.candles, on=key)
+        same = before.candles.join(after.candles, on=before.candles.columns)
+        assert both.height == same.height > 100
+
+
+def test_an_unclosed_last_row(raw_folder: Path) -> None:
+    # The file was fetched during 2026-01-05.
+    checked = judge(raw_folder / "other" / "etna_BTCUSDT_1d_unclosed_last.csv", now_ms=1_767_600_000_000)
+    assert checked.candles.height == 3_063
+    assert counts(checked) == {reasons.STILL_OPEN: 1}
+    assert span(checked) == ("2017-08-17 00:00", "2026-01-04 00:00")
+    assert checked.quarantined["volume"].to_list() == [8671.37747]
+
+
+def test_a_deliberately_broken_file(raw_folder: Path) -> None:
+    checked = judge(raw_folder / "other" / "skender_bad.csv", symbol="SPY", timeframe="1d", exchange="ARCA")
+    assert checked.candles.height + checked.quarantined.height == 502
+    found = counts(checked)
+    assert found[reasons.ALL_ZERO] == 51
+    assert found[reasons.MISSING_VALUE] >= 50
+    assert found[reasons.HIGH_BELOW_LOW] == 2
+    by_line = dict(checked.quarantined.select("line", "reason").iter_rows())
+    assert by_line[358] == reasons.PRICE_NOT_POSITIVE
+    assert by_line[362] == by_line[363] == reasons.HIGH_BELOW_LOW
+
+
+def test_an_unsorted_file(raw_folder: Path) -> None:
+    path = raw_folder / "other" / "skender_mismatch_unsorted.csv"
+    checked = judge(path, symbol="SPY", timeframe="1d", exchange="ARCA")
+    assert (read_candles(path, symbol="SPY", timeframe="1d").rows["open_time"].diff().dt.total_days() < 0).sum() == 4
+    assert checked.candles.height == 502
+    assert checked.candles["open_time"].is_sorted()
+
+
+def test_byte_order_mark_and_naive_times(raw_folder: Path) -> None:
+    checked = judge(raw_folder / "other" / "skender_intraday_ET_bom.csv", symbol="SPY", timeframe="1m")
+    assert (checked.candles.height, len(checked.gaps)) == (1_564, 3)
+    assert checked.notes == ("times without an offset were taken as UTC",)
+    assert span(checked) == ("2020-12-15 09:30", "2020-12-18 16:00")
+
+
+def test_offsets_become_utc(raw_folder: Path) -> None:
+    checked = judge(raw_folder / "other" / "skender_issue0859_offset0530.csv", symbol="NIFTY", timeframe="3m")
+    assert checked.candles.height == 595
+    assert checked.notes == ()
+    assert span(checked)[0] == "2022-07-25 03:45"
+
+
+def test_other_shapes(raw_folder: Path) -> None:
+    folder = raw_folder / "other"
+    unnamed = judge(folder / "bt_EURUSD.csv", symbol="EURUSD", timeframe="1h", exchange="FXCM")
+    assert (unnamed.candles.height, len(unnamed.gaps)) == (5_000, 42)
+    split = judge(folder / "backtrader_2006-min-005.txt", symbol="DAX", timeframe="5m", exchange="EUREX")
+    assert split.candles.height == 2_142
+    assert span(split) == ("2006-01-02 09:05", "2006-01-30 17:30")
+    wide = judge(folder / "geraldleevs_BTCUSDT_4h.csv", symbol="BTCUSDT", timeframe="4h")
+    assert (wide.candles.height, wide.gaps, counts(wide)) == (2_238, (), {})

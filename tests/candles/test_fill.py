@@ -1,0 +1,60 @@
+"""Filling gaps of thin pairs: flat candles, marked, and never in the place of real ones."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from candles.importing import import_candles
+from common.clock import SystemClock
+from registry.store.files.file_store import FileStore
+
+START = datetime(2024, 8, 5, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def write(path: Path, minutes: list[int]) -> Path:
+    times = [START + minute * MINUTE for minute in minutes]
+    pl.DataFrame(
+        {
+            "symbol": "XRPETH",
+            "timeframe": "1m",
+            "open_time": times,
+            "open": [1.0 + minute for minute in minutes],
+            "high": [2.5 + minute for minute in minutes],
+            "low": [0.5 + minute for minute in minutes],
+            "close": [2.0 + minute for minute in minutes],
+            "volume": 7.0,
+        }
+    ).write_parquet(path)
+    return path
+
+
+def test_gaps_become_flat_marked_candles(store: FileStore, tmp_path: Path) -> None:
+    path = write(tmp_path / "thin.parquet", [0, 1, 4, 5, 7])
+    (report,) = import_candles([path], store.candles, clock=SystemClock(), fill=True)
+    assert (report.accepted, report.filled, report.inserted, len(report.gaps)) == (5, 3, 8, 2)
+    stored = store.candles.between("BINANCE:XRPETH 1m", 0, 10**15)
+    assert stored["open_time"].to_list() == [START + minute * MINUTE for minute in range(8)]
+    assert stored["close"].to_list() == [2.0, 3.0, 3.0, 3.0, 6.0, 7.0, 7.0, 9.0]
+    flat = stored.filter(pl.col("volume") == 0)
+    assert flat.select(pl.all_horizontal(pl.col("open", "high", "low") == pl.col("close")).all()).item()
+    assert store.candles.series()["filled"].to_list() == [3]
+    (again,) = import_candles([path], store.candles, clock=SystemClock(), fill=True)
+    assert again.unchanged == 8
+
+
+def test_a_real_candle_replaces_a_filled_one_and_not_the_other_way_round(store: FileStore, tmp_path: Path) -> None:
+    thin = write(tmp_path / "thin.parquet", [0, 3])
+    import_candles([thin], store.candles, clock=SystemClock(), fill=True)
+    (report,) = import_candles([write(tmp_path / "full.parquet", [0, 1, 2, 3])], store.candles, clock=SystemClock())
+    assert (report.unchanged, report.replaced) == (2, 2)
+    assert store.candles.series()["filled"].to_list() == [0]
+    (report,) = import_candles([thin], store.candles, clock=SystemClock(), fill=True)
+    assert report.unchanged == 4
+    assert store.candles.between("BINANCE:XRPETH 1m", 0, 10**15)["volume"].to_list() == [7.0] * 4
+
+
+def test_without_the_option_a_gap_stays_a_gap(store: FileStore, tmp_path: Path) -> None:
+    (report,) = import_candles([write(tmp_path / "thin.parquet", [0, 3])], store.candles, clock=SystemClock())
+    assert (report.inserted, report.filled) == (2, 0)

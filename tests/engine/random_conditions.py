@@ -1,0 +1,158 @@
+"""Random conditions that come true now and then: constants are values that the operand really had."""
+
+import random
+from collections.abc import Sequence
+
+import numpy as np
+
+from common.errors import HubError
+from indicators.catalogue import catalogue
+from registry.conditions import Condition
+from registry.instruments import Instrument
+from registry.language.as_text.text import parse_operand
+from registry.language.tree import Series
+from tests.engine.oracle_formulae import FORMULAE
+from tests.engine.slow_oracle import Oracle, length_of
+
+PRICES = ("open", "high", "low", "close", "hl2", "hlc3", "ohlc4")
+
+
+class Conditions:
+    """Makes conditions on series for which ``oracle`` has candles."""
+
+    def __init__(self, dice: random.Random, oracle: Oracle, names: Sequence[str]) -> None:
+        self._dice = dice
+        self._oracle = oracle
+        self._series = [Series(Instrument(*name.split(" ")[0].split(":")), name.split(" ")[1]) for name in names]
+        self._known: dict[Series, list[str]] = {}
+        """What was asked of a series, to be asked again in other company."""
+        there = catalogue()
+        self._indicators = [name for name in FORMULAE if name in there]
+
+    def some(self, count: int, among: Sequence[str]) -> list[Condition]:
+        """Different conditions whose base series are ``among`` those."""
+        bases = [series for series in self._series if str(series) in among]
+        found: dict[str, Condition] = {}
+        while len(found) < count:
+            base = self._dice.choice(bases)
+            text = self._tree(base, self._dice.choice((0, 0, 1, 1, 2)))
+            if self._dice.random() < 0.4:
+                text = f"every({text})"
+            try:
+                condition = Condition.parse(f"{base}: {text}")
+            except HubError:
+                # An empty channel, a constant beyond 1e15: what cannot be written.
+                continue
+            found[condition.id] = condition
+        return list(found.values())
+
+    def _tree(self, base: Series, depth: int) -> str:
+        dice = self._dice
+        if depth == 0:
+            known = self._known.setdefault(base, [])
+            if known and dice.random() < 0.3:
+                return dice.choice(known)
+            known.append(self._leaf(base))
+            return known[-1]
+        below = [self._tree(base, dice.randrange(depth)) for _ in range(dice.randint(2, 4))]
+        match dice.choice(("all", "any", "of", "of", "not", "for", "within")):
+            case "all" | "any" as word:
+                return f"{word}({', '.join(below)})"
+            case "of":
+                return f"{dice.randint(1, len(below))} of ({', '.join(below)})"
+            case "not":
+                return f"not ({below[0]})"
+            case word:
+                return f"({below[0]}) {word} {dice.randint(1, 5)} bars"
+
+    def _leaf(self, base: Series) -> str:
+        dice = self._dice
+        left, unit = self._operand(base)
+        kind = dice.random()
+        if kind < 0.08:
+            return f"{left} {dice.choice(('rising', 'falling'))} {dice.randint(1, 3)} bars"
+        if kind < 0.16:
+            amount = f"{dice.choice((0.05, 0.2, 0.5, 1))}%" if dice.random() < 0.5 else self._change(base, left)
+            return f"{left} {dice.choice(('rises_by', 'falls_by'))} {amount} within {dice.randint(1, 4)} bars"
+        if kind < 0.3:
+            bounds = sorted((self._constant(base, left), self._constant(base, left)), key=float)
+            return f"{left} {dice.choice(('between', 'outside', 'enters', 'exits'))} {bounds[0]} and {bounds[1]}"
+        operator = dice.choice(("<", "<=", ">", ">=", "crosses_above", "crosses_below", "crosses"))
+        right = self._like(base, unit) if unit and kind < 0.65 else None
+        if right is None or right == left:
+            right = self._constant(base, left)
+        return f"{left} {operator} {right}"
+
+    def _operand(self, base: Series) -> tuple[str, str]:
+        """An operand, and what others it can be compared with ('' for none)."""
+        dice = self._dice
+        atom, unit = self._atom(base)
+        kind = dice.random()
+        if kind < 0.75:
+            return atom, unit
+        if kind < 0.85:
+            other = self._like(base, unit) if unit else None
+            return (f"({atom} - {other})", "") if other and other != atom else (f"{atom} * 1.01", unit)
+        if kind < 0.92:
+            return f"{atom} {dice.choice('+-')} {dice.choice((0.5, 1, 3))}", unit
+        other, _ = self._atom(base)
+        return f"({atom} {dice.choice('*/+')} {other})", ""
+
+    def _like(self, base: Series, unit: str) -> str | None:
+        for _ in range(40):
+            atom, found = self._atom(base)
+            if found == unit:
+                return atom
+        return None
+
+    def _atom(self, base: Series) -> tuple[str, str]:
+        dice = self._dice
+        place, series = self._place(base)
+        offset = f"[{dice.choice((1, 1, 2, 3, 7))}]" if dice.random() < 0.25 else ""
+        if dice.random() < 0.35:
+            field = dice.choice((*PRICES, "close", "volume"))
+            return f"{field}{offset}{place}", "" if field == "volume" else f"price of {series.instrument}"
+        name = dice.choice(self._indicators)
+        formula, record = FORMULAE[name], catalogue()[name]
+        arguments = [f"{number:g}" for number in dice.choice(formula.choices)]
+        unit_of_source = f"price of {series.instrument}"
+        if record.has_source and dice.random() < 0.25:
+            arguments.append(dice.choice((*PRICES, "volume")))
+            if arguments[-1] == "volume":
+                unit_of_source = ""
+        output = dice.choice([output.name for output in record.outputs if output.name in formula.outputs])
+        unit = {"price": unit_of_source, "percent": f"percent of {name}"}.get(formula.outputs[output], "")
+        dot = f".{output}" if len(record.outputs) > 1 else ""
+        call = f"({', '.join(arguments)})" if arguments else ""
+        return f"{name}{call}{dot}{offset}{place}", unit
+
+    def _place(self, base: Series) -> tuple[str, Series]:
+        fitting = [held for held in self._series if length_of(held.timeframe) % length_of(base.timeframe) == 0]
+        series = base if self._dice.random() < 0.7 else self._dice.choice(fitting)
+        symbol = "" if series.instrument == base.instrument else f"@{series.instrument}"
+        return symbol + ("" if series.timeframe == base.timeframe else f"@{series.timeframe}"), series
+
+    def _constant(self, base: Series, operand: str) -> str:
+        """A value that an exact operand had, to the last bit at times; near one that a computed operand had."""
+        dice, (values, errors) = self._dice, self._recent(base, operand)
+        for _ in range(8 if values.size else 0):
+            value = float(values[dice.randrange(values.size)])
+            if not errors.any():
+                return repr(value) if dice.random() < 0.3 else f"{value:.4g}"
+            text = f"{value * (1 + dice.choice((-1e-3, 1e-3))):.4g}"
+            # Where many values are equal (0 % and 100 %), comparing with them is a matter of rounding.
+            if not (np.abs(values - float(text)) <= 100 * errors).any():
+                return text
+        return f"{dice.choice((-1, 1)) * dice.choice((0.0137, 1.37, 51.3))}"
+
+    def _change(self, base: Series, operand: str) -> str:
+        values, _ = self._recent(base, operand)
+        moves = np.abs(np.diff(values)) if values.size > 1 else np.array([1.0])
+        return f"{float(moves[self._dice.randrange(moves.size)]) * 1.001 + 1e-9:.3g}"
+
+    def _recent(self, base: Series, operand: str) -> tuple[np.ndarray, np.ndarray]:
+        """The operand's last values and their errors."""
+        values, errors = self._oracle.value(base, parse_operand(operand, base))
+        values, errors = values[-80:], errors[-80:]
+        usable = np.isfinite(values) & (np.abs(values) < 1e12)
+        return values[usable], errors[usable]

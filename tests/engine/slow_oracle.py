@@ -1,0 +1,403 @@
+"""Conditions judged straight from the words of the language: slow, and sharing nothing with the engine.
+
+It takes candles and a canonical tree. Indicators come from ``oracle_formulae``, steps and views from the calendars as
+the design states them, truth from Kleene's tables. Of the product it uses the nodes of ``registry.language.tree``, the
+name of an operand, and how many candles an indicator says it needs to settle.
+
+Truth is FALSE 0, UNKNOWN 1, TRUE 2: ``all`` is the smallest, ``any`` the largest, ``k of`` the k-th largest.
+
+**Margins.** The engine and the oracle round differently. Where the sides of a comparison are nearer to each other than
+their errors (``oracle_formulae``: together 1e-9 of their scale), each may take its own side: the comparison is FALSE
+*or* TRUE, and so is whatever hangs on it. Every truth is therefore a pair, the least and the greatest it may be. A
+candle is *near* where a condition may fire and need not. Prices, constants and exact arithmetic on them have no error,
+so an equality of theirs is an equality.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from registry.conditions import Condition
+from registry.language.as_text.text import to_text
+from registry.language.tree import (
+    All,
+    Any,
+    Arithmetic,
+    AtLeast,
+    Comparison,
+    Every,
+    For,
+    IndicatorOutput,
+    Node,
+    Not,
+    Number,
+    Operand,
+    Price,
+    Series,
+    Variable,
+    Within,
+)
+from tests.engine.oracle_formulae import Value, price, values_of
+
+FALSE, UNKNOWN, TRUE = 0, 1, 2
+NAMES = ("FALSE", "UNKNOWN", "TRUE")
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+WEEK_MS = 7 * DAY_MS
+_UNIT_MS = {"m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS, "w": WEEK_MS}
+_FIRST_MONDAY_MS = 4 * DAY_MS
+
+Rows = NDArray[np.int64]
+Truths = tuple[NDArray[np.int8], NDArray[np.int8]]
+"""The least and the greatest truth on every candle."""
+
+
+def length_of(timeframe: str) -> int:
+    """Milliseconds of ``15m``."""
+    return int(timeframe[:-1]) * _UNIT_MS[timeframe[-1]]
+
+
+def floor_to(time_ms: int, timeframe: str) -> int:
+    """The slot's open time; weeks start on Monday."""
+    shift = _FIRST_MONDAY_MS if timeframe == "1w" else 0
+    return (time_ms - shift) // length_of(timeframe) * length_of(timeframe) + shift
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a condition does on every candle of its series."""
+
+    opens: Rows
+    fires: NDArray[np.bool_]
+    may_fire: NDArray[np.bool_]
+    """Fires unless a rounding error says otherwise; where only this is set the candle is near."""
+    settled: NDArray[np.bool_]
+    truths: Truths
+    before: Rows
+    """Row of the candle one step before, -1 without one."""
+
+    @property
+    def near(self) -> NDArray[np.bool_]:
+        return self.may_fire & ~self.fires
+
+    def words(self, open_ms: int) -> str:
+        """The truths on a candle and one step before it, for people."""
+        row = int(np.searchsorted(self.opens, open_ms))
+        if row == self.opens.size or self.opens[row] != open_ms:
+            return "no such candle"
+        return f"one step before {self._word(int(self.before[row]))}, now {self._word(row)}"
+
+    def _word(self, row: int) -> str:
+        if row < 0:
+            return "no candle"
+        least, greatest = (NAMES[truth[row]] for truth in self.truths)
+        return least if least == greatest else f"{least}..{greatest}"
+
+
+class Oracle:
+    """Judges conditions on histories: series name -> its candles from its anchor on, oldest first."""
+
+    def __init__(self, histories: Mapping[str, pl.DataFrame], calendars: Mapping[str, str]) -> None:
+        self._calendars = calendars
+        self._histories = histories
+        self._held: dict[str, _Candles] = {}
+        self._truths: dict[tuple[Series, Node], Truths] = {}
+        self._values: dict[tuple[Series, Operand], Value] = {}
+        self._views: dict[tuple[Series, Series], Rows] = {}
+
+    def fires(self, condition: Condition) -> list[int]:
+        """Open times of the candles on which a condition fires."""
+        verdict = self.verdict(condition)
+        return verdict.opens[verdict.fires].tolist()
+
+    def near(self, condition: Condition) -> list[int]:
+        """Open times of the candles on which a rounding error decides."""
+        verdict = self.verdict(condition)
+        return verdict.opens[verdict.near].tolist()
+
+    def verdict(self, condition: Condition) -> Verdict:
+        """What a condition does on every candle."""
+        base, tree = condition.series, condition.tree
+        candles = self._candles(base)
+        least, greatest = self._truth(base, tree)
+        fires, may_fire = least == TRUE, greatest == TRUE
+        if not is_momentary(tree):
+            fires = fires & (_at(greatest, candles.before, UNKNOWN) == FALSE)
+            may_fire = may_fire & (_at(least, candles.before, UNKNOWN) == FALSE)
+        settled = self._settled(base, tree)
+        return Verdict(candles.opens, fires, may_fire, settled, (least, greatest), candles.before)
+
+    def shown(self, condition: Condition, open_ms: int) -> dict[str, tuple[float, float]]:
+        """Operand -> its value on a candle and the error of that."""
+        base = condition.series
+        row = int(np.searchsorted(self._candles(base).opens, open_ms))
+        found = {}
+        for operand in _operands(condition.tree):
+            if not isinstance(operand, Number):
+                values, errors = self._value(base, operand)
+                found[to_text(operand, base)] = (float(values[row]), float(errors[row]))
+        return found
+
+    def value(self, base: Series, operand: Operand) -> Value:
+        """An operand on every candle of a series."""
+        return self._value(base, operand)
+
+    def close(self, series: Series, open_ms: int) -> float:
+        """The close of a candle."""
+        candles = self._candles(series)
+        return float(candles.columns["close"][np.searchsorted(candles.opens, open_ms)])
+
+    # Truth.
+
+    def _truth(self, base: Series, node: Node) -> Truths:
+        if (base, node) not in self._truths:
+            self._truths[base, node] = self._judge(base, node)
+        return self._truths[base, node]
+
+    def _judge(self, base: Series, node: Node) -> Truths:
+        match node:
+            case Comparison(operator, left, right):
+                return self._comparison(base, operator, left, right)
+            case Every(child):
+                return self._truth(base, child)
+            case Not(child):
+                least, greatest = self._truth(base, child)
+                return TRUE - greatest, TRUE - least
+            case All(children):
+                return _ranked([self._truth(base, child) for child in children], len(children))
+            case Any(children):
+                return _ranked([self._truth(base, child) for child in children], 1)
+            case AtLeast(count, children):
+                return _ranked([self._truth(base, child) for child in children], count)
+            case For(child, bars):
+                return _ranked(self._last(base, child, bars), bars)
+            case Within(child, bars):
+                return _ranked(self._last(base, child, bars), 1)
+        raise TypeError(node)
+
+    def _last(self, base: Series, node: Node, bars: int) -> list[Truths]:
+        """Truths at the last slots; from the first missing one on they are unknown."""
+        truths, before = self._truth(base, node), self._candles(base).before
+        found = [truths]
+        for _ in range(bars - 1):
+            found.append(_shifted(found[-1], before))
+        return found
+
+    def _comparison(self, base: Series, operator: str, left: Operand, right: Operand) -> Truths:
+        a, b = self._value(base, left), self._value(base, right)
+        if operator == "crosses_above":
+            return _ranked([_compare(">", a, b), _shifted(_compare("<=", a, b), self._candles(base).before)], 2)
+        if operator == "crosses_below":
+            return _ranked([_compare("<", a, b), _shifted(_compare(">=", a, b), self._candles(base).before)], 2)
+        return _compare(operator, a, b)
+
+    # Values.
+
+    def _value(self, base: Series, operand: Operand) -> Value:
+        if (base, operand) not in self._values:
+            self._values[base, operand] = self._read(base, operand)
+        return self._values[base, operand]
+
+    def _read(self, base: Series, operand: Operand) -> Value:
+        count = self._candles(base).opens.size
+        match operand:
+            case Number(value):
+                return np.full(count, value), np.zeros(count)
+            case Arithmetic(operator, left, right):
+                return _calculate(operator, self._value(base, left), self._value(base, right))
+        candles = self._candles(operand.series)
+        values, errors = candles.read(operand)
+        rows = self._view(base, operand.series)
+        for _ in range(operand.offset):
+            rows = _at(candles.before, rows, -1)
+        return _at(values, rows, math.nan), _at(errors, rows, 0.0)
+
+    def _view(self, base: Series, series: Series) -> Rows:
+        """The row of another series that each candle sees: its last closed slot, -1 if that has no candle."""
+        if (base, series) not in self._views:
+            opens = self._candles(base).opens
+            if base == series:
+                rows = np.arange(opens.size)
+            else:
+                times = (opens + length_of(base.timeframe)).tolist()
+                rows = np.array([self._candles(series).last_closed(time_ms) for time_ms in times], np.int64)
+            self._views[base, series] = rows
+        return self._views[base, series]
+
+    def _candles(self, series: Series) -> "_Candles":
+        name = str(series)
+        if name not in self._held:
+            has_sessions = self._calendars.get(str(series.instrument)) == "sessions"
+            self._held[name] = _Candles(self._histories[name], series.timeframe, has_sessions)
+        return self._held[name]
+
+    # Settling.
+
+    def _settled(self, base: Series, tree: Node) -> NDArray[np.bool_]:
+        """Whether as many candles exist since the anchor as the indicators need to forget where they began, and the
+        steps back that are looked."""
+        opens = self._candles(base).opens
+        settled = np.ones(opens.size, np.bool_)
+        for variable, steps in _paths(tree, 0):
+            candles = self._candles(variable.series)
+            ratio = length_of(variable.series.timeframe) // length_of(base.timeframe)
+            needed = _settle(variable) + variable.offset + math.ceil(steps / ratio)
+            times = opens + length_of(base.timeframe)
+            counts = np.searchsorted(candles.opens + length_of(variable.series.timeframe), times, side="right")
+            settled &= counts >= needed
+        return settled
+
+
+class _Candles:
+    """One series: candles, and the steps between them."""
+
+    def __init__(self, history: pl.DataFrame, timeframe: str, has_sessions: bool) -> None:
+        self.opens = history["open_time"].dt.epoch("ms").to_numpy()
+        self.columns = {name: history[name].to_numpy() for name in ("open", "high", "low", "close", "volume")}
+        self.columns["open_time"] = self.opens
+        self._timeframe = timeframe
+        self._length = length_of(timeframe)
+        self._has_sessions = has_sessions
+        self._read: dict[Variable, dict[str, Value]] = {}
+
+    @cached_property
+    def before(self) -> Rows:
+        """Row of the candle one step before each: in the slot before, or of a session market at most a week ago."""
+        found = np.full(self.opens.size, -1, np.int64)
+        for row in range(1, self.opens.size):
+            apart = self.opens[row] - self.opens[row - 1]
+            if apart == self._length or (self._has_sessions and apart <= WEEK_MS):
+                found[row] = row - 1
+        return found
+
+    def last_closed(self, time_ms: int) -> int:
+        """Row of the candle in the slot with the greatest close time by ``time_ms``, -1 if it is missing."""
+        row = int(np.searchsorted(self.opens, time_ms - self._length, side="right")) - 1
+        if row < 0:
+            return -1
+        open_ms = int(self.opens[row])
+        if self._has_sessions:
+            return row if time_ms - (open_ms + self._length) <= WEEK_MS else -1
+        return row if open_ms == floor_to(time_ms, self._timeframe) - self._length else -1
+
+    def read(self, variable: Variable) -> Value:
+        """A price or an indicator on every candle, steps back aside."""
+        if isinstance(variable, Price):
+            values = price(self.columns, variable.field)
+            return values, np.zeros(values.size)
+        key = replace(variable, offset=0, output="")
+        if key not in self._read:
+            parameters = tuple(value for _, value in variable.parameters)
+            self._read[key] = values_of(variable.indicator, self.columns, variable.source, parameters)
+        return self._read[key][variable.output]
+
+
+def is_momentary(node: Node) -> bool:
+    """Whether it fires on every TRUE candle: a crossing, ``every``, an ``any`` or ``k of`` of only such, an ``all``
+    with one of them."""
+    match node:
+        case Every():
+            return True
+        case Comparison(operator):
+            return operator in ("crosses_above", "crosses_below")
+        case All(children):
+            return any(map(is_momentary, children))
+        case Any(children) | AtLeast(_, children):
+            return all(map(is_momentary, children))
+    return False
+
+
+def _compare(operator: str, left: Value, right: Value) -> Truths:
+    (a, error_a), (b, error_b) = left, right
+    known = np.isfinite(a) & np.isfinite(b)
+    with np.errstate(invalid="ignore"):
+        verdict = {"<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b}[operator]
+        error = error_a + error_b
+        near = known & (error > 0) & (np.abs(a - b) <= error)
+    truth = np.where(known, np.where(verdict, TRUE, FALSE), UNKNOWN).astype(np.int8)
+    # An infinite error is that of a quotient whose divisor may be 0: it may even be UNKNOWN.
+    near |= np.isinf(error)
+    return np.where(near, FALSE, truth).astype(np.int8), np.where(near, TRUE, truth).astype(np.int8)
+
+
+def _calculate(operator: str, left: Value, right: Value) -> Value:
+    (a, error_a), (b, error_b) = left, right
+    with np.errstate(all="ignore"):
+        match operator:
+            case "+":
+                return a + b, error_a + error_b
+            case "-":
+                return a - b, error_a + error_b
+            case "*":
+                error = np.where(error_a > 0, np.abs(b) * error_a, 0) + np.where(error_b > 0, np.abs(a) * error_b, 0)
+                return a * b, error + error_a * error_b
+            case _:
+                least = np.abs(b) - error_b
+                spread = error_a + np.where(error_b > 0, np.abs(a / b) * error_b, 0)
+                return a / b, np.where(spread == 0, 0, np.where(least <= 0, np.inf, spread / least))
+
+
+def _ranked(found: list[Truths], rank: int) -> Truths:
+    """The ``rank``-th largest truth: ``any`` is the first, ``all`` the last, ``k of`` the k-th."""
+    least, greatest = (np.sort(np.array([truths[side] for truths in found]), axis=0)[-rank] for side in (0, 1))
+    return least, greatest
+
+
+def _shifted(truths: Truths, before: Rows) -> Truths:
+    """Truths one step before, UNKNOWN where there is no such candle."""
+    return _at(truths[0], before, UNKNOWN), _at(truths[1], before, UNKNOWN)
+
+
+def _at(values: NDArray, rows: Rows, otherwise: float) -> NDArray:
+    """``values[rows]``; ``otherwise`` where the row is -1."""
+    found = np.full(rows.size, otherwise, values.dtype)
+    found[rows >= 0] = values[rows[rows >= 0]]
+    return found
+
+
+def _operands(node: Node) -> dict[Operand, None]:
+    match node:
+        case Comparison(_, left, right):
+            return {left: None, right: None}
+        case Not(child) | Every(child) | For(child, _) | Within(child, _):
+            return _operands(child)
+        case All(children) | Any(children) | AtLeast(_, children):
+            return {operand: None for child in children for operand in _operands(child)}
+    raise TypeError(node)
+
+
+def _paths(node: Node, steps: int) -> list[tuple[Variable, int]]:
+    """Every price and indicator that is read, with the steps of the base that are looked back around it."""
+    match node:
+        case Comparison(operator, left, right):
+            back = steps + operator.startswith("crosses")
+            return [(variable, back) for side in (left, right) for variable in _variables(side)]
+        case Not(child) | Every(child):
+            return _paths(child, steps)
+        case For(child, bars) | Within(child, bars):
+            return _paths(child, steps + bars - 1)
+        case All(children) | Any(children) | AtLeast(_, children):
+            return [path for child in children for path in _paths(child, steps)]
+    raise TypeError(node)
+
+
+def _variables(operand: Operand) -> list[Variable]:
+    if isinstance(operand, Arithmetic):
+        return _variables(operand.left) + _variables(operand.right)
+    return [] if isinstance(operand, Number) else [operand]
+
+
+def _settle(variable: Variable) -> int:
+    if not isinstance(variable, IndicatorOutput):
+        return 0
+    from indicators.catalogue import catalogue
+
+    # Measured by whoever wrote the indicator, and tested there; what is made of it is judged here.
+    return catalogue()[variable.indicator].settle(dict(variable.parameters))

@@ -1,0 +1,255 @@
+"""Every construct of the language, live and over a history, against the slow oracle: equal triggers, always."""
+
+import random
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+
+import analysis
+from common.timeframes import to_ms
+from registry.conditions import Condition
+from registry.store.records import Calendar
+from tests.engine.live import run_live
+from tests.engine.slow_oracle import Oracle
+
+START = datetime(2024, 8, 1, tzinfo=UTC)
+HISTORY = datetime(2024, 7, 29, tzinfo=UTC)
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
+NAMES = {symbol: f"BINANCE:{symbol}" for symbol in SYMBOLS}
+
+
+def gappy(sample: pl.DataFrame, dice: random.Random, share: float) -> dict[str, pl.DataFrame]:
+    """Real candles of three symbols, 1h and 5m-built 15m, 4h; a share of them missing here and there."""
+    hourly = sample.filter(
+        pl.col("symbol").is_in(SYMBOLS)
+        & (pl.col("timeframe") == "1h")
+        & pl.col("open_time").is_between(HISTORY, datetime(2024, 8, 9, tzinfo=UTC), closed="left")
+    )
+    found = {}
+    for symbol in SYMBOLS:
+        base = hourly.filter(pl.col("symbol") == symbol).sort("open_time")
+        for timeframe, every in (("1h", 1), ("2h", 2), ("4h", 4)):
+            rows = (
+                base.group_by_dynamic("open_time", every=f"{every}h")
+                .agg(
+                    pl.col("open").first(),
+                    pl.col("high").max(),
+                    pl.col("low").min(),
+                    pl.col("close").last(),
+                    pl.col("volume").sum(),
+                )
+                .select(
+                    pl.lit("BINANCE").alias("exchange"),
+                    pl.lit(symbol).alias("symbol"),
+                    pl.lit(timeframe).alias("timeframe"),
+                    pl.col("open_time").cast(pl.Datetime("ms", "UTC")),
+                    *("open", "high", "low", "close", "volume"),
+                )
+            )
+            keep = [dice.random() > share for _ in range(rows.height)]
+            found[f"{NAMES[symbol]} {timeframe}"] = rows.filter(pl.Series(keep))
+    return found
+
+
+def operand(dice: random.Random, depth: int, own: str) -> str:
+    kind = dice.random()
+    if depth > 0 and kind < 0.25:
+        operator = dice.choice("+-*/")
+        right = dice.choice(("2", "0.5", operand(dice, depth - 1, own)))
+        return f"({operand(dice, depth - 1, own)} {operator} {right})"
+    name = dice.choice(
+        ("close", "open", "hl2", "sma(3)", "ema(4)", "highest(3)", "bbands(4, 1).upper", "lowest(3, low)")
+    )
+    offset = f"[{dice.randint(1, 4)}]" if dice.random() < 0.3 else ""
+    place = ""
+    if dice.random() < 0.3:
+        place = dice.choice(("@4h", "@2h", "@BTCUSDT", "@ETHUSDT", "@BTCUSDT@4h"))
+        # Prices of other instruments are of another size: their change is what is compared.
+        if "USDT" in place:
+            return f"(rsi(3){place}{offset} + close - close)"
+    return name + offset + place
+
+
+def condition(dice: random.Random, depth: int, own: str) -> str:
+    kind = dice.random()
+    if depth > 0 and kind < 0.6:
+        shape = dice.choice(("all", "any", "not", "for", "within", "k of"))
+        below = [condition(dice, depth - 1, own) for _ in range(dice.randint(2, 3))]
+        match shape:
+            case "all" | "any":
+                return f"{shape}({', '.join(below)})"
+            case "not":
+                return f"not ({below[0]})"
+            case "k of":
+                return f"2 of ({', '.join(below)})"
+            case _:
+                return f"({below[0]}) {shape} {dice.randint(2, 4)} bars"
+    if kind > 0.9:
+        moving = dice.choice(("rises_by", "falls_by"))
+        return f"close {moving} {dice.choice(('1%', '0.5%', '100'))} within {dice.randint(1, 3)} bars"
+    if kind > 0.82:
+        return f"close {dice.choice(('rising', 'falling'))} {dice.randint(1, 3)} bars"
+    left, right = operand(dice, 1, own), operand(dice, 1, own)
+    if kind > 0.72:
+        channel = dice.choice(("between", "outside", "enters", "exits"))
+        return f"{left} {channel} lowest(4) and highest(4)[1]"
+    operator = dice.choice(("<", "<=", ">", ">=", "crosses_above", "crosses_below", "crosses"))
+    return f"{left} {operator} {right}"
+
+
+def some_conditions(dice: random.Random, count: int) -> list[Condition]:
+    found: dict[str, Condition] = {}
+    while len(found) < count:
+        symbol = dice.choice(SYMBOLS)
+        text = f"{symbol} 1h: {condition(dice, dice.randint(0, 2), symbol)}"
+        if dice.random() < 0.15:
+            text = text.replace(": ", ": every(", 1) + ")"
+        held = Condition.parse(text)
+        found[held.id] = held
+    return list(found.values())
+
+
+def some_sessions(seed: int, histories: dict[str, pl.DataFrame]) -> dict[str, Calendar]:
+    """In every other case two instruments trade in sessions, with a night without candles and one long closure."""
+    if seed % 2 == 0:
+        return {}
+    calendars: dict[str, Calendar] = {NAMES["ETHUSDT"]: "sessions", NAMES["SOLUSDT"]: "sessions"}
+    for name, history in histories.items():
+        if name.split(" ")[0] in calendars:
+            hour = pl.col("open_time").dt.hour()
+            histories[name] = history.filter(hour.is_between(4, 20))
+    return calendars
+
+
+def scanned(conditions: list[Condition], histories: dict[str, pl.DataFrame], **options: object) -> dict[str, list[int]]:
+    rows = analysis.scan(conditions, pl.concat(list(histories.values())), **options)  # type: ignore[arg-type]
+    return {
+        held.id: rows.filter(pl.col("condition_id") == held.id)["open_time"].dt.epoch("ms").to_list()
+        for held in conditions
+    }
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_scan_finds_what_the_words_say(sample: pl.DataFrame, seed: int) -> None:
+    dice = random.Random(seed)
+    histories = gappy(sample, dice, dice.choice((0.0, 0.03, 0.1)))
+    conditions = some_conditions(dice, 60)
+    calendars = some_sessions(seed, histories)
+    found = scanned(conditions, histories, calendars=calendars)
+    oracle = Oracle(histories, calendars)
+    for held in conditions:
+        near = set(oracle.near(held))
+        assert [open_ms for open_ms in found[held.id] if open_ms not in near] == oracle.fires(held), str(held)
+    assert sum(map(len, found.values())) > 500
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_live_parts_find_what_a_scan_finds(sample: pl.DataFrame, seed: int) -> None:
+    dice = random.Random(100 + seed)
+    histories = gappy(sample, dice, dice.choice((0.0, 0.05)))
+    conditions = some_conditions(dice, 40)
+    calendars = some_sessions(seed, histories)
+    expected = {
+        held: [open_ms for open_ms in opens if open_ms >= to_ms(START)]
+        for held, opens in scanned(conditions, histories, calendars=calendars).items()
+    }
+    found: dict[str, list[int]] = {held.id: [] for held in conditions}
+    restarts = set(dice.sample(range(190), 3))
+    for open_ms, fired in run_live(conditions, histories, to_ms(START), 190, restarts, calendars):
+        found[fired.condition.id].append(open_ms)
+    assert {name: [o for o in opens if o < to_ms(START) + 190 * 3_600_000] for name, opens in expected.items()} == found
+    assert sum(map(len, found.values())) > 300
+
+
+SESSIONS: dict[str, Calendar] = {"NASDAQ:ACME": "sessions"}
+
+
+def daily(days: dict[int, float]) -> pl.DataFrame:
+    """Daily candles of a stock: day of August 2024 (the 5th is a Monday) -> close."""
+    return pl.DataFrame(
+        {
+            "exchange": "NASDAQ",
+            "symbol": "ACME",
+            "timeframe": "1d",
+            "open_time": [datetime(2024, 8, day, tzinfo=UTC) for day in days],
+            "open": list(days.values()),
+            "high": list(days.values()),
+            "low": list(days.values()),
+            "close": list(days.values()),
+            "volume": 1.0,
+        },
+        schema_overrides={"open_time": pl.Datetime("ms", "UTC")},
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "days", "calendars", "expected"),
+    [
+        ("close crosses_below 30", {2: 31, 5: 29}, SESSIONS, [5]),
+        ("close crosses_below 30", {2: 31, 5: 29}, {}, []),
+        ("close < 30", {1: 31, 2: 32, 5: 29}, SESSIONS, [5]),
+        ("close < close[1] for 2 bars", {1: 33, 2: 32, 5: 31, 6: 30}, SESSIONS, []),
+        ("every(close < close[1] for 2 bars)", {1: 33, 2: 32, 5: 31, 6: 30}, SESSIONS, [5, 6]),
+        ("close crosses_below 30", {2: 31, 9: 29}, SESSIONS, [9]),
+        ("close crosses_below 30", {2: 31, 12: 29}, SESSIONS, []),
+        ("close falls_by 2 within 2 bars", {1: 31, 2: 31, 5: 30, 6: 29}, SESSIONS, [6]),
+    ],
+)
+def test_monday_follows_friday(
+    text: str, days: dict[int, float], calendars: dict[str, Calendar], expected: list[int]
+) -> None:
+    found = analysis.scan([f"NASDAQ:ACME 1d: {text}"], daily(days), calendars=calendars)
+    assert found["open_time"].dt.day().to_list() == expected
+
+
+def test_a_higher_timeframe_shows_only_its_last_closed_candle() -> None:
+    """The 4h close jumps on the candle from 04:00 on; hourly conditions see it when that has closed, at 08:00."""
+    hours = [datetime(2024, 8, 5, hour, tzinfo=UTC) for hour in range(12)]
+    closes = [1.0] * 4 + [9.0] * 8
+    frame = daily({1: 1.0}).select("exchange", "symbol")
+
+    def rows(timeframe: str, times: list[datetime], values: list[float]) -> pl.DataFrame:
+        return pl.DataFrame(
+            {"timeframe": timeframe, "open_time": times, **dict.fromkeys(("open", "high", "low", "close"), values)},
+            schema_overrides={"open_time": pl.Datetime("ms", "UTC")},
+        ).with_columns(pl.lit(1.0).alias("volume"))
+
+    candles = pl.concat([rows("1h", hours, closes), rows("4h", hours[::4], [1.0, 9.0, 9.0])]).join(frame, how="cross")
+    found = analysis.scan(["NASDAQ:ACME 1h: every(close@4h > 5)"], candles)
+    assert found["close_time"].dt.hour().to_list() == [8, 9, 10, 11, 12]
+    crossed = analysis.scan(["NASDAQ:ACME 1h: close@4h crosses_above 5"], candles)
+    assert crossed["close_time"].dt.hour().to_list() == [8]
+
+
+@pytest.mark.parametrize(
+    ("text", "closes", "expected"),
+    [
+        ("every(close > 10 for 3 bars)", [11, 12, 13, 14], [2, 3]),
+        ("every(close > 10 for 3 bars)", [11, 12, None, 14, 15, 16], [5]),
+        ("every(close > 10 within 3 bars)", [9, 9, 9, 11, 9, 9, 9], [3, 4, 5]),
+        ("every(close > 10 within 3 bars)", [11, 9], [0, 1]),
+        ("close > 10 within 2 bars", [9, 9, 11, 9, 9, 11], [2, 5]),
+        ("every(2 of (close > 10, close > 20, close > 30))", [5, 15, 25, 35], [2, 3]),
+        ("close crosses 30", [29, 31, 29, 31], [1, 2, 3]),
+        ("close enters 10 and 20", [5, 15, 16, 25, 15], [1, 4]),
+        ("close exits 10 and 20", [15, 25, 26, 15, 5], [1, 4]),
+        ("close rises_by 10% within 2 bars", [100, 100, 105, 110, 111, 100, 100, 112], [3, 7]),
+        ("every(close rising 2 bars)", [1, 2, 3, 3, 4, 5], [2, 5]),
+        ("every(close[2] < close)", [1, 2, 3, None, 4, 5, 6], [2, 6]),
+        ("every(close / (close - close) > 1)", [1, 2], []),
+        ("every(close * 2 - 1 >= 5)", [2, 3, 4], [1, 2]),
+        ("every(not close[1] > 10)", [5, 5, 15, 5], [1, 2]),
+    ],
+)
+def test_worked_examples(text: str, closes: list[float | None], expected: list[int]) -> None:
+    days = {1 + slot: close for slot, close in enumerate(closes) if close is not None}
+    found = analysis.scan([f"NASDAQ:ACME 1d: {text}"], daily(days))
+    assert [day - 1 for day in found["open_time"].dt.day()] == expected
+
+
+def test_what_was_read_of_other_series_has_a_name_of_its_own(sample: pl.DataFrame) -> None:
+    histories = gappy(sample, random.Random(1), 0.0)
+    held = Condition.parse("BTCUSDT 1h: every(close < close@4h + 10000 and close@ETHUSDT[1] > 0)")
+    _, fired = run_live([held], histories, to_ms(START), 3, set())[-1]
+    assert list(fired.values) == ["close", "close@4h + 10000", "close[1]@BINANCE:ETHUSDT"]

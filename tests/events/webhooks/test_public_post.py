@@ -1,0 +1,129 @@
+"""Where webhooks may go: nowhere inside, whatever the address is wrapped in or a name turns into."""
+
+import ipaddress
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from common.errors import WebhookError
+from events.webhooks import public_post
+from events.webhooks.public_post import check_url, is_public, post
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0"),
+        *("224.0.0.1", "255.255.255.255", "198.18.0.1", "192.0.2.1", "::1", "::", "fe80::1", "fc00::1", "ff02::1"),
+        *("::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::7f00:1", "2002:7f00:1::", "2001:db8::1"),
+    ],
+)
+def test_addresses_inside_are_not_public(address: str) -> None:
+    assert not is_public(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "::ffff:8.8.8.8"])
+def test_addresses_outside_are(address: str) -> None:
+    assert is_public(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://bots.example.com/x", "https alone"),
+        ("ftp://bots.example.com/x", "https alone"),
+        ("https://ann:pw@bots.example.com/x", "no user, password"),
+        ("https:///x", "needs a host"),
+        ("https://bots.example.com/#x", "fragment"),
+        ("https://bots.example.com:22/", "port 22"),
+        ("https://bots.example.com:x/", "cannot be read"),
+        ("https://[::1", "cannot be read"),
+        ("https://bots.example.com/a b", "printable"),
+        ("https://bücher.example.com/", "printable"),
+        ("https://127.0.0.1/", "not public"),
+        ("https://[::ffff:10.0.0.1]/", "not public"),
+        ("https://x.example.com/" + "a" * 2_000, "2000"),
+    ],
+)
+def test_urls_that_may_not_be_sent_to_are_refused(url: str, said: str) -> None:
+    with pytest.raises(WebhookError, match=said) as refused:
+        check_url(url)
+    assert "pw" not in str(refused.value)
+
+
+def test_a_name_that_leads_inside_is_refused_when_it_is_connected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One private address among public ones is enough, and nothing is connected to."""
+    places = [("8.8.8.8", 443), ("10.0.0.1", 443)]
+    answers = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place) for place in places]
+    monkeypatch.setattr(public_post.socket, "getaddrinfo", lambda *_, **__: answers)
+    monkeypatch.setattr(public_post.socket, "socket", lambda *_: pytest.fail("connected"))
+    with pytest.raises(WebhookError, match="not public"):
+        post("https://rebinding.example.com/x", {}, b"")
+
+
+def test_loopback_is_refused_unless_it_is_allowed() -> None:
+    with pytest.raises(WebhookError, match="https alone"):
+        post("http://localhost:1/", {}, b"")
+    with pytest.raises(WebhookError, match="not public"):
+        post("https://localhost:4443/", {}, b"")
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[tuple[int, list[bytes]]]:
+    """A server that reads one request and answers bytes; its port, and what came."""
+    got: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            channel, _ = listener.accept()
+            with channel:
+                got.append(channel.recv(65_536))
+                channel.sendall(answer)
+
+        thread = Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1], got
+        thread.join()
+
+
+def test_a_redirect_is_an_answer_and_nothing_else() -> None:
+    location = b"HTTP/1.1 307 x\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n"
+    with answering(location) as (port, got):
+        assert post(f"http://127.0.0.1:{port}/a?b=c", {"X": "y"}, b"body", allow_loopback=True) == 307
+    assert got[0].startswith(b"POST /a?b=c HTTP/1.1\r\n")
+
+
+def test_an_endless_answer_is_not_read_to_its_end() -> None:
+    with answering(b"HTTP/1.1 200 x\r\nContent-Length: 1000000000\r\n\r\n" + bytes(100_000)) as (port, _):
+        assert post(f"http://127.0.0.1:{port}/", {}, b"", allow_loopback=True) == 200
+
+
+def test_an_answer_that_drips_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(public_post, "_LONGEST_S", 0.3)
+    ended: list[Any] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def drip() -> None:
+            channel, _ = listener.accept()
+            with channel:
+                try:
+                    while True:
+                        channel.sendall(b"H")
+                        if not ended:
+                            ended.append(channel.recv(65_536))
+                        ended.append(channel.recv(1))
+                        if not ended[-1]:
+                            return
+                except OSError:
+                    return
+
+        thread = Thread(target=drip)
+        thread.start()
+        with pytest.raises(WebhookError, match="no answer"):
+            post(f"http://127.0.0.1:{listener.getsockname()[1]}/", {}, b"", allow_loopback=True)
+        thread.join(20)
+        assert not thread.is_alive()

@@ -1,0 +1,150 @@
+"""``docs/indicators.md`` is what the catalogue says today, and what it says is true."""
+
+import json
+import re
+
+import pytest
+
+from indicators import catalogue
+from indicators.catalogue import IndicatorError
+from indicators.codegen import page
+from registry import Condition
+from registry.language.tree import IndicatorOutput, variables
+
+TEXT = page.PAGE.read_text("utf-8")
+ENTRIES = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", TEXT, flags=re.MULTILINE | re.DOTALL))
+MEASURED = page.read_measured()
+
+
+def blocks(name: str, kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```$", ENTRIES[name], flags=re.MULTILINE | re.DOTALL)
+
+
+def read(condition: Condition) -> list[IndicatorOutput]:
+    return [held for held in variables(condition.tree) if isinstance(held, IndicatorOutput)]
+
+
+def test_the_page_is_fresh(capsys):
+    assert page.main(["--check"]) == 0, "run `make docs`"
+    assert capsys.readouterr().err == ""
+
+
+def test_a_stale_page_is_named_and_mended(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(page, "FOLDER", tmp_path / "docs")
+    monkeypatch.setattr(page, "PAGE", tmp_path / "docs" / "indicators.md")
+    page.PAGE.parent.mkdir()
+    for text in (None, TEXT.replace("Formula", "Recipe")):
+        if text is not None:
+            page.PAGE.write_text(text, "utf-8")
+        assert page.main(["--check"]) == 1
+        assert capsys.readouterr().err == "stale: docs/indicators.md\n"
+        assert page.main([]) == 0
+        assert page.PAGE.read_text("utf-8") == TEXT
+        assert page.main(["--check"]) == 0
+        capsys.readouterr()
+
+
+def test_every_entry_is_on_it_once_and_in_the_contents():
+    assert re.findall(r"^### (\w+)$", TEXT, flags=re.MULTILINE) == [
+        held for group in page.GROUPS.values() for held in group
+    ]
+    assert sorted(ENTRIES) == sorted(catalogue()) == sorted(MEASURED)
+    assert re.findall(r"\]\(#(\w+)\)", TEXT) == list(ENTRIES)
+
+
+def test_an_entry_without_a_group_or_without_measurements_is_refused(monkeypatch):
+    with pytest.raises(ValueError, match="lacks rsi: run `make measure`"):
+        page.page({name: held for name, held in MEASURED.items() if name != "rsi"})
+    monkeypatch.setitem(page.GROUPS, "Candles", ())
+    with pytest.raises(ValueError, match="differ in heikin_ashi"):
+        page.page(MEASURED)
+
+
+def test_examples_are_conditions_of_the_entry(record):
+    (lines,) = blocks(record.name, "condition")
+    conditions = [Condition.parse(line) for line in lines.splitlines()]
+    for condition in conditions:
+        assert {held.indicator for held in read(condition)} == {record.name}
+        assert Condition.parse(condition.to_json()) == condition
+    if len(record.outputs) > 1:
+        written = re.findall(rf"{record.name}(?:\([^)]*\))?\.(\w+)", lines)
+        assert set(written) == {output.name for output in record.outputs}
+    defaults = tuple(record.complete({}).items())
+    assert {held.parameters for condition in conditions for held in read(condition)} == {defaults}
+    if record.has_source:
+        assert "hlc3" in {held.source for held in read(conditions[-1])}
+
+
+def test_the_flat_example_is_the_first_one(record):
+    (text,) = blocks(record.name, "json")
+    flat = Condition.parse(json.loads(text))
+    first = Condition.parse(blocks(record.name, "condition")[0].splitlines()[0])
+    assert Condition.parse(text) == flat == first
+    assert json.loads(text).keys() & {"params"} == ({"params"} if record.parameters else set())
+
+
+def test_an_output_without_a_name_is_the_one_that_the_page_says(record):
+    meant = re.findall(r"^\| `(\w+)`, meant without a name", ENTRIES[record.name], flags=re.MULTILINE)
+    if len(record.outputs) == 1:
+        assert meant == []
+        return
+    assert meant == ([record.default_output] if record.default_output else [])
+    text = f"BTCUSDT 1h: {record.name} > 1"
+    if meant:
+        (left,) = read(Condition.parse(text))
+        assert left.output == meant[0]
+    else:
+        with pytest.raises(Exception, match="output"):
+            Condition.parse(text)
+
+
+def test_bounds_are_those_of_the_language(record):
+    rows = re.findall(r"^\| `(\w+)` \| (\S+) \| (\S+) \| (\S+) \| (\w*) ?\|$", ENTRIES[record.name], flags=re.MULTILINE)
+    assert [row[0] for row in rows] == [parameter.name for parameter in record.parameters]
+    for (name, default, low, high, kind), parameter in zip(rows, record.parameters, strict=True):
+        assert (float(default), float(low), float(high)) == (parameter.default, parameter.low, parameter.high)
+        assert (kind == "whole") == parameter.whole
+        for beyond in (float(low) - 1, float(high) + 1):
+            with pytest.raises(IndicatorError, match="must be between"):
+                record.complete({name: beyond})
+
+
+def test_it_answers_the_usual_questions(record):
+    entry = ENTRIES[record.name]
+    for heading in ("Formula", "Seed", "Range", "Flat", "Source", "First value", "Agreement"):
+        assert entry.count(f"**{heading}") == 1, heading
+    assert "``" not in re.sub(r"^```.*$", "", entry, flags=re.MULTILINE)
+    aliases = re.search(r"^Also written (.*)\.$", entry, flags=re.MULTILINE)
+    assert aliases is not None
+    assert re.findall(r"`(\w+)`", aliases[1]) == list(record.aliases)
+    assert ("Not all combinations" in entry) == (record.rule is not None)
+
+
+def test_what_was_measured_is_what_is_promised(record):
+    measured, parameters = MEASURED[record.name], record.complete({})
+    assert measured.keys() == {"settle", "against", "difference"}
+    assert 0 <= measured["difference"] <= (1e-9 if record.name == "cci" else 1e-11)
+    if measured["settle"] is None:
+        assert record.settle(parameters) == record.lookback(parameters)
+        assert "never settled" in ENTRIES[record.name]
+    else:
+        assert record.lookback(parameters) <= measured["settle"] <= record.settle(parameters)
+
+
+@pytest.mark.parametrize("name", ["sma", "ema", "vwap", "zscore", "heikin_ashi"])
+def test_measuring_again_gives_the_same(name, markets):
+    """A digit of the last bits may come out differently on another processor."""
+    pytest.importorskip("talib")
+    from tests.indicators.measuring import measure
+
+    found = measure(catalogue()[name], markets)
+    assert {**found, "difference": 0} == {**MEASURED[name], "difference": 0}
+    assert found["difference"] <= 10 * MEASURED[name]["difference"]
+
+
+def test_nothing_is_compiled_to_write_it():
+    import subprocess
+    import sys
+
+    command = "import sys, indicators.codegen.page as p; p.page(p.read_measured()); sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", command], cwd=page.FOLDER.parent, check=False).returncode == 0

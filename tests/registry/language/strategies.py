@@ -1,0 +1,134 @@
+"""Random conditions: any tree that can be written, on few or on all operands."""
+
+import os
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from common.errors import ConditionError
+from indicators.catalogue import PRICES, catalogue
+from registry.language.surface import Channel, Crosses, Leaf, Move, SurfaceNode, Trend, check_comparison, children_of
+from registry.language.tree import (
+    All,
+    Any,
+    Arithmetic,
+    AtLeast,
+    Comparison,
+    For,
+    IndicatorOutput,
+    Not,
+    Number,
+    Operand,
+    Price,
+    Within,
+)
+from tests.registry.language.reference import LONGER, OTHER, SERIES
+
+
+def examples(count: int) -> settings:
+    """That many examples, times ``HUB_TEST_EFFORT`` from the environment for a long run."""
+    return settings(max_examples=count * int(os.environ.get("HUB_TEST_EFFORT", "1")), deadline=None)
+
+
+LINES = ("line", "signal", "histogram")
+MACD = (("fast", 12), ("slow", 26), ("signal", 9))
+COMPARISONS = ("<", "<=", ">", ">=", "crosses_above", "crosses_below")
+
+
+@st.composite
+def indicator_outputs(draw: st.DrawFn) -> IndicatorOutput:
+    record = draw(st.sampled_from(list(catalogue().values())))
+    given: dict[str, float] = {}
+    free = record.parameters if record.rule is None else ()
+    for parameter in draw(st.sets(st.sampled_from(free))) if free else ():
+        number = st.integers(int(parameter.low), int(parameter.high)) if parameter.whole else st.floats(0.01, 100)
+        given[parameter.name] = draw(number.filter(lambda value, p=parameter: p.low <= value <= p.high))
+    source = draw(st.sampled_from(PRICES)) if record.has_source else None
+    output = draw(st.sampled_from(record.outputs)).name
+    series = draw(st.sampled_from([SERIES, SERIES, LONGER, OTHER]))
+    offset = draw(st.sampled_from([0, 0, 1, 500]))
+    return IndicatorOutput(series, record.name, tuple(record.complete(given).items()), source, output, offset)
+
+
+numbers = st.one_of(
+    st.sampled_from([0.0, -0.0, 30.0, 1e15, -1e15, 1e-7, 0.1]),
+    st.floats(-1e15, 1e15),
+    st.integers(-100, 100).map(float),
+).map(Number)
+prices = st.builds(
+    Price, st.sampled_from([SERIES, SERIES, LONGER, OTHER]), st.sampled_from(PRICES), st.sampled_from([0, 0, 1, 7])
+)
+all_operands = st.one_of(numbers, prices, prices, indicator_outputs())
+
+few_numbers = st.sampled_from([0.0, -0.0, 1.0, 2.0, -1.0, 0.1]).map(Number)
+few_variables = st.one_of(
+    st.builds(Price, st.just(SERIES), st.sampled_from(["close", "open"]), st.sampled_from([0, 0, 0, 1, 2])),
+    st.builds(
+        IndicatorOutput, st.just(SERIES), st.just("macd"), st.just(MACD), st.just("close"), st.sampled_from(LINES)
+    ),
+)
+few_elsewhere = st.builds(Price, st.sampled_from([LONGER, OTHER]), st.just("close"), st.sampled_from([0, 0, 1]))
+few_operands = st.one_of(few_numbers, few_variables, few_variables, few_variables)
+few_anywhere = st.one_of(few_operands, few_elsewhere)
+
+
+def arithmetic(atoms: st.SearchStrategy[Operand]) -> st.SearchStrategy[Operand]:
+    """Operands of up to four of ``atoms``, mostly one."""
+    level: st.SearchStrategy[Operand] = atoms
+    for _ in range(2):
+        level = st.one_of(atoms, atoms, st.builds(Arithmetic, st.sampled_from("+-*/"), level, level))
+    return level
+
+
+@st.composite
+def leaves(draw: st.DrawFn, atoms: st.SearchStrategy[Operand], *, most_bars: int = 3) -> Leaf:
+    operand = arithmetic(atoms)
+    bars = st.integers(1, most_bars)
+    kind = draw(st.sampled_from(["comparison", "comparison", "crosses", "channel", "move", "trend"]))
+    try:
+        match kind:
+            case "comparison":
+                operator = draw(st.sampled_from(COMPARISONS))
+                return check_comparison(Comparison(operator, draw(operand), draw(operand)))
+            case "crosses":
+                return Crosses(draw(operand), draw(operand))
+            case "channel":
+                operator = draw(st.sampled_from(["between", "outside", "enters", "exits"]))
+                return Channel(operator, draw(operand), draw(operand), draw(operand))
+            case "move":
+                percent = draw(st.booleans())
+                amount = draw(st.sampled_from([0.1, 1.0, 50.0]).map(Number) if percent else operand)
+                operator = draw(st.sampled_from(["rises_by", "falls_by"]))
+                return Move(operator, draw(operand), amount, percent, draw(bars))
+        return Trend(draw(st.sampled_from(["rising", "falling"])), draw(operand), draw(bars))
+    except ConditionError:
+        # Two constants, an empty channel, a constant beyond 1e15: what cannot be written.
+        return Comparison("<", draw(atoms.filter(lambda atom: not isinstance(atom, Number))), Number(30.0))
+
+
+def trees(of: st.SearchStrategy[Leaf], *, most_bars: int = 3, levels: int = 2) -> st.SearchStrategy[SurfaceNode]:
+    """Trees of at most ``levels`` levels above comparisons, and a dozen comparisons."""
+    bars = st.integers(1, most_bars)
+    level: st.SearchStrategy[SurfaceNode] = of
+    for _ in range(levels):
+        children = st.lists(level, min_size=1, max_size=3).map(tuple)
+        counted = children.flatmap(lambda held: st.builds(AtLeast, st.integers(1, len(held)), st.just(held)))
+        level = st.one_of(
+            of,
+            level.map(Not),
+            children.map(All),
+            children.map(Any),
+            counted,
+            st.builds(For, level, bars),
+            st.builds(Within, level, bars),
+        )
+    return level.filter(lambda tree: size(tree) <= 12)
+
+
+def size(node: SurfaceNode) -> int:
+    """Comparisons of a tree."""
+    return sum(map(size, children_of(node))) or 1
+
+
+any_tree = trees(leaves(all_operands))
+few_trees = trees(leaves(few_operands))

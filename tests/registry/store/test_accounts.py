@@ -1,0 +1,69 @@
+"""Keys of the API, webhooks and cursors: kept, found, and never shown."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from registry.keys import matches, new_key, read_key_text
+from registry.store.account_records import Webhook
+from tests.registry.store.serving import OpenAt
+
+
+def test_a_key_is_known_by_its_text_alone() -> None:
+    key, text = new_key("ann", "user", "laptop", 5)
+    found = read_key_text(text)
+    assert found is not None
+    key_id, secret = found
+    assert (key_id, len(key_id), len(secret)) == (key.key_id, 12, 43)
+    assert matches(key, secret)
+    assert not matches(key, secret[:-1] + ("A" if secret[-1] != "A" else "B"))
+    assert not matches(replace(key, revoked_ms=6), secret)
+    assert secret not in repr(key)
+    assert key.secret_sha256 not in repr(key)
+    assert new_key("ann", "user", "laptop", 5)[1] != text
+
+
+@pytest.mark.parametrize("text", ["", "hub_", "hub_0123456789ab_short", "HUB_0123456789ab_" + "a" * 43])
+def test_other_texts_are_no_keys(text: str) -> None:
+    assert read_key_text(text) is None
+
+
+def test_keys_are_kept_and_revoked_for_good(open_at: OpenAt, tmp_path: Path) -> None:
+    ann, _ = new_key("ann", "user", "laptop", 5)
+    bob, _ = new_key("bob", "operator", "", 6)
+    with open_at(tmp_path / "s") as store:
+        for key in (ann, bob, ann):
+            store.accounts.add_key(key)
+        assert store.accounts.keys() == [ann, bob]
+        assert store.accounts.keys("bob") == [bob]
+        assert store.accounts.key(ann.key_id) == ann
+        assert store.accounts.key("none") is None
+        assert store.accounts.revoke_key(ann.key_id, at_ms=9)
+        assert not store.accounts.revoke_key(ann.key_id, at_ms=10)
+        assert not store.accounts.revoke_key("none", at_ms=10)
+    with open_at(tmp_path / "s") as store:
+        assert store.accounts.keys() == [replace(ann, revoked_ms=9), bob]
+
+
+def test_webhooks_and_cursors_are_kept(open_at: OpenAt, tmp_path: Path) -> None:
+    hook = Webhook("w1", "ann", "https://example.com/x?token=t", "s3cret", None, "active", 5, 7, 1)
+    other = replace(hook, webhook_id="w2", user_id="bob", bot_id="b")
+    assert "s3cret" not in repr(hook)
+    assert "token" not in repr(hook)
+    with open_at(tmp_path / "s") as store:
+        store.delivery.add_webhook(hook)
+        store.delivery.add_webhook(other)
+        assert store.delivery.webhooks() == [hook, other]
+        assert store.delivery.webhooks("bob") == [other]
+        paused = store.delivery.set_webhook_state("w1", "paused", at_ms=9)
+        assert paused == replace(hook, state="paused", revision=2)
+        assert store.delivery.set_webhook_state("none", "paused", at_ms=9) is None
+        for seq in (3, 8, 8, 5):
+            store.delivery.move_cursor("stream", seq)
+        store.delivery.move_cursor("hooks", 2)
+    with open_at(tmp_path / "s") as store:
+        assert store.delivery.webhook("w1") == paused
+        ended = store.delivery.set_webhook_state("w1", "ended", at_ms=9)
+        assert store.delivery.set_webhook_state("w1", "active", at_ms=9) == ended
+        assert store.delivery.cursors() == {"stream": 5, "hooks": 2}

@@ -1,0 +1,139 @@
+"""Candles in the store: added once, never rewritten once judged, nothing lost."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from registry.store.protocol import Store
+from registry.store.records import Move, TickMetrics, TickRecord, UpsertCounts
+from tests.registry.store.serving import OpenAt
+
+HOUR = 3_600_000
+NO_METRICS = TickMetrics(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+NO_TRIGGERS = pl.DataFrame(
+    schema={
+        "trigger_id": pl.String,
+        "condition_id": pl.String,
+        "exchange": pl.String,
+        "symbol": pl.String,
+        "timeframe": pl.String,
+        "open_time": pl.Datetime("ms", "UTC"),
+        "close_time": pl.Datetime("ms", "UTC"),
+        "price": pl.Float64,
+        "values": pl.String,
+        "settled": pl.Boolean,
+        "late": pl.Boolean,
+        "definition_versions": pl.String,
+    }
+)
+BTC = "BINANCE:BTCUSDT 1h"
+
+
+def hours(sample: pl.DataFrame, count: int) -> pl.DataFrame:
+    return sample.filter((pl.col("symbol") == "BTCUSDT") & (pl.col("timeframe") == "1h")).head(count)
+
+
+def judge_until(store: Store, candles: pl.DataFrame, judged: int) -> None:
+    """Record ticks as if the first ``judged`` candles had been judged."""
+    opens = candles["open_time"].dt.epoch("ms")
+    until = int(opens[judged - 1]) + HOUR
+    store.ticks.record_tick(
+        TickRecord(
+            timeframe="1h",
+            close_time_ms=until,
+            late=False,
+            moves=(Move(BTC, None, until),),
+            triggers=NO_TRIGGERS,
+            holes=(),
+            anchors={BTC: int(opens[0])},
+            metrics=NO_METRICS,
+        )
+    )
+
+
+def test_what_goes_in_comes_out(store: Store, sample: pl.DataFrame) -> None:
+    candles = hours(sample, 100)
+    assert store.candles.upsert(candles) == UpsertCounts(inserted=100)
+    back = store.candles.between(BTC, 0, 10**15)
+    assert back.equals(candles.sort("open_time"))
+    assert store.candles.last(BTC, 10**15, 7).equals(candles.tail(7))
+
+
+def test_the_same_candles_again_change_nothing(store: Store, sample: pl.DataFrame) -> None:
+    candles = hours(sample, 100)
+    store.candles.upsert(candles)
+    assert store.candles.upsert(candles) == UpsertCounts(unchanged=100)
+    assert store.candles.series()["candles"].to_list() == [100]
+
+
+def test_a_correction_before_judging_replaces_the_candle(store: Store, sample: pl.DataFrame) -> None:
+    candles = hours(sample, 10)
+    store.candles.upsert(candles)
+    corrected = candles.with_columns(pl.col("volume") + 1).tail(3)
+    assert store.candles.upsert(corrected) == UpsertCounts(replaced=3)
+    assert store.candles.between(BTC, 0, 10**15).tail(3).equals(corrected)
+
+
+def test_a_judged_candle_is_never_rewritten(store: Store, sample: pl.DataFrame) -> None:
+    candles = hours(sample, 10)
+    store.candles.upsert(candles)
+    judge_until(store, candles, 6)
+    corrected = candles.with_columns(pl.col("volume") + 1)
+    assert store.candles.upsert(corrected) == UpsertCounts(revised=6, replaced=4)
+    assert store.candles.between(BTC, 0, 10**15).head(6).equals(candles.head(6))
+    assert store.candles.series()["revisions"].to_list() == [6]
+    assert store.candles.upsert(corrected) == UpsertCounts(unchanged=10), "the same correction is kept once"
+
+
+def test_a_candle_that_comes_after_its_slot_was_judged_as_missing_stays_out(store: Store, sample: pl.DataFrame) -> None:
+    candles = hours(sample, 10)
+    late = candles[4]
+    store.candles.upsert(pl.concat([candles[:4], candles[5:]]))
+    judge_until(store, candles, 8)
+    assert store.candles.upsert(late) == UpsertCounts(revised=1)
+    assert store.candles.between(BTC, 0, 10**15).height == 9
+
+
+def test_older_candles_than_the_anchor_are_simply_stored(store: Store, sample: pl.DataFrame) -> None:
+    candles = hours(sample, 20)
+    store.candles.upsert(candles.tail(10))
+    judge_until(store, candles.tail(10), 5)
+    assert store.candles.upsert(candles.head(10)) == UpsertCounts(inserted=10)
+
+
+def test_quarantined_rows_are_kept_once(store: Store) -> None:
+    rows = pl.DataFrame(
+        {
+            "exchange": ["BINANCE"],
+            "symbol": ["BTCUSDT"],
+            "timeframe": ["1h"],
+            "open_time": [None],
+            "open": [1.0],
+            "high": [None],
+            "low": [1.0],
+            "close": [1.0],
+            "volume": [1.0],
+            "reason": ["high is missing"],
+            "source": ["bad.csv"],
+            "line": [7],
+        },
+        schema_overrides={"open_time": pl.Datetime("ms", "UTC"), "high": pl.Float64, "line": pl.Int64},
+    )
+    assert store.candles.quarantine(rows) == 1
+    assert store.candles.quarantine(rows) == 0
+    kept = store.candles.quarantined()
+    assert kept["reason"].to_list() == ["high is missing"]
+    assert kept["line"].to_list() == [7]
+
+
+def test_everything_is_there_after_opening_again(open_at: OpenAt, tmp_path: Path, sample: pl.DataFrame) -> None:
+    candles = hours(sample, 50)
+    with open_at(tmp_path / "s") as store:
+        store.candles.upsert(candles)
+        judge_until(store, candles, 20)
+    with open_at(tmp_path / "s") as store:
+        assert store.candles.between(BTC, 0, 10**15).equals(candles)
+        assert store.ticks.watermarks("1h") == {BTC: int(candles["open_time"].dt.epoch("ms")[19]) + HOUR}
+        changed = candles.with_columns(pl.col("close") * 1.0 + 0.0, pl.col("volume") + 1)
+        assert store.candles.upsert(changed) == replace(UpsertCounts(), revised=20, replaced=30)

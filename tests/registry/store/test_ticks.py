@@ -1,0 +1,148 @@
+"""A tick is recorded once and whole, from where the watermarks are, or not at all."""
+
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import polars as pl
+import pytest
+
+from common import failpoints
+from common.clock import ReplayClock
+from common.errors import StaleTick
+from common.timeframes import from_ms
+from registry.store.protocol import Store
+from registry.store.records import Move, RunRecord, TickMetrics, TickRecord, UnitCosts
+from tests.registry.store.serving import OpenAt
+
+HOUR = 3_600_000
+BTC, ETH = "BINANCE:BTCUSDT 1h", "BINANCE:ETHUSDT 1h"
+
+
+def tick(close_ms: int, *moves: tuple[str, int | None], triggers: int = 0) -> TickRecord:
+    rows = pl.DataFrame(
+        {
+            "trigger_id": [f"{number:032x}:{close_ms}" for number in range(triggers)],
+            "condition_id": [f"{number:032x}" for number in range(triggers)],
+            "exchange": ["BINANCE"] * triggers,
+            "symbol": ["BTCUSDT"] * triggers,
+            "timeframe": ["1h"] * triggers,
+            "open_time": [from_ms(close_ms - HOUR)] * triggers,
+            "close_time": [from_ms(close_ms)] * triggers,
+            "price": [1.5] * triggers,
+            "values": ['{"rsi(14, close)":29.5}'] * triggers,
+            "settled": [True] * triggers,
+            "late": [False] * triggers,
+            "definition_versions": ["rsi=1"] * triggers,
+        },
+        schema_overrides={
+            "trigger_id": pl.String,
+            "condition_id": pl.String,
+            "open_time": pl.Datetime("ms", "UTC"),
+            "close_time": pl.Datetime("ms", "UTC"),
+            "price": pl.Float64,
+        },
+    )
+    return TickRecord(
+        timeframe="1h",
+        close_time_ms=close_ms,
+        late=False,
+        moves=tuple(Move(group, from_ms_, close_ms) for group, from_ms_ in moves),
+        triggers=rows,
+        holes=(),
+        anchors={group: 0 for group, from_ms_ in moves if from_ms_ is None},
+        metrics=TickMetrics(10, 5, 3, 2, 12, 10, 7, 5, 100, 200, 300),
+    )
+
+
+def test_seq_is_contiguous_over_ticks(store: Store) -> None:
+    assert store.ticks.record_tick(tick(HOUR, (BTC, None), triggers=3)) == range(1, 4)
+    assert store.ticks.record_tick(tick(2 * HOUR, (BTC, HOUR))) == range(4, 4)
+    assert store.ticks.record_tick(tick(3 * HOUR, (BTC, 2 * HOUR), triggers=2)) == range(4, 6)
+    assert store.ticks.triggers_after(0, 100)["seq"].to_list() == [1, 2, 3, 4, 5]
+    assert store.ticks.triggers_after(3, 1)["seq"].to_list() == [4]
+
+
+@pytest.mark.parametrize("start", [None, 0, 2 * HOUR])
+def test_a_tick_from_elsewhere_writes_nothing(store: Store, start: int | None) -> None:
+    store.ticks.record_tick(tick(HOUR, (BTC, None), (ETH, None), triggers=1))
+    with pytest.raises(StaleTick, match="BTCUSDT 1h"):
+        store.ticks.record_tick(tick(2 * HOUR, (ETH, HOUR), (BTC, start), triggers=4))
+    assert store.ticks.watermarks("1h") == {BTC: HOUR, ETH: HOUR}
+    assert store.ticks.last_seq() == 1
+    assert store.ticks.ticks().height == 1
+
+
+def test_the_same_tick_twice_is_recorded_once(store: Store) -> None:
+    store.ticks.record_tick(tick(HOUR, (BTC, None), triggers=2))
+    with pytest.raises(StaleTick):
+        store.ticks.record_tick(tick(HOUR, (BTC, None), triggers=2))
+    assert store.ticks.last_seq() == 2
+
+
+def test_a_record_that_comes_again_gets_the_answer_that_was_lost(open_at: OpenAt, tmp_path: Path) -> None:
+    first, second = tick(HOUR, (BTC, None), triggers=2), tick(2 * HOUR, (BTC, HOUR), triggers=1)
+    with open_at(tmp_path / "s") as store:
+        assert store.ticks.record_tick(first) == range(1, 3)
+        assert store.ticks.record_tick(second) == range(3, 4)
+        assert store.ticks.record_tick(first) == range(1, 3)
+    with open_at(tmp_path / "s") as store:
+        assert store.ticks.record_tick(second) == range(3, 4)
+        assert store.ticks.ticks().height == 2
+        assert store.ticks.last_seq() == 3
+
+
+def test_the_same_tick_by_two_threads_is_recorded_once(store: Store, tmp_path: Path) -> None:
+    """The second one comes when the first is on disk and memory does not know it yet."""
+    held, errors = tmp_path / "held", []
+
+    def record() -> None:
+        try:
+            store.ticks.record_tick(replace(tick(HOUR, (BTC, None), triggers=2), token=uuid4().hex))
+        except StaleTick as stale:
+            errors.append(stale)
+
+    failpoints.arm(f"after_commit:1:pause={held}")
+    try:
+        threads = [threading.Thread(target=record) for _ in range(2)]
+        threads[0].start()
+        deadline = time.monotonic() + 20
+        while not held.exists():
+            assert time.monotonic() < deadline
+        threads[1].start()
+        threads[1].join(0.5)
+        held.unlink()
+        for thread in threads:
+            thread.join(20)
+    finally:
+        failpoints.arm("")
+    assert len(errors) == 1
+    assert store.ticks.last_seq() == store.ticks.triggers_after(0, 100).height == 2
+    assert store.ticks.ticks().height == 1
+
+
+def test_a_failed_write_leaves_everything_as_it_was(store: Store) -> None:
+    store.ticks.record_tick(tick(HOUR, (BTC, None), triggers=1))
+    broken = tick(2 * HOUR, (BTC, HOUR), triggers=1)
+    unfit = TickRecord(**{**vars(broken), "triggers": broken.triggers.with_columns(pl.lit(None).alias("price"))})
+    with pytest.raises(Exception, match="NOT NULL"):
+        store.ticks.record_tick(unfit)
+    assert store.ticks.watermarks("1h") == {BTC: HOUR}
+    assert store.ticks.record_tick(broken) == range(2, 3), "the same tick, whole, goes in afterwards"
+
+
+def test_another_process_goes_on_where_the_last_one_was(open_at: OpenAt, tmp_path: Path) -> None:
+    clock = ReplayClock(0)
+    with open_at(tmp_path / "s", clock) as store:
+        for number in range(1, 6):
+            store.ticks.record_tick(tick(number * HOUR, (BTC, (number - 1) * HOUR if number > 1 else None), triggers=1))
+        store.ticks.record_run(RunRecord("r", "1h", 5 * HOUR, 5, 5, 1, 2, 3))
+        store.ticks.record_unit_costs(UnitCosts(10, 1.0, 2.0, 3.0))
+    with open_at(tmp_path / "s", clock) as store:
+        assert store.ticks.watermarks("1h") == {BTC: 5 * HOUR}
+        assert store.ticks.anchors() == {BTC: 0}
+        assert store.ticks.unit_costs() == UnitCosts(10, 1.0, 2.0, 3.0)
+        assert store.ticks.runs()["ticks"].to_list() == [5]
+        assert store.ticks.record_tick(tick(6 * HOUR, (BTC, 5 * HOUR), triggers=1)) == range(6, 7)

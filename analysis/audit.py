@@ -17,12 +17,14 @@ import polars as pl
 from analysis.valuation import Valuation
 from candles.epochs import Epoch, Epochs
 from engine.history import scan
-from registry.activity import is_active
+from registry.activity import ActiveSpan, is_active
 from registry.conditions import Condition
+from registry.groups import Group, Series
+from registry.instruments import Calendar
 from registry.language.as_text.text import to_text
 from registry.language.tree import Number, operands
+from registry.store.parts.registry import StoredCondition
 from registry.store.protocol import Store
-from registry.store.records import ActiveSpan, Calendar, StoredCondition
 
 Kind = Literal["missing", "extra", "different"]
 Key = tuple[str, int]
@@ -76,7 +78,7 @@ def compare(recorded: Mapping[Key, Firing], expected: Mapping[Key, Firing]) -> t
 
 
 def expected_firings(
-    conditions: Iterable[Condition], histories: Mapping[str, pl.DataFrame], calendars: Mapping[str, Calendar]
+    conditions: Iterable[Condition], histories: Mapping[Series, pl.DataFrame], calendars: Mapping[str, Calendar]
 ) -> dict[Key, Firing]:
     """Everything that conditions fire on histories that begin at the anchors."""
     by_id = {condition.id: condition for condition in conditions}
@@ -109,9 +111,9 @@ def audit(
 
     ``progress`` is called with groups done and in all.
     """
-    groups: dict[str, list[StoredCondition]] = {}
+    groups: dict[Group, list[StoredCondition]] = {}
     for held in store.registry.conditions():
-        groups.setdefault(held.group_key, []).append(held)
+        groups.setdefault(held.group, []).append(held)
     marks = {
         group: watermark
         for timeframe in {held[0].timeframe for held in groups.values()}
@@ -160,7 +162,7 @@ class _Span:
 def _of_epoch(
     conditions: Mapping[Condition, Sequence[ActiveSpan]],
     epoch: Epoch,
-    histories: Mapping[str, pl.DataFrame],
+    histories: Mapping[Series, pl.DataFrame],
     calendars: Mapping[str, Calendar],
 ) -> dict[Key, Firing]:
     """What conditions of one group should have fired in an epoch, while they were active."""
@@ -176,7 +178,7 @@ def _of_epoch(
 
 
 def _recorded(store: Store) -> dict[Key, Firing]:
-    rows = store.ticks.triggers_after(0, store.ticks.last_seq())
+    rows = store.triggers.after(0, store.triggers.last_seq())
     columns = ("condition_id", "price", "settled", "values")
     return {
         (condition_id, close_ms): Firing(price, settled, json.loads(values))

@@ -16,23 +16,14 @@ from common.errors import CandlesMissing
 from common.timeframes import DURATION_MS, show_time, slot_at_or_before
 from engine.program import FALSE, TRUE
 from registry.conditions import Condition
+from registry.groups import Series
+from registry.instruments import Calendar
 from registry.language.arithmetic import shifted
 from registry.language.as_text.text import to_text
 from registry.language.desugar import desugar
 from registry.language.outline import head
-from registry.language.surface import Channel, Crosses, Move, SurfaceNode, Trend, children_of, operands_of
-from registry.language.tree import (
-    Comparison,
-    IndicatorOutput,
-    Node,
-    Number,
-    Operand,
-    Series,
-    Variable,
-    comparisons,
-    variables,
-)
-from registry.store.records import Calendar
+from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Trend, children_of, operands_of
+from registry.language.tree import Comparison, IndicatorOutput, Node, Number, Operand, Variable, comparisons, variables
 
 Truth = Literal["FALSE", "UNKNOWN", "TRUE"]
 TRUTHS: tuple[Truth, Truth, Truth] = ("FALSE", "UNKNOWN", "TRUE")
@@ -113,7 +104,7 @@ class Explanation:
 
 def explain(
     condition: Condition,
-    histories: Mapping[str, pl.DataFrame],
+    histories: Mapping[Series, pl.DataFrame],
     calendars: Mapping[str, Calendar] | None = None,
     *,
     at_ms: int | None = None,
@@ -124,7 +115,7 @@ def explain(
     instruments in ``calendars`` trade in sessions. Raises :class:`common.errors.CandlesMissing` for a series without
     any.
     """
-    missing = [str(series) for series in condition.all_series if histories.get(str(series), _NOTHING).is_empty()]
+    missing = [series for series in condition.all_series if histories.get(series, _NOTHING).is_empty()]
     if missing:
         raise CandlesMissing(f"no candles of {', '.join(missing)}; import some: hub candles import FILE")
     return _Explainer(Valuation(condition, histories, calendars or {})).at(at_ms)
@@ -200,13 +191,13 @@ class _Explainer:
 
     def _freshness(self, series: Series) -> Freshness:
         opens = self._values.times(series).opens
-        return Freshness(str(series), int(opens[0]), int(opens[-1]) + DURATION_MS[series.timeframe], opens.size)
+        return Freshness(series, int(opens[0]), int(opens[-1]) + DURATION_MS[series.timeframe], opens.size)
 
     def _explained(self, node: SurfaceNode, row: int) -> Explained:
         values = self._values
         judged = desugar(node, self._base)
         operands: tuple[Operand, ...] = ()
-        if isinstance(node, Comparison | Crosses | Channel | Move | Trend):
+        if isinstance(node, Comparison | Crosses | Channel | PriceMove | Trend):
             operands = tuple(dict.fromkeys(operands_of(node)))
         return Explained(
             text=head(node, self._base),
@@ -235,7 +226,7 @@ class _Explainer:
                 yield from self._distance(value, high, row)
             case Trend(_, value):
                 yield from self._distance(value, shifted(value, 1), row)
-            case Move():
+            case PriceMove():
                 # Of all steps that it looks back, the one on which it moved most.
                 sides = [(part.left, part.right) for part in _differences(judged)]
                 found = [distance for left, right in sides for distance in self._distance(left, right, row)]

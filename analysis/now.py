@@ -9,9 +9,10 @@ import polars as pl
 from analysis.explain import TRUTHS, Truth
 from analysis.valuation import Valuation
 from registry.conditions import Condition
+from registry.groups import Series
+from registry.instruments import Calendar
 from registry.language.as_text.text import to_text
 from registry.language.tree import comparisons, variables
-from registry.store.records import Calendar
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,14 @@ class Present:
 
 
 def present(
-    condition: Condition, histories: Mapping[str, pl.DataFrame], calendars: Mapping[str, Calendar] | None = None
+    condition: Condition, histories: Mapping[Series, pl.DataFrame], calendars: Mapping[str, Calendar] | None = None
 ) -> Present | None:
     """What a condition is now; ``None`` where one of its series has no candles.
 
     ``histories`` has the candles of each series that it reads, oldest first, from the anchor on; the instruments in
     ``calendars`` trade in sessions.
     """
-    if any(histories.get(str(series), _NOTHING).is_empty() for series in condition.all_series):
+    if any(histories.get(series, _NOTHING).is_empty() for series in condition.all_series):
         return None
     found = Valuation(condition, histories, calendars or {})
     truths = found.truth(condition.tree)

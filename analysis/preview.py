@@ -9,7 +9,8 @@ from common.errors import CandlesMissing
 from common.timeframes import DURATION_MS
 from engine.history import scan
 from registry.conditions import Condition
-from registry.store.records import Calendar
+from registry.groups import Series
+from registry.instruments import Calendar
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ YEAR_MS = 365 * DURATION_MS["1d"]
 
 def preview(
     condition: Condition,
-    histories: Mapping[str, pl.DataFrame],
+    histories: Mapping[Series, pl.DataFrame],
     calendars: Mapping[str, Calendar] | None = None,
     *,
     start_ms: int | None = None,
@@ -45,11 +46,11 @@ def preview(
     The span ends with the newest candle and begins a year before its end where nothing is said. Raises
     :class:`common.errors.CandlesMissing` for a series without candles.
     """
-    missing = [str(series) for series in condition.all_series if histories.get(str(series), _NOTHING).is_empty()]
+    missing = [series for series in condition.all_series if histories.get(series, _NOTHING).is_empty()]
     if missing:
         raise CandlesMissing(f"no candles of {', '.join(missing)}; nothing can be previewed before they are imported")
     length = DURATION_MS[condition.timeframe]
-    closes = histories[str(condition.series)]["open_time"].dt.epoch("ms") + length
+    closes = histories[condition.series]["open_time"].dt.epoch("ms") + length
     end = int(closes[-1]) if end_ms is None else end_ms
     start = end - YEAR_MS if start_ms is None else start_ms
     triggers = scan([condition], pl.concat(histories.values(), how="diagonal"), calendars=calendars)

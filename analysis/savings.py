@@ -25,8 +25,8 @@ from engine.history import HistoryJudge
 from engine.part import Moved
 from engine.plan import Plan, make_plan
 from registry.conditions import Condition
+from registry.store.parts.ticks import UnitCosts
 from registry.store.protocol import Store
-from registry.store.records import UnitCosts
 
 COUNTS = (
     "subscriptions",
@@ -37,7 +37,7 @@ COUNTS = (
     "equal_sharing_indicators",
     "equal_sharing_loads",
 )
-"""Names of what :func:`count_move` counts: fields of :class:`registry.store.records.TickMetrics`."""
+"""Names of what :func:`count_move` counts: fields of :class:`registry.store.parts.ticks.TickMetrics`."""
 
 
 def count_move(plan: Plan, subscribers: NDArray[np.int64], moved: Moved) -> dict[str, int]:
@@ -183,7 +183,7 @@ def calibrate(
         plan = make_plan([condition])
         started = time.perf_counter_ns()
         histories = {
-            str(series): reader.last(str(series), at_ms - DURATION_MS[series.timeframe] + 1, needed.settle + 2)
+            series: reader.last(series, at_ms - DURATION_MS[series.timeframe] + 1, needed.settle + 2)
             for series, needed in condition.needed.items()
         }
         loaded = time.perf_counter_ns()

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 from common.timeframes import show_time
-from registry.activity import is_active
+from registry.activity import ActiveSpan, is_active
 from registry.conditions import Condition
 from registry.store.protocol import Store
-from registry.store.records import ActiveSpan
 
 _ALL_TRIGGERS = 1 << 40
 
@@ -52,7 +51,7 @@ class Standing:
 def standing_of(store: Store, condition: Condition, close_ms: int) -> Standing:
     """Where a condition stands with the candle that closes at a time."""
     stored = store.registry.condition(condition.id)
-    closes = store.ticks.triggers_of(condition.id, _ALL_TRIGGERS)["close_time"].dt.epoch("ms")
+    closes = store.triggers.of(condition.id, _ALL_TRIGGERS)["close_time"].dt.epoch("ms")
     return Standing(
         registered=stored is not None,
         spans=store.registry.activity().get(condition.id, ()),

@@ -19,6 +19,8 @@ from engine.program import FALSE, TRUE, UNKNOWN
 from indicators.catalogue import find
 from indicators.compute import Array, compute, source_array
 from registry.conditions import Condition
+from registry.groups import Series
+from registry.instruments import Calendar
 from registry.language.tree import (
     All,
     Any,
@@ -33,13 +35,11 @@ from registry.language.tree import (
     Number,
     Operand,
     Price,
-    Series,
     Variable,
     Within,
 )
-from registry.store.records import Calendar
 
-Truths = NDArray[np.uint8]
+TruthColumn = NDArray[np.uint8]
 """FALSE, UNKNOWN or TRUE, one a candle of the base series."""
 
 
@@ -47,7 +47,7 @@ class Valuation:
     """The values of operands and the truths of nodes, computed when they are asked for and kept."""
 
     def __init__(
-        self, condition: Condition, histories: Mapping[str, pl.DataFrame], calendars: Mapping[str, Calendar]
+        self, condition: Condition, histories: Mapping[Series, pl.DataFrame], calendars: Mapping[str, Calendar]
     ) -> None:
         """``histories`` has the candles of each series that the condition reads, oldest first, from its anchor on."""
         self.condition = condition
@@ -56,17 +56,17 @@ class Valuation:
         self._times: dict[Series, _Times] = {}
         self._computed: dict[Operand, Array] = {}
         self._values: dict[Operand, Array] = {}
-        self._truths: dict[Node, Truths] = {}
+        self._truths: dict[Node, TruthColumn] = {}
         self.opens = self.times(condition.series).opens
         self.closes = self.opens + DURATION_MS[condition.timeframe]
-        self.close = source_array(histories[str(condition.series)], "close")
+        self.close = source_array(histories[condition.series], "close")
         self.steps_back = self.times(condition.series).runs
         """How many steps in a row lead to each candle: further back there is a missing one."""
 
     def times(self, series: Series) -> "_Times":
         """When the candles of a series are."""
         if series not in self._times:
-            history = self._histories[str(series)]
+            history = self._histories[series]
             opens = history["open_time"].dt.epoch("ms").to_numpy()
             self._times[series] = _Times(opens, calendar_of(series, self._calendars))
         return self._times[series]
@@ -95,13 +95,13 @@ class Valuation:
         """What values were one step before, NaN where that step is missing."""
         return np.where(self.steps_back > 0, np.roll(values, 1), np.nan)
 
-    def truth(self, node: Node) -> Truths:
+    def truth(self, node: Node) -> TruthColumn:
         """The truth of a node on each candle."""
         if node not in self._truths:
             self._truths[node] = self._truth(node)
         return self._truths[node]
 
-    def truth_before(self, node: Node) -> Truths:
+    def truth_before(self, node: Node) -> TruthColumn:
         """The truth of a node one step before each candle."""
         return np.where(self.steps_back > 0, np.roll(self.truth(node), 1), UNKNOWN).astype(np.uint8)
 
@@ -135,7 +135,7 @@ class Valuation:
             runs, now = self.times(variable.series).runs, self._own_values(replace(variable, offset=0))
             return np.where(runs >= variable.offset, np.roll(now, variable.offset), np.nan)
         if variable not in self._computed:
-            history = self._histories[str(variable.series)]
+            history = self._histories[variable.series]
             if isinstance(variable, Price):
                 self._computed[variable] = source_array(history, variable.field)
             else:
@@ -144,7 +144,7 @@ class Valuation:
                 self._computed.update({replace(variable, output=name): held for name, held in outputs.items()})
         return self._computed[variable]
 
-    def _truth(self, node: Node) -> Truths:  # noqa: PLR0911 - one return for each kind of node
+    def _truth(self, node: Node) -> TruthColumn:  # noqa: PLR0911 - one return for each kind of node
         match node:
             case Comparison():
                 return self._compared(node)
@@ -153,10 +153,10 @@ class Valuation:
             case Every(child):
                 return self.truth(child)
             case All(children):
-                lowest: Truths = np.minimum.reduce(self._of(children))
+                lowest: TruthColumn = np.minimum.reduce(self._of(children))
                 return lowest
             case Any(children):
-                highest: Truths = np.maximum.reduce(self._of(children))
+                highest: TruthColumn = np.maximum.reduce(self._of(children))
                 return highest
             case AtLeast(count, children):
                 found = self._of(children)
@@ -168,11 +168,11 @@ class Valuation:
             case Within(child, bars):
                 return self._lasting(self.truth(child), bars, TRUE)
 
-    def _of(self, nodes: tuple[Node, ...]) -> Truths:
+    def _of(self, nodes: tuple[Node, ...]) -> TruthColumn:
         """Truths uint8[nodes, candles]."""
         return np.array([self.truth(node) for node in nodes])
 
-    def _compared(self, node: Comparison) -> Truths:
+    def _compared(self, node: Comparison) -> TruthColumn:
         left, right = self.value(node.left), self.value(node.right)
         if node.operator == "crosses_above":
             return np.minimum(_compare(">", left, right), _compare("<=", self.before(left), self.before(right)))
@@ -180,7 +180,7 @@ class Valuation:
             return np.minimum(_compare("<", left, right), _compare(">=", self.before(left), self.before(right)))
         return _compare(node.operator, left, right)
 
-    def _lasting(self, truths: Truths, bars: int, deciding: int) -> Truths:
+    def _lasting(self, truths: TruthColumn, bars: int, deciding: int) -> TruthColumn:
         """``for`` (deciding FALSE) and ``within`` (deciding TRUE) over the last ``bars`` slots."""
         reach = np.minimum(self.steps_back, bars - 1)
         decided = _age(truths == deciding) <= reach
@@ -208,7 +208,7 @@ _OPERATIONS = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide}
 _COMPARISONS = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
 
 
-def _compare(operator: str, left: Array, right: Array) -> Truths:
+def _compare(operator: str, left: Array, right: Array) -> TruthColumn:
     with np.errstate(all="ignore"):
         truths = np.where(_COMPARISONS[operator](left, right), TRUE, FALSE)
     return np.where(np.isfinite(left) & np.isfinite(right), truths, UNKNOWN).astype(np.uint8)

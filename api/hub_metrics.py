@@ -116,7 +116,7 @@ class HubMetrics(Collector):
         yield share
 
     def _delivery(self) -> Iterator[Metric]:
-        newest = self._store.ticks.last_seq()
+        newest = self._store.triggers.last_seq()
         yield CounterMetricFamily("hub_triggers", "Recorded triggers", newest)
         try:
             published: int | None = self._log.last_seq()

@@ -56,9 +56,9 @@ class Judging:
         anchors = self._store.ticks.anchors()
         times = []
         for series, needed in condition.needed.items():
-            first = anchors.get(str(series))
+            first = anchors.get(series)
             if first is None:
-                first = reader.first(str(series))
+                first = reader.first(series)
             if first is None:
                 return None
             times.append(first + max(needed.settle, needed.lookback + 1) * DURATION_MS[series.timeframe])
@@ -104,5 +104,5 @@ class Judging:
     def _state_of(self, condition: Condition) -> Hashable:
         """Equal as long as nothing has come that could change the truth."""
         reader = self.reader()
-        stored = [reader.stored(str(series)) for series in condition.all_series]
+        stored = [reader.stored(series) for series in condition.all_series]
         return self._store.candles.version(stored), self._store.ticks.last_rebase()

@@ -5,13 +5,13 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from common.errors import HubError
 from registry.conditions import Condition
-from registry.store.records import Registration
+from registry.store.parts.registry import RegisterResult
 
 _PAUSE_S = 0.004
 """How long a line that had several in it last time is left to grow: a commit of hundreds costs little more than one."""
 _MOST = 500
 
-Line = list[tuple[Condition, asyncio.Future[Registration]]]
+Line = list[tuple[Condition, asyncio.Future[RegisterResult]]]
 
 
 class Registrar:
@@ -20,14 +20,14 @@ class Registrar:
     ``write`` registers conditions in one commit, or raises and registers none. Used on the event loop alone.
     """
 
-    def __init__(self, write: Callable[[Sequence[Condition]], Awaitable[list[Registration]]]) -> None:
+    def __init__(self, write: Callable[[Sequence[Condition]], Awaitable[list[RegisterResult]]]) -> None:
         self._write = write
         self._line: Line = []
         self._working: asyncio.Task[None] | None = None
 
-    async def register(self, condition: Condition) -> Registration:
+    async def register(self, condition: Condition) -> RegisterResult:
         """Register one condition; raises what is wrong with it."""
-        answer: asyncio.Future[Registration] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[RegisterResult] = asyncio.get_running_loop().create_future()
         self._line.append((condition, answer))
         if self._working is None:
             self._working = asyncio.create_task(self._work(), name="registrar")

@@ -20,8 +20,8 @@ from common.clock import Clock, SystemClock
 from common.settings import Settings
 from events.log.redis_log import EventLog
 from registry.conditions import Condition
+from registry.store.parts.registry import RegisterResult, StoredCondition
 from registry.store.protocol import Store
-from registry.store.records import Registration, StoredCondition
 
 _MINUTE_MS = 60_000
 _SPELLINGS = 10_000
@@ -92,7 +92,7 @@ class Service:
         """Run what computes on candles in one of few threads: the others stay free for what is quick."""
         return await asyncio.get_running_loop().run_in_executor(self._judges, partial(work, *args, **kwargs))
 
-    def register_now(self, conditions: Sequence[Condition]) -> list[Registration]:
+    def register_now(self, conditions: Sequence[Condition]) -> list[RegisterResult]:
         """Register conditions in one commit."""
         now_ms = self.clock.now_ms()
         # Wanted until the end of a minute: who registers again within it changes nothing that would have to be written.

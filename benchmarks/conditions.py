@@ -21,19 +21,9 @@ from engine.plan import Plan
 from engine.program import TRUE
 from engine.truths import Truths
 from registry.conditions import Condition
+from registry.groups import Series
 from registry.instruments import normalise_instrument
-from registry.language.tree import (
-    All,
-    AtLeast,
-    Comparison,
-    For,
-    IndicatorOutput,
-    Node,
-    Number,
-    Series,
-    Within,
-    is_momentary,
-)
+from registry.language.tree import All, AtLeast, Comparison, For, IndicatorOutput, Node, Number, Within, is_momentary
 from registry.language.tree import Any as AnyOf
 
 _CONSTANT_NS, _SLOTS_NS, _COMPOSITE_NS, _OVER_OTHERS = 2.0, 2.0, 5.0, 40.0

@@ -28,8 +28,9 @@ from events.log.publisher import drain
 from events.log.redis_log import RedisEventLog
 from events.server import BundledServer
 from registry.store import open_store
+from registry.store.parts.registry import StoredSubscription
+from registry.store.parts.ticks import TickMetrics, TickRecord, WatermarkMove
 from registry.store.protocol import Store
-from registry.store.records import Move, Subscription, TickMetrics, TickRecord
 from registry.subscriptions import DeliveryPolicy
 
 _HOUR_MS = 3_600_000
@@ -146,7 +147,7 @@ class _Hub:
             pl.lit("rsi=1").alias("definition_versions"),
         )
         metrics = TickMetrics(0, count, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-        moves = (Move(_GROUP, self._close_ms, close_ms),)
+        moves = (WatermarkMove(_GROUP, self._close_ms, close_ms),)
         anchors = {_GROUP: 0} if self._close_ms is None else {}
         self.store.ticks.record_tick(TickRecord("1h", close_ms, False, moves, triggers, (), anchors, metrics))
         self._close_ms = close_ms
@@ -156,7 +157,7 @@ class _Hub:
         """A consumer with subscriptions that are in memory."""
         self._ledgers += 1
         name = f"consumer-{self._ledgers}"
-        store = cast(Store, SimpleNamespace(ticks=self.store.ticks, registry=registry))
+        store = cast(Store, SimpleNamespace(triggers=self.store.triggers, registry=registry))
         with Ledger(self.folder / f"{name}.ledger") as ledger:
             yield Consumer(name, self.log, store, ledger, handler, self.clock, start=start)
 
@@ -167,7 +168,7 @@ class _Subscriptions:
     def __init__(self, conditions: int, each: int) -> None:
         policy = DeliveryPolicy()
         self._held = [
-            Subscription(
+            StoredSubscription(
                 f"user-{number % 9_973}", f"bot-{number}", f"{number // each:032x}", "dca", policy, "active", 0, 0, 1,
                 number + 1,
             )
@@ -177,7 +178,7 @@ class _Subscriptions:
     def last_change(self) -> int:
         return len(self._held)
 
-    def subscription_changes(self, after: int, limit: int) -> Sequence[Subscription]:
+    def subscription_changes(self, after: int, limit: int) -> Sequence[StoredSubscription]:
         return self._held[after : after + limit]
 
 
@@ -228,7 +229,7 @@ def _quiet(hub: _Hub, scale: Scale) -> "np.ndarray[Any, np.dtype[np.float64]]":
     took: list[float] = []
     committed = 0.0
     stop = threading.Event()
-    with hub.consumer(handler, hub.store.ticks.last_seq(), _Subscriptions(1, 1)) as consumer:
+    with hub.consumer(handler, hub.store.triggers.last_seq(), _Subscriptions(1, 1)) as consumer:
         thread = threading.Thread(target=consumer.run, args=(stop,))
         thread.start()
         try:
@@ -249,13 +250,13 @@ def _idle(hub: _Hub, scale: Scale) -> _Idle:
     """What waiting costs: the keeper, a live feed and a consumer of one process, and the server."""
 
     async def feed() -> None:
-        task = asyncio.create_task(LiveFeed(hub.store.ticks, hub.log).run())
+        task = asyncio.create_task(LiveFeed(hub.store.triggers, hub.log).run())
         await asyncio.sleep(scale.idle_s)
         task.cancel()
 
     stop = threading.Event()
     with (
-        hub.consumer(_Counting(), hub.store.ticks.last_seq(), _Subscriptions(1, 1)) as consumer,
+        hub.consumer(_Counting(), hub.store.triggers.last_seq(), _Subscriptions(1, 1)) as consumer,
         keeping(LogKeeper(hub.store, hub.log, hub.clock)),
     ):
         thread = threading.Thread(target=consumer.run, args=(stop,))

@@ -18,7 +18,7 @@ from flows.advance import Advanced, advance
 from flows.runtime import Runtime
 from registry.conditions import Condition
 from registry.store import open_store
-from registry.store.records import SubscriptionRequest
+from registry.store.parts.registry import SubscriptionRequest
 
 TIMEFRAME = "1h"
 STEP_MS = DURATION_MS[TIMEFRAME]

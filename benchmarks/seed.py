@@ -88,7 +88,7 @@ def _share(hub: Hub, wanted: Sequence[Wanted], ticks: int) -> Shared:
     hub.tick()  # compiles, or loads, what only a tick needs
     done = [hub.tick() for _ in range(ticks)]
     rows = hub.store.ticks.ticks().tail(ticks)
-    triggers = hub.store.ticks.triggers_after(0, hub.store.ticks.last_seq())
+    triggers = hub.store.triggers.after(0, hub.store.triggers.last_seq())
     of_last = triggers.filter(triggers["close_time"].dt.epoch("ms") == done[-1].close_ms)
 
     def middle(values: Sequence[float]) -> float:

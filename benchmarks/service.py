@@ -25,7 +25,7 @@ from registry.client import AsyncHubClient, HubClient
 from registry.conditions import Condition
 from registry.keys import new_key
 from registry.store.files.file_store import FileStore
-from registry.store.records import SubscriptionRequest
+from registry.store.parts.registry import SubscriptionRequest
 
 _CLIENTS = 8
 _A_SECOND = 500

@@ -8,8 +8,9 @@ from candles.series import SeriesReader
 from common.timeframes import DURATION_MS
 from engine.resampling import resample
 from registry.conditions import Condition
+from registry.groups import Group, Series
+from registry.store.parts.ticks import Anchor
 from registry.store.protocol import Store
-from registry.store.records import Anchor, series_of
 
 _SLOT = ("open_time", "open", "high", "low", "close", "volume")
 
@@ -35,9 +36,9 @@ class Epochs:
         self._marks = store.ticks.rebase_watermarks()
         self._last = store.ticks.last_rebase()
 
-    def of(self, group: str, watermark_ms: int) -> list[Epoch]:
+    def of(self, group: Group, watermark_ms: int) -> list[Epoch]:
         """The epochs of a group that has been judged up to a watermark, oldest first."""
-        series = series_of(group)
+        series = group.series
         mine = [anchor for anchor in self._anchors if anchor.series in series]
         # A rebase before the group's first tick has no watermark of the group: all of its ticks came after it.
         rebases = sorted({anchor.rebase for anchor in mine if group in self._marks.get(anchor.rebase, {})})
@@ -52,7 +53,7 @@ class Epochs:
             begin = until
         return found
 
-    def histories(self, epoch: Epoch, *, revised: bool = False) -> dict[str, pl.DataFrame]:
+    def histories(self, epoch: Epoch, *, revised: bool = False) -> dict[Series, pl.DataFrame]:
         """Series -> its candles in an epoch, from the anchor up to the epoch's end, oldest first, as candle frames.
 
         ``revised`` takes the newest revisions that are not in use instead: what a rebase now would judge from.
@@ -60,7 +61,7 @@ class Epochs:
         return {anchor.series: self._candles(anchor, epoch, revised=revised) for anchor in epoch.anchors}
 
     def _candles(self, anchor: Anchor, epoch: Epoch, *, revised: bool) -> pl.DataFrame:
-        timeframe = anchor.series.rsplit(" ", 1)[1]
+        timeframe = anchor.series.timeframe
         stored = anchor.stored
         candles = self._store.candles.between(stored, anchor.open_ms, epoch.until_ms)
         candles = _as_of(candles, self._store.candles.superseded(stored), epoch.rebase)
@@ -72,7 +73,7 @@ class Epochs:
         closes = pl.col("open_time").dt.epoch("ms") + DURATION_MS[timeframe]
         return candles.filter((pl.col("open_time").dt.epoch("ms") >= anchor.open_ms) & (closes <= epoch.until_ms))
 
-    def up_to(self, condition: Condition, at_ms: int | None) -> dict[str, pl.DataFrame]:
+    def up_to(self, condition: Condition, at_ms: int | None) -> dict[Series, pl.DataFrame]:
         """What a condition was judged from at a time, and the candles that have come since; those that there are.
 
         Before its first tick, or where no time is given, that is what it would be judged from now.
@@ -84,7 +85,7 @@ class Epochs:
                     return self.histories(epoch)
         reader, anchors = SeriesReader.of(self._store), self._store.ticks.anchors()
         found = {}
-        for name in map(str, condition.all_series):
+        for name in condition.all_series:
             extent = reader.extent(name)
             if extent is not None:
                 found[name] = reader.between(name, anchors.get(name, extent[0]), extent[1] + 1)

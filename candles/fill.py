@@ -21,7 +21,7 @@ def fill_gaps(candles: pl.DataFrame, gaps: Sequence[Gap]) -> pl.DataFrame:
     marked = candles.with_columns(pl.lit(False).alias("filled"))
     if not gaps:
         return marked
-    lengths = [DURATION_MS[gap.series.rsplit(" ", 1)[-1]] for gap in gaps]
+    lengths = [DURATION_MS[gap.series.timeframe] for gap in gaps]
     missing = pl.DataFrame(
         {
             "series": [gap.series for gap in gaps],

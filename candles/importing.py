@@ -7,15 +7,16 @@ from typing import Protocol
 
 import polars as pl
 
-from candles.files.naming import DEFAULT_EXCHANGE, Options
+from candles.files.naming import DEFAULT_EXCHANGE, ImportOptions
 from candles.files.raw import SERIES
 from candles.files.reading import read_candles
 from candles.files.tables import is_candle_file
 from candles.fill import fill_gaps
-from candles.quality import Checked, Gap, check, series_name
+from candles.quality import Checked, Gap, check
 from common.clock import Clock
 from common.errors import CandleFileError
-from registry.store.records import UpsertCounts
+from registry.groups import series_of
+from registry.store.parts.candles import UpsertCounts
 
 
 class CandleSink(Protocol):
@@ -78,7 +79,7 @@ def import_candles(
     Raises :class:`TimeframeError` and :class:`InstrumentError` for options that are none, before any file is read, and
     whatever the store raises; files reported by then are stored.
     """
-    Options.parse(symbol, timeframe, exchange)
+    ImportOptions.parse(symbol, timeframe, exchange)
     reports = []
     for path in candle_files(paths):
         try:
@@ -111,7 +112,7 @@ def _store(path: Path, checked: Checked, sink: CandleSink, *, fill: bool) -> Imp
     by_reason = checked.quarantined["reason"].value_counts(sort=True)
     return ImportReport(
         path,
-        series=tuple(series_name(*names) for names in series.iter_rows()),
+        series=tuple(series_of(*names) for names in series.iter_rows()),
         accepted=checked.candles.height,
         filled=sum(gap.missing for gap in checked.gaps) if fill else 0,
         inserted=counts.inserted,

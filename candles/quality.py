@@ -7,6 +7,7 @@ import polars as pl
 from candles import reasons
 from candles.files.raw import CANDLE_SCHEMA, PRICES, SERIES, VALUES, RawCandles
 from common.timeframes import DURATION_MS, slot_at_or_before
+from registry.groups import Series, series_of
 
 _KEY = (*SERIES, "open_time")
 # A handful of candles with an outage between them says nothing about the timeframe.
@@ -18,7 +19,7 @@ _OPEN, _HIGH, _LOW, _CLOSE = (pl.col(name) for name in PRICES)
 class Gap:
     """``missing`` candles in a row that ``series`` does not have, from ``first_missing_ms`` (their open time) on."""
 
-    series: str
+    series: Series
     first_missing_ms: int
     missing: int
 
@@ -53,11 +54,6 @@ def check(raw: RawCandles, *, now_ms: int) -> Checked:
         gaps=_gaps(accepted),
         notes=(*raw.notes, *_suspicions(judged)),
     )
-
-
-def series_name(exchange: str, symbol: str, timeframe: str) -> str:
-    """``BINANCE:BTCUSDT 1h``."""
-    return f"{exchange}:{symbol} {timeframe}"
 
 
 def _reason(now_ms: int) -> pl.Expr:
@@ -114,7 +110,7 @@ def _gaps(accepted: pl.DataFrame) -> tuple[Gap, ...]:
         *SERIES, after=open_ms.shift().over(SERIES) + pl.col("length"), open_ms=open_ms, length=pl.col("length")
     ).filter(pl.col("open_ms") > pl.col("after"))
     return tuple(
-        Gap(series_name(*series), after, (opened - after) // length)
+        Gap(series_of(*series), after, (opened - after) // length)
         for *series, after, opened, length in holes.iter_rows()
     )
 
@@ -139,7 +135,7 @@ def _suspicions(judged: pl.DataFrame) -> tuple[str, ...]:
     for exchange, symbol, timeframe, found in mostly.select(*SERIES, "step").iter_rows():
         shown = next((name for name, span in DURATION_MS.items() if span == found), f"{found / 60_000:g} minutes")
         notes.append(
-            f"{series_name(exchange, symbol, timeframe)}: most rows are {shown} apart; "
+            f"{series_of(exchange, symbol, timeframe)}: most rows are {shown} apart; "
             f"is {timeframe} the right timeframe?"
         )
     return tuple(notes)

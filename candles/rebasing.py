@@ -2,11 +2,12 @@
 
 from candles.series import SeriesReader
 from common.errors import CandlesMissing, StoreError
+from registry.groups import Series
+from registry.store.parts.ticks import Rebase
 from registry.store.protocol import Store
-from registry.store.records import Rebase, stored_series
 
 
-def plan_rebase(store: Store, series: str) -> Rebase:
+def plan_rebase(store: Store, series: Series) -> Rebase:
     """The rebase of a series, named as in the store.
 
     What it is made of is decided anew: its own candles where it has some, else the longest stored timeframe that
@@ -19,9 +20,9 @@ def plan_rebase(store: Store, series: str) -> Rebase:
         judged = f"judged are {', '.join(sorted(anchors))}" if anchors else "nothing has been judged yet"
         raise StoreError(f"{series!r} has not been judged, so its candles are still taken as they come; {judged}")
     source = SeriesReader(store.candles, {}).source(series)
-    stored = stored_series(series, source)
+    stored = _stored(series, source)
     kept = {name: built_from.get(name) for name in anchors} | {series: source}
-    made_of_it = {name: source for name, source in kept.items() if stored_series(name, source) == stored}
+    made_of_it = {name: source for name, source in kept.items() if _stored(name, source) == stored}
     reader = SeriesReader(store.candles, made_of_it)
     first = {name: reader.first(name) for name in made_of_it}
     if first[series] is None:
@@ -32,3 +33,7 @@ def plan_rebase(store: Store, series: str) -> Rebase:
         anchors={name: open_ms for name, open_ms in first.items() if open_ms is not None},
         built_from={name: source for name, source in made_of_it.items() if source is not None},
     )
+
+
+def _stored(series: Series, source: str | None) -> Series:
+    return series if source is None else series.at(source)

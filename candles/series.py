@@ -12,9 +12,9 @@ import polars as pl
 
 from common.timeframes import DURATION_MS, slot_at_or_before
 from engine.resampling import divisors, is_over, resample
+from registry.groups import Series
 from registry.store.parts.candles import CandleStore
 from registry.store.protocol import Store
-from registry.store.records import stored_series
 
 _SLOT_SCHEMA = {
     "series": pl.String,
@@ -38,12 +38,12 @@ class SeriesReader:
     Decisions on series without an anchor are kept as long as the reader is: make a new one for a new look.
     """
 
-    def __init__(self, candles: CandleStore, anchored: Mapping[str, str | None]) -> None:
+    def __init__(self, candles: CandleStore, anchored: Mapping[Series, str | None]) -> None:
         """``anchored`` are the series with an anchor, and the timeframe that they are built from or ``None``."""
         self._candles = candles
         self._sources = dict(anchored)
-        self._names: set[str] | None = None
-        self._extents: dict[str, dict[str, tuple[int, int]]] = {}
+        self._names: set[Series] | None = None
+        self._extents: dict[str, dict[Series, tuple[int, int]]] = {}
 
     @classmethod
     def of(cls, store: Store) -> Self:
@@ -51,28 +51,29 @@ class SeriesReader:
         built = store.ticks.built_from()
         return cls(store.candles, {series: built.get(series) for series in store.ticks.anchors()})
 
-    def source(self, series: str) -> str | None:
+    def source(self, series: Series) -> str | None:
         """The timeframe that a series is built from, ``None`` if its candles are its own or there are none."""
         if series not in self._sources:
             self._sources[series] = self._decide(series)
         return self._sources[series]
 
-    def stored(self, series: str) -> str:
+    def stored(self, series: Series) -> Series:
         """The stored series whose candles a series is made of: itself, unless it is built."""
-        return stored_series(series, self.source(series))
+        source = self.source(series)
+        return series if source is None else series.at(source)
 
-    def exists(self, series: str) -> bool:
+    def exists(self, series: Series) -> bool:
         """Whether a series has candles, its own or others to build them from."""
         source = self.source(series)
         return source is not None or series in self._all_names()
 
-    def extent(self, series: str) -> tuple[int, int] | None:
+    def extent(self, series: Series) -> tuple[int, int] | None:
         """Open times of the first and the last candle, ``None`` without any."""
         source = self.source(series)
         found = self._stored_extent(self.stored(series))
         if source is None or found is None:
             return found
-        timeframe = _timeframe(series)
+        timeframe = series.timeframe
         first, last = (slot_at_or_before(time_ms, timeframe) for time_ms in found)
         if not is_over(last, timeframe, found[1], source):
             # The candle before may be missing too; the newest that exists is looked for.
@@ -82,49 +83,49 @@ class SeriesReader:
             last = int(before["open_time"].dt.epoch("ms")[0])
         return first, last
 
-    def first(self, series: str) -> int | None:
+    def first(self, series: Series) -> int | None:
         """Open time of the first candle, whose span may not be over; ``None`` without any."""
         found = self._stored_extent(self.stored(series))
-        return None if found is None else slot_at_or_before(found[0], _timeframe(series))
+        return None if found is None else slot_at_or_before(found[0], series.timeframe)
 
-    def between(self, series: str, start_ms: int, stop_ms: int) -> pl.DataFrame:
+    def between(self, series: Series, start_ms: int, stop_ms: int) -> pl.DataFrame:
         """Candles with ``start <= open_time < stop``, oldest first, as a candle frame."""
         source = self.source(series)
         if source is None:
             return self._candles.between(series, start_ms, stop_ms)
-        timeframe = _timeframe(series)
+        timeframe = series.timeframe
         first, stop = _slot_from(start_ms, timeframe), _slot_from(stop_ms, timeframe)
         return _built(self._candles.between(self.stored(series), first, stop), source, timeframe)
 
-    def last(self, series: str, stop_ms: int, count: int) -> pl.DataFrame:
+    def last(self, series: Series, stop_ms: int, count: int) -> pl.DataFrame:
         """The last ``count`` candles with ``open_time < stop``, oldest first, as a candle frame."""
         source = self.source(series)
         if source is None:
             return self._candles.last(series, stop_ms, count)
-        timeframe = _timeframe(series)
+        timeframe = series.timeframe
         # So many sub-candles reach over `count` spans at least, and over more where some lack; only then can the
         # first of them be cut, and it is left out.
         needed = count * (DURATION_MS[timeframe] // DURATION_MS[source])
         candles = self._candles.last(self.stored(series), _slot_from(stop_ms, timeframe), needed)
         return _built(candles, source, timeframe).tail(count)
 
-    def first_open_from(self, series: str, time_ms: int) -> int | None:
+    def first_open_from(self, series: Series, time_ms: int) -> int | None:
         """Open time of the first candle that opens at or after a time, ``None`` without one."""
         if self.source(series) is None:
             return self._candles.first_open_from(series, time_ms)
-        timeframe = _timeframe(series)
+        timeframe = series.timeframe
         found = self._candles.first_open_from(self.stored(series), _slot_from(time_ms, timeframe))
         return None if found is None else slot_at_or_before(found, timeframe)
 
-    def at(self, timeframe: str, open_ms: int, series: Collection[str]) -> pl.DataFrame:
+    def at(self, timeframe: str, open_ms: int, series: Collection[Series]) -> pl.DataFrame:
         """Candles of one slot, of those of ``series`` that have one: ``series open high low close volume partial``."""
-        wanted = [name for name in series if _timeframe(name) == timeframe]
+        wanted = [name for name in series if name.timeframe == timeframe]
         own = {name for name in wanted if self.source(name) is None}
         frames = [pl.DataFrame(schema=_SLOT_SCHEMA)]
         if own:
             found = self._candles.at(timeframe, open_ms).filter(pl.col("series").is_in(list(own)))
             frames.append(found.with_columns(pl.lit(False).alias("partial")))
-        by_source: dict[str, dict[str, str]] = {}
+        by_source: dict[str, dict[Series, Series]] = {}
         for name in wanted:
             if (source := self.source(name)) is not None:
                 by_source.setdefault(source, {})[self.stored(name)] = name
@@ -134,31 +135,31 @@ class SeriesReader:
             frames.append(built.select(list(_SLOT_SCHEMA)))
         return pl.concat(frames)
 
-    def lacking(self, series: str, open_ms: int) -> list[tuple[str, int]]:
+    def lacking(self, series: Series, open_ms: int) -> list[tuple[Series, int]]:
         """What lacks of the candle of a slot: stored series and open times, in order; empty when it is complete."""
-        stored, timeframe = self.stored(series), _timeframe(series)
-        length = DURATION_MS[_timeframe(stored)]
+        stored, timeframe = self.stored(series), series.timeframe
+        length = DURATION_MS[stored.timeframe]
         slots = range(open_ms, open_ms + DURATION_MS[timeframe], length)
         held = self._candles.between(stored, slots.start, slots.stop)["open_time"].dt.epoch("ms")
         return [(stored, slot) for slot in sorted(set(slots) - set(held))]
 
-    def first_stored_from(self, stored: str, time_ms: int) -> int | None:
+    def first_stored_from(self, stored: Series, time_ms: int) -> int | None:
         """:meth:`first_open_from` of a stored series, whether or not it is judged as one."""
         return self._candles.first_open_from(stored, time_ms)
 
-    def _decide(self, series: str) -> str | None:
+    def _decide(self, series: Series) -> str | None:
         names = self._all_names()
         if series in names:
             return None
-        return next((name for name in divisors(_timeframe(series)) if stored_series(series, name) in names), None)
+        return next((name for name in divisors(series.timeframe) if series.at(name) in names), None)
 
-    def _all_names(self) -> set[str]:
+    def _all_names(self) -> set[Series]:
         if self._names is None:
             self._names = self._candles.names()
         return self._names
 
-    def _stored_extent(self, stored: str) -> tuple[int, int] | None:
-        timeframe = _timeframe(stored)
+    def _stored_extent(self, stored: Series) -> tuple[int, int] | None:
+        timeframe = stored.timeframe
         if timeframe not in self._extents:
             self._extents[timeframe] = self._candles.extent(timeframe)
         return self._extents[timeframe].get(stored)
@@ -173,5 +174,5 @@ def _slot_from(time_ms: int, timeframe: str) -> int:
     return slot_at_or_before(time_ms + DURATION_MS[timeframe] - 1, timeframe)
 
 
-def _timeframe(series: str) -> str:
+def _timeframe(series: Series) -> str:
     return series.rsplit(" ", 1)[1]

@@ -18,10 +18,12 @@ from candles.series import SeriesReader
 from common.errors import HubError, StoreLocked, StoreMissing
 from common.settings import load_settings
 from common.timeframes import DURATION_MS
+from registry.groups import Series
 from registry.store import open_store
 from registry.store.owner import url_of
+from registry.store.parts.registry import StoredCondition
+from registry.store.parts.ticks import UnitCosts
 from registry.store.protocol import Store
-from registry.store.records import StoredCondition, UnitCosts
 from registry.store.remote.token import client_token
 
 _SECONDS_KEPT = 5
@@ -58,9 +60,9 @@ class ConditionFacts:
     """Close time of its newest candle, ``None`` without candles."""
 
     @property
-    def series(self) -> str:
-        """The name of its series in the store."""
-        return f"{self.stored.exchange}:{self.stored.symbol} {self.stored.timeframe}"
+    def series(self) -> Series:
+        """Its own series."""
+        return self.stored.group.base
 
 
 def read(query: Callable[[str], T]) -> T:
@@ -84,7 +86,7 @@ def overview(store_url: str) -> Overview:
             totals=store.registry.totals(),
             indicators=int(widest["indicators"].sum()),
             series=int(widest["series"].sum()),
-            triggers=store.ticks.last_seq(),
+            triggers=store.triggers.last_seq(),
             savings=summarise(store),
             ticks=ticks,
             costs=store.ticks.unit_costs(),
@@ -101,13 +103,12 @@ def conditions(store_url: str) -> pl.DataFrame:
     with _opened(store_url) as store:
         held = store.registry.conditions()
         subscribers = store.registry.subscribers()
-        counts = store.ticks.trigger_counts()
+        counts = store.triggers.counts()
         anchors = store.ticks.anchors()
         marks = {timeframe: store.ticks.watermarks(timeframe) for timeframe in {one.timeframe for one in held}}
 
     def slots(one: StoredCondition) -> int | None:
-        series = f"{one.exchange}:{one.symbol} {one.timeframe}"
-        judged, anchor = marks[one.timeframe].get(one.group_key), anchors.get(series)
+        judged, anchor = marks[one.timeframe].get(one.group), anchors.get(one.group.base)
         return None if judged is None or anchor is None else (judged - anchor) // DURATION_MS[one.timeframe]
 
     rows = [
@@ -149,20 +150,19 @@ def condition(store_url: str, condition_id: str) -> ConditionFacts | None:
         stored = store.registry.condition(condition_id)
         if stored is None:
             return None
-        series = f"{stored.exchange}:{stored.symbol} {stored.timeframe}"
-        extent = SeriesReader.of(store).extent(series)
+        extent = SeriesReader.of(store).extent(stored.group.base)
         return ConditionFacts(
             stored=stored,
             subscribers=store.registry.subscribers().get(condition_id, 0),
-            trigger_count=store.ticks.condition_state(condition_id).triggers,
-            triggers=store.ticks.triggers_of(condition_id, _TRIGGERS_SHOWN),
-            judged_ms=store.ticks.watermarks(stored.timeframe).get(stored.group_key),
+            trigger_count=store.triggers.condition_state(condition_id).triggers,
+            triggers=store.triggers.of(condition_id, _TRIGGERS_SHOWN),
+            judged_ms=store.ticks.watermarks(stored.timeframe).get(stored.group),
             last_close_ms=extent[1] + DURATION_MS[stored.timeframe] if extent else None,
         )
 
 
 @st.cache_data(ttl=_SECONDS_KEPT, max_entries=64, show_spinner=False)
-def candles(store_url: str, series: str, stop_ms: int, count: int) -> pl.DataFrame:
+def candles(store_url: str, series: Series, stop_ms: int, count: int) -> pl.DataFrame:
     """The last ``count`` candles of a series that open before ``stop_ms``."""
     with _opened(store_url) as store:
         return SeriesReader.of(store).last(series, stop_ms, count)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.timeframes import DURATION_MS, slot_at_or_before
-from registry.language.tree import Series
-from registry.store.records import Calendar
+from registry.groups import Series
+from registry.instruments import Calendar
 
 LONGEST_CLOSURE_MS = 7 * DURATION_MS["1d"]
 """A longer time without a candle is a gap also for a market with sessions."""

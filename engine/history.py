@@ -24,8 +24,8 @@ from engine.resampling import with_built
 from engine.truths import Truths
 from indicators.compute import Array, input_arrays, scan_into, source_array, start
 from registry.conditions import Condition
-from registry.language.tree import Series
-from registry.store.records import Calendar
+from registry.groups import Series, series_of
+from registry.instruments import Calendar
 
 _SPAN = 4096
 """Candles computed at once: bounds the memory of a scan to a few thousand rows of slots."""
@@ -70,17 +70,17 @@ def scan(
     if "exchange" not in candles.columns:
         candles = candles.with_columns(pl.lit(exchange).alias("exchange"))
     histories = {
-        f"{key[0]}:{key[1]} {key[2]}": history.sort("open_time")
+        series_of(*map(str, key)): history.sort("open_time")
         for key, history in candles.partition_by("exchange", "symbol", "timeframe", as_dict=True).items()
     }
     wanted = {series for condition in parsed for series in condition.all_series}
     histories = with_built(histories, wanted)
-    if missing := sorted({str(series) for series in wanted} - set(histories)):
+    if missing := sorted(set(wanted) - set(histories)):
         raise CandlesMissing(f"no candles of {', '.join(missing)}; there are {', '.join(sorted(histories)) or 'none'}")
     by_base: dict[Series, list[Condition]] = {}
     for condition in parsed:
         by_base.setdefault(condition.series, []).append(condition)
-    total = sum(histories[str(series)].height for series in by_base)
+    total = sum(histories[series].height for series in by_base)
     done = 0
     found: list[pl.DataFrame] = []
     for _, held in sorted(by_base.items(), key=lambda item: str(item[0])):
@@ -124,14 +124,14 @@ class Rows:
 class HistoryJudge:
     """Judges the conditions of one base series over its history, span by span."""
 
-    def __init__(self, plan: Plan, histories: Mapping[str, pl.DataFrame], calendars: Mapping[str, Calendar]) -> None:
+    def __init__(self, plan: Plan, histories: Mapping[Series, pl.DataFrame], calendars: Mapping[str, Calendar]) -> None:
         (base,) = np.flatnonzero(plan.is_base).tolist()
         self.plan = plan
         self._base = base
-        self._candles = histories[str(plan.series[base])]
+        self._candles = histories[plan.series[base]]
         self._own = _SeriesValues(plan, self._base, calendars)
         self._others = [
-            _Other(plan, index, histories[str(series)], calendars)
+            _Other(plan, index, histories[series], calendars)
             for index, series in enumerate(plan.series)
             if index != base
         ]

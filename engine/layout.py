@@ -10,7 +10,8 @@ import numpy as np
 
 from indicators.catalogue import Indicator, find
 from indicators.kernels.pools import Pool
-from registry.language.tree import Arithmetic, IndicatorOutput, Number, Operand, Price, Series
+from registry.groups import Series
+from registry.language.tree import Arithmetic, IndicatorOutput, Number, Operand, Price
 
 ARITHMETIC = ("+", "-", "*", "/")
 """Position = code of an arithmetic slot."""

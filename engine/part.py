@@ -18,8 +18,9 @@ from engine.calendars import LONGEST_CLOSURE_MS, SeriesCalendar
 from engine.evaluate import VALUES, Evaluator, Fired, SeriesPast
 from engine.plan import Plan
 from indicators.kernels.tick_program import CANDLE_ROWS
+from registry.groups import Group, Series
 
-Slot = Mapping[str, Sequence[float]]
+Slot = Mapping[Series, Sequence[float]]
 """The candles of one slot: series -> open, high, low, close, volume."""
 
 Load = Callable[[str, int], Slot]
@@ -27,10 +28,10 @@ Load = Callable[[str, int], Slot]
 
 
 @dataclass(frozen=True)
-class Group:
+class PlanGroup:
     """One group of a part."""
 
-    name: str
+    name: Group
     base: int
     """Index of its base series in the plan."""
     series: tuple[int, ...]
@@ -65,10 +66,10 @@ class Part:
     def __init__(
         self,
         plan: Plan,
-        groups: Sequence[Group],
-        reached: Mapping[str, int],
+        groups: Sequence[PlanGroup],
+        reached: Mapping[Group, int],
         calendars: Sequence[SeriesCalendar],
-        histories: Mapping[str, SeriesHistory],
+        histories: Mapping[Series, SeriesHistory],
     ) -> None:
         """Bring an evaluator to where the groups are.
 
@@ -85,7 +86,7 @@ class Part:
         self._restore(histories)
 
     def _know_series(self) -> None:
-        self.names = tuple(str(series) for series in self.plan.series)
+        self.names = tuple(self.plan.series)
         self._lengths = [DURATION_MS[series.timeframe] for series in self.plan.series]
         self._bases = {group.base for group in self.groups}
 
@@ -104,14 +105,14 @@ class Part:
         self._last_open += [other._last_open[position] for position in fresh]
         here = {group.name for group in self.groups}
         self.groups += tuple(
-            Group(group.name, theirs[group.base], tuple(theirs[i] for i in group.series))
+            PlanGroup(group.name, theirs[group.base], tuple(theirs[i] for i in group.series))
             for group in other.groups
             if group.name not in here
         )
         self.reached |= other.reached
         self._know_series()
 
-    def pasts(self) -> Iterator[tuple[str, SeriesPast]]:
+    def pasts(self) -> Iterator[tuple[Series, SeriesPast]]:
         """Series -> where its indicators are, for all series that have had a candle."""
         for index, name in enumerate(self.names):
             open_ms = self._last_open[index]
@@ -123,7 +124,7 @@ class Part:
         """Whether its groups read their base alone and so need not move together."""
         return self.plan.is_alone
 
-    def next_close(self, group: Group, first_open_after: Callable[[str, int], int | None]) -> int | None:
+    def next_close(self, group: PlanGroup, first_open_after: Callable[[Series, int], int | None]) -> int | None:
         """The close time that a group has to reach next, ``None`` while a session series has no later candle.
 
         ``first_open_after(series, time)`` is the open time of a series' first candle that opens at or after a time.
@@ -134,7 +135,7 @@ class Part:
         open_ms = first_open_after(self.names[group.base], reached)
         return None if open_ms is None else open_ms + self._lengths[group.base]
 
-    def missing(self, group: Group, close_ms: int, load: Load) -> list[tuple[str, int, bool]]:
+    def missing(self, group: PlanGroup, close_ms: int, load: Load) -> list[tuple[Series, int, bool]]:
         """Candles that a group needs to reach ``close_ms`` and that are not there: series, open time, and whether the
         series has sessions, so that the market may have been closed.
 
@@ -151,7 +152,7 @@ class Part:
             ]
         return found
 
-    def move(self, groups: Sequence[Group], close_ms: int, load: Load) -> Moved:
+    def move(self, groups: Sequence[PlanGroup], close_ms: int, load: Load) -> Moved:
         """Judge the candle that closes at ``close_ms`` for groups that can move: all of them, unless they are alone."""
         bases = {group.base for group in groups}
         loaded = np.zeros(len(self.names), np.bool_)
@@ -229,11 +230,11 @@ class Part:
             ends[group.base] = self.reached[group.name]
         return ends
 
-    def _restore(self, histories: Mapping[str, SeriesHistory]) -> None:
+    def _restore(self, histories: Mapping[Series, SeriesHistory]) -> None:
         ends = self._ends()
         repeats = Repeats(self.plan, self._bases, ends, [histories[name].candles for name in self.names])
         known, starts = repeats.known, repeats.starts
-        repeated: dict[tuple[str, int], dict[str, Sequence[float]]] = {}
+        repeated: dict[tuple[str, int], dict[Series, Sequence[float]]] = {}
         closes: dict[int, list[int]] = {}
         for index, name in enumerate(self.names):
             held = histories[name]

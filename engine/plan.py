@@ -22,7 +22,8 @@ from engine.layout import SPARE, IndicatorBlock, Layout, PriceBlock
 from engine.program import Based, Program, children
 from indicators.kernels.pools import Pool
 from registry.conditions import Condition
-from registry.language.tree import For, IndicatorOutput, Node, Number, Operand, Series, Within, operands, variables
+from registry.groups import Series
+from registry.language.tree import For, IndicatorOutput, Node, Number, Operand, Within, operands, variables
 
 
 class Plan:

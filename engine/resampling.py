@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from common.timeframes import DURATION_MS, slot_at_or_before
-from registry.language.tree import Series
+from registry.groups import Series
 
 _KEYS = ("series", "exchange", "symbol", "timeframe")
 _PRICES = ("open", "high", "low", "close")
@@ -74,7 +74,7 @@ def is_over(open_ms: int, timeframe: str, last_sub_open_ms: int, source: str) ->
     return last_sub_open_ms + DURATION_MS[source] >= open_ms + DURATION_MS[timeframe]
 
 
-def with_built(histories: Mapping[str, pl.DataFrame], wanted: Iterable[Series]) -> dict[str, pl.DataFrame]:
+def with_built(histories: Mapping[Series, pl.DataFrame], wanted: Iterable[Series]) -> dict[Series, pl.DataFrame]:
     """Histories (series -> candles, oldest first) with the wanted series that are not there, built where possible.
 
     Each from the longest timeframe of its instrument that is there and divides its own, up to the last span that is
@@ -82,15 +82,15 @@ def with_built(histories: Mapping[str, pl.DataFrame], wanted: Iterable[Series]) 
     """
     found = dict(histories)
     for series in wanted:
-        sources = (name for name in divisors(series.timeframe) if f"{series.instrument} {name}" in histories)
+        sources = (name for name in divisors(series.timeframe) if series.at(name) in histories)
         source = next(sources, None)
-        if str(series) in histories or source is None:
+        if series in histories or source is None:
             continue
-        candles = histories[f"{series.instrument} {source}"]
+        candles = histories[series.at(source)]
         built = resample(candles, source, series.timeframe)
         opens = built["open_time"].dt.epoch("ms")
         if built.height and not is_over(opens[-1], series.timeframe, candles["open_time"].dt.epoch("ms")[-1], source):
             built = built[:-1]
         if built.height:
-            found[str(series)] = built
+            found[series] = built
     return found

@@ -24,7 +24,8 @@ from flows.checkpoints import CHECKPOINT_TICKS
 from flows.live import Live
 from flows.runtime import Runtime
 from registry.activity import is_active
-from registry.store.records import Move, TickMetrics, TickRecord, series_of
+from registry.groups import Group, Series
+from registry.store.parts.ticks import TickMetrics, TickRecord, WatermarkMove
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class Advanced:
     ticks: int = 0
     triggers: int = 0
     published: int = 0
-    waiting: list[str] = field(default_factory=list)
+    waiting: list[Group] = field(default_factory=list)
     """Groups that miss a candle which may still come."""
     publish_error: str | None = None
     """Why the event log did not take the newest triggers; a later run publishes them."""
@@ -98,9 +99,9 @@ async def advance(
     return done
 
 
-def _next_slot(live: Live, done: Advanced) -> tuple[int, set[str]] | None:
+def _next_slot(live: Live, done: Advanced) -> tuple[int, set[Group]] | None:
     """The earliest close time that some group has to reach, and those groups."""
-    due: dict[int, set[str]] = {}
+    due: dict[int, set[Group]] = {}
     for part in live.parts:
         for group in part.groups:
             if group.name not in done.waiting:
@@ -110,14 +111,14 @@ def _next_slot(live: Live, done: Advanced) -> tuple[int, set[str]] | None:
     return min(due.items(), default=None)
 
 
-def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[str], done: Advanced) -> int | None:
+def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[Group], done: Advanced) -> int | None:
     """Judge and record one slot; the number of triggers, or ``None`` if all of its groups wait for a candle."""
     slots = _Slots(live)
-    moves: list[Move] = []
+    moves: list[WatermarkMove] = []
     fired: list[Fired] = []
-    holes: set[tuple[str, int]] = set()
+    holes: set[tuple[Series, int]] = set()
     counts = dict.fromkeys(COUNTS, 0)
-    loaded: set[str] = set()
+    loaded: set[Series] = set()
     indicators_us = judge_us = 0
     for held_part in list(live.parts):
         part, movers = held_part, []
@@ -144,7 +145,7 @@ def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[str], done
         loaded |= {part.names[index] for index in np.flatnonzero(moved.loaded)}
         for name, count in count_move(part.plan, live.subscriptions(part.plan), moved).items():
             counts[name] += count
-        moves += [Move(group.name, live.recorded[group.name], close_ms) for group in movers]
+        moves += [WatermarkMove(group.name, live.recorded[group.name], close_ms) for group in movers]
         failpoints.reach("mid_evaluation")
     if not moves:
         return None
@@ -155,7 +156,7 @@ def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[str], done
     late = runtime.clock.now_ms() >= close_ms + length
     fired = [held for held in fired if is_active(live.activity[held.condition.id], close_ms)]
     fired.sort(key=lambda held: held.condition.id)
-    read = {name for move in moves for name in series_of(move.group)}
+    read = {name for move in moves for name in move.group.series}
     anchors = {name: anchor for name, anchor in live.anchors.items() if name in read}
     record = TickRecord(
         timeframe=done.timeframe,

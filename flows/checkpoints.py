@@ -80,11 +80,11 @@ class Checkpoints:
             for series in block.series:
                 if series != SPARE:
                     self._wanted[series].append(block.computation)
-        self._names = [str(series) for series in plan.series]
+        self._series = plan.series
         self._lengths = [DURATION_MS[series.timeframe] for series in plan.series]
         self._rebases = {anchor.series: anchor.rebase for anchor in store.ticks.anchor_history()}
         try:
-            rows = store.cache.of(self._names)
+            rows = store.cache.of(self._series)
         except StoreError as error:
             _log.warning("checkpoints cannot be read: %s", error)
             rows = pl.DataFrame(schema=_SCHEMA)
@@ -92,15 +92,15 @@ class Checkpoints:
 
     def of(self, position: int, anchor: int, before_ms: int) -> SeriesPast | None:
         """The newest one of a series, after a candle that closed by a time, that has all that the plan reads."""
-        name = self._names[position]
-        rows = self._rows.get((name,))
+        series = self._series[position]
+        rows = self._rows.get((str(series),))
         if rows is None:
             return None
         computations = {_text(computation): computation for computation in self._wanted[position]}
         wanted = {_SERIES, *computations}
         serving = rows.filter(
             (pl.col("anchor_ms") == anchor)
-            & (pl.col("rebase") >= self._rebases.get(name, 0))
+            & (pl.col("rebase") >= self._rebases.get(series, 0))
             & (pl.col("open_ms") + self._lengths[position] <= before_ms)
             & pl.col("indicator").is_in(list(wanted))
         )
@@ -113,7 +113,9 @@ class Checkpoints:
                         if text != _SERIES
                     }
                 except ValueError as error:
-                    _log.warning("the checkpoint of %s at %s does not serve: %s", name, show_time(int(open_ms)), error)
+                    _log.warning(
+                        "the checkpoint of %s at %s does not serve: %s", series, show_time(int(open_ms)), error
+                    )
                 else:
                     return SeriesPast(int(open_ms), int(held["candles"][0]), carries)
         return None

@@ -17,14 +17,13 @@ from candles.series import SeriesReader
 from common import failpoints
 from common.timeframes import DURATION_MS
 from engine.calendars import calendar_of
-from engine.part import Group, Part, Repeats, SeriesHistory
+from engine.part import Part, PlanGroup, Repeats, SeriesHistory
 from engine.plan import Plan, make_plan
 from flows.checkpoints import Checkpoints, save
-from registry.activity import wanted_from
+from registry.activity import ActiveSpan, wanted_from
 from registry.conditions import Condition
-from registry.language.tree import Series
+from registry.groups import Group, Series
 from registry.store.protocol import Store
-from registry.store.records import ActiveSpan, series_of
 
 _EXPIRED_SHARE = 20
 """Plans are made anew when more than one in so many conditions has expired."""
@@ -42,20 +41,20 @@ class Live:
     """The last rebase when it was built: a series that starts anew is built anew."""
     registry_version: int = -1
     parts: list[Part] = field(default_factory=list)
-    conditions: dict[str, list[Condition]] = field(default_factory=dict)
+    conditions: dict[Group, list[Condition]] = field(default_factory=dict)
     """Group -> its conditions."""
-    recorded: dict[str, int | None] = field(default_factory=dict)
+    recorded: dict[Group, int | None] = field(default_factory=dict)
     """Group -> watermark in the store, ``None`` before its first tick."""
-    anchors: dict[str, int] = field(default_factory=dict)
+    anchors: dict[Series, int] = field(default_factory=dict)
     """Anchors of series that the store does not know yet."""
     activity: Mapping[str, Sequence[ActiveSpan]] = field(default_factory=dict)
     """Condition id -> when candles have to close to trigger it."""
-    absent: set[str] = field(default_factory=set)
+    absent: set[Series] = field(default_factory=set)
     """Series without candles that conditions wait for."""
-    versions: dict[str, int] = field(default_factory=dict)
+    versions: dict[Group, int] = field(default_factory=dict)
     """Group that has seen candles without a tick -> version of the candles that its state was built from."""
     ticks_since_checkpoint: int = 0
-    _ending: list[tuple[str, str]] = field(default_factory=list)
+    _ending: list[tuple[Group, str]] = field(default_factory=list)
     """(group, condition id) of those that are judged for a grace time only."""
     _subscribers: Mapping[str, int] = field(default_factory=dict)
     _subscriptions: dict[Plan, NDArray[np.int64]] = field(default_factory=dict)
@@ -67,7 +66,7 @@ class Live:
             self._subscriptions[plan] = np.array(counts, np.int64)
         return self._subscriptions[plan]
 
-    def note_recorded(self, group: str, close_ms: int) -> None:
+    def note_recorded(self, group: Group, close_ms: int) -> None:
         """A tick of a group is in the store: what it was judged from stays."""
         self.recorded[group] = close_ms
         self.versions.pop(group, None)
@@ -86,11 +85,11 @@ class Live:
         self.activity = store.registry.activity()
         marks, known = store.ticks.watermarks(self.timeframe), store.ticks.anchors()
         fresh = self._fresh_conditions(store, marks)
-        every = {str(series) for held in fresh.values() for condition in held for series in condition.all_series}
+        every = {series for held in fresh.values() for condition in held for series in condition.all_series}
         self.anchors |= {name: self.reader.first(name) or 0 for name in every if name not in known}
         homes = {group.name: part for part in self.parts for group in part.groups}
-        alone: dict[str, int] = {}
-        together: dict[tuple[Part | None, int], dict[str, int]] = {}
+        alone: dict[Group, int] = {}
+        together: dict[tuple[Part | None, int], dict[Group, int]] = {}
         for name, held in fresh.items():
             base = held[0].series
             if name in homes:
@@ -130,11 +129,11 @@ class Live:
         now = SeriesReader.of(store)
         return any(now.source(name) != self.reader.source(name) for name in self.anchors)
 
-    def candle_version(self, store: Store, group: str) -> int:
+    def candle_version(self, store: Store, group: Group) -> int:
         """A number that changes with the candles of a group's series."""
-        return store.candles.version({self.reader.stored(series) for series in series_of(group)})
+        return store.candles.version({self.reader.stored(series) for series in group.series})
 
-    def split(self, store: Store, part: Part, movers: Iterable[Group]) -> Part:
+    def split(self, store: Store, part: Part, movers: Iterable[PlanGroup]) -> Part:
         """Part groups that can move from those that cannot; the part of the movers."""
         names = {group.name for group in movers}
         self.parts.remove(part)
@@ -150,22 +149,22 @@ class Live:
         expired = sum(wanted_from(self.activity[one], self.recorded[name]) is None for name, one in self._ending)
         return expired * _EXPIRED_SHARE > sum(map(len, self.conditions.values()))
 
-    def _fresh_conditions(self, store: Store, marks: Mapping[str, int]) -> dict[str, list[Condition]]:
+    def _fresh_conditions(self, store: Store, marks: Mapping[Group, int]) -> dict[Group, list[Condition]]:
         """Group -> conditions of this shard that are wanted, are not here yet, and whose series have candles."""
         here = {condition.id for held in self.conditions.values() for condition in held}
-        found: dict[str, list[Condition]] = {}
+        found: dict[Group, list[Condition]] = {}
         self.absent = set()
         for registered in store.registry.conditions(self.timeframe):
             if registered.condition_id in here:
                 continue
             # One that was registered since the look at the activity is taken in next time: the version has moved.
             spans = self.activity.get(registered.condition_id)
-            if spans is None or wanted_from(spans, marks.get(registered.group_key)) is None:
+            if spans is None or wanted_from(spans, marks.get(registered.group)) is None:
                 continue
             condition = Condition.from_canonical(registered.canonical)
             if _shard_of(condition, self.shards) != self.shard:
                 continue
-            if missing := {str(series) for series in condition.all_series if not self.reader.exists(str(series))}:
+            if missing := {series for series in condition.all_series if not self.reader.exists(series)}:
                 self.absent |= missing
             else:
                 found.setdefault(condition.group, []).append(condition)
@@ -178,7 +177,7 @@ class Live:
         )
 
     def _take_in(
-        self, store: Store, home: Part | None, reached: Mapping[str, int], conditions: Mapping[str, list[Condition]]
+        self, store: Store, home: Part | None, reached: Mapping[Group, int], conditions: Mapping[Group, list[Condition]]
     ) -> None:
         fresh = self._make_part(store, reached, conditions)
         if home is None:
@@ -186,7 +185,9 @@ class Live:
         else:
             home.adopt(fresh)
 
-    def _make_part(self, store: Store, reached: Mapping[str, int], conditions: Mapping[str, list[Condition]]) -> Part:
+    def _make_part(
+        self, store: Store, reached: Mapping[Group, int], conditions: Mapping[Group, list[Condition]]
+    ) -> Part:
         plan = make_plan(condition for name in reached for condition in conditions[name])
         index = {series: position for position, series in enumerate(plan.series)}
         groups = [make_group(conditions[name][0], index) for name in sorted(reached)]
@@ -200,11 +201,11 @@ class Live:
         )
 
     def _histories(
-        self, store: Store, plan: Plan, groups: Iterable[Group], reached: Mapping[str, int]
-    ) -> dict[str, SeriesHistory]:
+        self, store: Store, plan: Plan, groups: Iterable[PlanGroup], reached: Mapping[Group, int]
+    ) -> dict[Series, SeriesHistory]:
         """The candles since a checkpoint, or since the anchor where there is none that serves."""
         known, until = store.ticks.anchors(), max(reached.values())
-        anchors = [known.get(name, self.anchors.get(name, 0)) for name in map(str, plan.series)]
+        anchors = [known.get(name, self.anchors.get(name, 0)) for name in plan.series]
         checkpoints = Checkpoints(store, plan)
         ends = [until] * len(plan.series)
         for group in groups:
@@ -218,7 +219,7 @@ class Live:
             short = Repeats(plan, bases, ends, [held.candles for held in histories]).short
             again = [position for position, held in enumerate(histories) if short[position] and held.past]
             if not again:
-                return {str(series): held for series, held in zip(plan.series, histories, strict=True)}
+                return dict(zip(plan.series, histories, strict=True))
             for position in again:
                 histories[position] = self._history(
                     position, plan, anchors[position], ends[position], checkpoints, older=histories[position]
@@ -238,13 +239,13 @@ class Live:
         before = end if older is None or older.past is None else older.past.open_ms + DURATION_MS[series.timeframe] - 1
         past = checkpoints.of(position, anchor, before)
         start = anchor if past is None else past.open_ms + 1
-        candles = self.reader.between(str(series), start, end - DURATION_MS[series.timeframe] + 1)
+        candles = self.reader.between(series, start, end - DURATION_MS[series.timeframe] + 1)
         return SeriesHistory(anchor, candles, past)
 
 
-def make_group(condition: Condition, index: Mapping[Series, int]) -> Group:
+def make_group(condition: Condition, index: Mapping[Series, int]) -> PlanGroup:
     """The group of a condition in a plan with the series at ``index``."""
-    return Group(condition.group, index[condition.series], tuple(index[series] for series in condition.all_series))
+    return PlanGroup(condition.group, index[condition.series], tuple(index[series] for series in condition.all_series))
 
 
 def _first_watermark(reader: SeriesReader, base: Series, active_from_ms: int) -> int:
@@ -253,9 +254,9 @@ def _first_watermark(reader: SeriesReader, base: Series, active_from_ms: int) ->
     Older candles give values and the truth before, never triggers. With none the first candle is judged.
     """
     length = DURATION_MS[base.timeframe]
-    closed: pl.DataFrame = reader.last(str(base), active_from_ms - length + 1, 1)
+    closed: pl.DataFrame = reader.last(base, active_from_ms - length + 1, 1)
     if closed.is_empty():
-        return reader.first(str(base)) or 0
+        return reader.first(base) or 0
     return int(closed["open_time"].dt.epoch("ms")[0]) + length
 
 

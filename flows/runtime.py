@@ -102,6 +102,6 @@ def open_runtime(settings: Settings | None = None, clock: Clock | None = None) -
         use_runtime(Runtime(store, log, clock)) as runtime,
     ):
         # Before anything is judged: an older backup of the store gets back what its log knows.
-        reconcile(store.ticks, log)
+        reconcile(store, log)
         yield runtime
         runtime.close()

@@ -9,7 +9,7 @@ from prefect.runtime import flow_run
 from common.timeframes import normalise_timeframe, show_time, slot_at_or_before, to_ms
 from flows.advance import Advanced, advance
 from flows.runtime import current_runtime
-from registry.store.records import RunRecord
+from registry.store.parts.ticks import RunRecord
 
 
 # An async flow: a sync one spends a second at its end joining its heartbeat thread. No retries: the next tick starts

@@ -6,8 +6,18 @@ caught up on; indicators and truths are those of all candles, so that it goes on
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from registry.store.records import ActiveSpan
+GRACE_MS = 24 * 3_600_000
+"""How long a condition without a subscription is judged on, where nothing else is said."""
+
+
+@dataclass(frozen=True)
+class ActiveSpan:
+    """Candles that close after ``from_ms`` and by ``until_ms`` (``None``: on and on) can trigger a condition."""
+
+    from_ms: int
+    until_ms: int | None
 
 
 def is_active(spans: Sequence[ActiveSpan], close_ms: int) -> bool:

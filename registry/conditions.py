@@ -11,6 +11,7 @@ from hashlib import sha256
 from common.errors import ConditionError
 from indicators.catalogue import catalogue
 from registry.defaults import current_defaults
+from registry.groups import Group, Series
 from registry.instruments import Instrument
 from registry.language.as_json import reading
 from registry.language.as_json.writing import node_to_json
@@ -20,16 +21,7 @@ from registry.language.desugar import desugar
 from registry.language.limits import STORED, TYPED
 from registry.language.lookback import Needed, candles_needed
 from registry.language.surface import SurfaceNode, momentary
-from registry.language.tree import (
-    LARGEST_NUMBER,
-    Comparison,
-    IndicatorOutput,
-    Node,
-    Number,
-    Series,
-    is_momentary,
-    variables,
-)
+from registry.language.tree import LARGEST_NUMBER, Comparison, IndicatorOutput, Node, Number, is_momentary, variables
 
 _ID_LENGTH = 32
 _SHORT, _FEW = 400, 12
@@ -159,9 +151,9 @@ class Condition:
         return self.series.timeframe
 
     @property
-    def group(self) -> str:
-        """``all_series`` as text: conditions with the same group are judged when the same candles are there."""
-        return " + ".join(map(str, self.all_series))
+    def group(self) -> Group:
+        """What it is judged with: conditions with the same group are judged when the same candles are there."""
+        return Group(self.all_series)
 
     @property
     def needed(self) -> dict[Series, Needed]:

@@ -28,6 +28,10 @@ _SPELLING = re.compile(
 _EXCHANGE = re.compile(r"[A-Z][A-Z0-9_]{0,19}")
 
 
+Calendar = Literal["24x7", "sessions"]
+"""When an instrument trades: always, or in sessions with closed markets between them."""
+
+
 @dataclass(frozen=True, order=True, slots=True)
 class Instrument:
     """One thing traded at one exchange, both names in their normalised spelling."""
@@ -53,8 +57,7 @@ class Listing:
     """Smallest step of an amount of it."""
     first_open_ms: int | None = None
     """Open time of the first candle that there ever was, in milliseconds."""
-    calendar: Literal["24x7", "sessions"] = "24x7"
-    """When it is traded: always, or in sessions with closed markets between them."""
+    calendar: Calendar = "24x7"
 
     def __post_init__(self) -> None:
         for name, size in (("tick_size", self.tick_size), ("lot_size", self.lot_size)):

@@ -6,7 +6,7 @@ import secrets
 from hashlib import sha256
 from hmac import compare_digest
 
-from registry.store.account_records import ApiKey, Role
+from registry.store.parts.accounts import ApiKey, Role
 
 _TEXT = re.compile(r"hub_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 

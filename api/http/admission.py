@@ -8,8 +8,7 @@ from starlette.types import Scope
 from api.http.problems import ProblemError
 from api.http.rates import RateClass, RateLimiter
 from registry.keys import matches, read_key_text
-from registry.store.account_records import ApiKey, Role
-from registry.store.protocol import AccountStore
+from registry.store.parts.accounts import AccountStore, ApiKey, Role
 
 _HOW = "send the header Authorization: Bearer hub_<id>_<secret>; `hub keys create` makes a key"
 

@@ -7,7 +7,7 @@ from api.http.problems import ProblemError
 from common.clock import Clock
 from common.settings import Settings
 from common.timeframes import DURATION_MS
-from registry.store.protocol import RegistryStore
+from registry.store.parts.registry import RegistryStore
 
 _DAY_MS = DURATION_MS["1d"]
 

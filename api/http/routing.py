@@ -25,7 +25,7 @@ LARGEST_BULK_BODY = 1024 * 1024
 BODY_PATIENCE_S = 10.0
 """How long a body may take to arrive."""
 
-Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+RouteHandler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class HubRequest(Request):
@@ -100,7 +100,7 @@ class HubBulkRequest(HubRequest):
 class HubRoute(APIRoute):
     """A route behind the gate."""
 
-    def get_route_handler(self) -> Handler:
+    def get_route_handler(self) -> RouteHandler:
         answer = super().get_route_handler()
         extra = self.openapi_extra or {}
         rate: RateClass | None = extra.get("x-rate-class")

@@ -60,7 +60,7 @@ def _store(service: Service) -> CheckAnswer:
         service.store.ticks.unit_costs()
     except HubError:
         return CheckAnswer(ok=False, detail="it does not answer")
-    return CheckAnswer(ok=True, detail=f"newest trigger {service.store.ticks.last_seq()}")
+    return CheckAnswer(ok=True, detail=f"newest trigger {service.store.triggers.last_seq()}")
 
 
 def _event_log(service: Service) -> CheckAnswer:
@@ -70,5 +70,5 @@ def _event_log(service: Service) -> CheckAnswer:
         return CheckAnswer(ok=False, detail="it does not answer")
     if service.log_problem() is not None:
         return CheckAnswer(ok=False, detail="what is recorded cannot be published; the service's log says why")
-    waiting = max(0, service.store.ticks.last_seq() - published)
+    waiting = max(0, service.store.triggers.last_seq() - published)
     return CheckAnswer(ok=True, detail=f"{waiting} triggers wait to be published")

@@ -51,12 +51,12 @@ async def status(condition_id: ConditionPath, request: HubRequest) -> Response:
     condition = service.condition_of(stored.canonical)
     settled_at = await service.settled_at(condition)
     spans = service.store.registry.activity_of(condition_id)
-    state = service.store.ticks.condition_state(condition_id)
+    state = service.store.triggers.condition_state(condition_id)
     answer = StatusAnswer(
         **dict(condition_answer(service, condition, settled_at)),
         active=is_active(spans, service.clock.now_ms() + 1),
         active_until=spans[-1].until_ms if spans and caller.is_operator else None,
-        judged_until=service.store.ticks.watermarks(stored.timeframe).get(stored.group_key),
+        judged_until=service.store.ticks.watermarks(stored.timeframe).get(stored.group),
         triggers=state.triggers,
         last_trigger=state.last_close_ms,
         last_seq=state.last_seq,

@@ -14,7 +14,7 @@ from api.service import Service
 from common.errors import ConditionError, HubError, InstrumentError
 from registry.conditions import Condition
 from registry.instruments import Instrument, resolve
-from registry.store.records import Registration
+from registry.store.parts.registry import RegisterResult
 
 router = hub_router("conditions")
 
@@ -55,7 +55,7 @@ async def register_bulk(body: BulkBody, request: HubRequest) -> Response:
     conditions = {held.id: held for held in read if isinstance(held, Condition)}
     fresh = sum(service.store.registry.condition(condition_id) is None for condition_id in conditions)
     service.quotas.take_conditions(caller.user_id, fresh)
-    registered: dict[str, Registration] = {}
+    registered: dict[str, RegisterResult] = {}
     try:
         answers = await service.in_store(service.register_now, list(conditions.values()))
         registered = {answer.condition_id: answer for answer in answers}
@@ -74,7 +74,7 @@ def condition_answer(service: Service, condition: Condition, settled_at: int | N
         exchange=stored.exchange,
         symbol=stored.symbol,
         timeframe=stored.timeframe,
-        series=[str(series) for series in condition.all_series],
+        series=list(condition.all_series),
         momentary=condition.momentary,
         definition_versions=stored.definition_versions,
         active_from=stored.active_from_ms,
@@ -111,7 +111,7 @@ def _unknown(
     return found[instrument]
 
 
-def _bulk_answer(read: Sequence[Condition | HubError], registered: dict[str, Registration]) -> bytes:
+def _bulk_answer(read: Sequence[Condition | HubError], registered: dict[str, RegisterResult]) -> bytes:
     """A :class:`BulkAnswer` as JSON."""
     results: list[_Result] = []
     left = {name for name, registration in registered.items() if registration.created}

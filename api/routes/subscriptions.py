@@ -12,7 +12,7 @@ from api.http.responding import page, respond
 from api.http.routing import HubRequest, hub_router
 from api.routes.parameters import BotQuery, ConditionQuery, Cursor, Limit
 from api.service import Service
-from registry.store.records import Subscription, SubscriptionRequest
+from registry.store.parts.registry import StoredSubscription, SubscriptionRequest
 from registry.subscriptions import DeliveryPolicy
 
 router = hub_router("subscriptions")
@@ -139,7 +139,7 @@ def _policy(body: PolicyBody) -> DeliveryPolicy:
     return DeliveryPolicy(expires_ms=given.pop("expires_at"), **given)
 
 
-def _fields(held: Subscription) -> dict[str, object]:
+def _fields(held: StoredSubscription) -> dict[str, object]:
     policy = held.policy
     return {
         "bot_id": held.bot_id,
@@ -161,11 +161,11 @@ def _fields(held: Subscription) -> dict[str, object]:
     }
 
 
-def _answer(held: Subscription) -> SubscriptionAnswer:
+def _answer(held: StoredSubscription) -> SubscriptionAnswer:
     return SubscriptionAnswer.model_validate(_fields(held))
 
 
-def _with_truth(held: Subscription, now: NowAnswer, *, deliver: bool) -> SubscribedAnswer:
+def _with_truth(held: StoredSubscription, now: NowAnswer, *, deliver: bool) -> SubscribedAnswer:
     deliver = deliver and now.truth == "TRUE"
     trigger_id = f"{held.condition_id}:{now.close_time}" if deliver else None
     return SubscribedAnswer.model_validate({**_fields(held), "now": now, "deliver": deliver, "trigger_id": trigger_id})

@@ -34,7 +34,7 @@ async def triggers_of(
     service = request.service
     service.stored(condition_id)
     before = None if cursor is None else int(cursor)
-    rows = await service.in_store(service.store.ticks.triggers_of, condition_id, limit + 1, before)
+    rows = await service.in_store(service.store.triggers.of, condition_id, limit + 1, before)
     entries = entries_of(rows.head(limit))
     following = str(entries[-1].seq) if rows.height > limit else None
     return _respond(entries, next_cursor=following)
@@ -52,11 +52,11 @@ async def triggers(
     service, caller = request.service, request.caller
     _check_everything(everything, caller)
     wanted = None if everything else _wanted(service, caller, bot_id)
-    newest = service.store.ticks.last_seq()
+    newest = service.store.triggers.last_seq()
     if wanted == {}:
         return _respond((), after_seq=max(after_seq, newest), more=False)
     conditions = None if wanted is None else list(wanted)
-    rows: pl.DataFrame = await service.in_store(service.store.ticks.triggers_after, after_seq, limit, conditions)
+    rows: pl.DataFrame = await service.in_store(service.store.triggers.after, after_seq, limit, conditions)
     more = rows.height == limit
     entries = entries_of(rows)
     # Nothing below `newest` can come any more; what came since may be in the rows.

@@ -14,7 +14,7 @@ from api.http.routing import HubRequest, hub_router
 from api.routes.parameters import Cursor, Limit, WebhookPath
 from common.errors import WebhookError
 from events.webhooks.public_post import check_url
-from registry.store.account_records import Webhook, WebhookState
+from registry.store.parts.delivery import Webhook, WebhookState
 
 router = hub_router("webhooks")
 _WRITE = {"x-rate-class": "write"}
@@ -85,7 +85,7 @@ async def _create(body: WebhookBody, request: HubRequest) -> Response:
         bot_id=body.bot_id,
         state="active",
         created_ms=service.clock.now_ms(),
-        from_seq=service.store.ticks.last_seq(),
+        from_seq=service.store.triggers.last_seq(),
         revision=1,
     )
     await service.in_store(delivery.add_webhook, webhook)

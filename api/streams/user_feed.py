@@ -42,7 +42,7 @@ class Feed:
     def __init__(self, store: Store, log: EventLog, measures: Measures) -> None:
         self._measures = measures
         self._watch = Watch(store.registry)
-        self._live = LiveFeed(store.ticks, log, before=self._take_over)
+        self._live = LiveFeed(store.triggers, log, before=self._take_over)
         self._streams: dict[str, set[Stream]] = {}
         self._task: asyncio.Task[None] | None = None
         self._stopped = False

@@ -2,8 +2,7 @@
 
 from collections.abc import Collection
 
-from registry.store.protocol import RegistryStore
-from registry.store.records import Subscription
+from registry.store.parts.registry import RegistryStore, StoredSubscription
 
 _CHANGES_AT_ONCE = 10_000
 
@@ -62,7 +61,7 @@ class Watch:
         return wanted.keys() if bot_id is None else [name for name, bots in wanted.items() if bot_id in bots]
 
 
-def _apply(wanted: Wanted, subscription: Subscription) -> None:
+def _apply(wanted: Wanted, subscription: StoredSubscription) -> None:
     if subscription.state == "active":
         wanted.setdefault(subscription.condition_id, {})[subscription.bot_id] = subscription.active_from_ms
         return

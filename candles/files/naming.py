@@ -27,7 +27,7 @@ _EXCHANGE_PREFIX = r"^([A-Za-z][A-Za-z0-9_]*):"
 
 
 @dataclass(frozen=True)
-class Options:
+class ImportOptions:
     """What the caller says about a file, normalised. ``exchange`` holds where the file does not name one."""
 
     symbol: str | None
@@ -50,7 +50,7 @@ class Options:
         return cls(symbol, timeframe, exchange)
 
 
-def name_rows(columns: dict[str, pl.Series], options: Options, path: Path) -> dict[str, pl.Expr]:
+def name_rows(columns: dict[str, pl.Series], options: ImportOptions, path: Path) -> dict[str, pl.Expr]:
     """``exchange``, ``symbol``, ``timeframe`` and ``problem`` (a reason or null): one value a row, or one for all.
 
     Raises :class:`CandleFileError` where nothing says what the rows are, or where what says so is contradictory.

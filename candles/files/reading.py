@@ -6,7 +6,7 @@ import polars as pl
 
 from candles import reasons
 from candles.files.columns import locate, numbers
-from candles.files.naming import DEFAULT_EXCHANGE, Options, name_rows
+from candles.files.naming import DEFAULT_EXCHANGE, ImportOptions, name_rows
 from candles.files.raw import RAW_SCHEMA, VALUES, RawCandles
 from candles.files.tables import read_table
 from candles.files.times import read_times
@@ -26,14 +26,14 @@ def read_candles(
     :class:`TimeframeError` and :class:`InstrumentError` for options that are none.
     """
     path = Path(path)
-    options = Options.parse(symbol, timeframe, exchange)
+    options = ImportOptions.parse(symbol, timeframe, exchange)
     try:
         return _read(path, options)
     except pl.exceptions.PolarsError as error:
         raise CandleFileError(f"{path}: a column has a type that cannot be read: {error}") from error
 
 
-def _read(path: Path, options: Options) -> RawCandles:
+def _read(path: Path, options: ImportOptions) -> RawCandles:
     table = read_table(path)
     found = locate(table, path)
     times = read_times(found["open_time"], path)

@@ -86,7 +86,7 @@ def _candles(facts: data.ConditionFacts, condition: Condition, focus_ms: int | N
 
 
 def _others(condition: Condition) -> str:
-    others = [str(series) for series in condition.all_series if series != condition.series]
+    others = [series for series in condition.all_series if series != condition.series]
     return f" It also reads {', '.join(others)}, not drawn here." if others else ""
 
 

@@ -9,10 +9,10 @@ from typing import Literal, get_args
 from common.errors import LedgerError
 from events.consuming.delivery import Delivery, Occasion
 from events.consuming.ledger import Ledger
-from events.consuming.policies import Fired, fired_again
+from events.consuming.policies import PastDeliveries, fired_again
 from events.consuming.subscribers import Lane, lane_of
 from events.log.payload import Event, decode, encode
-from registry.store.records import Subscription
+from registry.store.parts.registry import StoredSubscription
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -62,10 +62,10 @@ class Held:
 class Changes:
     """What a stretch of events changes; committed with the place that it reaches."""
 
-    fired: dict[Lane, tuple[int, Fired]] = field(default_factory=dict)
+    fired: dict[Lane, tuple[int, PastDeliveries]] = field(default_factory=dict)
     held: list[tuple[Delivery, int, int, str, State]] = field(default_factory=list)
     """Delivery, attempts, when the next one is due, why, state."""
-    greeted: list[Subscription] = field(default_factory=list)
+    greeted: list[StoredSubscription] = field(default_factory=list)
     rearmed: list[int] = field(default_factory=list)
     """Numbers of the wishes of bots that were answered."""
 
@@ -90,7 +90,7 @@ class Book:
                     )
                 transaction.execute("INSERT OR IGNORE INTO about VALUES (?, ?)", [name, value])
             self._fired = {
-                (user, bot, condition): (since, Fired(count, last))
+                (user, bot, condition): (since, PastDeliveries(count, last))
                 for condition, user, bot, since, count, last in transaction.execute("SELECT * FROM fired")
             }
             self._greeted = {
@@ -106,18 +106,18 @@ class Book:
         self.change = int(about["change"]) if "change" in about else None
         """Change of subscriptions up to which they were greeted."""
 
-    def fired(self, subscription: Subscription, changes: Changes) -> Fired | None:
+    def fired(self, subscription: StoredSubscription, changes: Changes) -> PastDeliveries | None:
         """What a subscription has had, with what is not committed yet."""
         lane = lane_of(subscription)
         found = changes.fired.get(lane) or self._fired.get(lane)
         return found[1] if found is not None and found[0] == subscription.created_ms else None
 
-    def note_fired(self, subscription: Subscription, close_ms: int, changes: Changes) -> None:
+    def note_fired(self, subscription: StoredSubscription, close_ms: int, changes: Changes) -> None:
         """Count a delivery."""
         before = self.fired(subscription, changes)
         changes.fired[lane_of(subscription)] = subscription.created_ms, fired_again(before, close_ms)
 
-    def is_greeted(self, subscription: Subscription) -> bool:
+    def is_greeted(self, subscription: StoredSubscription) -> bool:
         """Whether a subscription was asked about when it began."""
         return self._greeted.get(lane_of(subscription)) == subscription.created_ms
 

@@ -14,7 +14,7 @@ from common.errors import EventLogError, StoreError
 from events import metrics
 from events.consuming.book import Book, Changes, Held
 from events.consuming.dead_letters import letter_of, obey
-from events.consuming.delivery import Handler, Truths
+from events.consuming.delivery import CurrentTruths, Handler
 from events.consuming.dispatch import Dispatch
 from events.consuming.group import GroupReader
 from events.consuming.ledger import Ledger
@@ -57,7 +57,7 @@ class Consumer:
         handler: Handler,
         clock: Clock,
         *,
-        truths: Truths | None = None,
+        truths: CurrentTruths | None = None,
         start: int | None = None,
         retry_after_s: Sequence[float] = RETRY_AFTER_S,
     ) -> None:
@@ -66,7 +66,7 @@ class Consumer:
         self._store = store
         self._clock = clock
         self._group = GroupReader(log, name)
-        self._book = Book(ledger, name, store.ticks.identity())
+        self._book = Book(ledger, name, store.identity())
         self._subscribers = Subscribers(store.registry)
         self._dispatch = Dispatch(name, handler, self._book, clock, retry_after_s)
         self._asking = Asking(truths, self._book, self._dispatch, self._subscribers)
@@ -120,7 +120,7 @@ class Consumer:
 
     def _synchronise(self) -> None:
         """Set the group to the ledger's place; what a dead predecessor had in hand is handled with care."""
-        owner, own = self._log.owner(), self._store.ticks.identity()
+        owner, own = self._log.owner(), self._store.identity()
         if owner is not None and owner != own:
             raise foreign(owner)
         if self._book.seq is None:
@@ -175,7 +175,7 @@ class Consumer:
         """Events of the store up to a ``seq``, a batch at most."""
         if until <= self._seq:
             return []
-        rows = self._store.ticks.triggers_after(self._seq, _BATCH)
+        rows = self._store.triggers.after(self._seq, _BATCH)
         found = [held for held in entries_of(rows) if held.seq <= until]
         metrics.BACKFILLED.labels(self.name).inc(len(found))
         return found
@@ -218,7 +218,7 @@ class Consumer:
         try:
             self._retry_due()
             self._asking.refresh()
-            while found := self._backfill(self._store.ticks.last_seq()):
+            while found := self._backfill(self._store.triggers.last_seq()):
                 self._apply(found)
                 self._commit()
         except StoreError as error:

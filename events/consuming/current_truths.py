@@ -10,7 +10,7 @@ from registry.store.protocol import Store
 
 
 class StoreTruths:
-    """Implements :class:`events.consuming.delivery.Truths` on the store's candles."""
+    """Implements :class:`events.consuming.delivery.CurrentTruths` on the store's candles."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store

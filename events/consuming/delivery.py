@@ -6,7 +6,7 @@ from urllib.parse import quote
 import msgspec
 
 from events.log.payload import Event
-from registry.store.records import Subscription
+from registry.store.parts.registry import StoredSubscription
 
 Occasion = Literal["trigger", "subscription", "rearm"]
 """Why something is delivered: the condition fired, or it was TRUE at the subscription, or when the bot armed again."""
@@ -16,7 +16,7 @@ class Delivery(msgspec.Struct, frozen=True):
     """What a handler gets. Its id is the same however often it is delivered."""
 
     event: Event
-    subscription: Subscription
+    subscription: StoredSubscription
     occasion: Occasion = "trigger"
 
     @property
@@ -34,7 +34,7 @@ class Handler(Protocol):
         ...
 
 
-class Truths(Protocol):
+class CurrentTruths(Protocol):
     """Knows what conditions are right now; for policies that ask without a trigger."""
 
     def now(self, condition_id: str) -> Event | None:

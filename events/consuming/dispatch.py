@@ -15,7 +15,7 @@ from events.consuming.delivery import Delivery, Handler
 from events.consuming.policies import Reason, held_back, held_back_anyway, needs_memory
 from events.consuming.subscribers import Lane, Subscribers, lane_of
 from events.log.payload import Event
-from registry.store.records import Subscription
+from registry.store.parts.registry import StoredSubscription
 
 _BEHIND = "behind an earlier delivery of its subscription"
 _ENDED_THE_PROCESS = "the process ended while it was handled, each time"
@@ -44,7 +44,7 @@ class Dispatch:
         """Events up to this ``seq`` were in hand when a process ended: attempts are counted before they are made."""
         self.committed_s = time.monotonic()
 
-    def expand(self, event: Event, subscriptions: Sequence[Subscription]) -> None:
+    def expand(self, event: Event, subscriptions: Sequence[StoredSubscription]) -> None:
         """Deliver an event to those whose policies let it through."""
         now_ms = self._clock.now_ms()
         for subscription in subscriptions:
@@ -85,7 +85,7 @@ class Dispatch:
             due_ms = self._next_attempt_ms(1)
             self._hold(delivery, 1, due_ms or 0, failure, "dead" if due_ms is None else "waiting")
 
-    def greeted(self, subscription: Subscription) -> None:
+    def greeted(self, subscription: StoredSubscription) -> None:
         """Note that a new subscription was asked about."""
         self._changes.greeted.append(subscription)
 
@@ -114,7 +114,7 @@ class Dispatch:
             for held in due:
                 self._retry(held, subscribers.get(held.lane), now_ms)
 
-    def _retry(self, held: Held, subscription: Subscription | None, now_ms: int) -> None:
+    def _retry(self, held: Held, subscription: StoredSubscription | None, now_ms: int) -> None:
         event = held.event
         if subscription is None or held_back_anyway(subscription, event.close_time, event.settled, None, now_ms):
             # It ended, was paused, or its time is over.

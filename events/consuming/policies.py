@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from events.log.payload import Event
-from registry.store.records import Subscription
+from registry.store.parts.registry import StoredSubscription
 from registry.subscriptions import DeliveryPolicy
 
 Reason = Literal["ended", "paused", "before_start", "expired", "spent", "cooldown", "too_late", "unsettled"]
@@ -13,7 +13,7 @@ deliveries; the last one is too near; the event is too old by now; its indicator
 
 
 @dataclass(frozen=True, slots=True)
-class Fired:
+class PastDeliveries:
     """What a subscription has had: deliveries, and the close time of the newest one."""
 
     count: int
@@ -25,7 +25,9 @@ def needs_memory(policy: DeliveryPolicy) -> bool:
     return policy.cooldown_s > 0 or policy.max_fires is not None
 
 
-def held_back(subscription: Subscription, event: Event, fired: Fired | None, now_ms: int) -> Reason | None:
+def held_back(
+    subscription: StoredSubscription, event: Event, fired: PastDeliveries | None, now_ms: int
+) -> Reason | None:
     """Why an event is not delivered to a subscriber, ``None`` if it is. ``fired`` is ``None`` before the first one."""
     if event.close_time <= subscription.active_from_ms:
         return "before_start"
@@ -33,7 +35,7 @@ def held_back(subscription: Subscription, event: Event, fired: Fired | None, now
 
 
 def held_back_anyway(
-    subscription: Subscription, close_ms: int, settled: bool, fired: Fired | None, now_ms: int
+    subscription: StoredSubscription, close_ms: int, settled: bool, fired: PastDeliveries | None, now_ms: int
 ) -> Reason | None:
     """:func:`held_back` for what does not have to close after the subscription's start: TRUE right then."""
     policy = subscription.policy
@@ -53,6 +55,10 @@ def held_back_anyway(
     return reason
 
 
-def fired_again(fired: Fired | None, close_ms: int) -> Fired:
+def fired_again(fired: PastDeliveries | None, close_ms: int) -> PastDeliveries:
     """What a subscription has had after one more delivery."""
-    return Fired(1, close_ms) if fired is None else Fired(fired.count + 1, max(fired.last_close_ms, close_ms))
+    return (
+        PastDeliveries(1, close_ms)
+        if fired is None
+        else PastDeliveries(fired.count + 1, max(fired.last_close_ms, close_ms))
+    )

@@ -4,10 +4,10 @@ import logging
 from collections import deque
 
 from events.consuming.book import Book
-from events.consuming.delivery import Delivery, Occasion, Truths
+from events.consuming.delivery import CurrentTruths, Delivery, Occasion
 from events.consuming.dispatch import Dispatch
 from events.consuming.subscribers import Lane, Subscribers, lane_of
-from registry.store.records import Subscription
+from registry.store.parts.registry import StoredSubscription
 
 _log = logging.getLogger(__name__)
 
@@ -18,12 +18,12 @@ class Asking:
     Without ``truths`` nobody knows, and such subscriptions are served by their triggers alone.
     """
 
-    def __init__(self, truths: Truths | None, book: Book, dispatch: Dispatch, subscribers: Subscribers) -> None:
+    def __init__(self, truths: CurrentTruths | None, book: Book, dispatch: Dispatch, subscribers: Subscribers) -> None:
         self._truths = truths
         self._book = book
         self._dispatch = dispatch
         self._subscribers = subscribers
-        self._new: dict[Lane, Subscription] = {}
+        self._new: dict[Lane, StoredSubscription] = {}
         self._rearmed: deque[tuple[int, Lane]] = deque(book.rearmed())
 
     def refresh(self) -> None:
@@ -58,7 +58,7 @@ class Asking:
             self._rearmed.popleft()
             self._dispatch.rearmed(number)
 
-    def _ask(self, subscription: Subscription, occasion: Occasion) -> None:
+    def _ask(self, subscription: StoredSubscription, occasion: Occasion) -> None:
         if self._truths is None:
             _log.warning(
                 "%s is asked whether it is TRUE right now, and this consumer has nobody to ask",

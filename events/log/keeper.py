@@ -12,8 +12,8 @@ from events.log.publisher import drain
 from events.log.reconciliation import reconcile
 from events.log.redis_log import RedisEventLog
 from events.log.retention import MOST_EVENTS, RETENTION_MS, trim
+from registry.store.parts.delivery import LogReading
 from registry.store.protocol import Store
-from registry.store.records import LogReading
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class LogKeeper:
 
     def begin(self) -> None:
         """Bring store and log together, and publish what is not published. Before anything is judged."""
-        reconcile(self._store.ticks, self._log)
+        reconcile(self._store, self._log)
         self.publish()
         self._is_reconciled = True
 
@@ -79,7 +79,7 @@ class LogKeeper:
         if not self._is_reconciled:
             self.begin()
         last = self._log.last_seq()
-        newest = self._store.ticks.last_seq()
+        newest = self._store.triggers.last_seq()
         metrics.PUBLISH_LAG.set(max(0, newest - last))
         if last != newest and last == self._lagged_at:
             self.publish()
@@ -90,7 +90,7 @@ class LogKeeper:
 
     def tidy(self) -> None:
         """Trim the log, and note how far it and its readers are."""
-        gone = trim(self._store.ticks, self._log, retention_ms=self._retention_ms, most=self._most_events)
+        gone = trim(self._store.triggers, self._log, retention_ms=self._retention_ms, most=self._most_events)
         metrics.EVENTS_TRIMMED.inc(gone)
         reading = read_log(self._store, self._log, self._clock.now_ms())
         metrics.LOG_EVENTS.set(reading.events)
@@ -132,7 +132,7 @@ def read_log(store: Store, log: RedisEventLog, now_ms: int) -> LogReading:
     published = log.last_seq()
     return LogReading(
         read_ms=now_ms,
-        stored_seq=store.ticks.last_seq(),
+        stored_seq=store.triggers.last_seq(),
         published_seq=published,
         events=log.length(),
         bytes=log.memory_bytes(),

@@ -16,7 +16,7 @@ from typing import Self
 from common.errors import EventLogError, StoreError
 from events.log.payload import Entry, entries_of
 from events.log.redis_log import EventLog
-from registry.store.protocol import TickStore
+from registry.store.parts.triggers import TriggerStore
 
 _log = logging.getLogger(__name__)
 
@@ -35,14 +35,14 @@ class LiveFeed:
     """
 
     def __init__(
-        self, ticks: TickStore, log: EventLog, *, queue: int = QUEUE, before: Callable[[], object] = lambda: None
+        self, triggers: TriggerStore, log: EventLog, *, queue: int = QUEUE, before: Callable[[], object] = lambda: None
     ) -> None:
         """``before`` is called whenever events are about to be handed out: for readers whose wishes have changed."""
-        self._ticks = ticks
+        self._triggers = triggers
         self._log = log
         self._queue = queue
         self._before = before
-        self._seq = ticks.last_seq()
+        self._seq = triggers.last_seq()
         self._all: set[Following] = set()
         self._by_condition: dict[str, set[Following]] = {}
 
@@ -88,7 +88,7 @@ class LiveFeed:
             return entries
         # A hole: trimmed, or the stream lost it, or no trigger has that number. The store knows. And with nothing in
         # the stream there may still be something in the store, if nobody can publish.
-        return entries_of(self._ticks.triggers_after(self._seq, _BATCH)) or entries
+        return entries_of(self._triggers.after(self._seq, _BATCH)) or entries
 
     def _hand_out(self, entries: Sequence[Entry]) -> None:
         if entries:
@@ -121,7 +121,7 @@ class LiveFeed:
 
     def backfill(self, after_seq: int, limit: int, conditions: Collection[str] | None) -> tuple[list[Entry], int]:
         """Entries of the store after a ``seq``, and the ``seq`` up to which they are all there are."""
-        rows = self._ticks.triggers_after(after_seq, limit)
+        rows = self._triggers.after(after_seq, limit)
         reached = int(rows["seq"][-1]) if rows.height else after_seq + limit
         entries = entries_of(rows)
         return [entry for entry in entries if conditions is None or entry.condition_id in conditions], reached

@@ -23,24 +23,24 @@ def drain(store: Store, log: EventLog, *, retention_ms: int = RETENTION_MS) -> i
     only where it continues. Raises :class:`common.errors.EventLogAhead` when the log is another store's,
     :class:`common.errors.EventLogError` when the server fails.
     """
-    ticks = store.ticks
-    owner = ticks.identity()
+    triggers = store.triggers
+    owner = store.identity()
     published = 0
     stuck_at = -1
     floor: int | None = None
     last = log.last_seq()
     failpoints.reach("after_read_last")
-    while (newest := ticks.last_seq()) != last:
+    while (newest := triggers.last_seq()) != last:
         metrics.PUBLISH_LAG.set(max(0, newest - last))
         if last > newest:
-            reconcile(ticks, log)
+            reconcile(store, log)
             continue
         if newest - last > BATCH:
-            floor = retention_floor(ticks, retention_ms) if floor is None else floor
+            floor = retention_floor(triggers, retention_ms) if floor is None else floor
             if floor > last:
                 last = log.skip(owner, last, floor).last_seq
                 continue
-        batch = entries_of(ticks.triggers_after(last, BATCH))
+        batch = entries_of(triggers.after(last, BATCH))
         failpoints.reach("before_publish")
         started = time.perf_counter()
         # Numbers at the end that no trigger has are left out in the log as well.

@@ -13,7 +13,8 @@ from common.errors import EventLogError
 from events import metrics
 from events.log.payload import Entry
 from events.log.redis_log import EventLog, foreign
-from registry.store.protocol import TickStore
+from registry.store.parts.triggers import TriggerStore
+from registry.store.protocol import Store
 
 _log = logging.getLogger(__name__)
 
@@ -21,38 +22,39 @@ _BATCH = 1_000
 _TIMES = ("open_time", "close_time", "emitted_at")
 
 
-def reconcile(ticks: TickStore, log: EventLog) -> int:
+def reconcile(store: Store, log: EventLog) -> int:
     """Make sure that the log is this store's, and bring the store up to it; how many triggers the store got back.
 
     To be called before anything is judged. Raises :class:`common.errors.EventLogAhead` when the log is another
     store's, or when both went on apart after a backup was restored.
     """
-    _refuse_foreign(ticks, log)
+    _refuse_foreign(store, log)
+    triggers = store.triggers
     restored = 0
-    while (last := log.last_seq()) > ticks.last_seq():
-        restored += _take_back(ticks, log, last)
+    while (last := log.last_seq()) > triggers.last_seq():
+        restored += _take_back(triggers, log, last)
     if restored:
         metrics.TRIGGERS_RESTORED.inc(restored)
         _log.error(
             "the store was behind the event log, as an older backup is: it took %d triggers from the log, up to %d; "
             "conditions and subscriptions that were registered since the backup are not among them",
             restored,
-            ticks.last_seq(),
+            triggers.last_seq(),
         )
     return restored
 
 
-def _refuse_foreign(ticks: TickStore, log: EventLog) -> None:
-    owner, own = log.owner(), ticks.identity()
+def _refuse_foreign(store: Store, log: EventLog) -> None:
+    owner, own, triggers = log.owner(), store.identity(), store.triggers
     if owner is not None and owner != own:
         raise foreign(owner)
-    newest = ticks.last_seq()
+    newest = triggers.last_seq()
     common = log.newest(newest)
     if common is None:
         if owner is None and log.last_seq() > newest:
             raise foreign(f"up to {log.last_seq()}, this store has triggers up to {newest}")
         return
-    rows = ticks.triggers_after(common.seq - 1, 1)
+    rows = triggers.after(common.seq - 1, 1)
     if not rows.height or rows["seq"][0] != common.seq:
         return  # a number that no trigger of this store has
     stored, published = rows["trigger_id"][0], common.event.trigger_id
@@ -63,18 +65,18 @@ def _refuse_foreign(ticks: TickStore, log: EventLog) -> None:
         )
 
 
-def _take_back(ticks: TickStore, log: EventLog, last: int) -> int:
+def _take_back(triggers: TriggerStore, log: EventLog, last: int) -> int:
     """One batch of what the store lacks; numbers that the log does not hold any more are never used again."""
-    after = ticks.last_seq()
+    after = triggers.last_seq()
     entries = log.read(after, _BATCH)
     run = _first_run(entries)
     if not run:
-        ticks.raise_floor(last)
+        triggers.raise_floor(last)
     elif run[0].seq > after + 1:
-        ticks.raise_floor(run[0].seq - 1)
+        triggers.raise_floor(run[0].seq - 1)
     if run:
-        ticks.adopt_triggers(_rows(run))
-    if ticks.last_seq() <= after:
+        triggers.adopt(_rows(run))
+    if triggers.last_seq() <= after:
         raise EventLogError(f"the store stays at trigger {after} and takes none of the event log's up to {last}")
     return len(run)
 

@@ -56,7 +56,7 @@ return {1, tonumber(ARGV[3])}
 
 
 @dataclass(frozen=True)
-class Group:
+class ConsumerGroup:
     """A consumer group of the stream."""
 
     name: str
@@ -176,7 +176,7 @@ class RedisEventLog:
         """Let go of events with a lower ``seq``, a few dozen less than all of them; how many that were."""
         return int(self._ask("XTRIM", STREAM, "MINID", "~", f"{first_seq}-0", "LIMIT", 0))
 
-    def groups(self) -> list[Group]:
+    def groups(self) -> list[ConsumerGroup]:
         """The stream's consumer groups."""
         try:
             if not self.client.exists(STREAM):
@@ -186,10 +186,10 @@ class RedisEventLog:
         except redis.RedisError as error:
             raise explain(error) from error
 
-    def _group(self, held: dict[str, Any]) -> Group:
+    def _group(self, held: dict[str, Any]) -> ConsumerGroup:
         pending: Any = self.client.xpending(STREAM, held["name"])
         consumers: Any = self.client.xinfo_consumers(STREAM, held["name"])
-        return Group(
+        return ConsumerGroup(
             name=held["name"].decode(),
             read_seq=seq_of(held["last-delivered-id"]),
             oldest_pending=seq_of(pending["min"]) if pending["pending"] else None,

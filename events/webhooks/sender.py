@@ -25,7 +25,7 @@ from events.consuming.ledger import Ledger
 from events.log.redis_log import RedisEventLog
 from events.webhooks.outbox import Outbox, Parcel
 from events.webhooks.public_post import post
-from registry.store.account_records import Webhook
+from registry.store.parts.delivery import Webhook
 from registry.store.protocol import Store
 
 _log = logging.getLogger(__name__)

@@ -2,13 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
 from common.errors import HubError
 from hub.cli.opening import hub_settings, open_to_read
 from hub.cli.output import AsJson, console, message, print_frame, print_json
+
+if TYPE_CHECKING:
+    from registry.groups import Series
 
 candles = App(name="candles", help="Candles in the store.")
 
@@ -81,7 +84,7 @@ def gaps(
     json_output: AsJson = False,
 ) -> None:
     """List runs of missing candles, and how many of their slots were judged as holes."""
-    name = None if series is None else _series_name(series)
+    name = None if series is None else _series(series)
     with open_to_read() as store:
         found = store.candles.gaps(name)
     print_frame(found, json_output, empty="No gaps: every slot between first and last candle has one.")
@@ -102,7 +105,7 @@ def revisions(
     json_output: AsJson = False,
 ) -> None:
     """List versions of candles that came after they had been judged. They fire nobody and rewrite nothing."""
-    name = None if series is None else _series_name(series)
+    name = None if series is None else _series(series)
     with open_to_read() as store:
         found = store.candles.revisions(name)
     if not json_output:
@@ -121,7 +124,7 @@ def rebase(
 ) -> None:
     """Judge a series from its corrected candles from now on: a new anchor. Recorded triggers stay as they are."""
     settings = hub_settings()
-    name = _series_name(series)
+    name = _series(series)
     from candles.rebasing import plan_rebase
     from common.timeframes import show_time
     from registry.store import open_configured
@@ -145,16 +148,17 @@ def rebase(
         print(f"rebase {number}: {changed} candles changed")
 
 
-def _series_name(text: str) -> str:
+def _series(text: str) -> "Series":
     """``btc/usdt 60m`` -> ``BINANCE:BTCUSDT 1h``."""
     from common.errors import InstrumentError
     from common.timeframes import normalise_timeframe
+    from registry.groups import Series
     from registry.instruments import normalise_instrument
 
     symbol, _, timeframe = text.strip().rpartition(" ")
     if not symbol:
         raise InstrumentError(f'series {text!r} lacks a symbol or a timeframe; write "BTCUSDT 1h"')
-    return f"{normalise_instrument(symbol, hub_settings().default_exchange)} {normalise_timeframe(timeframe)}"
+    return Series(normalise_instrument(symbol, hub_settings().default_exchange), normalise_timeframe(timeframe))
 
 
 def _confirmed(question: str) -> bool:

@@ -67,7 +67,7 @@ def parse(text: str, *, json_output: AsJson = False) -> None:
                 "momentary": condition.momentary,
                 "group": condition.group,
                 "series": [
-                    {"series": str(series), "lookback": needed.lookback, "settle": needed.settle}
+                    {"series": series, "lookback": needed.lookback, "settle": needed.settle}
                     for series, needed in condition.needed.items()
                 ],
             }
@@ -126,7 +126,7 @@ def list_conditions(*, json_output: AsJson = False) -> None:
 
     with open_to_read() as store:
         held = store.registry.conditions()
-        counts = store.ticks.trigger_counts()
+        counts = store.triggers.counts()
     frame = pl.DataFrame(
         [(condition.condition_id, condition.text) for condition in held],
         schema={"condition_id": pl.String, "condition": pl.String},

@@ -56,7 +56,7 @@ def status(*, json_output: AsJson = False) -> None:
     here = running(settings.data_dir)
     with open_to_read() as store:
         totals: dict[str, Any] = {"service": None if here is None else here.url}
-        totals |= {**store.registry.totals(), "triggers": store.ticks.last_seq()}
+        totals |= {**store.registry.totals(), "triggers": store.triggers.last_seq()}
         series = store.candles.series().height
         ticks = store.ticks.ticks()
     totals |= {"series": series, "ticks": ticks.height}

@@ -27,8 +27,8 @@ from hub.demo.population import TIMEFRAMES, Bot, population
 from hub.prefect_server import PrefectServer
 from registry.conditions import Condition
 from registry.store import open_configured
+from registry.store.parts.registry import SubscriptionRequest
 from registry.store.protocol import Store
-from registry.store.records import SubscriptionRequest
 
 START = datetime(2024, 8, 4, tzinfo=UTC)
 END = datetime(2024, 8, 7, tzinfo=UTC)

@@ -53,7 +53,7 @@ def make_report(store: Store, replay: Replay) -> Report:
     texts = {held.condition_id: held.text for held in store.registry.conditions()}
     popular = store.registry.subscribers()
     examples = (
-        store.ticks.triggers_after(0, store.ticks.last_seq())
+        store.triggers.after(0, store.triggers.last_seq())
         .with_columns(pl.col("condition_id").replace_strict(popular, default=0).alias("subscribers"))
         # The first trigger of each of the most wanted conditions: what most bots acted on.
         .sort("subscribers", "seq", descending=[True, False])
@@ -64,7 +64,7 @@ def make_report(store: Store, replay: Replay) -> Report:
         totals=store.registry.totals(),
         indicators=int(widest["indicators"].sum()),
         series=int(widest["series"].sum()),
-        triggers=store.ticks.last_seq(),
+        triggers=store.triggers.last_seq(),
         events=replay.stream_length,
         examples=[
             {

@@ -19,7 +19,7 @@ from indicators.codegen.stages import arguments, parameter_lines
 
 
 @dataclass
-class Group:
+class StepGroup:
     """Steps in a row. ``known`` are the inputs and the results of earlier stages, ``wanted`` those of their own results
     that others read or that are outputs, ``reads`` what they read of the known."""
 
@@ -77,7 +77,7 @@ class Group:
         return arguments(self.indicator, step, {name: name for name in (*self.known, *given)})
 
 
-def over_one(group: Group) -> str:
+def over_one(group: StepGroup) -> str:
     """The source of the functions that run a group over one series."""
     if not group.state:
         return _compiled(_over_time(group))
@@ -87,7 +87,7 @@ def over_one(group: Group) -> str:
     return "".join(_compiled(writer(group)) for writer in writers)
 
 
-def over_many(group: Group, known: Collection[str]) -> str:
+def over_many(group: StepGroup, known: Collection[str]) -> str:
     """The source of the functions that run a group over several series, without those in ``known``."""
     sources = [_compiled(writer(group)) for writer in (_scan, _lanes, _run, _beside)]
     return "".join(source for source in sources if source not in known)
@@ -97,7 +97,7 @@ def _compiled(lines: Iterable[str]) -> str:
     return '\n@njit(error_model="numpy")\n' + "\n".join(lines) + "\n\n"
 
 
-def _over_time(group: Group) -> Iterator[str]:
+def _over_time(group: StepGroup) -> Iterator[str]:
     yield f"def loop_{group.name}({', '.join(group.arrays)}, parameters):"
     yield "    share_nothing()"
     yield from (f"    {line}" for line in parameter_lines(group.indicator))
@@ -105,14 +105,14 @@ def _over_time(group: Group) -> Iterator[str]:
     yield from (f"        {line}" for line in group.body("in_{}[i]", "out_{}[i]", ""))
 
 
-def _scan(group: Group) -> Iterator[str]:
+def _scan(group: StepGroup) -> Iterator[str]:
     """The plain loop, over the candles from ``begin`` to ``end``."""
     yield f"def scan_{group.name}({', '.join(group.arrays)}, begin, end, state, parameters):"
     yield "    stay_apart()"
     yield from (f"    {line}" for line in _loop(group, steady=False))
 
 
-def _go_on(group: Group) -> Iterator[str]:
+def _go_on(group: StepGroup) -> Iterator[str]:
     """The steady forms one after the other, where they suffice."""
     every = ", ".join(group.arrays)
     yield f"def go_on_{group.name}({every}, begin, end, state, parameters):"
@@ -126,7 +126,7 @@ def _go_on(group: Group) -> Iterator[str]:
     yield f"    scan_{group.name}({every}, begin, end, state, parameters)"
 
 
-def _loop(group: Group, steady: bool) -> Iterator[str]:
+def _loop(group: StepGroup, steady: bool) -> Iterator[str]:
     yield from parameter_lines(group.indicator)
     yield from (f"state_{held} = state[{position}]" for position, held in enumerate(group.state))
     yield "for i in range(np.uint64(begin), np.uint64(end)):"
@@ -134,7 +134,7 @@ def _loop(group: Group, steady: bool) -> Iterator[str]:
     yield from (f"state[{position}] = state_{held}" for position, held in enumerate(group.state))
 
 
-def _lanes(group: Group) -> Iterator[str]:
+def _lanes(group: StepGroup) -> Iterator[str]:
     """The steady forms over a tile: its candles in turn, all lanes of each."""
     held = ", ".join(f"lane_{name}" for name in group.state)
     yield f"def lanes_{group.name}({', '.join(group.arrays)}, {held}, parameters, count):"
@@ -150,7 +150,7 @@ def _lanes(group: Group) -> Iterator[str]:
         yield f"            lane_{name}[lane] = state_{name}"
 
 
-def _run(group: Group) -> Iterator[str]:
+def _run(group: StepGroup) -> Iterator[str]:
     """All stretches by ``count`` candles, tile by tile; results without an address are dropped."""
     reads, wanted = len(group.reads), len(group.wanted)
     tiles = [f"tiles[{position}]" for position in range(reads + wanted)]
@@ -164,7 +164,7 @@ def _run(group: Group) -> Iterator[str]:
     yield f"        stretches.give_out(tiles, {reads}, written, begin, taken, large)"
 
 
-def _rooms(group: Group) -> Iterator[str]:
+def _rooms(group: StepGroup) -> Iterator[str]:
     reads, wanted = len(group.reads), len(group.wanted)
     yield f"read = np.empty(({reads}, stretches.LANES), np.int64)"
     yield f"written = np.empty(({wanted}, stretches.LANES), np.int64)"
@@ -172,7 +172,7 @@ def _rooms(group: Group) -> Iterator[str]:
     yield f"states = stretches.room({len(group.state)}, stretches.LANES)"
 
 
-def _spread(group: Group) -> Iterator[str]:
+def _spread(group: StepGroup) -> Iterator[str]:
     """Cut a series into stretches, warm them up, run them together, and put right what did not meet."""
     name, every = group.name, ", ".join(group.arrays)
     starts = ", ".join("np.nan" if math.isnan(value) else repr(float(value)) for value in group.state.values())
@@ -223,11 +223,11 @@ def _stretches(names: Sequence[str], kind: str, first: str, addresses: str) -> I
         yield f"stretches.places({kind}_{name}, {first}, apart, {addresses}, {position})"
 
 
-def _seeded(group: Group, at: str) -> str:
+def _seeded(group: StepGroup, at: str) -> str:
     return " and ".join(f"np.isfinite(out_{name}[{at}])" for name in group.wanted)
 
 
-def _beside(group: Group) -> Iterator[str]:
+def _beside(group: StepGroup) -> Iterator[str]:
     """Several series: the arrays are float64[series, n], the state float64[series, n_state]."""
     name = group.name
     row = ", ".join(f"{array}[row]" for array in group.arrays)

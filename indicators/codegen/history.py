@@ -9,7 +9,7 @@ from inspect import signature
 from itertools import groupby
 
 from indicators.catalogue import Indicator, IndicatorError, Step, Window
-from indicators.codegen.groups import Group, over_many, over_one
+from indicators.codegen.groups import StepGroup, over_many, over_one
 from indicators.codegen.stages import parameter_lines
 
 _SPAN = 4_096
@@ -39,7 +39,7 @@ def history_kernel(indicator: Indicator) -> str:
     stages = writer.stages()
     sources = [over_one(group) for group in writer.groups]
     whole, *others = _groups(indicator)
-    if isinstance(whole, Group) and whole.is_steady and not others:
+    if isinstance(whole, StepGroup) and whole.is_steady and not others:
         sources.append(over_many(whole, "".join(sources)))
         rows = _beside(whole)
     else:
@@ -49,7 +49,7 @@ def history_kernel(indicator: Indicator) -> str:
     return "".join(sources) + _HEAD + bodies[0] + "\n" + _MANY_HEAD + bodies[1]
 
 
-def _groups(indicator: Indicator) -> Iterator[Window | Group]:
+def _groups(indicator: Indicator) -> Iterator[Window | StepGroup]:
     """Windows, and groups of the steps between them."""
     known = [*indicator.inputs]
     for _, stages in groupby(indicator.stages, key=lambda stage: isinstance(stage, Step)):
@@ -64,7 +64,9 @@ def _groups(indicator: Indicator) -> Iterator[Window | Group]:
                         if isinstance(stage, Window)
                         else {*signature(stage.function).parameters}
                     )
-            yield Group(indicator, steps, tuple(known), [name for step in steps for name in step.gives if name in used])
+            yield StepGroup(
+                indicator, steps, tuple(known), [name for step in steps for name in step.gives if name in used]
+            )
         else:
             yield from (stage for stage in run if isinstance(stage, Window))
         known += [name for stage in run for name in stage.gives]
@@ -75,7 +77,7 @@ class _Writer:
 
     def __init__(self, indicator: Indicator) -> None:
         self.indicator = indicator
-        self.groups: list[Group] = []
+        self.groups: list[StepGroup] = []
         self._arrays = {name: f"input_{name}" for name in indicator.inputs}
         self._rows = 0
         steps = [stage for stage in indicator.stages if isinstance(stage, Step) and stage.state]
@@ -190,7 +192,7 @@ class _Writer:
         length = lengths[self.indicator.rings.index((stage.over, stage.length))]
         return length == 1 and stage.kind == "sum" and stage.name not in self.indicator.results
 
-    def _group(self, group: Group) -> Iterator[str]:
+    def _group(self, group: StepGroup) -> Iterator[str]:
         read = [self._arrays[name] for name in group.reads]
         yield from (self._place(name) for name in group.wanted)
         arrays = [*read, *(f"result_{name}" for name in group.wanted)]
@@ -214,7 +216,7 @@ def _longest(rings: list[int]) -> str:
     return sizes[0] if len(sizes) == 1 else f"max({', '.join(sizes)})"
 
 
-def _beside(group: Group) -> Iterator[str]:
+def _beside(group: StepGroup) -> Iterator[str]:
     indicator = group.indicator
     arrays = [f"inputs[{indicator.inputs.index(name)}]" for name in group.reads]
     arrays += [f"outputs[{indicator.results.index(name)}]" for name in group.wanted]

@@ -26,6 +26,7 @@ No rule uses that a condition is TRUE or FALSE: ``any(x, not x)`` is UNKNOWN whi
 from dataclasses import replace
 from typing import Literal
 
+from registry.groups import Series
 from registry.language.arithmetic import folded
 from registry.language.as_text.text import to_text
 from registry.language.tree import (
@@ -42,7 +43,6 @@ from registry.language.tree import (
     Number,
     Operand,
     Operator,
-    Series,
     Within,
     is_momentary,
 )

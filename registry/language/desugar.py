@@ -21,8 +21,9 @@ that is: only crossings make a tree momentary, and nothing but a crossing, ``cro
 around them comes down to one.
 """
 
+from registry.groups import Series
 from registry.language.arithmetic import shifted
-from registry.language.surface import Channel, Crosses, Move, SurfaceNode, Trend
+from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Trend
 from registry.language.tree import (
     All,
     Any,
@@ -35,7 +36,6 @@ from registry.language.tree import (
     Not,
     Number,
     Operand,
-    Series,
     Within,
     variables,
 )
@@ -50,7 +50,7 @@ def desugar(node: SurfaceNode, base: Series) -> Node:  # noqa: PLR0911 - one ret
             return Any((Comparison("crosses_above", left, right), Comparison("crosses_below", left, right)))
         case Channel():
             return _channel(node, base)
-        case Move():
+        case PriceMove():
             return _move(node)
         case Trend(operator, value, bars):
             return For(Comparison(">" if operator == "rising" else "<", value, shifted(value, 1)), bars)
@@ -93,7 +93,7 @@ def _outside(value: Operand, low: Operand, high: Operand) -> Node:
     return Any((Comparison("<", value, low), Comparison(">", value, high)))
 
 
-def _move(move: Move) -> Node:
+def _move(move: PriceMove) -> Node:
     found: list[Node] = []
     for steps in range(1, move.bars + 1):
         before = shifted(move.value, steps)

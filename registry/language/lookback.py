@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from common.errors import ConditionError
 from common.timeframes import DURATION_MS
 from indicators.catalogue import catalogue
+from registry.groups import Series
 from registry.language.desugar import desugar
 from registry.language.surface import SurfaceNode
 from registry.language.tree import (
@@ -19,7 +20,6 @@ from registry.language.tree import (
     IndicatorOutput,
     Node,
     Not,
-    Series,
     Variable,
     Within,
     variables,
@@ -40,7 +40,7 @@ class Needed:
 def candles_needed(tree: Node, base: Series) -> dict[Series, Needed]:
     """Series -> candles of that series, the condition's own first, the others sorted by their text."""
     found = {base: Needed(0, 0)}
-    for variable, bars in sorted(_paths(tree, 0), key=lambda path: str(path[0].series)):
+    for variable, bars in sorted(_paths(tree, 0), key=lambda path: path[0].series):
         ratio = _ratio(variable, base)
         # A step of the condition's timeframe may be the one on which a longer candle ends.
         steps = variable.offset + -(-bars // ratio)

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
+from registry.groups import Series
 from registry.language.as_text.text import to_text
 from registry.language.surface import SurfaceNode, children_of
-from registry.language.tree import All, Any, AtLeast, Every, For, Not, Series, Within
+from registry.language.tree import All, Any, AtLeast, Every, For, Not, Within
 
 
 def outline(node: SurfaceNode, base: Series) -> list[str]:

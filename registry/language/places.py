@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 from common.errors import ConditionError
 from common.timeframes import DURATION_MS, UNITS, normalise_timeframe
+from registry.groups import Series
 from registry.instruments import Instrument, normalise_instrument
 from registry.language import vocabulary
-from registry.language.tree import Series
 
 _TIMEFRAME_PATTERN = rf"[0-9]+\s?({'|'.join(sorted(UNITS, key=len, reverse=True))})(?!\w)"
 # A quote currency begins with a letter: close@BTCUSDT-5 subtracts.

@@ -3,7 +3,7 @@ them.
 
     rsi between 40 and 60                Channel("between", rsi, 40, 60)
     close crosses sma(50)                Crosses(close, sma(50))
-    close rises_by 5% within 3 bars      Move("rises_by", close, 5, percent=True, bars=3)
+    close rises_by 5% within 3 bars      PriceMove("rises_by", close, 5, percent=True, bars=3)
     volume rising 3 bars                 Trend("rising", volume, 3)
 
 A node that cannot mean anything raises :class:`ConditionError` when it is made.
@@ -65,7 +65,7 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class PriceMove:
     """Whether ``value`` is ``amount``, or ``amount`` percent, above (below) what it was at one of ``bars`` steps."""
 
     operator: MoveOperator
@@ -100,7 +100,7 @@ class Trend:
         check_bars(self.bars)
 
 
-Leaf = Comparison | Crosses | Channel | Move | Trend
+Leaf = Comparison | Crosses | Channel | PriceMove | Trend
 SurfaceNode = (
     Leaf
     | All["SurfaceNode"]
@@ -141,14 +141,14 @@ def check_size(node: SurfaceNode, limits: Limits) -> None:
         part, depth = waiting.pop()
         if depth > limits.levels:
             raise ConditionError(too_deep(limits))
-        if isinstance(part, Comparison | Crosses | Channel | Move | Trend):
+        if isinstance(part, Comparison | Crosses | Channel | PriceMove | Trend):
             leaves += 1
             if leaves > limits.leaves:
                 raise ConditionError(too_many(limits))
             operands = sum(map(_size, operands_of(part)))
             if operands > limits.operands:
                 raise ConditionError(too_many_operands(limits))
-            unfolded += _unfolded(part) if isinstance(part, Move) else 2 * operands
+            unfolded += _unfolded(part) if isinstance(part, PriceMove) else 2 * operands
         else:
             waiting += [(child, depth + 1) for child in children_of(part)]
     if unfolded > MOST_UNFOLDED:
@@ -198,7 +198,7 @@ def operands_of(leaf: Leaf) -> tuple[Operand, ...]:
             return (left, right)
         case Channel(_, value, low, high):
             return (value, low, high)
-        case Move(_, value, amount):
+        case PriceMove(_, value, amount):
             return (value, amount)
         case Trend(_, value):
             return (value,)
@@ -215,7 +215,7 @@ def atoms(operand: Operand) -> Iterator[Operand]:
             yield part
 
 
-def _unfolded(move: Move) -> int:
+def _unfolded(move: PriceMove) -> int:
     """Operands of what ``move`` comes down to."""
     size = _size(move.value)
     return move.bars * (4 * size + 2 if move.percent else 2 * size + _size(move.amount))

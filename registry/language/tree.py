@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 from common.errors import ConditionError
-from registry.instruments import Instrument
+from registry.groups import Series
 
 LARGEST_NUMBER = 1e15
 
@@ -27,17 +27,6 @@ Operator = Literal["<", "<=", ">", ">=", "crosses_above", "crosses_below"]
 
 CROSSINGS: frozenset[Operator] = frozenset({"crosses_above", "crosses_below"})
 """Operators that look one step back: ``a crosses_above b`` is ``a > b`` and, one step before, ``a <= b``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """All candles of one instrument over one timeframe."""
-
-    instrument: Instrument
-    timeframe: str
-
-    def __str__(self) -> str:
-        return f"{self.instrument} {self.timeframe}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ async def judged(store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: p
     runtime = Runtime(store, log, clock)
     clock.move_to(at(12) + 10 * MINUTE)
     await advance(runtime, "1h", at(12))
-    assert store.ticks.last_seq() > 20
+    assert store.triggers.last_seq() > 20
     return runtime
 
 
@@ -86,11 +86,11 @@ async def test_what_was_judged_is_right(judged: Runtime) -> None:
     assert found.differences == ()
     assert found.revised == ()
     assert (found.conditions, found.groups) == (5, 3)
-    assert found.triggers == judged.store.ticks.last_seq()
+    assert found.triggers == judged.store.triggers.last_seq()
 
 
 async def test_a_lost_a_forged_and_a_changed_trigger_are_found(judged: Runtime, store: FileStore) -> None:
-    rows = store.ticks.triggers_after(0, 1_000)
+    rows = store.triggers.after(0, 1_000)
     lost, changed, valued = rows.row(3, named=True), rows.row(7, named=True), rows.row(9, named=True)
     sql(store, "DELETE FROM registry.condition_triggers WHERE trigger_id = ?", lost["trigger_id"])
     sql(store, "UPDATE registry.condition_triggers SET price = price + 1 WHERE trigger_id = ?", changed["trigger_id"])
@@ -134,7 +134,7 @@ async def test_what_revisions_would_have_changed_is_information(
         .select("condition_id", "close_time")
         .rows()
     }
-    rows = store.ticks.triggers_after(0, 1_000)
+    rows = store.triggers.after(0, 1_000)
     was = set(zip(rows["condition_id"], rows["close_time"].dt.epoch("ms"), strict=True))
     assert {(held.condition_id, held.close_ms) for held in found.revised if held.kind == "missing"} == wanted - was
     assert {(held.condition_id, held.close_ms) for held in found.revised if held.kind == "extra"} == was - wanted
@@ -162,12 +162,12 @@ async def test_a_rebase_judges_the_corrected_candles_from_then_on(
     store.candles.upsert(correction(hourly, (4, 6, 7, 9)))
     older = hourly.filter(pl.col("symbol") == "BTCUSDT").with_columns(pl.col("open_time") - pl.duration(days=18))
     store.candles.upsert(older.filter(pl.col("open_time") < datetime(2024, 7, 20, tzinfo=UTC)))
-    before = store.ticks.triggers_after(0, 1_000)
+    before = store.triggers.after(0, 1_000)
     plan = plan_rebase(store, BTC)
     assert plan.anchors[BTC] == to_ms(datetime(2024, 7, 2, tzinfo=UTC)), "the first candle that there is"
     assert set(plan.anchors) == {BTC, "BINANCE:BTCUSDT 4h"}, "all that is made of the same candles"
     assert store.rebase(plan) == 4
-    assert store.ticks.triggers_after(0, 1_000).equals(before)
+    assert store.triggers.after(0, 1_000).equals(before)
     assert not store.candles.revisions(BTC)["pending"].any()
     clock.move_to(at(24))
     await advance(judged, "1h", at(24))
@@ -180,7 +180,7 @@ async def test_a_rebase_judges_the_corrected_candles_from_then_on(
             correction(hourly, (4, 6, 7, 9)),
         ]
     )
-    rows = store.ticks.triggers_after(0, 1_000).filter(pl.col("close_time").dt.epoch("ms") > at(12))
+    rows = store.triggers.after(0, 1_000).filter(pl.col("close_time").dt.epoch("ms") > at(12))
     wanted = analysis.scan(CONDITIONS, corrected).filter(
         pl.col("close_time").dt.epoch("ms").is_between(at(12) + 1, at(24))
     )
@@ -235,10 +235,10 @@ async def test_a_tick_from_before_a_rebase_is_refused(judged: Runtime, store: Fi
     live = judged.prepare("1h", 0, 1)
     store.rebase(plan_rebase(store, BTC))
     assert not judged._is_valid(live)
-    from registry.store.records import Move, TickRecord
+    from registry.store.parts.ticks import TickRecord, WatermarkMove
     from tests.registry.store.test_candles import NO_METRICS, NO_TRIGGERS
 
-    stale = TickRecord("1h", at(13), False, (Move(ETH, at(12), at(13)),), NO_TRIGGERS, (), {}, NO_METRICS)
+    stale = TickRecord("1h", at(13), False, (WatermarkMove(ETH, at(12), at(13)),), NO_TRIGGERS, (), {}, NO_METRICS)
     with pytest.raises(StaleTick, match="before rebase 1"):
         store.ticks.record_tick(stale)
 

@@ -19,9 +19,9 @@ from common.settings import load_settings
 from common.timeframes import DURATION_MS, from_ms, to_ms
 from registry.conditions import Condition
 from registry.keys import new_key
-from registry.store.account_records import Role
 from registry.store.files.file_store import FileStore
-from registry.store.records import Move, TickMetrics, TickRecord
+from registry.store.parts.accounts import Role
+from registry.store.parts.ticks import TickMetrics, TickRecord, WatermarkMove
 from tests.events.log.memory_log import MemoryLog
 
 NOON_MS = 1_722_945_600_000
@@ -137,7 +137,7 @@ def record_tick(store: FileStore, clock: ReplayClock, condition_ids: tuple[str, 
             timeframe="1h",
             close_time_ms=close_ms,
             late=False,
-            moves=(Move(group, mark, close_ms),),
+            moves=(WatermarkMove(group, mark, close_ms),),
             triggers=triggers,
             holes=(),
             anchors={} if mark is not None else {group: NOON_MS - 100 * length},

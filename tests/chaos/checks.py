@@ -36,10 +36,10 @@ class Rest:
         """Look at both."""
         with FileStore(store, read_only=True) as opened:
             return cls(
-                opened.ticks.triggers_after(0, 1_000_000),
+                opened.triggers.after(0, 1_000_000),
                 opened.ticks.ticks(),
                 opened.ticks.watermarks("5m"),
-                opened.ticks.floor_gaps(),
+                opened.triggers.floor_gaps(),
                 log.read(0, 1_000_000),
                 log.last_seq(),
             )

@@ -66,7 +66,7 @@ class Hub:
     def is_published(self) -> bool:
         """Whether the stream has all that the owner has recorded."""
         with HttpStore(f"http://127.0.0.1:{self.port}", token=roles.TOKEN) as store:
-            return store.ticks.last_seq() == self.server.log().last_seq()
+            return store.triggers.last_seq() == self.server.log().last_seq()
 
     def move_store(self, folder: Path) -> None:
         """Keep the store elsewhere."""

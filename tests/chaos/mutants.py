@@ -19,8 +19,8 @@ from events.log.payload import entries_of
 from events.log.redis_log import STREAM, RedisEventLog
 from flows.live import Live
 from registry.store.files.tick_tables import TickTables
+from registry.store.parts.ticks import TickRecord
 from registry.store.protocol import Store
-from registry.store.records import TickRecord
 from tests.chaos import roles
 
 
@@ -29,8 +29,8 @@ def publisher_without_outbox() -> None:
     sent: dict[int, int] = {}
 
     def send(store: Store, held: RedisEventLog, **options: object) -> int:
-        first = sent.setdefault(id(store), store.ticks.last_seq())
-        rows = store.ticks.triggers_after(first, 1_000)
+        first = sent.setdefault(id(store), store.triggers.last_seq())
+        rows = store.triggers.after(first, 1_000)
         sent[id(store)] = first + rows.height
         for seq, _, payload in entries_of(rows):
             held.client.xadd(STREAM, {"event": payload}, id=f"{seq}-0")
@@ -52,9 +52,9 @@ def cursor_before_triggers() -> None:
     def record_tick(self: TickTables, record: TickRecord) -> range:
         answer = whole(self, replace(record, triggers=record.triggers.clear()))
         with self._database.transaction() as transaction:
-            rows = self._numbered(record.triggers, roles.NOW)
+            rows = self._triggers.numbered(record.triggers, roles.NOW)
             transaction.append("registry.condition_triggers", rows)
-        self._note_recorded(rows)
+        self._triggers.note_recorded(rows)
         return range(answer.start, answer.start + rows.height)
 
     TickTables.record_tick = record_tick  # type: ignore[method-assign]
@@ -85,7 +85,7 @@ def no_seq_floor() -> None:
     """A store that is behind its log numbers on from where it is."""
 
     def drain_what_is_newer(store: Store, held: RedisEventLog, **options: object) -> int:
-        return drain(store, held) if held.last_seq() <= store.ticks.last_seq() else 0
+        return drain(store, held) if held.last_seq() <= store.triggers.last_seq() else 0
 
     drain = flows.advance.drain
     flows.advance.drain = drain_what_is_newer

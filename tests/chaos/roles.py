@@ -32,8 +32,8 @@ from events.webhooks.sender import sending
 from flows.advance import advance
 from flows.runtime import Runtime
 from registry.store.files.file_store import FileStore
+from registry.store.parts.registry import SubscriptionRequest
 from registry.store.protocol import Store
-from registry.store.records import SubscriptionRequest
 from registry.store.remote.endpoint import store_interface
 from registry.store.remote.http_store import HttpStore
 from tests.chaos import mutants, scene
@@ -100,7 +100,7 @@ def recover(*, store: Path, events: Path, owner: str, ticks: int) -> None:
     log.events = msgspec.json.decode(events.read_bytes(), type=list[Event])
     try:
         with FileStore(store, clock=ReplayClock(scene.START_MS)) as opened:
-            reconcile(opened.ticks, log)
+            reconcile(opened, log)
             judge(opened, log, ticks)
             drain(opened, log)
     except StoreError:
@@ -263,7 +263,7 @@ def bring_together(store: Store, log: EventLog) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
-            reconcile(store.ticks, log)
+            reconcile(store, log)
         except EventLogAhead:
             raise
         except EventLogError:

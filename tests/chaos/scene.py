@@ -16,7 +16,7 @@ from common.clock import ReplayClock
 from common.timeframes import to_ms
 from registry.conditions import Condition
 from registry.store.files.file_store import FileStore
-from registry.store.records import SubscriptionRequest
+from registry.store.parts.registry import SubscriptionRequest
 from tests.engine.live import histories_of
 from tests.engine.slow_oracle import Oracle
 

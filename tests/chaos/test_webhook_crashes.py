@@ -8,8 +8,8 @@ import pytest
 
 from common.clock import ReplayClock
 from common.webhook_signature import verify
-from registry.store.account_records import Webhook
 from registry.store.files.file_store import FileStore
+from registry.store.parts.delivery import Webhook
 from tests.chaos import roles, scene
 from tests.chaos.hub import Hub
 from tests.chaos.processes import EFFORT

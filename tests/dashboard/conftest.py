@@ -18,7 +18,8 @@ from flows.advance import advance
 from flows.runtime import Runtime
 from registry.conditions import Condition
 from registry.store.files.file_store import FileStore
-from registry.store.records import RunRecord, SubscriptionRequest
+from registry.store.parts.registry import SubscriptionRequest
+from registry.store.parts.ticks import RunRecord
 from tests.events.log.memory_log import MemoryLog
 
 APP = Path(__file__).parents[2] / "app_streamlit.py"

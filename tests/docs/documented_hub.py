@@ -22,7 +22,7 @@ from flows.runtime import Runtime
 from registry import Condition
 from registry.keys import new_key
 from registry.store.files.file_store import FileStore
-from registry.store.records import SubscriptionRequest
+from registry.store.parts.registry import SubscriptionRequest
 from registry.subscriptions import DeliveryPolicy
 
 ROOT = Path(__file__).resolve().parents[2]

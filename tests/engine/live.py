@@ -11,7 +11,7 @@ from engine.part import Load, Part, SeriesHistory
 from engine.plan import make_plan
 from flows.live import make_group
 from registry.conditions import Condition
-from registry.store.records import Calendar
+from registry.instruments import Calendar
 
 
 def histories_of(candles: pl.DataFrame) -> dict[str, pl.DataFrame]:

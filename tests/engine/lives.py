@@ -21,8 +21,8 @@ from flows.runtime import Runtime
 from registry.conditions import Condition
 from registry.instruments import Instrument
 from registry.store import open_store
+from registry.store.parts.registry import SubscriptionRequest
 from registry.store.protocol import Store
-from registry.store.records import SubscriptionRequest
 from tests.engine.random_conditions import Conditions
 from tests.engine.slow_oracle import DAY_MS, MINUTE_MS, WEEK_MS, Oracle, floor_to, length_of
 from tests.events.log.memory_log import MemoryLog

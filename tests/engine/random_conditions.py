@@ -8,9 +8,9 @@ import numpy as np
 from common.errors import HubError
 from indicators.catalogue import catalogue
 from registry.conditions import Condition
+from registry.groups import Series
 from registry.instruments import Instrument
 from registry.language.as_text.text import parse_operand
-from registry.language.tree import Series
 from tests.engine.oracle_formulae import FORMULAE
 from tests.engine.slow_oracle import Oracle, length_of
 

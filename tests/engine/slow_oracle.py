@@ -23,6 +23,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from registry.conditions import Condition
+from registry.groups import Series
 from registry.language.as_text.text import to_text
 from registry.language.tree import (
     All,
@@ -38,7 +39,6 @@ from registry.language.tree import (
     Number,
     Operand,
     Price,
-    Series,
     Variable,
     Within,
 )

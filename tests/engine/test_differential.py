@@ -208,7 +208,7 @@ def test_the_lives_were_eventful(lived: Counter[str]) -> None:
 def compare(life: Life) -> None:
     """Store, log and scan against model and oracle."""
     model, store = life.model, life.world.store
-    triggers = store.ticks.triggers_after(0, 1_000_000)
+    triggers = store.triggers.after(0, 1_000_000)
     histories = model.as_judged()
     comparison = Comparison(life, Oracle(histories, model.calendars))
     comparison.triggers(triggers)

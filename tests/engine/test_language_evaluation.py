@@ -9,7 +9,7 @@ import pytest
 import analysis
 from common.timeframes import to_ms
 from registry.conditions import Condition
-from registry.store.records import Calendar
+from registry.instruments import Calendar
 from tests.engine.live import run_live
 from tests.engine.slow_oracle import Oracle
 

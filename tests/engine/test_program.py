@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from engine import judging_kernels
 from engine.program import ALL, FALSE, ONE_SLOT, TRUE, UNKNOWN, Based, Program, children
 from engine.truths import Truths
+from registry.groups import Series
 from registry.instruments import Instrument
 from registry.language.tree import (
     All,
@@ -32,7 +33,6 @@ from registry.language.tree import (
     Operand,
     Operator,
     Price,
-    Series,
     Within,
 )
 

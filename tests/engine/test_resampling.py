@@ -11,6 +11,7 @@ from candles.series import SeriesReader
 from common.clock import ReplayClock
 from common.timeframes import DURATION_MS, slot_at_or_before, to_ms
 from engine.resampling import divisors, resample
+from registry.groups import Series
 from registry.store.files.file_store import FileStore
 
 MINUTE = 60_000
@@ -139,7 +140,7 @@ def five(sample: pl.DataFrame) -> pl.DataFrame:
 def test_a_built_series_reads_like_a_stored_one(store: FileStore, five: pl.DataFrame, tmp_path: Path) -> None:
     """Every question that the engine asks, against a store that holds the built candles as its own."""
     hourly = resample(five, "5m", "1h")
-    series = "BINANCE:BTCUSDT 1h"
+    series = Series.parse("BINANCE:BTCUSDT 1h")
     store.candles.upsert(five)
     reader = SeriesReader.of(store)
     assert reader.source(series) == "5m"
@@ -165,7 +166,7 @@ def test_a_built_series_reads_like_a_stored_one(store: FileStore, five: pl.DataF
 def test_a_slot_has_one_candle_of_a_series_that_is_stored_too(store: FileStore, sample: pl.DataFrame) -> None:
     bitcoin = sample.filter(pl.col("symbol") == "BTCUSDT")
     store.candles.upsert(bitcoin.with_columns(pl.col("volume") * (1 + (pl.col("timeframe") == "1h").cast(pl.Int8))))
-    series, open_ms = "BINANCE:BTCUSDT 1h", to_ms(datetime(2024, 8, 5, tzinfo=UTC))
+    series, open_ms = Series.parse("BINANCE:BTCUSDT 1h"), to_ms(datetime(2024, 8, 5, tzinfo=UTC))
     built = SeriesReader(store.candles, {series: "5m"}).at("1h", open_ms, [series])
     own = SeriesReader(store.candles, {series: None}).at("1h", open_ms, [series])
     assert (built.height, own.height) == (1, 1)
@@ -176,8 +177,8 @@ def test_a_stored_timeframe_is_the_series(store: FileStore, sample: pl.DataFrame
     bitcoin = sample.filter(pl.col("symbol") == "BTCUSDT")
     store.candles.upsert(bitcoin)
     reader = SeriesReader.of(store)
-    assert reader.source("BINANCE:BTCUSDT 1h") is None
-    assert reader.source("BINANCE:BTCUSDT 1d") == "1h", "the longest that divides it"
-    assert reader.source("BINANCE:BTCUSDT 15m") == "5m"
-    assert reader.source("BINANCE:BTCUSDT 3m") is None
-    assert not reader.exists("BINANCE:BTCUSDT 3m")
+    assert reader.source(Series.parse("BINANCE:BTCUSDT 1h")) is None
+    assert reader.source(Series.parse("BINANCE:BTCUSDT 1d")) == "1h", "the longest that divides it"
+    assert reader.source(Series.parse("BINANCE:BTCUSDT 15m")) == "5m"
+    assert reader.source(Series.parse("BINANCE:BTCUSDT 3m")) is None
+    assert not reader.exists(Series.parse("BINANCE:BTCUSDT 3m"))

@@ -10,9 +10,9 @@ from events.log.publisher import drain
 from events.log.redis_log import RedisEventLog
 from registry.conditions import Condition
 from registry.store.files.file_store import FileStore
-from registry.store.records import Subscription, SubscriptionRequest
+from registry.store.parts.registry import StoredSubscription, SubscriptionRequest
 from registry.subscriptions import DeliveryPolicy
-from tests.registry.store.test_ticks import BTC, HOUR, tick
+from tests.registry.store.ticks import BTC, HOUR, tick
 
 
 class Firing:
@@ -46,7 +46,7 @@ class Firing:
     def log_is_whole(self) -> bool:
         """Whether the log holds exactly the store's triggers, in their order."""
         held = [(entry.seq, entry.event.trigger_id) for entry in self.log.read(0, 1_000_000)]
-        rows = self.store.ticks.triggers_after(0, 1_000_000)
+        rows = self.store.triggers.after(0, 1_000_000)
         return held == list(zip(rows["seq"], rows["trigger_id"], strict=True))
 
 
@@ -74,7 +74,7 @@ def subscribe(
     user: str = "ann",
     active_from_ms: int = 0,
     policy: DeliveryPolicy | None = None,
-) -> list[Subscription]:
+) -> list[StoredSubscription]:
     """Subscribe bots of a user to a condition."""
     requests = [SubscriptionRequest(user, bot, condition_id, "dca", {}, policy or DeliveryPolicy()) for bot in bots]
     return [answer.subscription for answer in store.registry.subscribe(requests, active_from_ms=active_from_ms)]

@@ -60,7 +60,7 @@ def test_the_script_for_node_follows_and_comes_back_where_it_was(tmp_path: Path)
                 shown.append(following.stdout.readline().strip())
             finally:
                 following.kill()
-        rows = hub.store.ticks.triggers_after(1, 10)
+        rows = hub.store.triggers.after(1, 10)
         assert shown == rows["trigger_id"].to_list()
 
 

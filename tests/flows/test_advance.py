@@ -16,7 +16,8 @@ from flows.advance import Advanced, advance
 from flows.runtime import Runtime
 from registry.conditions import Condition
 from registry.store.files.file_store import FileStore
-from registry.store.records import SubscriptionRequest, TickRecord
+from registry.store.parts.registry import SubscriptionRequest
+from registry.store.parts.ticks import TickRecord
 from tests.events.log.memory_log import MemoryLog
 
 HOUR = 3_600_000
@@ -47,7 +48,7 @@ def fill(store: FileStore, candles: pl.DataFrame, clock: ReplayClock) -> None:
 
 
 def recorded(store: FileStore) -> list[tuple[str, int]]:
-    rows = store.ticks.triggers_after(0, 100_000)
+    rows = store.triggers.after(0, 100_000)
     return sorted(zip(rows["condition_id"], rows["close_time"].dt.epoch("ms"), strict=True))
 
 
@@ -83,7 +84,7 @@ async def test_one_late_run_records_the_same_in_order(
     assert ticks["close_time"].is_sorted()
     # The candle of the last hour closed just now; all before it are late, and say so.
     assert ticks["late"].to_list() == [True] * 23 + [False]
-    assert store.ticks.triggers_after(0, 10)["late"].all()
+    assert store.triggers.after(0, 10)["late"].all()
 
 
 async def test_running_again_does_nothing(
@@ -92,13 +93,13 @@ async def test_running_again_does_nothing(
     fill(store, hourly, clock)
     runtime = Runtime(store, log, clock)
     await advance(runtime, "1h", DAY_MS + 12 * HOUR)
-    before = (store.ticks.triggers_after(0, 10_000), store.ticks.ticks(), list(log.events))
+    before = (store.triggers.after(0, 10_000), store.ticks.ticks(), list(log.events))
     for runtime_again in (runtime, Runtime(store, log, clock)):
         done = await advance(runtime_again, "1h", DAY_MS + 12 * HOUR)
         assert (done.ticks, done.triggers, done.published) == (0, 0, 0)
     done = await advance(runtime, "1h", DAY_MS + 3 * HOUR)
     assert done.ticks == 0, "an older tick has nothing left to do"
-    after = (store.ticks.triggers_after(0, 10_000), store.ticks.ticks(), list(log.events))
+    after = (store.triggers.after(0, 10_000), store.ticks.ticks(), list(log.events))
     assert before[0].equals(after[0])
     assert before[1].equals(after[1])
     assert before[2] == after[2]
@@ -121,7 +122,7 @@ async def test_two_workers_at_once_do_the_work_once(
     await asyncio.gather(*(run(runtime, offset) for offset, runtime in enumerate(workers)))
     assert store.ticks.ticks().height == 14
     assert recorded(store) == scanned(hourly, DAY_MS + 14 * HOUR)
-    assert [event.seq for event in log.events] == list(range(1, store.ticks.last_seq() + 1))
+    assert [event.seq for event in log.events] == list(range(1, store.triggers.last_seq() + 1))
 
 
 async def test_a_worker_whose_state_is_behind_reloads(
@@ -278,10 +279,10 @@ async def test_a_broken_event_log_stops_no_evaluation_and_loses_nothing(
     assert "away" in str(done.publish_error)
     assert len(caplog.records) == 1, "said once a run, not once a tick"
     assert log.tries <= 2, "a server that takes long to fail is not asked every tick"
-    assert store.ticks.last_seq() > 0
+    assert store.triggers.last_seq() > 0
     log.broken = False
     await advance(Runtime(store, log, clock), "1h", DAY_MS + 21 * HOUR)
-    assert [event.seq for event in log.events] == list(range(1, store.ticks.last_seq() + 1))
+    assert [event.seq for event in log.events] == list(range(1, store.triggers.last_seq() + 1))
 
 
 async def test_what_the_log_refused_last_is_published_at_the_end_of_the_run(

@@ -43,7 +43,7 @@ def five(sample: pl.DataFrame) -> pl.DataFrame:
 
 
 def recorded(store: FileStore) -> list[tuple[str, int, bool]]:
-    rows = store.ticks.triggers_after(0, 100_000)
+    rows = store.triggers.after(0, 100_000)
     return sorted(zip(rows["condition_id"], rows["close_time"].dt.epoch("ms"), rows["settled"], strict=True))
 
 

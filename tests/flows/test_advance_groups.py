@@ -46,7 +46,7 @@ def fill(store: FileStore, candles: pl.DataFrame, clock: ReplayClock) -> None:
 
 
 def recorded(store: FileStore) -> list[tuple[str, int, bool]]:
-    rows = store.ticks.triggers_after(0, 100_000)
+    rows = store.triggers.after(0, 100_000)
     return sorted(zip(rows["condition_id"], rows["close_time"].dt.epoch("ms"), rows["settled"], strict=True))
 
 
@@ -76,7 +76,7 @@ async def test_live_equals_scan(
     assert found == scanned(candles, DAY_MS + 12 * HOUR)
     assert {held for held, _, _ in found} == {held.id for held in CONDITIONS}, "every condition fired at least once"
     # Judged again after a restored backup, they get the same numbers.
-    numbered = store.ticks.triggers_after(0, 100_000).filter(timeframe="5m").select("close_time", "condition_id")
+    numbered = store.triggers.after(0, 100_000).filter(timeframe="5m").select("close_time", "condition_id")
     assert numbered.equals(numbered.sort("close_time", "condition_id"))
     assert set(store.ticks.watermarks("5m")) == {held.group for held in CONDITIONS if held.timeframe == "5m"}
 
@@ -109,10 +109,10 @@ async def test_what_is_behind_catches_up_before_anything_newer_is_judged(
     fill(store, candles.filter(~bitcoin | (pl.col("open_time").dt.epoch("ms") < DAY_MS + 3 * HOUR)), clock)
     runtime = Runtime(store, log, clock)
     await advance(runtime, "5m", DAY_MS + 6 * HOUR)
-    before = store.ticks.last_seq()
+    before = store.triggers.last_seq()
     store.candles.upsert(candles)
     await advance(runtime, "5m", DAY_MS + 8 * HOUR)
-    closes = store.ticks.triggers_after(before, 100_000)["close_time"].dt.epoch("ms")
+    closes = store.triggers.after(before, 100_000)["close_time"].dt.epoch("ms")
     assert closes.min() <= DAY_MS + 6 * HOUR < closes.max()  # type: ignore[operator]
     assert closes.is_sorted()
     together = store.ticks.ticks().filter(pl.col("close_time").dt.epoch("ms") > DAY_MS + 6 * HOUR)

@@ -26,7 +26,7 @@ from indicators.catalogue import catalogue
 from registry import conditions
 from registry.conditions import Condition
 from registry.store.files.file_store import FileStore
-from registry.store.records import SubscriptionRequest
+from registry.store.parts.registry import SubscriptionRequest
 from tests.events.log.memory_log import MemoryLog
 from tests.flows.hub_model import frame_of
 from tests.flows.watching import EmptyCache, WatchedStore, knowledge, next_fired
@@ -127,7 +127,7 @@ async def test_a_run_after_a_restart_records_what_a_run_without_does(
         runtime = Runtime(store, log, clock)
         await advance(runtime, "1h", DAY_MS + hours * HOUR)
         runtime.close()
-    recorded = store.ticks.triggers_after(0, 10_000).select("condition_id", "close_time", "price", "settled")
+    recorded = store.triggers.after(0, 10_000).select("condition_id", "close_time", "price", "settled")
     scanned = analysis.scan(CONDITIONS, hourly).filter(
         pl.col("close_time").dt.epoch("ms").is_between(DAY_MS, DAY_MS + 72 * HOUR, closed="right")
     )

@@ -22,7 +22,7 @@ from flows.live import Live
 from flows.runtime import Runtime
 from registry.conditions import Condition
 from registry.store.files.file_store import FileStore
-from registry.store.records import SubscriptionRequest
+from registry.store.parts.registry import SubscriptionRequest
 from tests.events.log.memory_log import MemoryLog
 from tests.flows.hub_model import frame_of
 from tests.flows.watching import WatchedStore, knowledge
@@ -82,7 +82,7 @@ class Hub:
 
     def check(self) -> int:
         """What was recorded is what a scan finds, and all is known that a cold process knows; how many triggers."""
-        recorded = self.store.ticks.triggers_after(0, 100_000).select("condition_id", "close_time", "price", "settled")
+        recorded = self.store.triggers.after(0, 100_000).select("condition_id", "close_time", "price", "settled")
         since = pl.DataFrame({"condition_id": list(self.since), "since": list(self.since.values())})
         closes = pl.col("close_time").dt.epoch("ms")
         scanned = (
@@ -365,5 +365,5 @@ async def test_candles_that_a_group_jumped_over_may_change_until_its_first_tick(
     changed = frame_of([("BINANCE:BTCUSDT 1h", DAY_MS + 38 * HOUR, (6e4, 1e6, 6e4, 1e6, 1.0))])
     assert hub.store.candles.upsert(changed).replaced == 1
     await hub.run(4)
-    fired = hub.store.ticks.triggers_of(condition.id, 10)["close_time"].dt.epoch("ms")
+    fired = hub.store.triggers.of(condition.id, 10)["close_time"].dt.epoch("ms")
     assert sorted((time - DAY_MS) // HOUR for time in fired) == [41, 42]

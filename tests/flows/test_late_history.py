@@ -29,7 +29,7 @@ def add(store: FileStore, series: str, first_open_ms: int, closes: list[float | 
 
 def closes_of(store: FileStore) -> list[float]:
     """Hours after the start of the day at which something fired."""
-    return [(time - DAY_MS) / HOUR for time in store.ticks.triggers_after(0, 100)["close_time"].dt.epoch("ms")]
+    return [(time - DAY_MS) / HOUR for time in store.triggers.after(0, 100)["close_time"].dt.epoch("ms")]
 
 
 async def test_a_warm_worker_judges_a_series_that_begins_after_its_condition(

@@ -72,7 +72,7 @@ async def main():
             "answers": answers,
             "states": [known.get(run) for run in runs["run_id"]],
             "watermarks": store.ticks.watermarks("1h"),
-            "triggers": store.ticks.last_seq(),
+            "triggers": store.triggers.last_seq(),
             "events": RedisEventLog(events.connect()).length(),
         }))
     events.stop()

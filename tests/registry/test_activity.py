@@ -14,10 +14,10 @@ from common.errors import StaleTick
 from common.timeframes import to_ms
 from flows.advance import advance
 from flows.runtime import Runtime
-from registry.activity import is_active, wanted_from
+from registry.activity import ActiveSpan, is_active, wanted_from
 from registry.conditions import Condition
 from registry.store.files.file_store import FileStore
-from registry.store.records import ActiveSpan, SubscriptionRequest
+from registry.store.parts.registry import SubscriptionRequest
 from tests.events.log.memory_log import MemoryLog
 
 HOUR = 3_600_000
@@ -82,7 +82,7 @@ def spans(store: FileStore, held: Condition) -> list[tuple[int, int | None]]:
 
 
 def fired(store: FileStore, held: Condition) -> list[int]:
-    rows = store.ticks.triggers_after(0, 100_000).filter(pl.col("condition_id") == held.id)
+    rows = store.triggers.after(0, 100_000).filter(pl.col("condition_id") == held.id)
     return [(close - DAY_MS) // HOUR for close in rows["close_time"].dt.epoch("ms")]
 
 
@@ -253,7 +253,7 @@ async def test_any_coming_and_going_gives_what_a_scan_gives(
 
 
 def test_a_tick_of_other_conditions_is_refused(store: FileStore, hourly: pl.DataFrame) -> None:
-    from registry.store.records import Move, TickRecord
+    from registry.store.parts.ticks import TickRecord, WatermarkMove
     from tests.registry.store.test_candles import NO_METRICS, NO_TRIGGERS
 
     store.candles.upsert(hourly)
@@ -261,7 +261,7 @@ def test_a_tick_of_other_conditions_is_refused(store: FileStore, hourly: pl.Data
     store.registry.register([BELOW], active_from_ms=at(0))
 
     def record(close: int, group: str = BTC, registry_version: int | None = version) -> TickRecord:
-        moves = (Move(group, None, at(close)),)
+        moves = (WatermarkMove(group, None, at(close)),)
         return TickRecord(
             "1h", at(close), False, moves, NO_TRIGGERS, (), {}, NO_METRICS, registry_version=registry_version
         )

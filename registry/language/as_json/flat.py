@@ -13,6 +13,7 @@ from typing import Literal
 
 from common.errors import ConditionError
 from indicators.catalogue import Indicator
+from registry.groups import Series
 from registry.language import vocabulary
 from registry.language.as_json.objects import (
     Amount,
@@ -27,8 +28,8 @@ from registry.language.as_json.objects import (
 )
 from registry.language.as_text import text
 from registry.language.limits import check_bars
-from registry.language.surface import Channel, Crosses, Leaf, Move, SurfaceNode, Trend, check_comparison
-from registry.language.tree import Comparison, Every, IndicatorOutput, Number, Operand, Price, Series
+from registry.language.surface import Channel, Crosses, Leaf, PriceMove, SurfaceNode, Trend, check_comparison
+from registry.language.tree import Comparison, Every, IndicatorOutput, Number, Operand, Price
 
 
 class FlatCondition(JsonObject):
@@ -85,7 +86,7 @@ class _Reader:
             amount, percent = self._amount(word)
             bars = self._bars()
             with self._at("value"):
-                return Move(vocabulary.MOVES[word][0], left, amount, percent, bars)
+                return PriceMove(vocabulary.MOVES[word][0], left, amount, percent, bars)
         if word in vocabulary.CHANNELS:
             low, high = self._bounds(operator)
             with self._at("value"):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from common.errors import ConditionError
+from registry.groups import Series
 from registry.language import vocabulary
 from registry.language.as_json.flat import complete
 from registry.language.as_json.objects import (
@@ -20,7 +21,7 @@ from registry.language.as_json.objects import (
 from registry.language.as_text import text
 from registry.language.limits import TYPED, too_many_operands
 from registry.language.places import Place
-from registry.language.tree import Arithmetic, ArithmeticOperator, IndicatorOutput, Number, Operand, Price, Series
+from registry.language.tree import Arithmetic, ArithmeticOperator, IndicatorOutput, Number, Operand, Price
 
 _SIGNS = ("+", "-", "*", "/")
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 
 from common.errors import ConditionError
 from common.timeframes import normalise_timeframe
+from registry.groups import Series
 from registry.instruments import Instrument, normalise_exchange, normalise_instrument
 from registry.language.as_json import flat
 from registry.language.as_json.objects import JsonObject, Word, from_text, pointing_at, shown, validated
@@ -23,7 +24,6 @@ from registry.language.as_json.tree import TreeReader
 from registry.language.limits import TYPED
 from registry.language.lookback import check_lookback
 from registry.language.surface import SurfaceNode, check_size
-from registry.language.tree import Series
 
 
 class ExpressionCondition(JsonObject):

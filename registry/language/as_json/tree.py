@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 
 from common.errors import ConditionError
+from registry.groups import Series
 from registry.language import vocabulary
 from registry.language.as_json import flat
 from registry.language.as_json.objects import Amount, JsonObject, Word, pointing_at, shown, step, validated
 from registry.language.as_json.operands import OperandReader
 from registry.language.as_text import text
 from registry.language.limits import TYPED, check_bars, check_count, too_many
-from registry.language.surface import Channel, Crosses, Move, SurfaceNode, Trend, check_comparison
-from registry.language.tree import All, Any, AtLeast, Comparison, Every, For, Not, Series, Within
+from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Trend, check_comparison
+from registry.language.tree import All, Any, AtLeast, Comparison, Every, For, Not, Within
 
 COMPOSITES = ("all", "any", "not", "at_least", "for", "within", "every")
 """Fields of which a tree that is no comparison has exactly one."""
@@ -154,7 +155,7 @@ class TreeReader:
                 return Crosses(left, right)
             return check_comparison(Comparison(operator, left, right))
 
-    def _move(self, move: _Move, word: str, pointer: str) -> Move:
+    def _move(self, move: _Move, word: str, pointer: str) -> PriceMove:
         operator, percent = vocabulary.MOVES[vocabulary.fold(word)]
         if (move.amount is None) is (move.percent is None):
             raise ConditionError(f"{operator} needs either amount or percent", pointer=step(pointer, "amount"))
@@ -164,7 +165,7 @@ class TreeReader:
         with pointing_at(pointer, "bars"):
             bars = check_bars(move.bars)
         with pointing_at(pointer, field):
-            return Move(operator, value, amount, percent or move.percent is not None, bars)
+            return PriceMove(operator, value, amount, percent or move.percent is not None, bars)
 
     def _flat(self, data: Mapping[str, object], pointer: str, depth: int) -> SurfaceNode:
         """A comparison as bots send it, of the condition's own series."""

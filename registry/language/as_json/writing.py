@@ -1,8 +1,9 @@
 """A tree as JSON that ``registry.language.as_json.tree`` reads back."""
 
 from indicators.catalogue import catalogue
+from registry.groups import Series
 from registry.language import vocabulary
-from registry.language.surface import Channel, Crosses, Move, SurfaceNode, Trend
+from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Trend
 from registry.language.tree import (
     All,
     Any,
@@ -16,7 +17,6 @@ from registry.language.tree import (
     Number,
     Operand,
     Price,
-    Series,
     Within,
 )
 
@@ -36,7 +36,7 @@ def node_to_json(node: SurfaceNode, base: Series) -> dict[str, object]:  # noqa:
             return {"for" if isinstance(node, For) else "within": {"bars": bars, "of": node_to_json(child, base)}}
         case Every(child):
             return {"every": node_to_json(child, base)}
-        case Comparison() | Crosses() | Channel() | Move() | Trend():
+        case Comparison() | Crosses() | Channel() | PriceMove() | Trend():
             return _leaf(node, base)
 
 
@@ -60,7 +60,7 @@ def operand_to_json(operand: Operand, base: Series) -> object:
             return {"left": operand_to_json(left, base), "operator": operator, "right": operand_to_json(right, base)}
 
 
-def _leaf(leaf: Comparison | Crosses | Channel | Move | Trend, base: Series) -> dict[str, object]:
+def _leaf(leaf: Comparison | Crosses | Channel | PriceMove | Trend, base: Series) -> dict[str, object]:
     match leaf:
         case Comparison(_, left, right) | Crosses(left, right):
             operator = leaf.operator if isinstance(leaf, Comparison) else "crosses"
@@ -69,7 +69,7 @@ def _leaf(leaf: Comparison | Crosses | Channel | Move | Trend, base: Series) -> 
     match leaf:
         case Channel(_, _, low, high):
             return value | {"low": operand_to_json(low, base), "high": operand_to_json(high, base)}
-        case Move(_, _, amount, percent, bars):
+        case PriceMove(_, _, amount, percent, bars):
             how = "percent" if percent else "amount"
             return value | {how: operand_to_json(amount, base), "bars": bars}
         case Trend(_, _, bars):

@@ -6,11 +6,12 @@ from lark import Token, Tree
 
 from common.errors import ConditionError
 from indicators.catalogue import Indicator
+from registry.groups import Series
 from registry.language import vocabulary
 from registry.language.as_text.syntax import complaint, first_position, located, position, words
 from registry.language.limits import Limits, check_bars, check_count
 from registry.language.places import Place
-from registry.language.surface import Channel, Crosses, Move, SurfaceNode, Trend, check_comparison
+from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Trend, check_comparison
 from registry.language.tree import (
     All,
     Any,
@@ -25,7 +26,6 @@ from registry.language.tree import (
     Number,
     Operand,
     Price,
-    Series,
     Within,
 )
 
@@ -93,13 +93,13 @@ class Reader:
             return Crosses(*two)
         return check_comparison(Comparison(found_operator, *two))
 
-    def _move(self, tree: Tree[Token], bars: int) -> Move:
+    def _move(self, tree: Tree[Token], bars: int) -> PriceMove:
         value, word, amount = tree.children
         operator, percent = vocabulary.MOVES[vocabulary.fold(str(word))]
         if isinstance(amount, Tree) and amount.data == "percentage":
             amount, percent = amount.children[0], True
         with located(self._text, first_position(tree)):
-            return Move(operator, self._side(value), self._side(amount), percent, bars)
+            return PriceMove(operator, self._side(value), self._side(amount), percent, bars)
 
     def _side(self, tree: Child) -> Operand:
         assert isinstance(tree, Tree)

@@ -8,13 +8,14 @@ import re
 
 from common.timeframes import normalise_timeframe
 from indicators.catalogue import catalogue
+from registry.groups import Series
 from registry.instruments import normalise_instrument
 from registry.language import vocabulary
 from registry.language.as_text.reading import Reader
 from registry.language.as_text.syntax import clean, complaint, located, syntax_tree
 from registry.language.limits import TYPED, Limits
 from registry.language.lookback import check_lookback
-from registry.language.surface import Channel, Crosses, Move, SurfaceNode, Trend, check_size
+from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Trend, check_size
 from registry.language.tree import (
     All,
     Any,
@@ -28,7 +29,6 @@ from registry.language.tree import (
     Number,
     Operand,
     Price,
-    Series,
     Within,
 )
 
@@ -111,7 +111,7 @@ class _Writer:
                 return f"{self._operand(left)} crosses {self._operand(right)}"
             case Channel(operator, value, low, high):
                 return f"{self._operand(value)} {operator} {self._operand(low)} and {self._operand(high)}"
-            case Move(operator, value, amount, percent, bars):
+            case PriceMove(operator, value, amount, percent, bars):
                 within = f" within {_bars(bars)}" if bars > 1 else ""
                 return f"{self._operand(value)} {operator} {self._operand(amount)}{'%' * percent}{within}"
             case Trend(operator, value, bars):
@@ -127,7 +127,7 @@ class _Writer:
                 return f"{count} of {self._listed(children)}"
             case For(child, bars) | Within(child, bars):
                 word = "for" if isinstance(part, For) else "within"
-                bare = _is_leaf(child) and not isinstance(child, Move)
+                bare = _is_leaf(child) and not isinstance(child, PriceMove)
                 return f"{self._bracketed(child, bare=bare)} {word} {_bars(bars)}"
             case Every(child):
                 return f"every({self.node(child)})"
@@ -179,7 +179,7 @@ class _Writer:
 
 
 def _is_leaf(node: SurfaceNode) -> bool:
-    return isinstance(node, Comparison | Crosses | Channel | Move | Trend)
+    return isinstance(node, Comparison | Crosses | Channel | PriceMove | Trend)
 
 
 def _bars(bars: int) -> str:

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 from common.clock import Clock
 from common.timeframes import from_ms
-from registry.store.account_records import ApiKey
 from registry.store.files.database import Database
+from registry.store.parts.accounts import ApiKey
 
 
 class AccountTables:
-    """Implements :class:`registry.store.protocol.AccountStore`."""
+    """Implements :class:`registry.store.parts.accounts.AccountStore`."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database

@@ -1,23 +1,24 @@
 """When conditions are judged, in ``registry.duckdb``; the owner keeps it in memory."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
 
 import polars as pl
 
+from registry.activity import ActiveSpan
+from registry.groups import Group
 from registry.store.files.database import Database, Transaction
-from registry.store.records import ActiveSpan
+from registry.store.files.watermarks import Watermarks
 
 
 class ActivityTables:
     """The spans of all conditions. Changes are made inside the transaction of what caused them, and then adopted."""
 
-    def __init__(self, database: Database, watermark: Callable[[str], int | None]) -> None:
-        """``watermark`` is the close time up to which a group has been judged."""
+    def __init__(self, database: Database, watermarks: Watermarks) -> None:
         self._database = database
-        self._watermark = watermark
+        self._watermarks = watermarks
         self._spans: dict[str, tuple[ActiveSpan, ...]] = {}
-        self._begun: list[tuple[int, str, int]] = []
+        self._begun: list[tuple[int, Group, int]] = []
         self._known_from = 0
         for condition_id, from_ms_, until_ms in database.rows(
             """
@@ -43,16 +44,16 @@ class ActivityTables:
         self._known_from = int(str(rows[0][0])) + last_change
         return self._known_from
 
-    def begun_after(self, version: int) -> list[tuple[str, int]] | None:
+    def begun_after(self, version: int) -> list[tuple[Group, int]] | None:
         """(group, beginning) of the spans that began with a later version of the registry; ``None`` for a version of
         before the file was opened, after which something has changed."""
         if version < self._known_from:
             return None
         return [(group, from_ms_) for _, group, from_ms_ in takewhile(lambda one: one[0] > version, self._begun[::-1])]
 
-    def begin(self, group: str, from_ms_: int, until_ms: int | None) -> ActiveSpan:
+    def begin(self, group: Group, from_ms_: int, until_ms: int | None) -> ActiveSpan:
         """A span from a time on, or from where the group has been judged without the condition."""
-        begins = max(from_ms_, self._watermark(group) or 0)
+        begins = max(from_ms_, self._watermarks.of(group) or 0)
         return ActiveSpan(begins, None if until_ms is None else max(until_ms, begins))
 
     def last(self, condition_id: str) -> ActiveSpan:
@@ -74,7 +75,7 @@ class ActivityTables:
             ),
         )
 
-    def adopt(self, condition_id: str, group: str, span: ActiveSpan, version: int) -> None:
+    def adopt(self, condition_id: str, group: Group, span: ActiveSpan, version: int) -> None:
         """Take over a span of a condition of a group that has been committed with a registry version."""
         held = self._spans.get(condition_id, ())
         if held and held[-1].from_ms == span.from_ms:

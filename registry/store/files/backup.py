@@ -7,7 +7,7 @@ from pathlib import Path
 
 from common.errors import StoreError, StoreMissing, StoreNotWritable
 from registry.store.files.database import CATALOGS, Database, refuse_if_held
-from registry.store.records import Backup
+from registry.store.protocol import Backup
 
 
 def write_backup(database: Database, folder: Path) -> Backup:

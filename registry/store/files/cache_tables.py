@@ -6,6 +6,7 @@ import polars as pl
 
 from common.clock import Clock
 from common.timeframes import from_ms
+from registry.groups import Series
 from registry.store.files.database import Database
 
 _KEPT = 2
@@ -13,7 +14,7 @@ _KEPT = 2
 
 
 class CacheTables:
-    """Implements :class:`registry.store.protocol.CacheStore`."""
+    """Implements :class:`registry.store.parts.cache.CacheStore`."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -48,7 +49,7 @@ class CacheTables:
                 [_KEPT],
             )
 
-    def of(self, series: Sequence[str]) -> pl.DataFrame:
+    def of(self, series: Sequence[Series]) -> pl.DataFrame:
         wanted = pl.DataFrame({"series": list(series)}, schema={"series": pl.String})
         return self._database.frame(
             """

@@ -9,10 +9,12 @@ import polars as pl
 
 from common.clock import Clock
 from common.timeframes import DURATION_MS, from_ms
+from registry.groups import Series
+from registry.instruments import Calendar, Instrument, Listing
 from registry.store.files.correction_tables import DIFFERS, IS_NEWEST_REVISION, VALUES, CorrectionTables
 from registry.store.files.database import Database, Transaction, naive
 from registry.store.files.instrument_tables import InstrumentTables
-from registry.store.records import UpsertCounts
+from registry.store.parts.candles import UpsertCounts
 
 _CANDLE_COLUMNS = f"s.exchange, s.symbol, s.timeframe, c.open_time, {', '.join(f'c.{name}' for name in VALUES)}"
 
@@ -21,19 +23,21 @@ _CANDLE_COLUMNS = f"s.exchange, s.symbol, s.timeframe, c.open_time, {', '.join(f
 class Judged:
     """What of a stored series has been judged: candles that open from ``anchor_ms`` on and close by ``until_ms``."""
 
-    series: str
+    series: Series
     anchor_ms: int
     until_ms: int
 
 
-class CandleTables(CorrectionTables, InstrumentTables):
-    """Implements :class:`registry.store.protocol.CandleStore`. ``judged`` tells what must not be rewritten."""
+class CandleTables:
+    """Implements :class:`registry.store.parts.candles.CandleStore`. ``judged`` tells what must not be rewritten."""
 
     def __init__(self, database: Database, clock: Clock, judged: Callable[[], list[Judged]]) -> None:
-        CorrectionTables.__init__(self, database, clock)
-        InstrumentTables.__init__(self, database, clock)
+        self._database = database
+        self._clock = clock
+        self._corrections = CorrectionTables(database, clock)
+        self._instruments = InstrumentTables(database, clock)
         self._judged = judged
-        self._versions: dict[str, int] = {}
+        self._versions: dict[Series, int] = {}
         # What somebody knows from an owner of before must not look like what this one says.
         self._first_version = randbits(40)
 
@@ -55,12 +59,12 @@ class CandleTables(CorrectionTables, InstrumentTables):
                 "candles.candle_revisions",
                 revised.select("series_id", "open_time", *VALUES, "filled", pl.lit(created_at).alias("created_at")),
             )
-        self._listings = self._load_listings()
-        for series in fresh["series"].unique():
+        self._instruments.reload()
+        for series in map(Series.parse, fresh["series"].unique()):
             self._versions[series] = self._versions.get(series, 0) + 1
         return UpsertCounts(**{str(verdict): int(n) for verdict, n in count.items()})
 
-    def take_revisions(self, series: str, rebase: int) -> int:
+    def take_revisions(self, series: Series, rebase: int) -> int:
         """Make the newest revisions of a series its candles, and keep what they were; how many changed."""
         with self._database.transaction() as transaction:
             fresh = transaction.frame(
@@ -81,6 +85,33 @@ class CandleTables(CorrectionTables, InstrumentTables):
         self._versions[series] = self._versions.get(series, 0) + 1
         return fresh.height
 
+    def instruments(self) -> list[Instrument]:
+        return self._instruments.all()
+
+    def listings(self) -> list[Listing]:
+        return self._instruments.listings()
+
+    def list_instruments(self, listings: Sequence[Listing]) -> int:
+        return self._instruments.add(listings)
+
+    def set_calendar(self, instrument: Instrument, calendar: Calendar) -> None:
+        self._instruments.set_calendar(instrument, calendar)
+
+    def calendars(self) -> dict[str, Calendar]:
+        return self._instruments.calendars()
+
+    def quarantine(self, rows: pl.DataFrame) -> int:
+        return self._corrections.quarantine(rows)
+
+    def quarantined(self) -> pl.DataFrame:
+        return self._corrections.quarantined()
+
+    def revisions(self, series: Series | None = None) -> pl.DataFrame:
+        return self._corrections.revisions(series)
+
+    def superseded(self, series: Series) -> pl.DataFrame:
+        return self._corrections.superseded(series)
+
     def series(self) -> pl.DataFrame:
         return self._database.frame(
             """
@@ -93,7 +124,7 @@ class CandleTables(CorrectionTables, InstrumentTables):
             """
         )
 
-    def gaps(self, series: str | None = None) -> pl.DataFrame:
+    def gaps(self, series: Series | None = None) -> pl.DataFrame:
         lengths = pl.DataFrame({"timeframe": list(DURATION_MS), "length": list(DURATION_MS.values())})
         return self._database.frame(
             """
@@ -129,7 +160,7 @@ class CandleTables(CorrectionTables, InstrumentTables):
             [open_time_ms, timeframe],
         )
 
-    def between(self, series: str, start_ms: int, stop_ms: int) -> pl.DataFrame:
+    def between(self, series: Series, start_ms: int, stop_ms: int) -> pl.DataFrame:
         return self._database.frame(
             f"""
             SELECT {_CANDLE_COLUMNS} FROM candles.candles c JOIN candles.series s USING (series_id)
@@ -139,7 +170,7 @@ class CandleTables(CorrectionTables, InstrumentTables):
             [series, start_ms, stop_ms],
         )
 
-    def within(self, series: Sequence[str], start_ms: int, stop_ms: int) -> pl.DataFrame:
+    def within(self, series: Sequence[Series], start_ms: int, stop_ms: int) -> pl.DataFrame:
         return self._database.frame(
             f"""
             SELECT s.series, c.open_time, {", ".join(f"c.{name}" for name in VALUES)}
@@ -151,10 +182,10 @@ class CandleTables(CorrectionTables, InstrumentTables):
             [list(series), start_ms, stop_ms],
         )
 
-    def last(self, series: str, stop_ms: int, count: int) -> pl.DataFrame:
+    def last(self, series: Series, stop_ms: int, count: int) -> pl.DataFrame:
         # A gap-free series has them within `count` slots, so the time bound skips most of the table; the unbounded
         # query is for series with gaps.
-        timeframe = series.rsplit(" ", 1)[-1]
+        timeframe = series.timeframe
         near = self.between(series, stop_ms - count * DURATION_MS[timeframe], stop_ms)
         if near.height >= count:
             return near.tail(count)
@@ -166,7 +197,7 @@ class CandleTables(CorrectionTables, InstrumentTables):
             [series, stop_ms, count],
         ).reverse()
 
-    def first_open_from(self, series: str, time_ms: int) -> int | None:
+    def first_open_from(self, series: Series, time_ms: int) -> int | None:
         rows = self._database.rows(
             """
             SELECT epoch_ms(min(c.open_time)) FROM candles.candles c JOIN candles.series s USING (series_id)
@@ -176,7 +207,7 @@ class CandleTables(CorrectionTables, InstrumentTables):
         )
         return None if rows[0][0] is None else int(str(rows[0][0]))
 
-    def extent(self, timeframe: str) -> dict[str, tuple[int, int]]:
+    def extent(self, timeframe: str) -> dict[Series, tuple[int, int]]:
         rows = self._database.rows(
             """
             SELECT s.series, epoch_ms(min(c.open_time)), epoch_ms(max(c.open_time))
@@ -184,19 +215,19 @@ class CandleTables(CorrectionTables, InstrumentTables):
             """,
             [timeframe],
         )
-        return {str(series): (int(str(first)), int(str(last))) for series, first, last in rows}
+        return {Series.parse(str(series)): (int(str(first)), int(str(last))) for series, first, last in rows}
 
-    def names(self) -> set[str]:
-        return {str(series) for (series,) in self._database.rows("SELECT series FROM candles.series")}
+    def names(self) -> set[Series]:
+        return {Series.parse(str(series)) for (series,) in self._database.rows("SELECT series FROM candles.series")}
 
-    def version(self, series: Collection[str]) -> int:
+    def version(self, series: Collection[Series]) -> int:
         return self._first_version + sum(self._versions.get(name, 0) for name in series)
 
     def _with_verdict(self, transaction: Transaction, candles: pl.DataFrame) -> pl.DataFrame:
         """What is to be done with each candle: ``series series_id open_time``, its values, ``filled verdict``."""
         judged = pl.DataFrame(
             [
-                (span.series, span.anchor_ms, span.until_ms - DURATION_MS[span.series.rsplit(" ", 1)[-1]])
+                (span.series, span.anchor_ms, span.until_ms - DURATION_MS[span.series.timeframe])
                 for span in self._judged()
             ],
             schema={"series": pl.String, "first": pl.Datetime("ms"), "last": pl.Datetime("ms")},

@@ -4,6 +4,7 @@ import polars as pl
 
 from common.clock import Clock
 from common.timeframes import from_ms
+from registry.groups import Series
 from registry.store.files.database import Database, naive
 
 VALUES = ("open", "high", "low", "close", "volume")
@@ -22,7 +23,7 @@ class CorrectionTables:
         self._database = database
         self._clock = clock
 
-    def revisions(self, series: str | None = None) -> pl.DataFrame:
+    def revisions(self, series: Series | None = None) -> pl.DataFrame:
         return self._database.frame(
             f"""
             SELECT s.series, r.open_time, r.created_at, {IS_NEWEST_REVISION} AND {DIFFERS} AS pending,
@@ -35,7 +36,7 @@ class CorrectionTables:
             [series],
         )
 
-    def superseded(self, series: str) -> pl.DataFrame:
+    def superseded(self, series: Series) -> pl.DataFrame:
         return self._database.frame(
             f"""
             SELECT o.rebase, o.open_time, {", ".join(f"o.{name}" for name in VALUES)}

@@ -76,6 +76,10 @@ class Database:
         with self._cursor() as cursor:
             return cursor.execute(sql, list(parameters)).fetchall()
 
+    def newest(self, column: str, table: str) -> int:
+        """The largest number in a column, 0 in an empty table."""
+        return int(str(self.rows(f"SELECT coalesce(max({column}), 0) FROM {table}")[0][0]))
+
     def frame(self, sql: str, parameters: Sequence[object] = (), **tables: pl.DataFrame) -> pl.DataFrame:
         """A query's result; ``tables`` are visible to it under their names. Naive times come back as UTC."""
         with self._cursor() as cursor:

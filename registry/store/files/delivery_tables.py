@@ -5,15 +5,14 @@ from dataclasses import asdict, replace
 
 from common.clock import Clock
 from common.timeframes import from_ms
-from registry.store.account_records import Webhook, WebhookState
 from registry.store.files.database import Database
-from registry.store.records import LogReading
+from registry.store.parts.delivery import LogReading, Webhook, WebhookState
 
 _READINGS_KEPT_MS = 7 * 24 * 3_600_000
 
 
 class DeliveryTables:
-    """Implements :class:`registry.store.protocol.DeliveryStore`."""
+    """Implements :class:`registry.store.parts.delivery.DeliveryStore`."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database

@@ -9,10 +9,11 @@ from datetime import datetime
 import polars as pl
 
 from common.timeframes import from_ms
+from registry.activity import ActiveSpan
 from registry.store.files.activity_tables import ActivityTables
 from registry.store.files.database import Transaction
 from registry.store.files.subscription_index import Held, Key, SubscriptionIndex
-from registry.store.records import ActiveSpan, StoredCondition, Subscription, SubscriptionRequest
+from registry.store.parts.registry import StoredCondition, StoredSubscription, SubscriptionRequest
 from registry.subscriptions import POLICY_FIELDS
 
 
@@ -80,7 +81,7 @@ class Draft:
         if last.until_ms is None or (until_ms is not None and until_ms <= last.until_ms):
             return
         # A group that has been judged beyond the end of the span was judged without the condition since.
-        begun = self._activity.begin(condition.group_key, from_ms_, until_ms)
+        begun = self._activity.begin(condition.group, from_ms_, until_ms)
         goes_on = begun.from_ms <= last.until_ms
         self._put_span(condition.condition_id, ActiveSpan(last.from_ms, until_ms) if goes_on else begun)
 
@@ -104,7 +105,9 @@ class Draft:
                 count += (held.subscription.state != "ended") - was_kept
         return count
 
-    def put(self, subscription: Subscription, content: int | None, config: str | None = None) -> Subscription:
+    def put(
+        self, subscription: StoredSubscription, content: int | None, config: str | None = None
+    ) -> StoredSubscription:
         """Take over a new revision, with its number of change; ``config`` stays as it is where there is none."""
         key = (subscription.user_id, subscription.bot_id, subscription.condition_id)
         before, unwritten = self._changed.get(key, (self._subscriptions.get(key), None))
@@ -132,7 +135,7 @@ class Draft:
             condition = self.condition(condition_id)
             assert condition is not None
             for span in spans:
-                self._activity.adopt(condition_id, condition.group_key, span, version)
+                self._activity.adopt(condition_id, condition.group, span, version)
         self._conditions.update(self._new_conditions)
         for held, _ in sorted(self._changed.values(), key=lambda changed: changed[0].subscription.change):
             self._subscriptions.put(held.subscription, held.content, held.config_change)
@@ -156,6 +159,7 @@ def _condition_rows(conditions: dict[str, StoredCondition], now_ms: int) -> pl.D
     return pl.DataFrame(
         [
             *texts,
+            pl.Series("group_key", [row.group for row in rows], pl.String),
             pl.repeat(1, len(rows), dtype=pl.Int32, eager=True).alias("revision"),
             active_from.cast(pl.Datetime("ms")),
             pl.repeat(now_ms, len(rows), dtype=pl.Int64, eager=True).alias("created_at").cast(pl.Datetime("ms")),
@@ -188,7 +192,7 @@ def _subscription_rows(changed: Iterable[tuple[Held, str | None]], now_ms: int) 
     )
 
 
-_CONDITION_TEXTS = [field.name for field in fields(StoredCondition) if field.name != "active_from_ms"]
+_CONDITION_TEXTS = [field.name for field in fields(StoredCondition) if field.name not in ("group", "active_from_ms")]
 _SUBSCRIPTION_SCHEMA = {
     "user_id": pl.String,
     "bot_id": pl.String,

@@ -14,7 +14,10 @@ from registry.store.files.delivery_tables import DeliveryTables
 from registry.store.files.integrity import check
 from registry.store.files.registry_tables import RegistryTables
 from registry.store.files.tick_tables import TickTables
-from registry.store.records import Backup, Finding, Rebase
+from registry.store.files.trigger_tables import TriggerTables
+from registry.store.files.watermarks import Watermarks
+from registry.store.parts.ticks import Rebase
+from registry.store.protocol import Backup, Finding
 
 
 class FileStore:
@@ -28,17 +31,22 @@ class FileStore:
         clock = clock or SystemClock()
         self._database = Database(folder, read_only=read_only)
         try:
-            self.ticks = TickTables(self._database, clock)
+            self._identity = str(self._database.rows("SELECT identity FROM registry.store_identity")[0][0])
+            watermarks = Watermarks(self._database)
+            activity = ActivityTables(self._database, watermarks)
+            self.triggers = TriggerTables(self._database, clock)
+            self.ticks = TickTables(self._database, clock, watermarks, self.triggers, activity.begun_after)
             self.candles = CandleTables(self._database, clock, self.ticks.judged)
             self.cache = CacheTables(self._database, clock)
             self.accounts = AccountTables(self._database, clock)
             self.delivery = DeliveryTables(self._database, clock)
-            activity = ActivityTables(self._database, self.ticks.watermark)
-            self.ticks.activated = activity.begun_after
             self.registry = RegistryTables(self._database, clock, self.candles.listings, activity)
         except BaseException:
             self._database.close()
             raise
+
+    def identity(self) -> str:
+        return self._identity
 
     def rebase(self, rebase: Rebase) -> int:
         # Anchors first: should the process end between the two transactions, the new anchors stand on the candles as

@@ -7,9 +7,8 @@ import polars as pl
 from common.clock import Clock
 from common.errors import InstrumentError
 from common.timeframes import from_ms
-from registry.instruments import Instrument, Listing, resolve
+from registry.instruments import Calendar, Instrument, Listing, resolve
 from registry.store.files.database import Database
-from registry.store.records import Calendar
 
 
 class InstrumentTables:
@@ -18,15 +17,19 @@ class InstrumentTables:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self.reload()
+
+    def reload(self) -> None:
+        """Read them again: candles have come, maybe of an instrument that was not known."""
         self._listings = self._load_listings()
 
-    def instruments(self) -> list[Instrument]:
+    def all(self) -> list[Instrument]:
         return list(self._listings)
 
     def listings(self) -> list[Listing]:
         return list(self._listings.values())
 
-    def list_instruments(self, listings: Sequence[Listing]) -> int:
+    def add(self, listings: Sequence[Listing]) -> int:
         with self._database.alone():
             known = dict(self._listings)
             changed = {listing.instrument: listing for listing in listings if known.get(listing.instrument) != listing}
@@ -60,7 +63,7 @@ class InstrumentTables:
                     changed=rows,
                 )
                 transaction.append("candles.instruments", rows)
-            self._listings = self._load_listings()
+            self.reload()
             return len(changed)
 
     def set_calendar(self, instrument: Instrument, calendar: Calendar) -> None:
@@ -70,7 +73,7 @@ class InstrumentTables:
                 "UPDATE candles.instruments SET calendar = ? WHERE exchange = ? AND symbol = ?",
                 [calendar, instrument.exchange, instrument.symbol],
             )
-        self._listings = self._load_listings()
+        self.reload()
 
     def calendars(self) -> dict[str, Calendar]:
         return {str(listing.instrument): listing.calendar for listing in self.listings()}

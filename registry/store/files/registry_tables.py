@@ -7,27 +7,27 @@ from functools import partial
 
 from common.clock import Clock
 from common.errors import StoreError, SubscriptionError
+from registry.activity import GRACE_MS, ActiveSpan
 from registry.conditions import Condition
+from registry.groups import Group
 from registry.instruments import Listing, resolve
 from registry.store.files.activity_tables import ActivityTables
 from registry.store.files.database import Database
 from registry.store.files.draft import Draft, Wish, wish_of
 from registry.store.files.group_commit import Gathering, Waiting
 from registry.store.files.subscription_loading import load_subscriptions
-from registry.store.records import (
-    GRACE_MS,
-    ActiveSpan,
-    Registration,
+from registry.store.parts.registry import (
+    RegisterResult,
     StoredCondition,
-    Subscribed,
-    Subscription,
+    StoredSubscription,
+    SubscribeResult,
     SubscriptionRequest,
 )
 from registry.subscriptions import default_expiry_ms
 
 
 class RegistryTables:
-    """Implements :class:`registry.store.protocol.RegistryStore`."""
+    """Implements :class:`registry.store.parts.registry.RegistryStore`."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class RegistryTables:
 
     def register(
         self, conditions: Sequence[Condition], *, active_from_ms: int, grace_ms: int = GRACE_MS
-    ) -> list[Registration]:
+    ) -> list[RegisterResult]:
         # What is known stays known: only the others may have to be written.
         fresh = {
             condition.id: _stored(condition, active_from_ms)
@@ -57,7 +57,7 @@ class RegistryTables:
         }
         return self._gathering.run(partial(self._register, conditions, fresh, active_from_ms, grace_ms))
 
-    def subscribe(self, requests: Sequence[SubscriptionRequest], *, active_from_ms: int) -> list[Subscribed]:
+    def subscribe(self, requests: Sequence[SubscriptionRequest], *, active_from_ms: int) -> list[SubscribeResult]:
         wishes = [_checked(request) for request in requests]
         return self._gathering.run(partial(self._subscribe, wishes, active_from_ms))
 
@@ -68,7 +68,7 @@ class RegistryTables:
 
     def set_paused(
         self, user_id: str, bot_id: str, condition_id: str, paused: bool, *, at_ms: int
-    ) -> Subscription | None:
+    ) -> StoredSubscription | None:
         return self._gathering.run(partial(self._pause, (user_id, bot_id, condition_id), paused, at_ms))
 
     def condition(self, condition_id: str) -> StoredCondition | None:
@@ -85,20 +85,20 @@ class RegistryTables:
     def activity_of(self, condition_id: str) -> tuple[ActiveSpan, ...]:
         return self._activity.of(condition_id)
 
-    def subscription(self, user_id: str, bot_id: str, condition_id: str) -> Subscription | None:
+    def subscription(self, user_id: str, bot_id: str, condition_id: str) -> StoredSubscription | None:
         held = self._subscriptions.get((user_id, bot_id, condition_id))
         return None if held is None or held.subscription.state == "ended" else held.subscription
 
-    def subscriptions_of(self, user_id: str) -> list[Subscription]:
+    def subscriptions_of(self, user_id: str) -> list[StoredSubscription]:
         return self._subscriptions.of_user(user_id)
 
     def bots_of(self, user_id: str) -> Mapping[str, int]:
         return self._subscriptions.bots_of_user(user_id)
 
-    def subscribers_of(self, condition_id: str) -> list[Subscription]:
+    def subscribers_of(self, condition_id: str) -> list[StoredSubscription]:
         return self._subscriptions.of_condition(condition_id)
 
-    def subscription_changes(self, after: int, limit: int) -> list[Subscription]:
+    def subscription_changes(self, after: int, limit: int) -> list[StoredSubscription]:
         return self._subscriptions.changed_after(after, limit)
 
     def last_change(self) -> int:
@@ -153,7 +153,7 @@ class RegistryTables:
         active_from_ms: int,
         grace_ms: int,
         draft: Draft,
-    ) -> list[Registration]:
+    ) -> list[RegisterResult]:
         listings = self._listings() if fresh else []
         known = {listing.instrument for listing in listings}
         for condition in conditions:
@@ -170,10 +170,10 @@ class RegistryTables:
         answers = []
         for condition in conditions:
             stored = draft.condition(condition.id)
-            answers.append(Registration(condition.id, created=stored is None))
+            answers.append(RegisterResult(condition.id, created=stored is None))
             if stored is None:
                 new = fresh[condition.id]
-                span = self._activity.begin(new.group_key, active_from_ms, until_ms)
+                span = self._activity.begin(new.group, active_from_ms, until_ms)
                 if span.from_ms != new.active_from_ms:
                     new = replace(new, active_from_ms=span.from_ms)
                 draft.add_condition(new, span)
@@ -181,7 +181,7 @@ class RegistryTables:
                 draft.want(stored, active_from_ms, until_ms)
         return answers
 
-    def _subscribe(self, wishes: Sequence[Wish], active_from_ms: int, draft: Draft) -> list[Subscribed]:
+    def _subscribe(self, wishes: Sequence[Wish], active_from_ms: int, draft: Draft) -> list[SubscribeResult]:
         for wish in wishes:
             if draft.condition(wish.request.condition_id) is None:
                 raise StoreError(
@@ -189,13 +189,13 @@ class RegistryTables:
                 )
         return [self._take(wish, active_from_ms, draft) for wish in wishes]
 
-    def _take(self, wish: Wish, active_from_ms: int, draft: Draft) -> Subscribed:
+    def _take(self, wish: Wish, active_from_ms: int, draft: Draft) -> SubscribeResult:
         request = wish.request
         held = draft.held(wish.key)
         before = None if held is None else held.subscription
         is_new = before is None or before.state == "ended"
         if held is not None and held.subscription.state == "active" and held.content == wish.content:
-            return Subscribed(held.subscription, created=False, changed=False)
+            return SubscribeResult(held.subscription, created=False, changed=False)
         stored = draft.condition(request.condition_id)
         assert stored is not None
         # An active one goes on without a gap; what closed while it was paused is not delivered.
@@ -205,7 +205,7 @@ class RegistryTables:
         if policy.expires_ms is None:
             policy = replace(policy, expires_ms=default_expiry_ms(begins))
         draft.want(stored, active_from_ms, None)
-        subscription = Subscription(
+        subscription = StoredSubscription(
             user_id=request.user_id,
             bot_id=request.bot_id,
             condition_id=stored.condition_id,
@@ -217,7 +217,7 @@ class RegistryTables:
             revision=1 if before is None else before.revision + 1,
             change=0,
         )
-        return Subscribed(draft.put(subscription, wish.content, wish.config), created=is_new, changed=True)
+        return SubscribeResult(draft.put(subscription, wish.content, wish.config), created=is_new, changed=True)
 
     def _end(self, key: tuple[str, str, str], until_ms: int, draft: Draft) -> bool:
         held = draft.held(key)
@@ -229,7 +229,7 @@ class RegistryTables:
         draft.put(replace(before, state="ended", revision=before.revision + 1), held.content)
         return True
 
-    def _pause(self, key: tuple[str, str, str], paused: bool, at_ms: int, draft: Draft) -> Subscription | None:
+    def _pause(self, key: tuple[str, str, str], paused: bool, at_ms: int, draft: Draft) -> StoredSubscription | None:
         held = draft.held(key)
         if held is None or held.subscription.state == "ended":
             return None
@@ -249,14 +249,14 @@ class RegistryTables:
     def _load_conditions(self) -> list[StoredCondition]:
         rows = self._database.frame(
             """
-            SELECT condition_id, canonical, text, exchange, symbol, timeframe, group_key, definition_versions,
-                   epoch_ms(active_from) AS active_from_ms
+            SELECT condition_id, canonical, text, exchange, symbol, timeframe, group_key AS "group",
+                   definition_versions, epoch_ms(active_from) AS active_from_ms
             FROM registry.condition_registry
             QUALIFY row_number() OVER (PARTITION BY condition_id ORDER BY revision DESC) = 1
             ORDER BY created_at, condition_id
             """
         )
-        return [StoredCondition(**row) for row in rows.iter_rows(named=True)]
+        return [StoredCondition(**row | {"group": Group.parse(row["group"])}) for row in rows.iter_rows(named=True)]
 
 
 def _checked(request: SubscriptionRequest) -> Wish:
@@ -276,7 +276,7 @@ def _stored(condition: Condition, active_from_ms: int) -> StoredCondition:
         exchange=base.exchange,
         symbol=base.symbol,
         timeframe=condition.timeframe,
-        group_key=condition.group,
+        group=condition.group,
         definition_versions=condition.definition_versions,
         active_from_ms=active_from_ms,
     )

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TypeVar
 
-from registry.store.records import Subscription, SubscriptionState
+from registry.store.parts.registry import StoredSubscription, SubscriptionState
 
 Key = tuple[str, str, str]
 """User, bot, condition."""
@@ -23,7 +23,7 @@ class Held:
 
     __slots__ = ("config_change", "content", "subscription")
 
-    def __init__(self, subscription: Subscription, content: int | None, config_change: int) -> None:
+    def __init__(self, subscription: StoredSubscription, content: int | None, config_change: int) -> None:
         self.subscription = subscription
         self.content = content
         """Digest of what was asked for; ``None``: from before there were any."""
@@ -63,7 +63,7 @@ class SubscriptionIndex:
         user = self._users.get(key[0])
         return None if user is None else user.held.get(key[1:])
 
-    def of_user(self, user_id: str) -> list[Subscription]:
+    def of_user(self, user_id: str) -> list[StoredSubscription]:
         """Those of a user that have not ended, oldest first."""
         user = self._users.get(user_id)
         return [] if user is None else _living(user.held.values())
@@ -72,14 +72,14 @@ class SubscriptionIndex:
         """The bots of a user -> their subscriptions that have not ended."""
         return dict(Counter(subscription.bot_id for subscription in self.of_user(user_id)))
 
-    def of_condition(self, condition_id: str) -> list[Subscription]:
+    def of_condition(self, condition_id: str) -> list[StoredSubscription]:
         """Those of a condition that have not ended, oldest first."""
         return _living(self._kept.get(condition_id, ()))
 
-    def changed_after(self, change: int, limit: int) -> list[Subscription]:
+    def changed_after(self, change: int, limit: int) -> list[StoredSubscription]:
         """Subscriptions that changed after a change, in the order of their newest one."""
         changes, changed = self._changes
-        found: list[Subscription] = []
+        found: list[StoredSubscription] = []
         for place in range(bisect_right(changes, change), len(changes)):
             if len(found) >= limit:
                 break
@@ -109,7 +109,7 @@ class SubscriptionIndex:
         """``subscriptions users bots``, active ones."""
         return {"subscriptions": self._active_total, "users": self._active_users, "bots": self._active_bots}
 
-    def put(self, subscription: Subscription, content: int | None, config_change: int) -> None:
+    def put(self, subscription: StoredSubscription, content: int | None, config_change: int) -> None:
         """Take over a committed subscription: a new one, or a new revision."""
         held = self._place(subscription, content, config_change)
         # First the subscription, then its change: a reader that sees the change finds the subscription.
@@ -119,14 +119,14 @@ class SubscriptionIndex:
         if len(changes) > 2 * self._size + 1_000:
             self._drop_old_changes()
 
-    def fill(self, subscriptions: Iterable[tuple[Subscription, int | None, int]]) -> None:
+    def fill(self, subscriptions: Iterable[tuple[StoredSubscription, int | None, int]]) -> None:
         """Take over the newest revisions of a file, each with its content and the change of its configuration, in the
         order in which they were asked for."""
         placed = [self._place(*each) for each in subscriptions]
         placed.sort(key=lambda held: held.subscription.change)
         self._changes = array("q", [held.subscription.change for held in placed]), placed
 
-    def _place(self, subscription: Subscription, content: int | None, config_change: int) -> Held:
+    def _place(self, subscription: StoredSubscription, content: int | None, config_change: int) -> Held:
         key = (subscription.bot_id, subscription.condition_id)
         user = self._users.get(subscription.user_id)
         if user is None:
@@ -156,7 +156,7 @@ class SubscriptionIndex:
             if not kept:
                 del self._kept[condition_id]
 
-    def _count(self, user: _User, subscription: Subscription, before: SubscriptionState) -> None:
+    def _count(self, user: _User, subscription: StoredSubscription, before: SubscriptionState) -> None:
         by = (subscription.state == "active") - (before == "active")
         if not by:
             return
@@ -173,7 +173,7 @@ class SubscriptionIndex:
         self._changes = array("q", [changes[place] for place in newest]), [changed[place] for place in newest]
 
 
-def _living(held: Iterable[Held]) -> list[Subscription]:
+def _living(held: Iterable[Held]) -> list[StoredSubscription]:
     # Copied in one go: another thread may add to them meanwhile.
     return [subscription for each in list(held) if (subscription := each.subscription).state != "ended"]
 

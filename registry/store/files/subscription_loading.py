@@ -11,7 +11,7 @@ import polars as pl
 
 from registry.store.files.database import Database
 from registry.store.files.subscription_index import SubscriptionIndex
-from registry.store.records import Subscription, SubscriptionState
+from registry.store.parts.registry import StoredSubscription, SubscriptionState
 from registry.subscriptions import POLICY_FIELDS, DeliveryPolicy
 
 _STATES: dict[str, SubscriptionState] = {state: state for state in get_args(SubscriptionState)}
@@ -44,7 +44,7 @@ def load_subscriptions(database: Database) -> SubscriptionIndex:
     return index
 
 
-def _subscriptions(frames: Iterable[pl.DataFrame]) -> Iterator[tuple[Subscription, int | None, int]]:
+def _subscriptions(frames: Iterable[pl.DataFrame]) -> Iterator[tuple[StoredSubscription, int | None, int]]:
     policies: dict[tuple[object, ...], DeliveryPolicy] = {}
     bot_id = ""
     for row in chain.from_iterable(frame.iter_rows() for frame in frames):
@@ -55,7 +55,7 @@ def _subscriptions(frames: Iterable[pl.DataFrame]) -> Iterator[tuple[Subscriptio
             held_policy = policies[values] = DeliveryPolicy(*values)
         # Subscriptions of one bot mostly follow each other.
         bot_id = bot_id if bot == bot_id else bot
-        subscription = Subscription(
+        subscription = StoredSubscription(
             user_id=intern(user),
             bot_id=bot_id,
             condition_id=intern(condition),

@@ -10,51 +10,51 @@ from common import failpoints
 from common.clock import Clock
 from common.errors import StaleTick
 from common.timeframes import from_ms, show_time, slot_at_or_before
+from registry.groups import Group, Series
 from registry.store.files.candle_tables import Judged
 from registry.store.files.database import Database
 from registry.store.files.trigger_tables import TriggerTables
-from registry.store.records import Anchor, Rebase, RunRecord, TickRecord, UnitCosts, series_of, stored_series
+from registry.store.files.watermarks import Watermarks
+from registry.store.parts.ticks import Anchor, Rebase, RunRecord, TickRecord, UnitCosts
 
 _ANSWERS_KEPT = 1_000
 """Ticks that are known when they come again."""
 
 
-class TickTables(TriggerTables):
-    """Implements :class:`registry.store.protocol.TickStore`. The owner keeps watermarks and ``seq`` in memory."""
+class TickTables:
+    """Implements :class:`registry.store.parts.ticks.TickStore`. The owner keeps anchors and answers in memory."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        super().__init__(database, clock)
-        self.activated: Callable[[int], list[tuple[str, int]] | None] = lambda _: []
-        """Groups and times of conditions that became active after a version of the registry."""
-        if not database.read_only:
-            self._compact_watermarks()
-        self._watermarks = {
-            str(group): (str(timeframe), int(str(watermark)))
-            for group, timeframe, watermark in database.rows(
-                "SELECT group_key, timeframe, epoch_ms(max(watermark)) FROM registry.group_watermarks GROUP BY ALL"
-            )
-        }
-        self._anchors: dict[str, int] = {}
-        self._built_from: dict[str, str] = {}
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        watermarks: Watermarks,
+        triggers: TriggerTables,
+        begun_after: Callable[[int], list[tuple[Group, int]] | None],
+    ) -> None:
+        """``begun_after`` has the groups and times of conditions that became active after a version of the registry,
+        ``None`` where that is not known."""
+        self._database = database
+        self._clock = clock
+        self._watermarks = watermarks
+        self._triggers = triggers
+        self._begun_after = begun_after
+        self._anchors: dict[Series, int] = {}
+        self._built_from: dict[Series, str] = {}
         for anchor in self.anchor_history():
             self._set_anchor(anchor.series, anchor.open_ms, anchor.built_from)
         self._before_rebases = self._judged_before_rebases()
-        self._last_rebase = self._newest("rebase", "series_anchors")
-        self._last_tick_id = self._newest("tick_id", "ticks")
+        self._last_rebase = database.newest("rebase", "registry.series_anchors")
+        self._last_tick_id = database.newest("tick_id", "registry.ticks")
         self._answers = self._recent_answers()
 
-    def watermarks(self, timeframe: str) -> dict[str, int]:
-        return {group: mark for group, (held, mark) in self._watermarks.items() if held == timeframe}
+    def watermarks(self, timeframe: str) -> dict[Group, int]:
+        return self._watermarks.of_timeframe(timeframe)
 
-    def watermark(self, group: str) -> int | None:
-        """Close time up to which a group has been judged, ``None`` before its first tick."""
-        held = self._watermarks.get(group)
-        return None if held is None else held[1]
-
-    def anchors(self) -> dict[str, int]:
+    def anchors(self) -> dict[Series, int]:
         return dict(self._anchors)
 
-    def built_from(self) -> dict[str, str]:
+    def built_from(self) -> dict[Series, str]:
         return dict(self._built_from)
 
     def anchor_history(self) -> list[Anchor]:
@@ -64,17 +64,17 @@ class TickTables(TriggerTables):
             FROM registry.series_anchors ORDER BY rebase, created_at, series
             """
         )
-        return [Anchor(**row) for row in rows.iter_rows(named=True)]
+        return [Anchor(**row | {"series": Series.parse(row["series"])}) for row in rows.iter_rows(named=True)]
 
     def last_rebase(self) -> int:
         return self._last_rebase
 
-    def rebase_watermarks(self) -> dict[int, dict[str, int]]:
-        found: dict[int, dict[str, int]] = {}
+    def rebase_watermarks(self) -> dict[int, dict[Group, int]]:
+        found: dict[int, dict[Group, int]] = {}
         for rebase, group, watermark in self._database.rows(
             "SELECT rebase, group_key, epoch_ms(watermark) FROM registry.rebase_watermarks"
         ):
-            found.setdefault(int(str(rebase)), {})[str(group)] = int(str(watermark))
+            found.setdefault(int(str(rebase)), {})[Group.parse(str(group))] = int(str(watermark))
         return found
 
     @contextmanager
@@ -83,8 +83,8 @@ class TickTables(TriggerTables):
         number = self._last_rebase + 1
         marks = [
             (group, watermark)
-            for group, (_, watermark) in self._watermarks.items()
-            if not rebase.anchors.keys().isdisjoint(series_of(group))
+            for group, watermark in self._watermarks
+            if not rebase.anchors.keys().isdisjoint(group.series)
         ]
         rows = _anchor_rows(rebase.anchors, rebase.built_from, number, self._clock.now_ms())
         with self._database.transaction() as transaction:
@@ -108,9 +108,9 @@ class TickTables(TriggerTables):
 
     def judged(self) -> list[Judged]:
         """What must not be rewritten: what some group has judged, of a built series the candles it is built from."""
-        until = _judged_until((group, watermark) for group, (_, watermark) in self._watermarks.items())
+        until = _judged_until(self._watermarks)
         return self._before_rebases + [
-            Judged(stored_series(series, self._built_from.get(series)), anchor, until[series])
+            Judged(self._stored(series), anchor, until[series])
             for series, anchor in self._anchors.items()
             if series in until
         ]
@@ -128,8 +128,9 @@ class TickTables(TriggerTables):
             self._refuse_stale(record)
             anchors = self._new_anchors(record)
             tick_id = self._last_tick_id + 1
-            triggers = self._numbered(record.triggers, now)
-            answer = range(self._next_seq, self._next_seq + triggers.height)
+            triggers = self._triggers.numbered(record.triggers, now)
+            first = self._triggers.last_seq() + 1
+            answer = range(first, first + triggers.height)
             transaction.append("registry.condition_triggers", triggers)
             marks = {"judged_at": now, "token": record.token, "first_seq": answer.start, "last_seq": answer.stop - 1}
             transaction.insert("registry.ticks", _tick_row(record, tick_id) | marks)
@@ -149,10 +150,10 @@ class TickTables(TriggerTables):
             failpoints.reach("before_commit")
         failpoints.reach("after_commit")
         self._last_tick_id = tick_id
-        self._note_recorded(triggers)
+        self._triggers.note_recorded(triggers)
         for series, open_ms in anchors.items():
             self._set_anchor(series, open_ms, record.built_from.get(series))
-        self._watermarks.update({move.group: (record.timeframe, move.to_ms) for move in record.moves})
+        self._watermarks.adopt(record.timeframe, record.moves)
         self._answers[record.token] = answer
         if len(self._answers) > 2 * _ANSWERS_KEPT:
             self._answers = dict(list(self._answers.items())[-_ANSWERS_KEPT:])
@@ -191,7 +192,12 @@ class TickTables(TriggerTables):
         )
         return UnitCosts(**rows.row(0, named=True)) if rows.height else None
 
-    def _set_anchor(self, series: str, open_ms: int, built_from: str | None) -> None:
+    def _stored(self, series: Series) -> Series:
+        """The stored series that a series is made of."""
+        built_from = self._built_from.get(series)
+        return series if built_from is None else series.at(built_from)
+
+    def _set_anchor(self, series: Series, open_ms: int, built_from: str | None) -> None:
         self._anchors[series] = open_ms
         self._built_from.pop(series, None)
         if built_from is not None:
@@ -204,7 +210,7 @@ class TickTables(TriggerTables):
             )
         moved = {move.group for move in record.moves}
         if record.registry_version is not None:
-            activated = self.activated(record.registry_version)
+            activated = self._begun_after(record.registry_version)
             if activated is None:
                 raise StaleTick(
                     "conditions or subscriptions changed between the tick's look at them and the start of the store's "
@@ -217,16 +223,16 @@ class TickTables(TriggerTables):
                         f"{_shown(record.close_time_ms)}; nothing was written, load the conditions again"
                     )
         for move in record.moves:
-            stored = self.watermark(move.group)
+            stored = self._watermarks.of(move.group)
             if stored != move.from_ms:
                 raise StaleTick(
                     f"the tick started {move.group} at {_shown(move.from_ms)}, but it has been judged up to "
                     f"{_shown(stored)}; nothing was written, load the watermarks again"
                 )
 
-    def _new_anchors(self, record: TickRecord) -> dict[str, int]:
+    def _new_anchors(self, record: TickRecord) -> dict[Series, int]:
         """The anchors of a tick that are not known yet; one that differs from the known is as stale as a watermark."""
-        fresh: dict[str, int] = {}
+        fresh: dict[Series, int] = {}
         for series, anchor in record.anchors.items():
             known = self._anchors.get(series)
             if known is None:
@@ -242,7 +248,7 @@ class TickTables(TriggerTables):
         """What was judged from anchors that do not count any more: an audit still needs it as it was."""
         marks = {rebase: _judged_until(held.items()) for rebase, held in self.rebase_watermarks().items()}
         found: list[Judged] = []
-        earlier: dict[str, Anchor] = {}
+        earlier: dict[Series, Anchor] = {}
         for anchor in self.anchor_history():
             before, until = earlier.get(anchor.series), marks.get(anchor.rebase, {}).get(anchor.series)
             if before is not None and until is not None:
@@ -259,25 +265,13 @@ class TickTables(TriggerTables):
         )
         return {str(token): range(int(str(first)), int(str(last)) + 1) for token, first, last in rows}
 
-    def _compact_watermarks(self) -> None:
-        """Keep the newest row of a group: the table grows by a row a group and tick."""
-        with self._database.transaction() as transaction:
-            transaction.execute(
-                """
-                DELETE FROM registry.group_watermarks w WHERE EXISTS (
-                    SELECT 1 FROM registry.group_watermarks n
-                    WHERE n.group_key = w.group_key AND n.watermark > w.watermark
-                )
-                """
-            )
 
-
-def _judged_until(marks: Iterable[tuple[str, int]]) -> dict[str, int]:
+def _judged_until(marks: Iterable[tuple[Group, int]]) -> dict[Series, int]:
     """Series -> close time up to which groups with these watermarks have judged it."""
-    until: dict[str, int] = {}
+    until: dict[Series, int] = {}
     for group, watermark in marks:
-        for series in series_of(group):
-            seen = slot_at_or_before(watermark, series.rsplit(" ", 1)[-1])
+        for series in group.series:
+            seen = slot_at_or_before(watermark, series.timeframe)
             until[series] = max(until.get(series, seen), seen)
     return until
 
@@ -295,7 +289,9 @@ def _tick_row(record: TickRecord, tick_id: int) -> dict[str, object]:
     }
 
 
-def _anchor_rows(anchors: Mapping[str, int], built_from: Mapping[str, str], rebase: int, now_ms: int) -> pl.DataFrame:
+def _anchor_rows(
+    anchors: Mapping[Series, int], built_from: Mapping[Series, str], rebase: int, now_ms: int
+) -> pl.DataFrame:
     return _times(anchors.items(), "series", "anchor").with_columns(
         pl.Series("built_from", [built_from.get(series) for series in anchors], dtype=pl.String),
         pl.lit(rebase).alias("rebase"),

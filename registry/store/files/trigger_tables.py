@@ -9,7 +9,7 @@ from common.clock import Clock
 from common.errors import StoreError
 from common.timeframes import from_ms, to_ms
 from registry.store.files.database import Database, Transaction, naive, zoned
-from registry.store.records import ConditionState
+from registry.store.parts.triggers import ConditionState
 
 _BLOCK = 100_000
 """Triggers that a search looks at first, about as many as DuckDB keeps in one row group."""
@@ -18,7 +18,7 @@ _NEVER = ConditionState()
 
 
 class TriggerTables:
-    """The part of :class:`registry.store.protocol.TickStore` that knows triggers.
+    """Implements :class:`registry.store.parts.triggers.TriggerStore`; a tick's triggers are written by its own commit.
 
     The owner keeps in memory what each condition has done, and which ``seq`` comes next.
     """
@@ -26,7 +26,6 @@ class TriggerTables:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._identity = str(database.rows("SELECT identity FROM registry.store_identity")[0][0])
         self._gaps = [
             (int(str(first)), int(str(last)))
             for first, last in database.rows("SELECT first_seq, last_seq FROM registry.seq_gaps ORDER BY first_seq")
@@ -34,11 +33,10 @@ class TriggerTables:
         self._adopted = {
             str(trigger_id) for (trigger_id,) in database.rows("SELECT trigger_id FROM registry.adopted_triggers")
         }
-        self._next_seq = 1 + max(self._newest("seq", "condition_triggers"), self._gaps[-1][1] if self._gaps else 0)
+        self._next_seq = 1 + max(
+            database.newest("seq", "registry.condition_triggers"), self._gaps[-1][1] if self._gaps else 0
+        )
         self._states = self._load_states()
-
-    def identity(self) -> str:
-        return self._identity
 
     def last_seq(self) -> int:
         return self._next_seq - 1
@@ -49,7 +47,7 @@ class TriggerTables:
     def condition_state(self, condition_id: str) -> ConditionState:
         return self._states.get(condition_id, _NEVER)
 
-    def trigger_counts(self) -> pl.DataFrame:
+    def counts(self) -> pl.DataFrame:
         held = sorted(self._states.items())
         return zoned(
             pl.DataFrame(
@@ -59,7 +57,7 @@ class TriggerTables:
             ).with_columns(pl.from_epoch("last_close_time", "ms").cast(pl.Datetime("ms")))
         )
 
-    def triggers_after(self, seq: int, limit: int, condition_ids: Collection[str] | None = None) -> pl.DataFrame:
+    def after(self, seq: int, limit: int, condition_ids: Collection[str] | None = None) -> pl.DataFrame:
         if condition_ids is None:
             # The upper bound lets DuckDB skip row groups.
             return self._database.frame(
@@ -75,7 +73,7 @@ class TriggerTables:
             wanted=wanted,
         )
 
-    def triggers_of(self, condition_id: str, limit: int, before_seq: int | None = None) -> pl.DataFrame:
+    def of(self, condition_id: str, limit: int, before_seq: int | None = None) -> pl.DataFrame:
         state = self.condition_state(condition_id)
         newest = min(state.last_seq or 0, self._next_seq if before_seq is None else before_seq - 1)
         return self._search(
@@ -86,11 +84,11 @@ class TriggerTables:
             condition_id,
         )
 
-    def adopt_triggers(self, rows: pl.DataFrame) -> int:
+    def adopt(self, rows: pl.DataFrame) -> int:
         with self._database.alone():
-            return self._adopt_triggers(rows)
+            return self._adopt(rows)
 
-    def _adopt_triggers(self, rows: pl.DataFrame) -> int:
+    def _adopt(self, rows: pl.DataFrame) -> int:
         with self._database.transaction() as transaction:
             fresh = naive(rows).filter(pl.col("seq") >= self._next_seq).sort("seq")
             if fresh.is_empty():
@@ -115,7 +113,7 @@ class TriggerTables:
             self._write_gaps(transaction, gaps)
         self._gaps += gaps
         self._adopted.update(added["trigger_id"])
-        self._note_recorded(added)
+        self.note_recorded(added)
         self._next_seq = last + 1
         return fresh.height
 
@@ -129,14 +127,14 @@ class TriggerTables:
             self._gaps.append(gap)
             self._next_seq = seq + 1
 
-    def _numbered(self, triggers: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    def numbered(self, triggers: pl.DataFrame, now: datetime) -> pl.DataFrame:
         """A tick's triggers as they will be recorded: without those that were adopted."""
         fresh = naive(triggers)
         if self._adopted:
             fresh = fresh.filter(~pl.col("trigger_id").is_in(list(self._adopted)))
         return fresh.with_row_index("seq", offset=self._next_seq).with_columns(pl.lit(now).alias("emitted_at"))
 
-    def _note_recorded(self, triggers: pl.DataFrame) -> None:
+    def note_recorded(self, triggers: pl.DataFrame) -> None:
         """Take over committed triggers."""
         closes = triggers["close_time"].dt.epoch("ms")
         for condition_id, seq, close_ms in zip(triggers["condition_id"], triggers["seq"], closes, strict=True):
@@ -184,7 +182,7 @@ class TriggerTables:
 
     def _load_states(self) -> dict[str, ConditionState]:
         """What each condition has done: what is kept, and the triggers since; an owner keeps the sum."""
-        since = self._newest("last_seq", "condition_state")
+        since = self._database.newest("last_seq", "registry.condition_state")
         recent = """
             SELECT condition_id, count(*) AS triggers, max(close_time) AS last_close_time, max(seq) AS last_seq
             FROM registry.condition_triggers WHERE seq > ? GROUP BY condition_id
@@ -209,6 +207,3 @@ class TriggerTables:
             condition_id: ConditionState(triggers, to_ms(last_close), last_seq)
             for condition_id, triggers, last_close, last_seq, _ in rows.iter_rows()
         }
-
-    def _newest(self, column: str, table: str) -> int:
-        return int(str(self._database.rows(f"SELECT coalesce(max({column}), 0) FROM registry.{table}")[0][0]))

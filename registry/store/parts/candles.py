@@ -1,12 +1,25 @@
 """Candles, as whatever keeps them offers them."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import polars as pl
 
-from registry.instruments import Instrument, Listing
-from registry.store.records import Calendar, UpsertCounts
+from registry.groups import Series
+from registry.instruments import Calendar, Instrument, Listing
+
+
+@dataclass(frozen=True)
+class UpsertCounts:
+    """What happened to the candles of one upsert."""
+
+    inserted: int = 0
+    unchanged: int = 0
+    replaced: int = 0
+    """Stored before, not yet judged, and different: the new version is the candle."""
+    revised: int = 0
+    """Judged already, or judged as missing: kept as a revision, the judged version stays."""
 
 
 class CandleStore(Protocol):
@@ -51,7 +64,7 @@ class CandleStore(Protocol):
         revisions``."""
         ...
 
-    def gaps(self, series: str | None = None) -> pl.DataFrame:
+    def gaps(self, series: Series | None = None) -> pl.DataFrame:
         """Slots between a series' first and last candle that have none, a row a gap: ``series first_open_time
         last_open_time slots judged calendar``, by series and time.
 
@@ -64,20 +77,20 @@ class CandleStore(Protocol):
         """The candles of one slot: ``series open high low close volume``."""
         ...
 
-    def between(self, series: str, start_ms: int, stop_ms: int) -> pl.DataFrame:
+    def between(self, series: Series, start_ms: int, stop_ms: int) -> pl.DataFrame:
         """Candles of one series with ``start <= open_time < stop``, oldest first, as a candle frame."""
         ...
 
-    def within(self, series: Sequence[str], start_ms: int, stop_ms: int) -> pl.DataFrame:
+    def within(self, series: Sequence[Series], start_ms: int, stop_ms: int) -> pl.DataFrame:
         """Candles of several series of one timeframe with ``start <= open_time < stop``: ``series open_time open high
         low close volume``, by series in the order of their names, then oldest first."""
         ...
 
-    def last(self, series: str, stop_ms: int, count: int) -> pl.DataFrame:
+    def last(self, series: Series, stop_ms: int, count: int) -> pl.DataFrame:
         """The last ``count`` candles of one series with ``open_time < stop``, oldest first, as a candle frame."""
         ...
 
-    def first_open_from(self, series: str, time_ms: int) -> int | None:
+    def first_open_from(self, series: Series, time_ms: int) -> int | None:
         """Open time of the first candle of a series that opens at or after a time, ``None`` without one."""
         ...
 
@@ -89,11 +102,11 @@ class CandleStore(Protocol):
         """Instrument (``BINANCE:BTCUSDT``) -> its calendar."""
         ...
 
-    def extent(self, timeframe: str) -> dict[str, tuple[int, int]]:
+    def extent(self, timeframe: str) -> dict[Series, tuple[int, int]]:
         """Series -> open times of its first and last candle."""
         ...
 
-    def revisions(self, series: str | None = None) -> pl.DataFrame:
+    def revisions(self, series: Series | None = None) -> pl.DataFrame:
         """Versions of candles that came after they had been judged, by series and open time, oldest version first.
 
         ``series open_time created_at pending``, the candle as it is judged now (``judged_open`` … ``judged_volume``,
@@ -102,15 +115,15 @@ class CandleStore(Protocol):
         """
         ...
 
-    def superseded(self, series: str) -> pl.DataFrame:
+    def superseded(self, series: Series) -> pl.DataFrame:
         """What candles of a series were before rebases: ``rebase open_time open high low close volume``, oldest rebase
         first; null values where there was no candle."""
         ...
 
-    def names(self) -> set[str]:
+    def names(self) -> set[Series]:
         """The series that have candles."""
         ...
 
-    def version(self, series: Collection[str]) -> int:
+    def version(self, series: Collection[Series]) -> int:
         """Grows with every change of candles of these series, and is another one when the owner of the files is."""
         ...

@@ -5,16 +5,14 @@ from types import SimpleNamespace
 from typing import Any, Self, cast
 
 from common.errors import StoreNotWritable
+from registry.store.parts.accounts import AccountStore
+from registry.store.parts.cache import CacheStore
 from registry.store.parts.candles import CandleStore
-from registry.store.protocol import (
-    WRITES,
-    AccountStore,
-    CacheStore,
-    DeliveryStore,
-    RegistryStore,
-    TickStore,
-)
-from registry.store.records import Backup, Finding, Rebase
+from registry.store.parts.delivery import DeliveryStore
+from registry.store.parts.registry import RegistryStore
+from registry.store.parts.ticks import Rebase, TickStore
+from registry.store.parts.triggers import TriggerStore
+from registry.store.protocol import WRITES, Backup, Finding
 from registry.store.remote.calls import Calls
 from registry.store.remote.wire import Operation, operations
 
@@ -45,6 +43,7 @@ class HttpStore:
         self.delivery = cast(DeliveryStore, SimpleNamespace(**parts["delivery"]))
         self.registry = cast(RegistryStore, SimpleNamespace(**parts["registry"]))
         self.ticks = cast(TickStore, SimpleNamespace(**parts["ticks"]))
+        self.triggers = cast(TriggerStore, SimpleNamespace(**parts["triggers"]))
         self._own = parts[None]
         try:
             self.registry.version()
@@ -52,6 +51,9 @@ class HttpStore:
             self.close()
             raise
         self._patience_s = patience_s
+
+    def identity(self) -> str:
+        return cast(str, self._own["identity"]())
 
     def rebase(self, rebase: Rebase) -> int:
         return cast(int, self._own["rebase"](rebase))

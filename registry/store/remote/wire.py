@@ -18,6 +18,7 @@ import polars as pl
 from common import errors
 from common.errors import HubError, StoreError
 from registry.conditions import Condition
+from registry.groups import Group, Series
 from registry.store.protocol import Store
 
 CONTENT_TYPE = "application/vnd.msgpack"
@@ -168,6 +169,8 @@ def _plain(value: object) -> object:
         return _ipc(value)
     if isinstance(value, range):
         return (value.start, value.stop)
+    if isinstance(value, Series | Group):
+        return str(value)
     if isinstance(value, Iterable):
         return list(value)
     if hasattr(value, "__index__"):
@@ -180,6 +183,8 @@ def _restored(kind: type, value: Any) -> object:
         return pl.read_ipc_stream(BytesIO(value))
     if kind is range:
         return range(*value)
+    if kind is Series or kind is Group:
+        return kind.parse(value)
     return value
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from api.streams import event_stream
 from events.log.publisher import drain
-from registry.store.records import SubscriptionRequest
+from registry.store.parts.registry import SubscriptionRequest
 from tests.api.served_hub import Hub, a_hub
 
 

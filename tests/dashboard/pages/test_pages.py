@@ -28,7 +28,7 @@ def test_savings_shows_the_figures_of_the_store(judged: Any, open_app: OpenApp) 
     app = open_app(judged.folder)
     with open_store(f"duckdb:{judged.folder / 'store'}", read_only=True) as store:
         savings = summarise(store)
-        triggers = store.ticks.last_seq()
+        triggers = store.triggers.last_seq()
     assert not app.exception
     shown = {metric.label: metric.value for metric in app.metric}
     assert _number(shown["Users"]) == 3

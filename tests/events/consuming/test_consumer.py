@@ -19,7 +19,7 @@ from tests.events.consuming.consuming import Bots, consuming, settle
 from tests.events.firing import Firing, known_conditions, subscribe
 from tests.events.servers import FaultyServer
 from tests.registry.store.serving import TOKEN, serving
-from tests.registry.store.test_ticks import HOUR
+from tests.registry.store.ticks import HOUR
 
 
 @pytest.fixture
@@ -193,7 +193,7 @@ def test_numbers_that_no_trigger_has_hold_nobody_up(
     bots = Bots()
     with consuming(firing.store, firing.log, path, bots, clock) as consumer:
         firing.publish(conditions[:1])
-        firing.store.ticks.raise_floor(50)
+        firing.store.triggers.raise_floor(50)
         firing.publish(conditions[:1])
         settle(consumer)
         assert bots.seqs() == [1, 51]

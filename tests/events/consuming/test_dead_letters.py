@@ -17,7 +17,7 @@ from tests.events.consuming.consumer_process import consume
 from tests.events.consuming.consuming import Bots, consuming, settle
 from tests.events.firing import Firing, known_conditions, subscribe
 from tests.events.servers import FaultyServer
-from tests.registry.store.test_ticks import HOUR
+from tests.registry.store.ticks import HOUR
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from events.consuming.policies import Fired, fired_again, held_back, held_back_anyway, needs_memory
+from events.consuming.policies import PastDeliveries, fired_again, held_back, held_back_anyway, needs_memory
 from events.log.payload import Event
-from registry.store.records import Subscription
+from registry.store.parts.registry import StoredSubscription
 from registry.subscriptions import DeliveryPolicy
 
 HOUR = 3_600_000
-SUBSCRIPTION = Subscription("ann", "bot", "c" * 32, "dca", DeliveryPolicy(), "active", 10 * HOUR, 10 * HOUR, 1, 1)
+SUBSCRIPTION = StoredSubscription("ann", "bot", "c" * 32, "dca", DeliveryPolicy(), "active", 10 * HOUR, 10 * HOUR, 1, 1)
 
 
 def event(hour: int, *, settled: bool = True) -> Event:
@@ -20,7 +20,9 @@ def event(hour: int, *, settled: bool = True) -> Event:
     )
 
 
-def verdict(hour: int, policy: DeliveryPolicy, fired: Fired | None = None, *, now: int | None = None) -> str | None:
+def verdict(
+    hour: int, policy: DeliveryPolicy, fired: PastDeliveries | None = None, *, now: int | None = None
+) -> str | None:
     now_ms = (hour if now is None else now) * HOUR
     return held_back(replace(SUBSCRIPTION, policy=policy), event(hour), fired, now_ms)
 
@@ -36,15 +38,15 @@ def verdict(hour: int, policy: DeliveryPolicy, fired: Fired | None = None, *, no
         (12, DeliveryPolicy(max_lag_s=7200), None, 14, None),
         (12, DeliveryPolicy(max_lag_s=7200), None, 15, "too_late"),
         (12, DeliveryPolicy(max_fires=1), None, 12, None),
-        (12, DeliveryPolicy(max_fires=1), Fired(1, 11 * HOUR), 12, "spent"),
-        (12, DeliveryPolicy(max_fires=2), Fired(1, 11 * HOUR), 12, None),
-        (12, DeliveryPolicy(cooldown_s=7200), Fired(3, 11 * HOUR), 12, "cooldown"),
-        (13, DeliveryPolicy(cooldown_s=7200), Fired(3, 11 * HOUR), 13, None),
+        (12, DeliveryPolicy(max_fires=1), PastDeliveries(1, 11 * HOUR), 12, "spent"),
+        (12, DeliveryPolicy(max_fires=2), PastDeliveries(1, 11 * HOUR), 12, None),
+        (12, DeliveryPolicy(cooldown_s=7200), PastDeliveries(3, 11 * HOUR), 12, "cooldown"),
+        (13, DeliveryPolicy(cooldown_s=7200), PastDeliveries(3, 11 * HOUR), 13, None),
         (13, DeliveryPolicy(settled_only=True), None, 13, None),
     ],
 )
 def test_a_policy_and_an_event(
-    hour: int, policy: DeliveryPolicy, fired: Fired | None, now: int, reason: str | None
+    hour: int, policy: DeliveryPolicy, fired: PastDeliveries | None, now: int, reason: str | None
 ) -> None:
     assert verdict(hour, policy, fired, now=now) == reason
 
@@ -74,4 +76,4 @@ def test_only_some_policies_need_memory() -> None:
 
 def test_deliveries_are_counted_with_the_newest_time() -> None:
     once = fired_again(None, 5)
-    assert fired_again(fired_again(once, 9), 7) == Fired(3, 9)
+    assert fired_again(fired_again(once, 9), 7) == PastDeliveries(3, 9)

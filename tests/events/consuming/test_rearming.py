@@ -13,7 +13,7 @@ from registry.store.files.file_store import FileStore
 from registry.subscriptions import DeliveryPolicy
 from tests.events.consuming.consuming import Bots, consuming, settle
 from tests.events.firing import Firing, known_conditions, subscribe
-from tests.registry.store.test_ticks import HOUR
+from tests.registry.store.ticks import HOUR
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from events.log.redis_log import STREAM, RedisEventLog
 from events.server import BundledServer
 from registry.store.files.file_store import FileStore
 from tests.events.log.memory_log import MemoryLog
-from tests.registry.store.test_ticks import BTC, HOUR, tick
+from tests.registry.store.ticks import BTC, HOUR, tick
 
 
 class Hub:
@@ -76,13 +76,13 @@ def seqs(entries: list[Entry]) -> list[int]:
 
 async def test_what_was_missed_comes_first_and_what_follows_joins_on(hub: Hub) -> None:
     hub.publish(2_500)
-    async with running(LiveFeed(hub.store.ticks, hub.log)) as feed:
+    async with running(LiveFeed(hub.store.triggers, hub.log)) as feed:
         with feed.follow(after_seq=10) as following:
             found = await following.take()
             await asyncio.to_thread(hub.publish, 700)
             found += await taken(following, 3_200)
             assert seqs(found) == list(range(11, 3_201))
-            assert found[0].event.trigger_id == hub.store.ticks.triggers_after(10, 1)["trigger_id"][0]
+            assert found[0].event.trigger_id == hub.store.triggers.after(10, 1)["trigger_id"][0]
 
 
 async def test_readers_that_come_while_events_do_miss_and_repeat_nothing(hub: Hub) -> None:
@@ -90,14 +90,14 @@ async def test_readers_that_come_while_events_do_miss_and_repeat_nothing(hub: Hu
         with feed.follow(after_seq=start) as following:
             assert seqs(await taken(following, 20 * 60)) == list(range(start + 1, 20 * 60 + 1))
 
-    async with running(LiveFeed(hub.store.ticks, hub.log, queue=50)) as feed, asyncio.TaskGroup() as group:
+    async with running(LiveFeed(hub.store.triggers, hub.log, queue=50)) as feed, asyncio.TaskGroup() as group:
         for number in range(20):
             group.create_task(read(number * 20))
             await asyncio.to_thread(hub.publish, 60)
 
 
 async def test_a_slow_reader_loses_its_queue_and_no_event(hub: Hub) -> None:
-    async with running(LiveFeed(hub.store.ticks, hub.log, queue=10)) as feed:
+    async with running(LiveFeed(hub.store.triggers, hub.log, queue=10)) as feed:
         with feed.follow() as slow, feed.follow() as quick:
             found: list[Entry] = []
             for number in range(1, 6):
@@ -111,7 +111,7 @@ async def test_a_slow_reader_loses_its_queue_and_no_event(hub: Hub) -> None:
 async def test_a_reader_of_some_conditions_gets_those_and_moves_on_with_all(hub: Hub) -> None:
     hub.publish(20)
     third = f"{2:032x}"
-    async with running(LiveFeed(hub.store.ticks, hub.log)) as feed:
+    async with running(LiveFeed(hub.store.triggers, hub.log)) as feed:
         with feed.follow(after_seq=0, conditions=[third]) as following:
             assert seqs(await taken(following, 3)) == [3]
             await asyncio.to_thread(hub.publish, 20)
@@ -123,7 +123,7 @@ async def test_a_reader_of_some_conditions_gets_those_and_moves_on_with_all(hub:
 
 
 async def test_a_wait_ends_in_time_and_costs_no_event(hub: Hub) -> None:
-    async with running(LiveFeed(hub.store.ticks, hub.log)) as feed:
+    async with running(LiveFeed(hub.store.triggers, hub.log)) as feed:
         with feed.follow() as following:
             assert await following.take(0.05) == []
             await asyncio.to_thread(hub.publish, 3)
@@ -133,7 +133,7 @@ async def test_a_wait_ends_in_time_and_costs_no_event(hub: Hub) -> None:
 
 async def test_iterating_gives_one_event_after_another(hub: Hub) -> None:
     hub.publish(5)
-    async with running(LiveFeed(hub.store.ticks, hub.log)) as feed:
+    async with running(LiveFeed(hub.store.triggers, hub.log)) as feed:
         with feed.follow(after_seq=0) as following:
             found = []
             async for entry in following:
@@ -144,7 +144,7 @@ async def test_iterating_gives_one_event_after_another(hub: Hub) -> None:
 
 
 async def test_a_trimmed_or_wiped_stream_leaves_no_hole(hub: Hub, server: BundledServer) -> None:
-    async with running(LiveFeed(hub.store.ticks, hub.log)) as feed:
+    async with running(LiveFeed(hub.store.triggers, hub.log)) as feed:
         with feed.follow() as following:
             await asyncio.to_thread(hub.publish, 30)
             assert seqs(await taken(following, 30)) == list(range(1, 31))
@@ -159,7 +159,7 @@ async def test_a_trimmed_or_wiped_stream_leaves_no_hole(hub: Hub, server: Bundle
 
 
 async def test_a_server_that_is_away_delays_events_and_stops_none(hub: Hub, server: BundledServer) -> None:
-    async with running(LiveFeed(hub.store.ticks, hub.log)) as feed:
+    async with running(LiveFeed(hub.store.triggers, hub.log)) as feed:
         with feed.follow() as following:
             server.stop()
             hub.fire(30)
@@ -176,7 +176,7 @@ async def test_a_store_that_fails_for_a_while_stops_no_reader(store: FileStore, 
         if failures:
             raise failures.pop()
 
-    async with running(LiveFeed(store.ticks, log, before=before)) as feed:
+    async with running(LiveFeed(store.triggers, log, before=before)) as feed:
         with feed.follow() as following:
             store.ticks.record_tick(tick(HOUR, (BTC, None), triggers=5))
             drain(store, log)
@@ -185,7 +185,7 @@ async def test_a_store_that_fails_for_a_while_stops_no_reader(store: FileStore, 
 
 async def test_a_reader_from_beyond_the_newest_waits_for_what_follows(store: FileStore, log: MemoryLog) -> None:
     store.ticks.record_tick(tick(HOUR, (BTC, None), triggers=5))
-    async with running(LiveFeed(store.ticks, log)) as feed:
+    async with running(LiveFeed(store.triggers, log)) as feed:
         with feed.follow(after_seq=8) as following:
             store.ticks.record_tick(tick(2 * HOUR, (BTC, HOUR), triggers=5))
             drain(store, log)

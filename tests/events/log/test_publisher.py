@@ -12,7 +12,7 @@ from events.log.redis_log import Appended, RedisEventLog
 from events.server import BundledServer
 from registry.store.files.file_store import FileStore
 from tests.events.log.memory_log import MemoryLog
-from tests.registry.store.test_ticks import BTC, HOUR, tick
+from tests.registry.store.ticks import BTC, HOUR, tick
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_everything_goes_to_a_real_server_in_order(full: FileStore, tmp_path: Pa
         assert drain(full, log) == TOTAL
         assert drain(full, log) == 0
         events = [held.event for held in log.read(0, 10_000)]
-        rows = full.ticks.triggers_after(0, 10_000)
+        rows = full.triggers.after(0, 10_000)
         assert [(held.seq, held.trigger_id, held.price) for held in events] == list(
             zip(rows["seq"], rows["trigger_id"], rows["price"], strict=True)
         )

@@ -16,7 +16,7 @@ from events.log.redis_log import OWNER, STREAM, RedisEventLog
 from registry.store.files.file_store import FileStore
 from tests.events.firing import Firing
 from tests.events.servers import FaultyServer
-from tests.registry.store.test_ticks import BTC, HOUR, tick
+from tests.registry.store.ticks import BTC, HOUR, tick
 
 
 @pytest.fixture
@@ -45,50 +45,50 @@ def test_a_restored_backup_gets_back_what_the_log_knows(restored: Firing, caplog
     before = metrics.METRICS.get_sample_value("hub_triggers_restored_total")
     published = restored.log.read(30, 100)
     with caplog.at_level(logging.ERROR):
-        assert reconcile(restored.store.ticks, restored.log) == 30
+        assert reconcile(restored.store, restored.log) == 30
     assert "older backup" in caplog.text
     assert metrics.METRICS.get_sample_value("hub_triggers_restored_total") == (before or 0) + 30
     assert restored.log_is_whole()
-    rows = restored.store.ticks.triggers_after(30, 100)
+    rows = restored.store.triggers.after(30, 100)
     assert [tuple(row) for row in rows.select("seq", "trigger_id", "price", "values").rows()] == [
         (entry.seq, entry.event.trigger_id, entry.event.price, '{"rsi(14, close)":29.5}') for entry in published
     ]
-    assert reconcile(restored.store.ticks, restored.log) == 0
+    assert reconcile(restored.store, restored.log) == 0
 
 
 def test_ticks_that_are_judged_again_fire_nothing_twice(restored: Firing) -> None:
-    reconcile(restored.store.ticks, restored.log)
+    reconcile(restored.store, restored.log)
     for _ in range(3):
         assert restored.publish(10) == 0
     assert restored.publish(4) == 4
-    assert restored.store.ticks.last_seq() == 64
+    assert restored.store.triggers.last_seq() == 64
     assert restored.log_is_whole()
 
 
 def test_draining_alone_brings_them_together_too(restored: Firing) -> None:
     assert drain(restored.store, restored.log) == 0
-    assert restored.store.ticks.last_seq() == 60
+    assert restored.store.triggers.last_seq() == 60
 
 
 def test_numbers_that_were_trimmed_away_are_never_used_again(restored: Firing) -> None:
     restored.log.client.xtrim(STREAM, minid="41-0", approximate=False)
-    assert reconcile(restored.store.ticks, restored.log) == 20
-    assert restored.store.ticks.floor_gaps() == [(31, 40)]
+    assert reconcile(restored.store, restored.log) == 20
+    assert restored.store.triggers.floor_gaps() == [(31, 40)]
     assert restored.publish(10) == 10, "what was trimmed away is judged again and gets new numbers"
     assert [entry.seq for entry in restored.log.read(0, 100)] == list(range(41, 71))
 
 
 def test_a_log_without_any_events_left_still_says_where_numbers_go_on(restored: Firing) -> None:
     restored.log.client.xtrim(STREAM, maxlen=0, approximate=False)
-    assert reconcile(restored.store.ticks, restored.log) == 0
-    assert restored.store.ticks.floor_gaps() == [(31, 60)]
+    assert reconcile(restored.store, restored.log) == 0
+    assert restored.store.triggers.floor_gaps() == [(31, 60)]
     restored.publish(2)
     assert restored.log.last_seq() == 62
 
 
 def test_a_wiped_log_jumps_over_numbers_that_no_trigger_has(restored: Firing) -> None:
     restored.log.client.xtrim(STREAM, minid="41-0", approximate=False)
-    reconcile(restored.store.ticks, restored.log)
+    reconcile(restored.store, restored.log)
     restored.log.client.flushall()
     drain(restored.store, restored.log)
     assert [entry.seq for entry in restored.log.read(0, 100)] == [*range(1, 31), *range(41, 61)]
@@ -96,7 +96,7 @@ def test_a_wiped_log_jumps_over_numbers_that_no_trigger_has(restored: Firing) ->
 
 def test_a_wiped_log_goes_on_after_numbers_at_the_end_that_no_trigger_has(restored: Firing) -> None:
     restored.log.client.xtrim(STREAM, maxlen=0, approximate=False)
-    reconcile(restored.store.ticks, restored.log)
+    reconcile(restored.store, restored.log)
     restored.log.client.flushall()
     assert drain(restored.store, restored.log) == 30
     assert restored.log.last_seq() == 60
@@ -111,7 +111,7 @@ def test_the_log_of_another_store_is_refused(firing: Firing, tmp_path: Path) -> 
             if triggers:
                 other.ticks.record_tick(tick(HOUR, (BTC, None), triggers=triggers))
             with pytest.raises(EventLogAhead, match=r"another store.*REDIS_URL or HUB_DATA_DIR"):
-                reconcile(other.ticks, firing.log)
+                reconcile(other, firing.log)
             with pytest.raises(EventLogAhead):
                 drain(other, firing.log)
     assert firing.log_is_whole()
@@ -120,15 +120,15 @@ def test_the_log_of_another_store_is_refused(firing: Firing, tmp_path: Path) -> 
 def test_a_log_without_a_mark_is_known_by_its_triggers(firing: Firing, tmp_path: Path) -> None:
     firing.publish(5)
     firing.log.client.delete(OWNER)
-    assert reconcile(firing.store.ticks, firing.log) == 0
+    assert reconcile(firing.store, firing.log) == 0
     with FileStore(tmp_path / "other") as other:
         with pytest.raises(EventLogAhead):
-            reconcile(other.ticks, firing.log)
+            reconcile(other, firing.log)
         other.ticks.record_tick(tick(7 * HOUR, (BTC, None), triggers=9))
         with pytest.raises(EventLogAhead, match=r"number 5 is .* there and .* here"):
-            reconcile(other.ticks, firing.log)
+            reconcile(other, firing.log)
     firing.publish(1)
-    assert firing.log.owner() == firing.store.ticks.identity()
+    assert firing.log.owner() == firing.store.identity()
 
 
 def test_a_backup_that_went_on_by_itself_is_refused(restored: Firing) -> None:
@@ -136,4 +136,4 @@ def test_a_backup_that_went_on_by_itself_is_refused(restored: Firing) -> None:
     restored.ticks += 4
     restored.store.ticks.record_tick(tick(restored.ticks * HOUR, (BTC, 3 * HOUR), triggers=5))
     with pytest.raises(EventLogAhead, match="restore it once more"):
-        reconcile(restored.store.ticks, restored.log)
+        reconcile(restored.store, restored.log)

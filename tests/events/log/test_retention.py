@@ -12,7 +12,7 @@ from events.log.retention import retention_floor, trim
 from events.metrics import GROUP_LAG
 from tests.events.firing import Firing
 from tests.events.servers import FaultyServer
-from tests.registry.store.test_ticks import HOUR
+from tests.registry.store.ticks import HOUR
 
 
 def fire_by_the_hour(firing: Firing, clock: ReplayClock, hours: int, each: int) -> None:
@@ -26,12 +26,12 @@ def first_seq(firing: Firing) -> int:
 
 
 def test_the_floor_is_the_last_trigger_beyond_the_retention(firing: Firing, clock: ReplayClock) -> None:
-    assert retention_floor(firing.store.ticks, HOUR) == 0
+    assert retention_floor(firing.store.triggers, HOUR) == 0
     fire_by_the_hour(firing, clock, 10, 7)
-    assert retention_floor(firing.store.ticks, 3 * HOUR) == 6 * 7
-    assert retention_floor(firing.store.ticks, 100 * HOUR) == 0
-    firing.store.ticks.raise_floor(200)
-    assert retention_floor(firing.store.ticks, 3 * HOUR) == 6 * 7
+    assert retention_floor(firing.store.triggers, 3 * HOUR) == 6 * 7
+    assert retention_floor(firing.store.triggers, 100 * HOUR) == 0
+    firing.store.triggers.raise_floor(200)
+    assert retention_floor(firing.store.triggers, 3 * HOUR) == 6 * 7
 
 
 def test_old_events_go_and_what_a_living_group_has_not_read_stays(firing: Firing, clock: ReplayClock) -> None:
@@ -41,11 +41,11 @@ def test_old_events_go_and_what_a_living_group_has_not_read_stays(firing: Firing
     client.xgroup_create(STREAM, "slow", id="0")
     client.xreadgroup("slow", "me", {STREAM: ">"}, count=2_500)
     client.xack(STREAM, "slow", *[f"{seq}-0" for seq in range(1, 2_001)])
-    trim(firing.store.ticks, firing.log, retention_ms=3 * HOUR)
+    trim(firing.store.triggers, firing.log, retention_ms=3 * HOUR)
     assert 1_800 < first_seq(firing) <= 2_001
     client.xgroup_destroy(STREAM, "slow")
     client.xgroup_create(STREAM, "left for good", id="0")
-    trim(firing.store.ticks, firing.log, retention_ms=3 * HOUR)
+    trim(firing.store.triggers, firing.log, retention_ms=3 * HOUR)
     assert 5_800 < first_seq(firing) <= 6_001
 
 
@@ -54,7 +54,7 @@ def test_the_hard_cap_stops_for_nobody(firing: Firing, clock: ReplayClock) -> No
     drain(firing.store, firing.log)
     firing.log.client.xgroup_create(STREAM, "slow", id="0")
     firing.log.client.xreadgroup("slow", "me", {STREAM: ">"}, count=10)
-    assert trim(firing.store.ticks, firing.log, most=2_000) >= 2_900
+    assert trim(firing.store.triggers, firing.log, most=2_000) >= 2_900
     assert 2_000 <= firing.log.length() < 2_200
 
 
@@ -62,7 +62,7 @@ def test_a_wiped_log_begins_where_the_retention_does(firing: Firing, clock: Repl
     fire_by_the_hour(firing, clock, 10, BATCH // 4)
     assert drain(firing.store, firing.log, retention_ms=3 * HOUR) == 4 * BATCH // 4
     assert first_seq(firing) == 6 * BATCH // 4 + 1
-    assert firing.log.last_seq() == firing.store.ticks.last_seq()
+    assert firing.log.last_seq() == firing.store.triggers.last_seq()
 
 
 def test_the_keeper_publishes_what_nobody_did_and_notes_how_far_it_is(

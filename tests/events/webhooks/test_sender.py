@@ -18,13 +18,13 @@ from events.consuming.ledger import Ledger
 from events.log.payload import Event
 from events.webhooks.outbox import Parcel
 from events.webhooks.sender import MOST_DEAD_IN_A_ROW, Webhooks
-from registry.store.account_records import Webhook
 from registry.store.files.file_store import FileStore
-from registry.store.records import Subscription
+from registry.store.parts.delivery import Webhook
+from registry.store.parts.registry import StoredSubscription
 from registry.subscriptions import DeliveryPolicy
 from tests.events.webhooks.receiver import Receiver
 
-SUBSCRIPTION = Subscription("ann", "bot-1", "c" * 32, "dca", DeliveryPolicy(), "active", 0, 0, 1, 1)
+SUBSCRIPTION = StoredSubscription("ann", "bot-1", "c" * 32, "dca", DeliveryPolicy(), "active", 0, 0, 1, 1)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def hook(receiver: Receiver, path: str, **changes: Any) -> Webhook:
     return replace(made, **changes)
 
 
-def delivery(seq: int, subscription: Subscription = SUBSCRIPTION) -> Delivery:
+def delivery(seq: int, subscription: StoredSubscription = SUBSCRIPTION) -> Delivery:
     event = Event("t" + str(seq), seq, "c" * 32, "BINANCE", "BTCUSDT", "1h", 0, seq, {}, 1.5, True, False, "", 0)
     return Delivery(event, subscription)
 

@@ -56,7 +56,7 @@ def hub(
         store.candles.upsert(hourly)
         store.registry.register([Condition.parse(TEXT)], active_from_ms=DAY_MS)
         asyncio.run(advance(Runtime(store, MemoryLog(), clock), "1h", DAY_MS + 12 * HOUR))
-        assert store.ticks.last_seq() > 0
+        assert store.triggers.last_seq() > 0
     return Run(capsys)
 
 

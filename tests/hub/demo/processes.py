@@ -141,7 +141,7 @@ class DemoFolder:
     def triggers(self) -> pl.DataFrame:
         """All recorded triggers by ``seq``."""
         with self.store() as store:
-            return store.ticks.triggers_after(0, 10_000_000)
+            return store.triggers.after(0, 10_000_000)
 
     def ticks(self) -> pl.DataFrame:
         """All recorded ticks."""

@@ -19,7 +19,8 @@ from hub.demo.population import Bot, Spec, population
 from hub.demo.replay import DEFAULT_BOTS, DEFAULT_SEED
 from indicators.catalogue import find
 from registry.conditions import Condition
-from registry.store.records import StoredCondition, UnitCosts
+from registry.store.parts.registry import StoredCondition
+from registry.store.parts.ticks import UnitCosts
 from tests.hub.demo import oracle
 from tests.hub.demo.processes import DemoFolder, Run, Stream
 

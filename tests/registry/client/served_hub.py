@@ -20,8 +20,8 @@ from common.timeframes import DURATION_MS, to_ms
 from flows.advance import Advanced, advance
 from flows.runtime import Runtime
 from registry.keys import new_key
-from registry.store.account_records import Role
 from registry.store.files.file_store import FileStore
+from registry.store.parts.accounts import Role
 from tests.events.log.memory_log import MemoryLog
 
 START_S = 10.0

@@ -26,7 +26,7 @@ from common.errors import (
 from common.timeframes import to_ms
 from registry import Condition
 from registry.client import AsyncHubClient, HubClient, Policy, Registration, defaults
-from registry.store.records import SubscriptionRequest
+from registry.store.parts.registry import SubscriptionRequest
 from tests.registry.client.served_hub import ServedHub, open_hub
 
 DAY = datetime(2024, 8, 5, tzinfo=UTC)

@@ -8,8 +8,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from registry.groups import Series
 from registry.instruments import Instrument
-from registry.language.surface import Channel, Crosses, Move, SurfaceNode, Trend
+from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Trend
 from registry.language.tree import (
     All,
     Any,
@@ -23,7 +24,6 @@ from registry.language.tree import (
     Number,
     Operand,
     Price,
-    Series,
     Variable,
     Within,
 )
@@ -109,7 +109,7 @@ def truth(node: SurfaceNode, history: History, now: int) -> Truth:
             return any_of((up, down))
         case Channel():
             return channel(node, history, now)
-        case Move(operator, value, amount, percent, bars):
+        case PriceMove(operator, value, amount, percent, bars):
             return any_of(moved(operator, value, amount, percent, steps, history, now) for steps in range(1, bars + 1))
         case Trend(operator, value, bars):
             sign = ">" if operator == "rising" else "<"

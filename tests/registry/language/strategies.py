@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 
 from common.errors import ConditionError
 from indicators.catalogue import PRICES, catalogue
-from registry.language.surface import Channel, Crosses, Leaf, Move, SurfaceNode, Trend, check_comparison, children_of
+from registry.language.surface import (
+    Channel,
+    Crosses,
+    Leaf,
+    PriceMove,
+    SurfaceNode,
+    Trend,
+    check_comparison,
+    children_of,
+)
 from registry.language.tree import (
     All,
     Any,
@@ -99,7 +108,7 @@ def leaves(draw: st.DrawFn, atoms: st.SearchStrategy[Operand], *, most_bars: int
                 percent = draw(st.booleans())
                 amount = draw(st.sampled_from([0.1, 1.0, 50.0]).map(Number) if percent else operand)
                 operator = draw(st.sampled_from(["rises_by", "falls_by"]))
-                return Move(operator, draw(operand), amount, percent, draw(bars))
+                return PriceMove(operator, draw(operand), amount, percent, draw(bars))
         return Trend(draw(st.sampled_from(["rising", "falling"])), draw(operand), draw(bars))
     except ConditionError:
         # Two constants, an empty channel, a constant beyond 1e15: what cannot be written.

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry import Condition, HubError
+from registry.groups import Series
 from registry.instruments import Instrument
 from registry.language.as_text.text import parse
-from registry.language.surface import Channel, Crosses, Move, SurfaceNode
+from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode
 from registry.language.tree import (
     All,
     Any,
@@ -21,7 +22,6 @@ from registry.language.tree import (
     Not,
     Number,
     Price,
-    Series,
     Within,
     is_momentary,
 )
@@ -142,9 +142,9 @@ def test_precedence_of_arithmetic_and_windows() -> None:
     assert read("close > 1 for 2 bars and close > 1") == All((For(a, 2), a))
     assert read("close > 1 for 2 bars within 3 bars") == Within(For(a, 2), 3)
     assert read("close between 1 and 3 and close > 1") == All((Channel("between", CLOSE, one, three), a))
-    assert read("close rises_by 1 within 3 bars within 2 bars") == Within(Move("rises_by", CLOSE, one, bars=3), 2)
-    assert read("(close rises_by 1) within 3 bars") == Within(Move("rises_by", CLOSE, one), 3)
-    assert read("close rises_by 1% for 3 bars") == For(Move("rises_by", CLOSE, one, percent=True), 3)
+    assert read("close rises_by 1 within 3 bars within 2 bars") == Within(PriceMove("rises_by", CLOSE, one, bars=3), 2)
+    assert read("(close rises_by 1) within 3 bars") == Within(PriceMove("rises_by", CLOSE, one), 3)
+    assert read("close rises_by 1% for 3 bars") == For(PriceMove("rises_by", CLOSE, one, percent=True), 3)
     assert read("2 of (close > 1, close > 1, close > 1) for 2 bars") == For(AtLeast(2, (a, a, a)), 2)
 
 

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ConditionError
+from registry.groups import Series
 from registry.language.as_text.text import parse, to_text
 from registry.language.canonical import canonicalise
 from registry.language.desugar import desugar
 from registry.language.surface import Channel, SurfaceNode, children_of, momentary, operands_of
-from registry.language.tree import Comparison, IndicatorOutput, Node, Number, Price, Series, Variable, is_momentary
+from registry.language.tree import Comparison, IndicatorOutput, Node, Number, Price, Variable, is_momentary
 from tests.registry.language.reference import LONGER, OTHER, RATIO, SERIES, History, truth
 from tests.registry.language.strategies import (
     LINES,

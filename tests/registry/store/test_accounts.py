@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from registry.keys import matches, new_key, read_key_text
-from registry.store.account_records import Webhook
+from registry.store.parts.delivery import Webhook
 from tests.registry.store.serving import OpenAt
 
 

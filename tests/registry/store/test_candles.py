@@ -5,8 +5,10 @@ from pathlib import Path
 
 import polars as pl
 
+from registry.groups import Group, Series
+from registry.store.parts.candles import UpsertCounts
+from registry.store.parts.ticks import TickMetrics, TickRecord, WatermarkMove
 from registry.store.protocol import Store
-from registry.store.records import Move, TickMetrics, TickRecord, UpsertCounts
 from tests.registry.store.serving import OpenAt
 
 HOUR = 3_600_000
@@ -27,7 +29,7 @@ NO_TRIGGERS = pl.DataFrame(
         "definition_versions": pl.String,
     }
 )
-BTC = "BINANCE:BTCUSDT 1h"
+BTC = Series.parse("BINANCE:BTCUSDT 1h")
 
 
 def hours(sample: pl.DataFrame, count: int) -> pl.DataFrame:
@@ -43,7 +45,7 @@ def judge_until(store: Store, candles: pl.DataFrame, judged: int) -> None:
             timeframe="1h",
             close_time_ms=until,
             late=False,
-            moves=(Move(BTC, None, until),),
+            moves=(WatermarkMove(Group([BTC]), None, until),),
             triggers=NO_TRIGGERS,
             holes=(),
             anchors={BTC: int(opens[0])},

@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 from common.clock import ReplayClock
+from registry.store.parts.delivery import LogReading
 from registry.store.protocol import Store
-from registry.store.records import LogReading
 from tests.registry.store.serving import OpenAt
 
 WEEK_MS = 7 * 24 * 3_600_000
@@ -17,11 +17,11 @@ def reading(read_ms: int) -> LogReading:
 
 def test_a_store_and_its_backup_share_an_identity_and_no_other_store_has_it(open_at: OpenAt, tmp_path: Path) -> None:
     with open_at(tmp_path / "one", None) as store:
-        identity = store.ticks.identity()
+        identity = store.identity()
     shutil.copytree(tmp_path / "one", tmp_path / "backup")
     with open_at(tmp_path / "backup", None) as backup, open_at(tmp_path / "two", None) as other:
-        assert backup.ticks.identity() == identity
-        assert other.ticks.identity() != identity
+        assert backup.identity() == identity
+        assert other.identity() != identity
 
 
 def test_readings_come_newest_first_and_one_a_moment(store: Store) -> None:

@@ -18,11 +18,11 @@ from registry.conditions import Condition
 from registry.keys import new_key
 from registry.store import open_store
 from registry.store.files.file_store import FileStore
+from registry.store.parts.registry import StoredSubscription, SubscriptionRequest
 from registry.store.protocol import Store
-from registry.store.records import Subscription, SubscriptionRequest
 from tests.registry.store.owner import Owner
 from tests.registry.store.serving import TOKEN
-from tests.registry.store.test_ticks import BTC, HOUR, tick
+from tests.registry.store.ticks import BTC, HOUR, tick
 
 KILLS = 7 * int(os.environ.get("HUB_TEST_EFFORT", "1"))
 SEED = int(os.environ.get("HUB_TEST_SEED", random.randrange(10**9)))
@@ -33,7 +33,7 @@ class Acknowledged:
 
     def __init__(self) -> None:
         self.conditions: set[str] = set()
-        self.subscriptions: dict[tuple[str, str], Subscription] = {}
+        self.subscriptions: dict[tuple[str, str], StoredSubscription] = {}
         self.ticks: list[range] = []
         self.volumes: dict[int, float] = {}
         self.keys: set[str] = set()
@@ -158,7 +158,7 @@ def assert_there(store: Store, done: Acknowledged) -> None:
     changes = [one.change for one in store.registry.subscription_changes(0, 10**9)]
     assert len(set(changes)) == len(changes), seed
     assert store.ticks.ticks().height == len(done.ticks), seed
-    assert store.ticks.triggers_after(0, 10**9)["seq"].to_list() == list(range(1, done.ticks[-1].stop)), seed
+    assert store.triggers.after(0, 10**9)["seq"].to_list() == list(range(1, done.ticks[-1].stop)), seed
     candles = store.candles.between("BINANCE:ETHUSDT 1h", 0, 10**15)
     assert dict(zip(candles["open_time"].dt.epoch("ms"), candles["volume"], strict=True)) == done.volumes, seed
     keys = store.accounts.keys()

@@ -8,8 +8,8 @@ import pytest
 from common.clock import ReplayClock
 from common.errors import InstrumentError, StoreError
 from registry.conditions import Condition
+from registry.store.parts.registry import SubscriptionRequest
 from registry.store.protocol import Store
-from registry.store.records import SubscriptionRequest
 from tests.registry.store.serving import OpenAt
 
 

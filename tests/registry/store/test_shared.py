@@ -14,10 +14,10 @@ import polars as pl
 from registry.conditions import Condition
 from registry.store import open_store
 from registry.store.files.file_store import FileStore
-from registry.store.records import SubscriptionRequest
+from registry.store.parts.registry import SubscriptionRequest
 from tests.registry.store.owner import Owner
 from tests.registry.store.serving import TOKEN
-from tests.registry.store.test_ticks import BTC, HOUR, tick
+from tests.registry.store.ticks import BTC, HOUR, tick
 
 PROCESSES = 8
 TURNS = 12 * int(os.environ.get("HUB_TEST_EFFORT", "1"))
@@ -44,7 +44,7 @@ def take_part(url: str, number: int) -> list[str]:
             assert store.registry.bot_config(user, "bot", ids[0]) == {"of": user}
             assert user in {held.user_id for held in store.registry.subscribers_of(ids[1])}
             assert store.candles.between(BTC, 0, 10**15).height > 0
-            triggers = store.ticks.triggers_after(last_seq, 10_000)["seq"].to_list()
+            triggers = store.triggers.after(last_seq, 10_000)["seq"].to_list()
             assert triggers == list(range(last_seq + 1, last_seq + 1 + len(triggers)))
             last_seq += len(triggers)
     return mine
@@ -85,5 +85,5 @@ def test_eight_processes_at_once_lose_nothing(tmp_path: Path, sample: pl.DataFra
             "bots": PROCESSES,
         }
         assert store.candles.between(BTC, 0, 10**15).equals(hours.head(100 + recorded[0]))
-        assert store.ticks.last_seq() == 2 * recorded[0]
+        assert store.triggers.last_seq() == 2 * recorded[0]
         assert store.ticks.ticks().height == recorded[0]

@@ -18,8 +18,8 @@ from registry.conditions import Condition
 from registry.store.files.file_store import FileStore
 from registry.store.files.migrate import migrations
 from registry.store.files.subscription_index import SubscriptionIndex
+from registry.store.parts.registry import StoredSubscription, SubscriptionRequest
 from registry.store.protocol import Store
-from registry.store.records import Subscription, SubscriptionRequest
 from registry.subscriptions import DeliveryPolicy
 from tests.registry.store.serving import OpenAt
 
@@ -42,7 +42,7 @@ def wish(user: str, bot: str, condition: Condition = RSI, **policy: object) -> S
     return SubscriptionRequest(user, bot, condition.id, "dca", {"of": bot}, DeliveryPolicy(**policy))  # type: ignore[arg-type]
 
 
-def subscribe(hub: Store, *wishes: SubscriptionRequest, at_ms: int = 0) -> list[Subscription]:
+def subscribe(hub: Store, *wishes: SubscriptionRequest, at_ms: int = 0) -> list[StoredSubscription]:
     return [answer.subscription for answer in hub.registry.subscribe(wishes, active_from_ms=at_ms)]
 
 

@@ -12,57 +12,18 @@ import pytest
 from common import failpoints
 from common.clock import ReplayClock
 from common.errors import StaleTick
-from common.timeframes import from_ms
+from registry.store.parts.ticks import RunRecord, TickRecord, UnitCosts
 from registry.store.protocol import Store
-from registry.store.records import Move, RunRecord, TickMetrics, TickRecord, UnitCosts
 from tests.registry.store.serving import OpenAt
-
-HOUR = 3_600_000
-BTC, ETH = "BINANCE:BTCUSDT 1h", "BINANCE:ETHUSDT 1h"
-
-
-def tick(close_ms: int, *moves: tuple[str, int | None], triggers: int = 0) -> TickRecord:
-    rows = pl.DataFrame(
-        {
-            "trigger_id": [f"{number:032x}:{close_ms}" for number in range(triggers)],
-            "condition_id": [f"{number:032x}" for number in range(triggers)],
-            "exchange": ["BINANCE"] * triggers,
-            "symbol": ["BTCUSDT"] * triggers,
-            "timeframe": ["1h"] * triggers,
-            "open_time": [from_ms(close_ms - HOUR)] * triggers,
-            "close_time": [from_ms(close_ms)] * triggers,
-            "price": [1.5] * triggers,
-            "values": ['{"rsi(14, close)":29.5}'] * triggers,
-            "settled": [True] * triggers,
-            "late": [False] * triggers,
-            "definition_versions": ["rsi=1"] * triggers,
-        },
-        schema_overrides={
-            "trigger_id": pl.String,
-            "condition_id": pl.String,
-            "open_time": pl.Datetime("ms", "UTC"),
-            "close_time": pl.Datetime("ms", "UTC"),
-            "price": pl.Float64,
-        },
-    )
-    return TickRecord(
-        timeframe="1h",
-        close_time_ms=close_ms,
-        late=False,
-        moves=tuple(Move(group, from_ms_, close_ms) for group, from_ms_ in moves),
-        triggers=rows,
-        holes=(),
-        anchors={group: 0 for group, from_ms_ in moves if from_ms_ is None},
-        metrics=TickMetrics(10, 5, 3, 2, 12, 10, 7, 5, 100, 200, 300),
-    )
+from tests.registry.store.ticks import BTC, ETH, HOUR, tick
 
 
 def test_seq_is_contiguous_over_ticks(store: Store) -> None:
     assert store.ticks.record_tick(tick(HOUR, (BTC, None), triggers=3)) == range(1, 4)
     assert store.ticks.record_tick(tick(2 * HOUR, (BTC, HOUR))) == range(4, 4)
     assert store.ticks.record_tick(tick(3 * HOUR, (BTC, 2 * HOUR), triggers=2)) == range(4, 6)
-    assert store.ticks.triggers_after(0, 100)["seq"].to_list() == [1, 2, 3, 4, 5]
-    assert store.ticks.triggers_after(3, 1)["seq"].to_list() == [4]
+    assert store.triggers.after(0, 100)["seq"].to_list() == [1, 2, 3, 4, 5]
+    assert store.triggers.after(3, 1)["seq"].to_list() == [4]
 
 
 @pytest.mark.parametrize("start", [None, 0, 2 * HOUR])
@@ -71,7 +32,7 @@ def test_a_tick_from_elsewhere_writes_nothing(store: Store, start: int | None) -
     with pytest.raises(StaleTick, match="BTCUSDT 1h"):
         store.ticks.record_tick(tick(2 * HOUR, (ETH, HOUR), (BTC, start), triggers=4))
     assert store.ticks.watermarks("1h") == {BTC: HOUR, ETH: HOUR}
-    assert store.ticks.last_seq() == 1
+    assert store.triggers.last_seq() == 1
     assert store.ticks.ticks().height == 1
 
 
@@ -79,7 +40,7 @@ def test_the_same_tick_twice_is_recorded_once(store: Store) -> None:
     store.ticks.record_tick(tick(HOUR, (BTC, None), triggers=2))
     with pytest.raises(StaleTick):
         store.ticks.record_tick(tick(HOUR, (BTC, None), triggers=2))
-    assert store.ticks.last_seq() == 2
+    assert store.triggers.last_seq() == 2
 
 
 def test_a_record_that_comes_again_gets_the_answer_that_was_lost(open_at: OpenAt, tmp_path: Path) -> None:
@@ -91,7 +52,7 @@ def test_a_record_that_comes_again_gets_the_answer_that_was_lost(open_at: OpenAt
     with open_at(tmp_path / "s") as store:
         assert store.ticks.record_tick(second) == range(3, 4)
         assert store.ticks.ticks().height == 2
-        assert store.ticks.last_seq() == 3
+        assert store.triggers.last_seq() == 3
 
 
 def test_the_same_tick_by_two_threads_is_recorded_once(store: Store, tmp_path: Path) -> None:
@@ -119,7 +80,7 @@ def test_the_same_tick_by_two_threads_is_recorded_once(store: Store, tmp_path: P
     finally:
         failpoints.arm("")
     assert len(errors) == 1
-    assert store.ticks.last_seq() == store.ticks.triggers_after(0, 100).height == 2
+    assert store.triggers.last_seq() == store.triggers.after(0, 100).height == 2
     assert store.ticks.ticks().height == 1
 
 

@@ -9,8 +9,9 @@ from common.clock import ReplayClock
 from common.errors import StoreError
 from common.timeframes import from_ms
 from registry.store.files import trigger_tables
+from registry.store.parts.ticks import TickMetrics, TickRecord, WatermarkMove
+from registry.store.parts.triggers import ConditionState
 from registry.store.protocol import Store
-from registry.store.records import ConditionState, Move, TickMetrics, TickRecord
 from tests.registry.store.serving import OpenAt
 
 HOUR = 3_600_000
@@ -51,7 +52,7 @@ def record(store: Store, hour: int, *conditions: str) -> range:
             timeframe="1h",
             close_time_ms=hour * HOUR,
             late=False,
-            moves=(Move(BTC, before, hour * HOUR),),
+            moves=(WatermarkMove(BTC, before, hour * HOUR),),
             triggers=rows_of(hour * HOUR, *conditions),
             holes=(),
             anchors={},
@@ -74,7 +75,7 @@ def seqs(rows: pl.DataFrame) -> list[int]:
 
 
 def ids(store: Store) -> list[tuple[int, str]]:
-    return store.ticks.triggers_after(0, 1_000).select("seq", "trigger_id").rows()
+    return store.triggers.after(0, 1_000).select("seq", "trigger_id").rows()
 
 
 def test_what_a_condition_has_done_is_known_and_kept(open_at: OpenAt, tmp_path: Path) -> None:
@@ -83,12 +84,12 @@ def test_what_a_condition_has_done_is_known_and_kept(open_at: OpenAt, tmp_path: 
             done = len(store.ticks.ticks())
             record(store, done + 1, "a", "b")
             record(store, done + 2, "a")
-            counts = store.ticks.trigger_counts()
+            counts = store.triggers.counts()
     with open_at(tmp_path / "s") as store:
-        assert store.ticks.condition_state("a") == ConditionState(4, 4 * HOUR, 6)
-        assert store.ticks.condition_state("b") == ConditionState(2, 3 * HOUR, 5)
-        assert store.ticks.condition_state("never") == ConditionState()
-        assert store.ticks.trigger_counts().equals(counts)
+        assert store.triggers.condition_state("a") == ConditionState(4, 4 * HOUR, 6)
+        assert store.triggers.condition_state("b") == ConditionState(2, 3 * HOUR, 5)
+        assert store.triggers.condition_state("never") == ConditionState()
+        assert store.triggers.counts().equals(counts)
         assert counts.rows() == [("a", 4, from_ms(4 * HOUR)), ("b", 2, from_ms(3 * HOUR))]
 
 
@@ -97,18 +98,18 @@ def test_pages_of_triggers(store: Store, monkeypatch: pytest.MonkeyPatch, block:
     monkeypatch.setattr(trigger_tables, "_BLOCK", block)
     for hour in range(1, 7):
         record(store, hour, *("abc" if hour % 3 == 0 else "a"))
-    ticks = store.ticks
-    assert seqs(ticks.triggers_of("a", 100)) == [8, 7, 6, 3, 2, 1]
-    assert seqs(ticks.triggers_of("a", 2)) == [8, 7]
-    assert seqs(ticks.triggers_of("a", 2, before_seq=7)) == [6, 3]
-    assert seqs(ticks.triggers_of("c", 9)) == [10, 5]
-    assert seqs(ticks.triggers_of("c", 9, before_seq=5)) == []
-    assert seqs(ticks.triggers_of("none", 9)) == []
-    assert seqs(ticks.triggers_after(3, 4)) == [4, 5, 6, 7]
-    assert seqs(ticks.triggers_after(1, 3, ["b", "c"])) == [4, 5, 9]
-    assert seqs(ticks.triggers_after(5, 3, {"b"})) == [9]
-    assert seqs(ticks.triggers_after(0, 3, [])) == []
-    assert ticks.triggers_after(0, 3, ["b"]).schema == ticks.triggers_after(0, 3).schema
+    triggers = store.triggers
+    assert seqs(triggers.of("a", 100)) == [8, 7, 6, 3, 2, 1]
+    assert seqs(triggers.of("a", 2)) == [8, 7]
+    assert seqs(triggers.of("a", 2, before_seq=7)) == [6, 3]
+    assert seqs(triggers.of("c", 9)) == [10, 5]
+    assert seqs(triggers.of("c", 9, before_seq=5)) == []
+    assert seqs(triggers.of("none", 9)) == []
+    assert seqs(triggers.after(3, 4)) == [4, 5, 6, 7]
+    assert seqs(triggers.after(1, 3, ["b", "c"])) == [4, 5, 9]
+    assert seqs(triggers.after(5, 3, {"b"})) == [9]
+    assert seqs(triggers.after(0, 3, [])) == []
+    assert triggers.after(0, 3, ["b"]).schema == triggers.after(0, 3).schema
 
 
 def test_ticks_are_read_in_pages(store: Store) -> None:
@@ -121,17 +122,17 @@ def test_ticks_are_read_in_pages(store: Store) -> None:
 def test_a_raised_floor_is_kept_and_passed_over(open_at: OpenAt, tmp_path: Path) -> None:
     with open_at(tmp_path / "s") as store:
         record(store, 1, "a", "b")
-        store.ticks.raise_floor(10)
-        store.ticks.raise_floor(4)
-        assert store.ticks.last_seq() == 10
+        store.triggers.raise_floor(10)
+        store.triggers.raise_floor(4)
+        assert store.triggers.last_seq() == 10
     with open_at(tmp_path / "s") as store:
-        assert store.ticks.last_seq() == 10
-        assert store.ticks.floor_gaps() == [(3, 10)]
+        assert store.triggers.last_seq() == 10
+        assert store.triggers.floor_gaps() == [(3, 10)]
         assert record(store, 2, "a", "b", "c") == range(11, 14)
-        assert seqs(store.ticks.triggers_after(0, 3)) == [1, 2, 11]
-        assert seqs(store.ticks.triggers_after(1, 3)) == [2, 11, 12]
-        assert seqs(store.ticks.triggers_after(5, 2)) == [11, 12]
-        assert seqs(store.ticks.triggers_of("a", 9)) == [11, 1]
+        assert seqs(store.triggers.after(0, 3)) == [1, 2, 11]
+        assert seqs(store.triggers.after(1, 3)) == [2, 11, 12]
+        assert seqs(store.triggers.after(5, 2)) == [11, 12]
+        assert seqs(store.triggers.of("a", 9)) == [11, 1]
 
 
 def test_what_a_log_knows_is_taken_and_not_recorded_again(open_at: OpenAt, tmp_path: Path) -> None:
@@ -140,10 +141,10 @@ def test_what_a_log_knows_is_taken_and_not_recorded_again(open_at: OpenAt, tmp_p
     with open_at(tmp_path / "s", clock) as store:
         record(store, 1, "a")
         ahead = published(1, (1, "a"), (2, "a"), (2, "b"), (3, "b"))
-        assert store.ticks.adopt_triggers(ahead) == 3
-        assert store.ticks.adopt_triggers(ahead) == 0
+        assert store.triggers.adopt(ahead) == 3
+        assert store.triggers.adopt(ahead) == 0
         assert store.ticks.watermarks("1h") == {BTC: HOUR}
-        assert store.ticks.condition_state("b") == ConditionState(2, 3 * HOUR, 4)
+        assert store.triggers.condition_state("b") == ConditionState(2, 3 * HOUR, 4)
         assert record(store, 2, "a", "b") == range(5, 5)
     with open_at(tmp_path / "s", clock) as store:
         assert record(store, 3, "b", "c") == range(5, 6)
@@ -154,15 +155,15 @@ def test_what_a_log_knows_is_taken_and_not_recorded_again(open_at: OpenAt, tmp_p
             (4, f"b:{3 * HOUR}"),
             (5, f"c:{3 * HOUR}"),
         ]
-        assert store.ticks.floor_gaps() == []
+        assert store.triggers.floor_gaps() == []
 
 
 def test_a_trigger_that_is_there_gives_its_seq_away(store: Store) -> None:
     record(store, 1, "a")
     record(store, 2, "a", "b")
-    assert store.ticks.adopt_triggers(published(4, (2, "b"), (3, "c"), (3, "c"))) == 3
+    assert store.triggers.adopt(published(4, (2, "b"), (3, "c"), (3, "c"))) == 3
     assert ids(store)[2:] == [(3, f"b:{2 * HOUR}"), (5, f"c:{3 * HOUR}")]
-    assert store.ticks.floor_gaps() == [(4, 4), (6, 6)]
+    assert store.triggers.floor_gaps() == [(4, 4), (6, 6)]
     assert record(store, 3, "d") == range(7, 8)
 
 
@@ -172,12 +173,12 @@ def test_a_trigger_that_is_there_gives_its_seq_away(store: Store) -> None:
 def test_rows_that_do_not_follow_are_refused(store: Store, rows: pl.DataFrame) -> None:
     record(store, 1, "a")
     with pytest.raises(StoreError, match="do not follow 1"):
-        store.ticks.adopt_triggers(rows)
+        store.triggers.adopt(rows)
     assert ids(store) == [(1, f"a:{HOUR}")]
 
 
 def test_rows_follow_a_raised_floor(store: Store) -> None:
     record(store, 1, "a")
-    store.ticks.raise_floor(7)
-    assert store.ticks.adopt_triggers(published(8, (2, "b"))) == 1
+    store.triggers.raise_floor(7)
+    assert store.triggers.adopt(published(8, (2, "b"))) == 1
     assert ids(store) == [(1, f"a:{HOUR}"), (8, f"b:{2 * HOUR}")]

@@ -14,10 +14,10 @@ from common.timeframes import from_ms
 from registry.conditions import Condition
 from registry.store.files.backup import restore_backup
 from registry.store.files.file_store import FileStore
+from registry.store.parts.registry import SubscriptionRequest
 from registry.store.protocol import Store
-from registry.store.records import SubscriptionRequest
 from tests.registry.store.serving import OpenAt
-from tests.registry.store.test_ticks import BTC, HOUR, tick
+from tests.registry.store.ticks import BTC, ETH, HOUR, tick
 
 RSI = Condition.parse("BTCUSDT 1h: rsi(14) < 30")
 
@@ -31,11 +31,11 @@ def fill(store: Store, sample: pl.DataFrame) -> None:
 
 def contents(store: Store) -> tuple[object, ...]:
     return (
-        store.candles.between(BTC, 0, 10**15).rows(),
+        store.candles.between(BTC.base, 0, 10**15).rows(),
         store.registry.conditions(),
         store.registry.subscriptions_of("ann"),
         store.registry.bot_config("ann", "b", RSI.id),
-        store.ticks.triggers_after(0, 1_000).rows(),
+        store.triggers.after(0, 1_000).rows(),
         store.ticks.watermarks("1h"),
     )
 
@@ -54,7 +54,7 @@ def test_a_restored_backup_is_the_store_of_its_moment(
     with open_at(tmp_path / "restored") as restored:
         assert contents(restored) == before
         assert restored.ticks.record_tick(tick(2 * HOUR, (BTC, HOUR), triggers=1)) == range(3, 4)
-    assert store.ticks.last_seq() == 3
+    assert store.triggers.last_seq() == 3
 
 
 def test_a_backup_holds_whole_commits_while_others_write(store: Store, tmp_path: Path, sample: pl.DataFrame) -> None:
@@ -82,9 +82,9 @@ def test_a_backup_holds_whole_commits_while_others_write(store: Store, tmp_path:
     for name in ("a", "b", "c"):
         with FileStore(tmp_path / name) as copy:
             ticks = copy.ticks.ticks()
-            candles = copy.candles.between("BINANCE:ETHUSDT 1h", 0, 10**15).height
+            candles = copy.candles.between(ETH.base, 0, 10**15).height
             assert candles - ticks.height in (0, 1), "both files are of one moment"
-            assert copy.ticks.last_seq() == 3 * ticks.height == copy.ticks.triggers_after(0, 10_000).height
+            assert copy.triggers.last_seq() == 3 * ticks.height == copy.triggers.after(0, 10_000).height
             # Their conditions were never registered.
             assert {one.subject for one in copy.check() if one.problem} <= {"triggers belong to registered conditions"}
             assert copy.ticks.watermarks("1h") == ({BTC: ticks.height * HOUR} if ticks.height else {})
@@ -125,7 +125,7 @@ def test_a_restore_replaces_only_when_told_and_keeps_what_was_there(tmp_path: Pa
     with FileStore(tmp_path / "store.before-restore-1") as kept:
         assert contents(kept) == after
     with FileStore(tmp_path / "store") as restored:
-        assert restored.ticks.last_seq() == 0
+        assert restored.triggers.last_seq() == 0
         assert restored.registry.condition(RSI.id) is not None
 
 
@@ -243,5 +243,5 @@ def test_gaps_are_listed_with_what_was_judged_of_them(store: Store, sample: pl.D
         (BTC, opens[2], opens[3], 2, 2, "24x7"),
         (BTC, opens[6], opens[6], 1, 0, "24x7"),
     ]
-    assert store.candles.gaps("BINANCE:ETHUSDT 1h").is_empty()
+    assert store.candles.gaps(ETH.base).is_empty()
     assert from_ms(start) == opens[0]

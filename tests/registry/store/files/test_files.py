@@ -39,7 +39,7 @@ def test_reading_needs_a_store(tmp_path: Path) -> None:
 
 def test_a_reader_cannot_write(tmp_path: Path) -> None:
     open_store(f"duckdb:{tmp_path}").close()
-    from registry.store.records import RunRecord
+    from registry.store.parts.ticks import RunRecord
 
     with open_store(f"duckdb:{tmp_path}", read_only=True) as reader, pytest.raises(StoreNotWritable, match="read-only"):
         reader.ticks.record_run(RunRecord("r", "1h", 0, 1, 0, 0, 0, 0))
@@ -172,4 +172,4 @@ def test_a_store_from_before_groups_is_brought_up_to_date(tmp_path: Path) -> Non
             "('c', 1, 'x', 'x', 'BINANCE', 'BTCUSDT', '1h', 'rsi=1', now()::TIMESTAMP, now()::TIMESTAMP)"
         )
     with open_store(f"duckdb:{tmp_path}") as store:
-        assert [held.group_key for held in store.registry.conditions()] == ["BINANCE:BTCUSDT 1h"]
+        assert [stored.group for stored in store.registry.conditions()] == ["BINANCE:BTCUSDT 1h"]

@@ -14,7 +14,7 @@ import json, resource, sys
 from pathlib import Path
 from common.errors import StoreNotWritable
 from registry.store.files.file_store import FileStore
-from tests.registry.store.test_ticks import BTC, HOUR, tick
+from tests.registry.store.ticks import BTC, HOUR, tick
 
 folder, limit, checkpoint_at = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 store = FileStore(folder)
@@ -58,7 +58,7 @@ def test_a_full_disk_is_said_and_work_goes_on_with_space(tmp_path: Path) -> None
     assert after == "recorded"
     with FileStore(tmp_path) as store:
         assert store.ticks.ticks().height == done + 1 > 2
-        assert store.ticks.last_seq() == 200 * (done + 1)
+        assert store.triggers.last_seq() == 200 * (done + 1)
 
 
 @pytest.mark.parametrize("checkpoint_at", ["100KB", "400KB"])
@@ -69,5 +69,5 @@ def test_a_file_that_could_not_take_its_log_over_loses_nothing(tmp_path: Path, c
     with FileStore(tmp_path) as store:
         ticks = store.ticks.ticks().height
         assert done <= ticks <= done + 1
-        assert store.ticks.last_seq() == 200 * ticks
-        assert store.ticks.triggers_after(0, 10**9).height == 200 * ticks
+        assert store.triggers.last_seq() == 200 * ticks
+        assert store.triggers.after(0, 10**9).height == 200 * ticks

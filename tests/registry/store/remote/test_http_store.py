@@ -18,12 +18,13 @@ from common.errors import HubError, StoreDenied, StoreError, StoreNotWritable, S
 from registry.conditions import Condition
 from registry.store import open_store
 from registry.store.files.file_store import FileStore
+from registry.store.parts.candles import UpsertCounts
+from registry.store.parts.ticks import RunRecord
 from registry.store.protocol import WRITES
-from registry.store.records import RunRecord, UpsertCounts
 from registry.store.remote import http_store
 from registry.store.remote.wire import PROTOCOL, PROTOCOL_HEADER, decode_error, encode_error, operations
 from tests.registry.store.serving import TOKEN, serving
-from tests.registry.store.test_ticks import BTC, HOUR, tick
+from tests.registry.store.ticks import BTC, HOUR, tick
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ def test_a_lost_answer_is_asked_for_again_and_is_the_first_one(owned: FileStore)
         assert store.ticks.record_tick(first) == range(1, 3)
         assert store.registry.register([condition], active_from_ms=0)[0].created
         assert store.candles.upsert(candles) == UpsertCounts(replaced=3)
-    assert owned.ticks.last_seq() == 2
+    assert owned.triggers.last_seq() == 2
 
 
 def test_a_run_is_recorded_once_whatever_is_lost(owned: FileStore) -> None:
@@ -140,7 +141,7 @@ def test_a_client_goes_on_when_the_owner_is_back(tmp_path: Path) -> None:
         port = free.getsockname()[1]
     with FileStore(tmp_path) as owned, serving(owned, port) as url:
         client = open_store(url, token=TOKEN)
-        assert client.ticks.last_seq() == 0
+        assert client.triggers.last_seq() == 0
     answers: list[range] = []
     waiting = threading.Thread(
         target=lambda: answers.append(client.ticks.record_tick(tick(HOUR, (BTC, None), triggers=1)))
@@ -150,7 +151,7 @@ def test_a_client_goes_on_when_the_owner_is_back(tmp_path: Path) -> None:
     with FileStore(tmp_path) as owned, serving(owned, port):
         waiting.join()
         assert answers == [range(1, 2)]
-        assert owned.ticks.last_seq() == 1
+        assert owned.triggers.last_seq() == 1
         client.close()
 
 
@@ -174,7 +175,7 @@ def test_a_reader_cannot_write(owned: FileStore) -> None:
     with serving(owned) as url, open_store(url, token=TOKEN, read_only=True) as store:
         assert store.candles.instruments() == owned.candles.instruments()
         with pytest.raises(StoreNotWritable, match="read-only"):
-            store.ticks.raise_floor(5)
+            store.triggers.raise_floor(5)
 
 
 def test_another_version_of_the_hub_is_refused(owned: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,10 +218,10 @@ def test_a_failure_of_the_owner_is_told_without_its_inside(owned: FileStore, mon
     def fail(*_: object) -> None:
         raise RuntimeError("secret inside")
 
-    monkeypatch.setattr(owned.ticks, "raise_floor", fail)
+    monkeypatch.setattr(owned.triggers, "raise_floor", fail)
     with serving(owned) as url, open_store(url, token=TOKEN) as store:
         with pytest.raises(StoreError, match="its log says why") as told:
-            store.ticks.raise_floor(5)
+            store.triggers.raise_floor(5)
         assert "secret" not in str(told.value)
 
 

@@ -1,0 +1,181 @@
+"""Conditions and subscriptions: what the store keeps of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from registry.activity import GRACE_MS, ActiveSpan
+from registry.conditions import Condition
+from registry.groups import Group
+from registry.subscriptions import DeliveryPolicy, check_name
+
+
+@dataclass(frozen=True)
+class RegisterResult:
+    """The answer to registering a condition."""
+
+    condition_id: str
+    created: bool
+    """False when an equal condition was registered before."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCondition:
+    """A registered condition."""
+
+    condition_id: str
+    canonical: str
+    text: str
+    exchange: str
+    symbol: str
+    timeframe: str
+    group: Group
+    """The series that it reads: its watermark is the group's."""
+    definition_versions: str
+    active_from_ms: int
+
+
+SubscriptionState = Literal["active", "paused", "ended"]
+
+
+@dataclass(frozen=True)
+class SubscriptionRequest:
+    """A user's bot that wants a condition's triggers. ``bot_config`` is private to the user.
+
+    Raises :class:`common.errors.SubscriptionError` for names that cannot be.
+    """
+
+    user_id: str
+    bot_id: str
+    condition_id: str
+    bot_type: str
+    bot_config: Mapping[str, object] = field(repr=False)
+    policy: DeliveryPolicy = field(default_factory=DeliveryPolicy)
+
+    def __post_init__(self) -> None:
+        for name in ("user_id", "bot_id", "bot_type"):
+            check_name(name, getattr(self, name))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSubscription:
+    """A user's bot that gets a condition's triggers; unique by user, bot and condition."""
+
+    user_id: str
+    bot_id: str
+    condition_id: str
+    bot_type: str
+    policy: DeliveryPolicy
+    state: SubscriptionState
+    """Of a paused one the condition is judged on, and nothing is delivered."""
+    active_from_ms: int
+    """Only triggers that close after it are delivered."""
+    created_ms: int
+    """When it was asked for; anew after it had ended."""
+    revision: int
+    change: int
+    """Grows over all subscriptions with every revision: how far a reader of changes has come."""
+
+
+@dataclass(frozen=True)
+class SubscribeResult:
+    """The answer to one request."""
+
+    subscription: StoredSubscription
+    created: bool
+    """There was none, or it had ended."""
+    changed: bool
+
+
+class RegistryStore(Protocol):
+    """Conditions and subscriptions."""
+
+    def register(
+        self, conditions: Sequence[Condition], *, active_from_ms: int, grace_ms: int = GRACE_MS
+    ) -> list[RegisterResult]:
+        """Add conditions whose instruments are known. Raises :class:`common.errors.InstrumentError`.
+
+        New or known, each is judged for the grace time, and longer when somebody subscribes to it.
+        """
+        ...
+
+    def subscribe(self, requests: Sequence[SubscriptionRequest], *, active_from_ms: int) -> list[SubscribeResult]:
+        """Add or renew subscriptions; an answer to each request, in their order.
+
+        Their conditions are judged on, or again. The same request again changes nothing; a paused subscription is
+        resumed by it. Raises :class:`common.errors.SubscriptionError` for a configuration that is no JSON, and
+        :class:`common.errors.StoreError` for a condition that is not registered; nothing is written then.
+        """
+        ...
+
+    def unsubscribe(
+        self, user_id: str, bot_id: str, condition_id: str, *, at_ms: int, grace_ms: int = GRACE_MS
+    ) -> bool:
+        """End a subscription; whether there was one. Without any other the condition is judged for the grace time."""
+        ...
+
+    def set_paused(
+        self, user_id: str, bot_id: str, condition_id: str, paused: bool, *, at_ms: int
+    ) -> StoredSubscription | None:
+        """Pause a subscription or resume it, ``None`` if there is none. Resumed, it is active from ``at_ms`` on."""
+        ...
+
+    def subscription(self, user_id: str, bot_id: str, condition_id: str) -> StoredSubscription | None:
+        """A subscription that has not ended."""
+        ...
+
+    def subscriptions_of(self, user_id: str) -> list[StoredSubscription]:
+        """Subscriptions of a user that have not ended, oldest first."""
+        ...
+
+    def bots_of(self, user_id: str) -> Mapping[str, int]:
+        """The bots of a user -> their subscriptions that have not ended."""
+        ...
+
+    def subscribers_of(self, condition_id: str) -> list[StoredSubscription]:
+        """Subscriptions to a condition that have not ended, oldest first."""
+        ...
+
+    def subscription_changes(self, after: int, limit: int) -> list[StoredSubscription]:
+        """Subscriptions that changed after a change, ended ones too, each once, in the order of their newest change."""
+        ...
+
+    def last_change(self) -> int:
+        """The number of the newest change, 0 before the first."""
+        ...
+
+    def bot_config(self, user_id: str, bot_id: str, condition_id: str) -> dict[str, object] | None:
+        """The private configuration of a subscription that has not ended: for what acts for its user."""
+        ...
+
+    def condition(self, condition_id: str) -> StoredCondition | None:
+        """A registered condition."""
+        ...
+
+    def conditions(self, timeframe: str | None = None) -> list[StoredCondition]:
+        """Registered conditions, oldest first."""
+        ...
+
+    def activity(self) -> Mapping[str, tuple[ActiveSpan, ...]]:
+        """Condition id -> when it is judged, oldest first; :mod:`registry.activity` reads it."""
+        ...
+
+    def activity_of(self, condition_id: str) -> tuple[ActiveSpan, ...]:
+        """When a condition is judged, oldest first; nothing for one that is not registered."""
+        ...
+
+    def subscriber_count(self, condition_id: str) -> int:
+        """Number of active subscriptions of a condition."""
+        ...
+
+    def subscribers(self) -> Mapping[str, int]:
+        """Condition id -> number of active subscriptions; conditions without one are absent."""
+        ...
+
+    def totals(self) -> dict[str, int]:
+        """``conditions subscriptions users bots``, active ones."""
+        ...
+
+    def version(self) -> int:
+        """Grows with every change of conditions or subscriptions, over restarts too."""
+        ...

@@ -1,0 +1,178 @@
+"""Watermarks, anchors, and what ticks cost."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+from uuid import uuid4
+
+import polars as pl
+
+from registry.groups import Group, Series
+
+
+@dataclass(frozen=True)
+class WatermarkMove:
+    """One group's watermark from one close time to the next; ``from_ms`` is ``None`` before its first tick."""
+
+    group: Group
+    from_ms: int | None
+    to_ms: int
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """The first candle that a series is judged from, and what the series is made of; the newest one counts."""
+
+    series: Series
+    open_ms: int
+    built_from: str | None
+    """The timeframe that it is built from; ``None``: its own candles."""
+    rebase: int
+    """The rebase that set it; 0 for the series' first tick."""
+    created_ms: int | None
+    """When it was set; ``None`` for those of older schemas."""
+
+    @property
+    def stored(self) -> Series:
+        """The stored series that the series is made of."""
+        return self.series if self.built_from is None else self.series.at(self.built_from)
+
+
+@dataclass(frozen=True)
+class Rebase:
+    """The wish to judge series from corrected candles: the newest revisions of ``stored`` become its candles, and all
+    series that are made of it get new anchors."""
+
+    series: Series
+    """The series that was asked for."""
+    stored: Series
+    anchors: Mapping[Series, int]
+    built_from: Mapping[Series, str]
+    """Those of ``anchors`` that are built."""
+
+
+@dataclass(frozen=True)
+class TickMetrics:
+    """What a tick did and what isolated bots would have done for the same verdicts. Column names of table ``ticks``.
+
+    ``isolated_*``: one bot a subscription, nothing shared. ``equal_sharing_*``: equal conditions are judged once, but
+    each of them loads its candles and computes its indicators by itself. The plain ones were really done.
+    """
+
+    subscriptions: int
+    conditions: int
+    indicators: int
+    series: int
+    isolated_indicators: int
+    isolated_loads: int
+    equal_sharing_indicators: int
+    equal_sharing_loads: int
+    load_us: int
+    indicators_us: int
+    judge_us: int
+
+
+@dataclass(frozen=True)
+class TickRecord:
+    """Everything that one tick writes, in one transaction or not at all.
+
+    ``triggers`` has the columns of table ``condition_triggers`` without ``seq`` and ``emitted_at``; times zoned UTC.
+    ``holes`` are (stored series, open time) judged as missing; ``anchors`` the first judged open time of new series,
+    ``built_from`` those of them that are built and the timeframe that they are built from. ``rebase`` is the last
+    rebase by then: a tick from before it is refused. ``registry_version`` is that of the conditions that were
+    judged: the tick is refused if others of its groups became active on its candle in the meantime. ``token`` names
+    this attempt: a record that comes a second time, because the first answer was lost, gets that answer.
+    """
+
+    timeframe: str
+    close_time_ms: int
+    late: bool
+    moves: tuple[WatermarkMove, ...]
+    triggers: pl.DataFrame
+    holes: tuple[tuple[Series, int], ...]
+    anchors: Mapping[Series, int]
+    metrics: TickMetrics
+    built_from: Mapping[Series, str] = field(default_factory=dict)
+    rebase: int = 0
+    registry_version: int | None = None
+    token: str = field(default_factory=lambda: uuid4().hex)
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One flow run that advanced at least one tick."""
+
+    run_id: str
+    timeframe: str
+    tick_ms: int
+    ticks: int
+    triggers: int
+    prepare_us: int
+    record_us: int
+    publish_us: int
+
+
+@dataclass(frozen=True)
+class UnitCosts:
+    """Mean microseconds of the parts of an isolated evaluation, from ``sample`` ones that were really done."""
+
+    sample: int
+    load_us: float
+    indicator_us: float
+    check_us: float
+
+
+class TickStore(Protocol):
+    """Watermarks, anchors, and what ticks cost."""
+
+    def watermarks(self, timeframe: str) -> dict[Group, int]:
+        """Group -> close time up to which it has been judged."""
+        ...
+
+    def anchors(self) -> dict[Series, int]:
+        """Series -> open time of the first candle it was judged from."""
+        ...
+
+    def built_from(self) -> dict[Series, str]:
+        """Those of them that have been judged as built -> the timeframe that they are built from."""
+        ...
+
+    def record_tick(self, record: TickRecord) -> range:
+        """Record a tick; the ``seq`` of its triggers, without those that were adopted before.
+
+        Raises :class:`common.errors.StaleTick` and writes nothing unless every stored watermark is where the tick
+        started. The same record again (by its ``token``) gets the same answer.
+        """
+        ...
+
+    def anchor_history(self) -> list[Anchor]:
+        """All anchors that were ever set, oldest first."""
+        ...
+
+    def last_rebase(self) -> int:
+        """The number of the last rebase, 0 before the first."""
+        ...
+
+    def rebase_watermarks(self) -> dict[int, dict[Group, int]]:
+        """Rebase -> group that read a rebased series -> close time up to which it had been judged before."""
+        ...
+
+    def record_run(self, record: RunRecord) -> None:
+        """Record what a flow run cost beyond its ticks."""
+        ...
+
+    def record_unit_costs(self, costs: UnitCosts) -> None:
+        """Record measured costs of isolated evaluations."""
+        ...
+
+    def ticks(self, after_id: int = 0, limit: int | None = None) -> pl.DataFrame:
+        """Tick rows with a higher ``tick_id``, oldest first."""
+        ...
+
+    def runs(self) -> pl.DataFrame:
+        """All run rows, oldest first."""
+        ...
+
+    def unit_costs(self) -> UnitCosts | None:
+        """The newest measured costs, ``None`` before the first calibration."""
+        ...

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from candles.files.raw import CANDLE_SCHEMA, PRICES, SERIES
+from candles.files.raw import CANDLE_SCHEMA, SERIES
 from candles.quality import Gap
+from common.candle_columns import OHLC
 from common.timeframes import DURATION_MS
 
 
@@ -38,7 +39,7 @@ def fill_gaps(candles: pl.DataFrame, gaps: Sequence[Gap]) -> pl.DataFrame:
     flat = missing.join(before, on=["series", "before_ms"]).select(
         *SERIES,
         pl.from_epoch("open_ms", "ms").cast(CANDLE_SCHEMA["open_time"]).alias("open_time"),
-        *(pl.col("close").alias(price) for price in PRICES),
+        *(pl.col("close").alias(price) for price in OHLC),
         pl.lit(0.0).alias("volume"),
         pl.lit(True).alias("filled"),
     )

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 import polars as pl
 
 from candles import reasons
-from candles.files.raw import CANDLE_SCHEMA, PRICES, SERIES, VALUES, RawCandles
+from candles.files.raw import CANDLE_SCHEMA, SERIES, RawCandles
+from common.candle_columns import OHLC, VALUES
 from common.timeframes import DURATION_MS, slot_at_or_before
 from registry.groups import Series, series_of
 
 _KEY = (*SERIES, "open_time")
 # A handful of candles with an outage between them says nothing about the timeframe.
 _STEPS_TO_SUSPECT = 10
-_OPEN, _HIGH, _LOW, _CLOSE = (pl.col(name) for name in PRICES)
+_OPEN, _HIGH, _LOW, _CLOSE = (pl.col(name) for name in OHLC)
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def _reason(now_ms: int) -> pl.Expr:
         reasons.UNSUPPORTED_TIMEFRAME: pl.col("length").is_null(),
         reasons.NOT_FINITE: ~pl.all_horizontal(pl.col(name).is_finite() for name in VALUES),
         reasons.ALL_ZERO: pl.all_horizontal(pl.col(name) == 0 for name in VALUES),
-        reasons.PRICE_NOT_POSITIVE: pl.any_horizontal(pl.col(name) <= 0 for name in PRICES),
+        reasons.PRICE_NOT_POSITIVE: pl.any_horizontal(pl.col(name) <= 0 for name in OHLC),
         reasons.NEGATIVE_VOLUME: pl.col("volume") < 0,
         reasons.COLUMN_ORDER: contradicts & swapped_fits,
         reasons.HIGH_BELOW_LOW: _HIGH < _LOW,

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-_VALUES = ("open", "high", "low", "close", "volume")
+from common.candle_columns import VALUES
 
 
 def revisions_table(revisions: pl.DataFrame) -> pl.DataFrame:
@@ -11,7 +11,7 @@ def revisions_table(revisions: pl.DataFrame) -> pl.DataFrame:
         pl.when(pl.col(f"judged_{name}").is_null() | (pl.col(f"judged_{name}") != pl.col(name))).then(
             pl.format("{} {} → {}", pl.lit(name), pl.col(f"judged_{name}").cast(pl.String).fill_null("-"), pl.col(name))
         )
-        for name in _VALUES
+        for name in VALUES
     ]
     return revisions.select(
         "series",

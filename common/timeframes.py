@@ -6,11 +6,11 @@ Times are integers: milliseconds since 1970-01-01 UTC. Every timeframe divides t
 
 import re
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 from common.errors import TimeFormatError, TimeframeError
+from common.spelling import did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,8 +65,7 @@ def normalise_timeframe(text: str) -> str:
         if name is not None:
             return name
     shown = text if len(text) <= 20 else text[:20] + "…"
-    nearest = get_close_matches(text.strip().lower()[:20], DURATION_MS, n=1, cutoff=0.4)
-    hint = f" (did you mean {nearest[0]}?)" if nearest else ""
+    hint = did_you_mean(text.strip()[:20], DURATION_MS, cutoff=0.4)
     raise TimeframeError(f"timeframe {shown!r} is not supported{hint}; use one of {' '.join(DURATION_MS)}")
 
 

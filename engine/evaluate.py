@@ -24,6 +24,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from common.candle_columns import VALUES
 from engine.firing import Firing
 from engine.layout import SPARE, Computation
 from engine.plan import Plan
@@ -34,9 +35,6 @@ from indicators.kernels.lanes import LaneProgram
 from indicators.kernels.tick_program import CANDLE_ROWS
 from registry.conditions import Condition
 from registry.language.as_text.text import to_text
-
-VALUES = ("open", "high", "low", "close", "volume")
-"""Columns of a candle."""
 
 
 @dataclass(frozen=True)

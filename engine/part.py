@@ -13,9 +13,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from common.candle_columns import VALUES
 from common.timeframes import DURATION_MS, slot_at_or_before
 from engine.calendars import LONGEST_CLOSURE_MS, SeriesCalendar
-from engine.evaluate import VALUES, Evaluator, Fired, SeriesPast
+from engine.evaluate import Evaluator, Fired, SeriesPast
 from engine.plan import Plan
 from indicators.kernels.tick_program import CANDLE_ROWS
 from registry.groups import Group, Series

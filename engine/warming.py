@@ -14,8 +14,9 @@ import numpy as np
 import polars as pl
 from rich.console import Console
 
+from common.candle_columns import VALUES
 from common.console import ConsoleProgress
-from engine.evaluate import VALUES, Evaluator
+from engine.evaluate import Evaluator
 from engine.history import scan
 from engine.plan import make_plan
 from indicators.catalogue import NAMES

@@ -15,9 +15,10 @@ import polars as pl
 from analysis.savings import COUNTS, count_move
 from candles.holes import holes_among
 from common import failpoints
+from common.candle_columns import VALUES
 from common.errors import EventLogAhead, EventLogError, StaleTick
 from common.timeframes import DURATION_MS, show_time, slot_at_or_before
-from engine.evaluate import VALUES, Fired
+from engine.evaluate import Fired
 from engine.part import Slot
 from events.log.publisher import drain
 from flows.checkpoints import CHECKPOINT_TICKS

@@ -8,9 +8,10 @@ name, a default or a bound. The compiled kernels live in ``indicators/_kernels/`
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cache
 from typing import Literal
+
+from common.spelling import did_you_mean
 
 Parameters = Mapping[str, float]
 """Parameter name -> value, complete, in the order of the record."""
@@ -171,7 +172,7 @@ class Indicator:
                 return output
         names = [output.name for output in self.outputs]
         raise IndicatorError(
-            f"{self.name} has no output {name!r}{_did_you_mean(name, names)}; it has {', '.join(names)}"
+            f"{self.name} has no output {name!r}{did_you_mean(name, names)}; it has {', '.join(names)}"
         )
 
     def complete(self, given: Parameters) -> dict[str, float]:
@@ -181,7 +182,7 @@ class Indicator:
             if name not in names:
                 listed = ", ".join(names) or "none"
                 raise IndicatorError(
-                    f"{self.name} has no parameter {name!r}{_did_you_mean(name, names)}; its parameters: {listed}"
+                    f"{self.name} has no parameter {name!r}{did_you_mean(name, names)}; its parameters: {listed}"
                 )
         values: dict[str, float] = {}
         for parameter in self.parameters:
@@ -234,10 +235,5 @@ def find(name: str) -> Indicator:
     if folded in known:
         return catalogue()[known[folded]]
     shown = name if len(name) <= 40 else name[:40] + "…"
-    hint = _did_you_mean(folded[:40], list(known))
+    hint = did_you_mean(folded[:40], known)
     raise IndicatorError(f"unknown indicator {shown!r}{hint}; the catalogue has {', '.join(NAMES)}")
-
-
-def _did_you_mean(name: str, known: list[str]) -> str:
-    nearest = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
-    return f" (did you mean {nearest[0]}?)" if nearest else ""

@@ -13,7 +13,7 @@ from starlette.routing import Match, Route
 
 from api.bodies.catalogue_answers import Problem, ProblemItem
 from common.errors import ConditionError, HubError, InstrumentError, StoreError, TimeframeError
-from registry.language.vocabulary import did_you_mean
+from common.spelling import did_you_mean
 
 MEDIA_TYPE = "application/problem+json"
 _PREFIX = "urn:condition-hub:problem:"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import polars as pl
 
-from candles.files.raw import VALUES
 from candles.files.tables import Table
+from common.candle_columns import VALUES
 from common.errors import CandleFileError
 
 # In order of preference: files with several times call the epoch by the earlier names and its reading by the later.

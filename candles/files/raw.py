@@ -18,8 +18,6 @@ CANDLE_SCHEMA: dict[str, pl.DataType] = {
 """Column -> type of candles everywhere between a source and the store."""
 
 SERIES = ("exchange", "symbol", "timeframe")
-PRICES = ("open", "high", "low", "close")
-VALUES = (*PRICES, "volume")
 
 RAW_SCHEMA: dict[str, pl.DataType] = {**CANDLE_SCHEMA, "line": pl.Int64(), "problem": pl.String()}
 

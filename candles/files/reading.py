@@ -7,9 +7,10 @@ import polars as pl
 from candles import reasons
 from candles.files.columns import locate, numbers
 from candles.files.naming import DEFAULT_EXCHANGE, ImportOptions, name_rows
-from candles.files.raw import RAW_SCHEMA, VALUES, RawCandles
+from candles.files.raw import RAW_SCHEMA, RawCandles
 from candles.files.tables import read_table
 from candles.files.times import read_times
+from common.candle_columns import VALUES
 from common.errors import CandleFileError
 
 

@@ -5,12 +5,12 @@ Every function takes a word as a trader wrote it and raises :class:`ConditionErr
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from difflib import get_close_matches
 from functools import cache
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
 from common.errors import ConditionError
+from common.spelling import did_you_mean
 from indicators.catalogue import NAMES, PRICES, Indicator, IndicatorError, catalogue, find
 from registry.language.surface import ChannelOperator, MoveOperator, TrendOperator
 from registry.language.tree import Operator
@@ -197,12 +197,6 @@ def misfit(record: Indicator, given: Mapping[str, float]) -> str | None:
         except IndicatorError:
             return name
     return None
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`` (did you mean rsi?)`` or nothing, to be put behind the word in a message."""
-    nearest = get_close_matches(word.lower(), list(known), n=1, cutoff=0.5)
-    return f" (did you mean {nearest[0]}?)" if nearest else ""
 
 
 def _unknown_operator(word: str) -> ConditionError:

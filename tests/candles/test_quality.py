@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from candles import quality, reasons
-from candles.files.raw import CANDLE_SCHEMA, RAW_SCHEMA, VALUES, RawCandles
+from candles.files.raw import CANDLE_SCHEMA, RAW_SCHEMA, RawCandles
 from candles.quality import Checked, Gap, check
+from common.candle_columns import VALUES
 from common.timeframes import DURATION_MS, slot_at_or_before
 
 HOUR = 3_600_000

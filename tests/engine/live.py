@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 
 import polars as pl
 
+from common.candle_columns import VALUES
 from common.timeframes import DURATION_MS
 from engine.calendars import calendar_of
-from engine.evaluate import VALUES, Fired
+from engine.evaluate import Fired
 from engine.part import Load, Part, SeriesHistory
 from engine.plan import make_plan
 from flows.live import make_group

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from engine.evaluate import VALUES
+from common.candle_columns import VALUES
 from engine.part import Load, Part
 from flows.live import Live
 from registry.store.files.file_store import FileStore

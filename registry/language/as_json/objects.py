@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from common.errors import ConditionError, InstrumentError, TimeframeError
-from registry.language import vocabulary
+from common.spelling import did_you_mean
 from registry.language.tree import LARGEST_NUMBER
 
 LONGEST_JSON = 65_536
@@ -127,7 +127,7 @@ def _refusal(model: type[JsonObject], detail: ErrorDetails, pointer: str) -> Con
         case "extra_forbidden":
             known = _field_names(model)
             field = str(detail["loc"][-1])[:64]
-            message = f"unknown field '{name}'{vocabulary.did_you_mean(field, known)}; {_fields(model)}"
+            message = f"unknown field '{name}'{did_you_mean(field, known)}; {_fields(model)}"
         case "float_type" | "finite_number" | "float_parsing":
             message = f"{name} must be a finite number, got {got}"
         case "greater_than_equal" | "less_than_equal":

@@ -3,8 +3,7 @@
 from dataclasses import replace
 
 from common.clock import Clock
-from common.timeframes import from_ms
-from registry.store.files.database import Database
+from registry.store.files.database import Database, naive_time
 from registry.store.parts.accounts import ApiKey
 
 
@@ -42,7 +41,7 @@ class AccountTables:
             return True
 
     def _write(self, key: ApiKey) -> None:
-        revoked = None if key.revoked_ms is None else from_ms(key.revoked_ms).replace(tzinfo=None)
+        revoked = None if key.revoked_ms is None else naive_time(key.revoked_ms)
         with self._database.transaction() as transaction:
             if self._keys.get(key.key_id) == key:
                 return
@@ -54,7 +53,7 @@ class AccountTables:
                     "role": key.role,
                     "label": key.label,
                     "secret_sha256": key.secret_sha256,
-                    "created_at": from_ms(key.created_ms).replace(tzinfo=None),
+                    "created_at": naive_time(key.created_ms),
                     "revoked_at": revoked,
                 },
             )

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import polars as pl
 
 from common.clock import Clock
-from common.timeframes import from_ms
 from registry.groups import Series
-from registry.store.files.database import Database
+from registry.store.files.database import Database, naive_time
 
 _KEPT = 2
 """Checkpoints that an owner keeps of a series: the newest may be too young for what looks far back."""
@@ -23,7 +22,7 @@ class CacheTables:
     def save(self, owner: str, rows: pl.DataFrame) -> None:
         if rows.is_empty():
             return
-        now = from_ms(self._clock.now_ms()).replace(tzinfo=None)
+        now = naive_time(self._clock.now_ms())
         with self._database.transaction() as transaction:
             newest = transaction.frame(
                 "SELECT coalesce(max(checkpoint_id), 0) AS id FROM registry.condition_evaluation_cache"

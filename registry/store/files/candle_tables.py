@@ -7,12 +7,13 @@ from secrets import randbits
 
 import polars as pl
 
+from common.candle_columns import VALUES
 from common.clock import Clock
-from common.timeframes import DURATION_MS, from_ms
+from common.timeframes import DURATION_MS
 from registry.groups import Series
 from registry.instruments import Calendar, Instrument, Listing
-from registry.store.files.correction_tables import DIFFERS, IS_NEWEST_REVISION, VALUES, CorrectionTables
-from registry.store.files.database import Database, Transaction, naive
+from registry.store.files.correction_tables import DIFFERS, IS_NEWEST_REVISION, CorrectionTables
+from registry.store.files.database import Database, Transaction, naive, naive_time
 from registry.store.files.instrument_tables import InstrumentTables
 from registry.store.parts.candles import UpsertCounts
 
@@ -46,7 +47,7 @@ class CandleTables:
             return UpsertCounts()
         if "filled" not in candles.columns:
             candles = candles.with_columns(pl.lit(False).alias("filled"))
-        created_at = from_ms(self._clock.now_ms()).replace(tzinfo=None)
+        created_at = naive_time(self._clock.now_ms())
         with self._database.transaction() as transaction:
             _add_series(transaction, candles, created_at)
             incoming = self._with_verdict(transaction, candles)

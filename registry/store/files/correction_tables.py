@@ -2,12 +2,10 @@
 
 import polars as pl
 
+from common.candle_columns import VALUES
 from common.clock import Clock
-from common.timeframes import from_ms
 from registry.groups import Series
-from registry.store.files.database import Database, naive
-
-VALUES = ("open", "high", "low", "close", "volume")
+from registry.store.files.database import Database, naive, naive_time
 
 IS_NEWEST_REVISION = (
     "row_number() OVER (PARTITION BY r.series_id, r.open_time ORDER BY r.created_at DESC, r.rowid DESC) = 1"
@@ -50,7 +48,7 @@ class CorrectionTables:
         if rows.is_empty():
             return 0
         incoming = naive(rows).with_columns(
-            pl.lit(from_ms(self._clock.now_ms()).replace(tzinfo=None)).cast(pl.Datetime("ms")).alias("created_at")
+            pl.lit(naive_time(self._clock.now_ms())).cast(pl.Datetime("ms")).alias("created_at")
         )
         # A file that is imported again brings the same rows: they are kept once.
         fresh = self._database.frame(

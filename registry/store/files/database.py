@@ -10,12 +10,14 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
 import polars as pl
 
 from common.errors import StoreError, StoreLocked, StoreMissing, StoreNotWritable
+from common.timeframes import from_ms
 from registry.store.files.migrate import check_schema, migrate
 
 CATALOGS = ("registry", "candles")
@@ -233,6 +235,11 @@ def zoned(frame: pl.DataFrame) -> pl.DataFrame:
     """The frame with the tables' naive UTC times as ``Datetime('ms', 'UTC')``."""
     times = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone is None]
     return frame.with_columns(pl.col(times).cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")) if times else frame
+
+
+def naive_time(time_ms: int) -> datetime:
+    """Milliseconds since the epoch as the naive UTC time that the tables keep."""
+    return from_ms(time_ms).replace(tzinfo=None)
 
 
 def naive(frame: pl.DataFrame) -> pl.DataFrame:

@@ -4,8 +4,7 @@ import json
 from dataclasses import asdict, replace
 
 from common.clock import Clock
-from common.timeframes import from_ms
-from registry.store.files.database import Database
+from registry.store.files.database import Database, naive_time
 from registry.store.parts.delivery import LogReading, Webhook, WebhookState
 
 _READINGS_KEPT_MS = 7 * 24 * 3_600_000
@@ -65,7 +64,7 @@ class DeliveryTables:
         with self._database.alone():
             if self._cursors.get(name) == seq:
                 return
-            now = from_ms(self._clock.now_ms()).replace(tzinfo=None)
+            now = naive_time(self._clock.now_ms())
             with self._database.transaction() as transaction:
                 transaction.insert("registry.delivery_cursors", {"name": name, "seq": seq, "created_at": now})
             self._cursors[name] = seq
@@ -73,7 +72,7 @@ class DeliveryTables:
     def record_log(self, reading: LogReading) -> None:
         row: dict[str, object] = asdict(reading) | {"lags": json.dumps(dict(reading.lags))}
         del row["read_ms"]
-        row["read_at"] = from_ms(reading.read_ms).replace(tzinfo=None)
+        row["read_at"] = naive_time(reading.read_ms)
         with self._database.transaction() as transaction:
             known = "SELECT 1 FROM registry.event_log_readings WHERE read_at = ? LIMIT 1"
             if transaction.frame(known, [row["read_at"]]).is_empty():
@@ -90,8 +89,8 @@ class DeliveryTables:
         return [LogReading(**row | {"lags": json.loads(row["lags"])}) for row in rows.iter_rows(named=True)]
 
     def _write(self, webhook: Webhook, at_ms: int) -> None:
-        row = asdict(webhook) | {"changed_at": from_ms(at_ms).replace(tzinfo=None)}
-        row["created_at"] = from_ms(row.pop("created_ms")).replace(tzinfo=None)
+        row = asdict(webhook) | {"changed_at": naive_time(at_ms)}
+        row["created_at"] = naive_time(row.pop("created_ms"))
         with self._database.alone():
             if self._webhooks.get(webhook.webhook_id) == webhook:
                 return
@@ -115,6 +114,6 @@ class DeliveryTables:
             )
 
     def _forget_old_readings(self) -> None:
-        since = from_ms(self._clock.now_ms() - _READINGS_KEPT_MS).replace(tzinfo=None)
+        since = naive_time(self._clock.now_ms() - _READINGS_KEPT_MS)
         with self._database.transaction() as transaction:
             transaction.execute("DELETE FROM registry.event_log_readings WHERE read_at < ?", [since])

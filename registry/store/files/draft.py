@@ -4,14 +4,12 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
-from datetime import datetime
 
 import polars as pl
 
-from common.timeframes import from_ms
 from registry.activity import ActiveSpan
 from registry.store.files.activity_tables import ActivityTables
-from registry.store.files.database import Transaction
+from registry.store.files.database import Transaction, naive_time
 from registry.store.files.subscription_index import Held, Key, SubscriptionIndex
 from registry.store.parts.registry import StoredCondition, StoredSubscription, SubscriptionRequest
 from registry.subscriptions import POLICY_FIELDS
@@ -213,8 +211,3 @@ _SUBSCRIPTION_SCHEMA = {
     "fire_if_true": pl.Boolean,
     "while_true": pl.Boolean,
 }
-
-
-def naive_time(time_ms: int) -> datetime:
-    """A time as the tables keep it: UTC, without saying so."""
-    return from_ms(time_ms).replace(tzinfo=None)

@@ -6,9 +6,8 @@ import polars as pl
 
 from common.clock import Clock
 from common.errors import InstrumentError
-from common.timeframes import from_ms
 from registry.instruments import Calendar, Instrument, Listing, resolve
-from registry.store.files.database import Database
+from registry.store.files.database import Database, naive_time
 
 
 class InstrumentTables:
@@ -52,7 +51,7 @@ class InstrumentTables:
                 orient="row",
             ).with_columns(
                 pl.from_epoch("first_open_time", "ms").cast(pl.Datetime("ms")),
-                pl.lit(from_ms(self._clock.now_ms()).replace(tzinfo=None)).alias("created_at"),
+                pl.lit(naive_time(self._clock.now_ms())).alias("created_at"),
             )
             with self._database.transaction() as transaction:
                 transaction.execute(

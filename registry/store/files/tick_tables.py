@@ -9,10 +9,10 @@ import polars as pl
 from common import failpoints
 from common.clock import Clock
 from common.errors import StaleTick
-from common.timeframes import from_ms, show_time, slot_at_or_before
+from common.timeframes import show_time, slot_at_or_before
 from registry.groups import Group, Series
 from registry.store.files.candle_tables import Judged
-from registry.store.files.database import Database
+from registry.store.files.database import Database, naive_time
 from registry.store.files.trigger_tables import TriggerTables
 from registry.store.files.watermarks import Watermarks
 from registry.store.parts.ticks import Anchor, Rebase, RunRecord, TickRecord, UnitCosts
@@ -121,7 +121,7 @@ class TickTables:
             return self._record_tick(record)
 
     def _record_tick(self, record: TickRecord) -> range:
-        now = from_ms(self._clock.now_ms()).replace(tzinfo=None)
+        now = naive_time(self._clock.now_ms())
         with self._database.transaction() as transaction:
             if (answer := self._answers.get(record.token)) is not None:
                 return answer
@@ -161,8 +161,8 @@ class TickTables:
 
     def record_run(self, record: RunRecord) -> None:
         row = asdict(record)
-        row["tick"] = from_ms(row.pop("tick_ms")).replace(tzinfo=None)
-        row["finished_at"] = from_ms(self._clock.now_ms()).replace(tzinfo=None)
+        row["tick"] = naive_time(row.pop("tick_ms"))
+        row["finished_at"] = naive_time(self._clock.now_ms())
         with self._database.transaction() as transaction:
             # A run whose answer got lost records itself again.
             known = "SELECT 1 FROM registry.tick_runs WHERE run_id = ? AND timeframe = ? AND tick = ?"
@@ -170,7 +170,7 @@ class TickTables:
                 transaction.insert("registry.tick_runs", row)
 
     def record_unit_costs(self, costs: UnitCosts) -> None:
-        now = from_ms(self._clock.now_ms()).replace(tzinfo=None)
+        now = naive_time(self._clock.now_ms())
         with self._database.transaction() as transaction:
             transaction.insert("registry.unit_costs", asdict(costs) | {"measured_at": now})
 
@@ -280,7 +280,7 @@ def _tick_row(record: TickRecord, tick_id: int) -> dict[str, object]:
     return {
         "tick_id": tick_id,
         "timeframe": record.timeframe,
-        "close_time": from_ms(record.close_time_ms).replace(tzinfo=None),
+        "close_time": naive_time(record.close_time_ms),
         "late": record.late,
         "groups": len(record.moves),
         "holes": len(record.holes),
@@ -295,7 +295,7 @@ def _anchor_rows(
     return _times(anchors.items(), "series", "anchor").with_columns(
         pl.Series("built_from", [built_from.get(series) for series in anchors], dtype=pl.String),
         pl.lit(rebase).alias("rebase"),
-        pl.lit(from_ms(now_ms).replace(tzinfo=None)).cast(pl.Datetime("ms")).alias("created_at"),
+        pl.lit(naive_time(now_ms)).cast(pl.Datetime("ms")).alias("created_at"),
     )
 
 

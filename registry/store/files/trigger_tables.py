@@ -7,8 +7,8 @@ import polars as pl
 
 from common.clock import Clock
 from common.errors import StoreError
-from common.timeframes import from_ms, to_ms
-from registry.store.files.database import Database, Transaction, naive, zoned
+from common.timeframes import to_ms
+from registry.store.files.database import Database, Transaction, naive, naive_time, zoned
 from registry.store.parts.triggers import ConditionState
 
 _BLOCK = 100_000
@@ -177,7 +177,7 @@ class TriggerTables:
 
     def _write_gaps(self, transaction: Transaction, gaps: list[tuple[int, int]]) -> None:
         rows = pl.DataFrame(gaps, schema={"first_seq": pl.Int64, "last_seq": pl.Int64}, orient="row")
-        now = from_ms(self._clock.now_ms()).replace(tzinfo=None)
+        now = naive_time(self._clock.now_ms())
         transaction.append("registry.seq_gaps", rows.with_columns(pl.lit(now).alias("created_at")))
 
     def _load_states(self) -> dict[str, ConditionState]:

@@ -1,4 +1,4 @@
-"""The HTTP service: the one process that owns a data folder's store. ``hub up`` is the same from a shell."""
+"""The HTTP service: the one process that owns a data folder's store. ``hub up`` starts the same from a shell."""
 
 import sys
 
@@ -15,6 +15,9 @@ def main() -> None:
         serve(load_settings(), lambda text: print(text, file=sys.stderr, flush=True))
     except HubError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        # Before the server listened to signals.
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Are the recorded triggers the right ones? Everything is judged again and compared, and nothing is written.
+"""Are the recorded triggers the right ones? Everything is judged again and compared; nothing is written.
 
-Triggers are expected from the candles as they were judged: each group's from the anchors and candles of each of its
-epochs (``candles.epochs``), by the scan that has no state to be wrong. Their operand values come from
-``analysis.valuation``, which shares no plan with either. Besides, revisions that are not in use are put in, to say what
-they would have changed: that is no error.
+The expected triggers follow from the candles as they were judged: each group's from the anchors and candles of each of
+its epochs (``candles.epochs``), by the scan, which has no state that could be wrong. Their operand values come from
+``analysis.valuation``, which shares no plan with the tick or the scan. In addition, candles are judged with the
+revisions that are not in use, to say what those would have changed; such differences are not errors.
 """
 
 import json
@@ -27,13 +27,13 @@ from registry.store.parts.registry import StoredCondition
 from registry.store.protocol import Store
 
 Kind = Literal["missing", "extra", "different"]
-Key = tuple[str, int]
+TriggerKey = tuple[str, int]
 """Condition id and close time."""
 
 
 @dataclass(frozen=True)
-class Firing:
-    """What a trigger says: the price, whether indicators had settled, and the operands' values."""
+class TriggerContents:
+    """What a trigger says: the price, whether indicators had settled, and the values of the operands."""
 
     price: float
     settled: bool
@@ -47,18 +47,18 @@ class Difference:
     kind: Kind
     condition_id: str
     close_ms: int
-    recorded: Firing | None
-    expected: Firing | None
+    recorded: TriggerContents | None
+    expected: TriggerContents | None
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What was compared and what differs; times are close times in milliseconds."""
+    """What was compared, and what differs. Times are close times in milliseconds."""
 
     conditions: int
     groups: int
     triggers: int
-    """Recorded ones in the audited time."""
+    """Triggers recorded in the audited span."""
     differences: tuple[Difference, ...]
     revised: tuple[Difference, ...]
     """What pending revisions would have changed: ``missing`` would have fired too, ``extra`` would not have."""
@@ -66,24 +66,26 @@ class Audit:
     """Condition id -> text."""
 
 
-def compare(recorded: Mapping[Key, Firing], expected: Mapping[Key, Firing]) -> tuple[Difference, ...]:
+def compare(
+    recorded: Mapping[TriggerKey, TriggerContents], expected: Mapping[TriggerKey, TriggerContents]
+) -> tuple[Difference, ...]:
     """The differences, oldest first."""
-    found = []
+    differences = []
     for key in sorted(recorded.keys() | expected.keys(), key=lambda key: (key[1], key[0])):
         was, wanted = recorded.get(key), expected.get(key)
         if was != wanted:
             kind: Kind = "missing" if was is None else "extra" if wanted is None else "different"
-            found.append(Difference(kind, *key, was, wanted))
-    return tuple(found)
+            differences.append(Difference(kind, *key, was, wanted))
+    return tuple(differences)
 
 
-def expected_firings(
+def expected_triggers(
     conditions: Iterable[Condition], histories: Mapping[Series, pl.DataFrame], calendars: Mapping[str, Calendar]
-) -> dict[Key, Firing]:
-    """Everything that conditions fire on histories that begin at the anchors."""
+) -> dict[TriggerKey, TriggerContents]:
+    """All triggers of conditions on histories that begin at the anchors."""
     by_id = {condition.id: condition for condition in conditions}
     rows = scan(by_id.values(), pl.concat(list(histories.values())), calendars=calendars)
-    found: dict[Key, Firing] = {}
+    triggers: dict[TriggerKey, TriggerContents] = {}
     for (condition_id,), mine in rows.partition_by("condition_id", as_dict=True).items():
         condition = by_id[str(condition_id)]
         values = Valuation(condition, histories, calendars)
@@ -96,8 +98,8 @@ def expected_firings(
         closes, prices, settled = mine["close_time"].dt.epoch("ms"), mine["price"], mine["settled"]
         for row, (close_ms, price, is_settled) in enumerate(zip(closes, prices, settled, strict=True)):
             shown = {name: column[row] if np.isfinite(column[row]) else None for name, column in read.items()}
-            found[condition.id, close_ms] = Firing(price, is_settled, shown)
-    return found
+            triggers[condition.id, close_ms] = TriggerContents(price, is_settled, shown)
+    return triggers
 
 
 def audit(
@@ -107,22 +109,22 @@ def audit(
     until_ms: int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Audit:
-    """Judge again what has been judged of candles that close after one time and up to another, by default of all.
+    """Judge again what has been judged: candles that close after ``since_ms`` and up to ``until_ms``, by default all.
 
-    ``progress`` is called with groups done and in all.
+    ``progress`` is called with the number of groups done and the total.
     """
     groups: dict[Group, list[StoredCondition]] = {}
-    for held in store.registry.conditions():
-        groups.setdefault(held.group, []).append(held)
+    for condition in store.registry.conditions():
+        groups.setdefault(condition.group, []).append(condition)
     marks = {
         group: watermark
-        for timeframe in {held[0].timeframe for held in groups.values()}
+        for timeframe in {conditions[0].timeframe for conditions in groups.values()}
         for group, watermark in store.ticks.watermarks(timeframe).items()
         if group in groups
     }
     epochs, calendars, activity = Epochs(store), store.candles.calendars(), store.registry.activity()
     pending = set(store.candles.revisions().filter("pending")["series"])
-    expected: dict[Key, Firing] = {}
+    expected: dict[TriggerKey, TriggerContents] = {}
     revised: list[Difference] = []
     for done, (group, watermark) in enumerate(sorted(marks.items())):
         judging = {
@@ -137,14 +139,14 @@ def audit(
         if progress is not None:
             progress(done + 1, len(marks))
     wanted = _Span(since_ms, until_ms)
-    recorded = {key: firing for key, firing in _recorded(store).items() if wanted.has(key[1])}
+    recorded = {key: contents for key, contents in _recorded(store).items() if wanted.has(key[1])}
     return Audit(
         conditions=sum(len(groups[group]) for group in marks),
         groups=len(marks),
         triggers=len(recorded),
-        differences=compare(recorded, {key: firing for key, firing in expected.items() if wanted.has(key[1])}),
+        differences=compare(recorded, {key: contents for key, contents in expected.items() if wanted.has(key[1])}),
         revised=tuple(difference for difference in revised if wanted.has(difference.close_ms)),
-        texts={held.condition_id: held.text for group in groups.values() for held in group},
+        texts={condition.condition_id: condition.text for group in groups.values() for condition in group},
     )
 
 
@@ -164,24 +166,24 @@ def _of_epoch(
     epoch: Epoch,
     histories: Mapping[Series, pl.DataFrame],
     calendars: Mapping[str, Calendar],
-) -> dict[Key, Firing]:
-    """What conditions of one group should have fired in an epoch, while they were active."""
+) -> dict[TriggerKey, TriggerContents]:
+    """The triggers that conditions of one group should have had in an epoch, while they were active."""
     if any(history.is_empty() for history in histories.values()):
         return {}
-    spans = {condition.id: held for condition, held in conditions.items()}
+    spans = {condition.id: active for condition, active in conditions.items()}
     within = _Span(epoch.after_ms, epoch.until_ms)
     return {
-        (condition_id, close_ms): firing
-        for (condition_id, close_ms), firing in expected_firings(conditions, histories, calendars).items()
+        (condition_id, close_ms): contents
+        for (condition_id, close_ms), contents in expected_triggers(conditions, histories, calendars).items()
         if within.has(close_ms) and is_active(spans[condition_id], close_ms)
     }
 
 
-def _recorded(store: Store) -> dict[Key, Firing]:
+def _recorded(store: Store) -> dict[TriggerKey, TriggerContents]:
     rows = store.triggers.after(0, store.triggers.last_seq())
     columns = ("condition_id", "price", "settled", "values")
     return {
-        (condition_id, close_ms): Firing(price, settled, json.loads(values))
+        (condition_id, close_ms): TriggerContents(price, settled, json.loads(values))
         for close_ms, (condition_id, price, settled, values) in zip(
             rows["close_time"].dt.epoch("ms"), rows.select(columns).iter_rows(), strict=True
         )

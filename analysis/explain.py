@@ -1,12 +1,10 @@
 """Why a condition fires on a candle, or why it does not: the truth of every part of it, with what was compared.
 
-Computed on demand from the candles, for any candle; it finds what a tick and a scan find. The tree is the condition as
-it was written; each of its nodes has the truth of what it comes down to.
+Computed on demand from the candles, for any candle; the result agrees with a tick and with a scan. The tree is the
+condition as it was written; each of its nodes has the truth of what it desugars to.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -16,6 +14,7 @@ from common.errors import CandlesMissing
 from common.timeframes import DURATION_MS, show_time, slot_at_or_before
 from engine.program import FALSE, TRUE
 from registry.conditions import Condition
+from registry.explanation import CandleExplanation, Distance, Explained, Freshness, Reading, Truth, Verdict
 from registry.groups import Series
 from registry.instruments import Calendar
 from registry.language.arithmetic import shifted
@@ -25,81 +24,8 @@ from registry.language.outline import head
 from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Trend, children_of, operands_of
 from registry.language.tree import Comparison, IndicatorOutput, Node, Number, Operand, Variable, comparisons, variables
 
-Truth = Literal["FALSE", "UNKNOWN", "TRUE"]
 TRUTHS: tuple[Truth, Truth, Truth] = ("FALSE", "UNKNOWN", "TRUE")
-
-Verdict = Literal["fires", "true already", "unknown before", "false", "unknown", "no candle", "waiting"]
-"""``true already`` and ``unknown before``: it is TRUE but did not become so; ``no candle``: the slot is missing;
-``waiting``: its candle is still to come."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What an operand was on the candle and one step before; ``None`` where that is not known."""
-
-    text: str
-    now: float | None
-    before: float | None
-    unknown: tuple[str, ...]
-    """Why it is not known now."""
-
-
-@dataclass(frozen=True)
-class Distance:
-    """How far the sides of a comparison are apart: left less right, and that as a share of the right side's size."""
-
-    left: str
-    right: str
-    absolute: float
-    relative: float | None
-    """``None`` where the right side is 0."""
-
-
-@dataclass(frozen=True)
-class Explained:
-    """One node of the tree."""
-
-    text: str
-    truth: Truth
-    before: Truth
-    readings: tuple[Reading, ...]
-    distances: tuple[Distance, ...]
-    children: tuple["Explained", ...]
-
-
-@dataclass(frozen=True)
-class Freshness:
-    """The candles of a series that were there."""
-
-    series: str
-    first_open_ms: int
-    last_close_ms: int
-    candles: int
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """One condition on one candle. Times are milliseconds; ``price``, ``settled`` and ``tree`` need the candle."""
-
-    condition_id: str
-    text: str
-    momentary: bool
-    open_ms: int
-    close_ms: int
-    verdict: Verdict
-    reasons: tuple[str, ...]
-    """Why it does not fire, in words."""
-    truth: Truth
-    before: Truth
-    price: float | None
-    settled: bool | None
-    tree: Explained | None
-    freshness: tuple[Freshness, ...]
-
-    @property
-    def fires(self) -> bool:
-        """Whether it fires on the candle."""
-        return self.verdict == "fires"
+"""Indexed by the engine's numbers for them."""
 
 
 def explain(
@@ -108,12 +34,12 @@ def explain(
     calendars: Mapping[str, Calendar] | None = None,
     *,
     at_ms: int | None = None,
-) -> Explanation:
-    """Explain the last candle that had closed at a time, by default the newest.
+) -> CandleExplanation:
+    """Explain the last candle that had closed by ``at_ms``, by default the newest.
 
     ``histories`` has the candles of each series that the condition reads, oldest first, from the anchor on; the
     instruments in ``calendars`` trade in sessions. Raises :class:`common.errors.CandlesMissing` for a series without
-    any.
+    candles.
     """
     missing = [series for series in condition.all_series if histories.get(series, _NOTHING).is_empty()]
     if missing:
@@ -127,7 +53,7 @@ class _Explainer:
         self._condition = values.condition
         self._base = values.condition.series
 
-    def at(self, at_ms: int | None) -> Explanation:
+    def at(self, at_ms: int | None) -> CandleExplanation:
         values, condition = self._values, self._condition
         open_ms, row = self._candle(at_ms)
         if row is None:
@@ -136,7 +62,7 @@ class _Explainer:
             reason = (
                 f"{self._base} has no candle that opens at {show_time(open_ms)}"
                 if later
-                else f"the candle of {self._base} that opens at {show_time(open_ms)} has not come"
+                else f"the candle of {self._base} that opens at {show_time(open_ms)} has not arrived"
             )
             return self._explanation(open_ms, None, verdict, (reason,))
         truth, before = values.truth(condition.tree)[row], values.truth_before(condition.tree)[row]
@@ -144,9 +70,11 @@ class _Explainer:
             if condition.momentary or before == FALSE:
                 return self._explanation(open_ms, row, "fires", ())
             if before == TRUE:
-                reason = "it was TRUE one step before: it fires when it becomes TRUE, and then not until it was FALSE"
+                reason = (
+                    "it was TRUE one step before: it fires when it becomes TRUE, and not again until it has been FALSE"
+                )
                 return self._explanation(open_ms, row, "true already", (reason,))
-            reason = "it is TRUE, but what it was one step before is not known"
+            reason = "it is TRUE, but its truth one step before is not known"
             return self._explanation(open_ms, row, "unknown before", (reason, *self._step_missing(row)))
         if truth == FALSE:
             return self._explanation(open_ms, row, "false", ("it is FALSE",))
@@ -155,7 +83,7 @@ class _Explainer:
         return self._explanation(open_ms, row, "unknown", (*reasons, *self._step_missing(row)) or ("it is UNKNOWN",))
 
     def _candle(self, at_ms: int | None) -> tuple[int, int | None]:
-        """Open time and row of the last candle by a time; no row where the slot has no candle."""
+        """Open time and row of the last candle closed by a time; no row if the slot has no candle."""
         values, times = self._values, self._values.times(self._base)
         if at_ms is None:
             return int(values.opens[-1]), values.opens.size - 1
@@ -166,20 +94,23 @@ class _Explainer:
                 return int(values.opens[row]), row
         open_ms = slot_at_or_before(at_ms, self._base.timeframe) - length
         row = int(np.searchsorted(values.opens, open_ms))
-        found = row < values.opens.size and values.opens[row] == open_ms
-        return open_ms, row if found else None
+        is_there = row < values.opens.size and values.opens[row] == open_ms
+        return open_ms, row if is_there else None
 
-    def _explanation(self, open_ms: int, row: int | None, verdict: Verdict, reasons: tuple[str, ...]) -> Explanation:
+    def _explanation(
+        self, open_ms: int, row: int | None, verdict: Verdict, reasons: tuple[str, ...]
+    ) -> CandleExplanation:
         values, condition = self._values, self._condition
         tree = None if row is None else self._explained(condition.surface, row)
         close_ms = open_ms + DURATION_MS[condition.timeframe]
-        return Explanation(
+        return CandleExplanation(
             condition_id=condition.id,
-            text=str(condition),
+            condition=str(condition),
             momentary=condition.momentary,
-            open_ms=open_ms,
-            close_ms=close_ms,
+            open_time=open_ms,
+            close_time=close_ms,
             verdict=verdict,
+            fires=verdict == "fires",
             reasons=reasons,
             truth="UNKNOWN" if row is None else TRUTHS[values.truth(condition.tree)[row]],
             before="UNKNOWN" if row is None else TRUTHS[values.truth_before(condition.tree)[row]],
@@ -191,7 +122,12 @@ class _Explainer:
 
     def _freshness(self, series: Series) -> Freshness:
         opens = self._values.times(series).opens
-        return Freshness(series, int(opens[0]), int(opens[-1]) + DURATION_MS[series.timeframe], opens.size)
+        return Freshness(
+            series=series,
+            first_open_time=int(opens[0]),
+            last_close_time=int(opens[-1]) + DURATION_MS[series.timeframe],
+            candles=opens.size,
+        )
 
     def _explained(self, node: SurfaceNode, row: int) -> Explained:
         values = self._values
@@ -227,18 +163,18 @@ class _Explainer:
             case Trend(_, value):
                 yield from self._distance(value, shifted(value, 1), row)
             case PriceMove():
-                # Of all steps that it looks back, the one on which it moved most.
+                # Of all the steps that it looks back over, the one with the largest move.
                 sides = [(part.left, part.right) for part in _differences(judged)]
-                found = [distance for left, right in sides for distance in self._distance(left, right, row)]
-                if found:
-                    yield max(found, key=lambda distance: distance.absolute)
+                distances = [distance for left, right in sides for distance in self._distance(left, right, row)]
+                if distances:
+                    yield max(distances, key=lambda distance: distance.absolute)
 
     def _distance(self, left: Operand, right: Operand, row: int) -> Iterator[Distance]:
         a, b = self._values.value(left)[row], self._values.value(right)[row]
         apart = _finite(a - b)
         if apart is not None:
             relative = _finite(apart / abs(b)) if b != 0 else None
-            yield Distance(self._text(left), self._text(right), apart, relative)
+            yield Distance(left=self._text(left), right=self._text(right), absolute=apart, relative=relative)
 
     def _why_unknown(self, operand: Operand, row: int) -> Iterator[str]:
         if np.isfinite(self._values.value(operand)[row]):
@@ -275,7 +211,7 @@ class _Explainer:
 
 
 def _differences(judged: Node) -> Iterator[Comparison]:
-    """The comparisons of a move that say how far it moved; those of a percentage also say that it began above 0."""
+    """The comparisons of a move that say how far it moved; a percentage has others, which say that it began above 0."""
     for part in comparisons(judged):
         if part.operator == ">=":
             yield part

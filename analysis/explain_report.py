@@ -4,53 +4,70 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from analysis.explain import Distance, Explained, Explanation, Reading
 from analysis.standing import Standing
 from common.timeframes import from_ms, show_time
+from registry.explanation import CandleExplanation, Distance, Explained, Reading
 
 _SIGNS = {"TRUE": "+", "FALSE": "-", "UNKNOWN": "?"}
 
 
-def as_json(found: Explanation, standing: Standing) -> dict[str, Any]:
+def as_json(explanation: CandleExplanation, standing: Standing) -> dict[str, Any]:
     """An explanation as JSON values; times in ISO 8601."""
-    shown = asdict(found)
-    for name in ("open", "close"):
-        shown[f"{name}_time"] = from_ms(shown.pop(f"{name}_ms")).isoformat()
-    for held in shown["freshness"]:
-        held["first_open_time"] = from_ms(held.pop("first_open_ms")).isoformat()
-        held["last_close_time"] = from_ms(held.pop("last_close_ms")).isoformat()
-    shown["fires"] = found.fires
-    shown["hub"] = {
-        "registered": standing.registered,
-        "active": [{"from": _iso(span.from_ms), "until": _iso(span.until_ms)} for span in standing.spans],
-        "subscriptions": standing.subscriptions,
-        "judged_until": _iso(standing.judged_until_ms),
-        "recorded": standing.recorded,
-        "notes": standing.notes(found.close_ms),
+    return {
+        "condition_id": explanation.condition_id,
+        "text": explanation.condition,
+        "momentary": explanation.momentary,
+        "verdict": explanation.verdict,
+        "reasons": explanation.reasons,
+        "truth": explanation.truth,
+        "before": explanation.before,
+        "price": explanation.price,
+        "settled": explanation.settled,
+        "tree": None if explanation.tree is None else asdict(explanation.tree),
+        "freshness": [
+            {
+                "series": candles.series,
+                "candles": candles.candles,
+                "first_open_time": _iso(candles.first_open_time),
+                "last_close_time": _iso(candles.last_close_time),
+            }
+            for candles in explanation.freshness
+        ],
+        "open_time": _iso(explanation.open_time),
+        "close_time": _iso(explanation.close_time),
+        "fires": explanation.fires,
+        "hub": {
+            "registered": standing.registered,
+            "active": [{"from": _iso(span.from_ms), "until": _iso(span.until_ms)} for span in standing.spans],
+            "subscriptions": standing.subscriptions,
+            "judged_until": _iso(standing.judged_until_ms),
+            "recorded": standing.recorded,
+            "notes": standing.notes(explanation.close_time),
+        },
     }
-    return shown
 
 
-def render(found: Explanation, standing: Standing) -> Iterator[str]:
-    """The lines of an explanation: the verdict, the tree with its values, how fresh the candles are."""
-    yield f"{found.text}"
-    yield f"candle from {show_time(found.open_ms)} to {show_time(found.close_ms)} UTC"
+def render(explanation: CandleExplanation, standing: Standing) -> Iterator[str]:
+    """The lines of an explanation: the verdict, the tree with its values, and how fresh the candles are."""
+    yield explanation.condition
+    yield f"candle from {show_time(explanation.open_time)} to {show_time(explanation.close_time)} UTC"
     yield ""
-    yield f"{'fires' if found.fires else 'does not fire'}: {found.truth}, one step before {found.before}"
-    for reason in found.reasons:
+    fires = "fires" if explanation.fires else "does not fire"
+    yield f"{fires}: {explanation.truth}, one step before {explanation.before}"
+    for reason in explanation.reasons:
         yield f"  {reason}"
-    if found.fires and not found.settled:
-        yield "  its indicators had not settled: another start of the history would give other values"
-    if found.tree is not None:
+    if explanation.fires and not explanation.settled:
+        yield "  its indicators had not settled: with a history that starts elsewhere the values would differ"
+    if explanation.tree is not None:
         yield ""
         yield "  now and one step before: + TRUE, - FALSE, ? UNKNOWN"
-        yield from _node(found.tree, 0)
+        yield from _node(explanation.tree, 0)
     yield ""
-    for held in found.freshness:
-        since, until = show_time(held.first_open_ms), show_time(held.last_close_ms)
-        yield f"{held.series}: {held.candles:,} candles from {since} to {until}"
+    for candles in explanation.freshness:
+        since, until = show_time(candles.first_open_time), show_time(candles.last_close_time)
+        yield f"{candles.series}: {candles.candles:,} candles from {since} to {until}"
     yield f"recorded: {'a trigger' if standing.recorded else 'no trigger'}"
-    for note in standing.notes(found.close_ms):
+    for note in standing.notes(explanation.close_time):
         yield f"  {note}"
 
 
@@ -65,13 +82,13 @@ def _node(node: Explained, level: int) -> Iterator[str]:
         yield from _node(child, level + 1)
 
 
-def _reading(held: Reading) -> str:
-    return f"{held.text}: {_number(held.now)}, before {_number(held.before)}"
+def _reading(reading: Reading) -> str:
+    return f"{reading.text}: {_number(reading.now)}, before {_number(reading.before)}"
 
 
-def _distance(held: Distance) -> str:
-    share = "" if held.relative is None else f" ({held.relative:+.3%})"
-    return f"{held.left} less {held.right}: {held.absolute:+.8g}{share}"
+def _distance(distance: Distance) -> str:
+    share = "" if distance.relative is None else f" ({distance.relative:+.3%})"
+    return f"{distance.left} less {distance.right}: {distance.absolute:+.8g}{share}"
 
 
 def _number(value: float | None) -> str:

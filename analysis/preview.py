@@ -1,4 +1,7 @@
-"""When a condition would have fired on stored candles, without registering it."""
+"""When a condition would have fired on a span of stored candles, whether it is registered or not.
+
+For its truth on the newest candle alone see :mod:`analysis.now`, for what the hub knows of it :mod:`analysis.standing`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,8 +17,8 @@ from registry.instruments import Calendar
 
 
 @dataclass(frozen=True)
-class Preview:
-    """What a scan found among the candles that close after ``start_ms`` and by ``end_ms``."""
+class PreviewScan:
+    """A scan of the candles that close after ``start_ms`` and by ``end_ms``."""
 
     start_ms: int
     end_ms: int
@@ -23,11 +26,6 @@ class Preview:
     """Of the condition's own series."""
     triggers: pl.DataFrame
     """As :func:`analysis.scan` gives them, oldest first."""
-
-    @property
-    def count(self) -> int:
-        """How often it would have fired."""
-        return self.triggers.height
 
 
 YEAR_MS = 365 * DURATION_MS["1d"]
@@ -40,22 +38,22 @@ def preview(
     *,
     start_ms: int | None = None,
     end_ms: int | None = None,
-) -> Preview:
-    """Scan whole histories, so that indicators have the values that they have live, and count those of a span.
+) -> PreviewScan:
+    """Scan whole histories, so that indicators have the values that they have live, and keep the triggers of a span.
 
-    The span ends with the newest candle and begins a year before its end where nothing is said. Raises
+    By default the span ends with the newest candle, and begins a year before its end. Raises
     :class:`common.errors.CandlesMissing` for a series without candles.
     """
     missing = [series for series in condition.all_series if histories.get(series, _NOTHING).is_empty()]
     if missing:
-        raise CandlesMissing(f"no candles of {', '.join(missing)}; nothing can be previewed before they are imported")
+        raise CandlesMissing(f"no candles of {', '.join(missing)}; they must be imported before a preview")
     length = DURATION_MS[condition.timeframe]
     closes = histories[condition.series]["open_time"].dt.epoch("ms") + length
     end = int(closes[-1]) if end_ms is None else end_ms
     start = end - YEAR_MS if start_ms is None else start_ms
     triggers = scan([condition], pl.concat(histories.values(), how="diagonal"), calendars=calendars)
     fired = triggers["close_time"].dt.epoch("ms")
-    return Preview(
+    return PreviewScan(
         start_ms=start,
         end_ms=end,
         candles=int(((closes > start) & (closes <= end)).sum()),

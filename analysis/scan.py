@@ -1,4 +1,4 @@
-"""The analysts' door to the engine's history."""
+"""The engine's history, as analysts call it: :func:`analysis.scan`."""
 
 from engine.history import scan
 

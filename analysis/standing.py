@@ -1,4 +1,8 @@
-"""Where a condition stands in the hub: what, besides the candles, decides whether a trigger of it is recorded."""
+"""Where a condition stands in the hub: what, besides the candles, decides whether a trigger of it is recorded.
+
+Whether it is registered, active, subscribed to and judged so far. Nothing is computed from candles here; what they say
+is in :mod:`analysis.now` and :mod:`analysis.explain`.
+"""
 
 from dataclasses import dataclass
 
@@ -12,11 +16,11 @@ _ALL_TRIGGERS = 1 << 40
 
 @dataclass(frozen=True)
 class Standing:
-    """A condition at one candle. Times are close times in milliseconds."""
+    """Where a condition stands at one candle. Times are close times in milliseconds."""
 
     registered: bool
     spans: tuple[ActiveSpan, ...]
-    """When candles have to close to trigger it."""
+    """When a candle has to close to trigger it."""
     subscriptions: int
     judged_until_ms: int | None
     """Watermark of its group, ``None`` before the first tick."""
@@ -24,24 +28,26 @@ class Standing:
     """Whether a trigger is recorded on the candle."""
 
     def notes(self, close_ms: int, *, with_subscribers: bool = True) -> tuple[str, ...]:
-        """Why the hub records no trigger on the candle that closes at a time, whatever the candles say.
+        """Why the hub records no trigger on the candle that closes at ``close_ms``, whatever the candles say.
 
-        Without ``with_subscribers`` nothing tells that nobody subscribes.
+        Without ``with_subscribers`` no note reveals that nobody subscribes.
         """
         if not self.registered:
-            return ("it is not registered, so nobody judges it: hub conditions register",)
-        found = []
+            return ("it is not registered, so it is not judged; register it: hub conditions register",)
+        notes = []
         if close_ms <= self.spans[0].from_ms:
-            found.append(f"it is active from {show_time(self.spans[0].from_ms)} on: earlier candles trigger nothing")
+            notes.append(
+                f"it has been active since {show_time(self.spans[0].from_ms)}: earlier candles do not trigger it"
+            )
         elif not is_active(self.spans, close_ms):
-            found.append("nobody had subscribed to it for so long that it was not judged")
+            notes.append("it was not judged then: nobody had subscribed to it for too long")
         if self.judged_until_ms is None:
-            found.append("its group has not been judged yet")
+            notes.append("its group has not been judged yet")
         elif close_ms > self.judged_until_ms:
-            found.append(f"its group has been judged up to {show_time(self.judged_until_ms)}")
+            notes.append(f"its group has only been judged up to {show_time(self.judged_until_ms)}")
         if with_subscribers and not self.subscriptions:
-            found.append(f"it has no active subscription: nobody is told{self._until()}")
-        return tuple(found)
+            notes.append(f"it has no active subscription, so no bot is told{self._until()}")
+        return tuple(notes)
 
     def _until(self) -> str:
         until_ms = self.spans[-1].until_ms
@@ -49,7 +55,7 @@ class Standing:
 
 
 def standing_of(store: Store, condition: Condition, close_ms: int) -> Standing:
-    """Where a condition stands with the candle that closes at a time."""
+    """Where a condition stands at the candle that closes at ``close_ms``."""
     stored = store.registry.condition(condition.id)
     closes = store.triggers.of(condition.id, _ALL_TRIGGERS)["close_time"].dt.epoch("ms")
     return Standing(

@@ -1,8 +1,8 @@
-"""Values and truths of one condition's tree on every candle of its series, straight from the words of the language.
+"""Values and truths of one condition's tree on every candle of its series, straight from the language's definition.
 
-``engine.evaluate`` and ``engine.history`` run a plan that is shared by thousands of conditions, and keep only what
-fired. This looks at one condition, node by node, with nothing but the indicators in common: slower by far, and able to
-say what each part of the tree was. Both find the same, which is a test.
+``engine.evaluate`` and ``engine.history`` run a plan that thousands of conditions share, and keep only what fired. This
+module evaluates one condition, node by node, and has nothing but the indicators in common with them: much slower, but
+able to say what each part of the tree was. A test holds both to the same result.
 """
 
 from collections.abc import Mapping
@@ -40,11 +40,11 @@ from registry.language.tree import (
 )
 
 TruthColumn = NDArray[np.uint8]
-"""FALSE, UNKNOWN or TRUE, one a candle of the base series."""
+"""FALSE, UNKNOWN or TRUE for each candle of the base series."""
 
 
 class Valuation:
-    """The values of operands and the truths of nodes, computed when they are asked for and kept."""
+    """The values of operands and the truths of nodes, computed on first use and kept."""
 
     def __init__(
         self, condition: Condition, histories: Mapping[Series, pl.DataFrame], calendars: Mapping[str, Calendar]
@@ -61,10 +61,10 @@ class Valuation:
         self.closes = self.opens + DURATION_MS[condition.timeframe]
         self.close = source_array(histories[condition.series], "close")
         self.steps_back = self.times(condition.series).runs
-        """How many steps in a row lead to each candle: further back there is a missing one."""
+        """How many consecutive steps lead to each candle: beyond them a candle is missing."""
 
     def times(self, series: Series) -> "_Times":
-        """When the candles of a series are."""
+        """The times of a series' candles."""
         if series not in self._times:
             history = self._histories[series]
             opens = history["open_time"].dt.epoch("ms").to_numpy()
@@ -72,27 +72,27 @@ class Valuation:
         return self._times[series]
 
     def row(self, series: Series, row: int) -> int:
-        """The row of a series that a candle of the base sees: that of its last closed slot, -1 where it has none."""
+        """The row of a series that a candle of the base sees: the last slot that has closed, -1 if it has no candle."""
         if series == self.condition.series:
             return row
         rows, _ = self.times(series).calendar.last_closed(self.times(series).opens, self.closes[row : row + 1])
         return int(rows[0])
 
     def candles(self, series: Series, row: int) -> int:
-        """Candles of a series since its anchor, up to a candle of the base."""
+        """How many candles a series has from its anchor up to a candle of the base."""
         if series == self.condition.series:
             return row + 1
         _, count = self.times(series).calendar.last_closed(self.times(series).opens, self.closes[row : row + 1])
         return int(count[0])
 
     def value(self, operand: Operand) -> Array:
-        """float64, one a candle of the base; what is not known is not finite."""
+        """float64, one value for each candle of the base; what is not known is not finite."""
         if operand not in self._values:
             self._values[operand] = self._value(operand)
         return self._values[operand]
 
     def before(self, values: Array) -> Array:
-        """What values were one step before, NaN where that step is missing."""
+        """The values one step before, NaN where that step is missing."""
         return np.where(self.steps_back > 0, np.roll(values, 1), np.nan)
 
     def truth(self, node: Node) -> TruthColumn:
@@ -112,7 +112,7 @@ class Valuation:
         return fired if self.condition.momentary else fired & (self.truth_before(tree) == FALSE)
 
     def settled(self, row: int) -> bool:
-        """Whether the candles since the anchors are enough for the indicators to have settled."""
+        """Whether there are enough candles since the anchors for the indicators to have settled."""
         return all(self.candles(series, row) >= needed.settle for series, needed in self.condition.needed.items())
 
     def _value(self, operand: Operand) -> Array:
@@ -130,7 +130,7 @@ class Valuation:
         return np.where(rows >= 0, own[rows], np.nan)
 
     def _own_values(self, variable: Variable) -> Array:
-        """On the candles of the variable's own series."""
+        """The values on the candles of the variable's own series."""
         if variable.offset:
             runs, now = self.times(variable.series).runs, self._own_values(replace(variable, offset=0))
             return np.where(runs >= variable.offset, np.roll(now, variable.offset), np.nan)
@@ -139,9 +139,9 @@ class Valuation:
             if isinstance(variable, Price):
                 self._computed[variable] = source_array(history, variable.field)
             else:
-                given: dict[str, AnyValue] = dict(variable.parameters)
-                outputs = compute(variable.indicator, history, source=variable.source, **given)
-                self._computed.update({replace(variable, output=name): held for name, held in outputs.items()})
+                parameters: dict[str, AnyValue] = dict(variable.parameters)
+                outputs = compute(variable.indicator, history, source=variable.source, **parameters)
+                self._computed.update({replace(variable, output=name): values for name, values in outputs.items()})
         return self._computed[variable]
 
     def _truth(self, node: Node) -> TruthColumn:  # noqa: PLR0911 - one return for each kind of node
@@ -159,8 +159,8 @@ class Valuation:
                 highest: TruthColumn = np.maximum.reduce(self._of(children))
                 return highest
             case AtLeast(count, children):
-                found = self._of(children)
-                true, unknown = (found == TRUE).sum(axis=0), (found == UNKNOWN).sum(axis=0)
+                each = self._of(children)
+                true, unknown = (each == TRUE).sum(axis=0), (each == UNKNOWN).sum(axis=0)
                 truths = np.where(true >= count, TRUE, np.where(true + unknown < count, FALSE, UNKNOWN))
                 return truths.astype(np.uint8)
             case For(child, bars):
@@ -169,7 +169,7 @@ class Valuation:
                 return self._lasting(self.truth(child), bars, TRUE)
 
     def _of(self, nodes: tuple[Node, ...]) -> TruthColumn:
-        """Truths uint8[nodes, candles]."""
+        """Truths of nodes: uint8[nodes, candles]."""
         return np.array([self.truth(node) for node in nodes])
 
     def _compared(self, node: Comparison) -> TruthColumn:
@@ -189,7 +189,7 @@ class Valuation:
 
 
 class _Times:
-    """Open times of a series' candles, and how many steps in a row lead to each."""
+    """Open times of a series' candles, and how many consecutive steps lead to each."""
 
     def __init__(self, opens: NDArray[np.int64], calendar: SeriesCalendar) -> None:
         self.opens = opens
@@ -198,7 +198,7 @@ class _Times:
 
 
 def warm_up(variable: Variable) -> int:
-    """Candles of its own series that a variable needs for its first value, without its steps back."""
+    """How many candles of its own series a variable needs for its first value, not counting its steps back."""
     if isinstance(variable, IndicatorOutput):
         return find(variable.indicator).lookback(dict(variable.parameters)) + 1
     return 1
@@ -215,7 +215,7 @@ def _compare(operator: str, left: Array, right: Array) -> TruthColumn:
 
 
 def _age(marks: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Candles since the last mark, 0 on it; as many as there are and more before the first."""
+    """Candles since the last mark, 0 on it; before the first mark more than there are candles."""
     positions = np.arange(marks.size)
     last: NDArray[np.int64] = np.maximum.accumulate(np.where(marks, positions, -1 - marks.size))
     return positions - last

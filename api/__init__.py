@@ -6,10 +6,10 @@
     POST /conditions/unsubscribe         BotCondition -> SubscriptionAnswer, ended
     POST /conditions/pause, …/resume     BotCondition -> SubscriptionAnswer
     POST /conditions/rearm               BotCondition -> SubscribedAnswer
-    POST /conditions/preview             PreviewBody -> PreviewAnswer
+    POST /conditions/preview             PreviewBody -> Preview
     GET  /conditions/user/subscriptions  ?bot_id ?condition_id ?limit ?cursor -> SubscriptionPage
     GET  /conditions/{id}/status         StatusAnswer
-    GET  /conditions/{id}/explain        ?at -> ExplainAnswer
+    GET  /conditions/{id}/explain        ?at -> Explanation
     GET  /conditions/{id}/triggers       ?limit ?cursor -> TriggerPage, newest first
     GET  /triggers                       ?after_seq ?bot_id ?limit -> TriggersAfter, oldest first
     GET  /events                         ?bot_id ?after_seq, header Last-Event-ID -> server-sent events

@@ -1,4 +1,4 @@
-"""The application: routes, problems and the outermost layer around them."""
+"""The application: its routes, its problems, and the outermost layer around them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +13,7 @@ from api.service import Service
 
 
 def create_app(service: Service) -> FastAPI:
-    """The public API on a service, which starts and stops with it."""
+    """The public API of a service, which starts and stops with the application."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -28,24 +28,24 @@ def create_app(service: Service) -> FastAPI:
         description=_DESCRIPTION,
         lifespan=lifespan,
         redoc_url=None,
-        # One address a route: a redirect would drop the body of a post.
+        # Each route has one address: a redirect would drop the body of a POST.
         redirect_slashes=False,
     )
     app.state.service = service
     add_handlers(app)
     for topic in (registration, subscriptions, insight, triggers, webhooks, catalogue, health):
-        # An included router is asked route by route at every request; its routes alone cost a tenth.
+        # FastAPI searches an included router on every request; adding its routes directly takes a tenth of the time.
         app.router.routes.extend(topic.router.routes)
     describe(app)
-    app.add_middleware(Edge, measures=service.measures)
+    app.add_middleware(Edge, metrics=service.request_metrics)
     return app
 
 
 _DESCRIPTION = """
-Equal conditions of all users have one id and are judged once a candle; every bot that subscribed is told.
+Equal conditions of all users have one id and are judged once per candle; every subscribed bot is told.
 
-All times are milliseconds since the epoch, UTC. A post that is repeated does nothing the second time. Errors are
-RFC 9457 problems: `detail` says what was wrong and how to mend it, `errors` which field. Requests are limited by class
-(`x-rate-class`); `RateLimit-Policy`, `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` say what is left,
-and `Retry-After` when to come back.
+All times are milliseconds since the epoch, UTC. Repeating a POST has no further effect. Errors are RFC 9457 problems:
+`detail` says what was wrong and how to fix it, `errors` names the fields. Requests are rate-limited by class
+(`x-rate-class`); `RateLimit-Policy`, `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` say how many are
+left, and `Retry-After` says when to try again.
 """

@@ -1,4 +1,4 @@
-"""The hub's figures for Prometheus: what is registered, who subscribes, what was judged, and what that saved."""
+"""The hub's metrics for Prometheus: conditions, subscriptions, evaluations, delivery, and what sharing saved."""
 
 import time
 from collections import Counter
@@ -16,13 +16,13 @@ from events.log.redis_log import EventLog
 from registry.store.protocol import Store
 
 _FRESH_S = 10.0
-"""Figures over all ticks are reckoned at most that often."""
+"""Seconds for which totals over all ticks are reused."""
 _POPULAR = 20
 _RATE_SPAN_MS = 5 * 60_000
 
 
 class HubMetrics(Collector):
-    """Reads the store when it is asked. Names no user, bot or configuration."""
+    """Reads the store on collection. Names no user, bot or configuration."""
 
     def __init__(self, store: Store, log: EventLog, clock: Clock) -> None:
         self._clock = clock
@@ -33,15 +33,15 @@ class HubMetrics(Collector):
         self._savings: tuple[float, Savings, float] | None = None
 
     def text(self, *others: CollectorRegistry) -> bytes:
-        """Everything in Prometheus' text format; may take a moment."""
+        """These metrics and those of other registries in Prometheus' text format; may take a moment."""
         return b"".join(generate_latest(registry) for registry in (self._registry, *others))
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: what there is shows when it is collected."""
+        """Nothing: the metrics are only known on collection."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        """All families."""
+        """All metric families."""
         yield from self._conditions()
         yield from self._subscriptions()
         yield from self._evaluation()
@@ -53,7 +53,7 @@ class HubMetrics(Collector):
         by_series = GaugeMetricFamily(
             "hub_conditions_per_series", "Conditions per symbol and timeframe", labels=["symbol", "timeframe"]
         )
-        counted = Counter((f"{held.exchange}:{held.symbol}", held.timeframe) for held in conditions)
+        counted = Counter((f"{condition.exchange}:{condition.symbol}", condition.timeframe) for condition in conditions)
         for (symbol, timeframe), count in sorted(counted.items()):
             by_series.add_metric([symbol, timeframe], count)
         yield by_series
@@ -72,7 +72,7 @@ class HubMetrics(Collector):
         yield GaugeMetricFamily("hub_active_subscriptions", "Total active subscriptions", active)
         yield GaugeMetricFamily(
             "hub_subscribers_per_condition",
-            "Mean subscribers of the conditions that have any",
+            "Average subscribers per condition with a subscription",
             _mean(active, len(subscribers)),
         )
         yield GaugeMetricFamily(
@@ -82,23 +82,23 @@ class HubMetrics(Collector):
         yield GaugeMetricFamily("hub_bots", "Bots with an active subscription", totals["bots"])
 
     def _evaluation(self) -> Iterator[Metric]:
-        savings, per_second = self._reckoned()
+        savings, per_second = self._totals()
         yield CounterMetricFamily("hub_ticks", "Recorded ticks", savings.ticks)
         yield CounterMetricFamily("hub_evaluations", "Conditions judged", savings.evaluations)
-        yield GaugeMetricFamily("hub_evaluations_per_second", "Evaluations per second of the last minutes", per_second)
+        yield GaugeMetricFamily("hub_evaluations_per_second", "Evaluations per second, last minutes", per_second)
         yield GaugeMetricFamily(
             "hub_cache_hit_rate",
-            "1 less indicator steps computed over indicators read by conditions",
+            "1 minus indicator steps computed / indicator values read by conditions",
             1 - savings.indicators / savings.equal_sharing_indicators if savings.equal_sharing_indicators else 0.0,
         )
         yield GaugeMetricFamily(
             "hub_evaluation_seconds_average",
-            "Average evaluation time: loading, computing, judging and recording over evaluations",
+            "Average time per evaluation: loading, computing, judging and recording",
             _mean(savings.measured_shared_s, savings.evaluations),
         )
         yield CounterMetricFamily(
             "hub_redundant_evaluations_avoided",
-            "Evaluations that isolated bots would have done besides",
+            "Evaluations that isolated bots would have done in addition",
             max(0, savings.isolated_evaluations - savings.evaluations),
         )
         saved = GaugeMetricFamily(
@@ -125,10 +125,10 @@ class HubMetrics(Collector):
         yield GaugeMetricFamily("hub_event_log_up", "Whether the event log answers", int(published is not None))
         if published is not None:
             yield GaugeMetricFamily(
-                "hub_event_queue_depth", "Triggers recorded and not yet published", max(0, newest - published)
+                "hub_event_queue_depth", "Triggers recorded but not yet published", max(0, newest - published)
             )
 
-    def _reckoned(self) -> tuple[Savings, float]:
+    def _totals(self) -> tuple[Savings, float]:
         now = time.monotonic()
         if self._savings is None or now > self._savings[0]:
             per_second = _per_second(self._store.ticks.ticks(), self._clock.now_ms())
@@ -137,7 +137,7 @@ class HubMetrics(Collector):
 
 
 def _per_second(ticks: pl.DataFrame, now_ms: int) -> float:
-    """Evaluations of the last minutes, by when they were recorded."""
+    """Evaluations recorded in the last minutes, per second."""
     recent = ticks.filter(pl.col("judged_at").dt.epoch("ms") > now_ms - _RATE_SPAN_MS)
     return float(recent["conditions"].sum()) * 1000 / _RATE_SPAN_MS
 

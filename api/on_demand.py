@@ -1,52 +1,53 @@
 """Judging candles on demand: what a condition is now, why it did not fire, when it would have fired."""
 
 import time
-from collections import OrderedDict
 from collections.abc import Hashable
 from threading import Lock
 
-from analysis.explain import Explanation, explain
-from analysis.now import present
-from analysis.preview import Preview, preview
+from cachetools import LRUCache, cachedmethod
+
+from analysis.explain import explain
+from analysis.now import current_truth
+from analysis.preview import PreviewScan, preview
 from analysis.standing import Standing, standing_of
-from api.bodies.answers import NowAnswer
 from candles.epochs import Epochs
 from candles.series import SeriesReader
 from common.timeframes import DURATION_MS
 from registry.conditions import Condition
+from registry.explanation import CandleExplanation, Now
 from registry.store.protocol import Store
 
 _READER_S = 2.0
-"""How long a look at which series there are is used."""
-_KEPT = 20_000
-"""Truths that are remembered: one is a few hundred bytes."""
+"""How long a reader of the series, and everything looked up with it, is used."""
+_TRUTHS_CACHED = 20_000
+"""A truth takes a few hundred bytes."""
 
 
-class Judging:
-    """Slow work on the candles of one condition; called from threads. Truths are remembered until candles come."""
+class OnDemand:
+    """Slow work on the candles of one condition; called from threads. Truths are cached until new candles arrive."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._truths: OrderedDict[Hashable, NowAnswer] = OrderedDict()
+        self._truths: LRUCache[Hashable, Now] = LRUCache(_TRUTHS_CACHED)
         self._lock = Lock()
         self._reader = SeriesReader.of(store)
         self._reader_until = 0.0
         self._settled: dict[str, tuple[int | None]] = {}
-        """Condition -> :meth:`settled_at`, as long as the reader is used."""
+        """Condition -> :meth:`settled_at`, for as long as the reader is used."""
 
     def reader(self) -> SeriesReader:
-        """A look at the series, at most a moment old."""
+        """A reader of the series that is at most a moment old."""
         if time.monotonic() > self._reader_until:
             self._reader, self._reader_until = SeriesReader.of(self._store), time.monotonic() + _READER_S
             self._settled = {}
         return self._reader
 
     def known_settled_at(self, condition_id: str) -> tuple[int | None] | None:
-        """What :meth:`settled_at` found a moment ago, ``None`` if nobody asked."""
+        """The result of a recent :meth:`settled_at`; ``None`` if there was no recent call."""
         return self._settled.get(condition_id) if time.monotonic() <= self._reader_until else None
 
     def settled_at(self, condition: Condition) -> int | None:
-        """Close time from which the indicators have settled, ``None`` while a series has no candles."""
+        """Close time from which the indicators have settled; ``None`` while a series has no candles."""
         reader, known = self.reader(), self._settled
         if condition.id not in known:
             known[condition.id] = (self._settled_at(condition, reader),)
@@ -64,45 +65,35 @@ class Judging:
             times.append(first + max(needed.settle, needed.lookback + 1) * DURATION_MS[series.timeframe])
         return max(times)
 
-    def now(self, condition: Condition) -> NowAnswer:
+    def _state_of(self, condition: Condition) -> Hashable:
+        """Changes with everything that could change the condition's truth."""
+        reader = self.reader()
+        stored = [reader.stored(series) for series in condition.all_series]
+        return condition.id, self._store.candles.version(stored), self._store.ticks.last_rebase()
+
+    @cachedmethod(lambda self: self._truths, key=_state_of, lock=lambda self: self._lock)
+    def now(self, condition: Condition) -> Now:
         """What a condition is on the newest candle."""
-        key = (condition.id, self._state_of(condition))
-        with self._lock:
-            held = self._truths.get(key)
-        if held is not None:
-            return held
         histories = Epochs(self._store).up_to(condition, None)
-        found = present(condition, histories, self._store.candles.calendars())
-        if found is None:
-            answer = NowAnswer(truth="UNKNOWN", since=None, close_time=None, price=None, values={}, settled=None)
-        else:
-            answer = NowAnswer(
-                truth=found.truth,
-                since=found.since_ms,
-                close_time=found.close_ms,
-                price=found.price,
-                values=dict(found.values),
-                settled=found.settled,
-            )
-        with self._lock:
-            self._truths[key] = answer
-            if len(self._truths) > _KEPT:
-                self._truths.popitem(last=False)
-        return answer
+        current = current_truth(condition, histories, self._store.candles.calendars())
+        if current is None:
+            return Now(truth="UNKNOWN", since=None, close_time=None, price=None, values={}, settled=None)
+        return Now(
+            truth=current.truth,
+            since=current.since_ms,
+            close_time=current.close_ms,
+            price=current.price,
+            values=dict(current.values),
+            settled=current.settled,
+        )
 
-    def explain(self, condition: Condition, at_ms: int | None) -> tuple[Explanation, Standing]:
-        """Why it fires on the last candle closed by a time, or why not; and where it stands in the hub."""
+    def explain(self, condition: Condition, at_ms: int | None) -> tuple[CandleExplanation, Standing]:
+        """Why it fires on the last candle closed by a time, or why not; and its standing in the hub."""
         histories = Epochs(self._store).up_to(condition, at_ms)
-        found = explain(condition, histories, self._store.candles.calendars(), at_ms=at_ms)
-        return found, standing_of(self._store, condition, found.close_ms)
+        explanation = explain(condition, histories, self._store.candles.calendars(), at_ms=at_ms)
+        return explanation, standing_of(self._store, condition, explanation.close_time)
 
-    def preview(self, condition: Condition, start_ms: int | None, end_ms: int | None) -> Preview:
+    def preview(self, condition: Condition, start_ms: int | None, end_ms: int | None) -> PreviewScan:
         """When it would have fired."""
         histories = Epochs(self._store).up_to(condition, None)
         return preview(condition, histories, self._store.candles.calendars(), start_ms=start_ms, end_ms=end_ms)
-
-    def _state_of(self, condition: Condition) -> Hashable:
-        """Equal as long as nothing has come that could change the truth."""
-        reader = self.reader()
-        stored = [reader.stored(series) for series in condition.all_series]
-        return self._store.candles.version(stored), self._store.ticks.last_rebase()

@@ -1,21 +1,22 @@
-"""What the routes work with: the store, and what stands between it and many requests at once."""
+"""What all routes share: the store, and everything between it and many concurrent requests."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache, partial
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from api.bodies.condition_spellings import Spellings
-from api.http.admission import Caller, Gate
+from api.http.admission import Admission, Caller
 from api.http.problems import not_found
 from api.http.quotas import Quotas
 from api.http.rates import RateLimiter, Rates
-from api.http.request_metrics import Measures
+from api.http.request_metrics import RequestMetrics
 from api.hub_metrics import HubMetrics
-from api.on_demand import Judging
+from api.on_demand import OnDemand
 from api.registrar import Registrar
-from api.streams.user_feed import Feed
+from api.streams.user_feed import UserFeed
 from common.clock import Clock, SystemClock
 from common.settings import Settings
 from events.log.redis_log import EventLog
@@ -26,19 +27,19 @@ from registry.store.protocol import Store
 _MINUTE_MS = 60_000
 _SPELLINGS = 10_000
 _STORE_THREADS = 32
-"""Requests that wait for a commit at once; the store commits what waits together."""
+"""How many requests can wait for a commit at once; the store commits them together."""
 _JUDGING_THREADS = 2
 THIN = 5
-"""Fewer subscribers than this are nobody else's business."""
+"""Users are not told the number of subscribers while there are fewer than this."""
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
 class Service:
-    """Everything that requests share. Lives on one event loop; the store is read and written in threads.
+    """Everything that requests share. For use on one event loop; the store is read and written in threads.
 
-    What the store keeps in memory (keys, conditions, subscriptions, counts) is read directly.
+    Only what the store keeps in memory (keys, conditions, subscriptions, counts) is read directly.
     """
 
     def __init__(
@@ -48,70 +49,75 @@ class Service:
         log: EventLog,
         clock: Clock | None = None,
         *,
+        monotonic: Callable[[], float] = time.monotonic,
         log_problem: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """``log_problem`` says why whoever keeps the log up to the store cannot, ``None`` if all is well."""
+        """``monotonic`` gives the seconds that rates are measured in. ``log_problem`` says why triggers cannot be
+        published at the moment, ``None`` if they can."""
         self.store = store
         self.settings = settings
         self.log = log
         self.log_problem = log_problem
         self.clock = clock or SystemClock()
-        self.measures = Measures()
-        self.gate = Gate(store.accounts, RateLimiter(Rates.of(settings)))
+        self.request_metrics = RequestMetrics()
+        self.admission = Admission(store.accounts, RateLimiter(Rates.of(settings), monotonic))
         self.quotas = Quotas(settings, store.registry, self.clock)
         self.making_webhooks = asyncio.Lock()
-        """Held from looking what webhooks a user has until another one is there."""
+        """Locked from counting a user's webhooks until one has been added."""
         self.registrar = Registrar(lambda conditions: self.in_store(self.register_now, conditions))
         self.spellings = Spellings(settings.default_exchange, size=_SPELLINGS)
-        self.judging = Judging(store)
-        self.metrics = HubMetrics(store, log, self.clock)
-        self.feed = Feed(store, log, self.measures)
-        self.condition_of = lru_cache(maxsize=_SPELLINGS)(Condition.from_canonical)
+        self.on_demand = OnDemand(store)
+        self.hub_metrics = HubMetrics(store, log, self.clock)
+        self.user_feed = UserFeed(store, log, self.request_metrics)
         self._writers = ThreadPoolExecutor(_STORE_THREADS, "api-store")
         self._judges = ThreadPoolExecutor(_JUDGING_THREADS, "api-judge")
 
     def start(self) -> None:
-        """Begin to follow the store's triggers."""
-        self.feed.start()
+        """Start following the store's triggers."""
+        self.user_feed.start()
 
     async def stop(self) -> None:
         """End streams and threads; the store stays open."""
-        await self.feed.stop()
+        await self.user_feed.stop()
         for pool in (self._writers, self._judges):
             await asyncio.to_thread(pool.shutdown)
 
     async def in_store(
         self, work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result:
-        """Run what waits for the store's files in a thread."""
+        """Run work that waits for the store's files in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._writers, partial(work, *args, **kwargs))
 
     async def judged(
         self, work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result:
-        """Run what computes on candles in one of few threads: the others stay free for what is quick."""
+        """Run work that computes on candles in one of a few threads, so that quick requests keep theirs."""
         return await asyncio.get_running_loop().run_in_executor(self._judges, partial(work, *args, **kwargs))
 
     def register_now(self, conditions: Sequence[Condition]) -> list[RegisterResult]:
         """Register conditions in one commit."""
         now_ms = self.clock.now_ms()
-        # Wanted until the end of a minute: who registers again within it changes nothing that would have to be written.
+        # Until the end of a minute: registering again within that minute changes nothing, so nothing has to be written.
         until_ms = -(-(now_ms + self.settings.grace_ms) // _MINUTE_MS) * _MINUTE_MS
         return self.store.registry.register(conditions, active_from_ms=now_ms, grace_ms=until_ms - now_ms)
 
     def stored(self, condition_id: str) -> StoredCondition:
         """A registered condition; raises a 404 problem."""
-        found = self.store.registry.condition(condition_id)
-        if found is None:
+        stored = self.store.registry.condition(condition_id)
+        if stored is None:
             raise not_found("condition; register it first")
-        return found
+        return stored
+
+    def condition(self, condition_id: str) -> Condition:
+        """A registered condition, parsed; raises a 404 problem."""
+        return Condition.from_canonical(self.stored(condition_id).canonical)
 
     async def settled_at(self, condition: Condition) -> int | None:
-        """Close time from which a condition's indicators have settled, ``None`` while a series has no candles."""
-        known = self.judging.known_settled_at(condition.id)
-        return await self.in_store(self.judging.settled_at, condition) if known is None else known[0]
+        """Close time from which a condition's indicators have settled; ``None`` while a series has no candles."""
+        known = self.on_demand.known_settled_at(condition.id)
+        return await self.in_store(self.on_demand.settled_at, condition) if known is None else known[0]
 
     def shown_subscribers(self, condition_id: str, caller: Caller) -> int | None:
-        """How many subscribe to a condition, as far as the caller may know."""
+        """The number of subscribers of a condition, ``None`` if the caller may not know it."""
         count = self.store.registry.subscriber_count(condition_id)
         return count if caller.is_operator or count >= THIN else None

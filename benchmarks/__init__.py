@@ -1,1 +1,1 @@
-"""Speed, as ratios against named peers in one run. ``make bench`` writes ``docs/benchmarks.md``."""
+"""Speed, as ratios to named peers measured in the same run. ``make bench`` writes ``docs/benchmarks.md``."""

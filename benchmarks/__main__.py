@@ -1,7 +1,7 @@
 """Runs the benchmarks: ``python -m benchmarks [--only SECTION,...] [--quick]``.
 
-What is measured at full size is kept in ``docs/benchmarks.json``, section by section, and ``docs/benchmarks.md`` is
-written from it; sections that were not asked for stay as they were measured.
+Results at full size are kept in ``docs/benchmarks.json``, section by section, and ``docs/benchmarks.md`` is written
+from that file. Sections that are not selected keep their earlier results.
 """
 
 import argparse
@@ -18,36 +18,38 @@ RESULTS = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.json"
 
 
 def main() -> None:
-    """Measure, print, and keep what is comparable."""
+    """Measure, print, and keep results at full size."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", type=_names, default=list(SECTIONS), help=f"some of {','.join(SECTIONS)}")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds; prints and keeps nothing")
-    parser.add_argument("--no-peers", action="store_true", help="without other libraries; prints and keeps nothing")
-    parser.add_argument("--page", action="store_true", help="measure nothing: write the page from what is kept")
-    given = parser.parse_args()
+    parser.add_argument(
+        "--only", type=_names, default=list(SECTIONS), help=f"sections to measure, of {','.join(SECTIONS)}"
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer rounds; prints, but keeps nothing")
+    parser.add_argument("--no-peers", action="store_true", help="without other libraries; prints, but keeps nothing")
+    parser.add_argument("--page", action="store_true", help="measure nothing; write the page from the results kept")
+    options = parser.parse_args()
     results = Results(RESULTS, SECTIONS)
-    if given.page:
+    if options.page:
         results.write()
         return
-    scale = QUICK if given.quick else FULL
-    with open_peers(not given.no_peers and not WITH_PEERS.isdisjoint(given.only)) as peers:
-        for number, name in enumerate(given.only, 1):
+    scale = QUICK if options.quick else FULL
+    with open_peers(not options.no_peers and not WITH_PEERS.isdisjoint(options.only)) as peers:
+        for number, name in enumerate(options.only, 1):
             started = time.perf_counter()
-            print(f"[{number}/{len(given.only)}] {name} ...", file=sys.stderr, flush=True)
+            print(f"[{number}/{len(options.only)}] {name} ...", file=sys.stderr, flush=True)
             measured = Measured.today(SECTIONS[name](scale, peers), scale.rounds)
             print(measured.section.markdown(measured.remark), *(" | ".join((*target.aim, target.result)) for target in
                   measured.section.targets), "", sep="\n", flush=True)  # fmt: skip
-            print(f"[{number}/{len(given.only)}] {name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
-            if not given.quick and not given.no_peers:
+            print(f"[{number}/{len(options.only)}] {name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
+            if not options.quick and not options.no_peers:
                 results.put(name, measured)
-    if not given.quick and not given.no_peers:
-        print(f"Kept in {RESULTS}; the page beside it is written", file=sys.stderr)
+    if not options.quick and not options.no_peers:
+        print(f"Results kept in {RESULTS}; the page next to it is up to date", file=sys.stderr)
 
 
 def _names(text: str) -> list[str]:
     names = text.split(",")
     if unknown := [name for name in names if name not in SECTIONS]:
-        raise argparse.ArgumentTypeError(f"there is no section {unknown[0]!r}; there are {', '.join(SECTIONS)}")
+        raise argparse.ArgumentTypeError(f"there is no section {unknown[0]!r}; the sections are {', '.join(SECTIONS)}")
     return names
 
 

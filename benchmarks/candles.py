@@ -1,8 +1,8 @@
-"""Candles to measure with: real ones in another order, so that a series may be as long as wanted.
+"""Candles to measure with: real ones in a different order, so that a series can have any length.
 
-Days are drawn from the sample's 5m candles of a pair and put one behind the other: what a candle is to the close
-before it stays (up and down, shadows, runs, the crash of 2024-08-05), and so does its volume. Prices start where the
-pair's do, go where these steps lead, and stand on a tick grid, with the ties that come of it.
+Days are drawn from the sample's 5m candles of a pair and chained: every candle keeps its relation to the previous close
+(rises and falls, shadows, runs, the crash of 2024-08-05) and its volume. Prices start where the pair's do, follow these
+steps, and lie on a tick grid, with the ties that result.
 """
 
 from functools import cache
@@ -28,7 +28,7 @@ def series(count: int, seed: int = 1, timeframe: str = "5m") -> Columns:
     days = count // _DAY + 1
     first = dice.integers(0, volume.size - _DAY, days)
     rows = (first[:, None] + np.arange(_DAY)).ravel()[:count]
-    # The sample fell in its month; a long series would fall to nothing.
+    # Prices fell in the sample's month; a long series would fall to zero.
     chosen = steps[:, rows] - steps[3, rows].mean()
     before = np.concatenate([[0.0], np.cumsum(chosen[3])[:-1]])
     prices = np.maximum(np.round(np.exp(before + chosen) * price, decimals), 10.0**-decimals)
@@ -42,7 +42,7 @@ def series(count: int, seed: int = 1, timeframe: str = "5m") -> Columns:
 
 
 def many(number: int, count: int, seed: int = 5) -> Columns:
-    """Several series, one a row."""
+    """Several series, one per row."""
     made = [series(count, seed + 1 + i) for i in range(number)]
     return {name: np.array([columns[name] for columns in made]) for name in made[0]}
 
@@ -62,11 +62,11 @@ def frame(columns: Columns, symbol: str, timeframe: str) -> pl.DataFrame:
 
 @cache
 def _pair(number: int) -> tuple[NDArray[np.float64], NDArray[np.float64], float, int]:
-    """Steps in logarithms from the close before, float64[4, n], volumes, first price, and decimals of a sample pair."""
+    """Log steps from the previous close, float64[4, n], volumes, first price, and decimals of a sample pair."""
     candles = pl.read_parquet(SAMPLE_FILES[0])
     symbol = candles["symbol"].unique().sort()[number]
-    held = candles.filter(symbol=symbol).sort("open_time")
-    prices = np.array([held[name].to_numpy() for name in PRICES])
+    pair = candles.filter(symbol=symbol).sort("open_time")
+    prices = np.array([pair[name].to_numpy() for name in PRICES])
     decimals = next(digits for digits in range(12) if np.array_equal(np.round(prices, digits), prices))
     steps = np.log(prices[:, 1:]) - np.log(prices[3, :-1])
-    return steps, held["volume"].to_numpy()[1:], float(prices[3, 0]), decimals
+    return steps, pair["volume"].to_numpy()[1:], float(prices[3, 0]), decimals

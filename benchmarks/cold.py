@@ -1,4 +1,4 @@
-"""What a cold process costs until it is ready to judge, with a warm cache of compiled kernels and with an empty one."""
+"""The cost of a cold process until it is ready to judge, with a full and with an empty cache of compiled kernels."""
 
 import statistics
 import tempfile
@@ -15,7 +15,7 @@ _PREFECT = "Prefect, for a flow run"
 
 
 def cold(scale: Scale, peers: Peers) -> Section:  # noqa: ARG001 - sections are called alike
-    """Processes of their own, each from its first instruction on."""
+    """Separate processes, each measured from its first instruction."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         with open_hub(folder) as hub:
@@ -49,5 +49,5 @@ def _all_kernels() -> Table:
 
 
 def _seconds(folder: str | None, **environment: str) -> dict[str, float]:
-    found: dict[str, float] = run_apart("benchmarks.cold_process", folder, environment)
-    return found
+    seconds: dict[str, float] = run_apart("benchmarks.cold_process", folder, environment)
+    return seconds

@@ -1,6 +1,6 @@
-"""The process that ``benchmarks.cold`` measures: what it costs from its first instruction on, stage by stage.
+"""The process that ``benchmarks.cold`` measures: its cost from the first instruction, stage by stage.
 
-Nothing is imported before it is its turn.
+Nothing is imported before the stage that needs it.
 """
 
 import json
@@ -17,7 +17,7 @@ class Stages:
         self._before = 0.0
 
     def mark(self, stage: str) -> None:
-        """A stage is over."""
+        """End a stage."""
         now = time.process_time()
         self.seconds[stage] = now - self._before
         self._before = now

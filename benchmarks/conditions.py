@@ -16,26 +16,37 @@ from benchmarks.report import Section, Table, at_least, at_most, figure, times
 from benchmarks.scale import Scale
 from benchmarks.timing import Measure, alternate, here
 from engine import judging_kernels as kernels
-from engine.firing import Firing
+from engine.firing import FiringState
 from engine.plan import Plan
 from engine.program import TRUE
-from engine.truths import Truths
+from engine.truths import TruthState
 from registry.conditions import Condition
 from registry.groups import Series
 from registry.instruments import normalise_instrument
-from registry.language.tree import All, AtLeast, Comparison, For, IndicatorOutput, Node, Number, Within, is_momentary
+from registry.language.tree import (
+    All,
+    AtLeast,
+    Comparison,
+    For,
+    IndicatorOutput,
+    Node,
+    Number,
+    Operator,
+    Within,
+    is_momentary,
+)
 from registry.language.tree import Any as AnyOf
 
 _CONSTANT_NS, _SLOTS_NS, _COMPOSITE_NS, _OVER_OTHERS = 2.0, 2.0, 5.0, 40.0
-_OPERATORS = ("<", "crosses_above")
+_OPERATORS: tuple[Operator, Operator] = ("<", "crosses_above")
 _STEPS = 16
-"""Candles after which the values of a benchmark walk back the way they came."""
+"""Candles after which the values of a benchmark retrace their path."""
 
 
 class Tick:
-    """A plan whose values move a little from candle to candle; what the live evaluation does with them.
+    """A plan whose values move a little from candle to candle, judged as the live evaluation does.
 
-    Some thresholds are crossed on a candle, most are not.
+    On each candle some thresholds are crossed, most are not.
     """
 
     def __init__(self, plan: Plan, seed: int = 5) -> None:
@@ -47,9 +58,9 @@ class Tick:
         self.before = self.now = next(self._walk)
         self._shown, self._shown_before = np.empty(plan.slots), np.empty(plan.slots)
         self._moving = plan.is_base.copy()
-        self._truths = Truths()
+        self._truths = TruthState()
         self._truths.grow(plan.program)
-        self._firing = Firing()
+        self._firing = FiringState()
         self._firing.grow(plan)
 
     @property
@@ -57,12 +68,12 @@ class Tick:
         return self._truths.array
 
     def judge(self) -> NDArray[np.int64]:
-        """Move, judge and fire; the conditions that fired."""
+        """Move, judge and fire; returns the conditions that fired."""
         changed = self.judge_only()
         return self._firing.fire(kernels, self.truth, changed, self._moving)
 
     def judge_only(self) -> NDArray[np.int64]:
-        """Move and judge without asking what fires."""
+        """Move and judge without finding out what fires."""
         self.before, self.now = self.now, next(self._walk)
         kernels.show(self.now, self._shown)
         kernels.show(self.before, self._shown_before)
@@ -111,7 +122,7 @@ def conditions(scale: Scale, peers: Peers) -> Section:  # noqa: ARG001 - section
 
 @dataclass(frozen=True)
 class Made:
-    """Conditions as a plan, and as columns for the others: operator by operator, left and right slots or constants."""
+    """Conditions as a plan, and as columns for the peers: by operator, left and right slots or constants."""
 
     plan: Plan
     left: tuple[NDArray[np.int64], ...]
@@ -127,25 +138,26 @@ class Made:
 def _comparisons(scale: Scale, *, constants: bool) -> Made:
     dice = np.random.default_rng(7)
     values, each = _values(scale.slots), scale.conditions // len(_OPERATORS)
-    found: list[Node] = []
+    trees: list[Node] = []
     for operator in _OPERATORS:
         if constants:
-            lefts = np.sort(np.arange(each) % scale.slots)
-            rights = np.round(dice.uniform(0, 100, each), 9)
-            found += [
+            slots = np.sort(np.arange(each) % scale.slots)
+            thresholds = np.round(dice.uniform(0, 100, each), 9)
+            trees += [
                 Comparison(operator, values[left], Number(right))
-                for left, right in zip(lefts.tolist(), rights.tolist(), strict=True)
+                for left, right in zip(slots.tolist(), thresholds.tolist(), strict=True)
             ]
         else:
             pairs = np.sort(dice.choice(scale.slots * (scale.slots - 1) // 2, each, replace=False)).tolist()
-            found += [Comparison(operator, *(values[at] for at in _pair(pair))) for pair in pairs]
-    held = [_condition(number, tree) for number, tree in enumerate(found)]
+            trees += [Comparison(operator, *(values[at] for at in _pair(pair))) for pair in pairs]
+    parsed = [_condition(number, tree) for number, tree in enumerate(trees)]
     plan = Plan("1h")
     started = process_time()
-    plan.extend(held)
+    plan.extend(parsed)
     seconds = process_time() - started
     program = plan.program
-    lefts, rights = [], []
+    lefts: list[NDArray[np.int64]] = []
+    rights: list[NDArray[np.int64] | NDArray[np.float64]] = []
     for code in (0, 4):
         mine = np.flatnonzero(program.code.array == code)
         lefts.append(program.left.array[mine].copy())
@@ -154,7 +166,7 @@ def _comparisons(scale: Scale, *, constants: bool) -> Made:
 
 
 def _against_others(scale: Scale, made: Made) -> tuple[dict[str, float], int]:
-    """CPU seconds of each way to find all truths, and how many conditions fired."""
+    """CPU seconds of each way to find all truths, and the number of conditions that fired."""
     tick = Tick(made.plan)
     fired = [tick.judge().size for _ in range(3)][-1]
     now, before = tick.now, tick.before
@@ -181,11 +193,11 @@ def _polars(made: Made, now: NDArray[np.float64], before: NDArray[np.float64]) -
     values = pl.DataFrame({"slot": np.arange(now.size), "now": now, "before": before})
     series_now, series_before = values["now"], values["before"]
 
-    def right(held: pl.Series) -> pl.Expr:
-        return pl.col("right") if made.are_constants else pl.lit(held).gather(pl.col("right"))
+    def right(slots: pl.Series) -> pl.Expr:
+        return pl.col("right") if made.are_constants else pl.lit(slots).gather(pl.col("right"))
 
-    def left(held: pl.Series) -> pl.Expr:
-        return pl.lit(held).gather(pl.col("left"))
+    def left(slots: pl.Series) -> pl.Expr:
+        return pl.lit(slots).gather(pl.col("left"))
 
     less = left(series_now) < right(series_now)
     crosses = (left(series_now) > right(series_now)) & (left(series_before) <= right(series_before))
@@ -197,7 +209,7 @@ def _polars(made: Made, now: NDArray[np.float64], before: NDArray[np.float64]) -
         ]
 
     def join() -> list[pl.Series]:
-        found = []
+        truths = []
         for frame, operator in zip(frames, _OPERATORS, strict=True):
             joined = frame.join(values, left_on="left", right_on="slot", how="left", maintain_order="left")
             on, on_before = pl.col("right"), pl.col("right")
@@ -207,8 +219,8 @@ def _polars(made: Made, now: NDArray[np.float64], before: NDArray[np.float64]) -
                 on, on_before = pl.col("now_right"), pl.col("before_right")
             is_less = pl.col("now") < on
             crossed = (pl.col("now") > on) & (pl.col("before") <= on_before)
-            found.append(joined.select((is_less if operator == "<" else crossed).alias("truth"))["truth"])
-        return found
+            truths.append(joined.select((is_less if operator == "<" else crossed).alias("truth"))["truth"])
+        return truths
 
     return {"polars, gather and compare": gather, "polars, join and compare": join}
 
@@ -230,22 +242,22 @@ def _duckdb(made: Made, now: NDArray[np.float64], before: NDArray[np.float64]) -
     database = duckdb.connect()
     database.execute("SET threads = 2")
     values = pl.DataFrame({"slot": np.arange(now.size), "now": now, "before": before})  # noqa: F841 - read by DuckDB
-    database.execute("CREATE TABLE given AS FROM values")
+    database.execute("CREATE TABLE slots AS FROM values")
     for number, (left, right) in enumerate(zip(made.left, made.right, strict=True)):
         wanted = pl.DataFrame({"number": np.arange(left.size), "l": left, "r": right})  # noqa: F841
         database.execute(f"CREATE TABLE wanted{number} AS FROM wanted")
-    joins = "JOIN given g ON g.slot = l" + ("" if made.are_constants else " JOIN given h ON h.slot = r")
+    joins = "JOIN slots g ON g.slot = l" + ("" if made.are_constants else " JOIN slots h ON h.slot = r")
     on, on_before = ("r", "r") if made.are_constants else ("h.now", "h.before")
     tests = (f"g.now < {on}", f"g.now > {on} AND g.before <= {on_before}")
 
     def truths() -> list[NDArray[np.bool_]]:
-        found = []
+        columns = []
         for number, test in enumerate(tests):
             rows = database.execute(f"SELECT number, {test} AS truth FROM wanted{number} {joins}").fetchnumpy()
             truth = np.empty(rows["truth"].size, np.bool_)
             truth[rows["number"]] = rows["truth"]
-            found.append(truth)
-        return found
+            columns.append(truth)
+        return columns
 
     def count() -> list[int]:
         return [
@@ -257,7 +269,7 @@ def _duckdb(made: Made, now: NDArray[np.float64], before: NDArray[np.float64]) -
 
 
 def _composites(scale: Scale) -> tuple[Table, float]:
-    """Composites over shared comparisons: what they cost beyond those."""
+    """Composites over shared comparisons: their cost beyond those."""
     dice = np.random.default_rng(11)
     values = _values(scale.slots)
     levels = np.round(dice.uniform(0, 100, (scale.slots, 5)), 9).tolist()
@@ -295,7 +307,7 @@ def _composites(scale: Scale) -> tuple[Table, float]:
 
 
 def _planning(count: int, made: Sequence[tuple[str, Made]]) -> Table:
-    rows = [[title, figure(held.seconds), f"{count / held.seconds:,.0f}"] for title, held in made]
+    rows = [[title, figure(planned.seconds), f"{count / planned.seconds:,.0f}"] for title, planned in made]
     remark = "Planning them at once (`Plan.extend`), from conditions that are parsed already."
     return Table(remark, ("conditions", "CPU seconds", "conditions a second"), rows)
 
@@ -304,7 +316,7 @@ _SERIES = Series(normalise_instrument("BTCUSDT", "BINANCE"), "1h")
 
 
 def _values(slots: int) -> list[IndicatorOutput]:
-    """So many different values of one series."""
+    """``slots`` different values of one series."""
     names = ("sma", "ema", "rsi", "wma", "highest")
     return [
         IndicatorOutput(_SERIES, names[at % 5], (("period", 2 + at // 5),), "close", "value") for at in range(slots)
@@ -317,7 +329,7 @@ def _condition(number: int, tree: Node) -> Condition:
 
 
 def _pair(number: int) -> tuple[int, int]:
-    """The pair (smaller, larger) of that number."""
+    """The pair (smaller, larger) with that number."""
     larger = int((1 + (1 + 8 * number) ** 0.5) // 2)
     while larger * (larger - 1) // 2 > number:
         larger -= 1

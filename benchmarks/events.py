@@ -1,4 +1,4 @@
-"""Events from the commit of a tick to the handlers of bots: how many, how soon, how large, and what waiting costs."""
+"""Events from a tick's commit to the bots' handlers: throughput, latency, size, and the cost of waiting."""
 
 import asyncio
 import tempfile
@@ -27,6 +27,7 @@ from events.log.live_feed import LiveFeed
 from events.log.publisher import drain
 from events.log.redis_log import RedisEventLog
 from events.server import BundledServer
+from registry.groups import Group, Series
 from registry.store import open_store
 from registry.store.parts.registry import StoredSubscription
 from registry.store.parts.ticks import TickMetrics, TickRecord, WatermarkMove
@@ -34,12 +35,12 @@ from registry.store.protocol import Store
 from registry.subscriptions import DeliveryPolicy
 
 _HOUR_MS = 3_600_000
-_GROUP = "BINANCE:BTCUSDT 1h"
+_SERIES = Series.parse("BINANCE:BTCUSDT 1h")
 _PAUSE_S = 0.02
 
 
 def events(scale: Scale, _: Peers) -> Section:
-    """One tick that fires a lot, many that fire once, and none."""
+    """One tick that fires many triggers, many ticks that fire one, and none at all."""
     with _hub() as hub:
         burst = _burst(hub, scale)
         quiet = _quiet(hub, scale)
@@ -116,7 +117,7 @@ class _Idle:
 
 
 class _Hub:
-    """A store that fires as it is told, and its log."""
+    """A store that fires on demand, and its event log."""
 
     def __init__(self, folder: Path, store: Store, server: BundledServer) -> None:
         self.folder = folder
@@ -128,7 +129,7 @@ class _Hub:
         self._ledgers = 0
 
     def fire(self, count: int) -> None:
-        """Record a tick with so many triggers."""
+        """Record a tick with ``count`` triggers."""
         close_ms = (self._close_ms or 0) + _HOUR_MS
         ids = [f"{number:032x}" for number in range(count)]
         triggers = pl.DataFrame(
@@ -147,27 +148,28 @@ class _Hub:
             pl.lit("rsi=1").alias("definition_versions"),
         )
         metrics = TickMetrics(0, count, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-        moves = (WatermarkMove(_GROUP, self._close_ms, close_ms),)
-        anchors = {_GROUP: 0} if self._close_ms is None else {}
+        moves = (WatermarkMove(Group([_SERIES]), self._close_ms, close_ms),)
+        anchors = {_SERIES: 0} if self._close_ms is None else {}
         self.store.ticks.record_tick(TickRecord("1h", close_ms, False, moves, triggers, (), anchors, metrics))
         self._close_ms = close_ms
 
     @contextmanager
     def consumer(self, handler: Any, start: int, registry: "_Subscriptions") -> Iterator[Consumer]:
-        """A consumer with subscriptions that are in memory."""
+        """A consumer whose subscriptions are in memory."""
         self._ledgers += 1
         name = f"consumer-{self._ledgers}"
-        store = cast(Store, SimpleNamespace(triggers=self.store.triggers, registry=registry))
+        parts = SimpleNamespace(identity=self.store.identity, triggers=self.store.triggers, registry=registry)
+        store = cast(Store, parts)
         with Ledger(self.folder / f"{name}.ledger") as ledger:
             yield Consumer(name, self.log, store, ledger, handler, self.clock, start=start)
 
 
 class _Subscriptions:
-    """So many subscribers for each of so many conditions, as the registry gives them."""
+    """``each`` subscribers for each of the conditions, as the registry returns them."""
 
     def __init__(self, conditions: int, each: int) -> None:
         policy = DeliveryPolicy()
-        self._held = [
+        self._stored = [
             StoredSubscription(
                 f"user-{number % 9_973}", f"bot-{number}", f"{number // each:032x}", "dca", policy, "active", 0, 0, 1,
                 number + 1,
@@ -176,10 +178,10 @@ class _Subscriptions:
         ]  # fmt: skip
 
     def last_change(self) -> int:
-        return len(self._held)
+        return len(self._stored)
 
     def subscription_changes(self, after: int, limit: int) -> Sequence[StoredSubscription]:
-        return self._held[after : after + limit]
+        return self._stored[after : after + limit]
 
 
 @contextmanager
@@ -247,7 +249,7 @@ def _quiet(hub: _Hub, scale: Scale) -> "np.ndarray[Any, np.dtype[np.float64]]":
 
 
 def _idle(hub: _Hub, scale: Scale) -> _Idle:
-    """What waiting costs: the keeper, a live feed and a consumer of one process, and the server."""
+    """The cost of waiting: the log's keeper, a live feed and a consumer in one process, and the server."""
 
     async def feed() -> None:
         task = asyncio.create_task(LiveFeed(hub.store.triggers, hub.log).run())
@@ -265,18 +267,18 @@ def _idle(hub: _Hub, scale: Scale) -> _Idle:
         cpu, server, started = time.process_time(), _cpu_of(hub.server.pid), time.perf_counter()
         asyncio.run(feed())
         seconds = time.perf_counter() - started
-        found = _Idle(
+        idle = _Idle(
             seconds,
             (time.process_time() - cpu) / seconds,
             (_cpu_of(hub.server.pid) - server) / seconds,
         )
         stop.set()
         thread.join()
-    return found
+    return idle
 
 
 class _Counting:
-    """A handler that does nothing else."""
+    """A handler that only counts."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -299,7 +301,7 @@ def _spending() -> Iterator[list[_Spent]]:
 
 
 def _cpu_of(pid: int | None) -> float:
-    """CPU seconds of another process; NaN where the system does not tell."""
+    """CPU seconds of another process; NaN where the system does not report them."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

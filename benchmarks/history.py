@@ -21,14 +21,13 @@ _ONE_SERIES = {
     "ema": 3.0, "stoch": 3.0, "macd": 3.0, "rsi": 2.0, "highest": 2.0, "lowest": 2.0, "cci": 2.0, "adx": 2.0,
     "bbands": 1.2, "sma": 0.6, "wma": 0.6,
 }  # fmt: skip
-"""Entry -> how many times as fast as TA-Lib it is meant to be; window sums in a fixed order cost more than running
-ones."""
+"""Entry -> its target speed as a multiple of TA-Lib's; window sums in a fixed order cost more than running ones."""
 _ANY_ENTRY = 0.8
-"""What is asked of all others."""
+"""The target for all other entries."""
 _SHORTER = 8
-"""By what the same is measured once more, in the cache."""
+"""Divisor of the length at which everything is measured again, within the cache."""
 _MANY_SERIES = 3.0
-"""Of the geometric mean."""
+"""The target for the geometric mean."""
 
 _BEHIND = (
     "What stays behind: windows in a fixed order (sma, wma, hma, linreg and what is made of them) add more than "
@@ -50,7 +49,7 @@ _MANY_BEHIND = (
 
 _HANDFUL = ("sma", "ema", "rsi", "macd", "bbands", "atr", "stoch")
 _AWAY_FROM_TALIB = {"vwap", "stochrsi"}
-"""Entries that are defined otherwise than TA-Lib's function: see the notes of the calls."""
+"""Entries whose definition differs from TA-Lib's function: see the notes of the calls."""
 
 
 def one_series(scale: Scale, peers: Peers) -> Section:
@@ -146,7 +145,7 @@ def many_series(scale: Scale, peers: Peers) -> Section:
 
 
 def _others(scale: Scale, peers: Peers, columns: candles.Columns) -> list[Table]:
-    """Other libraries on what they share with the catalogue."""
+    """Other libraries on the entries that they share with the catalogue."""
     if peers.why_not:
         return []
     few = {name: values[: scale.slow_candles].copy() for name, values in columns.items()}
@@ -181,7 +180,7 @@ def _others(scale: Scale, peers: Peers, columns: candles.Columns) -> list[Table]
 
 
 def _copy(count: int) -> float:
-    """Nanoseconds a number that numpy takes to copy so many."""
+    """Nanoseconds per number that numpy takes to copy ``count`` of them."""
     values, there = np.ones(count), np.full(count, np.nan)
     return alternate({"copy": here(lambda: np.copyto(there, values))}, 9)["copy"] / count * 1e9
 
@@ -215,13 +214,13 @@ def _check(indicator: Indicator, columns: candles.Columns) -> None:
     name = indicator.default_output or indicator.outputs[0].name
     if indicator.name == "aroon":
         name = "down"
-    found = ours[[output.name for output in indicator.outputs].index(name)]
+    values = ours[[output.name for output in indicator.outputs].index(name)]
     theirs = getattr(talib, call.function)(*(columns[column] for column in call.inputs), *call.values(parameters))
     wanted = theirs[0] if isinstance(theirs, tuple) else theirs
-    both = np.isfinite(found) & np.isfinite(wanted)
+    both = np.isfinite(values) & np.isfinite(wanted)
     scale = np.abs(columns["close"]).max() + np.abs(wanted[both]).max()
-    difference = np.abs(found - wanted)[both].max()
-    assert both.sum() > found.size // 2, f"{indicator.name}: few values"
+    difference = np.abs(values - wanted)[both].max()
+    assert both.sum() > values.size // 2, f"{indicator.name}: few values"
     assert difference <= 1e-9 * scale, f"{indicator.name}: {difference} from TA-Lib's values"
 
 

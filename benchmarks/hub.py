@@ -23,7 +23,7 @@ from registry.store.parts.registry import SubscriptionRequest
 TIMEFRAME = "1h"
 STEP_MS = DURATION_MS[TIMEFRAME]
 START_MS = 1_722_816_000_000
-"""Midnight before the crash of 5 August 2024: much fires in the hours after it."""
+"""Midnight before the crash of 5 August 2024: many conditions fire in the hours after it."""
 
 Wanted = tuple[str, str, Condition]
 """A user's bot and the condition that it subscribes to."""
@@ -31,7 +31,7 @@ Wanted = tuple[str, str, Condition]
 
 @dataclass(frozen=True)
 class Tick:
-    """One tick of the hub; seconds of CPU time and on the clock for all of it, and the run's own account."""
+    """One tick of the hub: seconds of CPU and wall time for all of it, and the run's own report."""
 
     close_ms: int
     cpu: float
@@ -51,14 +51,14 @@ class Hub:
 
     def subscribe(self, wanted: Sequence[Wanted]) -> None:
         """Register conditions and subscribe bots to them."""
-        conditions = list({held.id: held for _, _, held in wanted}.values())
+        conditions = list({condition.id: condition for _, _, condition in wanted}.values())
         self.store.registry.register(conditions, active_from_ms=START_MS)
         config = {"baseOrderSize": 100}
-        requests = [SubscriptionRequest(user, bot, held.id, "dca", config) for user, bot, held in wanted]
+        requests = [SubscriptionRequest(user, bot, condition.id, "dca", config) for user, bot, condition in wanted]
         self.store.registry.subscribe(requests, active_from_ms=START_MS)
 
     def prepare(self) -> None:
-        """Plan what is registered and bring its indicators to the present: once for a process."""
+        """Plan the registered conditions and bring their indicators up to date: once per process."""
         self._runtime.prepare(TIMEFRAME, 0, 1)
 
     def tick(self) -> Tick:
@@ -91,7 +91,7 @@ def open_hub(folder: Path) -> Iterator[Hub]:
 
 
 def alike(count: int) -> list[Condition]:
-    """Conditions of the seed's example: all of them read RSI(14) of one series."""
+    """Conditions as in the seed's example: all of them read RSI(14) of one series."""
     texts = [
         f"BTCUSDT {TIMEFRAME}: rsi(14) {operator} {10 + 320 * level / count:.3f}"
         for level in range(-(-count // 4))
@@ -102,9 +102,9 @@ def alike(count: int) -> list[Condition]:
 
 def mixed(count: int, seed: int = 5) -> list[Condition]:
     """Conditions on all pairs of the sample and on several indicators with a few usual periods."""
-    dice, found = random.Random(seed), dict[str, Condition]()
+    dice, conditions = random.Random(seed), dict[str, Condition]()
     symbols = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT", "AVAXUSDT", "LINKUSDT", "LTCUSDT")
-    while len(found) < count:
+    while len(conditions) < count:
         period, level, width = dice.choice((7, 9, 14, 21)), dice.randint(15, 45), dice.choice((1.5, 2, 2.5))
         fast, slow = dice.choice(((9, 21), (12, 26), (20, 50)))
         text = dice.choice(
@@ -127,13 +127,13 @@ def mixed(count: int, seed: int = 5) -> list[Condition]:
             )
         )
         condition = Condition.parse(f"{dice.choice(symbols)} {TIMEFRAME}: {text}")
-        found[condition.id] = condition
-    return list(found.values())
+        conditions[condition.id] = condition
+    return list(conditions.values())
 
 
 def deal(conditions: Sequence[Condition], users: int, each: int, seed: int = 7) -> list[Wanted]:
-    """So many conditions for every user, a bot for each; some conditions are far more popular than others, and every
-    one is wanted by somebody."""
+    """``each`` conditions for every user, with a bot per condition. Some conditions are far more popular than others,
+    and every one of them is wanted by somebody."""
     dice = random.Random(seed)
     order = dice.sample(range(len(conditions)), len(conditions))
     weights = [1 / (1 + place) for place in range(len(conditions))]
@@ -142,5 +142,5 @@ def deal(conditions: Sequence[Condition], users: int, each: int, seed: int = 7) 
         chosen = order[user * each : (user + 1) * each]
         while len(chosen) < each:
             chosen += {*dice.choices(range(len(conditions)), weights, k=each - len(chosen))} - {*chosen}
-        wanted += [(f"user-{user}", f"bot-{number}", conditions[held]) for number, held in enumerate(chosen)]
+        wanted += [(f"user-{user}", f"bot-{number}", conditions[place]) for number, place in enumerate(chosen)]
     return wanted

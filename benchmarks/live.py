@@ -1,4 +1,4 @@
-"""Live: many instruments moved by one candle, all indicators in one call."""
+"""Live: many instruments moved by one candle, with all indicators in one call."""
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -43,12 +43,12 @@ _WANTED: tuple[tuple[str, dict[str, float]], ...] = (
 _RECURSIVE = ("ema", "rsi", "atr")
 _OVER_STREAM, _OVER_RECOMPUTING, _EACH_OVER_STREAM = 50.0, 1_000.0, 20.0
 _COPIES = 8
-"""So many more of an entry in one call tell what one costs there: a call has a price of its own."""
+"""Additional copies of an entry in a call, to separate its own cost from that of the call."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An indicator with the parameters that are measured."""
+    """An indicator with the parameters to measure it with."""
 
     indicator: Indicator
     parameters: dict[str, float]
@@ -61,7 +61,7 @@ class Entry:
 def live(scale: Scale, peers: Peers) -> Section:
     """All in one call, each alone, and recursive ones over very many lanes."""
     entries = [
-        Entry(find(name), find(name).complete(given)) for name, given in _WANTED if name in NAMES
+        Entry(find(name), find(name).complete(chosen)) for name, chosen in _WANTED if name in NAMES
     ]  # those that the catalogue has
     past = scale.recomputed_candles
     columns = candles.many(scale.instruments, past + scale.ticks)
@@ -98,12 +98,12 @@ def live(scale: Scale, peers: Peers) -> Section:
 
 def _together(scale: Scale, entries: Sequence[Entry], columns: candles.Columns) -> tuple[Table, list]:  # type: ignore[type-arg]
     past = scale.recomputed_candles
-    held = {name: values[:, :past].copy() for name, values in columns.items()}
+    history = {name: values[:, :past].copy() for name, values in columns.items()}
     streams = [
         talib_calls.stream(talib_calls.CALLS[entry.indicator.name], entry.parameters, columns, past)
         for entry in entries
     ]
-    again = [talib_calls.each(talib_calls.CALLS[entry.indicator.name], entry.parameters, held) for entry in entries]
+    again = [talib_calls.each(talib_calls.CALLS[entry.indicator.name], entry.parameters, history) for entry in entries]
     spent = alternate(
         {
             "ours": here(_our_tick(entries, columns, past, check=True), scale.ticks),
@@ -141,18 +141,18 @@ def _together(scale: Scale, entries: Sequence[Entry], columns: candles.Columns) 
 
 
 _ASKED = {"takt stream": "live", "ta-numba stream": "live", "talipp stream": "live-few"}
-"""Peers in processes of their own, and the candles that each is given."""
+"""Peers in processes of their own, and the candles that each one gets."""
 
 
 def _share(scale: Scale, peers: Peers, entry: Entry, columns: candles.Columns) -> dict[str, float]:
     past, name, parameters = scale.recomputed_candles, entry.indicator.name, entry.parameters
     call = talib_calls.CALLS[name]
-    held = {column: values[:, :past].copy() for column, values in columns.items()}
+    history = {column: values[:, :past].copy() for column, values in columns.items()}
     measures: dict[str, Measure] = {
         "one": here(_our_tick([entry], columns, past), scale.ticks),
         "many": here(_our_tick([entry] * (_COPIES + 1), columns, past), scale.ticks),
         "stream": here(talib_calls.stream(call, parameters, columns, past), scale.ticks),
-        "again": here(talib_calls.each(call, parameters, held)),
+        "again": here(talib_calls.each(call, parameters, history)),
     }
     for way, of in _ASKED.items():
         measure = peers.measure(way, name, parameters, of, candles=past, times=scale.ticks)
@@ -208,7 +208,7 @@ def _our_tick(
 
 
 def _check(entries: Sequence[Entry], columns: candles.Columns, shown: Mapping[str, NDArray[np.float64]]) -> None:
-    """Raises ``AssertionError`` where a first output is not TA-Lib's. Session VWAP and ADX's first are others."""
+    """Raises ``AssertionError`` where a first output differs from TA-Lib's; VWAP, ADX and OBV are not compared."""
     for entry in entries:
         name = entry.indicator.name
         if name in ("vwap", "adx", "obv"):

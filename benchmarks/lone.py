@@ -1,12 +1,12 @@
-"""The isolated bot: it shares nothing, and does its own work as well as it can.
+"""The isolated bot: it shares nothing, and does its own work as efficiently as it can.
 
-It loads the candles that it needs from the hub's own file with a query for just these columns, computes its indicator
-over them, and compares the last two values. What it asks for is settled once, before anything is timed.
+It loads the candles it needs from the hub's own file with a query for just the columns it reads, computes its indicator
+over them, and compares the last two values. The query is prepared once, before anything is timed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import duckdb
 import numpy as np
@@ -22,7 +22,12 @@ from registry.language.tree import Comparison, IndicatorOutput, Number, Operand,
 
 Columns = dict[str, NDArray[np.float64]]
 Pair = tuple[float, float]
-"""A value on the candle before and on the candle."""
+"""A value on the previous candle and on the candle itself."""
+
+Outputs = tuple[NDArray[np.float64], ...]
+
+Key = tuple[str, tuple[tuple[str, float], ...]]
+"""An indicator and its parameters."""
 
 Library = Literal["TA-Lib", "ours"]
 
@@ -59,8 +64,9 @@ class LoneBot:
 
     def compute(self, columns: Columns) -> tuple[Pair, Pair]:
         """Both sides of its comparison."""
-        found = {key: work(columns) for key, work in self._indicators.items()}
-        return tuple(_side(side, columns, found) for side in (self.comparison.left, self.comparison.right))  # type: ignore[return-value]
+        computed = {key: work(columns) for key, work in self._indicators.items()}
+        left, right = self.comparison.left, self.comparison.right
+        return _side(left, columns, computed), _side(right, columns, computed)
 
     def check(self, left: Pair, right: Pair) -> bool:
         """Whether it fires: a crossing when it happens, anything else when it becomes true."""
@@ -75,7 +81,7 @@ class LoneBot:
 
 
 class CandleFile:
-    """The hub's candles as a bot opens them: for reading."""
+    """The hub's candles as a bot opens them: read-only."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
@@ -86,21 +92,21 @@ class CandleFile:
         return self._connection.execute(query, [self._ids[series], start_ms, stop_ms]).fetchnumpy()
 
 
-def _computing(side: IndicatorOutput, library: Library) -> Callable[[Columns], tuple[NDArray[np.float64], ...]]:
-    parameters = dict(side.parameters)
+def _computing(side: IndicatorOutput, library: Library) -> Callable[[Columns], Outputs]:
+    parameters: dict[str, Any] = dict(side.parameters)
     if library == "ours":
         return lambda columns: tuple(compute(side.indicator, columns, source=side.source, **parameters).values())
     call = CALLS[side.indicator]
     function, options = getattr(talib, call.function), call.values(parameters)
 
-    def work(columns: Columns) -> tuple[NDArray[np.float64], ...]:
-        found = function(*[columns[name] for name in call.inputs], *options)
-        return found if isinstance(found, tuple) else (found,)
+    def work(columns: Columns) -> Outputs:
+        outputs = function(*[columns[name] for name in call.inputs], *options)
+        return outputs if isinstance(outputs, tuple) else (outputs,)
 
     return work
 
 
-def _side(side: Operand, columns: Columns, found: dict[object, tuple[NDArray[np.float64], ...]]) -> Pair:
+def _side(side: Operand, columns: Columns, computed: Mapping[Key, Outputs]) -> Pair:
     match side:
         case Number(value):
             return value, value
@@ -108,7 +114,7 @@ def _side(side: Operand, columns: Columns, found: dict[object, tuple[NDArray[np.
             values = columns[name]
         case IndicatorOutput():
             outputs = [output.name for output in find(side.indicator).outputs]
-            values = found[side.indicator, side.parameters][outputs.index(side.output)]
+            values = computed[side.indicator, side.parameters][outputs.index(side.output)]
         case _:
             raise ValueError(f"a lone bot does not know {side}")
     return float(values[-2]), float(values[-1])

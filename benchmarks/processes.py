@@ -1,4 +1,4 @@
-"""Measures in a process of its own, for what a process costs from its start on or holds in memory."""
+"""Runs a measurement in a process of its own, for the cost of a process from its start and its memory."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from benchmarks.peers.process import ROOT
 
 
 def run_apart(module: str, request: object, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """What ``python -m module`` prints as JSON, asked with JSON as its only argument."""
+    """The JSON that ``python -m module`` prints, called with the request as JSON for its only argument."""
     process = subprocess.run(
         [sys.executable, "-m", module, json.dumps(request)],
         check=True,
@@ -21,12 +21,12 @@ def run_apart(module: str, request: object, environment: Mapping[str, str] | Non
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT)} | dict(environment or {}),
     )
-    found: dict[str, Any] = json.loads(process.stdout)
-    return found
+    answer: dict[str, Any] = json.loads(process.stdout)
+    return answer
 
 
 def resident_mb() -> float | None:
-    """Memory that this process holds right now, ``None`` where the system does not tell."""
+    """The memory of this process at this moment, ``None`` where the system does not report it."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
     except OSError:

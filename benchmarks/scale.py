@@ -1,4 +1,4 @@
-"""How large the benchmarks are: as the page shows them, with fewer rounds, or as small as a test wants them."""
+"""The sizes of the benchmarks: as shown on the page, with fewer rounds, or as small as a test needs."""
 
 from dataclasses import dataclass, replace
 
@@ -10,7 +10,7 @@ class Scale:
     rounds: int = 9
     history_candles: int = 1_000_000
     slow_candles: int = 20_000
-    """Of one series, for libraries that take microseconds a candle."""
+    """Candles of one series for libraries that take microseconds per candle."""
     many_series: int = 500
     many_candles: int = 10_000
     instruments: int = 500
@@ -29,15 +29,15 @@ class Scale:
     hub_ticks: int = 12
     first_compile: bool = True
     events: int = 100_000
-    """Of one tick."""
+    """Triggers of one tick."""
     subscribers_an_event: int = 10
     quiet_ticks: int = 500
     idle_s: float = 20.0
     registrations: int = 3_000
     bulk_conditions: int = 20_000
-    held_subscriptions: int = 1_000_000
+    stored_subscriptions: int = 1_000_000
     asked: int = 400
-    """Requests for a status, and as many for a listing."""
+    """Status requests, and as many requests for a listing."""
 
 
 FULL = Scale()
@@ -69,6 +69,6 @@ TINY = Scale(
     idle_s=0.2,
     registrations=40,
     bulk_conditions=100,
-    held_subscriptions=400,
+    stored_subscriptions=400,
     asked=20,
 )

@@ -20,7 +20,7 @@ _SECONDS = 60.0
 
 
 def scan(scale: Scale, peers: Peers) -> Section:  # noqa: ARG001 - sections are called alike
-    """In a process of its own, whose memory is measured; kernels are loaded before the clock starts."""
+    """Run a scan in a process of its own, whose memory is measured; kernels are loaded before the clock starts."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with TemporaryDirectory() as folder:
         # Making the candles takes more memory than scanning them.
@@ -35,17 +35,17 @@ def scan(scale: Scale, peers: Peers) -> Section:  # noqa: ARG001 - sections are 
             cwd=ROOT,
             env=environment,
         )
-    found = json.loads(process.stdout)
+    measured = json.loads(process.stdout)
     judged = scale.scan_conditions * scale.scan_candles
     rows = [
-        ["CPU seconds, parsing and planning among them", figure(found["cpu"])],
-        ["seconds on the clock (the machine was shared)", figure(found["wall"])],
-        ["of the CPU seconds, parsing the conditions", figure(found["parse"])],
-        ["triggers", f"{found['triggers']:,}"],
-        ["ns a condition and candle", figure(found["cpu"] / judged * 1e9)],
-        ["peak memory, MB", figure(found["peak_mb"])],
-        ["of it before the scan (libraries, kernels, candles), MB", figure(found["before_mb"])],
-        ["of it the answer, a row a trigger, MB", figure(found["answer_mb"])],
+        ["CPU seconds, parsing and planning among them", figure(measured["cpu"])],
+        ["seconds on the clock (the machine was shared)", figure(measured["wall"])],
+        ["of the CPU seconds, parsing the conditions", figure(measured["parse"])],
+        ["triggers", f"{measured['triggers']:,}"],
+        ["ns a condition and candle", figure(measured["cpu"] / judged * 1e9)],
+        ["peak memory, MB", figure(measured["peak_mb"])],
+        ["of it before the scan (libraries, kernels, candles), MB", figure(measured["before_mb"])],
+        ["of it the answer, a row a trigger, MB", figure(measured["answer_mb"])],
     ]
     remark = (
         f"{scale.scan_conditions:,} unique conditions on {scale.scan_candles:,} 1m candles of one symbol, once: "
@@ -56,18 +56,18 @@ def scan(scale: Scale, peers: Peers) -> Section:  # noqa: ARG001 - sections are 
     target = at_most(
         f"analysis.scan, {scale.scan_conditions:,} conditions on {scale.scan_candles:,} candles, CPU",
         _SECONDS,
-        found["cpu"],
+        measured["cpu"],
         " s",
     )
     title = f"Scanning {scale.scan_candles:,} candles for {scale.scan_conditions:,} conditions"
     return Section(title, [Table(remark, ("what", "measured"), rows)], [target])
 
 
-def wishes(count: int, seed: int = 5) -> list[str]:
+def condition_texts(count: int, seed: int = 5) -> list[str]:
     """Different conditions of one series, as an analyst would try them out."""
     dice = random.Random(seed)
-    found: dict[str, None] = {}
-    while len(found) < count:
+    texts: dict[str, None] = {}
+    while len(texts) < count:
         period, other = dice.randint(5, 100), dice.randint(101, 250)
         level, width = dice.randint(10, 45), dice.randint(2, 12) / 4
         made = (
@@ -84,12 +84,12 @@ def wishes(count: int, seed: int = 5) -> list[str]:
             f"close crosses_above highest({other})[1] and atr({period}) > atr({other})",
             f"any(rsi({period}) < {level}, williams_r({period}) < -{100 - level / 4:g}) within 3 bars",
         )
-        found[f"BTCUSDT 1m: {dice.choice(made)}"] = None
-    return list(found)
+        texts[f"BTCUSDT 1m: {dice.choice(made)}"] = None
+    return list(texts)
 
 
 def main() -> None:
-    """The process that is measured: reads its sizes from the command line, prints what it found as JSON."""
+    """The process that is measured: takes its sizes from the command line and prints its figures as JSON."""
     import time
 
     import analysis
@@ -97,9 +97,9 @@ def main() -> None:
     from registry.conditions import Condition
 
     wanted = json.loads(sys.argv[1])
-    texts = wishes(wanted["conditions"])
+    texts = condition_texts(wanted["conditions"])
     frame = pl.read_parquet(wanted["candles"])
-    # Another process has warmed the cache, or this one does.
+    # If no other process has filled the cache of kernels, this call does.
     warm = analysis.scan(texts[:200], frame[:500])
     assert warm.columns == list(TRIGGER_SCHEMA)
     before = _peak_mb()
@@ -113,14 +113,14 @@ def main() -> None:
     wall, cpu = time.perf_counter(), time.process_time()
     parsed = [Condition.parse(text) for text in texts]
     parse = time.process_time() - cpu
-    found = analysis.scan(parsed, frame, progress=progress)
+    triggers = analysis.scan(parsed, frame, progress=progress)
     answer = {
         "cpu": time.process_time() - cpu,
         "wall": time.perf_counter() - wall,
         "parse": parse,
-        "triggers": found.height,
+        "triggers": triggers.height,
         "before_mb": before,
-        "answer_mb": found.estimated_size("mb"),
+        "answer_mb": triggers.estimated_size("mb"),
         "peak_mb": _peak_mb(),
     }
     print(json.dumps(answer))

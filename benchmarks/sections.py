@@ -1,4 +1,4 @@
-"""The rooms of the page, in their order."""
+"""The sections of the page, in order."""
 
 from collections.abc import Callable
 
@@ -22,4 +22,4 @@ SECTIONS: dict[str, Callable[[Scale, Peers], Section]] = {
 """Name on the command line -> how to measure it."""
 
 WITH_PEERS = frozenset({"history", "series", "live"})
-"""Those that compare with libraries in an environment of their own."""
+"""The sections that compare with libraries in an environment of their own."""

@@ -1,4 +1,4 @@
-"""The seed document's table, measured: 1000 users with 5 conditions each, isolated and shared."""
+"""The table of the seed document, measured: 1000 users with 5 conditions each, isolated and shared."""
 
 import statistics
 import tempfile
@@ -20,7 +20,7 @@ from registry.conditions import Condition
 
 STAGES = ("market data", "indicator", "condition check")
 _MODELLED = 0.9936
-"""What the seed document's model comes to."""
+"""The saving that the seed document's model arrives at."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class Shared:
     """Conditions that fired on the last tick."""
     close_ms: int
     once: float
-    """CPU time of registering, planning and coming to the present."""
+    """CPU time of registering, planning and computing the past."""
 
 
 @dataclass(frozen=True)
 class Isolated:
-    """All bots of the last tick, one after another; seconds, of CPU time and on the clock."""
+    """All bots on the last tick, one after another; seconds of CPU time and wall time."""
 
     cpu: tuple[float, float, float]
     wall: tuple[float, float, float]
@@ -133,13 +133,13 @@ def _isolate(store: CandleFile, wanted: Sequence[Wanted], close_ms: int, scale: 
 
 
 def _faster(store: CandleFile, wanted: Sequence[Wanted], close_ms: int, rounds: int) -> tuple[Library, str]:
-    """The library with which lone bots are faster, and by how much."""
+    """The library that makes lone bots faster, and a remark with both times."""
 
     def measure(library: Library) -> float:
         bots = [LoneBot(condition, library) for _, _, condition in wanted]
-        held = [(bot, bot.load(store, close_ms)) for bot in bots]
+        loaded = [(bot, bot.load(store, close_ms)) for bot in bots]
         started = time.process_time()
-        for bot, columns in held:
+        for bot, columns in loaded:
             bot.compute(columns)
         return time.process_time() - started
 
@@ -182,7 +182,7 @@ def _measured(scale: Scale, title: str, shared: Shared, isolated: Isolated, want
 
 
 def _modelled(scale: Scale) -> Table:
-    """The seed's figures: assumed costs, nothing is measured."""
+    """The seed's figures: assumed costs, with nothing measured."""
     model, count, unique = ReferenceModel(), scale.users * scale.conditions_a_user, scale.unique_conditions
     isolated, shared = model.isolated_ms(count) / 1e3, model.shared_ms(1, 1, unique) / 1e3
     costs = zip(STAGES, (model.load_ms, model.indicator_ms, model.check_ms), (1, 1, unique), strict=True)

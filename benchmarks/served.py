@@ -1,4 +1,4 @@
-"""The hub as a process of its own: ``hub up`` on a data folder, on a free port of this machine."""
+"""The hub as a process of its own: ``hub up`` on a data folder and a free port of this machine."""
 
 import json
 import math
@@ -22,16 +22,16 @@ _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Served:
-    """A service that runs."""
+    """A running service."""
 
     pid: int
     url: str
     started_s: float
-    """Seconds from its start to its first answer."""
+    """Seconds from its start to its first response."""
 
     @property
     def resident_mb(self) -> float:
-        """Memory that it holds; NaN where the system does not tell."""
+        """Its memory; NaN where the system does not report it."""
         try:
             pages = int(Path(f"/proc/{self.pid}/statm").read_text(encoding="utf-8").split()[1])
         except OSError:
@@ -40,7 +40,7 @@ class Served:
 
     @property
     def cpu_s(self) -> float:
-        """CPU seconds that it has taken; NaN where the system does not tell."""
+        """CPU seconds that it has used; NaN where the system does not report them."""
         try:
             fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         except OSError:
@@ -48,7 +48,7 @@ class Served:
         return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
 
     def settle(self) -> None:
-        """Wait until it is idle: it loads its kernels when it has started to answer."""
+        """Wait until it is idle: it loads its kernels after it has started to respond."""
         until = time.perf_counter() + _START_S
         before = math.nan
         while self.cpu_s - before != 0 and time.perf_counter() < until:

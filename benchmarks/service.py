@@ -1,6 +1,6 @@
-"""The HTTP service: the load is made by this process with the project's client, the hub is another on this machine.
+"""The HTTP service: this process generates load with the project's client, the hub is another process on this machine.
 
-So every latency has the client in it, and both share the machine's cores.
+Every latency therefore includes the client, and both share the machine's cores.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ _CHUNK = 10_000
 
 @dataclass(frozen=True)
 class _Spent:
-    """What requests took: seconds of each, of all, and CPU seconds of the service and of this process."""
+    """The cost of requests: seconds of each and of all, and CPU seconds of the service and of this process."""
 
     each: Sequence[float]
     wall: float
@@ -80,11 +80,11 @@ def service(scale: Scale, peers: Peers) -> Section:  # noqa: ARG001 - sections a
             table, target = _previewing(scale, served, empty[0])
         tables.append(table)
         targets.append(target)
-        keys = _fill(Path(made) / "full", scale.held_subscriptions, 20)
+        keys = _fill(Path(made) / "full", scale.stored_subscriptions, 20)
         with hub_up(Path(made) / "full", _UNLIMITED) as served:
             served.settle()
-            table, found = _asking(scale, served, keys)
-    return Section("The HTTP service", [*tables, table], [*targets, *found])
+            table, others = _asking(scale, served, keys)
+    return Section("The HTTP service", [*tables, table], [*targets, *others])
 
 
 def _registering(scale: Scale, served: Served, key: str) -> tuple[list[Table], list[Target]]:
@@ -134,15 +134,15 @@ def _previewing(scale: Scale, served: Served, key: str) -> tuple[Table, Target]:
     with HubClient(served.url, key) as client:
         first = _timed(served, lambda: client.preview(next(texts)))
         later = [_timed(served, lambda: client.preview(next(texts))).wall for _ in range(scale.rounds)]
-    held = statistics.median(later)
-    rows = [["the first", figure(first.wall * 1e3)], ["later ones, median", figure(held * 1e3)],
+    median = statistics.median(later)
+    rows = [["the first", figure(first.wall * 1e3)], ["later ones, median", figure(median * 1e3)],
             ["later ones, slowest", figure(max(later) * 1e3)]]  # fmt: skip
     remark = f"Previews of different conditions on {_HOURS:,} candles of 1h, milliseconds, client included."
-    return Table(remark, ("preview", "ms"), rows), at_most("preview of a year of 1h candles", 0.5, held, " s")
+    return Table(remark, ("preview", "ms"), rows), at_most("preview of a year of 1h candles", 0.5, median, " s")
 
 
 def _asking(scale: Scale, served: Served, keys: Sequence[str]) -> tuple[Table, list[Target]]:
-    ids = [condition.id for condition in _held_conditions(scale.held_subscriptions)]
+    ids = [condition.id for condition in _stored_conditions(scale.stored_subscriptions)]
     dice = random.Random(6)
     asked: dict[str, list[float]] = {"status": [], "listing": []}
     with HubClient(served.url, keys[0]) as client:
@@ -164,10 +164,12 @@ def _asking(scale: Scale, served: Served, keys: Sequence[str]) -> tuple[Table, l
         [f"listing {_CONDITIONS_A_USER} subscriptions, median and p95, ms",
          f"{figure(listing.at(0.5))}, {figure(listing.at(0.95))}"],
     ]  # fmt: skip
-    remark = f"A hub that holds {scale.held_subscriptions:,} subscriptions to {len(ids):,} conditions; client included."
+    remark = (
+        f"A hub that holds {scale.stored_subscriptions:,} subscriptions to {len(ids):,} conditions; client included."
+    )
     targets = [
-        at_most(f"status with {scale.held_subscriptions:,} subscriptions, median", 10.0, status.at(0.5), " ms"),
-        at_most(f"listing with {scale.held_subscriptions:,} subscriptions, median", 10.0, listing.at(0.5), " ms"),
+        at_most(f"status with {scale.stored_subscriptions:,} subscriptions, median", 10.0, status.at(0.5), " ms"),
+        at_most(f"listing with {scale.stored_subscriptions:,} subscriptions, median", 10.0, listing.at(0.5), " ms"),
     ]
     return Table(remark, ("what", "measured"), rows), targets
 
@@ -178,7 +180,7 @@ async def _warm(served: Served, key: str, wanted: Iterator[dict[str, object]]) -
 
 
 async def _paced(served: Served, key: str, wanted: Sequence[dict[str, object]]) -> _Spent:
-    """Each request is sent when it is due, however many are under way."""
+    """Send each request when it is due, however many are in flight."""
     each: list[float] = []
 
     async def one(client: AsyncHubClient, condition: dict[str, object], due: float) -> None:
@@ -202,7 +204,7 @@ async def _paced(served: Served, key: str, wanted: Sequence[dict[str, object]]) 
 
 
 async def _driven(served: Served, key: str, wanted: Sequence[dict[str, object]]) -> _Spent:
-    """So many requests at a time, the next as soon as one is answered."""
+    """Keep a fixed number of requests in flight, sending the next as soon as one is answered."""
     each: list[float] = []
     left = iter(wanted)
 
@@ -247,21 +249,21 @@ def _conditions(dice: random.Random) -> Iterator[dict[str, object]]:
         }
 
 
-def _held_conditions(subscriptions: int) -> list[Condition]:
-    """One for every fifty subscriptions."""
+def _stored_conditions(subscriptions: int) -> list[Condition]:
+    """One condition for every fifty subscriptions."""
     count = max(1, subscriptions // 50)
     return [Condition.parse(text) for text in itertools.islice(_conditions(random.Random(7)), count)]
 
 
 def _fill(data_dir: Path, subscriptions: int, users: int) -> list[str]:
-    """A data folder with a year of candles and so many subscriptions; keys of some of its users."""
+    """Make a data folder with a year of candles and some subscriptions; returns the keys of its first users."""
     data_dir.mkdir()
     with FileStore(data_dir / "store") as store:
         store.candles.upsert(candles.frame(candles.series(_HOURS, timeframe="1h"), "BTCUSDT", "1h"))
         made = [new_key(f"user-{number}", "user", "", 0) for number in range(users)]
         for key, _ in made:
             store.accounts.add_key(key)
-        conditions = _held_conditions(subscriptions) if subscriptions else []
+        conditions = _stored_conditions(subscriptions) if subscriptions else []
         for begin in range(0, len(conditions), _CHUNK):
             store.registry.register(conditions[begin : begin + _CHUNK], active_from_ms=0)
         dice = random.Random(8)

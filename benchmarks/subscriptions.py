@@ -1,4 +1,4 @@
-"""Ten times the subscriptions on the same conditions: what a tick costs then."""
+"""Ten times the subscriptions to the same conditions: what a tick then costs."""
 
 import gc
 import json
@@ -15,7 +15,7 @@ from benchmarks.scale import Scale
 
 _TIMES = 10
 _UNCHANGED = 1.1
-"""The same, within what a shared machine lets one measure."""
+"""Equal, within the precision that a shared machine allows."""
 _CHUNK = 5_000
 
 
@@ -23,13 +23,13 @@ def subscriptions(scale: Scale, peers: Peers) -> Section:  # noqa: ARG001 - sect
     """Processes with few and with many subscriptions take turns."""
     sizes = {"few": scale.users, "many": scale.users * _TIMES}
     request = {"each": scale.conditions_a_user, "unique": scale.unique_conditions, "ticks": scale.hub_ticks}
-    found: dict[str, list[dict[str, float | None]]] = {size: [] for size in sizes}
+    runs: dict[str, list[dict[str, float | None]]] = {size: [] for size in sizes}
     for _ in range(min(5, scale.rounds)):
         for size, users in sizes.items():
-            found[size].append(run_apart("benchmarks.subscriptions", request | {"users": users}))
+            runs[size].append(run_apart("benchmarks.subscriptions", request | {"users": users}))
 
     def middle(size: str, what: str) -> float:
-        values = [held for run in found[size] if (held := run[what]) is not None]
+        values = [value for run in runs[size] if (value := run[what]) is not None]
         return statistics.median(values) if values else float("nan")
 
     measured = {
@@ -60,11 +60,11 @@ def subscriptions(scale: Scale, peers: Peers) -> Section:  # noqa: ARG001 - sect
 
 
 def main() -> None:
-    """The process that is measured: reads its sizes from the command line, prints what it found as JSON."""
+    """The process that is measured: takes its sizes from the command line and prints its figures as JSON."""
     from benchmarks.hub import deal, mixed, open_hub
 
-    given = json.loads(sys.argv[1])
-    wanted = deal(mixed(given["unique"]), given["users"], given["each"])
+    sizes = json.loads(sys.argv[1])
+    wanted = deal(mixed(sizes["unique"]), sizes["users"], sizes["each"])
     with tempfile.TemporaryDirectory() as made, open_hub(Path(made)) as hub:
         started = time.process_time()
         for begin in range(0, len(wanted), _CHUNK):
@@ -72,8 +72,8 @@ def main() -> None:
         subscribe_s = time.process_time() - started
         hub.prepare()
         hub.tick()
-        ticks = [hub.tick() for _ in range(given["ticks"])]
-        rows = hub.store.ticks.ticks().tail(given["ticks"])
+        ticks = [hub.tick() for _ in range(sizes["ticks"])]
+        rows = hub.store.ticks.ticks().tail(sizes["ticks"])
         assert (rows["subscriptions"] == len(wanted)).all()
         gc.collect()
         judging = (rows["indicators_us"] + rows["judge_us"]).to_list()

@@ -1,7 +1,7 @@
-"""Alternating measurement: what is compared runs in turn, and the median of several rounds of CPU time counts.
+"""Alternating measurement: competitors take turns, and the median CPU time of several rounds counts.
 
-CPU time is that of all threads of the process that does the work: waiting and other people's load do not count, and
-using more threads does not make anybody look faster.
+CPU time covers all threads of the process that does the work: waiting and other processes' load do not count, and using
+more threads does not make anything look faster.
 """
 
 import math
@@ -13,13 +13,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 Measure = Callable[[], float]
-"""Does a piece of work; the CPU seconds that it took, wherever it ran."""
+"""Does a piece of work and returns the CPU seconds that it took, wherever it ran."""
 
 _PACKAGES = ("numba", "numpy", "ta-lib", "polars", "duckdb")
 
 
 def here(call: Callable[[], object], times: int = 1) -> Measure:
-    """Measures a call in this process: the mean of so many in a row, for what is too short to be timed alone."""
+    """Measures a call in this process, as the mean of several in a row if one is too short to be timed alone."""
 
     def measure() -> float:
         started = time.process_time()
@@ -31,9 +31,9 @@ def here(call: Callable[[], object], times: int = 1) -> Measure:
 
 
 def settled(measure: Measure) -> Measure:
-    """The last of four in a row: caches hold what the work itself has left there, and not what the others have.
+    """The last of four in a row: the caches then hold what the work itself has left there, not what others have.
 
-    Processors whose last cache takes what falls out of the one before it need more than one round for that.
+    On processors whose last-level cache is filled by evictions from the level above, one round is not enough for that.
     """
 
     def last() -> float:
@@ -45,7 +45,7 @@ def settled(measure: Measure) -> Measure:
 
 
 def alternate(measures: Mapping[str, Measure], rounds: int) -> dict[str, float]:
-    """Median CPU seconds of each; each runs once beforehand, to compile and to warm caches."""
+    """Median CPU seconds of each; each runs once beforehand, to compile and to warm the caches."""
     for measure in measures.values():
         measure()
     spent: dict[str, list[float]] = {name: [] for name in measures}
@@ -56,13 +56,13 @@ def alternate(measures: Mapping[str, Measure], rounds: int) -> dict[str, float]:
 
 
 def geometric_mean(ratios: Iterable[float]) -> float:
-    """What ratios come to together; NaN without any."""
+    """The geometric mean of ratios; NaN if there are none."""
     logs = [math.log(ratio) for ratio in ratios]
     return math.exp(sum(logs) / len(logs)) if logs else math.nan
 
 
 def machine() -> str:
-    """What the figures were measured on."""
+    """The machine that the figures were measured on, with its libraries."""
     packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     return f"{_processor()}, Python {platform.python_version()}, {packages}"
 

@@ -1,4 +1,4 @@
-"""What a group was judged from at any time: its epochs, one from each rebase of a series that it reads to the next."""
+"""What a group was judged from at any time: its epochs, each from one rebase of a series that it reads to the next."""
 
 from dataclasses import dataclass
 
@@ -42,21 +42,21 @@ class Epochs:
         mine = [anchor for anchor in self._anchors if anchor.series in series]
         # A rebase before the group's first tick has no watermark of the group: all of its ticks came after it.
         rebases = sorted({anchor.rebase for anchor in mine if group in self._marks.get(anchor.rebase, {})})
-        found: list[Epoch] = []
+        epochs: list[Epoch] = []
         begin: int | None = None
         for rebase in [*rebases, None]:
             until = watermark_ms if rebase is None else self._marks[rebase][group]
             upto = self._last if rebase is None else rebase - 1
             anchors = {anchor.series: anchor for anchor in mine if anchor.rebase <= upto}
             if len(anchors) == len(series) and (begin is None or until > begin):
-                found.append(Epoch(begin, until, upto, tuple(anchors[name] for name in series)))
+                epochs.append(Epoch(begin, until, upto, tuple(anchors[name] for name in series)))
             begin = until
-        return found
+        return epochs
 
     def histories(self, epoch: Epoch, *, revised: bool = False) -> dict[Series, pl.DataFrame]:
         """Series -> its candles in an epoch, from the anchor up to the epoch's end, oldest first, as candle frames.
 
-        ``revised`` takes the newest revisions that are not in use instead: what a rebase now would judge from.
+        ``revised`` applies the newest pending revisions as well: what a rebase made now would judge from.
         """
         return {anchor.series: self._candles(anchor, epoch, revised=revised) for anchor in epoch.anchors}
 
@@ -74,9 +74,10 @@ class Epochs:
         return candles.filter((pl.col("open_time").dt.epoch("ms") >= anchor.open_ms) & (closes <= epoch.until_ms))
 
     def up_to(self, condition: Condition, at_ms: int | None) -> dict[Series, pl.DataFrame]:
-        """What a condition was judged from at a time, and the candles that have come since; those that there are.
+        """The candles of a condition's series as it was judged at a time, with those that have arrived since.
 
-        Before its first tick, or where no time is given, that is what it would be judged from now.
+        Before its first tick, or without a time, they are what it would be judged from now. Series without candles are
+        left out.
         """
         marks = self._store.ticks.watermarks(condition.timeframe)
         if at_ms is not None and condition.group in marks:
@@ -84,22 +85,22 @@ class Epochs:
                 if at_ms <= epoch.until_ms and epoch.rebase < self._last:
                     return self.histories(epoch)
         reader, anchors = SeriesReader.of(self._store), self._store.ticks.anchors()
-        found = {}
+        histories = {}
         for name in condition.all_series:
             extent = reader.extent(name)
             if extent is not None:
-                found[name] = reader.between(name, anchors.get(name, extent[0]), extent[1] + 1)
-        return found
+                histories[name] = reader.between(name, anchors.get(name, extent[0]), extent[1] + 1)
+        return histories
 
 
 def _as_of(candles: pl.DataFrame, superseded: pl.DataFrame, rebase: int) -> pl.DataFrame:
-    """Candles as they were when a rebase was the last: the next one that changed a candle kept what it was."""
+    """Candles as they were while a rebase was the latest: the next one to change a candle kept its old values."""
     ended = superseded.filter(pl.col("rebase") > rebase).sort("rebase").unique("open_time", keep="first")
     return _replaced(candles, ended.select(_SLOT))
 
 
 def _replaced(candles: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
-    """Candles with other ones in the slots of ``others``, none where those have null values; oldest first."""
+    """Candles with those of ``others`` in their slots, oldest first; a null candle in ``others`` removes the slot's."""
     if others.is_empty() or candles.is_empty():
         return candles
     series = candles.select("exchange", "symbol", "timeframe").head(1)

@@ -1,14 +1,14 @@
-"""Fills gaps of thin pairs, whose source leaves a candle out when nothing was traded.
+"""Fills the gaps of thinly traded pairs, whose source leaves a candle out when nothing was traded.
 
-A filled candle is flat at the close before it, with volume 0, and marked. It is for sources that are known to work like
-this: where a source misses candles for another reason, a gap must stay a gap.
+A filled candle is flat at the previous close, has volume 0 and is marked. Filling is only for sources known to work
+this way: where candles are missing for another reason, a gap must stay a gap.
 """
 
 from collections.abc import Sequence
 
 import polars as pl
 
-from candles.files.raw import CANDLE_SCHEMA, SERIES
+from candles.files.raw import CANDLE_SCHEMA, SERIES_COLUMNS
 from candles.quality import Gap
 from common.candle_columns import OHLC
 from common.timeframes import DURATION_MS
@@ -35,12 +35,12 @@ def fill_gaps(candles: pl.DataFrame, gaps: Sequence[Gap]) -> pl.DataFrame:
         schema_overrides={"open_ms": pl.List(pl.Int64)},
     ).explode("open_ms")
     name = pl.col("exchange") + ":" + pl.col("symbol") + " " + pl.col("timeframe")
-    before = candles.select(*SERIES, "close", series=name, before_ms=pl.col("open_time").dt.epoch("ms"))
+    before = candles.select(*SERIES_COLUMNS, "close", series=name, before_ms=pl.col("open_time").dt.epoch("ms"))
     flat = missing.join(before, on=["series", "before_ms"]).select(
-        *SERIES,
+        *SERIES_COLUMNS,
         pl.from_epoch("open_ms", "ms").cast(CANDLE_SCHEMA["open_time"]).alias("open_time"),
         *(pl.col("close").alias(price) for price in OHLC),
         pl.lit(0.0).alias("volume"),
         pl.lit(True).alias("filled"),
     )
-    return pl.concat([marked, flat]).sort(*SERIES, "open_time")
+    return pl.concat([marked, flat]).sort(*SERIES_COLUMNS, "open_time")

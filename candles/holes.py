@@ -14,21 +14,21 @@ Missing = tuple[Series, int, bool]
 
 
 def holes_among(missing: Iterable[Missing], reader: SeriesReader, now_ms: int) -> set[tuple[Series, int]] | None:
-    """The holes among missing candles as (stored series, open time), or ``None`` if one of them may still come.
+    """The holes among missing candles as (stored series, open time), or ``None`` while one of them may still arrive.
 
-    A candle is given up when its hold time is over, two timeframes and at most five minutes, and a later one has come.
-    Where the market may have been closed the hold time decides, and there is no hole. Of a built candle that lacks
-    sub-candles each of those is asked for.
+    A candle is given up once its hold time, two timeframes but at most five minutes, is over and a later candle has
+    arrived. Where the market may have been closed, the hold time alone decides and there is no hole. For a built candle
+    each missing sub-candle counts.
     """
     holes: set[tuple[Series, int]] = set()
     for series, open_ms, has_sessions in missing:
-        for stored, slot_ms in reader.lacking(series, open_ms):
+        for stored, slot_ms in reader.missing_parts(series, open_ms):
             length = DURATION_MS[stored.timeframe]
             if now_ms < slot_ms + length + min(_HOLD_TIMEFRAMES * length, _LONGEST_HOLD_MS):
                 return None
             if not has_sessions:
                 holes.add((stored, slot_ms))
-    # Whatever comes after the newest one comes after all of a series.
+    # A candle after a series' newest hole is after all of its holes.
     for stored, slot_ms in dict(sorted(holes)).items():
         if reader.first_stored_from(stored, slot_ms) is None:
             return None

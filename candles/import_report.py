@@ -14,7 +14,7 @@ _SHOWN_GAPS = 5
 
 
 def render(reports: Sequence[ImportReport]) -> Group:
-    """A row a file, then what deserves a look: quarantined rows by reason, gaps, notes."""
+    """A row per file, then what deserves a look: quarantined rows by reason, gaps, notes."""
     table = Table()
     for name in ("file", "series", "inserted", "unchanged", "replaced", "revised", "quarantined", "gaps", "filled"):
         table.add_column(name, justify="left" if name in ("file", "series") else "right")
@@ -31,7 +31,7 @@ def render(reports: Sequence[ImportReport]) -> Group:
             *(f"{count:,}" for count in (*counts, rejected, len(report.gaps), report.filled)),
         )
         remarks += _remarks(report)
-    # Text, because a path or a note may hold brackets, which rich reads as markup in a plain string.
+    # Text, because rich would read brackets in a path or a note as markup.
     return Group(table, *(Text(remark) for remark in remarks))
 
 
@@ -43,11 +43,16 @@ def as_json(report: ImportReport) -> dict[str, object]:
 def _remarks(report: ImportReport) -> list[str]:
     if report.error is not None:
         return [report.error]
-    lines = [f"{report.path.name}: {count:,} rows quarantined: {why}" for why, count in report.quarantined.items()]
+    lines = [
+        f"{report.path.name}: {count:,} row{'' if count == 1 else 's'} quarantined: {reason}"
+        for reason, count in report.quarantined.items()
+    ]
     lines += [
-        f"{report.path.name}: {gap.series} misses {gap.missing:,} from {show_time(gap.first_missing_ms)} on"
+        f"{report.path.name}: {gap.series} is missing {gap.missing:,} candle{'' if gap.missing == 1 else 's'} "
+        f"from {show_time(gap.first_missing_ms)}"
         for gap in report.gaps[:_SHOWN_GAPS]
     ]
     if len(report.gaps) > _SHOWN_GAPS:
-        lines.append(f"{report.path.name}: {len(report.gaps) - _SHOWN_GAPS:,} more gaps (--json shows all)")
+        more = len(report.gaps) - _SHOWN_GAPS
+        lines.append(f"{report.path.name}: {more:,} more gap{'' if more == 1 else 's'} (--json lists them all)")
     return lines + [f"{report.path.name}: {note}" for note in report.notes]

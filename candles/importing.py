@@ -1,4 +1,4 @@
-"""Candle files into a store."""
+"""Imports candle files into a store: read, check, keep."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -8,14 +8,14 @@ from typing import Protocol
 import polars as pl
 
 from candles.files.naming import DEFAULT_EXCHANGE, ImportOptions
-from candles.files.raw import SERIES
+from candles.files.raw import SERIES_COLUMNS
 from candles.files.reading import read_candles
 from candles.files.tables import is_candle_file
 from candles.fill import fill_gaps
-from candles.quality import Checked, Gap, check
+from candles.quality import CheckedCandles, Gap, check
 from common.clock import Clock
 from common.errors import CandleFileError
-from registry.groups import series_of
+from registry.groups import Series, series_of
 from registry.store.parts.candles import UpsertCounts
 
 
@@ -33,15 +33,15 @@ class CandleSink(Protocol):
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What one file gave. The counts of ``quarantined`` (by reason) and ``accepted`` add up to the file's rows.
+    """What became of one file. ``accepted`` and the counts of ``quarantined`` (by reason) add up to the file's rows.
 
-    ``inserted``, ``unchanged``, ``replaced`` and ``revised`` add up to what was ``accepted`` and ``filled``.
+    ``inserted``, ``unchanged``, ``replaced`` and ``revised`` add up to ``accepted`` plus ``filled``.
 
-    ``error`` is set, and everything else empty, if the file could not be read at all.
+    If the file could not be read at all, ``error`` is set and everything else is empty.
     """
 
     path: Path
-    series: tuple[str, ...] = ()
+    series: tuple[Series, ...] = ()
     accepted: int = 0
     filled: int = 0
     inserted: int = 0
@@ -70,13 +70,13 @@ def import_candles(
     fill: bool = False,
     progress: Callable[[ImportReport], None] | None = None,
 ) -> list[ImportReport]:
-    """Read, check and store every file; folders stand for the candle files below them, in order of their names.
+    """Read, check and store every file; a folder stands for the candle files below it, in order of their names.
 
-    The options are those of :func:`candles.files.reading.read_candles`. ``fill`` puts flat candles into the gaps of a
-    file, for pairs whose source leaves a candle out when nothing was traded. A file that cannot be read makes a failed
-    report and does not stop the others. ``progress`` gets each report as soon as its file is stored.
+    The options are those of :func:`candles.files.reading.read_candles`. ``fill`` puts flat candles into a file's gaps,
+    for pairs whose source leaves a candle out when nothing was traded. A file that cannot be read gets a failed report
+    and does not stop the others. ``progress`` is called with each report as soon as its file is stored.
 
-    Raises :class:`TimeframeError` and :class:`InstrumentError` for options that are none, before any file is read, and
+    Raises :class:`TimeframeError` or :class:`InstrumentError` for invalid options before any file is read, and
     whatever the store raises; files reported by then are stored.
     """
     ImportOptions.parse(symbol, timeframe, exchange)
@@ -96,7 +96,7 @@ def import_candles(
 
 
 def candle_files(paths: Iterable[Path]) -> list[Path]:
-    """The files that ``paths`` stand for, each once. A folder without candle files stays, to be reported as such."""
+    """The files that ``paths`` stand for, each once. A folder without candle files stays in, to be reported as such."""
     files: dict[Path, None] = {}
     for path in map(Path, paths):
         below = sorted(file for file in path.rglob("*") if file.is_file() and is_candle_file(file))
@@ -104,11 +104,11 @@ def candle_files(paths: Iterable[Path]) -> list[Path]:
     return list(files)
 
 
-def _store(path: Path, checked: Checked, sink: CandleSink, *, fill: bool) -> ImportReport:
+def _store(path: Path, checked: CheckedCandles, sink: CandleSink, *, fill: bool) -> ImportReport:
     counts = sink.upsert(fill_gaps(checked.candles, checked.gaps) if fill else checked.candles)
     if not checked.quarantined.is_empty():
         sink.quarantine(checked.quarantined)
-    series = checked.candles.select(SERIES).unique(maintain_order=True)
+    series = checked.candles.select(SERIES_COLUMNS).unique(maintain_order=True)
     by_reason = checked.quarantined["reason"].value_counts(sort=True)
     return ImportReport(
         path,

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import polars as pl
 
 from candles import reasons
-from candles.files.raw import CANDLE_SCHEMA, SERIES, RawCandles
+from candles.files.raw import CANDLE_SCHEMA, SERIES_COLUMNS, RawCandles
 from common.candle_columns import OHLC, VALUES
 from common.timeframes import DURATION_MS, slot_at_or_before
 from registry.groups import Series, series_of
 
-_KEY = (*SERIES, "open_time")
+_KEY = (*SERIES_COLUMNS, "open_time")
 # A handful of candles with an outage between them says nothing about the timeframe.
 _STEPS_TO_SUSPECT = 10
 _OPEN, _HIGH, _LOW, _CLOSE = (pl.col(name) for name in OHLC)
@@ -18,7 +18,7 @@ _OPEN, _HIGH, _LOW, _CLOSE = (pl.col(name) for name in OHLC)
 
 @dataclass(frozen=True)
 class Gap:
-    """``missing`` candles in a row that ``series`` does not have, from ``first_missing_ms`` (their open time) on."""
+    """A run of ``missing`` candles that ``series`` lacks, the first of which opens at ``first_missing_ms``."""
 
     series: Series
     first_missing_ms: int
@@ -26,11 +26,12 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class Checked:
-    """``candles``: the columns of ``CANDLE_SCHEMA``, sorted by series and open time, one row each.
+class CheckedCandles:
+    """The rows of a source after the check.
 
-    ``quarantined``: the same columns as far as they could be read, with ``reason``, ``source`` and ``line``, in the
-    order of the source. ``gaps`` lie between accepted candles; what a quarantined row would have filled is a gap.
+    ``candles`` has the columns of ``CANDLE_SCHEMA``, sorted by series and open time, one row per candle.
+    ``quarantined`` has the same columns as far as they could be read, with ``reason``, ``source`` and ``line``, in the
+    order of the source. ``gaps`` lie between accepted candles; a slot whose row was quarantined is part of a gap.
     """
 
     candles: pl.DataFrame
@@ -39,7 +40,7 @@ class Checked:
     notes: tuple[str, ...]
 
 
-def check(raw: RawCandles, *, now_ms: int) -> Checked:
+def check(raw: RawCandles, *, now_ms: int) -> CheckedCandles:
     """Judge every row of ``raw``; a candle whose close time is after ``now_ms`` is still open."""
     judged = raw.rows.with_columns(
         pl.col("timeframe").replace_strict(DURATION_MS, default=None, return_dtype=pl.Int64).alias("length")
@@ -49,7 +50,7 @@ def check(raw: RawCandles, *, now_ms: int) -> Checked:
     accepted = judged.filter(pl.col("reason").is_null()).sort(_KEY)
     rejected = judged.filter(pl.col("reason").is_not_null()).sort("line")
     assert accepted.height + rejected.height == raw.rows.height, "a row was lost or doubled"
-    return Checked(
+    return CheckedCandles(
         candles=accepted.select(*CANDLE_SCHEMA),
         quarantined=rejected.select(*CANDLE_SCHEMA, "reason", pl.lit(raw.source).alias("source"), "line"),
         gaps=_gaps(accepted),
@@ -58,9 +59,9 @@ def check(raw: RawCandles, *, now_ms: int) -> Checked:
 
 
 def _reason(now_ms: int) -> pl.Expr:
-    """The first reason against a row on its own, null if there is none."""
+    """The first reason to reject a row taken by itself, null if there is none."""
     open_ms = pl.col("open_time").dt.epoch("ms")
-    # Where the slot that contains the epoch begins: 0, but for weeks, which start on Monday.
+    # Where the slot that contains the epoch begins: 0 except for weeks, which start on Monday.
     phase = pl.col("timeframe").replace_strict(
         {name: slot_at_or_before(0, name) for name in DURATION_MS}, default=None, return_dtype=pl.Int64
     )
@@ -85,7 +86,7 @@ def _reason(now_ms: int) -> pl.Expr:
 
 
 def _one_row_per_slot(judged: pl.DataFrame) -> pl.DataFrame:
-    """Of several good rows with one open time the last values stay, in the first row that has them."""
+    """Of several good rows with the same open time, the last one's values win, kept in the first row that has them."""
     numbered = judged.with_row_index("row")
     good = numbered.filter(pl.col("reason").is_null())
     doubled = good.filter(good.select(_KEY).is_duplicated())
@@ -93,9 +94,9 @@ def _one_row_per_slot(judged: pl.DataFrame) -> pl.DataFrame:
         return judged
     last = doubled.group_by(_KEY).agg(pl.col(VALUES).last().name.suffix("_last"))
     same = pl.all_horizontal(pl.col(name) == pl.col(f"{name}_last") for name in VALUES)
-    found = doubled.join(last, on=_KEY, maintain_order="left").select("row", *_KEY, same.alias("same"))
-    kept = found.filter("same").unique(_KEY, keep="first")["row"]
-    verdicts = found.filter(~pl.col("row").is_in(kept.implode())).select(
+    compared = doubled.join(last, on=_KEY, maintain_order="left").select("row", *_KEY, same.alias("same"))
+    kept = compared.filter("same").unique(_KEY, keep="first")["row"]
+    verdicts = compared.filter(~pl.col("row").is_in(kept.implode())).select(
         "row", doubled=pl.when("same").then(pl.lit(reasons.REPEATED)).otherwise(pl.lit(reasons.SUPERSEDED))
     )
     return (
@@ -108,7 +109,10 @@ def _one_row_per_slot(judged: pl.DataFrame) -> pl.DataFrame:
 def _gaps(accepted: pl.DataFrame) -> tuple[Gap, ...]:
     open_ms = pl.col("open_time").dt.epoch("ms")
     holes = accepted.select(
-        *SERIES, after=open_ms.shift().over(SERIES) + pl.col("length"), open_ms=open_ms, length=pl.col("length")
+        *SERIES_COLUMNS,
+        after=open_ms.shift().over(SERIES_COLUMNS) + pl.col("length"),
+        open_ms=open_ms,
+        length=pl.col("length"),
     ).filter(pl.col("open_ms") > pl.col("after"))
     return tuple(
         Gap(series_of(*series), after, (opened - after) // length)
@@ -117,7 +121,7 @@ def _gaps(accepted: pl.DataFrame) -> tuple[Gap, ...]:
 
 
 def _suspicions(judged: pl.DataFrame) -> tuple[str, ...]:
-    """What looks like a wrong option or a wrong header, rather than like wrong rows."""
+    """Notes on what looks like a wrong option or header rather than wrong rows."""
     notes = []
     counts = dict(judged["reason"].value_counts().iter_rows())
     if counts.get(reasons.COLUMN_ORDER, 0) * 2 > judged.height:
@@ -129,12 +133,12 @@ def _suspicions(judged: pl.DataFrame) -> tuple[str, ...]:
     mostly = (
         judged.filter(sound & pl.col("open_time").is_not_null())
         .sort(_KEY)
-        .group_by(SERIES, maintain_order=True)
+        .group_by(SERIES_COLUMNS, maintain_order=True)
         .agg(length=pl.col("length").first(), step=usual, steps=steps.len(), share=(steps == usual).mean())
         .filter((pl.col("steps") >= _STEPS_TO_SUSPECT) & (pl.col("share") > 0.5) & (pl.col("step") != pl.col("length")))
     )
-    for exchange, symbol, timeframe, found in mostly.select(*SERIES, "step").iter_rows():
-        shown = next((name for name, span in DURATION_MS.items() if span == found), f"{found / 60_000:g} minutes")
+    for exchange, symbol, timeframe, step_ms in mostly.select(*SERIES_COLUMNS, "step").iter_rows():
+        shown = next((name for name, span in DURATION_MS.items() if span == step_ms), f"{step_ms / 60_000:g} minutes")
         notes.append(
             f"{series_of(exchange, symbol, timeframe)}: most rows are {shown} apart; "
             f"is {timeframe} the right timeframe?"

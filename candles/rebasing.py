@@ -1,4 +1,4 @@
-"""What a rebase of a series is about to do."""
+"""Plans a rebase: which series get a new anchor, and what they are made of from then on."""
 
 from candles.series import SeriesReader
 from common.errors import CandlesMissing, StoreError
@@ -10,15 +10,17 @@ from registry.store.protocol import Store
 def plan_rebase(store: Store, series: Series) -> Rebase:
     """The rebase of a series, named as in the store.
 
-    What it is made of is decided anew: its own candles where it has some, else the longest stored timeframe that
-    divides it. The corrections of those candles change every series that is made of them, so all of these get a new
-    anchor: the first candle that there is. Raises :class:`common.errors.StoreError` for a series that nobody judges,
-    which needs no rebase, and :class:`CandlesMissing` for one that has no candles left.
+    What the series is made of is decided afresh: its own candles where it has any, else those of the longest stored
+    timeframe that divides it. Corrections to those candles change every series made of them, so all of these get a new
+    anchor, their first candle. Raises :class:`common.errors.StoreError` for a series that has never been judged, which
+    needs no rebase, and :class:`CandlesMissing` for one that has no candles left.
     """
     anchors, built_from = store.ticks.anchors(), store.ticks.built_from()
     if series not in anchors:
-        judged = f"judged are {', '.join(sorted(anchors))}" if anchors else "nothing has been judged yet"
-        raise StoreError(f"{series!r} has not been judged, so its candles are still taken as they come; {judged}")
+        judged = f"judged series: {', '.join(sorted(anchors))}" if anchors else "nothing has been judged yet"
+        raise StoreError(
+            f"{series!r} has not been judged, so corrections apply to it at once and it needs no rebase; {judged}"
+        )
     source = SeriesReader(store.candles, {}).source(series)
     stored = _stored(series, source)
     kept = {name: built_from.get(name) for name in anchors} | {series: source}
@@ -26,7 +28,7 @@ def plan_rebase(store: Store, series: Series) -> Rebase:
     reader = SeriesReader(store.candles, made_of_it)
     first = {name: reader.first(name) for name in made_of_it}
     if first[series] is None:
-        raise CandlesMissing(f"{series} has no candles; import some: hub candles import FILE")
+        raise CandlesMissing(f"{series} has no candles; import some with `hub candles import FILE`")
     return Rebase(
         series=series,
         stored=stored,

@@ -1,4 +1,4 @@
-"""Revisions of candles as a table."""
+"""Revisions of candles, as a table for people."""
 
 import polars as pl
 
@@ -6,7 +6,7 @@ from common.candle_columns import VALUES
 
 
 def revisions_table(revisions: pl.DataFrame) -> pl.DataFrame:
-    """A line a revision: ``series open_time changes came pending``, the changes in words."""
+    """A row per revision: ``series open_time changes came state``, the changes in words."""
     changes = [
         pl.when(pl.col(f"judged_{name}").is_null() | (pl.col(f"judged_{name}") != pl.col(name))).then(
             pl.format("{} {} → {}", pl.lit(name), pl.col(f"judged_{name}").cast(pl.String).fill_null("-"), pl.col(name))

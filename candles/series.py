@@ -1,8 +1,8 @@
 """Reads series as they are judged: from their own candles, or built from those of a shorter timeframe.
 
-Which of the two a series is gets decided once, with its anchor, and is never mixed: a timeframe that is stored is the
-series; else it is built from the longest stored timeframe that divides it. A series that has an anchor stays what it
-was when it got it, whatever is imported later; a rebase decides again.
+Which of the two applies is decided once, with the series' anchor, and the two are never mixed: a series with stored
+candles of its own uses them; otherwise it is built from the longest stored timeframe that divides its own. An anchored
+series keeps that choice, whatever is imported later, until a rebase decides again.
 """
 
 from collections.abc import Collection, Mapping
@@ -28,18 +28,18 @@ _SLOT_SCHEMA = {
 
 
 class SeriesReader:
-    """What the engine reads of candles, stored and built alike. Series are named as in the store.
+    """The candles that the engine reads, stored and built alike. Series are named as in the store.
 
-    A built candle exists where one of its sub-candles does; whether its span is over is the caller's to know, as it is
-    for candles of their own: ask up to a time that has come. Only :meth:`extent`, which is asked without one, leaves
-    out a newest candle whose span is not over. Built candles of the past are as-judged ones, because the store keeps
-    their sub-candles as they were judged.
+    A built candle exists if any of its sub-candles does. As with stored candles, the caller has to know whether its
+    span is over: ask only for times that have passed. Only :meth:`extent`, which takes no time, leaves out a newest
+    candle whose span is not over. Built candles of the past are as judged, because the store keeps their sub-candles as
+    they were judged.
 
-    Decisions on series without an anchor are kept as long as the reader is: make a new one for a new look.
+    A reader remembers its decisions on series without an anchor; make another reader to decide afresh.
     """
 
     def __init__(self, candles: CandleStore, anchored: Mapping[Series, str | None]) -> None:
-        """``anchored`` are the series with an anchor, and the timeframe that they are built from or ``None``."""
+        """``anchored`` maps each series with an anchor to the timeframe that it is built from, or ``None``."""
         self._candles = candles
         self._sources = dict(anchored)
         self._names: set[Series] | None = None
@@ -47,12 +47,12 @@ class SeriesReader:
 
     @classmethod
     def of(cls, store: Store) -> Self:
-        """A reader of what the store holds now."""
+        """A reader of the store's current candles and anchors."""
         built = store.ticks.built_from()
         return cls(store.candles, {series: built.get(series) for series in store.ticks.anchors()})
 
     def source(self, series: Series) -> str | None:
-        """The timeframe that a series is built from, ``None`` if its candles are its own or there are none."""
+        """The timeframe that a series is built from, ``None`` if its candles are its own or it has none."""
         if series not in self._sources:
             self._sources[series] = self._decide(series)
         return self._sources[series]
@@ -63,20 +63,20 @@ class SeriesReader:
         return series if source is None else series.at(source)
 
     def exists(self, series: Series) -> bool:
-        """Whether a series has candles, its own or others to build them from."""
+        """Whether a series has candles, its own or built ones."""
         source = self.source(series)
         return source is not None or series in self._all_names()
 
     def extent(self, series: Series) -> tuple[int, int] | None:
-        """Open times of the first and the last candle, ``None`` without any."""
+        """Open times of the first and the last candle, ``None`` if there are none."""
         source = self.source(series)
-        found = self._stored_extent(self.stored(series))
-        if source is None or found is None:
-            return found
+        stored_extent = self._stored_extent(self.stored(series))
+        if source is None or stored_extent is None:
+            return stored_extent
         timeframe = series.timeframe
-        first, last = (slot_at_or_before(time_ms, timeframe) for time_ms in found)
-        if not is_over(last, timeframe, found[1], source):
-            # The candle before may be missing too; the newest that exists is looked for.
+        first, last = (slot_at_or_before(time_ms, timeframe) for time_ms in stored_extent)
+        if not is_over(last, timeframe, stored_extent[1], source):
+            # The candle before it may be missing, so look for the newest that exists.
             before = self.last(series, last, 1)
             if before.is_empty():
                 return None
@@ -84,9 +84,9 @@ class SeriesReader:
         return first, last
 
     def first(self, series: Series) -> int | None:
-        """Open time of the first candle, whose span may not be over; ``None`` without any."""
-        found = self._stored_extent(self.stored(series))
-        return None if found is None else slot_at_or_before(found[0], series.timeframe)
+        """Open time of the first candle, whose span may not be over; ``None`` if there are none."""
+        stored_extent = self._stored_extent(self.stored(series))
+        return None if stored_extent is None else slot_at_or_before(stored_extent[0], series.timeframe)
 
     def between(self, series: Series, start_ms: int, stop_ms: int) -> pl.DataFrame:
         """Candles with ``start <= open_time < stop``, oldest first, as a candle frame."""
@@ -103,28 +103,31 @@ class SeriesReader:
         if source is None:
             return self._candles.last(series, stop_ms, count)
         timeframe = series.timeframe
-        # So many sub-candles reach over `count` spans at least, and over more where some lack; only then can the
-        # first of them be cut, and it is left out.
+        # These sub-candles reach over at least `count` spans, and over more where some are missing. Only then can the
+        # first span be incomplete, and it is left out.
         needed = count * (DURATION_MS[timeframe] // DURATION_MS[source])
         candles = self._candles.last(self.stored(series), _slot_from(stop_ms, timeframe), needed)
         return _built(candles, source, timeframe).tail(count)
 
     def first_open_from(self, series: Series, time_ms: int) -> int | None:
-        """Open time of the first candle that opens at or after a time, ``None`` without one."""
+        """Open time of the first candle that opens at or after a time, ``None`` if there is none."""
         if self.source(series) is None:
             return self._candles.first_open_from(series, time_ms)
         timeframe = series.timeframe
-        found = self._candles.first_open_from(self.stored(series), _slot_from(time_ms, timeframe))
-        return None if found is None else slot_at_or_before(found, timeframe)
+        open_ms = self._candles.first_open_from(self.stored(series), _slot_from(time_ms, timeframe))
+        return None if open_ms is None else slot_at_or_before(open_ms, timeframe)
 
     def at(self, timeframe: str, open_ms: int, series: Collection[Series]) -> pl.DataFrame:
-        """Candles of one slot, of those of ``series`` that have one: ``series open high low close volume partial``."""
+        """The candles of one slot, for those of ``series`` that have one.
+
+        The columns are ``series open high low close volume partial``.
+        """
         wanted = [name for name in series if name.timeframe == timeframe]
         own = {name for name in wanted if self.source(name) is None}
         frames = [pl.DataFrame(schema=_SLOT_SCHEMA)]
         if own:
-            found = self._candles.at(timeframe, open_ms).filter(pl.col("series").is_in(list(own)))
-            frames.append(found.with_columns(pl.lit(False).alias("partial")))
+            stored = self._candles.at(timeframe, open_ms).filter(pl.col("series").is_in(list(own)))
+            frames.append(stored.with_columns(pl.lit(False).alias("partial")))
         by_source: dict[str, dict[Series, Series]] = {}
         for name in wanted:
             if (source := self.source(name)) is not None:
@@ -135,16 +138,19 @@ class SeriesReader:
             frames.append(built.select(list(_SLOT_SCHEMA)))
         return pl.concat(frames)
 
-    def lacking(self, series: Series, open_ms: int) -> list[tuple[Series, int]]:
-        """What lacks of the candle of a slot: stored series and open times, in order; empty when it is complete."""
+    def missing_parts(self, series: Series, open_ms: int) -> list[tuple[Series, int]]:
+        """The stored candles missing from a slot's candle, as (stored series, open time) in order.
+
+        Empty when the candle is complete.
+        """
         stored, timeframe = self.stored(series), series.timeframe
         length = DURATION_MS[stored.timeframe]
         slots = range(open_ms, open_ms + DURATION_MS[timeframe], length)
-        held = self._candles.between(stored, slots.start, slots.stop)["open_time"].dt.epoch("ms")
-        return [(stored, slot) for slot in sorted(set(slots) - set(held))]
+        present = self._candles.between(stored, slots.start, slots.stop)["open_time"].dt.epoch("ms")
+        return [(stored, slot) for slot in sorted(set(slots) - set(present))]
 
     def first_stored_from(self, stored: Series, time_ms: int) -> int | None:
-        """:meth:`first_open_from` of a stored series, whether or not it is judged as one."""
+        """:meth:`first_open_from` for a stored series, whatever the series of that name is built from."""
         return self._candles.first_open_from(stored, time_ms)
 
     def _decide(self, series: Series) -> str | None:
@@ -172,7 +178,3 @@ def _built(candles: pl.DataFrame, source: str, timeframe: str) -> pl.DataFrame:
 def _slot_from(time_ms: int, timeframe: str) -> int:
     """Open time of the first slot that opens at or after a time."""
     return slot_at_or_before(time_ms + DURATION_MS[timeframe] - 1, timeframe)
-
-
-def _timeframe(series: Series) -> str:
-    return series.rsplit(" ", 1)[1]

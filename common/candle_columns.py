@@ -1,4 +1,4 @@
-"""The columns of a candle, in the order in which everybody writes them."""
+"""The value columns of a candle, in their usual order."""
 
 OHLC = ("open", "high", "low", "close")
 VALUES = (*OHLC, "volume")

@@ -1,4 +1,4 @@
-"""When it is. A clock decides only *when* work is done and what is late, never what a candle's verdict is."""
+"""What time it is. A clock decides only *when* work is done and what is late, never a candle's verdict."""
 
 import asyncio
 import time
@@ -9,16 +9,16 @@ class Clock(Protocol):
     """The seam for time; milliseconds since the epoch."""
 
     def now_ms(self) -> int:
-        """The present."""
+        """The current time."""
         ...
 
     async def sleep_until(self, time_ms: int) -> None:
-        """Return once ``now_ms() >= time_ms``; at once if that is past."""
+        """Return once ``now_ms() >= time_ms``: immediately if that time has passed."""
         ...
 
 
 class SystemClock:
-    """The machine's clock."""
+    """The system clock."""
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000
@@ -29,9 +29,9 @@ class SystemClock:
 
 
 class ReplayClock:
-    """A clock that stands still until somebody waits for a later time, and then is there.
+    """A clock that stands still until somebody waits for a later time, and then jumps to it.
 
-    It replays history: a flow run that sleeps until its tick moves the clock there without waiting.
+    It replays history: a flow run that sleeps until its tick moves the clock forward without waiting.
     """
 
     def __init__(self, start_ms: int) -> None:
@@ -44,5 +44,5 @@ class ReplayClock:
         self.move_to(time_ms)
 
     def move_to(self, time_ms: int) -> None:
-        """Be at ``time_ms``, unless it is past: the clock never goes back."""
+        """Move forward to ``time_ms``; an earlier time changes nothing, as the clock never goes back."""
         self._now_ms = max(self._now_ms, time_ms)

@@ -1,4 +1,4 @@
-"""Long work and tables on a terminal."""
+"""Progress of long work, and tables, on a terminal."""
 
 from types import TracebackType
 from typing import Self
@@ -10,7 +10,7 @@ from rich.table import Table
 
 
 class ConsoleProgress:
-    """One bar a phase on a terminal; a line a phase where there is none."""
+    """One progress bar per phase on a terminal; elsewhere one line per phase."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -27,19 +27,19 @@ class ConsoleProgress:
         self._total = 0
 
     def begin(self, phase: str, total: int) -> None:
-        """A phase of ``total`` steps starts."""
+        """Start a phase of ``total`` steps."""
         self._phase, self._total = phase, total
         self._bar = self._bars.add_task(phase, total=total)
         if not self._console.is_terminal:
             self._console.print(f"{phase} …", highlight=False)
 
     def step(self, done: int) -> None:
-        """So many steps are done."""
+        """Show that ``done`` steps of the phase are complete."""
         if self._bar is not None:
             self._bars.update(self._bar, completed=done)
 
     def end(self) -> None:
-        """The phase is over."""
+        """Finish the phase."""
         self.step(self._total)
 
     def __enter__(self) -> Self:
@@ -53,7 +53,7 @@ class ConsoleProgress:
 
 
 def frame_table(frame: pl.DataFrame) -> Table:
-    """A frame as a table: times in UTC to the minute, numbers to the right."""
+    """A frame as a table: times in UTC to the minute, numbers right-aligned."""
     table = Table()
     for name, kind in frame.schema.items():
         table.add_column(name, justify="right" if kind.is_numeric() else "left")

@@ -1,40 +1,40 @@
 """Every error the hub raises on purpose.
 
     HubError
-    ├── ConditionError          a condition cannot be read: what, where, and what is allowed
+    ├── ConditionError          a condition cannot be read: what is wrong, where, and what is allowed
     ├── InstrumentError         a symbol or exchange is unknown or malformed
     ├── TimeframeError          a timeframe is not in the closed list
     ├── TimeFormatError         a time cannot be read
-    ├── CandleFileError         a candle file cannot be read at all (single bad rows go to the quarantine)
-    ├── CandlesMissing          a series that is asked for has no candles
-    ├── SubscriptionError       a subscription asks for what cannot be
-    ├── AuditFailed             recorded triggers are not what the candles say
-    ├── SettingsError           the environment or `.env` holds a value that cannot be used
+    ├── CandleFileError         a candle file cannot be read at all (single bad rows are quarantined)
+    ├── CandlesMissing          a requested series has no candles
+    ├── SubscriptionError       a subscription asks for something impossible
+    ├── AuditFailed             the recorded triggers differ from what the candles imply
+    ├── SettingsError           the environment or `.env` holds an unusable value
     ├── StoreError              the store cannot do what was asked
     │   ├── StoreLocked         another process owns the files
-    │   ├── StoreMissing        no store at that place
-    │   ├── StoreNotWritable    no permission, or no space
+    │   ├── StoreMissing        there is no store in that place
+    │   ├── StoreNotWritable    no permission to write, or no space left
     │   ├── StoreUnreachable    the process that owns the store does not answer
-    │   ├── StoreDenied         that process does not take the token
+    │   ├── StoreDenied         that process rejects the token
     │   ├── SchemaMismatch      the files were written by a newer or an edited schema
-    │   └── StaleTick           a tick was recorded by somebody else in the meantime
+    │   └── StaleTick           somebody else recorded a tick in the meantime
     ├── ServiceError            the HTTP service cannot be started, reached or stopped
     ├── ApiError                the hub's HTTP API could not be used (raised by its clients)
     │   ├── ApiUnreachable      it does not answer, or what answers is not the hub
     │   ├── ApiRefused          it refused a request: status, field, request id
-    │   │   ├── KeyRefused      the key is wrong, revoked, or may not do that
-    │   │   ├── NotFound        there is no such thing, or it is somebody else's
-    │   │   └── LimitReached    too many requests, or more than a user's quota
+    │   │   ├── KeyRefused      the key is wrong or revoked, or its role may not do that
+    │   │   ├── NotFound        it does not exist, or belongs to somebody else
+    │   │   └── LimitReached    too many requests, or a quota is exhausted
     │   └── ConditionsRefused   some conditions of a bulk registration were refused
-    ├── WebhookError            a webhook's address cannot be sent to
-    ├── LedgerError             a consumer's ledger is that of another consumer or another hub
+    ├── WebhookError            nothing can be sent to a webhook's address
+    ├── LedgerError             a consumer's ledger belongs to another consumer or another hub
     ├── PrefectServerError      Prefect's server cannot be started or reached
-    ├── FailpointReached        a step that HUB_FAILPOINT makes fail, in tests of reliability
+    ├── FailpointReached        a step that HUB_FAILPOINT makes fail, in reliability tests
     └── EventLogError           Redis or Valkey cannot do what was asked
         ├── EventServerError    the bundled server cannot be started or reached
-        └── EventLogAhead       the event log is that of another store
+        └── EventLogAhead       the event log belongs to another store, or has diverged from this one
 
-A message says what was wrong, with the value, and how to mend it:
+A message says what was wrong, with the value, and how to fix it:
 
     try:
         Condition.parse("BTCUSDT 7m: rsi(14) < 30")
@@ -75,11 +75,11 @@ class TimeFormatError(HubError):
 
 
 class SubscriptionError(HubError):
-    """A subscription asks for what cannot be."""
+    """A subscription asks for something impossible."""
 
 
 class AuditFailed(HubError):
-    """Recorded triggers are not what the candles say."""
+    """The recorded triggers differ from what the candles imply."""
 
 
 class CandleFileError(HubError):
@@ -87,11 +87,11 @@ class CandleFileError(HubError):
 
 
 class CandlesMissing(HubError):
-    """A series that is asked for has no candles."""
+    """A requested series has no candles."""
 
 
 class SettingsError(HubError):
-    """The environment or ``.env`` holds a value that cannot be used."""
+    """The environment or ``.env`` holds an unusable value."""
 
 
 class StoreError(HubError):
@@ -103,7 +103,7 @@ class StoreLocked(StoreError):
 
 
 class StoreMissing(StoreError):
-    """There is no store at that place."""
+    """There is no store in that place."""
 
 
 class StoreNotWritable(StoreError):
@@ -115,7 +115,7 @@ class StoreUnreachable(StoreError):
 
 
 class StoreDenied(StoreError):
-    """The process that owns the store does not take the token."""
+    """The process that owns the store rejects the token."""
 
 
 class SchemaMismatch(StoreError):
@@ -123,7 +123,7 @@ class SchemaMismatch(StoreError):
 
 
 class StaleTick(StoreError):
-    """A stored watermark is not where the tick started: somebody else recorded it in the meantime."""
+    """A stored watermark is not where the tick started: somebody else recorded a tick in the meantime."""
 
 
 class ApiError(HubError):
@@ -137,8 +137,9 @@ class ApiUnreachable(ApiError):
 class ApiRefused(ApiError):
     """The hub refused a request.
 
-    ``field`` is what was wrong in it, as a JSON pointer (``/period``) or the name of a parameter; ``request_id`` is how
-    the hub's log calls the request; ``retry_after_s`` when to come again, where the hub said so.
+    ``field`` is the part that was wrong, as a JSON pointer (``/period``) or the name of a parameter; ``request_id``
+    identifies the request in the hub's log; ``retry_after_s`` is how long to wait before trying again, if the hub said
+    so.
     """
 
     def __init__(
@@ -162,18 +163,18 @@ class KeyRefused(ApiRefused):
 
 
 class NotFound(ApiRefused):
-    """There is no such condition or subscription, or it is somebody else's."""
+    """There is no such condition or subscription, or it belongs to somebody else."""
 
 
 class LimitReached(ApiRefused):
-    """Too many requests, or more than a user's quota."""
+    """Too many requests, or a user's quota is exhausted."""
 
 
 class ConditionsRefused(ApiError):
     """Some conditions of a bulk registration were refused; all others are registered.
 
-    ``refused`` has what was wrong by the place in the list that was given; ``registered`` the registrations in its
-    order, ``None`` for the refused ones.
+    ``refused`` maps positions in the submitted list to what was wrong there; ``registered`` has the registrations in
+    the order of that list, ``None`` for the refused ones.
     """
 
     def __init__(self, message: str, *, refused: Mapping[int, str], registered: Sequence[str | None]) -> None:
@@ -191,7 +192,7 @@ class ServiceError(HubError):
 
 
 class WebhookError(HubError):
-    """A webhook's address cannot be sent to. The message never holds the address."""
+    """Nothing can be sent to a webhook's address. The message never contains the address."""
 
 
 class PrefectServerError(HubError):
@@ -207,8 +208,8 @@ class EventServerError(EventLogError):
 
 
 class EventLogAhead(EventLogError):
-    """The event log is that of another store, or went on apart from this one."""
+    """The event log belongs to another store, or has diverged from this one."""
 
 
 class LedgerError(HubError):
-    """A consumer's ledger is that of another consumer, or of another hub."""
+    """A consumer's ledger belongs to another consumer, or to another hub."""

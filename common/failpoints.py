@@ -1,10 +1,10 @@
-"""Named steps between loading a candle and acknowledging an event, at which a test lets a process die.
+"""Named steps between loading a candle and acknowledging an event, at which a test can make a process fail.
 
-Off, which is the default, a step costs the call of a function that does nothing. The environment switches it on:
+Off, which is the default, a step costs one call of an empty function. The environment switches failpoints on:
 
-    HUB_FAILPOINT=after_commit:3                     the third time: the process kills itself, as kill -9 does
-    HUB_FAILPOINT=before_publish:1:pause=/tmp/held   writes that file, and goes on when somebody removes it
-    HUB_FAILPOINT=before_effect:2:raise              raises FailpointReached
+    HUB_FAILPOINT=after_commit:3                       at the third hit the process kills itself, like kill -9
+    HUB_FAILPOINT=before_publish:1:pause=/tmp/paused   creates that file, and continues when somebody removes it
+    HUB_FAILPOINT=before_effect:2:raise                raises FailpointReached
 
 Several are separated by commas.
 """
@@ -22,26 +22,26 @@ from common.errors import FailpointReached, SettingsError
 VARIABLE = "HUB_FAILPOINT"
 
 FAILPOINTS = {
-    "after_load": "the conditions' state is built or grown, nothing is judged yet",
-    "mid_evaluation": "one part of a tick is judged, others may follow, nothing is recorded",
-    "before_record": "a tick is judged and not yet given to the store",
-    "before_commit": "in the store: everything of a tick is written, its transaction is open",
-    "after_commit": "in the store: a tick is on disk, its memory does not know it and nobody has the answer",
+    "after_load": "the conditions' state is built or extended, nothing is judged yet",
+    "mid_evaluation": "part of a tick is judged, more may follow, nothing is recorded",
+    "before_record": "a tick is judged, but not yet handed to the store",
+    "before_commit": "in the store: the whole tick is written, its transaction is still open",
+    "after_commit": "in the store: a tick is on disk, but neither the store's memory nor the caller knows",
     "after_record": "the store has answered, nothing is published",
     "before_checkpoint": "a checkpoint of the indicators is about to be saved",
     "after_read_last": "the publisher has asked the stream for its newest event",
-    "before_publish": "a batch is read from the store and not yet sent",
+    "before_publish": "a batch is read from the store, but not yet sent",
     "after_publish": "a batch is in the stream, the next one is not",
-    "after_read": "a consumer has been handed events, nothing is done about them",
+    "after_read": "a consumer has received events, but not acted on them",
     "before_effect": "a handler is about to act on a delivery",
-    "after_effect": "a handler has acted on a delivery, nobody knows",
-    "before_mark": "the deliveries of some events are handled, the consumer's ledger does not know it",
-    "before_ack": "the ledger knows it, the stream does not",
+    "after_effect": "a handler has acted on a delivery, but nothing says so yet",
+    "before_mark": "the deliveries of some events are handled, but not yet in the consumer's ledger",
+    "before_ack": "they are in the ledger, but not acknowledged to the stream",
     "after_ack": "events are acknowledged",
     "before_post": "a delivery is about to be sent to a webhook",
-    "after_post": "a webhook has answered, the outbox does not know it",
+    "after_post": "a webhook has answered, but the outbox does not know",
 }
-"""Every step by its name, in the order in which a trigger passes them."""
+"""Name -> step, in the order in which a trigger passes them."""
 
 
 @dataclass(frozen=True)
@@ -56,19 +56,20 @@ def _off(name: str) -> None:
 
 
 reach: Callable[[str], None] = _off
-"""Say that a step is reached. Call it as ``failpoints.reach("after_commit")``, so that switching it on is seen."""
+"""Announce that a step is reached. Call it as ``failpoints.reach("after_commit")``, through the module, so that
+arming takes effect."""
 
 
 def arm(text: str) -> None:
-    """Switch on what ``text`` says, in the form of ``HUB_FAILPOINT``; nothing else stays on.
+    """Switch on the failpoints of ``text``, in the form of ``HUB_FAILPOINT``, and all others off.
 
     Raises :class:`common.errors.SettingsError`.
     """
-    global reach  # noqa: PLW0603 (the point of it: off, there is nothing to look at)
+    global reach  # noqa: PLW0603 (so that an unarmed step has nothing to check)
     armed: dict[str, list[_Armed]] = {}
     for part in filter(None, text.split(",")):
-        name, held = _read(part)
-        armed.setdefault(name, []).append(held)
+        name, failpoint = _read(part)
+        armed.setdefault(name, []).append(failpoint)
     reach = _on(armed) if armed else _off
 
 
@@ -77,19 +78,19 @@ def _on(armed: dict[str, list[_Armed]]) -> Callable[[str], None]:
 
     def reached(name: str) -> None:
         hits[name] += 1
-        for held in armed.get(name, ()):
-            if held.nth == hits[name]:
-                _act(name, held)
+        for failpoint in armed.get(name, ()):
+            if failpoint.nth == hits[name]:
+                _act(name, failpoint)
 
     return reached
 
 
-def _act(name: str, held: _Armed) -> None:
-    if held.action == "raise":
-        raise FailpointReached(f"failpoint {name} was reached for the {held.nth}. time; unset {VARIABLE} to go on")
-    if held.action == "crash":
+def _act(name: str, failpoint: _Armed) -> None:
+    if failpoint.action == "raise":
+        raise FailpointReached(f"failpoint {name} was reached (hit {failpoint.nth}); unset {VARIABLE} to go on")
+    if failpoint.action == "crash":
         os.kill(os.getpid(), signal.SIGKILL)
-    path = Path(held.path)
+    path = Path(failpoint.path)
     path.touch()
     while path.exists():
         time.sleep(0.005)
@@ -100,11 +101,11 @@ def _read(part: str) -> tuple[str, _Armed]:
     nth, _, action = rest.partition(":")
     action, _, path = (action or "crash").partition("=")
     if name not in FAILPOINTS:
-        raise SettingsError(f"{VARIABLE}: no failpoint {name!r}; use one of {' '.join(FAILPOINTS)}")
+        raise SettingsError(f"{VARIABLE}: there is no failpoint {name!r}; use one of {' '.join(FAILPOINTS)}")
     if not (nth.isdecimal() and int(nth) > 0):
-        raise SettingsError(f"{VARIABLE}: {part!r} does not say which time; write {name}:1 for the first")
+        raise SettingsError(f"{VARIABLE}: {part!r} does not say which hit; write {name}:1 for the first")
     if action not in ("crash", "pause", "raise") or (action == "pause") != bool(path):
-        raise SettingsError(f"{VARIABLE}: {part!r}; the action is crash, raise, or pause=PATH")
+        raise SettingsError(f"{VARIABLE}: {part!r} has no valid action; write crash, raise, or pause=PATH")
     return name, _Armed(int(nth), action, path)
 
 

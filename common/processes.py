@@ -1,9 +1,9 @@
-"""What the system knows of a process: enough to tell it from another one that gets its number later.
+"""What the system knows about a process: enough to tell it from a later one that was given the same number.
 
     python common/processes.py NOTE LOCK COMMAND …
 
-becomes the command once it has noted itself (:func:`become`). It is run as a file: the package would take ten times as
-long to import.
+notes its own process and then becomes the command (:func:`become`). It is run as a file, because importing the package
+takes ten times as long.
 """
 
 import os
@@ -14,9 +14,9 @@ from typing import NoReturn
 
 
 def start_time(pid: int) -> str:
-    """When a process started, in the system's own words; ``gone`` if there is none (a zombie counts as gone)."""
+    """When a process started, in the system's own format; ``gone`` if there is none (a zombie counts as gone)."""
     try:
-        # Linux: the 22nd field of stat; the command name before it may hold spaces and ends with the last bracket.
+        # Linux: the 22nd field of stat; the command name before it may contain spaces and ends at the last bracket.
         state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return _start_time_from_ps(pid)
@@ -31,10 +31,10 @@ def _start_time_from_ps(pid: int) -> str:
 
 
 def become(note: Path, lock: int, command: list[str]) -> NoReturn:
-    """Write this process's number and start time into ``note``, and go on as another program.
+    """Write this process's number and start time into ``note``, and continue as another program.
 
-    A parent that wrote them could be killed before it did, and nobody would know its child. ``lock`` is a locked file
-    that the parent has handed down: whoever waits for it finds the note.
+    If the parent wrote them, it could be killed before it did, and its child would be lost. ``lock`` is a locked file
+    inherited from the parent: a process that waits for it finds the note.
     """
     pid = os.getpid()
     note.write_text(f"{pid} {start_time(pid)}")

@@ -1,11 +1,11 @@
-"""Hints for what is misspelled."""
+"""Hints for misspelled words."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 def did_you_mean(word: str, known: Iterable[str], *, cutoff: float = 0.5) -> str:
-    """`` (did you mean rsi?)`` or nothing, to be put behind the word in a message. ``cutoff`` is from 0 to 1, the
-    likeness that :func:`difflib.get_close_matches` asks for."""
+    """`` (did you mean rsi?)`` or nothing, to follow the word in a message. ``cutoff``, from 0 to 1, is the similarity
+    that :func:`difflib.get_close_matches` requires."""
     nearest = get_close_matches(word.lower(), list(known), n=1, cutoff=cutoff)
     return f" (did you mean {nearest[0]}?)" if nearest else ""

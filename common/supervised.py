@@ -1,7 +1,7 @@
-"""A server that belongs to a data folder: started once, adopted by whoever comes after a crash, stopped cleanly.
+"""A server that belongs to a data folder: started once, adopted after a crash, stopped cleanly.
 
 A killed hub cannot stop its children. The next start finds the process id in the folder, sees that the server still
-answers, and takes it over; so there is one server a folder, and none is left behind by a clean stop.
+answers, and takes it over. So a folder has one server at most, and a clean stop leaves none behind.
 """
 
 import fcntl
@@ -24,10 +24,10 @@ from common.processes import start_time
 class SupervisedServer:
     """A child process in ``folder`` with ``<name>.pid``, ``<name>.lock`` and ``<name>.log``.
 
-    The child notes itself, and holds the lock until it has: a start that is killed at any moment leaves either none or
-    one that the next start finds. ``command``, its program with the whole path, and ``environment`` start it;
-    ``answers`` says whether it does what it is for. Raises ``failure`` with the end of the server's log when it does
-    not answer within ``patience_s`` seconds.
+    The child writes the note about itself, and holds the lock until it has: a start that is killed at any moment leaves
+    either no server, or one that the next start finds. ``command``, with the full path of its program, and
+    ``environment`` start it; ``answers`` tells whether it is serving. Raises ``failure`` with the end of the server's
+    log if it does not answer within ``patience_s`` seconds.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class SupervisedServer:
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
-        """Adopt the server that runs, or start one and wait until it answers."""
+        """Adopt the running server, or start one and wait until it answers."""
         make_folder(self._folder, self._failure)
         with self._file("lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -61,7 +61,7 @@ class SupervisedServer:
         return self
 
     def stop(self) -> None:
-        """End the server: asked first, forced after ten seconds. Does nothing when none runs."""
+        """Stop the server: politely first, by force after ten seconds. Does nothing if none is running."""
         pid = self._recorded_pid()
         if pid is not None:
             _end(pid)
@@ -73,7 +73,7 @@ class SupervisedServer:
 
     @property
     def pid(self) -> int | None:
-        """Process id of the server, ``None`` when it does not run."""
+        """Process id of the server, ``None`` if it is not running."""
         return self._recorded_pid()
 
     def _spawn(self, lock: int) -> None:
@@ -86,12 +86,12 @@ class SupervisedServer:
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **(self._environment or {})},
-                # A Ctrl-C at the terminal is for the hub, which then stops its servers in order.
+                # Ctrl-C at the terminal is meant for the hub, which then stops its servers in order.
                 start_new_session=True,
             )
         if not self._wait_for_answer(self._patience_s):
             code = self._child.poll()
-            state = f"ended with code {code}" if code is not None else f"did not answer within {self._patience_s:g} s"
+            state = f"exited with code {code}" if code is not None else f"did not answer within {self._patience_s:g} s"
             self.stop()
             raise self._failure(f"the {self._name} server {state}; the end of {self._file('log')}:\n{self._log_end()}")
 
@@ -110,7 +110,7 @@ class SupervisedServer:
             pid, started = self._file("pid").read_text().split()
         except (OSError, ValueError):
             return None
-        # The start time tells our server from another process that got the same number later.
+        # The start time tells our server from a later process with the same number.
         return int(pid) if start_time(int(pid)) == started else None
 
     def _log_end(self) -> str:
@@ -124,24 +124,24 @@ class SupervisedServer:
 
 
 def make_folder(folder: Path, failure: type[HubError]) -> None:
-    """Make a server's folder; raises ``failure`` where that is not possible."""
+    """Create a server's folder; raises ``failure`` if that is not possible."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise failure(
-            f"cannot make the folder {folder}: {error.strerror}; set HUB_DATA_DIR to a folder you may write"
+            f"cannot create the folder {folder}: {error.strerror}; set HUB_DATA_DIR to a writable folder"
         ) from error
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on."""
+    """A loopback port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def port_is_busy(port: int) -> bool:
-    """Whether somebody listens on a loopback port."""
+    """Whether something listens on a loopback port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

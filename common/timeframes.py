@@ -55,7 +55,7 @@ _FIRST_MONDAY_MS = 4 * _DAY
 
 @lru_cache(maxsize=256)
 def normalise_timeframe(text: str) -> str:
-    """The name in the closed list for any spelling of the same length: ``60m`` -> ``1h``, ``1D`` -> ``1d``.
+    """The name in the closed list for any spelling of its length: ``60m`` -> ``1h``, ``1D`` -> ``1d``.
 
     Raises :class:`TimeframeError` for every other length, ``1M`` (a month has no fixed length) included.
     """
@@ -77,9 +77,9 @@ def slot_at_or_before(time_ms: _Times, timeframe: str) -> _Times:
 
 
 def read_time(text: str) -> int:
-    """Milliseconds of a time that a person wrote: ``2024-08-05``, ``2024-08-05 01:15``, with ``T`` or an offset too.
+    """Milliseconds of a time as people write it: ``2024-08-05``, ``2024-08-05 01:15``, also with ``T`` or an offset.
 
-    UTC where it says nothing else. Raises :class:`common.errors.TimeFormatError`.
+    Without an offset it is UTC. Raises :class:`common.errors.TimeFormatError`.
     """
     try:
         moment = datetime.fromisoformat(text.strip())

@@ -1,4 +1,4 @@
-"""Signatures of webhook deliveries. The standard library alone: a bot may copy this file.
+"""Signatures of webhook deliveries. Uses the standard library alone: a bot may copy this file.
 
     from common.webhook_signature import verify
 
@@ -7,8 +7,8 @@
 
 A delivery has three headers:
 
-    Hub-Delivery    its id, the same on every attempt: what has been acted on is known by it
-    Hub-Timestamp   seconds since the epoch when this attempt was made
+    Hub-Delivery    its id, the same for every attempt: a receiver uses it to recognise repeats
+    Hub-Timestamp   when this attempt was made, in seconds since the epoch
     Hub-Signature   v1=<hex of HMAC-SHA256(secret, "<timestamp>.<delivery>.<body>")>, several separated by commas
 """
 
@@ -20,7 +20,7 @@ from collections.abc import Mapping
 DELIVERY, TIMESTAMP, SIGNATURE = "Hub-Delivery", "Hub-Timestamp", "Hub-Signature"
 
 TOLERANCE_S = 300
-"""How old an attempt may be: one that is recorded and sent again later is refused."""
+"""How old an attempt may be: one that somebody recorded and replays later is refused."""
 
 
 def sign(secret: str, timestamp: int, delivery_id: str, body: bytes) -> str:
@@ -40,7 +40,7 @@ def headers(secret: str, timestamp: int, delivery_id: str, body: bytes) -> dict[
 
 def verify(
     secret: str,
-    given: Mapping[str, str],
+    received: Mapping[str, str],
     body: bytes,
     *,
     tolerance_s: int = TOLERANCE_S,
@@ -48,15 +48,15 @@ def verify(
 ) -> bool:
     """Whether a request comes from the hub, is unchanged, and was sent at most ``tolerance_s`` seconds ago.
 
-    ``given`` are the headers, in whatever case; ``body`` the bytes as they came, before any JSON is read from them.
+    ``received`` are its headers, in any case; ``body`` is its raw bytes, before any JSON is decoded from them.
     """
-    found = {name.lower(): value for name, value in given.items()}
-    delivery_id, timestamp = found.get(DELIVERY.lower(), ""), found.get(TIMESTAMP.lower(), "")
+    by_name = {name.lower(): value for name, value in received.items()}
+    delivery_id, timestamp = by_name.get(DELIVERY.lower(), ""), by_name.get(TIMESTAMP.lower(), "")
     if not (timestamp.isascii() and timestamp.isdecimal() and len(timestamp) < 16):
         return False
     if abs((time.time() if now_s is None else now_s) - int(timestamp)) > tolerance_s:
         return False
     expected = sign(secret, int(timestamp), delivery_id, body).encode()
-    signatures = [part.strip().encode() for part in found.get(SIGNATURE.lower(), "").split(",")]
-    # Every one is compared, so that the time tells nothing.
+    signatures = [part.strip().encode() for part in by_name.get(SIGNATURE.lower(), "").split(",")]
+    # All are compared, so that the time taken reveals nothing.
     return sum(hmac.compare_digest(expected, signature) for signature in signatures) > 0

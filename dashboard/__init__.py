@@ -2,7 +2,7 @@
 
     data    the only module that opens the store
     pages/  savings, the landing page; conditions, the table; condition, one of them
-    charts/ options of the charts: savings, candles with what a condition reads
+    charts/ chart options: savings, and candles with the values that a condition reads
 
-It is the operator's view: exact subscriber counts, but never a user, a bot or a bot's configuration.
+It is the operator's view: it has exact subscriber counts, but never a user, a bot or a bot's configuration.
 """

@@ -1,8 +1,9 @@
-"""What the pages show, read from the store. The only module that opens it: to read, for one query, closed again.
+"""What the pages show, read from the store. No other module opens it; it is opened read-only, for one query at a time.
 
-Through the owner of the store where ``HUB_STORE_URL`` names one; from the files themselves while nobody owns them.
+Queries go through the owner of the store if ``HUB_STORE_URL`` names one; otherwise they read the files, as long as
+nobody owns them.
 
-Answers are kept for a few seconds and shared by all viewers, so that fifty browsers cost as much as one. Each query
+Answers are cached for a few seconds and shared by all viewers, so that fifty browsers cost as much as one. Each query
 takes the store's URL, which makes it part of the cache's key.
 """
 
@@ -38,7 +39,7 @@ class Overview:
 
     totals: dict[str, int]
     indicators: int
-    """Unique indicators: one name, one set of parameters, one source, one series."""
+    """Unique indicators: unique in name, parameters, source and series."""
     series: int
     triggers: int
     savings: Savings
@@ -48,16 +49,16 @@ class Overview:
 
 @dataclass(frozen=True)
 class ConditionFacts:
-    """One condition and what came of it; ``triggers`` has the newest ones, newest first."""
+    """One condition and what came of it; ``triggers`` has its newest triggers, newest first."""
 
     stored: StoredCondition
     subscribers: int
     trigger_count: int
     triggers: pl.DataFrame
     judged_ms: int | None
-    """Close time up to which its series has been judged, ``None`` before its first tick."""
+    """Close time up to which its series has been judged; ``None`` before its first tick."""
     last_close_ms: int | None
-    """Close time of its newest candle, ``None`` without candles."""
+    """Close time of its newest candle; ``None`` without candles."""
 
     @property
     def series(self) -> Series:
@@ -66,11 +67,11 @@ class ConditionFacts:
 
 
 def read(query: Callable[[str], T]) -> T:
-    """The answer to a query on the store that the settings name; a panel instead of the page if there is none."""
+    """The answer to a query on the store that the settings name; if it cannot be read, a panel replaces the page."""
     try:
         answer = query(url_of(load_settings()))
     except HubError as error:
-        _explain(error)
+        _show_error(error)
         st.stop()
     return answer
 
@@ -80,7 +81,7 @@ def overview(store_url: str) -> Overview:
     """The figures of the savings page."""
     with _opened(store_url) as store:
         ticks = store.ticks.ticks()
-        # A tick counts its own timeframe; the widest tick of each has all of its series.
+        # A tick counts only its own timeframe; the widest tick of each timeframe has all of its series.
         widest = ticks.group_by("timeframe").agg(pl.col("indicators", "series").max())
         return Overview(
             totals=store.registry.totals(),
@@ -95,33 +96,35 @@ def overview(store_url: str) -> Overview:
 
 @st.cache_data(ttl=_SECONDS_KEPT, show_spinner="Reading the store …")
 def conditions(store_url: str) -> pl.DataFrame:
-    """All conditions, those with most subscribers first.
+    """All conditions, those with the most subscribers first.
 
     Columns ``condition_id text canonical symbol timeframe subscribers triggers last_trigger slots``; ``slots`` counts
     the slots from the series' anchor to its watermark and is null before the first tick.
     """
     with _opened(store_url) as store:
-        held = store.registry.conditions()
+        registered = store.registry.conditions()
         subscribers = store.registry.subscribers()
         counts = store.triggers.counts()
         anchors = store.ticks.anchors()
-        marks = {timeframe: store.ticks.watermarks(timeframe) for timeframe in {one.timeframe for one in held}}
+        marks = {
+            timeframe: store.ticks.watermarks(timeframe) for timeframe in {stored.timeframe for stored in registered}
+        }
 
-    def slots(one: StoredCondition) -> int | None:
-        judged, anchor = marks[one.timeframe].get(one.group), anchors.get(one.group.base)
-        return None if judged is None or anchor is None else (judged - anchor) // DURATION_MS[one.timeframe]
+    def slots(stored: StoredCondition) -> int | None:
+        judged, anchor = marks[stored.timeframe].get(stored.group), anchors.get(stored.group.base)
+        return None if judged is None or anchor is None else (judged - anchor) // DURATION_MS[stored.timeframe]
 
     rows = [
         (
-            one.condition_id,
-            one.text,
-            one.canonical,
-            f"{one.exchange}:{one.symbol}",
-            one.timeframe,
-            subscribers.get(one.condition_id, 0),
-            slots(one),
+            stored.condition_id,
+            stored.text,
+            stored.canonical,
+            f"{stored.exchange}:{stored.symbol}",
+            stored.timeframe,
+            subscribers.get(stored.condition_id, 0),
+            slots(stored),
         )
-        for one in held
+        for stored in registered
     ]
     return (
         pl.DataFrame(
@@ -145,7 +148,7 @@ def conditions(store_url: str) -> pl.DataFrame:
 
 @st.cache_data(ttl=_SECONDS_KEPT, show_spinner="Reading the store …")
 def condition(store_url: str, condition_id: str) -> ConditionFacts | None:
-    """One condition, ``None`` if no condition has that id."""
+    """One condition; ``None`` if no condition has that id."""
     with _opened(store_url) as store:
         stored = store.registry.condition(condition_id)
         if stored is None:
@@ -169,20 +172,20 @@ def candles(store_url: str, series: Series, stop_ms: int, count: int) -> pl.Data
 
 
 def _opened(store_url: str) -> Store:
-    # The token is no argument of a query: those are what answers are kept by.
+    # The token is not an argument of the queries, because arguments are the cache's keys.
     return open_store(store_url, token=client_token(load_settings()), read_only=True)
 
 
-def _explain(error: HubError) -> None:
+def _show_error(error: HubError) -> None:
     text = f"{str(error)[:1].upper()}{str(error)[1:]}."
     match error:
         case StoreMissing():
             st.info(f"**There is no store yet.** {text}", icon=":material/inventory_2:")
-            st.markdown("Make one with real candles and simulated bots:")
+            st.markdown("Create one with real candles and simulated bots:")
             st.code("make demo", language="shell")
         case StoreLocked():
             st.warning(
-                f"**Another process is writing.** {text} The dashboard reads while nobody writes.",
+                f"**Another process is writing.** {text} The dashboard can read when no process writes.",
                 icon=":material/lock:",
             )
             st.button("Try again")

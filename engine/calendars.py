@@ -1,7 +1,8 @@
-"""Which slot is one step before another, and which slot of a series is the last closed one.
+"""Which slot is one step before another, and which slot of a series closed last.
 
-``24x7``: every slot of the timeframe's grid has a candle, and a missing one is missing. ``sessions`` (stocks, forex):
-there is no candle while the market is closed, so the slot before is the candle before, at most a week back.
+``24x7``: every slot of the timeframe's grid should have a candle, and one without is a gap. ``sessions`` (stocks,
+forex): there are no candles while the market is closed, so one step back is the previous candle, at most a week
+earlier.
 """
 
 from collections.abc import Mapping
@@ -14,9 +15,9 @@ from registry.groups import Series
 from registry.instruments import Calendar
 
 LONGEST_CLOSURE_MS = 7 * DURATION_MS["1d"]
-"""A longer time without a candle is a gap also for a market with sessions."""
+"""A longer time without a candle is a gap even for a market with sessions."""
 
-Times = NDArray[np.int64]
+MillisecondArray = NDArray[np.int64]
 
 
 class SeriesCalendar:
@@ -32,17 +33,20 @@ class SeriesCalendar:
         apart = open_ms - open_before_ms
         return apart == self._length or (self.has_sessions and 0 < apart <= LONGEST_CLOSURE_MS)
 
-    def adjacent(self, opens: Times, before: int | None) -> NDArray[np.bool_]:
-        """Whether each candle is one step after the one before it; ``before`` is the candle before the first."""
+    def adjacent(self, opens: MillisecondArray, before: int | None) -> NDArray[np.bool_]:
+        """Whether each candle is one step after the previous one; ``before`` is the candle before the first."""
         apart = np.diff(opens, prepend=opens[:1] if before is None else before)
         steps: NDArray[np.bool_] = apart == self._length
         if self.has_sessions:
             steps = (apart > 0) & (apart <= LONGEST_CLOSURE_MS)
         return steps
 
-    def last_closed(self, opens: Times, times: Times) -> tuple[Times, Times]:
-        """The row of the last closed slot's candle at each time, -1 where it has none, and the candles by then."""
-        count: Times = np.searchsorted(opens, times - self._length, side="right")
+    def last_closed(
+        self, opens: MillisecondArray, times: MillisecondArray
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """At each time: the row of the last closed slot's candle, -1 if it has none, and how many candles had
+        closed."""
+        count: NDArray[np.int64] = np.searchsorted(opens, times - self._length, side="right")
         rows = count - 1
         if self.has_sessions:
             ago = times - (opens[rows] + self._length)
@@ -52,5 +56,5 @@ class SeriesCalendar:
 
 
 def calendar_of(series: Series, calendars: Mapping[str, Calendar]) -> SeriesCalendar:
-    """The calendar of a series; an instrument that is not named trades 24x7."""
+    """The calendar of a series; an instrument without an entry trades 24x7."""
     return SeriesCalendar(series.timeframe, calendars.get(str(series.instrument), "24x7"))

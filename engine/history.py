@@ -1,8 +1,8 @@
 """Judges whole histories with the plan and the kernels of the live evaluation.
 
-One base series at a time: its rows are its candles; what it reads of other series stands in the row of the candle on
-which it would have seen it live, the value of that series' last closed slot. Values are computed slot by slot, over a
-span of candles, and judged candle by candle, in tiles that fit into the processor's cache.
+One base series is judged at a time. Its rows are its candles; a value read of another series is placed in the row of
+the candle on which it would have been seen live, which is the value of that series' last closed slot. Values are
+computed slot by slot over a span of candles, and judged candle by candle in tiles that fit into the processor's cache.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,29 +17,32 @@ from common.errors import CandlesMissing
 from common.timeframes import DURATION_MS
 from engine.calendars import calendar_of
 from engine.evaluate import candle_columns, import_kernels
-from engine.firing import Firing
+from engine.firing import FiringState
 from engine.layout import ARITHMETIC
 from engine.plan import Plan, make_plan
 from engine.resampling import with_built
-from engine.truths import Truths
+from engine.truths import TruthState
 from indicators.compute import Array, input_arrays, scan_into, source_array, start
 from registry.conditions import Condition
 from registry.groups import Series, series_of
 from registry.instruments import Calendar
 
 _SPAN = 4096
-"""Candles computed at once: bounds the memory of a scan to a few thousand rows of slots."""
+"""Candles computed at once: limits the memory of a scan to a few thousand rows of slots."""
 
 _TILE = 1 << 20
-"""Values judged at once, 8 MB of them, where that is not too few candles."""
+"""Values judged at once (8 MB), unless that would be too few candles."""
 
 _OPERATIONS = dict(zip(ARITHMETIC, (np.add, np.subtract, np.multiply, np.divide), strict=True))
 
 Inputs = tuple[Sequence[str], str | None]
-"""What an indicator is computed from: its inputs, and what its ``source`` is."""
+"""What an indicator is computed from: its inputs and its ``source``."""
 
 TRIGGER_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "condition_id": pl.String,
+    "condition": pl.String,
+    "symbol": pl.String,
+    "timeframe": pl.String,
     "open_time": pl.Datetime("ms", "UTC"),
     "close_time": pl.Datetime("ms", "UTC"),
     "price": pl.Float64,
@@ -55,13 +58,14 @@ def scan(
     calendars: Mapping[str, Calendar] | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> pl.DataFrame:
-    """Judge whole histories: ``condition_id open_time close_time price settled``, one row a trigger, oldest first.
+    """Judge whole histories: ``condition_id condition symbol timeframe open_time close_time price settled``, one row a
+    trigger, oldest first. ``condition`` is its text; ``symbol`` and ``timeframe`` are those of its own series.
 
-    ``candles`` has the columns ``symbol timeframe open_time open high low close volume`` (``exchange`` optional, the
-    argument is its default), several series at once; the first candle of each is its anchor. A series that is not there
-    is built from the longest timeframe of its instrument that divides its own. ``calendars`` names the instruments
-    (``NASDAQ:AAPL``) that trade in ``sessions``; all others trade ``24x7``. ``progress`` is called with candles done
-    and in all. Raises :class:`common.errors.CandlesMissing` for a condition whose series cannot be had.
+    ``candles`` has the columns ``symbol timeframe open_time open high low close volume`` (``exchange`` is optional, the
+    argument is its default) and may contain several series; the first candle of each is its anchor. A missing series is
+    built from the longest timeframe of its instrument that divides its own. ``calendars`` names the instruments
+    (``NASDAQ:AAPL``) that trade in ``sessions``; all others trade ``24x7``. ``progress`` is called with the number of
+    candles done and their total. Raises :class:`common.errors.CandlesMissing` for a condition without candles.
     """
     parsed = [
         condition if isinstance(condition, Condition) else Condition.parse(condition, default_exchange=exchange)
@@ -82,24 +86,24 @@ def scan(
         by_base.setdefault(condition.series, []).append(condition)
     total = sum(histories[series].height for series in by_base)
     done = 0
-    found: list[pl.DataFrame] = []
-    for _, held in sorted(by_base.items(), key=lambda item: str(item[0])):
-        judge = HistoryJudge(make_plan(held), histories, calendars or {})
-        for rows in judge.rows():
-            found.append(judge.triggers(rows))
+    frames: list[pl.DataFrame] = []
+    for _, of_base in sorted(by_base.items(), key=lambda item: str(item[0])):
+        evaluator = HistoryEvaluator(make_plan(of_base), histories, calendars or {})
+        for rows in evaluator.rows():
+            frames.append(evaluator.triggers(rows))
             done += rows.opens.size
             if progress is not None:
                 progress(done, total)
-    triggers = pl.concat([pl.DataFrame(schema=TRIGGER_SCHEMA), *found])
-    # Those of one base series are in order.
+    triggers = pl.concat([pl.DataFrame(schema=TRIGGER_SCHEMA), *frames])
+    # The triggers of one base series are in order.
     return triggers if len(by_base) == 1 else triggers.sort("close_time", "condition_id")
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Slot values of consecutive candles of a base series, gone when the next ones are taken.
+    """Slot values of consecutive candles of a base series, overwritten when the next ones are taken.
 
-    ``values`` float64[slots, n + 1]: the column of each candle, after that of the candle before them.
+    ``values`` float64[slots, n + 1] has a column for each candle, after one for the candle before them.
     """
 
     values: Array
@@ -108,20 +112,20 @@ class Rows:
     opens: NDArray[np.int64]
     closes: Array
     counts: Mapping[int, NDArray[np.int64]]
-    """Series -> its candles since the anchor up to each candle."""
+    """Series -> how many candles it had since its anchor, as of each row."""
 
     def last(self, count: int) -> "Rows":
-        """The last so many candles alone."""
+        """Only the last ``count`` candles."""
         return Rows(
             self.values[:, -count - 1 :],
             self.adjacent[-count - 1 :],
             self.opens[-count:],
             self.closes[-count:],
-            {series: held[-count:] for series, held in self.counts.items()},
+            {series: counts[-count:] for series, counts in self.counts.items()},
         )
 
 
-class HistoryJudge:
+class HistoryEvaluator:
     """Judges the conditions of one base series over its history, span by span."""
 
     def __init__(self, plan: Plan, histories: Mapping[Series, pl.DataFrame], calendars: Mapping[str, Calendar]) -> None:
@@ -135,12 +139,13 @@ class HistoryJudge:
             for index, series in enumerate(plan.series)
             if index != base
         ]
-        self._firing = Firing()
+        self._firing = FiringState()
         self._firing.grow(plan)
-        self._truths = Truths()
+        self._truths = TruthState()
         self._truths.grow(plan.program)
         self._moving = plan.is_base.copy()
         self._ids = pl.Series([condition.id for condition in plan.conditions], dtype=pl.String)
+        self._texts = pl.Series([condition.text for condition in plan.conditions], dtype=pl.String)
         self._sorted = np.argsort(self._ids.to_numpy(), kind="stable")
         """The conditions in the order of their ids."""
         self._order = self._sorted.argsort()
@@ -148,15 +153,15 @@ class HistoryJudge:
         self._fired = np.empty((2, max(65_536, len(plan.conditions) + 1)), np.int64)
 
     def rows(self) -> Iterator[Rows]:
-        """The history in spans; judge each with :meth:`triggers` before taking the next."""
+        """The history in spans; each must be judged with :meth:`triggers` before the next is taken."""
         plan = self.plan
         length = DURATION_MS[plan.timeframe]
-        held = np.full((plan.slots, min(_SPAN, self._candles.height) + 1), np.nan)
+        buffer = np.full((plan.slots, min(_SPAN, self._candles.height) + 1), np.nan)
         for begin in range(0, self._candles.height, _SPAN):
             span = self._candles[begin : begin + _SPAN]
             if begin:
-                held[:, 0] = held[:, _SPAN]
-            values = held[:, : span.height + 1]
+                buffer[:, 0] = buffer[:, _SPAN]
+            values = buffer[:, : span.height + 1]
             fresh = values[:, 1:]
             adjacent = self._own.extend(span, fresh)
             opens = span["open_time"].dt.epoch("ms").to_numpy()
@@ -167,7 +172,7 @@ class HistoryJudge:
             yield Rows(values, np.concatenate([[False], adjacent]), opens, np.array(span["close"], np.float64), counts)
 
     def triggers(self, rows: Rows) -> pl.DataFrame:
-        """What fires on the rows, as ``TRIGGER_SCHEMA``."""
+        """The triggers of the rows, as ``TRIGGER_SCHEMA``."""
         kernels = import_kernels()
         plan = self.plan
         fired_rows, fired = self._fired
@@ -175,7 +180,7 @@ class HistoryJudge:
         height = max(16, _TILE // max(1, plan.slots))
         for begin in range(0, rows.opens.size, height):
             tile = np.empty((min(height, rows.opens.size - begin) + 1, plan.slots))
-            # Comparisons take what is not finite as NaN; delays and averages have read it as it is.
+            # Comparisons read values that are not finite as NaN; delays and averages have read them as they are.
             kernels.show_candles(rows.values, plan.program.slots, begin, tile)
             adjacent, row = rows.adjacent[begin : begin + height + 1], 1
             while row < tile.shape[0]:
@@ -192,7 +197,7 @@ class HistoryJudge:
                 at_rows.append(fired_rows[:count] + (begin - 1))
                 which_fired.append(self._firing.conditions(fired[:count]))
         keys = np.concatenate(at_rows) * len(plan.conditions) + self._order[np.concatenate(which_fired)]
-        # Numbers are sorted much faster than what they stand for.
+        # Sorting numbers is much faster than sorting times and ids.
         keys.sort()
         at, which = np.divmod(keys, len(plan.conditions))
         which = self._sorted[which]
@@ -200,6 +205,9 @@ class HistoryJudge:
         return pl.DataFrame(
             {
                 "condition_id": self._ids.gather(which),
+                "condition": self._texts.gather(which),
+                "symbol": pl.repeat(plan.series[self._base].instrument.symbol, which.size, eager=True, dtype=pl.String),
+                "timeframe": pl.repeat(plan.timeframe, which.size, eager=True, dtype=pl.String),
                 "open_time": pl.from_epoch(pl.Series(rows.opens[at]), "ms").cast(pl.Datetime("ms", "UTC")),
                 "close_time": pl.from_epoch(pl.Series(rows.opens[at] + length), "ms").cast(pl.Datetime("ms", "UTC")),
                 "price": rows.closes[at],
@@ -237,17 +245,17 @@ class _SeriesValues:
         self._calendar = calendar_of(series, calendars)
 
     def extend(self, span: pl.DataFrame, values: Array | dict[int, Array]) -> NDArray[np.bool_]:
-        """Fill the series' slots of ``values``, slot -> float64[n], for the next candles; whether each is one step
-        after the one before."""
+        """Fill the series' slots of ``values`` (slot -> float64[n]) for the next candles; returns whether each candle
+        is one step after the previous one."""
         columns = candle_columns(span)
         for field, slot in self._prices:
             values[slot] = source_array(columns, field)
         inputs: dict[Inputs, tuple[Array, ...]] = {}
         for (block, slots), carry in zip(self._blocks, self._carries, strict=True):
-            asked = block.indicator.inputs, block.source
-            if asked not in inputs:
-                inputs[asked] = input_arrays(block.indicator, columns, block.source)
-            scan_into(block.indicator, block.parameters, carry, inputs[asked], tuple(values[slot] for slot in slots))
+            wanted = block.indicator.inputs, block.source
+            if wanted not in inputs:
+                inputs[wanted] = input_arrays(block.indicator, columns, block.source)
+            scan_into(block.indicator, block.parameters, carry, inputs[wanted], tuple(values[slot] for slot in slots))
         opens = span["open_time"].dt.epoch("ms").to_numpy()
         adjacent = self._calendar.adjacent(opens, self._last_open)
         runs = _run_lengths(adjacent, self._run)
@@ -257,12 +265,12 @@ class _SeriesValues:
             values[slot] = np.where(runs >= steps, delayed, np.nan)
         if span.height:
             self._last_open, self._run = int(opens[-1]), int(runs[-1])
-            self._tails = {source: held[held.size - self._depth :] for source, held in extended.items()}
+            self._tails = {source: column[column.size - self._depth :] for source, column in extended.items()}
         return adjacent
 
 
 class _Other:
-    """A series that the base reads: what it shows at a time is the value of its last closed slot."""
+    """Another series that the base reads: at any time it shows the value of its last closed slot."""
 
     def __init__(self, plan: Plan, index: int, candles: pl.DataFrame, calendars: Mapping[str, Calendar]) -> None:
         self.index = index
@@ -274,7 +282,7 @@ class _Other:
         self._calendar = calendar_of(plan.series[index], calendars)
 
     def show(self, times: NDArray[np.int64], values: Array) -> NDArray[np.int64]:
-        """Fill the views of candles that close at ``times``; the candles since the anchor up to each."""
+        """Fill the views of candles that close at ``times``; returns how many candles had closed by each."""
         rows, count = self._calendar.last_closed(self._opens, times)
         for slot, source in self._views:
             values[slot] = np.where(rows >= 0, self._values[source][rows], np.nan)
@@ -292,7 +300,7 @@ def _calculate(plan: Plan, values: Array) -> None:
 
 
 def _run_lengths(adjacent: NDArray[np.bool_], before: int) -> NDArray[np.int64]:
-    """How many steps in a row lead to each candle."""
+    """How many consecutive steps lead up to each candle."""
     positions = np.arange(adjacent.size)
     last_break = np.maximum.accumulate(np.where(adjacent, -1, positions))
     runs: NDArray[np.int64] = np.where(last_break >= 0, positions - last_break, positions + 1 + before)
@@ -300,9 +308,9 @@ def _run_lengths(adjacent: NDArray[np.bool_], before: int) -> NDArray[np.int64]:
 
 
 def _settle_columns(plan: Plan) -> dict[int, NDArray[np.int64]]:
-    """Series -> the candles of it after which each condition's indicators have settled, 0 for those without any."""
+    """Series -> its candles after which each condition's indicators have settled, 0 for conditions without any."""
     columns: dict[int, NDArray[np.int64]] = {}
-    for condition, held in enumerate(plan.settle):
-        for series, needed in held:
+    for condition, needs in enumerate(plan.settle):
+        for series, needed in needs:
             columns.setdefault(series, np.zeros(len(plan.settle), np.int64))[condition] = needed
     return columns

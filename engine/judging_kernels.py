@@ -1,17 +1,17 @@
-"""The kernels that judge: values in, truths out. Compiled by numba; ``engine.program`` names the columns.
+"""The kernels that judge: values in, truths out. Compiled by numba; ``engine.program`` describes the columns.
 
-Truth is FALSE 0, UNKNOWN 1, TRUE 2: Kleene's and is the smaller, or the larger, not the distance from 2. A comparison
-of numbers that are finite or NaN is ``(a < b) + not (a >= b)``, which is 1 where one of them is NaN. Values that are
-not finite are therefore shown to the comparisons as NaN.
+A truth is FALSE 0, UNKNOWN 1 or TRUE 2: Kleene's *and* is the minimum, *or* the maximum, *not* the distance from 2. A
+comparison of numbers that are finite or NaN is ``(a < b) + not (a >= b)``, which is 1 if one of them is NaN. Values
+that are not finite are therefore shown to the comparisons as NaN.
 
-``ages`` uint16[truths, 2] is what ``for`` and ``within`` remember: steps since the deciding truth (FALSE for ``for``,
-TRUE for ``within``) and since UNKNOWN, ``NEVER`` at most; 0 is the present step.
+``ages`` uint16[truths, 2] is what ``for`` and ``within`` remember: the number of steps since the deciding truth (FALSE
+for ``for``, TRUE for ``within``) and since UNKNOWN, at most ``NEVER``; 0 is the present step.
 
-``stands`` int64[runs, 4] is what runs of one slot remember. Their constants are in order, so a value stands between two
-of them, and those below it have one truth and those above it another. When the value moves, only the truths of the
-constants that it passes change. A row has the value's place (how many constants are before it), the stretch of the
-run's truths that is TRUE (or was, for crossings), and whether the row says anything: ``_UNSET``, ``_KNOWN``, or
-``_UNKNOWN`` where all truths are. What changed is listed for :func:`fire`.
+``run_states`` int64[runs, 4] is what runs of one slot remember. Their constants are in order, so a value lies between
+two of them; those below it have one truth and those above it another. When the value moves, only the truths of the
+constants that it passes change. A row has the value's place (how many constants are below it), the stretch of the run's
+truths that is TRUE (or was, for crossings), and its status: ``_UNSET``, ``_KNOWN``, or ``_UNKNOWN`` if all truths are
+UNKNOWN. Truths that changed are listed for :func:`fire`.
 """
 
 import numpy as np
@@ -27,19 +27,19 @@ _INCLUSIVE = (_LESS, _GREATER_EQUAL, _CROSSES_BELOW)
 """Operators for which a constant that equals the value counts as below it."""
 _UNSET, _KNOWN, _UNKNOWN = range(3)
 _WINDOW = 8
-"""Constants around a value that are compared at once; a run of one slot has as many at least."""
+"""Constants around a value that are compared at once; a run of one slot has at least this many."""
 _AHEAD = 16
-"""Runs, or changes, for which memory is asked before their turn: it lies far apart, and a tick finds caches cold."""
+"""How many runs or changes ahead memory is prefetched: it is scattered, and a tick finds the caches cold."""
 _BLOCK = 32
-"""Conditions that are asked at once whether any of them fires."""
+"""Conditions that are checked at once for whether any of them fires."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def remember(now, before, stepping, owners, delays, columns, ring, turns):
-    """Take the readings of the series that step, and fill the slots of their delays.
+    """Store the readings of the series that step, and fill the slots of their delays.
 
     ``columns`` int64[n, 2] are the readings that are kept: slot, owner; ``ring`` float64[depth, n] and ``turns``
-    int64[n] hold them; a row of ``delays`` is slot, column, steps.
+    int64[n] have their values; a row of ``delays`` is slot, column, steps.
     """
     depth = ring.shape[0]
     for c in range(columns.shape[0]):
@@ -57,7 +57,7 @@ def remember(now, before, stepping, owners, delays, columns, ring, turns):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def look(now, before, moving, owners, views, arithmetic, constants):
-    """Let the base series that move see what they read of others, and calculate arithmetic."""
+    """Update what the moving base series see of others, and calculate arithmetic."""
     for v in range(views.shape[0]):
         slot = views[v, 0]
         if moving[owners[slot]]:
@@ -82,7 +82,7 @@ def look(now, before, moving, owners, views, arithmetic, constants):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def show(values, shown):
-    """Copy values; those that are not finite as NaN."""
+    """Copy values, with NaN for those that are not finite."""
     for slot in range(values.size):
         value = values[slot]
         shown[slot] = value if abs(value) < np.inf else np.nan
@@ -90,10 +90,10 @@ def show(values, shown):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def show_candles(values, slots, begin, tile):
-    """Copy columns of ``values`` float64[slots, n] from ``begin`` on into the rows of ``tile``, as :func:`show` does:
-    those of ``slots``, which are in order.
+    """Copy columns of ``values`` float64[slots, n] from ``begin`` on into the rows of ``tile``, as :func:`show` does,
+    but only those of ``slots``, which are in order.
 
-    A line of the processor's cache holds eight values: eight slots at a time mostly fill whole lines.
+    A line of the processor's cache holds eight values, so eight slots at a time mostly fill whole lines.
     """
     for first in range(0, slots.size, 8):
         some = slots[first : first + 8]
@@ -141,7 +141,7 @@ def _compare_constants(code, values, before, left, constant, first, stop, truth)
 
 @njit(error_model="numpy")
 def _count_below(constants, value, place):
-    """How many of the sorted constants are below a value, looked for from a place on: farther and farther."""
+    """How many of the sorted constants are below a value, searched from ``place`` in growing steps."""
     low, high, reach = place, place, 1
     if place < constants.size and constants[place] < value:
         low, high = place + 1, place + 1
@@ -199,14 +199,15 @@ def _compare_one_slot(code, value, value_before, constants, truth):
 
 @njit(error_model="numpy", inline="always")
 def _list(changed, count, first, stop):
-    """Note a stretch of truths that may have changed, if it is one."""
+    """List a stretch of truths that may have changed, unless it is empty."""
     changed[count, 0], changed[count, 1] = first, stop
     return count + (first < stop)
 
 
 @njit(error_model="numpy", inline="always")
 def _true_stretch(code, size, place, place_before):
-    """Which of the sorted constants have the truth TRUE: from, up to. An empty stretch stands where the value stood."""
+    """Which of the sorted constants have the truth TRUE: first, one past the last. An empty stretch is where the value
+    was."""
     if code <= _LESS_EQUAL:
         return place, size
     if code <= _GREATER_EQUAL:
@@ -217,16 +218,16 @@ def _true_stretch(code, size, place, place_before):
 
 
 @njit(error_model="numpy")
-def _move_far(code, value, before, constants, truth, stand, first, changed, count):
-    """Judge a run of one slot, wherever the value has gone; how many changes are listed then."""
+def _move_far(code, value, before, constants, truth, run_state, first, changed, count):
+    """Judge a run of one slot, however far the value has moved; returns how many changes are listed."""
     is_crossing = code >= _CROSSES_ABOVE
     if np.isnan(value) or (is_crossing and np.isnan(before)):
-        if stand[3] != _UNKNOWN or is_crossing:
+        if run_state[3] != _UNKNOWN or is_crossing:
             _compare_one_slot(code, value, before, constants, truth)
             count = _list(changed, count, first, first + truth.size)
-            stand[3] = _UNSET if is_crossing else _UNKNOWN
+            run_state[3] = _UNSET if is_crossing else _UNKNOWN
         return count
-    place_before = stand[0]
+    place_before = run_state[0]
     if code in _INCLUSIVE:
         if is_crossing:
             place_before = _count_up_to(constants, before, place_before)
@@ -237,30 +238,30 @@ def _move_far(code, value, before, constants, truth, stand, first, changed, coun
         place = _count_below(constants, value, place_before)
     true_first, true_stop = _true_stretch(code, truth.size, place, place_before)
     low, high = 0, truth.size
-    if stand[3] != _KNOWN:
+    if run_state[3] != _KNOWN:
         _fill(truth, low, high, FALSE)
         _fill(truth, true_first, true_stop, TRUE)
     elif is_crossing:
-        low, high = min(stand[1], true_first), max(stand[2], true_stop)
+        low, high = min(run_state[1], true_first), max(run_state[2], true_stop)
         _fill(truth, low, high, FALSE)
         _fill(truth, true_first, true_stop, TRUE)
     else:
-        low, high = min(stand[0], place), max(stand[0], place)
+        low, high = min(run_state[0], place), max(run_state[0], place)
         _fill(truth, low, high, FALSE)
         _fill(truth, max(low, true_first), min(high, true_stop), TRUE)
-    stand[0], stand[1], stand[2], stand[3] = place, true_first, true_stop, _KNOWN
+    run_state[0], run_state[1], run_state[2], run_state[3] = place, true_first, true_stop, _KNOWN
     return _list(changed, count, first + low, first + high)
 
 
 @njit(error_model="numpy", inline="always")
-def _move(code, value, before, constant, first, stop, truth, stands, run, changed, count):
-    """Judge a run of one slot by where the value stands among its constants; how many changes are listed then.
+def _move(code, value, before, constant, first, stop, truth, run_states, run, changed, count):
+    """Judge a run of one slot by the value's place among its constants; returns how many changes are listed.
 
-    A value mostly passes few constants, or none: those around it are compared at once, without a branch on how many.
+    A value mostly passes few constants or none: those around it are compared at once, without a branch on how many.
     """
     is_crossing = code >= _CROSSES_ABOVE
-    size, was = stop - first, stands[run, 0]
-    begin = max(0, min(was - _WINDOW // 2, size - _WINDOW))
+    size, place_before = stop - first, run_states[run, 0]
+    begin = max(0, min(place_before - _WINDOW // 2, size - _WINDOW))
     around = np.uint64(first + begin)
     near = near_before = 0
     if code in _INCLUSIVE:
@@ -271,25 +272,25 @@ def _move(code, value, before, constant, first, stop, truth, stands, run, change
         for i in range(_WINDOW):
             near += constant[around + np.uint64(i)] < value
             near_before += constant[around + np.uint64(i)] < before
-    is_near = (stands[run, 3] == _KNOWN) & (not np.isnan(value))
+    is_near = (run_states[run, 3] == _KNOWN) & (not np.isnan(value))
     is_near &= ((near > 0) | (begin == 0)) & ((near < _WINDOW) | (begin + _WINDOW == size))
     if is_crossing:
-        # What was TRUE a step before is within the window too.
-        is_near &= (near_before == was - begin) & (not np.isnan(before))
-        is_near &= (stands[run, 1] >= begin) & (stands[run, 2] <= begin + _WINDOW)
+        # The truths that were TRUE one step before are within the window too.
+        is_near &= (near_before == place_before - begin) & (not np.isnan(before))
+        is_near &= (run_states[run, 1] >= begin) & (run_states[run, 2] <= begin + _WINDOW)
     if is_near:
         place = begin + near
-        true_first, true_stop = _true_stretch(code, size, place, was)
-        low, high = min(was, place), max(was, place)
+        true_first, true_stop = _true_stretch(code, size, place, place_before)
+        low, high = min(place_before, place), max(place_before, place)
         if is_crossing:
-            low, high = min(stands[run, 1], true_first), max(stands[run, 2], true_stop)
+            low, high = min(run_states[run, 1], true_first), max(run_states[run, 2], true_stop)
         for i in range(_WINDOW):
             truth[around + np.uint64(i)] = TRUE * ((begin + i >= true_first) & (begin + i < true_stop))
-        stands[run, 0], stands[run, 1], stands[run, 2] = place, true_first, true_stop
+        run_states[run, 0], run_states[run, 1], run_states[run, 2] = place, true_first, true_stop
         count = _list(changed, count, first + low, first + high)
     else:
         count = _move_far(
-            code, value, before, constant[first:stop], truth[first:stop], stands[run], first, changed, count
+            code, value, before, constant[first:stop], truth[first:stop], run_states[run], first, changed, count
         )  # fmt: skip
     return count
 
@@ -364,8 +365,8 @@ def _at_least(truth, children, count, wanted, result):
 
 @njit(error_model="numpy")
 def _lasting(deciding, bars, bases, moving, truth, children, ages, result):
-    """``for`` (deciding FALSE) and ``within`` (deciding TRUE) over the last so many steps. Where the base series does
-    not move the truth stays."""
+    """``for`` (deciding FALSE) and ``within`` (deciding TRUE) over the last ``bars`` steps. Truths of base series that
+    do not move stay as they are."""
     for j in range(result.size):
         if moving[bases[j]]:
             value = truth[children[j]]
@@ -378,7 +379,7 @@ def _lasting(deciding, bars, bases, moving, truth, children, ages, result):
 
 @njit(error_model="numpy")
 def _compose(code, count, number, bases, moving, children, ages, truth, result):
-    """Composites of one kind and number of children, which stand one after another."""
+    """Composites of one kind with the same number of children, which are contiguous."""
     if code == _ALL:
         _all(truth, children, count, result)
     elif code == _ANY:
@@ -400,23 +401,24 @@ def _compose(code, count, number, bases, moving, children, ages, truth, result):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def judge(
-    now, before, moving, runs, left, right, constant, number, base, children, ages, stands, truth, changed
+    now, before, moving, runs, left, right, constant, number, base, children, ages, run_states, truth, changed
 ):  # fmt: skip
-    """Truths of one candle, run by run. ``now`` and ``before`` are the slots' values on it and one step before, as
-    :func:`show` gives them.
+    """Judge one candle, run by run. ``now`` and ``before`` are the slots' values on it and one step before, as
+    :func:`show` copies them.
 
-    Returns how many rows of ``changed`` say which truths of runs of one slot may have changed: first, one past the
-    last, in order. Truths of crossings that are TRUE are always among them. It needs two rows a run and one more.
+    Returns how many rows of ``changed`` it filled with truths of runs of one slot that may have changed: first, one
+    past the last, in order. Truths of crossings that are TRUE are always among them. ``changed`` needs two rows for
+    each run and one more.
     """
     left, right, number, base, children = (
         borrowed(left), borrowed(right), borrowed(number), borrowed(base), borrowed(children),
     )  # fmt: skip
-    constant, truth, stands, ages = borrowed(constant), borrowed(truth), borrowed(stands), borrowed(ages)
+    constant, truth, run_states, ages = borrowed(constant), borrowed(truth), borrowed(run_states), borrowed(ages)
     listed = 0
     for r in range(runs.shape[0]):
         code, form, first, stop, more = runs[r, 0], runs[r, 1], runs[r, 2], runs[r, 3], runs[r, 4]
         if r + _AHEAD < runs.shape[0] and runs[r + _AHEAD, 1] == _ONE_SLOT:
-            place = runs[r + _AHEAD, 2] + stands[r + _AHEAD, 0]
+            place = runs[r + _AHEAD, 2] + run_states[r + _AHEAD, 0]
             prefetch(constant, place - _WINDOW // 2)
             prefetch(constant, place + _WINDOW // 2 - 1)
             prefetch(truth, place)
@@ -428,7 +430,7 @@ def judge(
             )  # fmt: skip
         elif form == _ONE_SLOT:
             listed = _move(
-                code, now[more], before[more], constant, first, stop, truth, stands, r, changed, listed
+                code, now[more], before[more], constant, first, stop, truth, run_states, r, changed, listed
             )  # fmt: skip
         elif form == _CONSTANTS:
             _compare_constants(code, now, before, left, constant, first, stop, truth)
@@ -439,20 +441,20 @@ def judge(
 
 @njit(error_model="numpy", inline="always")
 def _any_fires(truth, previous, momentary):
-    found = False
+    any_fires = False
     if momentary:
         for i in range(truth.size):
-            found |= truth[i] == TRUE
+            any_fires |= truth[i] == TRUE
     else:
         for i in range(truth.size):
-            found |= (truth[i] == TRUE) & (previous[i] == FALSE)
-    return found
+            any_fires |= (truth[i] == TRUE) & (previous[i] == FALSE)
+    return any_fires
 
 
 @njit(error_model="numpy")
 def _fire_one_by_one(truth, roots, momentary, bases, moving, previous, fired, count, first, stop):
     for c in range(first, stop):
-        # Every index is written, and stays if it fired: nobody can predict a branch on truths.
+        # Every index is written, and kept only if it fired: a branch on truths cannot be predicted.
         moves, value = moving[bases[c]], truth[roots[c]]
         fired[count] = c
         count += moves & (value == TRUE) & (momentary[c] | (previous[c] == FALSE))
@@ -487,7 +489,7 @@ def _fire_changed(truth, changed, row_of, momentary, bases, moving, behind, prev
 
 @njit(error_model="numpy")
 def _fire_behind(truth, roots, row_of, momentary, bases, moving, behind, previous, fired, count):
-    """The rows of bases that are behind and move, all of them: what changed before this step is not listed."""
+    """All rows of bases that are behind and move, because changes before this step are not listed."""
     for row in range(roots.size):
         base = bases[row]
         if behind[base] and moving[base] and row_of[roots[row]] == row:
@@ -501,17 +503,17 @@ def _fire_behind(truth, roots, row_of, momentary, bases, moving, behind, previou
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def fire(truth, changed, stretches, row_of, roots, momentary, bases, moving, behind, previous, fired):
-    """Which conditions of the base series that move fire: their number; ``fired`` takes their rows, in any order, and
-    needs room for one more.
+    """Find the conditions of the moving base series that fire; returns how many. Their rows are written to ``fired``,
+    in any order; it needs room for one more.
 
-    ``row_of`` int32[truths] has the row of each truth of a run of one slot that is one condition's, -1 for others; of
-    these rows only those are looked at whose truths are in ``changed``, as :func:`judge` lists them. ``behind`` are the
-    bases of which some such truths differ from ``previous`` without being listed. All other rows stand in
-    ``stretches``: first row, one past the last, and base series or -1. The rows of a stretch with a base have that
-    base, consecutive truths, and are all momentary or all not.
+    ``row_of`` int32[truths] is, for each truth of a run of one slot that belongs to exactly one condition, that
+    condition's row, and -1 for other truths. Of these rows only those whose truths are in ``changed``, as :func:`judge`
+    lists them, are visited. ``behind`` marks the bases of which some such truths differ from ``previous`` without being
+    listed. All other rows are in ``stretches``: first row, one past the last, and base series or -1. The rows of a
+    stretch with a base have that base and consecutive truths, and are either all momentary or all not.
     """
     truth, previous = borrowed(truth), borrowed(previous)
-    # A base can fall behind in this step, because it does not move, but not for rows of bases that do.
+    # A base that does not move can fall behind in this step; that does not concern the rows of bases that move.
     has_behind = False
     for base in range(behind.size):
         has_behind |= behind[base] and moving[base]
@@ -541,7 +543,7 @@ def fire(truth, changed, stretches, row_of, roots, momentary, bases, moving, beh
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def forget(ages, bases, base):
-    """A step of a base series is missing: whatever is older is unknown."""
+    """Make everything older unknown, because a step of a base series is missing."""
     for j in range(bases.size):
         if bases[j] == base:
             ages[j, 0] = NEVER
@@ -551,14 +553,15 @@ def forget(ages, bases, base):
 @njit(cache=True, nogil=True, error_model="numpy")
 def judge_history(
     values, adjacent, first_row, base, stretches, row_of, roots, momentary, bases, moving, behind, previous,
-    runs, left, right, constant, number, truth_bases, children, ages, stands, truth, changed, fired_rows,
+    runs, left, right, constant, number, truth_bases, children, ages, run_states, truth, changed, fired_rows,
     fired_conditions,
 ):  # fmt: skip
     """Judge ``values`` row by row from ``first_row`` on; row ``first_row - 1`` is the candle before.
 
-    Values that are not finite are NaN. ``adjacent[t]`` says whether row ``t`` is one step after row ``t - 1``; where it
-    is not, the step before is missing. ``previous`` holds the conditions' truths of the row before and is moved along,
-    as ``ages`` are. Stops when the space for what fired could overflow. Returns (row to go on from, how many fired).
+    Values that are not finite are NaN. ``adjacent[t]`` says whether row ``t`` is one step after row ``t - 1``; if not,
+    the step before is missing. ``previous`` has the conditions' truths of the row before; it is updated row by row, as
+    ``ages`` is. Stops before the space for conditions that fired could overflow. Returns (row to continue from, how
+    many fired).
     """
     nothing = np.full(values.shape[1], np.nan)
     count = 0
@@ -571,13 +574,13 @@ def judge_history(
             behind[base] = True
         before = values[t - 1] if adjacent[t] else nothing
         listed = judge(
-            values[t], before, moving, runs, left, right, constant, number, truth_bases, children, ages, stands, truth,
-            changed,
+            values[t], before, moving, runs, left, right, constant, number, truth_bases, children, ages, run_states,
+            truth, changed,
         )  # fmt: skip
-        found = fire(
+        fired = fire(
             truth, changed[:listed], stretches, row_of, roots, momentary, bases, moving, behind, previous,
             fired_conditions[count:],
         )  # fmt: skip
-        fired_rows[count : count + found] = t
-        count += found
+        fired_rows[count : count + fired] = t
+        count += fired
     return values.shape[0], count

@@ -1,6 +1,6 @@
-"""Where values stand: blocks of readings, delays, views and arithmetic, each value in a slot of its own, for good.
+"""Where values are kept: blocks of readings, delays, views and arithmetic, each value in a slot of its own for good.
 
-Slots are only added. A block of lanes that has no spare lane left is followed by another one of the same indicator.
+Slots are only ever added. When a block has no spare lane left, another block of the same indicator is added.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ import numpy as np
 from indicators.catalogue import Indicator, find
 from indicators.kernels.pools import Pool
 from registry.groups import Series
-from registry.language.tree import Arithmetic, IndicatorOutput, Number, Operand, Price
+from registry.language.tree import Arithmetic, IndicatorOutput, Number, Operand, Price, Variable
 
 ARITHMETIC = ("+", "-", "*", "/")
 """Position = code of an arithmetic slot."""
@@ -20,14 +20,13 @@ SPARE = -1
 """The series of a lane that is free."""
 
 _FEWEST_LANES = 4
-"""Of a block that follows another one: conditions come one by one, and a block a condition would be slow."""
+"""Of a block that follows another one: conditions arrive one by one, and a block for each would be slow."""
 
-Variable = Price | IndicatorOutput
 Computation = tuple[str, tuple[tuple[str, float], ...], str | None, str]
 """What lanes share: indicator, parameters, source, timeframe."""
 
-Key = tuple[int | None, Operand]
-"""What a slot holds: a reading or delay (no owner: everyone's), or what a base series sees of an operand."""
+SlotKey = tuple[int | None, Operand]
+"""What a slot contains: a reading or delay, shared by all (no owner), or an operand as a base series sees it."""
 
 
 @dataclass(eq=False)
@@ -75,11 +74,11 @@ class IndicatorBlock:
 
 
 class Layout:
-    """Gives each value its slot.
+    """Assigns each value its slot.
 
     Pools of columns: ``delays`` (slot, source slot, steps), ``views`` (slot, source slot), ``arithmetic`` (slot, code,
-    left, right; a side that is not a slot, -1, is its constant) with ``constants`` (left, right); inputs of arithmetic
-    stand before what uses them.
+    left, right; a side that is -1 instead of a slot is a constant) with ``constants`` (left, right). Arithmetic comes
+    after its inputs.
     """
 
     def __init__(self) -> None:
@@ -87,7 +86,7 @@ class Layout:
         self.index: dict[Series, int] = {}
         self.prices: list[PriceBlock] = []
         self.indicators: list[IndicatorBlock] = []
-        self.slots: dict[Key, int] = {}
+        self.slots: dict[SlotKey, int] = {}
         self.owners = Pool(np.int64)
         """Slot -> index of the series whose steps move it; ``SPARE`` for slots of spare lanes."""
         self.delays = Pool(np.int64, 3)
@@ -97,14 +96,14 @@ class Layout:
         self._price_lanes: dict[tuple[str, str], list[tuple[PriceBlock, int]]] = {}
         self._lanes: dict[Computation, list[tuple[IndicatorBlock, int]]] = {}
 
-    def add_series(self, found: Iterable[Series]) -> None:
-        """Know more series, in the order of their names."""
-        for series in sorted(set(found) - self.index.keys(), key=str):
+    def add_series(self, added: Iterable[Series]) -> None:
+        """Take in series that are not there yet, in the order of their names."""
+        for series in sorted(set(added) - self.index.keys(), key=str):
             self.index[series] = len(self.series)
             self.series.append(series)
 
     def read(self, read: Iterable[Variable]) -> None:
-        """Slots for what is read, and its delays."""
+        """Make slots for what is read and for its delays."""
         unique = list(dict.fromkeys(read))
         present = [
             variable for variable in dict.fromkeys(map(_undelayed, unique)) if (None, variable) not in self.slots
@@ -128,7 +127,7 @@ class Layout:
                 self.delays.add([(slot, source, variable.offset)])
 
     def slot(self, base: Series, operand: Operand) -> int:
-        """The slot in which conditions of ``base`` find an operand."""
+        """The slot in which conditions of ``base`` read an operand."""
         owner = self.index[base]
         if isinstance(operand, Arithmetic):
             return self._arithmetic_slot(base, operand)
@@ -159,7 +158,7 @@ class Layout:
     def _compute(self, computation: Computation, wanted: list[int]) -> None:
         name, parameters, source, timeframe = computation
         known = self._lanes.setdefault(computation, [])
-        # A block keeps the outputs of its lanes apart, so all of its lanes are made at once.
+        # The lanes of a block are contiguous output by output, so all of them are made at once.
         free = [(block, lane) for block, lane in known if block.series[lane] == SPARE]
         indicator = find(name)
         if len(free) < len(wanted):
@@ -188,13 +187,13 @@ class Layout:
             self.constants.add([(sides[0][1], sides[1][1])])
         return self.slots[owner, operand]
 
-    def _new(self, key: Key, owner: int) -> int:
+    def _new(self, key: SlotKey, owner: int) -> int:
         self.slots[key] = self.owners.add([owner])
         return self.slots[key]
 
 
 def _capacity(wanted: int, follows: bool) -> int:
-    """Lanes of a block: as many as are wanted, or a few more where there was one already."""
+    """Lanes of a block: as many as are wanted; at least a few if it follows another one."""
     return max(wanted, _FEWEST_LANES) if follows else wanted
 
 

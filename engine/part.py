@@ -1,8 +1,9 @@
 """Groups that are judged by one evaluator, and how their series step.
 
-A group is a base series with the set of other series that its conditions read. Groups that read their base alone share
-one part: each moves when its own candle is there. Groups that read other series share a part as long as they move
-together, because what they see of the others belongs to one moment; when only some can move, they part.
+A group is a base series with the set of other series that its conditions read. Groups that read only their base share
+one part, in which each moves when its own candle is there. Groups that read other series share a part as long as they
+move together, because their view of the others belongs to one moment; when only some of them can move, the part is
+split.
 """
 
 import time
@@ -16,34 +17,34 @@ from numpy.typing import NDArray
 from common.candle_columns import VALUES
 from common.timeframes import DURATION_MS, slot_at_or_before
 from engine.calendars import LONGEST_CLOSURE_MS, SeriesCalendar
-from engine.evaluate import Evaluator, Fired, SeriesPast
+from engine.evaluate import Evaluator, FiredCondition, SeriesPast
 from engine.plan import Plan
 from indicators.kernels.tick_program import CANDLE_ROWS
 from registry.groups import Group, Series
 
-Slot = Mapping[Series, Sequence[float]]
+SlotCandles = Mapping[Series, Sequence[float]]
 """The candles of one slot: series -> open, high, low, close, volume."""
 
-Load = Callable[[str, int], Slot]
-"""(timeframe, open time) -> its candles."""
+LoadSlot = Callable[[str, int], SlotCandles]
+"""(timeframe, open time) -> the candles of that slot."""
 
 
 @dataclass(frozen=True)
 class PlanGroup:
     """One group of a part."""
 
-    name: Group
+    group: Group
     base: int
     """Index of its base series in the plan."""
     series: tuple[int, ...]
-    """Indices of all series that it reads, the base among them."""
+    """Indices of all series that it reads, including the base."""
 
 
 @dataclass(frozen=True)
 class Moved:
     """What a part did on one slot."""
 
-    fired: list[Fired]
+    fired: list[FiredCondition]
     judge_us: int
     judged: NDArray[np.bool_]
     """Series -> whether it is a base that was judged."""
@@ -53,8 +54,8 @@ class Moved:
 
 @dataclass(frozen=True)
 class SeriesHistory:
-    """What a part is told of a series: its first candle, and its as-judged candles, oldest first, up to the last close
-    time that a group of the part has reached: those since its anchor, or those since ``past``."""
+    """A series as a part begins with it: the open time of its first candle, and its as-judged candles, oldest first, up
+    to the last close time that a group of the part has reached: all since its anchor, or all since ``past``."""
 
     first_open_ms: int
     candles: pl.DataFrame
@@ -72,23 +73,23 @@ class Part:
         calendars: Sequence[SeriesCalendar],
         histories: Mapping[Series, SeriesHistory],
     ) -> None:
-        """Bring an evaluator to where the groups are.
+        """Bring an evaluator to the close times that the groups have reached.
 
-        Indicators come by their history kernels up to a few steps before it; those steps are repeated as live ones.
+        History kernels compute the indicators up to a few steps before that; these last steps are repeated live.
         """
         self.plan = plan
         self.groups = tuple(groups)
         self.reached = dict(reached)
         self._evaluator = Evaluator(plan)
         self._calendars = tuple(calendars)
-        self._know_series()
-        self._first_open = [histories[name].first_open_ms for name in self.names]
-        self._last_open: list[int | None] = [None] * len(self.names)
+        self._read_series()
+        self._first_open = [histories[series].first_open_ms for series in self.series]
+        self._last_open: list[int | None] = [None] * len(self.series)
         self._restore(histories)
 
-    def _know_series(self) -> None:
-        self.names = tuple(self.plan.series)
-        self._lengths = [DURATION_MS[series.timeframe] for series in self.plan.series]
+    def _read_series(self) -> None:
+        self.series = tuple(self.plan.series)
+        self._lengths = [DURATION_MS[series.timeframe] for series in self.series]
         self._bases = {group.base for group in self.groups}
 
     def adopt(self, other: "Part") -> None:
@@ -104,78 +105,81 @@ class Part:
         self._calendars += tuple(other._calendars[position] for position in fresh)
         self._first_open += [other._first_open[position] for position in fresh]
         self._last_open += [other._last_open[position] for position in fresh]
-        here = {group.name for group in self.groups}
+        here = {member.group for member in self.groups}
         self.groups += tuple(
-            PlanGroup(group.name, theirs[group.base], tuple(theirs[i] for i in group.series))
-            for group in other.groups
-            if group.name not in here
+            PlanGroup(member.group, theirs[member.base], tuple(theirs[index] for index in member.series))
+            for member in other.groups
+            if member.group not in here
         )
         self.reached |= other.reached
-        self._know_series()
+        self._read_series()
 
     def pasts(self) -> Iterator[tuple[Series, SeriesPast]]:
-        """Series -> where its indicators are, for all series that have had a candle."""
-        for index, name in enumerate(self.names):
+        """(series, state of its indicators) for all series that have had a candle."""
+        for index, series in enumerate(self.series):
             open_ms = self._last_open[index]
             if open_ms is not None:
-                yield name, SeriesPast(open_ms, self._evaluator.candle_count(index), self._evaluator.carries(index))
+                yield series, SeriesPast(open_ms, self._evaluator.candle_count(index), self._evaluator.carries(index))
 
     @property
     def is_alone(self) -> bool:
-        """Whether its groups read their base alone and so need not move together."""
+        """Whether its groups read only their base, so that they need not move together."""
         return self.plan.is_alone
 
-    def next_close(self, group: PlanGroup, first_open_after: Callable[[Series, int], int | None]) -> int | None:
-        """The close time that a group has to reach next, ``None`` while a session series has no later candle.
+    def next_close(self, member: PlanGroup, first_open_after: Callable[[Series, int], int | None]) -> int | None:
+        """The close time that a group has to reach next; ``None`` while its base has sessions and no later candle.
 
         ``first_open_after(series, time)`` is the open time of a series' first candle that opens at or after a time.
         """
-        reached = self.reached[group.name]
-        if not self._calendars[group.base].has_sessions:
-            return reached + self._lengths[group.base]
-        open_ms = first_open_after(self.names[group.base], reached)
-        return None if open_ms is None else open_ms + self._lengths[group.base]
+        reached = self.reached[member.group]
+        if not self._calendars[member.base].has_sessions:
+            return reached + self._lengths[member.base]
+        open_ms = first_open_after(self.series[member.base], reached)
+        return None if open_ms is None else open_ms + self._lengths[member.base]
 
-    def missing(self, group: PlanGroup, close_ms: int, load: Load) -> list[tuple[Series, int, bool]]:
-        """Candles that a group needs to reach ``close_ms`` and that are not there: series, open time, and whether the
-        series has sessions, so that the market may have been closed.
+    def missing(self, member: PlanGroup, close_ms: int, load: LoadSlot) -> list[tuple[Series, int, bool]]:
+        """The candles that a group still lacks to reach ``close_ms``: series, open time, and whether the series has
+        sessions, so that the market may have been closed.
 
-        Of a series with sessions only the newest slot is asked for: what it may still get is its newest candle.
+        Of a series with sessions only the newest slot is checked, as only its newest candle may still come.
         """
-        found = []
-        for index in group.series:
+        missing = []
+        for index in member.series:
             has_sessions = self._calendars[index].has_sessions
-            opens = list(self._opens(index, self.reached[group.name], close_ms))
-            found += [
-                (self.names[index], open_ms, has_sessions)
+            opens = list(self._opens(index, self.reached[member.group], close_ms))
+            missing += [
+                (self.series[index], open_ms, has_sessions)
                 for open_ms in (opens[-1:] if has_sessions else opens)
-                if self.names[index] not in load(self.plan.series[index].timeframe, open_ms)
+                if self.series[index] not in load(self.series[index].timeframe, open_ms)
             ]
-        return found
+        return missing
 
-    def move(self, groups: Sequence[PlanGroup], close_ms: int, load: Load) -> Moved:
-        """Judge the candle that closes at ``close_ms`` for groups that can move: all of them, unless they are alone."""
-        bases = {group.base for group in groups}
-        loaded = np.zeros(len(self.names), np.bool_)
+    def move(self, groups: Sequence[PlanGroup], close_ms: int, load: LoadSlot) -> Moved:
+        """Judge the candle that closes at ``close_ms`` for groups that can move: all of the part, unless it is
+        alone."""
+        bases = {member.base for member in groups}
+        loaded = np.zeros(len(self.series), np.bool_)
         if not self.is_alone:
             since = min(self.reached.values())
-            others = [index for index in range(len(self.names)) if index not in self._bases]
-            closes = {open_ms + self._lengths[i] for i in others for open_ms in self._opens(i, since, close_ms)}
+            others = [index for index in range(len(self.series)) if index not in self._bases]
+            closes = {
+                open_ms + self._lengths[index] for index in others for open_ms in self._opens(index, since, close_ms)
+            }
             for earlier in sorted(closes - {close_ms}):
                 loaded |= self._step(earlier, others, load)
             bases = bases.union(others)
         loaded |= self._step(close_ms, bases, load)
-        judged = np.zeros(len(self.names), np.bool_)
-        judged[[group.base for group in groups]] = True
+        judged = np.zeros(len(self.series), np.bool_)
+        judged[[member.base for member in groups]] = True
         started = time.perf_counter_ns()
         fired = self._judge(close_ms, judged & loaded)
         judge_us = (time.perf_counter_ns() - started) // 1000
-        self.reached.update({group.name: close_ms for group in groups})
+        self.reached.update({member.group: close_ms for member in groups})
         return Moved(fired, judge_us, judged, loaded)
 
-    def _step(self, close_ms: int, series: Sequence[int] | set[int], load: Load) -> NDArray[np.bool_]:
-        """Let series step that have a slot closing at a time; which of them had a candle."""
-        count = len(self.names)
+    def _step(self, close_ms: int, indices: Sequence[int] | set[int], load: LoadSlot) -> NDArray[np.bool_]:
+        """Let those series step that have a slot closing at ``close_ms``; returns which of them had a candle."""
+        count = len(self.series)
         loaded = np.zeros(count, np.bool_)
         for timeframe in self.plan.timeframes:
             open_ms = close_ms - DURATION_MS[timeframe]
@@ -185,15 +189,15 @@ class Part:
             candles = np.zeros((len(CANDLE_ROWS), count))
             candles[CANDLE_ROWS.index("day")] = open_ms // DURATION_MS["1d"]
             present, stepping = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
-            for index in series:
-                if self.plan.series[index].timeframe != timeframe or open_ms < self._first_open[index]:
+            for index in indices:
+                if self.series[index].timeframe != timeframe or open_ms < self._first_open[index]:
                     continue
-                if self.names[index] in slot:
-                    candles[: len(VALUES), index] = slot[self.names[index]]
+                if self.series[index] in slot:
+                    candles[: len(VALUES), index] = slot[self.series[index]]
                     present[index] = stepping[index] = True
                     self._note_candle(index, open_ms)
                 else:
-                    # Without sessions a missing candle is a hole; with them the market was closed.
+                    # A missing candle is a hole, unless there are sessions: then the market was closed.
                     stepping[index] = not self._calendars[index].has_sessions
             if stepping.any():
                 self._evaluator.step(timeframe, candles, present, stepping)
@@ -207,8 +211,8 @@ class Part:
             self._evaluator.interrupt(index)
         self._last_open[index] = open_ms
 
-    def _judge(self, close_ms: int, judged: NDArray[np.bool_]) -> list[Fired]:
-        for index in range(len(self.names)):
+    def _judge(self, close_ms: int, judged: NDArray[np.bool_]) -> list[FiredCondition]:
+        for index in range(len(self.series)):
             last = self._last_open[index]
             if index in self._bases or last is None or not self._calendars[index].has_sessions:
                 continue
@@ -217,61 +221,61 @@ class Part:
         return self._evaluator.judge(judged) if judged.any() else []
 
     def _opens(self, index: int, since_ms: int, until_ms: int) -> Iterator[int]:
-        """Open times of a series' slots that close after one time and up to another, from its first candle on."""
+        """Open times of a series' slots that close after ``since_ms`` and by ``until_ms``, from its first candle on."""
         length = self._lengths[index]
-        open_ms = max(slot_at_or_before(since_ms, self.plan.series[index].timeframe), self._first_open[index])
+        open_ms = max(slot_at_or_before(since_ms, self.series[index].timeframe), self._first_open[index])
         while open_ms + length <= until_ms:
             yield open_ms
             open_ms += length
 
     def _ends(self) -> list[int]:
         """Series -> the close time up to which it has stepped."""
-        ends = [max(self.reached.values())] * len(self.names)
-        for group in self.groups:
-            ends[group.base] = self.reached[group.name]
+        ends = [max(self.reached.values())] * len(self.series)
+        for member in self.groups:
+            ends[member.base] = self.reached[member.group]
         return ends
 
     def _restore(self, histories: Mapping[Series, SeriesHistory]) -> None:
         ends = self._ends()
-        repeats = Repeats(self.plan, self._bases, ends, [histories[name].candles for name in self.names])
+        repeats = Repeats(self.plan, self._bases, ends, [histories[series].candles for series in self.series])
         known, starts = repeats.known, repeats.starts
         repeated: dict[tuple[str, int], dict[Series, Sequence[float]]] = {}
         closes: dict[int, list[int]] = {}
-        for index, name in enumerate(self.names):
-            held = histories[name]
-            history = held.candles.head(known[index].size)
-            before = history.filter(pl.Series(known[index] < starts[index]))
-            after = history.filter(pl.Series(known[index] >= starts[index]))
-            self._evaluator.restore(index, before, held.past)
+        for index, series in enumerate(self.series):
+            past = histories[series].past
+            candles = histories[series].candles.head(known[index].size)
+            before = candles.filter(pl.Series(known[index] < starts[index]))
+            after = candles.filter(pl.Series(known[index] >= starts[index]))
+            self._evaluator.restore(index, before, past)
             if before.height:
                 self._last_open[index] = int(before["open_time"].dt.epoch("ms")[-1])
-            elif held.past is not None:
-                self._last_open[index] = held.past.open_ms
-            timeframe = self.plan.series[index].timeframe
+            elif past is not None:
+                self._last_open[index] = past.open_ms
             for open_ms, row in zip(after["open_time"].dt.epoch("ms"), after.select(VALUES).rows(), strict=True):
-                repeated.setdefault((timeframe, open_ms), {})[name] = row
+                repeated.setdefault((series.timeframe, open_ms), {})[series] = row
             for open_ms in self._opens(index, starts[index], ends[index]):
                 closes.setdefault(open_ms + self._lengths[index], []).append(index)
         for close_ms, stepping in sorted(closes.items()):
             loaded = self._step(close_ms, stepping, lambda timeframe, open_ms: repeated.get((timeframe, open_ms), {}))
-            bases = np.zeros(len(self.names), np.bool_)
+            bases = np.zeros(len(self.series), np.bool_)
             bases[[index for index in stepping if index in self._bases]] = True
             self._judge(close_ms, bases & loaded)
 
 
 class Repeats:
-    """The last candles of each series, which a restored part takes as live steps so that whatever looks back is known.
+    """The last candles of each series, which a restored part repeats as live steps so that everything that looks back
+    is known.
 
     ``known`` are the open times of the candles up to ``ends``, ``starts`` the open time from which they are repeated,
-    ``short`` says whether there should have been more of them.
+    ``short`` whether there are fewer of them than needed.
     """
 
     def __init__(
         self, plan: Plan, bases: Collection[int], ends: Sequence[int], candles: Sequence[pl.DataFrame]
     ) -> None:
         lengths = [DURATION_MS[series.timeframe] for series in plan.series]
-        opens = [_opens(held) for held in candles]
-        self.known = [held[held + length <= end] for held, length, end in zip(opens, lengths, ends, strict=True)]
+        opens = [_opens(frame) for frame in candles]
+        self.known = [times[times + length <= end] for times, length, end in zip(opens, lengths, ends, strict=True)]
         self.starts = [0] * len(opens)
         self.short = [False] * len(opens)
         steps = _steps_back(plan)
@@ -282,13 +286,13 @@ class Repeats:
             self._look_back(index, self.known[index][self.known[index] < earliest], steps[index])
 
     def _look_back(self, index: int, opens: NDArray[np.int64], steps: int) -> None:
-        """From the candle so many candles before the end; from the first one where there are not as many."""
+        """Start ``steps`` candles before the end, or at the first candle if there are fewer."""
         self.short[index] = opens.size < steps
         self.starts[index] = int(opens[max(0, opens.size - steps)]) if opens.size else 0
 
 
 def _steps_back(plan: Plan) -> list[int]:
-    """Series -> candles that its delays, and of a base series also its truths, look back on."""
+    """Series -> how many candles its delays look back on, and for a base series also its truths."""
     longest = [0] * len(plan.series)
     for slot, _, steps in plan.layout.delays.array.tolist():
         owner = int(plan.owners[slot])

@@ -4,12 +4,12 @@
                -> delays `[k]` -> views of other series' values -> arithmetic          (all of these are slots)
                -> comparisons as columns, grouped by operator and sorted by slot -> composites by level
 
-Equal nodes of the trees are one dictionary key, so what two conditions share exists once. Every slot is *owned* by the
-series whose steps move it: readings and delays by the series that they read, views, arithmetic and truths by the base
-series of their conditions. A view is what a base sees of another series (another instrument, another timeframe): the
-value on that series' last closed slot.
+Equal nodes of the trees are one dictionary key, so whatever two conditions share exists once. Every slot is *owned* by
+the series whose steps move it: readings and delays by the series that they read, views, arithmetic and truths by the
+base series of their conditions. A view is what a base sees of another series (another instrument, another timeframe):
+the value on that series' last closed slot.
 
-A plan grows: :meth:`Plan.extend` adds conditions, and nothing that is there moves. The plan is pure data:
+A plan grows: :meth:`Plan.extend` adds conditions without moving anything that is there. The plan is pure data:
 ``engine.evaluate`` runs it candle by candle, ``engine.history`` over a history.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.layout import SPARE, IndicatorBlock, Layout, PriceBlock
-from engine.program import Based, Program, children
+from engine.program import BasedNode, Program, children
 from indicators.kernels.pools import Pool
 from registry.conditions import Condition
 from registry.groups import Series
@@ -27,7 +27,7 @@ from registry.language.tree import For, IndicatorOutput, Node, Number, Operand, 
 
 
 class Plan:
-    """Everything that judging conditions of one timeframe needs. Columns named after conditions are in their order."""
+    """Everything needed to judge the conditions of one timeframe. Columns of conditions are in their order."""
 
     def __init__(self, timeframe: str) -> None:
         self.timeframe = timeframe
@@ -39,7 +39,7 @@ class Plan:
         self.shown: list[tuple[tuple[Operand, int], ...]] = []
         """Condition -> the operands that it compares, constants aside, and their slots."""
         self.memory = 0
-        """Steps of a base series that truths look back over ``for`` and ``within``."""
+        """How many steps of a base series truths look back through ``for`` and ``within``."""
         self._known: dict[str, int] = {}
         self._is_base = Pool(np.bool_)
         self._momentary = Pool(np.bool_)
@@ -49,48 +49,48 @@ class Plan:
         self._series_counts = Pool(np.int64)
 
     def extend(self, conditions: Iterable[Condition]) -> None:
-        """Add conditions; those that are there already are not added again."""
-        fresh = {held.id: held for held in conditions if held.id not in self._known}
-        added = [fresh[name] for name in sorted(fresh)]
-        if any(held.timeframe != self.timeframe for held in added):
+        """Add conditions; those that are there already are left as they are."""
+        fresh = {condition.id: condition for condition in conditions if condition.id not in self._known}
+        added = [fresh[condition_id] for condition_id in sorted(fresh)]
+        if any(condition.timeframe != self.timeframe for condition in added):
             raise ValueError("a plan is made for the conditions of one timeframe")
         layout, index = self.layout, self.layout.index
-        read = dict.fromkeys(variable for held in added for variable in variables(held.tree))
-        layout.add_series({held.series for held in added} | {variable.series for variable in read})
+        read = dict.fromkeys(variable for condition in added for variable in variables(condition.tree))
+        layout.add_series({condition.series for condition in added} | {variable.series for variable in read})
         self._is_base.add([False] * (len(layout.series) - self._is_base.size))
         layout.read(read)
         slot_of: dict[tuple[int, Operand], int] = {
-            (index[held.series], operand): layout.slot(held.series, operand)
-            for held in added
-            for operand in operands(held.tree)
+            (index[condition.series], operand): layout.slot(condition.series, operand)
+            for condition in added
+            for operand in operands(condition.tree)
             if not isinstance(operand, Number)
         }
-        roots: list[Based] = [(index[held.series], held.tree) for held in added]
+        roots: list[BasedNode] = [(index[condition.series], condition.tree) for condition in added]
         self.program.extend(roots, lambda base, operand: slot_of[base, operand])
-        for held, (base, tree) in zip(added, roots, strict=True):
-            self._known[held.id] = len(self.conditions)
-            self.conditions.append(held)
+        for condition, (base, tree) in zip(added, roots, strict=True):
+            self._known[condition.id] = len(self.conditions)
+            self.conditions.append(condition)
             self._is_base.array[base] = True
             self.memory = max(self.memory, memory(tree))
-            self.settle.append(tuple((index[series], needed.settle) for series, needed in held.needed.items()))
+            self.settle.append(tuple((index[series], needed.settle) for series, needed in condition.needed.items()))
             compared = [operand for operand in dict.fromkeys(operands(tree)) if not isinstance(operand, Number)]
             self.shown.append(tuple((operand, slot_of[base, operand]) for operand in compared))
-        self._momentary.add([held.momentary for held in added])
+        self._momentary.add([condition.momentary for condition in added])
         self._base.add([base for base, _ in roots])
         self._root_numbers.add([self.program.number_of(root) for root in roots])
-        self._indicator_counts.add([len(indicator_nodes(held)) for held in added])
-        self._series_counts.add([len(held.all_series) for held in added])
+        self._indicator_counts.add([len(indicator_nodes(condition)) for condition in added])
+        self._series_counts.add([len(condition.all_series) for condition in added])
 
     def __contains__(self, condition: Condition) -> bool:
         return condition.id in self._known
 
     def position(self, condition: Condition) -> int:
-        """Where a condition stands in the columns."""
+        """The index of a condition in the columns."""
         return self._known[condition.id]
 
     @property
     def series(self) -> Sequence[Series]:
-        """Base series and all others that are read."""
+        """The base series and all others that are read."""
         return self.layout.series
 
     @property
@@ -133,12 +133,12 @@ class Plan:
 
     @property
     def indicator_counts(self) -> NDArray[np.int64]:
-        """Condition -> distinct indicators that it reads."""
+        """Condition -> number of distinct indicators that it reads."""
         return self._indicator_counts.array
 
     @property
     def series_counts(self) -> NDArray[np.int64]:
-        """Condition -> distinct series that it reads."""
+        """Condition -> number of distinct series that it reads."""
         return self._series_counts.array
 
     @property
@@ -149,12 +149,12 @@ class Plan:
 
     @property
     def is_alone(self) -> bool:
-        """Whether every condition reads its base series only."""
+        """Whether every condition reads only its base series."""
         return bool(self.is_base.all()) and self.layout.views.size == 0
 
     @property
     def lanes(self) -> NDArray[np.int64]:
-        """Series -> indicators computed for it."""
+        """Series -> number of indicators computed for it."""
         counts = np.zeros(len(self.series), np.int64)
         for block in self.indicators:
             for index in block.series:
@@ -164,19 +164,19 @@ class Plan:
 
 
 def make_plan(conditions: Iterable[Condition]) -> Plan:
-    """The plan for conditions of one timeframe; equal ones are planned once. At least one is needed."""
-    held = list(conditions)
-    plan = Plan(held[0].timeframe)
-    plan.extend(held)
+    """The plan for conditions of one timeframe, at least one of them; equal ones are planned once."""
+    listed = list(conditions)
+    plan = Plan(listed[0].timeframe)
+    plan.extend(listed)
     return plan
 
 
 IndicatorNode = tuple[str, tuple[tuple[str, float], ...], str | None, Series]
-"""What is computed once: indicator, parameters, source, series."""
+"""One computation: indicator, parameters, source, series."""
 
 
 def indicator_nodes(condition: Condition) -> set[IndicatorNode]:
-    """The distinct indicators that a condition reads; several outputs of one are one computation."""
+    """The distinct indicators that a condition reads; several outputs of one indicator are one computation."""
     return {
         (variable.indicator, variable.parameters, variable.source, variable.series)
         for variable in variables(condition.tree)
@@ -185,6 +185,6 @@ def indicator_nodes(condition: Condition) -> set[IndicatorNode]:
 
 
 def memory(node: Node) -> int:
-    """Steps before the present one on which a truth depends, offsets of operands aside."""
+    """How many steps before the present one a truth depends on, apart from offsets of operands."""
     below = max((memory(child) for child in children(node)), default=0)
     return below + (node.bars - 1 if isinstance(node, For | Within) else 0)

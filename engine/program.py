@@ -1,8 +1,8 @@
-"""What the judging kernels run: truths as columns, in runs of one kind.
+"""What the judging kernels execute: truths as columns, in runs of one kind.
 
-A truth is a comparison or a composite; its index is its place in the columns. A run is a stretch of truths that are
-judged in the same way by one tight loop. What a truth depends on stands before it. Truths are only added; when many
-small additions have made many short runs, :meth:`Program.compact` sorts all of them anew.
+A truth is a comparison or a composite; its index is its place in the columns. A run is a stretch of truths that one
+tight loop judges in the same way. A truth comes after everything that it depends on. Truths are only ever added; when
+many small additions have left many short runs, :meth:`Program.compact` sorts all of them again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,28 +27,29 @@ from registry.language.tree import (
 )
 
 FALSE, UNKNOWN, TRUE = 0, 1, 2
-"""Truths, in the order in which Kleene's and is the smaller and or the larger."""
+"""Truths, ordered so that Kleene's *and* is the minimum and *or* the maximum."""
 
 NEVER = 65_535
-"""Age, in steps, of what has not been seen, or not for so long; more than anything looks back on."""
+"""Age, in steps, of a truth that was never seen or not for a very long time: longer than anything looks back."""
 
-OPERATORS: tuple[Operator, ...] = ("<", "<=", ">", ">=", "crosses_above", "crosses_below")
+COMPARISON_CODES: tuple[Operator, ...] = ("<", "<=", ">", ">=", "crosses_above", "crosses_below")
 """Position = code of a comparison."""
 
-ALL, ANY, NOT, AT_LEAST, FOR, WITHIN, EVERY = range(len(OPERATORS), len(OPERATORS) + 7)
+ALL, ANY, NOT, AT_LEAST, FOR, WITHIN, EVERY = range(len(COMPARISON_CODES), len(COMPARISON_CODES) + 7)
 """Codes of composites."""
 
 SLOTS, CONSTANTS, ONE_SLOT, COMPOSITES = range(4)
 """Forms of a run: slot against slot, slots against constants, one slot against constants, and composites."""
 
 _CONSTANTS_A_SLOT = 8
-"""From so many constants for one slot on, a run of their own is faster."""
+"""With at least this many constants for one slot, a run of their own is faster."""
 
 _SHORT_RUNS = 512
-"""From so many runs beyond what a sorted program needs on, sorting it anew pays."""
+"""With more runs than this beyond what a sorted program needs, sorting it again pays."""
 
-Based = tuple[int, Node]
-"""A node of a condition with a base series: what looks back does so over the base's steps."""
+BasedNode = tuple[int, Node]
+"""The index of a base series and a node of a condition on it: ``for`` and ``within`` look back over the base's
+steps."""
 
 
 class Program:
@@ -68,11 +69,11 @@ class Program:
         self.level = Pool(np.int64)
         self.children = Pool(np.int64)
         self.runs = np.zeros((0, 5), np.int64)
-        """(code, form, first truth, one past the last, one more): the slot of ``ONE_SLOT``, whose constants are in
-        order; the number of children that each of ``COMPOSITES`` has, which stand one after another; else -1."""
-        self._numbers: dict[Based, int] = {}
+        """(code, form, first truth, one past the last, one more): of ``ONE_SLOT`` its slot, with the constants in
+        order; of ``COMPOSITES`` how many children each has, all contiguous; else -1."""
+        self._numbers: dict[BasedNode, int] = {}
         self._places = Pool(np.int64)
-        """Number of a node -> its truth: nodes keep their numbers when truths are sorted."""
+        """Number of a node -> its truth. Nodes keep their numbers when truths are sorted."""
         self._leaves: dict[tuple[int, int, int, float], int] = {}
         self._sorted_runs = 0
 
@@ -88,21 +89,21 @@ class Program:
         read = np.concatenate([self.left.array[is_leaf], self.right.array[is_leaf]])
         return np.unique(read[read >= 0])
 
-    def place(self, based: Based) -> int:
+    def place(self, based: BasedNode) -> int:
         """The truth of a node."""
         return int(self._places.array[self._numbers[based]])
 
     def places(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """The truths of nodes by their numbers."""
-        found: NDArray[np.int64] = self._places.array[numbers]
-        return found
+        truths: NDArray[np.int64] = self._places.array[numbers]
+        return truths
 
-    def number_of(self, based: Based) -> int:
-        """The number of a node: it stays when truths are sorted."""
+    def number_of(self, based: BasedNode) -> int:
+        """The number of a node, which stays the same when truths are sorted."""
         return self._numbers[based]
 
     @property
-    def remembering(self) -> Mapping[Based, int]:
+    def remembering(self) -> Mapping[BasedNode, int]:
         """The truths of ``for`` and ``within``, which remember earlier steps."""
         return {
             based: int(self._places.array[number])
@@ -110,17 +111,17 @@ class Program:
             if isinstance(based[1], For | Within)
         }
 
-    def extend(self, roots: Sequence[Based], slot_of: Callable[[int, Operand], int]) -> None:
-        """Add what the trees of conditions need and is not there yet.
+    def extend(self, roots: Sequence[BasedNode], slot_of: Callable[[int, Operand], int]) -> None:
+        """Add whatever the trees of conditions need that is not there yet.
 
-        ``slot_of(base, operand)`` is the slot in which conditions of a base series find an operand.
+        ``slot_of(base, operand)`` is the slot in which conditions of a base series read an operand.
         """
-        levels: dict[Based, int] = {}
+        levels: dict[BasedNode, int] = {}
         for based in roots:
             self._find(based, levels)
         first = self.size
         rows: list[tuple[int, int, int, float, int, int, int]] = []
-        nodes: list[list[Based]] = []
+        nodes: list[list[BasedNode]] = []
         new_leaves: dict[tuple[int, int, int, float], int] = {}
         for based in levels:
             if isinstance(based[1], Comparison):
@@ -161,8 +162,8 @@ class Program:
         return len(self.runs) > 2 * self._sorted_runs + _SHORT_RUNS
 
     def compact(self) -> NDArray[np.int64]:
-        """Sort the truths into as few runs as there can be; truth -> its new place."""
-        # Slots against slots first, then by what is read; composites by kind and number of children.
+        """Sort the truths into as few runs as possible; truth -> its new place."""
+        # Slots against slots first, then by the slots that are read; composites by kind and number of children.
         is_leaf = self.code.array < ALL
         order = np.lexsort(
             (
@@ -185,7 +186,7 @@ class Program:
         return moved
 
     def _sort_children(self, moved: NDArray[np.int64]) -> None:
-        """Let the children stand in the order of their parents, which are sorted already."""
+        """Put the children into the order of their parents, which are sorted already."""
         composites = np.flatnonzero(self.code.array >= ALL)
         counts = self.right.array[composites]
         starts = np.cumsum(counts) - counts
@@ -194,7 +195,7 @@ class Program:
         self.left.array[composites] = starts
 
     def arrays(self) -> tuple[NDArray[np.generic], ...]:
-        """The columns in the order that the kernels take them; places as uint32, of which memory holds more."""
+        """The columns in the order of the kernels' arguments; places as uint32, to need less memory."""
         return (
             self.runs,
             self.left.array.astype(np.uint32),
@@ -205,8 +206,8 @@ class Program:
             self.children.array.astype(np.uint32),
         )
 
-    def _find(self, based: Based, levels: dict[Based, int]) -> int:
-        """Levels of nodes that are not there yet: comparisons have 0, a composite one more than its children."""
+    def _find(self, based: BasedNode, levels: dict[BasedNode, int]) -> int:
+        """Note the levels of nodes that are not there yet: a comparison has 0, a composite is above its children."""
         if based in levels:
             return levels[based]
         base, node = based
@@ -215,7 +216,9 @@ class Program:
             levels[based] = level
         return level
 
-    def _append(self, rows: Sequence[tuple[int, int, int, float, int, int, int]], nodes: Sequence[list[Based]]) -> None:
+    def _append(
+        self, rows: Sequence[tuple[int, int, int, float, int, int, int]], nodes: Sequence[list[BasedNode]]
+    ) -> None:
         if not rows:
             return
         first = self.size
@@ -227,12 +230,12 @@ class Program:
             for based in same:
                 self._number(based, first + offset)
 
-    def _number(self, based: Based, truth: int) -> None:
+    def _number(self, based: BasedNode, truth: int) -> None:
         self._numbers[based] = self._places.add([truth])
 
 
 def children(node: Node) -> tuple[Node, ...]:
-    """The nodes right below a node."""
+    """The nodes directly below a node."""
     match node:
         case Not(child) | For(child) | Within(child) | Every(child):
             return (child,)
@@ -242,14 +245,14 @@ def children(node: Node) -> tuple[Node, ...]:
             return ()
 
 
-def _leaf_key(based: Based, slot_of: Callable[[int, Operand], int]) -> tuple[int, int, int, float]:
+def _leaf_key(based: BasedNode, slot_of: Callable[[int, Operand], int]) -> tuple[int, int, int, float]:
     """(code, left slot, right slot or -1, constant). Two bases that read the same slots share the comparison."""
     base, leaf = based
     assert isinstance(leaf, Comparison)
     left = slot_of(base, leaf.left)
     if isinstance(leaf.right, Number):
-        return OPERATORS.index(leaf.operator), left, -1, leaf.right.value
-    return OPERATORS.index(leaf.operator), left, slot_of(base, leaf.right), 0.0
+        return COMPARISON_CODES.index(leaf.operator), left, -1, leaf.right.value
+    return COMPARISON_CODES.index(leaf.operator), left, slot_of(base, leaf.right), 0.0
 
 
 def _run_key(row: tuple[int, int, int, float, int, int, int]) -> tuple[int, bool, int, float]:
@@ -258,12 +261,12 @@ def _run_key(row: tuple[int, int, int, float, int, int, int]) -> tuple[int, bool
 
 
 def _find_runs(program: Program, first: int) -> NDArray[np.int64]:
-    """The runs of the truths from ``first`` on."""
+    """The runs of the truths from ``first`` onwards."""
     pools = (program.code, program.left, program.right, program.level)
     code, left, right, level = (pool.array[first:] for pool in pools)
     form = np.where(code >= ALL, COMPOSITES, np.where(right < 0, CONSTANTS, SLOTS))
     more = np.select([form == COMPOSITES, form == CONSTANTS], [right, left], -1)
-    # A slot that is held against many constants gets a run of its own.
+    # A slot that is compared with many constants gets a run of its own.
     starts = np.flatnonzero(_changes(code, form, level, more))
     lengths = np.diff([*starts, code.size])
     many = np.repeat((form[starts] == CONSTANTS) & (lengths >= _CONSTANTS_A_SLOT), lengths)

@@ -1,9 +1,9 @@
 """Longer candles from shorter ones.
 
-A candle over several slots opens at the first price that was traded in them and closes at the last. A sub-candle
-without volume saw no trade: exchanges print it flat at the close before it, so it sets neither open, high, low nor
-close. Where none of them has volume there is nothing to prefer, and all count: a flat market stays flat, and sources
-that know no volume (indices, forex) are aggregated as usual.
+A candle over several slots opens at the first price traded in them and closes at the last. A sub-candle without volume
+saw no trade: exchanges print it flat at the previous close, so it sets neither open, high, low nor close. Where none of
+them has volume all of them count: a flat market stays flat, and sources without volumes (indices, forex) are aggregated
+as usual.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,10 +19,10 @@ _PRICES = ("open", "high", "low", "close")
 
 
 def divisors(timeframe: str) -> tuple[str, ...]:
-    """The timeframes that a timeframe can be built from, longest first.
+    """The timeframes from which a timeframe can be built, longest first.
 
-    Each of its slots is a whole number of theirs: weeks start on Monday and three days are counted from 1970-01-01,
-    which are days' limits, and no other timeframe is longer than a day.
+    Each of its slots is a whole number of theirs: weeks start on Monday and periods of three days are counted from
+    1970-01-01, both at the start of a day, and no other timeframe is longer than a day.
     """
     length = DURATION_MS[timeframe]
     return tuple(name for name, shorter in reversed(DURATION_MS.items()) if shorter < length and length % shorter == 0)
@@ -32,9 +32,9 @@ def resample(candles: pl.DataFrame, source: str, timeframe: str) -> pl.DataFrame
     """Candles of ``timeframe`` built from candles of ``source``, one of its divisors.
 
     ``candles`` has ``open_time open high low close volume`` and any of ``series exchange symbol timeframe``, and is
-    sorted by series, then open time. The result has the same columns (``timeframe`` says the new one) and ``partial``:
-    whether sub-candles lack. A candle exists where one sub-candle does, also for a span that is not over: leave out
-    what is too new, or ask :func:`is_over`.
+    sorted by series, then open time. The result has the same columns, with the longer ``timeframe``, and ``partial``:
+    whether sub-candles are missing. A candle exists where at least one sub-candle does, even for a span that is not
+    over yet: pass no candles that are too new, or check with :func:`is_over`.
     """
     keys = [name for name in candles.columns if name in _KEYS]
     candles = candles.select(*keys, "open_time", *_PRICES, "volume")
@@ -50,7 +50,7 @@ def resample(candles: pl.DataFrame, source: str, timeframe: str) -> pl.DataFrame
     span = np.cumsum(begins) - 1
     first = np.flatnonzero(begins)
     volumes = candles["volume"].to_numpy()
-    # Added one after another: the sum of a span then has the same bits whatever stands beside it.
+    # bincount adds one after another, so that the sum of a span has the same bits whatever its neighbours are.
     volume = np.bincount(span, weights=volumes, minlength=first.size)
     traded = np.bincount(span, weights=volumes != 0, minlength=first.size)
     counting = np.flatnonzero((volumes != 0) | (traded == 0)[span])
@@ -70,17 +70,17 @@ def resample(candles: pl.DataFrame, source: str, timeframe: str) -> pl.DataFrame
 
 
 def is_over(open_ms: int, timeframe: str, last_sub_open_ms: int, source: str) -> bool:
-    """Whether the span of a built candle is over, as its newest sub-candle tells: it reaches the end of the span."""
+    """Whether the span of a built candle is over: whether the newest sub-candle reaches its end."""
     return last_sub_open_ms + DURATION_MS[source] >= open_ms + DURATION_MS[timeframe]
 
 
 def with_built(histories: Mapping[Series, pl.DataFrame], wanted: Iterable[Series]) -> dict[Series, pl.DataFrame]:
-    """Histories (series -> candles, oldest first) with the wanted series that are not there, built where possible.
+    """Histories (series -> candles, oldest first), with wanted series that are missing built where possible.
 
-    Each from the longest timeframe of its instrument that is there and divides its own, up to the last span that is
-    over.
+    Each is built from the longest timeframe of its instrument that is there and divides its own, up to the last span
+    that is over.
     """
-    found = dict(histories)
+    completed = dict(histories)
     for series in wanted:
         sources = (name for name in divisors(series.timeframe) if series.at(name) in histories)
         source = next(sources, None)
@@ -92,5 +92,5 @@ def with_built(histories: Mapping[Series, pl.DataFrame], wanted: Iterable[Series
         if built.height and not is_over(opens[-1], series.timeframe, candles["open_time"].dt.epoch("ms")[-1], source):
             built = built[:-1]
         if built.height:
-            found[series] = built
-    return found
+            completed[series] = built
+    return completed

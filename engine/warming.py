@@ -1,7 +1,7 @@
 """Makes a process ready to judge: all kernels compiled, or loaded from numba's cache.
 
-``python -m engine.warming`` fills the cache, which takes two minutes of processor time once, shared by the processors
-that there are; a process that finds it filled is ready in about two seconds.
+``python -m engine.warming`` fills the cache. That takes two minutes of processor time once, spread over the available
+processors; with a filled cache a process is ready in about two seconds.
 """
 
 import os
@@ -26,19 +26,19 @@ from registry.conditions import Condition
 
 _JUDGING = "judging"
 
-STEPS = (*NAMES, warming.LIVE, _JUDGING)
-"""What :func:`warm` makes ready, in this order."""
+WARMING_STEPS = (*NAMES, warming.LIVE, _JUDGING)
+"""What :func:`warm` prepares, in this order."""
 
 _MOST_PROCESSES = 4
-"""Each of them needs half a gigabyte; the tick program, which one of them compiles, takes a third of the time."""
+"""Each needs half a gigabyte, and the tick program, which one of them compiles, takes a third of the time."""
 
 
 def warm(step: Callable[[int], object]) -> None:
-    """Compile or load; ``step`` is called with how many of ``STEPS`` are done."""
-    warming.warm(progress=lambda name: step(STEPS.index(name)))
-    step(STEPS.index(_JUDGING))
+    """Compile or load all kernels; ``step`` is called with how many of ``WARMING_STEPS`` are done."""
+    warming.warm(progress=lambda name: step(WARMING_STEPS.index(name)))
+    step(WARMING_STEPS.index(_JUDGING))
     _warm_judging()
-    step(len(STEPS))
+    step(len(WARMING_STEPS))
 
 
 def _warm_judging() -> None:
@@ -54,22 +54,22 @@ def _warm_judging() -> None:
 
 
 def warm_shown() -> None:
-    """:func:`warm`, showing how far it is."""
+    """:func:`warm`, showing the progress."""
     with ConsoleProgress(Console(stderr=True)) as progress:
-        progress.begin("Prepare kernels", len(STEPS))
+        progress.begin("Prepare kernels", len(WARMING_STEPS))
         warm(progress.step)
         progress.end()
 
 
 def main() -> None:
-    """Fill the cache by several processes, showing how far it is."""
+    """Fill the cache with several processes, showing the progress."""
     processes = min(os.cpu_count() or 1, _MOST_PROCESSES)
     with (
         ConsoleProgress(Console(stderr=True)) as progress,
         ProcessPoolExecutor(processes, get_context("spawn")) as pool,
     ):
-        progress.begin("Prepare kernels", len(STEPS))
-        # The longest one first.
+        progress.begin("Prepare kernels", len(WARMING_STEPS))
+        # The longest job first.
         jobs = [pool.submit(_warm_live), *(pool.submit(_warm_history, name) for name in NAMES)]
         done = 0
         for job in as_completed(jobs):
@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def _warm_live() -> int:
-    """The tick program and what stands on it; how many of ``STEPS`` that are."""
+    """Prepare the tick program and what builds on it; returns how many of ``WARMING_STEPS`` that is."""
     warming.warm_live()
     _warm_judging()
     return 2

@@ -1,4 +1,4 @@
-"""The event log that the settings name."""
+"""Opens the event log that the settings name."""
 
 import logging
 import threading
@@ -19,9 +19,10 @@ _LONGEST_PAUSE_S = 60.0
 
 @contextmanager
 def open_log(settings: Settings) -> Iterator[RedisEventLog]:
-    """The log on the server of ``REDIS_URL``, or on the bundled Valkey: started, started again if it dies, and stopped.
+    """The log on the server named by ``REDIS_URL``, or on the bundled Valkey, which is started, restarted if it dies,
+    and stopped at the end.
 
-    For the process that owns the store. One that works with another's store is given that owner's log, as by
+    For the process that owns the store. A process that works on another process's store gets that owner's log, as from
     :func:`connect_log`. Raises :class:`common.errors.EventServerError`.
     """
     if settings.redis_url is not None or url_of(settings).startswith("http"):
@@ -38,7 +39,7 @@ def open_log(settings: Settings) -> Iterator[RedisEventLog]:
 
 @contextmanager
 def _kept_alive(server: BundledServer) -> Iterator[None]:
-    """Start the server again when it dies, while the block runs. Its file and the store have what it knew."""
+    """Restart the server if it dies while the block runs. Nothing is lost: its file and the store have the events."""
     stop = threading.Event()
 
     def watch() -> None:
@@ -49,8 +50,8 @@ def _kept_alive(server: BundledServer) -> Iterator[None]:
                     _log.warning("the event log's server had died; it was started again")
                 pause_s = _LOOK_S
             except (EventServerError, OSError) as error:
-                # A full disk, too: there may be room again.
-                _log.error("the event log's server died and does not start: %s", error)
+                # This includes a full disk, on which there may be room again later.
+                _log.error("the event log's server died and could not be restarted, trying again later: %s", error)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     thread = threading.Thread(target=watch, name="server-watch")
@@ -64,9 +65,9 @@ def _kept_alive(server: BundledServer) -> Iterator[None]:
 
 @contextmanager
 def connect_log(settings: Settings) -> Iterator[RedisEventLog]:
-    """The log on a server that runs: nothing is started, and nothing is stopped.
+    """The log on a server that is already running; nothing is started or stopped.
 
-    Raises :class:`common.errors.EventServerError` when it does not answer.
+    Raises :class:`common.errors.EventServerError` if the server does not answer.
     """
     if settings.redis_url is not None:
         client = connect_to(settings.redis_url.get_secret_value())

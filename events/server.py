@@ -1,8 +1,8 @@
 """The event log's server: the one that ``REDIS_URL`` names, or the bundled Valkey in the data folder.
 
-The bundled one listens on a unix socket that only this user may open and on a loopback port behind a random password
-(``password`` beside the socket). Its append-only file is written every second and nothing is ever evicted: a full
-memory fails loudly.
+The bundled server listens on a unix socket that only this user may open, and on a loopback port protected by a random
+password (in the file ``password`` beside the socket). Its append-only file is synced every second. It never evicts
+anything: when its memory is full, it refuses writes.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ _LONGEST_SOCKET_PATH = 100
 
 
 class BundledServer:
-    """Valkey as a child of this data folder. ``port`` 0 takes a free one; raises :class:`EventServerError`."""
+    """Valkey as a child process, one per folder. ``port`` 0 picks a free one; raises :class:`EventServerError`."""
 
     def __init__(self, folder: Path, *, port: int = 0) -> None:
         self._folder = folder.absolute()
@@ -35,7 +35,7 @@ class BundledServer:
         self._supervised: SupervisedServer | None = None
 
     def start(self) -> Self:
-        """Adopt the server that runs in the folder, or start one."""
+        """Adopt the server that already runs in the folder, or start one."""
         make_folder(self._folder, EventServerError)
         password = self._password()
         self._supervised = SupervisedServer(
@@ -51,7 +51,7 @@ class BundledServer:
         return self
 
     def revive(self) -> bool:
-        """Start a server that has died again; whether it had. One that hangs is left alone: it may come to itself."""
+        """Restart the server if it has died; returns whether it had. One that hangs is left alone: it may recover."""
         if self._supervised is None or self._supervised.pid is not None:
             return False
         self._supervised.stop()
@@ -60,19 +60,20 @@ class BundledServer:
         return True
 
     def connect(self) -> redis.Redis:
-        """A client on the unix socket."""
+        """A client connected through the unix socket."""
         return _client(self._socket, self._password())
 
     def connect_running(self) -> redis.Redis:
-        """A client on the server that somebody else has started; raises :class:`EventServerError` without one."""
+        """A client of the server that another process started; raises :class:`EventServerError` without one."""
         if not (self._folder / "password").exists() or not _answers(self._socket, self._password()):
             raise EventServerError(
-                f"the event log's server of {self._folder} does not run; `hub up` starts it, or set REDIS_URL to yours"
+                f"the event log's server in {self._folder} is not running; start it with `hub up`, or set REDIS_URL "
+                "to a server of your own"
             )
         return self.connect()
 
     def stop(self) -> None:
-        """End the server; the log is on disk."""
+        """Stop the server; the log is on disk."""
         if self._supervised is not None:
             self._supervised.stop()
 
@@ -84,8 +85,8 @@ class BundledServer:
     def _write_config(self, password: str) -> None:
         if self._wanted_port and port_is_busy(self._wanted_port):
             raise EventServerError(
-                f"port {self._wanted_port} for the event log is in use by another process; "
-                "set HUB_REDIS_PORT to a free one, or to 0 for any"
+                f"port {self._wanted_port} for the event log's server is in use by another process; "
+                "set HUB_REDIS_PORT to a free port, or to 0 to pick one"
             )
         lines = [
             f"port {self._wanted_port or free_port()}",
@@ -100,7 +101,7 @@ class BundledServer:
             "maxmemory-policy noeviction",
             "daemonize no",
         ]
-        # A socket file of a killed server would make the new one fail to bind.
+        # The socket file left by a killed server would keep the next one from binding.
         self._socket.unlink(missing_ok=True)
         _write_private(self._folder / "valkey.conf", "\n".join(lines) + "\n")
 
@@ -119,13 +120,13 @@ class BundledServer:
 
 
 def connect_to(url: str) -> redis.Redis:
-    """A client for ``REDIS_URL``; raises :class:`EventServerError` when the server does not answer or may evict."""
+    """A client for ``REDIS_URL``; raises :class:`EventServerError` if the server does not answer or may evict keys."""
     try:
         client = redis.Redis.from_url(
             url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=5, socket_timeout=10, legacy_responses=True
         )
     except ValueError:
-        raise EventServerError("REDIS_URL is not a Redis url; write it like redis://127.0.0.1:6379/0") from None
+        raise EventServerError("REDIS_URL is not a Redis URL; write it like redis://127.0.0.1:6379/0") from None
     try:
         _check(client)
     except BaseException:
@@ -138,22 +139,22 @@ def _check(client: redis.Redis) -> None:
     try:
         client.ping()
     except redis.RedisError as error:
-        # The url may hold a password, so it is not shown.
+        # The URL may contain a password, so it is not shown.
         raise EventServerError(
-            f"the server of REDIS_URL does not answer ({type(error).__name__}); "
-            "check the url, or unset REDIS_URL to use the bundled Valkey"
+            f"the server at REDIS_URL does not answer ({type(error).__name__}); "
+            "check the URL, or unset REDIS_URL to use the bundled Valkey"
         ) from None
-    with suppress(redis.ResponseError):  # a managed server may forbid CONFIG
+    with suppress(redis.ResponseError):  # managed servers may forbid CONFIG
         policy = client.config_get("maxmemory-policy").get("maxmemory-policy", "noeviction")
         if policy not in ("noeviction", b"noeviction"):
             raise EventServerError(
-                "the server of REDIS_URL evicts keys when its memory is full (maxmemory-policy), so it would lose "
-                "events; set maxmemory-policy to noeviction"
+                "the server at REDIS_URL evicts keys when its memory is full, so it would lose events; "
+                "set its maxmemory-policy to noeviction"
             )
 
 
 def _client(path: Path, password: str) -> redis.Redis:
-    # Retries inside the client would send an old batch again after newer ones; the publisher retries by itself.
+    # A retry inside the client could send an old batch after newer ones; the publisher does its own retries.
     return redis.Redis(
         unix_socket_path=str(path),
         password=password,

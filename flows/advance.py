@@ -1,37 +1,38 @@
-"""Moves the watermarks of one timeframe to a tick: every missed candle in order, each slot one recorded tick.
+"""Advances the watermarks of one timeframe to a tick: every missed candle in order, one recorded tick for each slot.
 
-Run twice, or by two at once, it does the work once: the store takes a tick only from where its watermarks are. Run
-late, it judges all that was missed and says so. Killed at any point, it goes on from the last recorded tick.
+Run twice, or by two workers at once, it does the work once: the store accepts a tick only if it starts from the stored
+watermarks. Run late, it judges everything that was missed and marks it as late. Killed at any point, it continues from
+the last recorded tick.
 """
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import polars as pl
 
-from analysis.savings import COUNTS, count_move
 from candles.holes import holes_among
 from common import failpoints
-from common.candle_columns import VALUES
 from common.errors import EventLogAhead, EventLogError, StaleTick
 from common.timeframes import DURATION_MS, show_time, slot_at_or_before
-from engine.evaluate import Fired
-from engine.part import Slot
+from engine.counting import COUNTS, count_move
+from engine.evaluate import FiredCondition
+from engine.part import Part, PlanGroup
 from events.log.publisher import drain
 from flows.checkpoints import CHECKPOINT_TICKS
 from flows.live import Live
 from flows.runtime import Runtime
+from flows.tick_candles import TickCandles
+from flows.trigger_rows import trigger_rows
 from registry.activity import is_active
 from registry.groups import Group, Series
 from registry.store.parts.ticks import TickMetrics, TickRecord, WatermarkMove
 
 _log = logging.getLogger(__name__)
 
-_PAUSE_A_FAILURE = 10
-"""Publishing is not tried again for so many times as long as the attempt took that failed."""
+_PAUSE_FACTOR = 10
+"""After a failed attempt, publishing pauses for this many times as long as the attempt took."""
 
 
 @dataclass
@@ -44,9 +45,9 @@ class Advanced:
     triggers: int = 0
     published: int = 0
     waiting: list[Group] = field(default_factory=list)
-    """Groups that miss a candle which may still come."""
+    """Groups without a candle that may still come."""
     publish_error: str | None = None
-    """Why the event log did not take the newest triggers; a later run publishes them."""
+    """Why the event log did not accept the newest triggers; a later run publishes them."""
     prepare_us: int = 0
     record_us: int = 0
     publish_us: int = 0
@@ -61,10 +62,10 @@ async def advance(
     shards: int = 1,
     on_tick: Callable[[int, int], object] | None = None,
 ) -> Advanced:
-    """Judge every slot of the timeframe that closes by ``tick_ms`` and is not judged yet.
+    """Judge every slot of the timeframe that closes by ``tick_ms`` and has not been judged yet.
 
-    Waits for ``tick_ms`` where it is in the future. ``on_tick(close_time_ms, triggers)`` is called after each recorded
-    tick. A failing event log stops nothing: its triggers are published by a later run.
+    Waits until ``tick_ms`` if it is in the future. ``on_tick(close_time_ms, triggers)`` is called after each recorded
+    tick. A failing event log stops nothing: a later run publishes the triggers.
     """
     done = Advanced(timeframe, slot_at_or_before(tick_ms, timeframe))
     _publish(runtime, done)
@@ -104,166 +105,119 @@ def _next_slot(live: Live, done: Advanced) -> tuple[int, set[Group]] | None:
     """The earliest close time that some group has to reach, and those groups."""
     due: dict[int, set[Group]] = {}
     for part in live.parts:
-        for group in part.groups:
-            if group.name not in done.waiting:
-                close_ms = part.next_close(group, live.reader.first_open_from)
+        for member in part.groups:
+            if member.group not in done.waiting:
+                close_ms = part.next_close(member, live.reader.first_open_from)
                 if close_ms is not None and close_ms <= done.tick_ms:
-                    due.setdefault(close_ms, set()).add(group.name)
+                    due.setdefault(close_ms, set()).add(member.group)
     return min(due.items(), default=None)
 
 
 def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[Group], done: Advanced) -> int | None:
     """Judge and record one slot; the number of triggers, or ``None`` if all of its groups wait for a candle."""
-    slots = _Slots(live)
-    moves: list[WatermarkMove] = []
-    fired: list[Fired] = []
-    holes: set[tuple[Series, int]] = set()
-    counts = dict.fromkeys(COUNTS, 0)
-    loaded: set[Series] = set()
-    indicators_us = judge_us = 0
-    for held_part in list(live.parts):
-        part, movers = held_part, []
-        for group in [group for group in held_part.groups if group.name in due]:
-            missing = part.missing(group, close_ms, slots.load_complete)
-            verdict = holes_among(missing, live.reader, runtime.clock.now_ms())
-            if verdict is None:
-                done.waiting.append(group.name)
-            else:
-                holes |= verdict
-                movers.append(group)
-        if not movers:
-            continue
-        if not part.is_alone and len(movers) < len(part.groups):
-            part = live.split(runtime.store, part, movers)
-            # A part of its own has a plan of its own, in which series stand elsewhere.
-            movers = list(part.groups)
-        started = time.perf_counter_ns()
-        moved = part.move(movers, close_ms, slots.load)
-        spent_us = _microseconds_since(started)
-        indicators_us += spent_us - moved.judge_us
-        judge_us += moved.judge_us
-        fired += moved.fired
-        loaded |= {part.names[index] for index in np.flatnonzero(moved.loaded)}
-        for name, count in count_move(part.plan, live.subscriptions(part.plan), moved).items():
-            counts[name] += count
-        moves += [WatermarkMove(group.name, live.recorded[group.name], close_ms) for group in movers]
-        failpoints.reach("mid_evaluation")
-    if not moves:
+    tick = _Tick(runtime, live, close_ms)
+    for part in list(live.parts):
+        movers, waiting = tick.movers(part, due)
+        done.waiting += waiting
+        if movers:
+            tick.move(part, movers)
+            failpoints.reach("mid_evaluation")
+    if not tick.moves:
         return None
-    for series, open_ms in sorted(holes):
+    for series, open_ms in sorted(tick.holes):
         _log.warning("%s has no candle that opens at %s: judged as missing", series, show_time(open_ms))
-
-    length = DURATION_MS[done.timeframe]
-    late = runtime.clock.now_ms() >= close_ms + length
-    fired = [held for held in fired if is_active(live.activity[held.condition.id], close_ms)]
-    fired.sort(key=lambda held: held.condition.id)
-    read = {name for move in moves for name in move.group.series}
-    anchors = {name: anchor for name, anchor in live.anchors.items() if name in read}
-    record = TickRecord(
-        timeframe=done.timeframe,
-        close_time_ms=close_ms,
-        late=late,
-        moves=tuple(moves),
-        triggers=_trigger_rows(fired, close_ms, length, late),
-        holes=tuple(sorted(holes)),
-        anchors=anchors,
-        rebase=live.rebase,
-        registry_version=live.registry_version,
-        built_from={name: source for name in anchors if (source := live.reader.source(name)) is not None},
-        metrics=TickMetrics(
-            **counts,
-            series=len(loaded),
-            load_us=slots.load_us,
-            indicators_us=indicators_us,
-            judge_us=judge_us,
-        ),
-    )
+    record = tick.make_record()
     failpoints.reach("before_record")
     started = time.perf_counter_ns()
     runtime.store.ticks.record_tick(record)
     failpoints.reach("after_record")
     done.record_us += _microseconds_since(started)
-    for move in moves:
+    for move in record.moves:
         live.note_recorded(move.group, close_ms)
-    for name in record.anchors:
-        del live.anchors[name]
+    for series in record.anchors:
+        del live.anchors[series]
     live.ticks_since_checkpoint += 1
     done.ticks += 1
-    done.triggers += len(fired)
-    return len(fired)
+    done.triggers += record.triggers.height
+    return record.triggers.height
 
 
-class _Slots:
-    """The candles of the slots that a tick needs, each slot loaded once."""
+class _Tick:
+    """A tick in the making: what the parts do on one slot adds up to one record."""
 
-    def __init__(self, live: Live) -> None:
-        self._reader = live.reader
-        self._series = {name for part in live.parts for name in part.names}
-        self._held: dict[tuple[str, int], tuple[Slot, Slot]] = {}
-        self.load_us = 0
+    def __init__(self, runtime: Runtime, live: Live, close_ms: int) -> None:
+        self.moves: list[WatermarkMove] = []
+        self.holes: set[tuple[Series, int]] = set()
+        self._runtime, self._live, self._close_ms = runtime, live, close_ms
+        self._candles = TickCandles(live.reader, (series for part in live.parts for series in part.series))
+        self._fired: list[FiredCondition] = []
+        self._loaded: set[Series] = set()
+        self._counts = dict.fromkeys(COUNTS, 0)
+        self._indicators_us = self._judge_us = 0
 
-    def load(self, timeframe: str, open_ms: int) -> Slot:
-        """All candles of a slot, built ones that lack sub-candles among them."""
-        return self._both(timeframe, open_ms)[0]
+    def movers(self, part: Part, due: set[Group]) -> tuple[list[PlanGroup], list[Group]]:
+        """The due groups of a part whose missing candles are all holes, and those that wait for a candle."""
+        movers, waiting = [], []
+        for member in part.groups:
+            if member.group in due:
+                missing = part.missing(member, self._close_ms, self._candles.load_complete)
+                holes = holes_among(missing, self._live.reader, self._runtime.clock.now_ms())
+                if holes is None:
+                    waiting.append(member.group)
+                else:
+                    self.holes |= holes
+                    movers.append(member)
+        return movers, waiting
 
-    def load_complete(self, timeframe: str, open_ms: int) -> Slot:
-        """The candles of a slot that lack nothing."""
-        return self._both(timeframe, open_ms)[1]
+    def move(self, part: Part, movers: Sequence[PlanGroup]) -> None:
+        """Judge the slot's candle for groups of a part. The part is split if its other groups cannot follow."""
+        live = self._live
+        if not part.is_alone and len(movers) < len(part.groups):
+            part = live.split(self._runtime.store, part, movers)
+            # The part of the movers has a plan of its own, in which series have other indices.
+            movers = part.groups
+        started = time.perf_counter_ns()
+        moved = part.move(movers, self._close_ms, self._candles.load)
+        self._indicators_us += _microseconds_since(started) - moved.judge_us
+        self._judge_us += moved.judge_us
+        self._fired += moved.fired
+        self._loaded |= {part.series[index] for index in np.flatnonzero(moved.loaded)}
+        for name, count in count_move(part.plan, live.subscriptions(part.plan), moved).items():
+            self._counts[name] += count
+        self.moves += [WatermarkMove(member.group, live.recorded[member.group], self._close_ms) for member in movers]
 
-    def _both(self, timeframe: str, open_ms: int) -> tuple[Slot, Slot]:
-        key = (timeframe, open_ms)
-        if key not in self._held:
-            started = time.perf_counter_ns()
-            rows = self._reader.at(timeframe, open_ms, self._series)
-            everything = dict(zip(rows["series"], rows.select(VALUES).rows(), strict=True))
-            partial = set(rows.filter("partial")["series"])
-            complete = {name: row for name, row in everything.items() if name not in partial}
-            self._held[key] = everything, complete
-            self.load_us += _microseconds_since(started)
-        return self._held[key]
-
-
-def _trigger_rows(fired: list[Fired], close_ms: int, length: int, late: bool) -> pl.DataFrame:
-    import msgspec
-
-    rows = [
-        (
-            f"{held.condition.id}:{close_ms}",
-            held.condition.id,
-            held.condition.series.instrument.exchange,
-            held.condition.series.instrument.symbol,
-            held.condition.timeframe,
-            held.price,
-            # msgspec writes null for a value that is not finite, which JSON cannot hold.
-            msgspec.json.encode(held.values).decode(),
-            held.settled,
-            held.condition.definition_versions,
+    def make_record(self) -> TickRecord:
+        """What the store records of the tick; triggers of conditions that are no longer active are left out."""
+        live, close_ms = self._live, self._close_ms
+        late = self._runtime.clock.now_ms() >= close_ms + DURATION_MS[live.timeframe]
+        fired = [trigger for trigger in self._fired if is_active(live.activity[trigger.condition.id], close_ms)]
+        fired.sort(key=lambda trigger: trigger.condition.id)
+        read = {series for move in self.moves for series in move.group.series}
+        anchors = {series: anchor for series, anchor in live.anchors.items() if series in read}
+        return TickRecord(
+            timeframe=live.timeframe,
+            close_time_ms=close_ms,
+            late=late,
+            moves=tuple(self.moves),
+            triggers=trigger_rows(fired, live.timeframe, close_ms, late=late),
+            holes=tuple(sorted(self.holes)),
+            anchors=anchors,
+            rebase=live.rebase,
+            registry_version=live.registry_version,
+            built_from={series: source for series in anchors if (source := live.reader.source(series)) is not None},
+            metrics=TickMetrics(
+                **self._counts,
+                series=len(self._loaded),
+                load_us=self._candles.load_us,
+                indicators_us=self._indicators_us,
+                judge_us=self._judge_us,
+            ),
         )
-        for held in fired
-    ]
-    return pl.DataFrame(
-        rows,
-        schema={
-            "trigger_id": pl.String,
-            "condition_id": pl.String,
-            "exchange": pl.String,
-            "symbol": pl.String,
-            "timeframe": pl.String,
-            "price": pl.Float64,
-            "values": pl.String,
-            "settled": pl.Boolean,
-            "definition_versions": pl.String,
-        },
-        orient="row",
-    ).with_columns(
-        pl.lit(late).alias("late"),
-        pl.from_epoch(pl.lit(close_ms - length), "ms").dt.replace_time_zone("UTC").alias("open_time"),
-        pl.from_epoch(pl.lit(close_ms), "ms").dt.replace_time_zone("UTC").alias("close_time"),
-    )
 
 
 def _publish(runtime: Runtime, done: Advanced) -> None:
-    started = time.perf_counter_ns()
+    """Publish what the event log lacks, unless it failed a short while ago."""
+    started = runtime.monotonic_ns()
     if started < runtime.publish_from_ns:
         return
     try:
@@ -275,10 +229,10 @@ def _publish(runtime: Runtime, done: Advanced) -> None:
         if done.publish_error is None:
             _log.error("%s", error)
         done.publish_error = str(error)
-        # A server that hangs costs each attempt its time limit. Judging waits for it a tenth of its time at most.
-        ended = time.perf_counter_ns()
-        runtime.publish_from_ns = ended + _PAUSE_A_FAILURE * (ended - started)
-    done.publish_us += _microseconds_since(started)
+        # With a server that hangs each attempt takes until its timeout: at most a tenth of the time goes into that.
+        ended = runtime.monotonic_ns()
+        runtime.publish_from_ns = ended + _PAUSE_FACTOR * (ended - started)
+    done.publish_us += (runtime.monotonic_ns() - started) // 1000
 
 
 def _microseconds_since(started_ns: int) -> int:

@@ -1,11 +1,11 @@
-"""Checkpoints of indicators in the store: where each was after some candle, so that a cold process need not go back to
-the anchor.
+"""Checkpoints of indicators in the store: the state of each after some candle, so that a cold process need not go back
+to the anchor.
 
-What a lane goes on from is kept as bytes, and so comes back with the same bits. A checkpoint is of one series: all of
-its indicators after the same candle. It names the definition versions, the anchor and the last rebase; with others of
-these it does not serve. So it is no matter which conditions there were when it was made.
+States are kept as bytes and therefore come back with the same bits. A checkpoint belongs to one series: all of its
+indicators after the same candle. It names the definition versions, the anchor and the last rebase, and is usable only
+with the same ones. Which conditions existed when it was made does not matter.
 
-It is a cache. One that cannot be read or written is worth a warning, and costs a cold process time.
+Checkpoints are a cache. One that cannot be read or written causes a warning and costs a cold process time.
 """
 
 import logging
@@ -27,10 +27,10 @@ from registry.store.protocol import Store
 _log = logging.getLogger(__name__)
 
 CHECKPOINT_TICKS = 64
-"""Ticks of a timeframe from one checkpoint to the next: a cold process repeats so many at most, and a few more."""
+"""Ticks of a timeframe from one checkpoint to the next; a cold process repeats at most these and a few more."""
 
 _SERIES = ""
-"""Indicator of the row of the series itself: how many candles it has had."""
+"""The ``indicator`` of the row for the series itself, which says how many candles it has had."""
 
 _SCHEMA = {
     "series": pl.String,
@@ -44,9 +44,9 @@ _SCHEMA = {
 
 
 def save(store: Store, owner: str, parts: Iterable[Part], unjudged: Collection[str], rebase: int) -> int:
-    """Keep where the indicators of all parts are; how many indicators. None after another rebase.
+    """Save the indicators' states of all parts; returns the number of rows, 0 if there has been another rebase.
 
-    ``unjudged`` are groups that have seen candles which may still change; ``rebase`` was the last one when the candles
+    ``unjudged`` are groups that have seen candles that may still change; ``rebase`` was the last one when the candles
     were read.
     """
     if rebase != store.ticks.last_rebase():
@@ -54,14 +54,16 @@ def save(store: Store, owner: str, parts: Iterable[Part], unjudged: Collection[s
     anchors = store.ticks.anchors()
     rows = []
     for part in parts:
-        judged = {part.names[index] for group in part.groups if group.name not in unjudged for index in group.series}
-        for name, past in part.pasts():
-            if name in anchors and name in judged:
-                where = (anchors[name], rebase, past.open_ms, past.candles)
-                rows.append((name, _SERIES, *where, b""))
-                rows += [(name, _text(held), *where, _bytes(carry)) for held, carry in past.carries.items()]
+        judged = {
+            part.series[index] for member in part.groups if member.group not in unjudged for index in member.series
+        }
+        for series, past in part.pasts():
+            if series in anchors and series in judged:
+                where = (anchors[series], rebase, past.open_ms, past.candles)
+                rows.append((series, _SERIES, *where, b""))
+                rows += [(series, _text(lane), *where, _bytes(carry)) for lane, carry in past.carries.items()]
     frame = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
-    # Two parts may both read a series: the one that is further on counts.
+    # Two parts may read the same series: the one that is further ahead counts.
     furthest = frame.filter(pl.col("open_ms") == pl.col("open_ms").max().over("series"))
     try:
         store.cache.save(owner, furthest.unique(["series", "indicator"], maintain_order=True))
@@ -72,7 +74,7 @@ def save(store: Store, owner: str, parts: Iterable[Part], unjudged: Collection[s
 
 
 class Checkpoints:
-    """What the store holds of a plan's series."""
+    """The checkpoints that the store has for the series of a plan."""
 
     def __init__(self, store: Store, plan: Plan) -> None:
         self._wanted: dict[int, list[Computation]] = {position: [] for position in range(len(plan.series))}
@@ -91,41 +93,40 @@ class Checkpoints:
         self._rows = rows.partition_by("series", as_dict=True)
 
     def of(self, position: int, anchor: int, before_ms: int) -> SeriesPast | None:
-        """The newest one of a series, after a candle that closed by a time, that has all that the plan reads."""
+        """The newest checkpoint of a series, after a candle that closed by ``before_ms``, that has every indicator of
+        the plan."""
         series = self._series[position]
         rows = self._rows.get((str(series),))
         if rows is None:
             return None
         computations = {_text(computation): computation for computation in self._wanted[position]}
         wanted = {_SERIES, *computations}
-        serving = rows.filter(
+        usable = rows.filter(
             (pl.col("anchor_ms") == anchor)
             & (pl.col("rebase") >= self._rebases.get(series, 0))
             & (pl.col("open_ms") + self._lengths[position] <= before_ms)
             & pl.col("indicator").is_in(list(wanted))
         )
-        for (open_ms,), held in sorted(serving.partition_by("open_ms", as_dict=True).items(), reverse=True):
-            if set(held["indicator"]) == wanted:
+        for (open_ms,), checkpoint in sorted(usable.partition_by("open_ms", as_dict=True).items(), reverse=True):
+            if set(checkpoint["indicator"]) == wanted:
                 try:
                     carries = {
                         computations[text]: _carry(computations[text], state)
-                        for text, state in held.select("indicator", "state").iter_rows()
+                        for text, state in checkpoint.select("indicator", "state").iter_rows()
                         if text != _SERIES
                     }
                 except ValueError as error:
-                    _log.warning(
-                        "the checkpoint of %s at %s does not serve: %s", series, show_time(int(open_ms)), error
-                    )
+                    _log.warning("the checkpoint of %s at %s is not usable: %s", series, show_time(int(open_ms)), error)
                 else:
-                    return SeriesPast(int(open_ms), int(held["candles"][0]), carries)
+                    return SeriesPast(int(open_ms), int(checkpoint["candles"][0]), carries)
         return None
 
 
 def _text(computation: Computation) -> str:
-    """What a row is found by: indicator, definition version, parameters, source."""
+    """The key of a row: indicator, definition version, parameters, source."""
     name, parameters, source, _ = computation
-    given = ",".join(f"{key}={value!r}" for key, value in parameters)
-    return f"{name}={find(name).version}({given}){'' if source is None else ' of ' + source}"
+    arguments = ",".join(f"{key}={value!r}" for key, value in parameters)
+    return f"{name}={find(name).version}({arguments}){'' if source is None else ' of ' + source}"
 
 
 def _bytes(carry: Carry) -> bytes:
@@ -133,7 +134,7 @@ def _bytes(carry: Carry) -> bytes:
 
 
 def _carry(computation: Computation, state: bytes) -> Carry:
-    """Raises ``ValueError`` for what is not a carry of that computation."""
+    """Raises ``ValueError`` for bytes that are not a carry of that computation."""
     name, parameters, _, _ = computation
     model = start(find(name), dict(parameters))
     sizes = [model.state.size, *(window.size for window in model.windows)]

@@ -1,8 +1,8 @@
-"""The warm state of one timeframe: built from the store, and grown by conditions that are registered later.
+"""The warm state of one timeframe: built from the store, and extended by conditions that are registered later.
 
-Building and growing are one thing: a part of the new conditions alone is brought to where its groups are, and taken in
-by the part that they belong to. What is there already does not move. A series' indicators come from the newest
-checkpoint that leaves enough candles to repeat, or else from the candles since its anchor; the bits are the same.
+Building and extending are the same operation: a part with only the new conditions is brought to the close time that its
+groups have reached (``flows.part_builder``), and merged into the part where they belong. The rest of the state does not
+move.
 """
 
 import zlib
@@ -16,17 +16,17 @@ from numpy.typing import NDArray
 from candles.series import SeriesReader
 from common import failpoints
 from common.timeframes import DURATION_MS
-from engine.calendars import calendar_of
-from engine.part import Part, PlanGroup, Repeats, SeriesHistory
-from engine.plan import Plan, make_plan
-from flows.checkpoints import Checkpoints, save
+from engine.part import Part, PlanGroup
+from engine.plan import Plan
+from flows.checkpoints import save
+from flows.part_builder import PartBuilder
 from registry.activity import ActiveSpan, wanted_from
 from registry.conditions import Condition
 from registry.groups import Group, Series
 from registry.store.protocol import Store
 
 _EXPIRED_SHARE = 20
-"""Plans are made anew when more than one in so many conditions has expired."""
+"""Plans are made again when more than one in this many conditions has expired."""
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Live:
     shards: int
     reader: SeriesReader
     rebase: int
-    """The last rebase when it was built: a series that starts anew is built anew."""
+    """The last rebase when it was built; after another one the state is built again."""
     registry_version: int = -1
     parts: list[Part] = field(default_factory=list)
     conditions: dict[Group, list[Condition]] = field(default_factory=dict)
@@ -48,14 +48,14 @@ class Live:
     anchors: dict[Series, int] = field(default_factory=dict)
     """Anchors of series that the store does not know yet."""
     activity: Mapping[str, Sequence[ActiveSpan]] = field(default_factory=dict)
-    """Condition id -> when candles have to close to trigger it."""
+    """Condition id -> the spans in which candles have to close to trigger it."""
     absent: set[Series] = field(default_factory=set)
     """Series without candles that conditions wait for."""
     versions: dict[Group, int] = field(default_factory=dict)
-    """Group that has seen candles without a tick -> version of the candles that its state was built from."""
+    """Group that has seen candles without a tick -> version of the candles from which its state was built."""
     ticks_since_checkpoint: int = 0
     _ending: list[tuple[Group, str]] = field(default_factory=list)
-    """(group, condition id) of those that are judged for a grace time only."""
+    """(group, condition id) of conditions that are judged only for a grace time."""
     _subscribers: Mapping[str, int] = field(default_factory=dict)
     _subscriptions: dict[Plan, NDArray[np.int64]] = field(default_factory=dict)
 
@@ -67,97 +67,103 @@ class Live:
         return self._subscriptions[plan]
 
     def note_recorded(self, group: Group, close_ms: int) -> None:
-        """A tick of a group is in the store: what it was judged from stays."""
+        """Note that a tick of a group is in the store, so that the candles it was judged from no longer change."""
         self.recorded[group] = close_ms
         self.versions.pop(group, None)
 
     def save_checkpoint(self, store: Store) -> None:
-        """Keep the indicators' state for a cold process."""
+        """Save the indicators' states for a cold process."""
         failpoints.reach("before_checkpoint")
         save(store, f"{self.timeframe} {self.shard}/{self.shards}", self.parts, self.versions, self.rebase)
         self.ticks_since_checkpoint = 0
 
     def grow(self, store: Store) -> None:
-        """Take in the conditions that were registered, or whose series got candles, since the last look."""
+        """Take in conditions that were registered, or whose series got their first candles, since the last call."""
         self.registry_version = store.registry.version()
         self.reader = SeriesReader.of(store)
         self._subscribers, self._subscriptions = store.registry.subscribers(), {}
         self.activity = store.registry.activity()
         marks, known = store.ticks.watermarks(self.timeframe), store.ticks.anchors()
         fresh = self._fresh_conditions(store, marks)
-        every = {series for held in fresh.values() for condition in held for series in condition.all_series}
-        self.anchors |= {name: self.reader.first(name) or 0 for name in every if name not in known}
-        homes = {group.name: part for part in self.parts for group in part.groups}
+        read = {series for added in fresh.values() for condition in added for series in condition.all_series}
+        self.anchors |= {series: self.reader.first(series) or 0 for series in read if series not in known}
+        homes = {member.group: part for part in self.parts for member in part.groups}
         alone: dict[Group, int] = {}
         together: dict[tuple[Part | None, int], dict[Group, int]] = {}
-        for name, held in fresh.items():
-            base = held[0].series
-            if name in homes:
-                reached = homes[name].reached[name]
+        for group, added in fresh.items():
+            if group in homes:
+                reached = homes[group].reached[group]
             else:
-                judged = marks.get(name)
-                starts = [wanted_from(self.activity[condition.id], judged) for condition in held]
-                wanted = min(start for start in starts if start is not None)
-                # A group of which nothing was wanted for a while goes on where something is wanted again.
-                reached = judged if judged == wanted else max(judged or 0, _first_watermark(self.reader, base, wanted))
-            if name not in homes:
-                self.recorded[name] = marks.get(name)
-                if reached != self.recorded[name]:
-                    self.versions[name] = self.candle_version(store, name)
-            if len(held[0].all_series) == 1:
-                alone[name] = reached
+                reached = self._start_of(group, added, marks.get(group))
+                self.recorded[group] = marks.get(group)
+                if reached != self.recorded[group]:
+                    self.versions[group] = self.candle_version(store, group)
+            if len(group.series) == 1:
+                alone[group] = reached
             else:
-                home = homes.get(name) or self._part_at(reached)
-                together.setdefault((home, reached), {})[name] = reached
+                home = homes.get(group) or self._part_at(reached)
+                together.setdefault((home, reached), {})[group] = reached
         if alone:
             self._take_in(store, next((part for part in self.parts if part.is_alone), None), alone, fresh)
         for (home, _), groups in together.items():
             self._take_in(store, home, groups, fresh)
-        for name, held in fresh.items():
-            self.conditions.setdefault(name, []).extend(held)
+        for group, added in fresh.items():
+            self.conditions.setdefault(group, []).extend(added)
         self._ending = [
-            (name, condition.id)
-            for name, held in self.conditions.items()
-            for condition in held
+            (group, condition.id)
+            for group, conditions in self.conditions.items()
+            for condition in conditions
             if self.activity[condition.id][-1].until_ms is not None
         ]
 
-    def is_made_otherwise(self, store: Store) -> bool:
-        """Whether a series without an anchor would by now be read from other candles than its state was."""
+    def _start_of(self, group: Group, conditions: Iterable[Condition], watermark: int | None) -> int:
+        """The close time from which a group is judged: its watermark, or later if none of its conditions was wanted
+        for a while."""
+        starts = [wanted_from(self.activity[condition.id], watermark) for condition in conditions]
+        wanted = min(start for start in starts if start is not None)
+        if watermark == wanted:
+            return wanted
+        return max(watermark or 0, _first_watermark(self.reader, group.base, wanted))
+
+    def has_other_sources(self, store: Store) -> bool:
+        """Whether a series without a stored anchor would by now be built from other candles than its state was."""
         if not self.anchors:
             return False
         now = SeriesReader.of(store)
-        return any(now.source(name) != self.reader.source(name) for name in self.anchors)
+        return any(now.source(series) != self.reader.source(series) for series in self.anchors)
 
     def candle_version(self, store: Store, group: Group) -> int:
         """A number that changes with the candles of a group's series."""
         return store.candles.version({self.reader.stored(series) for series in group.series})
 
     def split(self, store: Store, part: Part, movers: Iterable[PlanGroup]) -> Part:
-        """Part groups that can move from those that cannot; the part of the movers."""
-        names = {group.name for group in movers}
+        """Split a part into the groups that can move and those that cannot; returns the part of the movers."""
+        moving = {member.group for member in movers}
         self.parts.remove(part)
         halves = [
-            self._make_part(store, {name: part.reached[name] for name in held}, self.conditions)
-            for held in (names, set(part.reached) - names)
+            self._build(store, {group: part.reached[group] for group in half}, self.conditions)
+            for half in (moving, set(part.reached) - moving)
         ]
         self.parts += halves
         return halves[0]
 
     def is_mostly_expired(self) -> bool:
-        """Whether enough conditions are judged in vain that planning again pays; their triggers do not count anyway."""
-        expired = sum(wanted_from(self.activity[one], self.recorded[name]) is None for name, one in self._ending)
+        """Whether so many conditions have expired that planning without them pays; their triggers do not count."""
+        expired = sum(
+            wanted_from(self.activity[condition_id], self.recorded[group]) is None
+            for group, condition_id in self._ending
+        )
         return expired * _EXPIRED_SHARE > sum(map(len, self.conditions.values()))
 
     def _fresh_conditions(self, store: Store, marks: Mapping[Group, int]) -> dict[Group, list[Condition]]:
-        """Group -> conditions of this shard that are wanted, are not here yet, and whose series have candles."""
-        here = {condition.id for held in self.conditions.values() for condition in held}
-        found: dict[Group, list[Condition]] = {}
+        """Group -> conditions of this shard that are wanted, not here yet, and whose series all have candles."""
+        here = {condition.id for conditions in self.conditions.values() for condition in conditions}
+        fresh: dict[Group, list[Condition]] = {}
         self.absent = set()
         for registered in store.registry.conditions(self.timeframe):
             if registered.condition_id in here:
                 continue
-            # One that was registered since the look at the activity is taken in next time: the version has moved.
+            # Conditions registered since the activity was read are taken in next time, as the version has changed.
             spans = self.activity.get(registered.condition_id)
             if spans is None or wanted_from(spans, marks.get(registered.group)) is None:
                 continue
@@ -167,11 +173,11 @@ class Live:
             if missing := {series for series in condition.all_series if not self.reader.exists(series)}:
                 self.absent |= missing
             else:
-                found.setdefault(condition.group, []).append(condition)
-        return found
+                fresh.setdefault(condition.group, []).append(condition)
+        return fresh
 
     def _part_at(self, reached: int) -> Part | None:
-        """A part of groups that move together and have all reached a time."""
+        """A part whose groups move together and have all reached the given close time."""
         return next(
             (part for part in self.parts if not part.is_alone and set(part.reached.values()) == {reached}), None
         )
@@ -179,79 +185,21 @@ class Live:
     def _take_in(
         self, store: Store, home: Part | None, reached: Mapping[Group, int], conditions: Mapping[Group, list[Condition]]
     ) -> None:
-        fresh = self._make_part(store, reached, conditions)
+        fresh = self._build(store, reached, conditions)
         if home is None:
             self.parts.append(fresh)
         else:
             home.adopt(fresh)
 
-    def _make_part(
-        self, store: Store, reached: Mapping[Group, int], conditions: Mapping[Group, list[Condition]]
-    ) -> Part:
-        plan = make_plan(condition for name in reached for condition in conditions[name])
-        index = {series: position for position, series in enumerate(plan.series)}
-        groups = [make_group(conditions[name][0], index) for name in sorted(reached)]
-        calendars = store.candles.calendars()
-        return Part(
-            plan,
-            groups,
-            reached,
-            [calendar_of(series, calendars) for series in plan.series],
-            self._histories(store, plan, groups, reached),
-        )
-
-    def _histories(
-        self, store: Store, plan: Plan, groups: Iterable[PlanGroup], reached: Mapping[Group, int]
-    ) -> dict[Series, SeriesHistory]:
-        """The candles since a checkpoint, or since the anchor where there is none that serves."""
-        known, until = store.ticks.anchors(), max(reached.values())
-        anchors = [known.get(name, self.anchors.get(name, 0)) for name in plan.series]
-        checkpoints = Checkpoints(store, plan)
-        ends = [until] * len(plan.series)
-        for group in groups:
-            ends[group.base] = reached[group.name]
-        histories = [
-            self._history(position, plan, anchor, end, checkpoints)
-            for position, (anchor, end) in enumerate(zip(anchors, ends, strict=True))
-        ]
-        while True:
-            bases = {group.base for group in groups}
-            short = Repeats(plan, bases, ends, [held.candles for held in histories]).short
-            again = [position for position, held in enumerate(histories) if short[position] and held.past]
-            if not again:
-                return dict(zip(plan.series, histories, strict=True))
-            for position in again:
-                histories[position] = self._history(
-                    position, plan, anchors[position], ends[position], checkpoints, older=histories[position]
-                )
-
-    def _history(
-        self,
-        position: int,
-        plan: Plan,
-        anchor: int,
-        end: int,
-        checkpoints: Checkpoints,
-        older: SeriesHistory | None = None,
-    ) -> SeriesHistory:
-        """From the newest checkpoint, or one older than that of ``older``, on."""
-        series = plan.series[position]
-        before = end if older is None or older.past is None else older.past.open_ms + DURATION_MS[series.timeframe] - 1
-        past = checkpoints.of(position, anchor, before)
-        start = anchor if past is None else past.open_ms + 1
-        candles = self.reader.between(series, start, end - DURATION_MS[series.timeframe] + 1)
-        return SeriesHistory(anchor, candles, past)
-
-
-def make_group(condition: Condition, index: Mapping[Series, int]) -> PlanGroup:
-    """The group of a condition in a plan with the series at ``index``."""
-    return PlanGroup(condition.group, index[condition.series], tuple(index[series] for series in condition.all_series))
+    def _build(self, store: Store, reached: Mapping[Group, int], conditions: Mapping[Group, list[Condition]]) -> Part:
+        return PartBuilder(store, self.reader, self.anchors).build(reached, conditions)
 
 
 def _first_watermark(reader: SeriesReader, base: Series, active_from_ms: int) -> int:
-    """The last candle that had closed when the first condition of a group became active.
+    """The close of the last candle that had closed when the first condition of a group became active.
 
-    Older candles give values and the truth before, never triggers. With none the first candle is judged.
+    Earlier candles provide values and the truth one step before, but never trigger. Without any, judging starts with
+    the first candle.
     """
     length = DURATION_MS[base.timeframe]
     closed: pl.DataFrame = reader.last(base, active_from_ms - length + 1, 1)

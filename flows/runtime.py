@@ -1,6 +1,7 @@
-"""What a flow run works with: store, event log, clock, and the warm state of the timeframes judged here."""
+"""What a flow run works with: store, event log, clocks, and the warm state of the timeframes judged here."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -14,7 +15,7 @@ from flows.live import Live
 from registry.store import open_configured
 from registry.store.protocol import Store
 
-Key = tuple[str, int, int]
+ShardKey = tuple[str, int, int]
 """Timeframe, shard, number of shards."""
 
 
@@ -25,50 +26,54 @@ class Runtime:
     store: Store
     log: EventLog
     clock: Clock
-    live: dict[Key, Live] = field(default_factory=dict)
+    live: dict[ShardKey, Live] = field(default_factory=dict)
+    monotonic_ns: Callable[[], int] = time.perf_counter_ns
+    """Measures how long publishing takes and pauses."""
     publish_from_ns: int = 0
-    """``time.perf_counter_ns`` before which publishing is not tried, as it failed a short while ago."""
+    """Time of ``monotonic_ns`` before which publishing is not attempted, because it failed a short while ago."""
 
     def prepare(self, timeframe: str, shard: int, shards: int) -> Live:
-        """The state at the stored watermarks: kept from the run before, and grown by what was registered since."""
+        """The state at the stored watermarks: kept from the previous run, and extended by what was registered since."""
         key = (timeframe, shard, shards)
-        held = self.live.get(key)
-        if held is not None and (not self._is_valid(held) or held.is_mostly_expired()):
+        live = self.live.get(key)
+        if live is not None and (not self._is_valid(live) or live.is_mostly_expired()):
             del self.live[key]
-            held = None
-        if held is None:
-            held = Live(timeframe, shard, shards, SeriesReader.of(self.store), self.store.ticks.last_rebase())
-        if self._can_grow(held):
+            live = None
+        if live is None:
+            live = Live(timeframe, shard, shards, SeriesReader.of(self.store), self.store.ticks.last_rebase())
+        if self._can_grow(live):
             self.live.pop(key, None)
-            held.grow(self.store)
-        self.live[key] = held
-        return held
+            live.grow(self.store)
+        self.live[key] = live
+        return live
 
     def forget(self, timeframe: str, shard: int, shards: int) -> None:
         """Drop a state that may have moved beyond what was recorded."""
         self.live.pop((timeframe, shard, shards), None)
 
     def close(self) -> None:
-        """Save what has moved since its last checkpoint. The state is not used afterwards."""
+        """Save a checkpoint of every state that has moved since its last one, and drop all states."""
         for live in self.live.values():
             if live.ticks_since_checkpoint:
                 live.save_checkpoint(self.store)
         self.live.clear()
 
-    def _is_valid(self, held: Live) -> bool:
-        """Whether the state is where the store is. Once a group has a tick, what it was judged from stays; one that has
-        seen candles without a tick may have begun on others than there are now."""
-        marks = self.store.ticks.watermarks(held.timeframe)
-        if held.rebase != self.store.ticks.last_rebase() or held.is_made_otherwise(self.store):
+    def _is_valid(self, live: Live) -> bool:
+        """Whether the state agrees with the store.
+
+        The candles of a group that has a tick no longer change; those that a group has seen without a tick may have.
+        """
+        marks = self.store.ticks.watermarks(live.timeframe)
+        if live.rebase != self.store.ticks.last_rebase() or live.has_other_sources(self.store):
             return False
-        return all(marks.get(group) == mark for group, mark in held.recorded.items()) and all(
-            held.candle_version(self.store, group) == version for group, version in held.versions.items()
+        return all(marks.get(group) == mark for group, mark in live.recorded.items()) and all(
+            live.candle_version(self.store, group) == version for group, version in live.versions.items()
         )
 
-    def _can_grow(self, held: Live) -> bool:
-        if held.registry_version != self.store.registry.version():
+    def _can_grow(self, live: Live) -> bool:
+        if live.registry_version != self.store.registry.version():
             return True
-        return bool(held.absent) and any(map(SeriesReader.of(self.store).exists, held.absent))
+        return bool(live.absent) and any(map(SeriesReader.of(self.store).exists, live.absent))
 
 
 _current: list[Runtime] = []
@@ -76,7 +81,7 @@ _current: list[Runtime] = []
 
 @contextmanager
 def use_runtime(runtime: Runtime) -> Iterator[Runtime]:
-    """Let the flow runs of this process work with ``runtime``."""
+    """Make the flow runs of this process work with ``runtime``."""
     _current.append(runtime)
     try:
         yield runtime
@@ -87,13 +92,13 @@ def use_runtime(runtime: Runtime) -> Iterator[Runtime]:
 def current_runtime() -> Runtime:
     """The runtime in use; raises ``LookupError`` outside :func:`use_runtime`."""
     if not _current:
-        raise LookupError("no runtime: flow runs work inside `with use_runtime(...)` or `with open_runtime(...)`")
+        raise LookupError("no runtime; run flows inside `with use_runtime(...)` or `with open_runtime(...)`")
     return _current[-1]
 
 
 @contextmanager
 def open_runtime(settings: Settings | None = None, clock: Clock | None = None) -> Iterator[Runtime]:
-    """Open the store and the event log that the settings name, and use them; closed in the reverse order."""
+    """Open the store and the event log named by the settings, and use them until the end of the block."""
     settings = settings or load_settings()
     clock = clock or SystemClock()
     with (
@@ -101,7 +106,7 @@ def open_runtime(settings: Settings | None = None, clock: Clock | None = None) -
         open_log(settings) as log,
         use_runtime(Runtime(store, log, clock)) as runtime,
     ):
-        # Before anything is judged: an older backup of the store gets back what its log knows.
+        # Before anything is judged: a store restored from an older backup gets back the triggers that its log has.
         reconcile(store, log)
         yield runtime
         runtime.close()

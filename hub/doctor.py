@@ -1,4 +1,4 @@
-"""What may be wrong with a hub, looked at from outside: each check says how to mend what it finds."""
+"""What may be wrong with a hub, seen from outside: each check says how to fix what it finds."""
 
 import os
 import shutil
@@ -20,36 +20,38 @@ _LEAST_FREE = 1 << 30
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at. ``ok`` is ``None`` where it is worth knowing and no fault."""
+class HealthCheck:
+    """The result of one check. ``ok`` is ``None`` if the detail is worth knowing but no fault."""
 
     name: str
     ok: bool | None
     detail: str
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
-    """Look at everything, one after another; nothing is changed."""
+def examine(settings: Settings) -> Iterator[HealthCheck]:
+    """Check everything, one thing after another; nothing is changed."""
     yield _folder(settings.data_dir)
     yield _space(settings.data_dir)
     here = running(settings.data_dir)
     if here is None:
-        yield Finding("service", None, "it does not run; start it: hub up")
+        yield HealthCheck("service", None, "not running; start it: hub up")
     else:
         yield _guarded("service", lambda: _ready(here.url))
     if settings.redis_url is None:
-        yield Finding("event log", None, "the bundled Valkey, started and stopped with the service")
+        yield HealthCheck("event log", None, "the bundled Valkey, started and stopped with the service")
     else:
         url = settings.redis_url.get_secret_value()
         yield _guarded("event log", lambda: _redis(url))
     try:
         with open_configured(settings, read_only=True) as store:
-            yield Finding(
+            yield HealthCheck(
                 "store", True, ", ".join(f"{count} {name}" for name, count in store.registry.totals().items())
             )
             usable = sum(key.revoked_ms is None for key in store.accounts.keys(None))
-            yield Finding(
-                "keys", True if usable else None, f"{usable} in use" if usable else "none: hub keys create USER"
+            yield HealthCheck(
+                "keys",
+                True if usable else None,
+                f"{usable} in use" if usable else "none; create one: hub keys create USER",
             )
             now_ms, series = SystemClock().now_ms(), store.candles.series()
             stale = sum(
@@ -58,38 +60,42 @@ def examine(settings: Settings) -> Iterator[Finding]:
                 if last is not None
             )
             detail = (
-                f"{series.height} series, {stale} of them stale" if series.height else "none: hub candles import FILE"
+                f"{series.height} series, {stale} of them stale"
+                if series.height
+                else "none; import some: hub candles import FILE"
             )
-            yield Finding("candles", None if stale or not series.height else True, detail)
+            yield HealthCheck("candles", None if stale or not series.height else True, detail)
     except HubError as error:
-        yield Finding("store", False, str(error))
+        yield HealthCheck("store", False, str(error))
 
 
-def _folder(folder: Path) -> Finding:
-    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    if not os.access(there, os.W_OK | os.X_OK):
-        return Finding("data folder", False, f"no permission to write in {there}; set HUB_DATA_DIR to another folder")
-    return Finding("data folder", True, str(folder.absolute()))
+def _folder(folder: Path) -> HealthCheck:
+    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return HealthCheck(
+            "data folder", False, f"no permission to write to {existing}; set HUB_DATA_DIR to another folder"
+        )
+    return HealthCheck("data folder", True, str(folder.absolute()))
 
 
-def _space(folder: Path) -> Finding:
-    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    free = shutil.disk_usage(there).free
+def _space(folder: Path) -> HealthCheck:
+    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    free = shutil.disk_usage(existing).free
     shown = f"{free / 1e9:.1f} GB free"
-    return Finding("disk", free >= _LEAST_FREE, shown if free >= _LEAST_FREE else f"{shown}: less than 1 GB")
+    return HealthCheck("disk", free >= _LEAST_FREE, shown if free >= _LEAST_FREE else f"{shown}: less than 1 GB")
 
 
 def _ready(url: str) -> str:
     try:
         answer = httpx.get(f"{url}/health/ready", timeout=10)
     except httpx.HTTPError as error:
-        raise HubError(f"{url} does not answer ({type(error).__name__}); its log may say why") from None
-    found = answer.json()
-    if found["status"] != "ok":
+        raise HubError(f"{url} does not answer ({type(error).__name__}); its log may tell why") from None
+    health = answer.json()
+    if health["status"] != "ok":
         faults = "; ".join(
-            f"{name}: {found[name]['detail']}" for name in ("store", "event_log") if not found[name]["ok"]
+            f"{name}: {health[name]['detail']}" for name in ("store", "event_log") if not health[name]["ok"]
         )
-        raise HubError(f"{url} is {found['status']}: {faults}")
+        raise HubError(f"{url} is {health['status']}: {faults}")
     return f"{url} is ready"
 
 
@@ -98,8 +104,8 @@ def _redis(url: str) -> str:
     return "the server of REDIS_URL answers"
 
 
-def _guarded(name: str, look: Callable[[], str]) -> Finding:
+def _guarded(name: str, look: Callable[[], str]) -> HealthCheck:
     try:
-        return Finding(name, True, look())
+        return HealthCheck(name, True, look())
     except HubError as error:
-        return Finding(name, False, str(error))
+        return HealthCheck(name, False, str(error))

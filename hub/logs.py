@@ -1,4 +1,4 @@
-"""Logs as JSON, one object a line on standard error: for machines, and without anything private."""
+"""Logs as JSON, one object per line on standard error: for machines, and free of anything private."""
 
 import json
 import logging
@@ -7,7 +7,7 @@ import time
 
 
 class JsonLines(logging.Formatter):
-    """``time level logger message`` and the fields of the record. Tracebacks are left to who logs them."""
+    """``time level logger message`` and the fields of the record. Tracebacks are not included."""
 
     def format(self, record: logging.LogRecord) -> str:
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
@@ -22,7 +22,7 @@ class JsonLines(logging.Formatter):
 
 
 def log_to_stderr(level: int = logging.INFO) -> None:
-    """Let the service's loggers write to standard error, and nobody else log requests besides."""
+    """Make the service's loggers write to standard error; requests are logged by them alone."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     for name in ("hub", "uvicorn.error"):

@@ -1,8 +1,10 @@
 """A real Prefect server as a child of the data folder: the ephemeral one that Prefect starts runs no schedules.
 
-Nothing here imports Prefect: its client reads the environment when it is imported, so the environment comes first.
+Nothing here imports Prefect: its client reads the environment when it is imported, so the environment has to be set
+first.
 """
 
+import logging
 import os
 import sys
 import threading
@@ -23,9 +25,12 @@ _QUIET = {
     "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
 }
 
+_TALKATIVE = ("EventsWorker", "APILogWorker")
+"""Loggers of Prefect's client that count what is still to be sent, at every exit and whatever level is set."""
+
 
 class PrefectServer:
-    """Prefect's API server, its database in ``folder``; raises :class:`PrefectServerError` when it does not start."""
+    """Prefect's API server, its database in ``folder``; raises :class:`PrefectServerError` if it does not start."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.absolute()
@@ -38,7 +43,7 @@ class PrefectServer:
             "prefect",
             self._folder,
             [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
-            answers=lambda: _answers(port),
+            answers=lambda: _is_healthy(port),
             patience_s=180.0,
             environment={**_QUIET, "PREFECT_HOME": str(self._folder), "PREFECT_API_URL": _api_url(port)},
             failure=PrefectServerError,
@@ -47,17 +52,19 @@ class PrefectServer:
         return self
 
     def use(self) -> None:
-        """Point this process's Prefect at the server. Call before anything imports Prefect."""
+        """Point this process's Prefect at the server. Call it before anything imports Prefect."""
+        for name in _TALKATIVE:
+            logging.getLogger(name).setLevel(logging.ERROR)
         os.environ.update({**_QUIET, "PREFECT_HOME": str(self._folder), "PREFECT_API_URL": _api_url(self._port())})
 
     def stop(self) -> None:
-        """End the server, once this process has told it everything; its database stays."""
+        """End the server after sending it everything that this process still has for it; its database stays."""
         if self._supervised is not None:
-            _send_what_waits()
+            _send_waiting_events()
             self._supervised.stop()
 
     def _port(self) -> int:
-        """The port of the server that runs in the folder, else a free one, remembered there."""
+        """The port of the server that runs in the folder, or else a free one, which is noted there."""
         path = self._folder / "prefect.port"
         running = SupervisedServer("prefect", self._folder, [], answers=lambda: True, patience_s=0).pid is not None
         if self._supervised is None and not running:
@@ -66,13 +73,13 @@ class PrefectServer:
         return int(path.read_text())
 
 
-def _send_what_waits() -> None:
-    """Let Prefect's client send the events that it holds back, which it would otherwise complain about at exit."""
+def _send_waiting_events() -> None:
+    """Make Prefect's client send its buffered events; at exit, without the server, it would complain about them."""
     if "prefect.events.worker" not in sys.modules:
         return
     from prefect.events.worker import EventsWorker
 
-    # In a thread of its own, because inside an event loop the call would have to be awaited.
+    # In a thread of its own: inside an event loop the call would have to be awaited.
     sender = threading.Thread(target=EventsWorker.drain_all, kwargs={"timeout": 5, "at_exit": False})
     sender.start()
     sender.join(10)
@@ -82,7 +89,7 @@ def _api_url(port: int) -> str:
     return f"http://127.0.0.1:{port}/api"
 
 
-def _answers(port: int) -> bool:
+def _is_healthy(port: int) -> bool:
     try:
         with urllib.request.urlopen(f"{_api_url(port)}/health", timeout=2) as answer:
             return bool(answer.status == 200)

@@ -1,4 +1,4 @@
-"""The process that owns a data folder: it opens the store and the event log and serves the HTTP API."""
+"""The process that owns a data folder: it opens the store and the event log, and serves the HTTP API."""
 
 import asyncio
 import gc
@@ -31,30 +31,31 @@ from registry.store.remote.endpoint import store_interface
 from registry.store.remote.token import owner_token
 
 _GRACE_S = 10
-"""What requests under way have when the service stops."""
+"""How long requests under way may take when the service stops."""
 _COLLECTED_AFTER = 10_000
-"""New objects between two looks for garbage. Conditions stay, so looking after every 700 finds nothing, mostly."""
+"""New objects between two garbage collections. Conditions stay: collecting after every 700 mostly finds nothing."""
 
 
 def serve(settings: Settings, announce: Callable[[str], object]) -> None:
-    """Own the data folder until SIGTERM or Ctrl-C. ``announce`` gets words for people once requests are answered.
+    """Own the data folder until SIGTERM or Ctrl-C. ``announce`` gets a message for people once requests are answered.
 
-    Raises :class:`ServiceError` when the folder has a service or the port is taken, and what opening the store or the
-    event log raises.
+    Raises :class:`ServiceError` if the folder already has a service or the port is taken, and whatever opening the
+    store or the event log raises.
     """
     there = running(settings.data_dir)
     if there is not None:
         raise ServiceError(
-            f"the hub of {settings.data_dir} runs already: process {there.pid} at {there.url}; `hub down` stops it"
+            f"the hub of {settings.data_dir} is already running: process {there.pid} at {there.url}; `hub down` stops "
+            "it"
         )
     if not settings.resolved_store_url.startswith("duckdb:"):
         raise ServiceError(
-            "HUB_STORE_URL names the store of another process; unset it where the service is to own the store itself"
+            "HUB_STORE_URL names the store of another process; unset it if this service is to own the store itself"
         )
     make_folder(settings.data_dir, ServiceError)
     gc.set_threshold(_COLLECTED_AFTER)
     with ExitStack() as stack:
-        # Until the server listens to signals itself: what has been started is stopped in order.
+        # Until the server handles signals itself: whatever has been started is stopped in order.
         before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         stack.callback(signal.signal, signal.SIGTERM, before)
         listener = stack.enter_context(_listening(settings.api_host, settings.api_port))
@@ -76,9 +77,9 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
 
 
 def _settle() -> None:
-    """Load the kernels, and tell the collector that all of this stays.
+    """Load the kernels, and exempt everything loaded so far from garbage collection.
 
-    It would otherwise look through compiler and libraries whenever a few thousand conditions have come, and stop every
+    Otherwise the collector would go through compiler and libraries for every few thousand conditions, and hold up every
     request for 0.2 s.
     """
     warm(lambda _: None)
@@ -87,7 +88,7 @@ def _settle() -> None:
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to who runs it, and ends streams, which would otherwise never end, before it waits for them."""
+    """Handles signals itself, and ends event streams, which would never end on their own, before it waits for them."""
 
     def __init__(self, config: uvicorn.Config, service: Service, announce: Callable[[], object]) -> None:
         super().__init__(config)
@@ -106,11 +107,11 @@ class _Server(uvicorn.Server):
         self._announce()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._service.feed.end_streams()
+        self._service.user_feed.end_streams()
         await super().shutdown(sockets)
 
     def _stop(self) -> None:
-        # The second signal is from somebody who does not want to wait.
+        # A second signal comes from somebody who does not want to wait.
         self.force_exit = self.should_exit
         self.should_exit = True
 
@@ -137,15 +138,15 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 
 
 def _greeting(here: Running, store: Store) -> str:
-    """Where the service is, and what to do first."""
+    """Where the service is, and the first things to do."""
     lines = [
         f"Condition Hub serves {here.url} (process {here.pid}); Ctrl-C or `hub down` stops it",
         f"  routes and examples: {here.url}/docs",
     ]
     if all(key.revoked_ms is not None for key in store.accounts.keys(None)):
-        lines.append("  nobody has a key yet: hub keys create USER")
+        lines.append("  there are no keys yet: hub keys create USER")
     if not store.candles.names():
-        lines.append("  no candles yet: hub candles import FILE")
+        lines.append("  there are no candles yet: hub candles import FILE")
     return "\n".join(lines)
 
 

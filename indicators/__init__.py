@@ -3,8 +3,8 @@
 >>> import indicators
 >>> indicators.compute("rsi", {"close": closes}, period=14)["value"]  # doctest: +SKIP
 
-``catalogue()`` lists what there is. Importing this package loads neither numba nor a kernel. What scans a series in
-spans is in ``indicators.compute``, what moves many series candle by candle in ``indicators.kernels.lanes``;
+``catalogue()`` lists all indicators. Importing this package loads neither numba nor a kernel. ``indicators.compute``
+scans a series in spans, ``indicators.kernels.lanes`` moves many series candle by candle, and
 ``indicators.kernels.warming`` compiles the kernels.
 """
 

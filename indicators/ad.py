@@ -4,10 +4,10 @@ Formula: sum of the money flow of all candles; a candle's money flow is its volu
 ((close - low) - (high - close)) / (high - low).
 Seed: 0 before the first candle, whose money flow is the first value.
 Range: unbounded. The level depends on where the series starts; only its changes have a meaning.
-Flat: stays as it is, 0 from the start; a candle without extent has no money flow.
+Flat: unchanged, 0 from the start; a candle without range has no money flow.
 Source: TA-Lib's AD.
 
-Settling: it sums since the first candle and forgets nothing; every start has its own level.
+Settling: it sums from the first candle on and forgets nothing, so every start has its own level.
 """
 
 import math

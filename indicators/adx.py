@@ -1,18 +1,18 @@
 """Average directional index with its directional indicators (Wilder, 1978).
 
-Formula: up = rise of the high if it is above 0 and above the fall of the low, else 0; down likewise. Wilder's sums of
-up, down and the true range lose 1 / period of themselves a candle and take the newest value; plus_di and minus_di are
-100 * up / range and 100 * down / range; value is Wilder's average (weight 1 / period) of 100 * |plus - minus| / (plus
-+ minus).
-Seed: the sums by the candles 1..period - 1, the average by the mean of its first ``period`` values. All three outputs
-begin together, at candle 2 * period - 1, although the directional indicators are known from candle ``period`` on.
+Formula: up = rise of the high if it is above 0 and above the fall of the low, else 0; down likewise. On every candle
+Wilder's sums of up, down and the true range lose 1 / period of themselves and gain the newest value; plus_di and
+minus_di are 100 * up / range and 100 * down / range; value is Wilder's average (weight 1 / period) of 100 * |plus -
+minus| / (plus + minus).
+Seed: the sums by candles 1..period - 1, the average by the mean of its first ``period`` values. All three outputs begin
+together, at candle 2 * period - 1, although the directional indicators are known from candle ``period`` on.
 Range: 0..100.
-Flat: 0 for all three from the start; later the average stays as it is while both indicators are 0.
+Flat: 0 for all three from the start; after movement, the average stays unchanged while both indicators are 0.
 Source: TA-Lib's ADX, PLUS_DI and MINUS_DI; Wilder, New Concepts in Technical Trading Systems, without his rounding.
 Other definitions seed the sums with ``period`` candles (Skender); the values agree once they have settled.
 
 Settling: what is left of the sums' seed has to fade from the indicators, then their error and the average's own seed
-from the average. A hundredfold change of movement is allowed for.
+from the average. This allows for a hundredfold change in movement.
 """
 
 import math
@@ -41,7 +41,7 @@ def move_on(
     rise, fall = high - last_high, last_low - low
     up = rise if rise > 0.0 and rise > fall else 0.0
     down = fall if fall > 0.0 and fall > rise else 0.0
-    # What is not finite has to stick in the sums.
+    # Non-finite values have to persist in the sums.
     span = true_range(high, low, last_close) + ((high - high) + (low - low) + (close - close))
     return span, up, down, high, low, close
 

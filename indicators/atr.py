@@ -1,14 +1,14 @@
 """Average true range (Wilder, 1978).
 
-Formula: Wilder's average (weight 1 / period) of the true range max(high, c) - min(low, c), c being the close before.
+Formula: Wilder's average (weight 1 / period) of the true range max(high, c) - min(low, c), c being the previous close.
 Seed: the mean of the true ranges of candles 1..period; the first candle has none. First value at candle ``period``.
 Range: from 0.
 Flat: 0.
-Source: TA-Lib's ATR; Wilder, New Concepts in Technical Trading Systems. Other definitions count high - low as the true
+Source: TA-Lib's ATR; Wilder, New Concepts in Technical Trading Systems. Other definitions take high - low as the true
 range of the first candle and begin one candle earlier.
 
-Settling: what is left of the seed n candles later is (1 - 1 / period)^n of the seed's range, measured against the
-ranges of that time. A hundredfold change of ranges is allowed for.
+Settling: what is left of the seed n candles later is (1 - 1 / period)^n of the seed's range, relative to the ranges at
+that time. This allows for a hundredfold change in range.
 """
 
 import math
@@ -34,7 +34,7 @@ def steady(
     """One candle after the seed."""
     top = previous if previous > high else high
     bottom = previous if previous < low else low
-    # A close that is not finite has to stick in the level.
+    # A non-finite close has to persist in the level.
     level = follow(top - bottom + (close - close), level, 1.0 / period)
     return level, close, seen, level
 

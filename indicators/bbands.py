@@ -7,8 +7,8 @@ Seed: none; the first value is at candle period - 1.
 Range: lower <= middle <= upper; percent_b around 0.5, 0 on the lower and 1 on the upper band; bandwidth from 0.
 Flat: upper = middle = lower = the source exactly, percent_b NaN (0 / 0), bandwidth 0.
 Source: TA-Lib's BBANDS; percent_b and bandwidth as Bollinger defines them. Some platforms use the sample deviation or
-give the bandwidth in percent. TA-Lib keeps running sums; the window is summed anew here, so that the value does not
-depend on where the series started.
+give the bandwidth in percent. TA-Lib keeps running sums; here the window is summed afresh on every candle, so that the
+value does not depend on where the series started.
 """
 
 import math
@@ -55,7 +55,7 @@ INDICATOR = Indicator(
     ),
     stages=(
         Window("distance", "moments", over="source", length="period"),
-        # Steps with few arrays each are vectorised over time; one with all of them is not.
+        # Steps with few arrays each are vectorised over time; a single step with all of them would not be.
         Step(bands, gives=("upper", "middle", "lower")),
         Step(percent_b, gives=("percent_b",)),
         Step(bandwidth, gives=("bandwidth",)),

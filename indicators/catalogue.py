@@ -1,8 +1,8 @@
 """What an indicator is: the record that validation, identity, kernels, documentation and tests all derive from.
 
-This module and the indicator files beside it import no numba: a record is read by everybody who only wants to know a
-name, a default or a bound. The compiled kernels live in ``indicators/_kernels/`` and are generated from the records by
-``indicators/codegen.py`` (``make kernels``).
+This module and the indicator files beside it import no numba, because records are also read just for a name, a default
+or a bound. The compiled kernels are in ``indicators/_kernels/`` and are generated from the records by
+``indicators/codegen/`` (``make kernels``).
 """
 
 import importlib
@@ -39,7 +39,7 @@ class Parameter:
 class Output:
     """One output. ``low``/``high`` bound its range where it has one; ``centre`` is the value it swings around.
 
-    ``result`` is the stage result it shows, if that cannot have the output's name because an input has it.
+    ``result`` is the stage result that it shows, where that cannot have the output's name because an input has it.
     """
 
     name: str
@@ -55,13 +55,13 @@ class Window:
 
     ``kind`` is one of
 
-    - ``sum``; with ``about``, the sum of the distances from that input's or earlier result's newest value, which is
-      nothing, to the last bit, if all values equal it;
-    - ``deviations``: the sum of the absolute distances from ``about``, which it needs;
-    - ``moments``: two results, the sum of the distances from the window's newest value and, under the name with
-      ``_spread``, that of the squared distances from its mean; both are nothing, to the last bit, if all are equal;
-    - ``tilt``: two results, the first the same, and, under the name with ``_tilt``, the sum of the values, each times
-      its place counted from the window's middle; both are nothing, to the last bit, if all are equal;
+    - ``sum``; with ``about``, the sum of the distances from that input's or earlier result's newest value, exactly 0 if
+      all values equal it;
+    - ``deviations``: the sum of the absolute distances from ``about``, which is required;
+    - ``moments``: two results, the sum of the distances from the window's newest value and, with ``_spread`` appended
+      to the name, that of the squared distances from its mean; both are exactly 0 if all values are equal;
+    - ``tilt``: two results, the first as for ``moments`` and, with ``_tilt`` appended to the name, the sum of the
+      values, each times its offset from the window's middle; both are exactly 0 if all values are equal;
     - ``weighted``: the sum with weights 1 (oldest) to ``length`` (newest);
     - ``max``, ``min``; ``since_max``, ``since_min``: candles since the newest of the largest or smallest values;
     - ``oldest``: the oldest of the values, which is ``length - 1`` candles old.
@@ -89,7 +89,7 @@ Ring = tuple[str, str | Callable[[Parameters], int]]
 
 @dataclass(frozen=True)
 class Step:
-    """A stage: a scalar function called once a candle.
+    """A stage: a scalar function called once per candle.
 
     Its arguments are, by name, inputs and earlier results, then the names of ``state``, then parameters. It returns
     the values of ``gives``, then the new values of ``state``, in their order; a single value without a tuple.
@@ -97,10 +97,10 @@ class Step:
     functions of this package, and divides as IEEE 754 says (0 / 0 is NaN, nothing raises); the generated kernels
     compile its source.
 
-    ``steady`` is the same function without what only the first candles and missing inputs need: equal to it, bit for
-    bit, on finite inputs once the indicator has a value. Anything else has to make the state something that is not
-    finite and stays so; a step without a state may pass it on to the next one. Long histories then run several
-    stretches of it at once.
+    ``steady`` is the same function without the parts that only the first candles and missing inputs need: it equals
+    ``function`` bit for bit on finite inputs once the indicator has a value. Any other input must make the state
+    non-finite for good; a step without a state may pass it on to the next one. Long histories then run several
+    stretches of ``steady`` at once.
     """
 
     function: Callable[..., object]
@@ -117,8 +117,9 @@ class Indicator:
     number of the UTC day on which the candle opened.
     ``stages`` run in order; the outputs are results of stages with the same names. ``lookback`` is the number of
     leading candles without a value (TA-Lib's where it has the function); ``settle`` the number of candles after which
-    another start changes the output by less than 1e-6 of its scale. ``rule`` returns what is wrong with a combination
-    of parameters, or ``None``. ``version`` changes when the formula does, and with it every condition id that uses it.
+    a different start changes the output by less than 1e-6 of its scale. ``rule`` returns what is wrong with a
+    combination of parameters, or ``None``. ``version`` changes when the formula does, and with it the id of every
+    condition that uses the indicator.
     """
 
     name: str
@@ -141,12 +142,12 @@ class Indicator:
 
     @property
     def is_cumulative(self) -> bool:
-        """Whether its state forgets nothing, or only what the candles say, so that other starts never meet."""
+        """Whether its state never forgets, or only when the candles say so, and different starts never converge."""
         return bool(self.start) and self.settle is self.lookback
 
     @property
     def results(self) -> tuple[str, ...]:
-        """The stage results that are the outputs, in their order."""
+        """The stage results that the outputs show, in the order of the outputs."""
         return tuple(output.result or output.name for output in self.outputs)
 
     @property
@@ -175,10 +176,10 @@ class Indicator:
             f"{self.name} has no output {name!r}{did_you_mean(name, names)}; it has {', '.join(names)}"
         )
 
-    def complete(self, given: Parameters) -> dict[str, float]:
+    def complete(self, chosen: Parameters) -> dict[str, float]:
         """All parameters in the record's order, defaults filled in; raises :class:`IndicatorError`."""
         names = [parameter.name for parameter in self.parameters]
-        for name in given:
+        for name in chosen:
             if name not in names:
                 listed = ", ".join(names) or "none"
                 raise IndicatorError(
@@ -186,7 +187,7 @@ class Indicator:
                 )
         values: dict[str, float] = {}
         for parameter in self.parameters:
-            value = given.get(parameter.name, parameter.default)
+            value = chosen.get(parameter.name, parameter.default)
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise IndicatorError(f"{self.name}: {parameter.name} must be a number, got {value!r}")
             if parameter.whole and value != value // 1:

@@ -4,7 +4,7 @@ Formula: (t - mean) / (0.015 * deviation), with t = (high + low + close) / 3, it
 and the mean absolute distance of those from that mean.
 Seed: none; the first value is at candle period - 1.
 Range: unbounded, around 0; mostly within -100..100.
-Flat: 0; a deviation within the rounding of t, 1e-14 of it, counts as none.
+Flat: 0; a deviation within the rounding of t, 1e-14 of it, counts as 0.
 Source: TA-Lib's CCI; Lambert, Commodities, October 1980.
 """
 

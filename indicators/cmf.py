@@ -4,9 +4,9 @@ Formula: sum of the money flow over the last ``period`` candles / sum of their v
 volume times ((close - low) - (high - close)) / (high - low).
 Seed: none; the first value is at candle period - 1.
 Range: -1..1, centre 0.
-Flat: 0; a candle without extent has no money flow, and a window without volume has the value 0.
-Source: TA-Lib's CMF. TA-Lib keeps running sums; the windows are summed anew here, so that the value does not depend
-on where the series started.
+Flat: 0; a candle without range has no money flow, and a window without volume has the value 0.
+Source: TA-Lib's CMF. TA-Lib keeps running sums; here the windows are summed afresh on every candle, so that the value
+does not depend on where the series started.
 """
 
 import math
@@ -15,14 +15,14 @@ from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step,
 
 
 def money_flow(high: float, low: float, close: float, volume: float) -> float:
-    """The candle's volume, from all of it at a close on the high to all of it, negative, at one on the low."""
+    """The candle's volume, weighted from +1 for a close on the high to -1 for a close on the low."""
     extent = high - low
     flow = (close - low - (high - close)) / extent * volume
     return 0.0 if extent <= 0.0 and not math.isnan(close) and not math.isnan(volume) else flow
 
 
 def money_flow_on(high: float, low: float, close: float, volume: float) -> float:
-    """The same of a candle of which nothing is missing; what is not finite stays so."""
+    """The same for a candle with nothing missing; non-finite values stay non-finite."""
     extent = high - low
     flow = (close - low - (high - close)) / extent * volume
     return 0.0 * (close * volume) if extent <= 0.0 else flow

@@ -3,11 +3,11 @@
 Formula: 100 * (g - l) / (g + l), with g and l Wilder's averages (weight 1 / period) of the rises and of the falls.
 Seed: the means of the first ``period`` changes; the first value is at candle ``period``.
 Range: -100..100, centre 0.
-Flat: 0, when neither rises nor falls are left (g + l is 0).
+Flat: 0, once neither rises nor falls remain (g + l is 0).
 Source: TA-Lib's CMO. The book (The New Technical Trader) and most charting platforms use plain sums over the last
-``period`` changes, which is another line.
+``period`` changes, which gives a different line.
 
-Settling: as RSI, which is the same up to its scale.
+Settling: as for RSI, which differs only in scale.
 """
 
 import math

@@ -1,7 +1,7 @@
 """Runs the history kernels: a whole series, or a series in spans.
 
-However a series is cut, and candle by candle in ``indicators.kernels.lanes``, the bits are the same. Arrays are
-float64; numba is imported by the first call that computes.
+However a series is cut, and also candle by candle in ``indicators.kernels.lanes``, the results are the same to the bit.
+Arrays are float64; numba is imported by the first call that computes.
 """
 
 import importlib
@@ -20,8 +20,8 @@ Array = NDArray[np.float64]
 _FLOAT64 = np.dtype(np.float64)
 
 _WARMING = 3
-"""Candles that a stretch of a long series is warmed up with, in settling times: enough for states to meet to the last
-bit nearly always. Where they do not, the kernel takes longer and gives the same."""
+"""Candles that a stretch of a long series is warmed up with, in settling times: nearly always enough for states to
+agree to the last bit. Where they do not, the kernel takes longer and gives the same results."""
 
 _DAY_MS = 86_400_000
 
@@ -38,7 +38,7 @@ class Candles(Protocol):
 
 @dataclass(eq=False)
 class Carry:
-    """All that one series' later values depend on.
+    """Everything that a series' later values depend on.
 
     ``state`` float64[n_state]; ``windows`` one float64[length - 1] per ring of the record, oldest value first.
     """
@@ -74,11 +74,11 @@ def compute(
     of new arrays: fresh memory often costs more than the values. Raises :class:`IndicatorError`.
     """
     indicator = find(name)
-    given = indicator.complete(parameters)
+    completed = indicator.complete(parameters)
     inputs = input_arrays(indicator, candles, source)
     names = [output.name for output in indicator.outputs]
     outputs = _outputs(indicator, out, inputs)
-    scan_into(indicator, given, start(indicator, given), inputs, outputs)
+    scan_into(indicator, completed, start(indicator, completed), inputs, outputs)
     return dict(zip(names, outputs, strict=True))
 
 
@@ -90,18 +90,18 @@ def compute_many(
     out: Mapping[str, Array] | None = None,
     **parameters: float,
 ) -> dict[str, Array]:
-    """The outputs of an indicator over the candles of several series of one length, a series a row.
+    """The outputs of an indicator over the candles of several series of equal length, one series per row.
 
     The values are those of :func:`compute`, to the last bit. The columns of ``candles`` are float64[series, n], and so
-    are the outputs and the arrays of ``out``. A recursion of several series takes little more time than that of one: it
-    moves them side by side. Raises :class:`IndicatorError`.
+    are the outputs and the arrays of ``out``. A recursion over several series takes little more time than over one,
+    because they are moved side by side. Raises :class:`IndicatorError`.
     """
     indicator = find(name)
-    given = indicator.complete(parameters)
+    completed = indicator.complete(parameters)
     inputs = input_arrays(indicator, candles, source, dimensions=2)
     names = [output.name for output in indicator.outputs]
     outputs = _outputs(indicator, out, inputs)
-    plan = _plan(indicator, tuple(given.values()))
+    plan = _plan(indicator, tuple(completed.values()))
     series = inputs[0].shape[0]
     carries = tuple(np.full((series, size), np.nan) for size in plan.windows)
     state = np.tile(plan.state, (series, 1))
@@ -110,7 +110,7 @@ def compute_many(
 
 
 def _outputs(indicator: Indicator, out: Mapping[str, Array] | None, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
-    """The arrays that take the outputs: new ones, or those given, in the record's order."""
+    """The arrays for the outputs, in the record's order: new ones, or the caller's."""
     names, shape = [output.name for output in indicator.outputs], inputs[0].shape
     if out is None:
         return tuple(np.empty((len(names), *shape)))
@@ -131,7 +131,7 @@ def input_arrays(
 ) -> tuple[Array, ...]:
     """The arrays that an indicator is computed from, in the order of its inputs; raises :class:`IndicatorError`.
 
-    Its input ``day`` is the column of that name or else the UTC day of ``open_time``: whole milliseconds since 1970, a
+    The input ``day`` is the column of that name, or else the UTC day of ``open_time``: whole milliseconds since 1970, a
     polars Datetime or a numpy datetime64.
     """
     if indicator.has_source:
@@ -149,9 +149,9 @@ def input_arrays(
 
 
 def _days(candles: Candles) -> Array:
-    """The numbers of the UTC days since 1970 on which the candles opened; NaN where that is not known."""
+    """The numbers of the UTC days since 1970 on which the candles opened; NaN where unknown."""
     if "open_time" not in candles:
-        raise IndicatorError("the candles have no column 'day', nor a column 'open_time' that tells it")
+        raise IndicatorError("the candles have no column 'day', and no column 'open_time' to derive it from")
     times = np.asarray(candles["open_time"])
     if times.dtype.kind == "i":
         return np.asarray(times // _DAY_MS, dtype=np.float64)
@@ -161,9 +161,9 @@ def _days(candles: Candles) -> Array:
 
 
 def source_array(candles: Candles, source: str, dimensions: int = 1) -> Array:
-    """A price as an array of its own; means are summed from left to right.
+    """A price as one array, float64[n] or, with two ``dimensions``, float64[series, n].
 
-    It is float64[n] or, with two ``dimensions``, float64[series, n].
+    Means are summed from left to right.
     """
     if source not in PRICES:
         raise IndicatorError(f"unknown source {source!r}; a source is one of {', '.join(PRICES)}")
@@ -174,7 +174,7 @@ def source_array(candles: Candles, source: str, dimensions: int = 1) -> Array:
 
 
 def _columns(candles: Candles, names: Iterable[str], dimensions: int) -> tuple[Array, ...]:
-    """Arrays that the kernels are compiled for; frames hand out read-only views, of which copies are made."""
+    """Arrays in the layout that the kernels are compiled for; the read-only views that frames return are copied."""
     columns: dict[str, Array] = {}
     for name in names:
         if name not in candles:
@@ -198,12 +198,12 @@ def _spelled(shape: tuple[int, ...]) -> str:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is the same for all series of an indicator with its parameters."""
+    """Everything about an indicator with its parameters that is the same for all series."""
 
     values: Array
     state: Array
     windows: tuple[int, ...]
-    """How many values each ring carries."""
+    """The number of values that each ring carries."""
     seed: int
     warm: int
     """Candles that a stretch of a long series is warmed up with, in whole vectors."""
@@ -241,11 +241,11 @@ def scan_into(
     inputs: tuple[Array, ...],
     outputs: tuple[Array, ...],
 ) -> None:
-    """Compute the next candles of one series. ``carry`` becomes the one after them.
+    """Compute the next candles of one series. ``carry`` is updated to the state after them.
 
     ``parameters`` are complete; ``inputs`` and ``outputs`` are in the record's order, float64[n] each. How a series is
-    cut into spans does not change a bit of the result. Raises ``ValueError`` for arrays or a carry that do not fit:
-    kernels read beyond the end of what is too short.
+    cut into spans does not change a bit of the result. Raises ``ValueError`` for arrays or a carry that do not fit,
+    because kernels would read beyond the end of arrays that are too short.
     """
     arrays = tuple(_kernel_ready(array) for array in inputs)
     plan = _plan(indicator, tuple(parameters.values()))
@@ -271,11 +271,12 @@ def check_carry(indicator: Indicator, parameters: Parameters, carry: Carry) -> N
 
 
 def _check_carry(indicator: Indicator, plan: _Plan, carry: Carry) -> None:
-    found = carry.state.shape, *(array.shape for array in carry.windows)
-    wanted = plan.state.shape, *((size,) for size in plan.windows)
-    if found != wanted:
+    shapes = carry.state.shape, *(array.shape for array in carry.windows)
+    expected = plan.state.shape, *((size,) for size in plan.windows)
+    if shapes != expected:
         raise ValueError(
-            f"the carry is not one of {indicator.name} with these parameters: {[*found]} is not {[*wanted]}"
+            f"the carry does not belong to {indicator.name} with these parameters: "
+            f"its shapes are {[*shapes]}, expected {[*expected]}"
         )
 
 

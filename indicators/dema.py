@@ -1,7 +1,7 @@
 """Double exponential moving average (Mulloy, 1994).
 
 Formula: 2 * e1 - e2, with e1 = EMA(period) of the source and e2 = EMA(period) of e1.
-Seed: each average by the mean of the first ``period`` values it is given; the first value is at candle 2 * period - 2.
+Seed: each average by the mean of the first ``period`` values it gets; the first value is at candle 2 * period - 2.
 Range: unbounded; it overshoots the source's turns.
 Flat: the source.
 Source: TA-Lib's DEMA; Mulloy, Smoothing Data with Faster Moving Averages.
@@ -14,7 +14,7 @@ from indicators.steps.repeated import ONCE, TWICE, fading_repeated
 
 
 def double(once: float, twice: float) -> float:
-    """The average, and as much again of what it is ahead of its own average."""
+    """The average plus its lead over its own average."""
     return 2.0 * once - twice
 
 

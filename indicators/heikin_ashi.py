@@ -1,13 +1,13 @@
 """Heikin-Ashi candles.
 
-Formula: close = (open + high + low + close) / 4 of the candle, open = (open + close) / 2 of the Heikin-Ashi candle
-before; high and low are the extremes of the candle's own high or low and the two.
+Formula: close = (open + high + low + close) / 4 of the candle, open = (open + close) / 2 of the previous Heikin-Ashi
+candle; high is the largest and low the smallest of the candle's own high or low and those two.
 Seed: the first open is (open + close) / 2 of the first candle, which has a value.
 Range: that of the prices; low <= open, close <= high.
 Flat: the price for all four.
 Source: TA-Lib's HA. Other definitions take the first candle's own open.
 
-Settling: half of what an open is off by is left one candle later.
+Settling: every candle halves the error of the open.
 """
 
 import math

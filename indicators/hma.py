@@ -4,9 +4,9 @@ Formula: WMA(root) of 2 * WMA(half) - WMA(period), with half = period / 2 and ro
 Seed: none; the first value is at candle (period - 1) + (root - 1).
 Range: unbounded; it overshoots the source's turns.
 Flat: the source.
-Source: TA-Lib's HMA; Hull. Some platforms round half or root to the nearest whole number, which is another line.
-TA-Lib keeps running sums; the windows are summed anew here, so that the value does not depend on where the series
-started.
+Source: TA-Lib's HMA; Hull. Some platforms round half or root to the nearest whole number, which gives a different line.
+TA-Lib keeps running sums; here the windows are summed afresh on every candle, so that the value does not depend on
+where the series started.
 """
 
 import math
@@ -15,7 +15,7 @@ from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step,
 
 
 def ahead(half_weighted: float, full_weighted: float, period: float) -> float:
-    """Twice the faster average less the slower one."""
+    """Twice the faster average minus the slower one."""
     half = math.floor(period / 2.0)
     fast = half_weighted / (half * (half + 1.0) / 2.0)
     slow = full_weighted / (period * (period + 1.0) / 2.0)

@@ -1,13 +1,13 @@
 """Ichimoku cloud (Hosoda).
 
-Formula: conversion, base and span_b are the middles between the highest high and the lowest low of the last
-``conversion``, ``base`` and ``span`` candles; span_a is the middle between conversion and base.
-Seed: none; all outputs begin together, at candle (the longest of the three) - 1.
+Formula: conversion, base and span_b are the midpoints of the highest high and the lowest low of the last
+``conversion``, ``base`` and ``span`` candles; span_a is the midpoint of conversion and base.
+Seed: none; all outputs begin together, at the candle one before the longest of the three lengths.
 Range: that of the prices.
 Flat: the price.
-Source: Hosoda's definition, as in Skender's Stock.Indicators; TA-Lib has its parts (MIDPRICE). Nothing is displaced:
+Source: Hosoda's definition, as in Skender's Stock.Indicators; TA-Lib has its parts (MIDPRICE). Nothing is shifted:
 span_a and span_b are the values computed on the candle, which charts draw 26 candles later. The cloud that a chart
-shows at a candle is ``ichimoku.span_a[26]`` and ``ichimoku.span_b[26]``; the lagging span is ``close`` against
+shows at a candle is ``ichimoku.span_a[26]`` and ``ichimoku.span_b[26]``; the lagging span compares ``close`` with
 ``close[26]``.
 """
 

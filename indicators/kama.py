@@ -2,14 +2,14 @@
 
 Formula: a += (x - a) * w, with w = (efficiency * (2/3 - 2/31) + 2/31)^2, between the weights of a slow EMA(30) and a
 fast EMA(2), squared; efficiency = |x - x[period]| / sum of the last ``period`` |x - x[1]|.
-Seed: the value before the first one; the first value is at candle ``period``.
+Seed: the source one candle before the first value, which is at candle ``period``.
 Range: that of the source.
 Flat: the source; a window without movement counts as efficient, 1.
 Source: TA-Lib's KAMA, with its default period; Kaufman, Smarter Trading, prefers a period of 10. TA-Lib keeps running
-sums; the window is summed anew here.
+sums; here the window is summed afresh on every candle.
 
-Settling: the weight depends on how the source moves. A random walk has an efficiency of about 1 / sqrt(period); two
-thirds of that are allowed for.
+Settling: the weight depends on how the source moves. A random walk has an efficiency of about 1 / sqrt(period); the
+formula assumes two thirds of that.
 """
 
 import math
@@ -20,12 +20,12 @@ from indicators.steps.smoothing import fading
 
 
 def move(source: float, previous: float) -> float:
-    """The length of the last step."""
+    """The size of the last move."""
     return abs(source - previous)
 
 
 def weight(source: float, before: float, path: float) -> float:
-    """The weight of the newest value, from the share of the path that led somewhere."""
+    """The weight of the newest value, from the share of the path that was net progress."""
     efficiency = abs(source - before) / path
     # The sum of the moves can fall short of the distance by a rounding.
     efficiency = 1.0 if path == 0.0 or efficiency > 1.0 else efficiency

@@ -3,7 +3,7 @@
 Formula: middle = EMA(period) of the typical price (high + low + close) / 3, upper/lower = middle +- multiplier *
 ATR(atr_period).
 Seed: all outputs begin together, at candle period - 1 or atr_period, whichever is later. Both averages are seeded by
-the mean of their first values up to that candle, so the shorter one leaves out the candles before.
+the mean of their first values up to that candle, so the shorter one leaves out earlier candles.
 Range: lower <= middle <= upper.
 Flat: the price for all three.
 Source: TA-Lib's KC. Charting platforms mostly take the EMA of the close instead of the typical price.
@@ -27,7 +27,7 @@ def prices(high: float, low: float, close: float, previous: float) -> tuple[floa
 
 def prices_on(high: float, low: float, close: float, previous: float) -> tuple[float, float, float]:
     """One candle after the first."""
-    # What is not finite has to stick in the averages.
+    # Non-finite values have to persist in the averages.
     span = true_range(high, low, previous) + ((high - high) + (low - low) + (close - close))
     return (high + low + close) / 3.0, span, close
 

@@ -1,13 +1,13 @@
 """Linear regression.
 
-Formula: the least-squares line through the last ``period`` values; value is the line's end at the newest candle,
-slope its rise a candle. With the mean m and the sum t of the values, each times its place from the window's middle on
-(-(period - 1) / 2 to (period - 1) / 2), slope = 12 * t / (period * (period^2 - 1)) and
-value = m + slope * (period - 1) / 2.
+Formula: the least-squares line through the last ``period`` values; value is the line's end at the newest candle, slope
+its rise per candle. With the mean m and the sum t of the values, each times its offset from the window's middle
+(-(period - 1) / 2 to (period - 1) / 2), slope = 12 * t / (period * (period^2 - 1)) and value = m + slope * (period - 1)
+/ 2.
 Seed: none; the first value is at candle period - 1.
 Range: value that of the source, widened by its trend; slope unbounded, around 0.
 Flat: value exactly the source, slope exactly 0.
-Source: TA-Lib's LINEARREG and LINEARREG_SLOPE. The window is summed anew on each candle, so that the value does not
+Source: TA-Lib's LINEARREG and LINEARREG_SLOPE. The window is summed afresh on every candle, so that the value does not
 depend on where the series started.
 """
 

@@ -2,15 +2,15 @@
 
 Formula: line = EMA(fast) - EMA(slow); signal = EMA(signal) of the line; histogram = line - signal.
 Seed: the slow average by the mean of the first ``slow`` values, the fast one by the mean of the ``fast`` values that
-end at the same candle, the signal by the mean of the first ``signal`` lines. All three outputs begin together, at
-candle slow + signal - 2.
+end at the same candle, the signal by the mean of the line's first ``signal`` values. All three outputs begin together,
+at candle slow + signal - 2.
 Range: unbounded, around 0.
 Flat: 0.
 Source: TA-Lib's MACD. Other definitions (Skender, charting platforms) seed the fast average with the first ``fast``
 values and give the line before the signal; the values agree once they have settled.
 
 Settling: the slow average's seed has to fade from the line, then the line's error and the signal's seed from the
-signal. The line is small beside the prices it comes from, so a hundredth of the usual share is asked for.
+signal. The line is small compared with the prices it comes from, so a hundredth of the usual share is required.
 """
 
 import math

@@ -1,12 +1,13 @@
 """Money flow index (Quong and Soudack, 1989).
 
-Formula: 100 * rises / (rises + falls), the sums over the last ``period`` candles of t * volume, with
-t = (high + low + close) / 3, where t is above, respectively below, that of the candle before.
-Seed: none; the first candle has nothing to be compared with, so the first value is at candle ``period``.
+Formula: 100 * rises / (rises + falls), with t = (high + low + close) / 3 and the sums of t * volume over those of the
+last ``period`` candles whose t is above (rises) or below (falls) that of the previous candle.
+Seed: none; the first candle has nothing to compare with, so the first value is at candle ``period``.
 Range: 0..100, centre 50.
-Flat: 0; also where nothing was traded.
-Source: TA-Lib's MFI. As there, t has not moved if the difference is within its rounding, 1e-14 of both. TA-Lib keeps
-running sums; the windows are summed anew here, so that the value does not depend on where the series started.
+Flat: 0, also where nothing was traded.
+Source: TA-Lib's MFI. As there, t counts as unmoved if the difference is within its rounding, 1e-14 of both. TA-Lib
+keeps running sums; here the windows are summed afresh on every candle, so that the value does not depend on where the
+series started.
 """
 
 import math
@@ -17,10 +18,10 @@ from indicators.steps.lengths import pair
 
 
 def flows(typical: float, previous: float, volume: float) -> tuple[float, float]:
-    """One candle: (rise, fall), what was traded at a higher, respectively a lower price than before."""
+    """One candle: (rise, fall), the turnover at a higher and at a lower price than before."""
     change = typical - previous
     flow = typical * volume
-    # A candle at rest must not hide that its volume is missing.
+    # An unmoved candle must not hide that its volume is missing.
     none = math.nan if math.isnan(change) or math.isnan(volume) else 0.0
     moved = not within_rounding(change, typical, previous)
     return flow if moved and change > 0.0 else none, flow if moved and change < 0.0 else none

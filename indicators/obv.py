@@ -1,13 +1,13 @@
 """On-balance volume (Granville, 1963).
 
-Formula: the volume is added on a close above the one before, taken away on a close below it, and left out on an equal
-one.
+Formula: the volume is added when the close is above the previous one, subtracted when it is below, and ignored when
+they are equal.
 Seed: the volume of the first candle, which is the first value.
 Range: unbounded. The level depends on where the series starts; only its changes have a meaning.
-Flat: stays as it is.
+Flat: unchanged.
 Source: TA-Lib's OBV of the close. Other definitions begin with 0.
 
-Settling: it sums since the first candle and forgets nothing; every start has its own level.
+Settling: it sums from the first candle on and forgets nothing, so every start has its own level.
 """
 
 import math
@@ -29,7 +29,7 @@ def steady(close: float, volume: float, previous: float, total: float) -> tuple[
     """One candle after the first."""
     added = volume if close > previous else 0.0
     change = -volume if close < previous else added
-    # What is not finite has to stick in the sum.
+    # Non-finite values have to persist in the sum.
     total = total + (change + ((close - close) + (volume - volume)))
     return total, close, total
 

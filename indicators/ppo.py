@@ -1,15 +1,15 @@
 """Percentage price oscillator (Appel).
 
 Formula: line = 100 * (EMA(fast) - EMA(slow)) / EMA(slow); signal = EMA(signal) of the line; histogram = line - signal.
-Seed: each average by the mean of the first values it is given, ``fast``, ``slow`` and ``signal`` of them. All three
-outputs begin together, at candle slow + signal - 2.
+Seed: each average by the mean of the first ``fast``, ``slow`` or ``signal`` values it gets. All three outputs begin
+together, at candle slow + signal - 2.
 Range: unbounded, around 0.
-Flat: 0; the line is 0 as well where the slow average is.
-Source: TA-Lib's PPO with exponential averages, which gives the line alone and signal - 1 candles earlier, and takes a
-slow average below 1e-14 for 0. The fast average begins with the series, unlike MACD's.
+Flat: 0; the line is also 0 where the slow average is 0.
+Source: TA-Lib's PPO with exponential averages, which gives only the line, signal - 1 candles earlier, and takes a slow
+average below 1e-14 as 0. Unlike MACD's, the fast average begins with the series.
 
 Settling: the slow average's seed has to fade from the line, then the line's error and the signal's seed from the
-signal. The line is small beside the prices it comes from, so a hundredth of the usual share is asked for.
+signal. The line is small compared with the prices it comes from, so a hundredth of the usual share is required.
 """
 
 import math

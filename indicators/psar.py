@@ -1,20 +1,20 @@
 """Parabolic stop and reverse (Wilder, 1978).
 
-Formula: in a long position the stop moves towards the highest high since the turn by a factor of the distance: stop
-+= factor * (extreme - stop), and not above the lows of the candle and the one before. The factor begins at ``step``,
-grows by it with every new extreme, and ends at ``max``. A low that reaches the stop turns the position: the value is
-then the extreme, at least the highs of the two candles. A short position is the mirror. The value is the stop that
-held on the candle, known before it opened unless the position turned.
-Seed: the second candle is short if its low fell, and fell by more than its high rose, else long; the first stop is
-the opposite end of the first candle. First value at candle 1.
+Formula: in a long position the stop moves towards the extreme, the highest high since the turn, by a share of the
+distance: stop += factor * (extreme - stop), but not above the lows of this candle and the previous one. The factor
+begins at ``step``, grows by it with every new extreme, and is capped at ``max``. A low that reaches the stop turns the
+position: the value is then the extreme, but at least the highs of the two candles. A short position is the mirror
+image. The value is the stop in force on the candle, known before it opened unless the position turned.
+Seed: the position on the second candle is short if the low fell, and fell by more than the high rose, else long; the
+first stop is the opposite end of the first candle. First value at candle 1.
 Range: that of the prices.
 Flat: the price.
 Source: TA-Lib's SAR; Wilder, New Concepts in Technical Trading Systems, who leaves the seed open. Charting platforms
-seed by the first closes.
+seed from the first closes.
 
-Settling: two starts are one from the first candle on which both turn, at one extreme. That takes a few trends, the
-longer the slower the factor grows. The formula gives half as long again as the longest that was measured, or
-more, over 1,600 starts in six markets for each of a dozen settings. No bound is certain: it depends on the prices.
+Settling: two starts coincide from the first candle on which both turn at the same extreme. That takes a few trends, and
+takes longer the more slowly the factor grows. The formula gives at least one and a half times the longest that was
+measured over 1,600 starts in six markets for each of a dozen settings. No bound is certain: it depends on the prices.
 """
 
 import math
@@ -42,7 +42,7 @@ def trail(
     level = last_bottom if begins else side * stop
     peak = top if begins else side * extreme
     factor = step if begins else factor
-    # The first candle gives the first stop and limits nothing.
+    # The first candle sets the first stop and limits nothing.
     last_top, last_bottom = (top, bottom) if begins else (last_top, last_bottom)
     return carry_on(high, low, side, top, bottom, last_top, last_bottom, level, peak, factor, step, max)
 
@@ -51,7 +51,7 @@ def carry_on(
     high: float, low: float, side: float, top: float, bottom: float, last_top: float, last_bottom: float,
     level: float, peak: float, factor: float, step: float, max: float,
 ) -> tuple[float, float, float, float, float, float, float]:  # fmt: skip
-    """One candle of a position, as a long one: ``level`` is its stop and ``peak`` its extreme."""
+    """One candle of a position, seen as a long one: ``level`` is its stop and ``peak`` its extreme."""
     ceiling = top if top > last_top else last_top
     floor = bottom if bottom < last_bottom else last_bottom
     turned = peak if peak > ceiling else ceiling
@@ -77,7 +77,7 @@ def trail_on(
     value, last_high, last_low, turned, stop, extreme, grown = carry_on(
         high, low, side, top, bottom, last_top, last_bottom, side * stop, side * extreme, factor, step, max
     )
-    # What is not finite has to stick somewhere; all else is forgotten when the position turns.
+    # Non-finite values have to persist somewhere; everything else is forgotten when the position turns.
     return value, last_high, last_low, turned, stop, extreme, grown + ((high - high) + (low - low) + (factor - factor))
 
 

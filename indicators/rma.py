@@ -4,7 +4,7 @@ Formula: a += (x - a) / period.
 Seed: the simple mean of the first ``period`` values, which is the first value, at candle period - 1.
 Range: that of the source.
 Flat: the source.
-Source: TA-Lib's RMA; Wilder, New Concepts in Technical Trading Systems. It is what RSI, ATR and ADX smooth with.
+Source: TA-Lib's RMA; Wilder, New Concepts in Technical Trading Systems. RSI, ATR and ADX smooth with it.
 
 Settling: what is left of the seed n candles later is (1 - 1 / period)^n.
 """

@@ -4,7 +4,7 @@ Formula: 100 * (x / x[period] - 1), the change over the last ``period`` candles 
 Seed: none; the first value is at candle ``period``.
 Range: from -100 for prices, around 0.
 Flat: 0.
-Source: TA-Lib's ROC; also its 0 where x[period] is 0.
+Source: TA-Lib's ROC, including its 0 where x[period] is 0.
 """
 
 import math
@@ -14,7 +14,7 @@ from indicators.steps.lengths import period_and_one
 
 
 def change(source: float, before: float) -> float:
-    """The change since the older value, in percent of it."""
+    """The change since the older value, as a percentage of it."""
     ratio = source / before
     return 0.0 if before == 0.0 and not math.isnan(source) else 100.0 * (ratio - 1.0)
 

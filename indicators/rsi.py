@@ -3,12 +3,12 @@
 Formula: 100 * g / (g + l), with g and l Wilder's averages (weight 1 / period) of the rises and of the falls.
 Seed: the means of the first ``period`` changes; the first value is at candle ``period``.
 Range: 0..100, centre 50.
-Flat: 0, when neither rises nor falls are left (g + l is 0).
-Source: TA-Lib's RSI; Wilder, New Concepts in Technical Trading Systems. Charting platforms answer 50 or 100 on flat
+Flat: 0, once neither rises nor falls remain (g + l is 0).
+Source: TA-Lib's RSI; Wilder, New Concepts in Technical Trading Systems. Charting platforms give 50 or 100 on flat
 input.
 
-Settling: what is left of the seed n candles later is (1 - 1 / period)^n of the seed's movement, measured against the
-movement of that time. A hundredfold change of movement is allowed for.
+Settling: what is left of the seed n candles later is (1 - 1 / period)^n of the seed's movement, relative to the
+movement at that time. This allows for a hundredfold change in movement.
 """
 
 import math

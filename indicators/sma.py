@@ -4,8 +4,8 @@ Formula: mean of the last ``period`` values, taken as x + sum(x[i] - x) / period
 Seed: none; the first value is at candle period - 1.
 Range: that of the source.
 Flat: exactly the source (a plain sum divided by the period can miss it by a rounding).
-Source: TA-Lib's SMA. TA-Lib keeps a running sum; the window is summed anew here, so that the value does not depend on
-where the series started.
+Source: TA-Lib's SMA. TA-Lib keeps a running sum; here the window is summed afresh on every candle, so that the value
+does not depend on where the series started.
 """
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window

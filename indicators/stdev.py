@@ -5,8 +5,8 @@ Seed: none; the first value is at candle period - 1.
 Range: from 0.
 Flat: exactly 0.
 Source: TA-Lib's STDDEV with one deviation. The sample deviation, which some platforms give, is larger by the root of
-period / (period - 1). The window is summed anew on each candle, so that the value does not depend on where the series
-started.
+period / (period - 1). The window is summed afresh on every candle, so that the value does not depend on where the
+series started.
 """
 
 import math

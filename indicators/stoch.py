@@ -4,10 +4,10 @@ Formula: fast = 100 * (close - lowest) / (highest - lowest) over the last ``k`` 
 ``smooth`` fast values; d = mean of the last ``d`` values of k.
 Seed: none. Both outputs begin together, at candle (k - 1) + (smooth - 1) + (d - 1).
 Range: 0..100, centre 50.
-Flat: 0; a candle whose window has no extent counts as 0.
-Source: TA-Lib's STOCH with simple averages. Other definitions give k before d exists, or hold the last value on flat
-input. TA-Lib keeps running sums; the windows are summed anew here, so that the values do not depend on where the
-series started.
+Flat: 0; a candle whose window has no range counts as 0.
+Source: TA-Lib's STOCH with simple averages. Other definitions give k before d exists, or repeat the last value on flat
+input. TA-Lib keeps running sums; here the windows are summed afresh on every candle, so that the values do not depend
+on where the series started.
 """
 
 import math

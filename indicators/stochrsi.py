@@ -7,8 +7,8 @@ Range: 0..100, centre 50.
 Flat: 0; a window in which RSI moves within its rounding, 1e-14 of it, counts as 0.
 Source: TA-Lib's STOCHRSI, whose fastk and fastd are k and d with ``smooth`` 1; charting platforms smooth k by 3.
 
-Settling: an error of RSI is seen through the extent of the window, which is a small part of RSI's range. A hundredth
-of the share that RSI asks for is allowed.
+Settling: an error of RSI is magnified, because the window's range is a small part of RSI's. Only a hundredth of the
+share that RSI tolerates is allowed.
 """
 
 import math

@@ -4,18 +4,18 @@ Formula: the bands are (high + low) / 2 +- multiplier * ATR(period). The upper b
 it, the lower one only rises until a close is below it. The trend turns down with a close below the lower band and up
 with one above the upper band. value is the lower band in an uptrend and the upper one in a downtrend; direction is 1
 or -1.
-Seed: ATR's; the first candle with an ATR, candle ``period``, gives the first value, with both bands as they are and
+Seed: ATR's; the first candle with an ATR, candle ``period``, gives the first value, with both bands by the formula and
 the trend up.
 Range: value that of the prices, widened by multiplier * ATR; direction -1 or 1, centre 0.
-Flat: value the price, direction as it was, 1 from the start.
-Source: TA-Lib's SUPERTREND, whose trend is 0 where this direction is NaN. Other definitions begin with the trend down
-or with the first close's side.
+Flat: value the price, direction unchanged, 1 from the start.
+Source: TA-Lib's SUPERTREND, whose trend is 0 where this direction is NaN. Other definitions begin with a downtrend or
+take the trend from the first close.
 
 Settling: the average's seed fades as in ATR, but the first trend is an assumption, and bands that only move one way
-remember. Two starts are one once both have turned on one candle. That takes a few trends, whose length grows with the
-square of the multiplier, as the time a random walk needs for a distance does. The formula gives a quarter more than the
-longest that was measured, or more, over 1,600 starts in six markets for each of a dozen settings. No bound is certain:
-it depends on the prices.
+remember. Two starts coincide once both have turned on the same candle. That takes a few trends, whose length grows with
+the square of the multiplier, as does the time that a random walk takes to cover a distance. The formula gives at least
+a quarter more than the longest that was measured over 1,600 starts in six markets for each of a dozen settings. No
+bound is certain: it depends on the prices.
 """
 
 import math

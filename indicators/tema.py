@@ -1,11 +1,11 @@
 """Triple exponential moving average (Mulloy, 1994).
 
 Formula: 3 * e1 - 3 * e2 + e3, with e1 = EMA(period) of the source, e2 = EMA(period) of e1, e3 = EMA(period) of e2.
-Seed: each average by the mean of the first ``period`` values it is given; the first value is at candle 3 * period - 3.
+Seed: each average by the mean of the first ``period`` values it gets; the first value is at candle 3 * period - 3.
 Range: unbounded; it overshoots the source's turns.
 Flat: the source.
 Source: TA-Lib's TEMA; Mulloy, Smoothing Data with Faster Moving Averages. It is not the average of an average of an
-average, which is what ``trix`` looks at.
+average, which is what ``trix`` is based on.
 
 Settling: the seed has to fade from all three averages.
 """

@@ -2,13 +2,13 @@
 
 Formula: 100 * (e / e[1] - 1), with e = EMA(period) of EMA(period) of EMA(period): the change of the smoothest average
 over one candle, in percent.
-Seed: each average by the mean of the first ``period`` values it is given; the first value is at candle 3 * period - 2.
+Seed: each average by the mean of the first ``period`` values it gets; the first value is at candle 3 * period - 2.
 Range: unbounded, around 0.
 Flat: 0.
 Source: TA-Lib's TRIX, with its default period; also its 0 where e[1] is 0.
 
-Settling: the seed has to fade from all three averages. Their change over one candle is small beside the prices they
-come from, so a thousandth of the usual share is asked for.
+Settling: the seed has to fade from all three averages. Their change over one candle is small compared with the prices
+they come from, so a thousandth of the usual share is required.
 """
 
 import math

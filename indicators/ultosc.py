@@ -2,12 +2,12 @@
 
 Formula: 100 * (4 * a + 2 * b + c) / 7, with a, b, c = sum of buying pressure / sum of true range over the last
 ``short``, ``medium`` and ``long`` candles; buying pressure = close - true low, true low = the lower of the low and the
-close before, true high likewise, true range = true high - true low.
-Seed: none; the first candle has no close before it, so the first value is at candle ``long``.
+previous close, true high likewise, true range = true high - true low.
+Seed: none; the first candle has no previous close, so the first value is at candle ``long``.
 Range: 0..100, centre 50.
 Flat: 0; a window without range adds 0.
-Source: TA-Lib's ULTOSC; Williams, Technical Analysis of Stocks & Commodities 3:4. TA-Lib keeps running sums; the
-windows are summed anew here, so that the value does not depend on where the series started.
+Source: TA-Lib's ULTOSC; Williams, Technical Analysis of Stocks & Commodities 3:4. TA-Lib keeps running sums; here the
+windows are summed afresh on every candle, so that the value does not depend on where the series started.
 """
 
 import math
@@ -25,7 +25,7 @@ def forces(high: float, low: float, close: float, previous: float) -> tuple[floa
 
 
 def share(pressure: float, reach: float) -> float:
-    """How much of its range a window was bought up."""
+    """Buying pressure as a share of the window's range."""
     part = pressure / reach
     return 0.0 if reach == 0.0 else part
 

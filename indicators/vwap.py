@@ -7,10 +7,10 @@ Seed: none; with ``period`` 0 every candle has a value, the first one of a day i
 value is at candle period - 1.
 Range: that of the prices.
 Flat: the price.
-Source: TA-Lib's VWAP, which has no sessions, called for each of them. It answers 0, or the value before, as long as
-no volume has been traded; the value here is NaN (0 / 0) then, because a price of 0 would be below every other price.
+Source: TA-Lib's VWAP, which knows no sessions, called once for each. Until volume has been traded it gives 0 or the
+previous value; here the value is then NaN (0 / 0), because a price of 0 would be below every other price.
 
-Settling: with ``period`` 0 a start in the middle of a day misses what was traded before until the next day begins.
+Settling: with ``period`` 0 a start in the middle of a day lacks that day's earlier trades until the next day begins.
 """
 
 import math
@@ -24,7 +24,7 @@ def traded(high: float, low: float, close: float, volume: float, day: float) -> 
 
 
 def traded_on(high: float, low: float, close: float, volume: float, day: float) -> float:  # noqa: ARG001 - called like the other
-    """The same of a candle of which nothing is missing."""
+    """The same for a candle with nothing missing."""
     return (high + low + close) / 3.0 * volume
 
 
@@ -42,10 +42,10 @@ def session(
 def session_on(
     turnover: float, volume: float, day: float, today: float, turnovers: float, volumes: float, missed: float
 ) -> tuple[float, float, float, float, float, float]:
-    """One candle of which nothing is missing."""
+    """One candle with nothing missing."""
     turnovers = (turnovers if day == today else 0.0) + turnover
     volumes = (volumes if day == today else 0.0) + volume
-    # What is not finite has to stick in the state, and the sums forget it with the day.
+    # Non-finite values have to persist in the state; the sums forget them when the day ends.
     missed = missed + ((turnover - turnover) + (day - day))
     return turnovers, volumes, day, turnovers, volumes, missed
 

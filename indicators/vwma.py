@@ -4,20 +4,20 @@ Formula: sum of source * volume over the last ``period`` candles / sum of their 
 Seed: none; the first value is at candle period - 1.
 Range: that of the source.
 Flat: the source.
-Source: TA-Lib's VWMA. A window without volume has no value (0 / 0). TA-Lib keeps running sums; the windows are summed
-anew here, so that the value does not depend on where the series started.
+Source: TA-Lib's VWMA. A window without volume has no value (0 / 0). TA-Lib keeps running sums; here the windows are
+summed afresh on every candle, so that the value does not depend on where the series started.
 """
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
 
 
 def turnover(source: float, volume: float) -> float:
-    """What was traded in the candle, at that price."""
+    """The candle's volume times the source."""
     return source * volume
 
 
 def price(turnovers: float, volumes: float) -> float:
-    """What the window traded at on average."""
+    """The window's average price by volume."""
     return turnovers / volumes
 
 

@@ -3,7 +3,7 @@
 Formula: 100 * (close - highest) / (highest - lowest) over the last ``period`` candles.
 Seed: none; the first value is at candle period - 1.
 Range: -100..0, centre -50.
-Flat: 0; a window whose extent is within the rounding of its prices, 1e-14 of them, counts as 0.
+Flat: 0; a window whose range is within the rounding of its prices, 1e-14 of them, counts as 0.
 Source: TA-Lib's WILLR; Williams, How I Made One Million Dollars Last Year Trading Commodities.
 """
 
@@ -14,7 +14,7 @@ from indicators.steps.candle import within_rounding
 
 
 def below_top(close: float, top: float, bottom: float) -> float:
-    """How far the close is below the top of the window, in percent of its extent."""
+    """How far the close is below the top of the window, as a percentage of its range."""
     extent = top - bottom
     share = (close - top) / extent
     return 0.0 if within_rounding(extent, top, bottom) and not math.isnan(close) else 100.0 * share

@@ -4,8 +4,8 @@ Formula: mean of the last ``period`` values with the weights 1 (oldest) to ``per
 Seed: none; the first value is at candle period - 1.
 Range: that of the source.
 Flat: the source.
-Source: TA-Lib's WMA. TA-Lib keeps running sums; the window is summed anew here, so that the value does not depend on
-where the series started.
+Source: TA-Lib's WMA. TA-Lib keeps running sums; here the window is summed afresh on every candle, so that the value
+does not depend on where the series started.
 """
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window

@@ -3,7 +3,7 @@
 Formula: (x - mean) / deviation of the last ``period`` values, the current one included, with the population deviation.
 Seed: none; the first value is at candle period - 1.
 Range: +- root of (period - 1), centre 0.
-Flat: NaN (0 / 0): a value has no place in a distribution without width.
+Flat: NaN (0 / 0): a distribution without width gives no score.
 Source: the textbook definition, as in Skender's Stock.Indicators (StdDev); TA-Lib has its parts (SMA, STDDEV). Some
 platforms use the sample deviation.
 """

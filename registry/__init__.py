@@ -1,4 +1,4 @@
-"""What is wanted, by whom, under which id: conditions, their language and their identity."""
+"""Conditions: their language and identity, who wants them, and where that is kept."""
 
 from common.errors import ConditionError, HubError, InstrumentError, TimeframeError
 from registry.conditions import Condition

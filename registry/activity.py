@@ -1,20 +1,21 @@
-"""Which conditions are judged, and from when on. Pure: spans in, times out.
+"""Which conditions are judged, and when. Pure: spans in, times out.
 
-A condition is judged in its active spans: from its registration, or the first subscription after a time without any,
-until a grace time after its last subscription ended. What it would have fired in between is neither recorded nor
-caught up on; indicators and truths are those of all candles, so that it goes on as if it had been judged throughout.
+A condition is judged in its active spans: each begins with its registration, or with the first subscription after a
+time without any, and ends a grace time after its last subscription ended. What it would have fired in between is
+neither recorded nor made up for; its indicators and truths still come from all candles, so it resumes as if it had been
+judged throughout.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 GRACE_MS = 24 * 3_600_000
-"""How long a condition without a subscription is judged on, where nothing else is said."""
+"""How long a condition continues to be judged without a subscription, unless the settings say otherwise."""
 
 
 @dataclass(frozen=True)
 class ActiveSpan:
-    """Candles that close after ``from_ms`` and by ``until_ms`` (``None``: on and on) can trigger a condition."""
+    """Candles that close after ``from_ms`` and by ``until_ms`` (``None``: open-ended) can trigger a condition."""
 
     from_ms: int
     until_ms: int | None
@@ -26,7 +27,10 @@ def is_active(spans: Sequence[ActiveSpan], close_ms: int) -> bool:
 
 
 def wanted_from(spans: Sequence[ActiveSpan], judged_ms: int | None) -> int | None:
-    """The time after which candles have to be judged, given up to where its group has been; ``None``: never again."""
+    """The time after which candles have to be judged, ``None`` if none have to.
+
+    ``judged_ms`` is how far the condition's group has been judged.
+    """
     for span in spans:
         if judged_ms is None:
             return span.from_ms

@@ -1,15 +1,15 @@
-"""A condition and its identity: all spellings of one condition have one id.
+"""A condition and its identity: all spellings of a condition share one id.
 
 Condition.parse("BTCUSDT 1h: rsi < 30").id == Condition.parse("binance:btc/usdt 60m: 30.0 > RSI(14, close)").id
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from hashlib import sha256
 
 from common.errors import ConditionError
 from indicators.catalogue import catalogue
+from registry.condition_cache import ConditionCache, as_written
 from registry.defaults import current_defaults
 from registry.groups import Group, Series
 from registry.instruments import Instrument
@@ -21,25 +21,20 @@ from registry.language.desugar import desugar
 from registry.language.limits import STORED, TYPED
 from registry.language.lookback import Needed, candles_needed
 from registry.language.surface import SurfaceNode, momentary
-from registry.language.tree import LARGEST_NUMBER, Comparison, IndicatorOutput, Node, Number, is_momentary, variables
+from registry.language.tree import Comparison, IndicatorOutput, Node, Number, is_momentary, variables
 
 _ID_LENGTH = 32
-_SHORT, _FEW = 400, 12
-"""Characters and fields of sources that are remembered with their conditions: nearly all, and they take little."""
-_PARSED_KEPT = 16_384
-_SIBLINGS_KEPT = 4_096
-_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
     """One condition on the candles of one series; equal to every other with the same ``id``.
 
-    ``canonical`` is its text with every default written out and everything brought down to what is judged, ``tree``
-    what that text says; ``surface`` is the tree as it was written. ``definition_versions`` names the indicators used,
-    sorted, with the versions of their formulas (``rsi=1,sma=1``): a formula that changes makes a new id.
-    ``momentary`` tells whether it fires on every TRUE candle, or only when it becomes TRUE. ``all_series`` are those
-    whose candles it needs: its own first, the others sorted by their text. ``text`` is for people, and short.
+    ``canonical`` is its text with every default written out and everything reduced to what is judged, ``tree`` is the
+    tree of that text; ``surface`` is the tree as it was written. ``definition_versions`` names the indicators used,
+    sorted, with the versions of their formulas (``rsi=1,sma=1``): a changed formula gives a new id. ``momentary`` tells
+    whether it fires on every TRUE candle, or only when it becomes TRUE. ``all_series`` are the series whose candles it
+    needs: its own first, the others sorted by their text. ``text`` is short, for people.
     """
 
     id: str
@@ -61,34 +56,29 @@ class Condition:
         timeframe: str | None = None,
         default_exchange: str = "BINANCE",
     ) -> "Condition":
-        """The condition that a text, a JSON object or the text of one describes.
+        """The condition that a text, a JSON object or a JSON text describes.
 
-        ``symbol`` and ``timeframe`` stand in where the condition names none, else those of ``registry.defaults``;
-        ``default_exchange`` where the symbol names no exchange. Raises :class:`ConditionError` with the position or
-        the JSON pointer of what cannot be read; a malformed stand-in raises :class:`InstrumentError` or
+        ``symbol`` and ``timeframe``, or those of ``registry.defaults``, are used where the condition names none;
+        ``default_exchange`` is used where the symbol names no exchange. Raises :class:`ConditionError` with the
+        position or the JSON pointer of what cannot be read; a malformed default raises :class:`InstrumentError` or
         :class:`TimeframeError`.
         """
         defaults = current_defaults()
         symbol, timeframe = symbol or defaults.symbol, timeframe or defaults.timeframe
-        # Bots send the same few conditions again and again, and users tune a number.
-        rest, threshold = _exactly(source)
-        if rest is None:
+        written, threshold = as_written(source)
+        if written is None:
             return cls._parse(source, symbol, timeframe, default_exchange)
+        key = (written, symbol, timeframe, default_exchange, threshold is not None)
+        known = _CACHE.get(key)
+        if known is None:
+            return _CACHE.put(key, cls._parse(source, symbol, timeframe, default_exchange))
         if threshold is None:
-            written = _Written(rest, source)
-        else:
-            key = (rest, symbol, timeframe, default_exchange)
-            if (sibling := _siblings.get(key)) is None:
-                condition = cls._parse(source, symbol, timeframe, default_exchange)
-                _remember_sibling(key, condition)
-                return condition
-            if (found := _with_threshold(sibling, threshold)) is not None:
-                return found
-            written = _Written((*rest, ("value", float, repr(threshold))), source)
-        try:
-            return _parsed(written, symbol, timeframe, default_exchange)
-        finally:
-            written.forget()
+            return known
+        if (tuned := _with_threshold(known, threshold)) is not None:
+            return tuned
+        exact_key = (*key, threshold)
+        tuned = _CACHE.get(exact_key)
+        return tuned or _CACHE.put(exact_key, cls._parse(source, symbol, timeframe, default_exchange))
 
     @classmethod
     def _parse(
@@ -104,7 +94,7 @@ class Condition:
         condition = cls._of(series, tree)
         if len(condition.text) > TYPED.characters:
             raise ConditionError(
-                f"the condition has {len(condition.text)} characters when it is written with its parameters; at most"
+                f"the condition has {len(condition.text)} characters when written with its parameters; at most"
                 f" {TYPED.characters} are allowed"
             )
         return condition
@@ -113,12 +103,14 @@ class Condition:
     def from_canonical(cls, canonical: str) -> "Condition":
         """The condition whose ``canonical`` this is; raises :class:`ConditionError` for every other spelling.
 
-        The way back for what a store keeps: a canonical text may be longer than what :meth:`parse` takes from people.
+        For reading conditions back from a store: a canonical text may be longer than what :meth:`parse` accepts.
         """
+        if (known := _CACHE.get(canonical)) is not None:
+            return known
         condition = cls._of(*text.parse(canonical, default_exchange="BINANCE", limits=STORED))
         if condition.canonical != canonical:
             raise ConditionError(f"the canonical text of this condition is {condition.canonical!r}, got {canonical!r}")
-        return condition
+        return _CACHE.put(canonical, condition)
 
     @classmethod
     def _of(cls, series: Series, surface: SurfaceNode) -> "Condition":
@@ -141,23 +133,23 @@ class Condition:
         )
 
     def to_json(self) -> dict[str, object]:
-        """The condition as written as a JSON object: ``{"symbol", "timeframe", "when"}``; parses to the same."""
+        """The condition as it was written, as JSON that parses back to it: ``{"symbol", "timeframe", "when"}``."""
         when = node_to_json(self.surface, self.series)
         return {"symbol": str(self.series.instrument), "timeframe": self.series.timeframe, "when": when}
 
     @property
     def timeframe(self) -> str:
-        """The timeframe on whose closed candles it is judged."""
+        """The timeframe whose closed candles it is judged on."""
         return self.series.timeframe
 
     @property
     def group(self) -> Group:
-        """What it is judged with: conditions with the same group are judged when the same candles are there."""
+        """The series it reads: conditions of the same group are judged once the same candles are there."""
         return Group(self.all_series)
 
     @property
     def needed(self) -> dict[Series, Needed]:
-        """Series -> candles that it needs, in the order of ``all_series``."""
+        """Series -> how many of its candles the condition needs, in the order of ``all_series``."""
         return candles_needed(self.tree, self.series)
 
     @property
@@ -175,85 +167,23 @@ def _identity(versions: str, canonical: str) -> str:
     return sha256(f"v1|{versions}|{canonical}".encode()).hexdigest()[:_ID_LENGTH]
 
 
-_Exact = str | tuple[tuple[str, type, object], ...]
-
-
-def _exactly(source: str | Mapping[str, object]) -> tuple[_Exact | None, float | None]:
-    """A text or a flat object as something that equals only what is written the same, to the last kind of number, and
-    apart from it the number that a flat object compares with, if it has one.
-
-    0 is not taken apart: what it is compared with may be written otherwise (``registry.language.canonical``, rule 3).
-    The first is ``None`` for what is too long, or of a shape too rich, to be remembered.
-    """
-    if isinstance(source, str):
-        return (source if len(source) <= _SHORT else None), None
-    if type(source) is not dict or len(source) > _FEW:
-        return None, None
-    fields: list[tuple[str, type, object]] = []
-    threshold: float | None = None
-    for name, value in source.items():
-        kind = type(value)
-        if kind is float or kind is int:
-            if name == "value" and 0 < abs(value) <= LARGEST_NUMBER:
-                threshold = float(value)
-                continue
-            # -0.0 equals 0.0 and is written otherwise.
-            fields.append((name, kind, repr(value) if kind is float else value))
-        elif kind not in _PLAIN or (kind is str and len(value) > _SHORT):
-            return None, None
-        else:
-            fields.append((name, kind, value))
-    return tuple(fields), threshold
-
-
-class _Written:
-    """A source that is known by how it is written."""
-
-    __slots__ = ("_exact", "source")
-
-    def __init__(self, exact: _Exact, source: str | Mapping[str, object]) -> None:
-        self._exact = exact
-        self.source = source
-
-    def forget(self) -> None:
-        """Let go of the source, which is its caller's."""
-        self.source = ""
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Written) and self._exact == other._exact
-
-    def __hash__(self) -> int:
-        return hash(self._exact)
-
-
-@lru_cache(maxsize=_PARSED_KEPT)
-def _parsed(written: _Written, symbol: str | None, timeframe: str | None, default_exchange: str) -> Condition:
-    return Condition._parse(written.source, symbol, timeframe, default_exchange)
-
-
-_siblings: dict[tuple[_Exact, str | None, str | None, str], Condition] = {}
-"""Flat objects without their threshold -> a condition of that kind."""
-
-
-def _remember_sibling(key: tuple[_Exact, str | None, str | None, str], condition: Condition) -> None:
-    if len(_siblings) >= _SIBLINGS_KEPT:
-        _siblings.clear()
-    _siblings[key] = condition
+_CACHE = ConditionCache()
+"""By how they were written (flat objects that differ only in their threshold share one), and by canonical text."""
 
 
 def _with_threshold(sibling: Condition, value: float) -> Condition | None:
-    """The condition that compares with another number, ``None`` where more than the number may differ.
+    """``sibling`` with another number on the right of its comparison; ``None`` if more than the number could differ.
 
-    Nothing in a comparison with a number but 0 depends on which number it is, once the number is on its right.
+    Once the number is on the right, nothing else in the condition depends on which number it is, except for 0.
     """
     tree, surface = sibling.tree, sibling.surface
     if not (isinstance(tree, Comparison) and isinstance(surface, Comparison)):
         return None
     if not (isinstance(tree.right, Number) and isinstance(surface.right, Number)):
         return None
-    number, was, now = Number(value), text.number_text(tree.right.value), text.number_text(value)
-    canonical = sibling.canonical.removesuffix(was) + now
-    short = sibling.text.removesuffix(was) + now
+    number, old, new = Number(value), text.number_text(tree.right.value), text.number_text(value)
+    canonical = sibling.canonical.removesuffix(old) + new
+    short = sibling.text.removesuffix(old) + new
     if len(short) > TYPED.characters:
         return None
     versions = sibling.definition_versions

@@ -1,9 +1,9 @@
-"""Symbol and timeframe for conditions that name none.
+"""Symbol and timeframe for conditions that do not name them.
 
     with defaults(symbol="BTCUSDT", timeframe="1h"):
         Condition.parse({"indicator": "RSI", "operator": "<", "value": 30})
 
-Each thread and each asyncio task has its own; an inner block keeps what it does not name.
+Each thread and each asyncio task has its own. An inner block inherits what it does not name.
 """
 
 from collections.abc import Iterator
@@ -17,20 +17,21 @@ from registry.instruments import normalise_instrument
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What stands in where a condition names no symbol or no timeframe."""
+    """What is used where a condition names no symbol or no timeframe."""
 
     symbol: str | None = None
     timeframe: str | None = None
 
 
-_CURRENT: ContextVar[Defaults | None] = ContextVar("condition_defaults", default=None)
+_NONE = Defaults()
+_CURRENT: ContextVar[Defaults] = ContextVar("condition_defaults", default=_NONE)
 
 
 @contextmanager
 def defaults(*, symbol: str | None = None, timeframe: str | None = None) -> Iterator[None]:
-    """Within the block, conditions that name no symbol or timeframe have these.
+    """Within the block, conditions that name no symbol or timeframe get these.
 
-    Raises :class:`InstrumentError` or :class:`TimeframeError` for what can be neither.
+    Raises :class:`InstrumentError` or :class:`TimeframeError` for malformed ones.
     """
     if symbol is not None:
         normalise_instrument(symbol, "BINANCE")
@@ -45,5 +46,5 @@ def defaults(*, symbol: str | None = None, timeframe: str | None = None) -> Iter
 
 
 def current_defaults() -> Defaults:
-    """What the blocks around say."""
-    return _CURRENT.get() or Defaults()
+    """The defaults of the enclosing blocks."""
+    return _CURRENT.get()

@@ -1,4 +1,4 @@
-"""The conditions in a bot's configuration, wherever they stand in it.
+"""The conditions in a bot's configuration, wherever in it they are.
 
     {"symbol": "BTCUSDT", "timeframe": "1h", "baseOrderSize": 100,
      "entryConditions": [{"indicator": "RSI", "operator": "<", "value": 30}, "close > sma(200)"],
@@ -8,14 +8,14 @@ A condition is
 
 - an object with ``indicator`` and ``operator`` (``registry.language.as_json.flat``), or with ``when``
 (``registry.language.as_json.reading``);
-- below a key that ends in ``condition`` or ``conditions`` (``entryConditions``, ``exit_condition``): also a text, and a
-  tree such as ``{"all": [...]}``. A single word there (``"immediately"``) is a mode, no condition.
+- below a key that ends in ``condition`` or ``conditions`` (``entryConditions``, ``exit_condition``): also a text, or a
+  tree such as ``{"all": [...]}``. A single word there (``"immediately"``) is a mode, not a condition.
 
-What such an object holds besides belongs to the bot (``orderSize``, ``action``) and is left alone, unless it looks like
-a misspelled field of a condition. Symbol, timeframe and exchange come from the condition, else from the nearest object
-around it: ``symbol``, ``pair`` or ``market``, or a list ``symbols``, ``pairs`` or ``selectedPairs``, for each of which
-the condition stands; ``timeframe`` or ``interval``; ``exchange``. What is ``"enabled": false`` or ``"active": false``
-is left out with all that it holds.
+Any other fields of such an object belong to the bot (``orderSize``, ``action``) and are ignored, unless they look like
+misspelled fields of a condition. Symbol, timeframe and exchange come from the condition, else from the nearest object
+around it: ``symbol``, ``pair`` or ``market``, or a list ``symbols``, ``pairs`` or ``selectedPairs``, which gives one
+condition for each entry; ``timeframe`` or ``interval``; ``exchange``. An object with ``"enabled": false`` or
+``"active": false`` is left out with everything in it.
 """
 
 import re
@@ -42,13 +42,13 @@ _WHOLE = ("symbol", "exchange", "timeframe", "when")
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """What the objects around a value say about its conditions."""
+    """What the enclosing objects say about the conditions in a value."""
 
     symbols: tuple[str, ...] = ()
     timeframe: str | None = None
     exchange: str = "BINANCE"
     named: bool = False
-    """Whether a key says that conditions follow."""
+    """Whether an enclosing key announces conditions."""
 
     def within(self, config: Mapping[str, object]) -> "_Around":
         around = self
@@ -74,26 +74,26 @@ def extract_conditions(
     timeframe: str | None = None,
     default_exchange: str = "BINANCE",
 ) -> list[Condition]:
-    """The conditions of a DCA, Grid, Trend or market making bot, in the order of the configuration, equal ones once.
+    """The conditions of a DCA, Grid, Trend or market making bot, in the order of the configuration, without duplicates.
 
-    ``symbol`` and ``timeframe`` stand in where neither a condition nor the configuration names one. Raises
+    ``symbol`` and ``timeframe`` are used where neither a condition nor the configuration names one. Raises
     :class:`ConditionError` with the JSON pointer of what cannot be read.
     """
     if not isinstance(bot_config, Mapping):
         raise ConditionError(f"a bot's configuration is an object, got a value of type {type(bot_config).__name__}")
     around = _Around((symbol,) if symbol is not None else (), timeframe, default_exchange)
-    found: dict[str, Condition] = {}
+    conditions: dict[str, Condition] = {}
     for source, pointer, where in _sources(bot_config, around):
         for name in where.symbols or (None,):
             condition = _parsed(source, name, where, pointer)
-            found.setdefault(condition.id, condition)
-    return list(found.values())
+            conditions.setdefault(condition.id, condition)
+    return list(conditions.values())
 
 
 def _sources(
     config: Mapping[str, object], around: _Around
 ) -> Iterator[tuple[str | Mapping[str, object], str, _Around]]:
-    """Every condition as written, its pointer, and what holds around it; does not recurse."""
+    """Every condition as written, its pointer, and its surroundings; does not recurse."""
     waiting: list[tuple[object, str, _Around, int]] = [(config, "", around, 1)]
     seen = 0
     while waiting:
@@ -127,13 +127,13 @@ def _condition(value: Mapping[str, object], inner: _Around, pointer: str) -> Map
         return {key: value[key] for key in _WHOLE if key in value}
     if "indicator" in value and "operator" in value:
         fields: dict[str, object] = {}
-        for key, held in value.items():
+        for key, field_value in value.items():
             name = _OTHER_NAMES.get(_snake(key), key)
             if name in _FIELDS:
-                fields[name] = held
+                fields[name] = field_value
             elif near := get_close_matches(key.lower(), _FIELDS, n=1, cutoff=0.8):
                 raise ConditionError(
-                    f"unknown field {key[:64]!a} (did you mean {near[0]}?); another name if it is the bot's own",
+                    f"unknown field {key[:64]!a} (did you mean {near[0]}?); rename it if it is the bot's own",
                     pointer=step(pointer, key),
                 )
         if fields.get("timeframe") == _OWN_SERIES:

@@ -1,7 +1,7 @@
-"""What is judged together. A series is one instrument over one timeframe; a group is the series that conditions read.
+"""Series and groups. A series is one instrument over one timeframe; a group is the series that a condition reads.
 
-Both are texts that know their parts: they go into tables, keys and messages as they are, hash and compare as
-fast as any text, and nobody takes them apart again.
+Both are strings that know their parts: they go into tables, keys and messages as they are, hash and compare as fast as
+any string, and never have to be taken apart again.
 """
 
 from collections.abc import Iterable
@@ -33,7 +33,7 @@ class Series(str):
 
     @classmethod
     def parse(cls, text: str) -> "Series":
-        """The series of its canonical text. Raises :class:`InstrumentError` or :class:`TimeframeError`."""
+        """The series that a canonical text names. Raises :class:`InstrumentError` or :class:`TimeframeError`."""
         return text if isinstance(text, Series) else _series(text)
 
     def at(self, timeframe: str) -> "Series":
@@ -48,8 +48,10 @@ class Series(str):
 
 
 class Group(str):
-    """The series that conditions read, their own first: those with the same group are judged when the same candles are
-    there, and its watermark is theirs. ``BINANCE:ETHUSDT 15m + BINANCE:BTCUSDT 1h``."""
+    """The series that a condition reads, its own first: ``BINANCE:ETHUSDT 15m + BINANCE:BTCUSDT 1h``.
+
+    Conditions of the same group are judged once the same candles are there, and share a watermark.
+    """
 
     __slots__ = ("series",)
 
@@ -64,7 +66,7 @@ class Group(str):
 
     @classmethod
     def parse(cls, text: str) -> "Group":
-        """The group of its text. Raises :class:`InstrumentError` or :class:`TimeframeError`."""
+        """The group that a text names. Raises :class:`InstrumentError` or :class:`TimeframeError`."""
         return text if isinstance(text, Group) else _group(text)
 
     @property
@@ -80,7 +82,7 @@ class Group(str):
 
 
 def series_of(exchange: str, symbol: str, timeframe: str) -> Series:
-    """The series of its three names, as columns of a candle frame have them."""
+    """The series that three names stand for, as in the columns of a candle frame."""
     return Series(Instrument(exchange, symbol), timeframe)
 
 
@@ -89,7 +91,7 @@ def _series(text: str) -> Series:
     name, _, timeframe = text.partition(" ")
     exchange, _, symbol = name.partition(":")
     if not (exchange and symbol):
-        raise InstrumentError(f'{text!r} is no series; write exchange, symbol and timeframe: "BINANCE:BTCUSDT 1h"')
+        raise InstrumentError(f'{text!r} is not a series; write exchange, symbol and timeframe: "BINANCE:BTCUSDT 1h"')
     return series_of(exchange, symbol, normalise_timeframe(timeframe))
 
 

@@ -1,9 +1,9 @@
-"""What is traded where: one name for every spelling of an instrument.
+"""What is traded where: one name for all spellings of an instrument.
 
     btc/usdt  BTC-USDT  BTC_USDT  BTCUSDT  BINANCE:BTCUSDT      ->  BINANCE:BTCUSDT
     BTC/USDT:USDT  BTCUSDT.P  BINANCE:BTC/USDT:USDT             ->  BINANCE:BTCUSDT.P
 
-``.P`` marks a perpetual contract, as TradingView writes it; ccxt writes the settlement currency behind a colon.
+``.P`` marks a perpetual contract, as on TradingView; ccxt appends the settlement currency after a colon instead.
 """
 
 import re
@@ -18,8 +18,8 @@ from common.errors import InstrumentError
 
 _LONGEST = 64
 _REMEMBERED = 4096
-"""Spellings: the same few come again and again."""
-# An exchange has neither "/" nor "-" in its name: the colon of BTC/USDT:USDT does not follow an exchange.
+"""Spellings: the same few are used again and again."""
+# An exchange's name contains neither "/" nor "-", so the colon of BTC/USDT:USDT does not follow an exchange.
 _SPELLING = re.compile(
     r"(?:(?P<exchange>[A-Z][A-Z0-9_]{0,19}):)?"
     r"(?P<base>[A-Z0-9]{1,20})(?:(?P<separator>[/_-])(?P<quote>[A-Z0-9]{1,20}))?"
@@ -29,7 +29,7 @@ _EXCHANGE = re.compile(r"[A-Z][A-Z0-9_]{0,19}")
 
 
 Calendar = Literal["24x7", "sessions"]
-"""When an instrument trades: always, or in sessions with closed markets between them."""
+"""When an instrument trades: always, or in sessions with the market closed in between."""
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -45,18 +45,18 @@ class Instrument:
 
 @dataclass(frozen=True)
 class Listing:
-    """What is known of an instrument, with or without candles of it. Raises :class:`InstrumentError` for sizes that
+    """What is known about an instrument, whether or not it has candles. Raises :class:`InstrumentError` for sizes that
     are not above 0."""
 
     instrument: Instrument
     aliases: tuple[str, ...] = ()
-    """Other symbols that its exchange has had for it, normalised."""
+    """Other symbols that its exchange uses or used for it, normalised."""
     tick_size: float | None = None
     """Smallest step of its price."""
     lot_size: float | None = None
     """Smallest step of an amount of it."""
     first_open_ms: int | None = None
-    """Open time of the first candle that there ever was, in milliseconds."""
+    """Open time of its first candle ever, in milliseconds."""
     calendar: Calendar = "24x7"
 
     def __post_init__(self) -> None:
@@ -77,7 +77,7 @@ def normalise_exchange(text: str) -> str:
 
 @lru_cache(maxsize=_REMEMBERED)
 def normalise_instrument(text: str, default_exchange: str) -> Instrument:
-    """The instrument that ``text`` names; ``default_exchange`` is taken where it names no exchange.
+    """The instrument that ``text`` names; ``default_exchange`` is used where it names no exchange.
 
     Raises :class:`InstrumentError` if ``text`` is not a symbol, or names a contract that expires.
     """
@@ -100,18 +100,17 @@ def normalise_instrument(text: str, default_exchange: str) -> Instrument:
 
 
 def resolve(instrument: Instrument, known: Iterable["Instrument | Listing"]) -> Instrument:
-    """``instrument`` if it is among ``known``; raises :class:`InstrumentError` with the nearest name otherwise."""
+    """``instrument`` if it is among ``known``; otherwise raises :class:`InstrumentError` with the most similar name."""
     listings = [one if isinstance(one, Listing) else Listing(one) for one in known]
     by_name = {str(listing.instrument): listing.instrument for listing in listings}
-    found = by_name.get(str(instrument))
-    if found is not None:
-        return found
+    if (listed := by_name.get(str(instrument))) is not None:
+        return listed
     if not by_name:
         raise InstrumentError(f"unknown instrument {instrument}; no instruments are known, import candles first")
     for listing in listings:
         if listing.instrument.exchange == instrument.exchange and instrument.symbol in listing.aliases:
-            raise InstrumentError(f"{instrument} is another name of {listing.instrument}; write {listing.instrument}")
-    # The same symbol elsewhere is nearer than a similar symbol at the same exchange.
+            raise InstrumentError(f"{instrument} is another name for {listing.instrument}; write {listing.instrument}")
+    # The same symbol at another exchange is a better guess than a similar symbol at the same exchange.
     elsewhere = sorted(name for name, candidate in by_name.items() if candidate.symbol == instrument.symbol)
     nearest = elsewhere or get_close_matches(str(instrument), by_name, n=3, cutoff=0.6)
     hint = f"did you mean {' or '.join(nearest[:3])}?" if nearest else f"{len(by_name)} others are known"
@@ -119,7 +118,7 @@ def resolve(instrument: Instrument, known: Iterable["Instrument | Listing"]) -> 
 
 
 def _folded(text: str) -> str:
-    """Capitals, or nothing for what is no name: some letters outside ASCII have capitals within it."""
+    """The text in capitals, empty if it cannot be a name: some letters outside ASCII have capitals inside it."""
     return text.strip().upper() if len(text) <= _LONGEST and text.isascii() else ""
 
 

@@ -1,4 +1,4 @@
-"""Keys of the API: ``hub_<key_id>_<secret>``. The text is shown once; the store keeps a digest of its secret."""
+"""API keys: ``hub_<key_id>_<secret>``. The text is shown once; the store keeps only a digest of the secret."""
 
 import base64
 import re
@@ -19,13 +19,13 @@ def new_key(user_id: str, role: Role, label: str, now_ms: int) -> tuple[ApiKey, 
 
 
 def read_key_text(text: str) -> tuple[str, str] | None:
-    """(key id, secret) of a key's text; ``None`` for what is no such text."""
+    """(key id, secret) of a key's text; ``None`` for any other text."""
     match = _TEXT.fullmatch(text)
     return None if match is None else (match[1], match[2])
 
 
 def matches(key: ApiKey, secret: str) -> bool:
-    """Whether the secret is the key's and the key is not revoked, in a time that does not depend on the secret."""
+    """Whether the secret is the key's and the key is not revoked; takes the same time for every secret."""
     return compare_digest(key.secret_sha256, _digest(secret)) and key.revoked_ms is None
 
 

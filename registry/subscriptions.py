@@ -1,13 +1,27 @@
-"""What a subscriber may ask of the delivery of triggers, and what names may look like."""
+"""How a subscriber may have triggers delivered, within which bounds, and what names may look like."""
 
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 from common.errors import SubscriptionError
 
 _DAY_MS = 24 * 3_600_000
-_LONGEST_S = 366 * 24 * 3_600
-_LATEST_MS = 4_102_444_800_000  # 2100-01-01
+_YEAR_S = 365 * 24 * 3_600
 _LONGEST_NAME = 128
+
+
+class Bounds(NamedTuple):
+    """The least and the greatest whole number that a field may have."""
+
+    lowest: int
+    highest: int
+
+
+COOLDOWN_S = Bounds(0, _YEAR_S)
+MAX_FIRES = Bounds(1, 1_000_000)
+EXPIRES_MS = Bounds(0, 4_102_444_800_000)
+"""Up to 2100-01-01."""
+MAX_LAG_S = Bounds(0, _YEAR_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,27 +34,27 @@ class DeliveryPolicy:
     cooldown_s: int = 0
     """Least time between two deliveries, 0 to a year."""
     max_fires: int | None = None
-    """Deliveries after which it is over, 1 for once; ``None``: no limit."""
+    """Deliveries after which the subscription is over, 1 for once; ``None``: no limit."""
     expires_ms: int | None = None
-    """Triggers that close later are not delivered; where nothing is said, a year after the subscription's start, at the
-    end of that day."""
+    """Triggers that close later are not delivered; by default a year after the subscription's start, at the end of that
+    day."""
     max_lag_s: int | None = None
-    """Triggers that closed longer ago than this at their delivery are skipped; ``None``: never."""
+    """Triggers whose candle closed longer than this before their delivery are skipped; ``None``: none are."""
     settled_only: bool = False
-    """Only triggers whose indicators do not depend on where their series starts any more."""
+    """Only triggers whose indicators no longer depend on where their series starts."""
     fire_if_true: bool = False
-    """Deliver once, at subscription, if the condition is TRUE right then."""
+    """Deliver once, on subscribing, if the condition is TRUE at that moment."""
     while_true: bool = False
     """Arming again delivers at once if the condition is still TRUE."""
 
     def __post_init__(self) -> None:
-        _check_whole("cooldown_s", self.cooldown_s, 0, _LONGEST_S)
+        _check_whole("cooldown_s", self.cooldown_s, COOLDOWN_S)
         if self.max_fires is not None:
-            _check_whole("max_fires", self.max_fires, 1, 2**31 - 1)
+            _check_whole("max_fires", self.max_fires, MAX_FIRES)
         if self.expires_ms is not None:
-            _check_whole("expires_ms", self.expires_ms, 0, _LATEST_MS)
+            _check_whole("expires_ms", self.expires_ms, EXPIRES_MS)
         if self.max_lag_s is not None:
-            _check_whole("max_lag_s", self.max_lag_s, 0, _LONGEST_S)
+            _check_whole("max_lag_s", self.max_lag_s, MAX_LAG_S)
         for name in ("settled_only", "fire_if_true", "while_true"):
             if not isinstance(getattr(self, name), bool):
                 raise SubscriptionError(f"{name} is {getattr(self, name)!r}; write true or false")
@@ -50,9 +64,9 @@ POLICY_FIELDS = tuple(field.name for field in fields(DeliveryPolicy))
 
 
 def default_expiry_ms(active_from_ms: int) -> int:
-    """When a subscription expires where nothing is said: a year after its start, at the end of that day (UTC).
+    """When a subscription without an expiry of its own ends: a year after its start, at the end of that day (UTC).
 
-    Whole days, because the owner keeps equal policies once.
+    Whole days, because the store keeps equal policies once.
     """
     return (active_from_ms // _DAY_MS + 366) * _DAY_MS
 
@@ -66,6 +80,6 @@ def check_name(field: str, name: str) -> None:
         )
 
 
-def _check_whole(field: str, value: object, lowest: int, highest: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
-        raise SubscriptionError(f"{field} is {value!r}; write a whole number from {lowest} to {highest}")
+def _check_whole(field: str, value: object, bounds: Bounds) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not bounds.lowest <= value <= bounds.highest:
+        raise SubscriptionError(f"{field} is {value!r}; write a whole number from {bounds.lowest} to {bounds.highest}")

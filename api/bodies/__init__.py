@@ -1,1 +1,1 @@
-"""What goes into the API and what comes out of it."""
+"""The bodies of requests and answers."""

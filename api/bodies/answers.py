@@ -1,13 +1,15 @@
-"""Bodies that the API answers with. Times are milliseconds since the epoch, UTC; what is not known is ``null``."""
+"""Bodies that the API answers with. Times are milliseconds since the epoch, UTC; what is not known is ``null``.
+
+What it says about one condition, explanations and previews, is in :mod:`registry.explanation`.
+"""
 
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.bodies.requests import PolicyBody
+from registry.explanation import Now
 
-Truth = Literal["TRUE", "FALSE", "UNKNOWN"]
-Verdict = Literal["fires", "true already", "unknown before", "false", "unknown", "no candle", "waiting"]
 Data = Literal["ready", "missing"]
 
 
@@ -18,7 +20,7 @@ class Answer(BaseModel):
 
 
 class ConditionAnswer(Answer):
-    """A registered condition; the same for everybody who registers it in whatever spelling."""
+    """A registered condition; the same for everybody who registers it, however it is spelled."""
 
     condition_id: str
     condition: Annotated[str, Field(description="As text, short")]
@@ -40,9 +42,9 @@ class BulkResult(Answer):
     """The result for one condition of a bulk: registered, or why not."""
 
     condition_id: str | None
-    created: Annotated[bool, Field(description="False: it was known already, or could not be registered")]
-    error: Annotated[str | None, Field(description="What was wrong, and how to mend it")] = None
-    pointer: Annotated[str | None, Field(description="JSON pointer of what was wrong, from the root of the body")] = (
+    created: Annotated[bool, Field(description="False if it was already known or could not be registered")]
+    error: Annotated[str | None, Field(description="What was wrong, and how to fix it")] = None
+    pointer: Annotated[str | None, Field(description="JSON pointer to what was wrong, from the root of the body")] = (
         None
     )
 
@@ -56,17 +58,6 @@ class BulkAnswer(Answer):
     failed: int
 
 
-class NowAnswer(Answer):
-    """What a condition is on the newest closed candle."""
-
-    truth: Truth
-    since: Annotated[int | None, Field(description="Close time of the first candle of this truth, without a break")]
-    close_time: Annotated[int | None, Field(description="Of the candle; null without candles")]
-    price: float | None
-    values: Annotated[dict[str, float | None], Field(description="Operands by their text")]
-    settled: Annotated[bool | None, Field(description="Whether its indicators had settled")]
-
-
 class SubscriptionAnswer(Answer):
     """One subscription of the user. The bot's configuration is never part of it."""
 
@@ -77,18 +68,18 @@ class SubscriptionAnswer(Answer):
     policy: PolicyBody
     active_from: Annotated[int, Field(description="Only triggers that close later are delivered")]
     created_at: int
-    revision: Annotated[int, Field(description="Grows with every change of it")]
+    revision: Annotated[int, Field(description="Increases with every change to the subscription")]
 
 
 class SubscribedAnswer(SubscriptionAnswer):
-    """A subscription with what its condition is now."""
+    """A subscription, and what its condition is now."""
 
-    now: NowAnswer
+    now: Now
     deliver: Annotated[
         bool,
-        Field(description="Act now: policy.fire_if_true, on rearm policy.while_true, and the condition is TRUE"),
+        Field(description="Act at once: the condition is TRUE, and policy.fire_if_true (on rearm while_true) is set"),
     ]
-    trigger_id: Annotated[str | None, Field(description="What to act on once, where deliver is true")]
+    trigger_id: Annotated[str | None, Field(description="What to act on, once, if deliver is true")]
 
 
 class SubscriptionPage(Answer):
@@ -103,15 +94,16 @@ class WebhookAnswer(Answer):
 
     webhook_id: str
     url: str
-    bot_id: Annotated[str | None, Field(description="Of this bot only; null: of all of the user's bots")]
+    bot_id: Annotated[str | None, Field(description="Only this bot's triggers; null: those of all of the user's bots")]
     state: Annotated[
-        Literal["active", "paused", "ended"], Field(description="paused: it failed for long; resume it when it works")
+        Literal["active", "paused", "ended"],
+        Field(description="paused: deliveries failed for a long time; resume it once it works"),
     ]
     created_at: int
 
 
 class NewWebhookAnswer(WebhookAnswer):
-    """A webhook and what its deliveries are signed with, which no other answer shows."""
+    """A webhook, and the secret that its deliveries are signed with; no other answer shows it."""
 
     secret: str
 
@@ -124,11 +116,11 @@ class WebhookPage(Answer):
 
 
 class StatusAnswer(ConditionAnswer):
-    """How a condition fares."""
+    """Whether a condition is judged, how far, and what it has fired."""
 
     active: Annotated[bool, Field(description="Whether candles that close from now on can trigger it")]
     active_until: Annotated[
-        int | None, Field(description="Without a subscriber it is judged until then; for operators")
+        int | None, Field(description="It is judged until then unless somebody subscribes; only operators see it")
     ]
     judged_until: Annotated[int | None, Field(description="Close time of the newest judged candle of its group")]
     triggers: Annotated[int, Field(description="How often it has fired")]
@@ -142,8 +134,8 @@ class StatusAnswer(ConditionAnswer):
 class TriggerAnswer(Answer):
     """A trigger, exactly as it is published."""
 
-    trigger_id: Annotated[str, Field(description="{condition_id}:{close_time}; the same however often it is delivered")]
-    seq: Annotated[int, Field(description="Grows over all triggers")]
+    trigger_id: Annotated[str, Field(description="{condition_id}:{close_time}; the same on every delivery")]
+    seq: Annotated[int, Field(description="Increases over the triggers of all conditions")]
     condition_id: str
     exchange: str
     symbol: str
@@ -169,93 +161,7 @@ class TriggersAfter(Answer):
     """Triggers by ``seq``, oldest first."""
 
     items: list[TriggerAnswer]
-    after_seq: Annotated[int, Field(description="Go on with this after_seq; triggers up to it have been looked at")]
-    more: Annotated[bool, Field(description="Whether there are more already")]
-
-
-class PreviewTrigger(Answer):
-    """A trigger that would have been."""
-
-    open_time: int
-    close_time: int
-    price: float
-    settled: bool
-
-
-class PreviewAnswer(Answer):
-    """How often and when a condition would have fired on stored candles; nothing is registered."""
-
-    condition_id: str
-    condition: str
-    canonical: str
-    registered: bool
-    start: int
-    end: int
-    candles: Annotated[int, Field(description="Candles of its own series in the span")]
-    triggers: int
-    per_day: Annotated[float | None, Field(description="Triggers a day of the span that has candles")]
-    last: Annotated[list[PreviewTrigger], Field(description="The newest ones, newest first")]
-    subscribers: Annotated[
-        int | None, Field(description="Active subscriptions of all users; null for users while there are fewer than 5")
+    after_seq: Annotated[
+        int, Field(description="Continue with this after_seq; the triggers up to it have been examined")
     ]
-
-
-class ReadingAnswer(Answer):
-    """What an operand was on the candle and one step before."""
-
-    text: str
-    now: float | None
-    before: float | None
-    unknown: Annotated[list[str], Field(description="Why it is not known now")]
-
-
-class DistanceAnswer(Answer):
-    """How far the sides of a comparison are apart: left less right, and that as a share of the right side's size."""
-
-    left: str
-    right: str
-    absolute: float
-    relative: float | None
-
-
-class ExplainedAnswer(Answer):
-    """One part of the condition."""
-
-    text: str
-    truth: Truth
-    before: Truth
-    readings: list[ReadingAnswer]
-    distances: list[DistanceAnswer]
-    children: list["ExplainedAnswer"]
-
-
-class FreshnessAnswer(Answer):
-    """The candles of a series that were there."""
-
-    series: str
-    first_open_time: int
-    last_close_time: int
-    candles: int
-
-
-class ExplainAnswer(Answer):
-    """Why a condition fires on a candle, or why it does not."""
-
-    condition_id: str
-    condition: str
-    momentary: bool
-    open_time: int
-    close_time: int
-    verdict: Verdict
-    fires: bool
-    reasons: list[str]
-    truth: Truth
-    before: Truth
-    price: float | None
-    settled: bool | None
-    tree: ExplainedAnswer | None
-    freshness: list[FreshnessAnswer]
-    active: Annotated[bool, Field(description="Whether a candle that closes then can trigger the condition")]
-    judged_until: int | None
-    recorded: Annotated[bool, Field(description="Whether a trigger of the candle is recorded")]
-    notes: Annotated[list[str], Field(description="What besides the candles keeps the hub from recording a trigger")]
+    more: Annotated[bool, Field(description="Whether there are already more")]

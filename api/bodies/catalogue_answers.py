@@ -1,4 +1,4 @@
-"""Answers about what can be used, and about the service itself."""
+"""Answers about what conditions can be made of: indicators and instruments."""
 
 from typing import Annotated, Literal
 
@@ -18,7 +18,7 @@ class ParameterAnswer(Answer):
 
 
 class OutputAnswer(Answer):
-    """An output of an indicator; its range where it has one, and the value that it swings around."""
+    """An output of an indicator; its range, if it has one, and the value it oscillates around."""
 
     name: str
     low: float | None
@@ -38,7 +38,10 @@ class IndicatorAnswer(Answer):
     default_output: str | None
     version: int
     lookback: Annotated[int, Field(description="Candles before the first value, with default parameters")]
-    settle: Annotated[int, Field(description="Candles until another start changes nothing, with default parameters")]
+    settle: Annotated[
+        int,
+        Field(description="Candles until the value no longer depends on the first candle, with default parameters"),
+    ]
 
 
 class IndicatorsAnswer(Answer):
@@ -68,50 +71,7 @@ class InstrumentAnswer(Answer):
 
 
 class InstrumentPage(Answer):
-    """Instruments by name."""
+    """Instruments, ordered by name."""
 
     items: list[InstrumentAnswer]
     next_cursor: str | None
-
-
-class LiveAnswer(Answer):
-    """The process runs."""
-
-    status: Literal["ok"]
-
-
-class CheckAnswer(Answer):
-    """One thing that readiness depends on."""
-
-    ok: bool
-    detail: str
-
-
-class ReadyAnswer(Answer):
-    """Whether requests can be served, and how fresh the ticks are."""
-
-    status: Literal["ok", "degraded", "unavailable"]
-    store: CheckAnswer
-    event_log: CheckAnswer
-    last_tick_age_s: Annotated[
-        float | None, Field(description="Since the newest judged candle closed; null before the first")
-    ]
-
-
-class ProblemItem(Answer):
-    """One thing that was wrong with a request."""
-
-    pointer: Annotated[str | None, Field(description="JSON pointer into the body")] = None
-    parameter: Annotated[str | None, Field(description="Name of the query parameter, header or path part")] = None
-    detail: str
-
-
-class Problem(Answer):
-    """RFC 9457 problem details."""
-
-    type: Annotated[str, Field(examples=["urn:condition-hub:problem:invalid-condition"])]
-    title: str
-    status: int
-    detail: str
-    request_id: str
-    errors: Annotated[list[ProblemItem], Field(description="What was wrong, piece by piece; may be empty")]

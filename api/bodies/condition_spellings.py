@@ -1,11 +1,11 @@
-"""Conditions as they come in: what their JSON may look like, and reading them with a memory of what was read before."""
+"""Conditions as they are sent: the JSON schemas of their spellings, and a cached reader."""
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from threading import Lock
 from typing import Any
 
 import msgspec
+from cachetools import LRUCache, cached
 
 from common.errors import ConditionError
 from common.timeframes import DURATION_MS
@@ -24,7 +24,7 @@ _SERIES = {
         "type": "string",
         "description": f"One of {' '.join(DURATION_MS)}, or another spelling of one: 60m",
     },
-    "exchange": {"type": ["string", "null"], "description": "Where the symbol names none; BINANCE by default"},
+    "exchange": {"type": ["string", "null"], "description": "Used if the symbol names none; BINANCE by default"},
 }
 _TEXT = {"type": "string", "maxLength": TYPED.characters, "examples": ["BTCUSDT 1h: rsi(14) crosses_below 30"]}
 _FLAT_EXAMPLE = {
@@ -44,7 +44,7 @@ _FLAT = {
             "type": "string",
             "description": f"A price ({' '.join(PRICES)}) or an indicator: {' '.join(NAMES)}, in any case",
         },
-        "operator": {"type": "string", "description": f"{' '.join(ALL_OPERATORS)}, or another word for one"},
+        "operator": {"type": "string", "description": f"{' '.join(ALL_OPERATORS)}, or a synonym"},
         "value": {"description": 'A number, an operand such as "sma(200)", [low, high], or "5%"'},
         "period": {"type": ["number", "null"]},
         "params": {"type": ["object", "null"], "additionalProperties": {"type": "number"}},
@@ -83,40 +83,34 @@ _WRAPPED = {
     "examples": [{"condition": "BTCUSDT 1h: rsi(14) crosses_below 30"}],
 }
 OBJECT_SCHEMA: dict[str, Any] = {"title": "Condition", "anyOf": [_FLAT, _TREE, _WRAPPED]}
-"""JSON schema of a condition that is a whole body. It is wider than the language, which no schema can say."""
+"""JSON schema of a condition that is the whole body. It is wider than the language, which no schema can express."""
 SPELLING_SCHEMA: dict[str, Any] = {"title": "Condition", "anyOf": [_FLAT, _TREE, _WRAPPED, _TEXT]}
-"""JSON schema of a condition inside a body: also its text alone."""
+"""JSON schema of a condition inside a body, which may also be its text alone."""
 BULK_SCHEMA: dict[str, Any] = {
     "title": "Condition",
-    "description": "As for /conditions/register, or its text alone; what cannot be read has an error in its result",
+    "description": "As for /conditions/register, or its text alone; one that is not valid gets an error in its result",
     "examples": [_FLAT_EXAMPLE, "BTCUSDT 1h: rsi(14) crosses_below 30"],
 }
-"""JSON schema of one of many conditions: each is answered by itself, so whatever it is does not spoil the request."""
+"""JSON schema of one condition of a bulk. It allows anything: each gets its own result, and none fails the request."""
 
 
 class Spellings:
-    """Reads conditions. Many users send the same few: the ``size`` last read spellings are remembered."""
+    """Reads conditions. Many users send the same few, so the ``size`` spellings used last are cached.
+
+    :meth:`Condition.parse` has a cache too, but not of trees, and those take hundreds of times as long to parse.
+    """
 
     def __init__(self, default_exchange: str, *, size: int) -> None:
         self._default_exchange = default_exchange
-        self._size = size
-        self._read: OrderedDict[bytes, Condition] = OrderedDict()
-        self._lock = Lock()
+        cache: LRUCache[bytes, Condition] = LRUCache(size)
+        self._cached = cached(cache, key=msgspec.json.encode, lock=Lock())(self._parse)
 
     def read(self, spelling: object) -> Condition:
         """The condition of an object or a text; raises :class:`ConditionError`."""
-        key = msgspec.json.encode(spelling)
-        with self._lock:
-            found = self._read.get(key)
-            if found is not None:
-                self._read.move_to_end(key)
-                return found
-        condition = Condition.parse(_unwrapped(spelling), default_exchange=self._default_exchange)
-        with self._lock:
-            self._read[key] = condition
-            if len(self._read) > self._size:
-                self._read.popitem(last=False)
-        return condition
+        return self._cached(spelling)
+
+    def _parse(self, spelling: object) -> Condition:
+        return Condition.parse(_unwrapped(spelling), default_exchange=self._default_exchange)
 
 
 def _unwrapped(spelling: object) -> Mapping[str, object] | str:
@@ -129,7 +123,7 @@ def _unwrapped(spelling: object) -> Mapping[str, object] | str:
     text = spelling["condition"]
     if len(spelling) > 1:
         others = ", ".join(shown(name) for name in sorted(set(spelling) - {"condition"})[:3])
-        raise ConditionError(f"a condition given as text stands alone; leave out {others}", pointer="")
+        raise ConditionError(f"a condition sent as text stands alone; leave out {others}", pointer="")
     if not isinstance(text, str):
         raise ConditionError(f"condition must be text, got {shown(text)}", pointer="/condition")
     return text

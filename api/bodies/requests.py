@@ -1,28 +1,29 @@
-"""Bodies that the API takes. Strict: no unknown field, no text for a number, nothing that is not finite."""
+"""Bodies that the API accepts. They are strict: no unknown fields, no text for numbers, no NaN or infinities."""
 
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from api.bodies.condition_spellings import BULK_SCHEMA, OBJECT_SCHEMA, SPELLING_SCHEMA
+from registry.subscriptions import COOLDOWN_S, EXPIRES_MS, MAX_FIRES, MAX_LAG_S
 
 MOST_IN_BULK = 1000
-"""Conditions in one bulk registration."""
+"""The most conditions in one bulk registration."""
 
 
 def _whole(value: object) -> object:
-    """JSON knows one kind of number: 3.0 is 3."""
+    """JSON has one kind of number: 3.0 is 3."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-# Outermost, so that the bounds before it are published.
+# The last one in an annotation, so that the bounds before it are published.
 _WHOLE = BeforeValidator(_whole)
 TimeMs = Annotated[int, Field(ge=0, le=253_402_300_799_999, description="Milliseconds since the epoch, UTC"), _WHOLE]
 ConditionId = Annotated[
     str,
     Field(
         pattern="^[0-9a-f]{32}$",
-        description="What registering a condition answers",
+        description="The condition_id that registering the condition returned",
         examples=["8c1fbf1a3f4a7b0d5e2c9a6b7d8e9f00"],
     ),
 ]
@@ -30,7 +31,7 @@ BotId = Annotated[
     str,
     Field(
         pattern="^[!-~]([ -~]{0,126}[!-~])?$",
-        description="The bot's name, unique for its user: 1 to 128 printable ASCII characters",
+        description="The bot's name, unique per user: 1 to 128 printable ASCII characters",
         examples=["dca_bot_123"],
     ),
 ]
@@ -38,20 +39,20 @@ BotType = Annotated[
     str,
     Field(
         pattern="^[a-z][a-z0-9_]{0,31}$",
-        description="What kind of bot it is: dca, grid, trend, market_making or a word of your own",
+        description="The kind of bot: dca, grid, trend, market_making or a word of your own",
         examples=["dca"],
     ),
 ]
-Spelling = Annotated[object, WithJsonSchema(SPELLING_SCHEMA)]
+ConditionSpelling = Annotated[object, WithJsonSchema(SPELLING_SCHEMA)]
 """A condition in any spelling: flat JSON, a tree, ``{"condition": text}``, or its text alone."""
-OneOfMany = Annotated[object, WithJsonSchema(BULK_SCHEMA)]
-"""A condition in any spelling, or what is taken for one."""
+BulkItem = Annotated[object, WithJsonSchema(BULK_SCHEMA)]
+"""A condition in any spelling, or anything else: what is not valid gets an error in its result."""
 ConditionBody = Annotated[dict[str, Any], WithJsonSchema(OBJECT_SCHEMA)]
-"""A condition that is the whole body, so not a text alone."""
+"""A condition that is the whole body, and so never a text alone."""
 
 
 class Body(BaseModel):
-    """What all bodies have in common. Refused values never appear in an error: they may be private."""
+    """Base of all bodies. Refused values never appear in an error, as they may be private."""
 
     model_config = ConfigDict(
         strict=True,
@@ -66,26 +67,32 @@ class Body(BaseModel):
 class BulkBody(Body):
     """Conditions to register at once."""
 
-    conditions: Annotated[list[OneOfMany], Field(min_length=1, max_length=MOST_IN_BULK)]
+    conditions: Annotated[list[BulkItem], Field(min_length=1, max_length=MOST_IN_BULK)]
 
 
 class PolicyBody(Body):
-    """When a bot is told of a trigger; every field has a default."""
+    """Which triggers a bot is told of, and when; every field has a default."""
 
     cooldown_s: Annotated[
-        int, Field(ge=0, le=31_536_000, description="Least time between the closes of two delivered triggers"), _WHOLE
+        int,
+        Field(
+            ge=COOLDOWN_S.lowest,
+            le=COOLDOWN_S.highest,
+            description="Least time between the closes of two delivered triggers",
+        ),
+        _WHOLE,
     ] = 0
     max_fires: Annotated[
-        Annotated[int, Field(ge=1, le=1_000_000), _WHOLE] | None,
-        Field(description="The subscription ends after so many triggers; 1 is once"),
+        Annotated[int, Field(ge=MAX_FIRES.lowest, le=MAX_FIRES.highest), _WHOLE] | None,
+        Field(description="The subscription ends after this many triggers; 1 means once"),
     ] = None
     expires_at: Annotated[
-        Annotated[int, Field(ge=0, le=4_102_444_800_000), _WHOLE] | None,
-        Field(description="Triggers that close later (ms) are not delivered; a year from the start by default"),
+        Annotated[int, Field(ge=EXPIRES_MS.lowest, le=EXPIRES_MS.highest), _WHOLE] | None,
+        Field(description="Triggers that close later (ms) are not delivered; by default a year after the start"),
     ] = None
     max_lag_s: Annotated[
-        Annotated[int, Field(ge=0, le=31_536_000), _WHOLE] | None,
-        Field(description="Triggers whose candle closed longer ago are skipped"),
+        Annotated[int, Field(ge=MAX_LAG_S.lowest, le=MAX_LAG_S.highest), _WHOLE] | None,
+        Field(description="Triggers whose candle closed longer ago than this are skipped"),
     ] = None
     settled_only: Annotated[bool, Field(description="Only triggers whose indicators had settled")] = False
     fire_if_true: Annotated[bool, Field(description="Deliver at once if the condition is TRUE when subscribing")] = (
@@ -104,18 +111,20 @@ class BotCondition(Body):
 
 
 class WebhookBody(Body):
-    """An address that triggers are posted to."""
+    """An address to which triggers are posted."""
 
     url: Annotated[
         str,
         Field(
             max_length=2_000,
             pattern='^https?://[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?(:[0-9]{1,5})?([/?][!"$-~]*)?$',
-            description="https, on the public internet; port 443, or one from 1024 on; http where the hub allows it",
+            description="https, on the public internet; port 443, or 1024 and above; http where the hub allows it",
             examples=["https://bots.example.com/hub"],
         ),
     ]
-    bot_id: Annotated[BotId | None, Field(description="Of this bot only; null for all of the user's bots")] = None
+    bot_id: Annotated[
+        BotId | None, Field(description="Only this bot's triggers; null for those of all of the user's bots")
+    ] = None
 
 
 class SubscribeBody(BotCondition):
@@ -123,7 +132,7 @@ class SubscribeBody(BotCondition):
 
     bot_type: BotType
     bot_config: Annotated[
-        dict[str, Any], Field(description="Kept private: no answer, event, log or metric ever has it")
+        dict[str, Any], Field(description="Kept private: no answer, event, log or metric ever contains it")
     ] = {}
     policy: PolicyBody = PolicyBody()
 
@@ -131,9 +140,11 @@ class SubscribeBody(BotCondition):
 class PreviewBody(Body):
     """A condition, registered or not, and a span of stored candles; the last year by default."""
 
-    condition: Spelling
+    condition: ConditionSpelling
     start: Annotated[
-        TimeMs | None, Field(description="Triggers that close after it; a year before `end` by default")
+        TimeMs | None, Field(description="Only triggers that close after it; by default a year before `end`")
     ] = None
-    end: Annotated[TimeMs | None, Field(description="Triggers that close by it; the newest candle by default")] = None
-    last: Annotated[int, Field(ge=0, le=1000, description="How many of the newest triggers are listed"), _WHOLE] = 20
+    end: Annotated[
+        TimeMs | None, Field(description="Only triggers that close by it; by default the close of the newest candle")
+    ] = None
+    last: Annotated[int, Field(ge=0, le=1000, description="How many of the newest triggers to list"), _WHOLE] = 20

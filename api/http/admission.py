@@ -1,4 +1,4 @@
-"""Who is let in: the owner of a key, as often as the rates allow."""
+"""Admission: who may make a request, and how often."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ _HOW = "send the header Authorization: Bearer hub_<id>_<secret>; `hub keys creat
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The owner of the key that a request came with."""
+    """The owner of the key that a request was sent with."""
 
     user_id: str
     role: Role
@@ -23,21 +23,21 @@ class Caller:
 
     @property
     def is_operator(self) -> bool:
-        """Whether the platform's own figures are theirs to see."""
+        """Whether they may see the figures of the whole platform."""
         return self.role == "operator"
 
 
-class Gate:
-    """Checks keys and counts requests."""
+class Admission:
+    """Checks keys and applies the rate limits."""
 
     def __init__(self, accounts: AccountStore, limiter: RateLimiter) -> None:
         self._accounts = accounts
         self._limiter = limiter
 
     def admit(self, scope: Scope, rate: RateClass, *, operators_only: bool) -> tuple[Caller, dict[str, str]]:
-        """The caller of a request, and the headers that say how many more are allowed.
+        """The caller of a request, and the headers that say how many more requests are allowed.
 
-        Raises problems: 401 without a key that is of use, 403 for users where only operators may, 429.
+        Raises a problem: 401 without a valid key, 403 for users on an operators' route, 429 beyond the rate.
         """
         address = scope["client"][0] if scope.get("client") else ""
         key = self._key(Headers(scope=scope).get("authorization"))

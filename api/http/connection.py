@@ -1,6 +1,6 @@
-"""Connections of the service: heads of requests may be neither slow nor large, and all refusals are problems.
+"""Connections of the service: request heads may be neither slow nor large, and every refusal is a problem.
 
-uvicorn waits for the end of a head for ever and keeps whatever comes until then, before anybody could ask for a key.
+uvicorn waits forever for the end of a head and buffers everything that arrives until then, before any key is checked.
 """
 
 from asyncio import BaseTransport, TimerHandle
@@ -14,13 +14,13 @@ from api.http.edge import new_request_id
 from api.http.problems import ProblemError, problem
 
 HEAD_PATIENCE_S = 10.0
-"""From the connection, or from the first byte of a later request, to the end of the request's headers."""
+"""From the opening of the connection, or the first byte of a later request, to the end of the request's headers."""
 LARGEST_HEAD = 64 * 1024
-"""Bytes of a request's line and headers."""
+"""Bytes of the request line and headers."""
 
 
 def http_config(app: FastAPI, *, grace_s: int) -> uvicorn.Config:
-    """How the service is served; ``grace_s`` is what requests under way have when it stops."""
+    """uvicorn's configuration; ``grace_s`` is how long requests in progress may take when the service stops."""
     return uvicorn.Config(
         app,
         http=Connection,
@@ -35,7 +35,7 @@ def http_config(app: FastAPI, *, grace_s: int) -> uvicorn.Config:
 
 
 class Connection(HttpToolsProtocol):
-    """One connection. ``_deadline`` runs while the head of a request is awaited."""
+    """One connection. ``_deadline`` is set while it waits for the head of a request."""
 
     _deadline: TimerHandle | None = None
     _head_bytes = 0
@@ -63,8 +63,8 @@ class Connection(HttpToolsProtocol):
         self._stop_waiting()
         super().on_headers_complete()
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words are for its own answer
-        self._refuse(ProblemError(400, "not-http", "this cannot be read as an HTTP request"))
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's message is for its own answer
+        self._refuse(ProblemError(400, "not-http", "this is not a valid HTTP request"))
 
     def _await_head(self) -> None:
         self._head_bytes = 0
@@ -76,7 +76,8 @@ class Connection(HttpToolsProtocol):
             self._deadline = None
 
     def _give_up(self) -> None:
-        self._refuse(ProblemError(408, "slow-head", f"no whole request came within {HEAD_PATIENCE_S:g} s"))
+        detail = f"the request's headers did not arrive within {HEAD_PATIENCE_S:g} s"
+        self._refuse(ProblemError(408, "slow-head", detail))
 
     def _refuse(self, error: ProblemError) -> None:
         self._stop_waiting()

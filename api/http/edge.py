@@ -1,4 +1,4 @@
-"""The outermost layer of the service: request ids, the access log, and a problem for whatever nobody foresaw."""
+"""The outermost layer of the service: request ids, the access log, and a problem for every unexpected error."""
 
 import itertools
 import logging
@@ -11,10 +11,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.problems import ProblemError, problem
-from api.http.request_metrics import Measures
+from api.http.request_metrics import RequestMetrics
 
 STORE_PATH = "/store"
-"""Where the store interface is: the hub's own processes call it many times a second, and no user does."""
+"""Path of the store interface, which the hub's own processes call many times a second, and users never."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PROCESS = secrets.token_hex(8)
@@ -23,23 +23,23 @@ _log = logging.getLogger("hub.api")
 
 
 def new_request_id() -> str:
-    """A name for a request that came without one."""
+    """An id for a request that came without one."""
     return f"{_PROCESS}-{next(_numbers)}"
 
 
 class Edge:
-    """Wraps the application. Pure ASGI, so that a stream is passed on as it comes."""
+    """Wraps the application. It is pure ASGI, so that streams are passed on as they come."""
 
-    def __init__(self, app: ASGIApp, measures: Measures) -> None:
+    def __init__(self, app: ASGIApp, metrics: RequestMetrics) -> None:
         self._app = app
-        self._measures = measures
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else new_request_id()
+        proposed_id = Headers(scope=scope).get("x-request-id", "")
+        request_id = proposed_id if _REQUEST_ID.fullmatch(proposed_id) else new_request_id()
         scope["hub.request_id"] = request_id
         is_internal = scope["path"].startswith(f"{STORE_PATH}/")
         started = time.perf_counter()
@@ -62,7 +62,7 @@ class Edge:
             scope["hub.failure"] = error
             if not status:
                 response = problem(
-                    request_id, ProblemError(500, "internal", "something failed here; it has been logged")
+                    request_id, ProblemError(500, "internal", "an internal error occurred; it has been logged")
                 )
                 await response(scope, receive, send_with_headers)
         finally:
@@ -72,7 +72,7 @@ class Edge:
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         # The route's template, never the path: people put keys into paths by mistake.
         route = getattr(scope.get("route"), "path", "-")
-        self._measures.requested(route, scope["method"], status, seconds)
+        self._metrics.count(route, scope["method"], status, seconds)
         caller = scope.get("hub.caller")
         fields = {
             "request_id": scope["hub.request_id"],
@@ -87,7 +87,7 @@ class Edge:
         if failure is None:
             _log.info("request", extra={"fields": fields})
         else:
-            # Where it failed, and not its text: that may quote what somebody sent.
+            # Where it failed, but not its message, which may quote what the client sent.
             frames = traceback.extract_tb(failure.__traceback__)
             fields |= {
                 "error": type(failure).__name__,

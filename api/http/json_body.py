@@ -1,4 +1,4 @@
-"""Reading JSON bodies strictly: what two readers could take for different things, or choke on, is refused."""
+"""Strict reading of JSON bodies: anything that two parsers could read differently, or fail on, is refused."""
 
 import json
 import math
@@ -8,26 +8,26 @@ from typing import Any, NoReturn
 DEEPEST = 32
 """Levels of objects and lists in a body."""
 _LONGEST_INTEGER = 310
-"""Digits and sign: about as far as a double reaches."""
+"""Characters of an integer, with its sign: about the range of a double."""
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _NO_BRACKET = re.compile(rb"[^\[\]{}]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class BodyError(ValueError):
-    """A body that is not JSON as the API takes it. The message never quotes the body: it may be private."""
+    """A body that is not JSON as the API accepts it. The message never quotes the body, which may be private."""
 
 
 def read_json(raw: bytes) -> Any:
     """The value of a JSON text in UTF-8; raises :class:`BodyError`.
 
-    Refused besides what is no JSON: a field that appears twice in an object, NaN and infinities, numbers beyond those
-    of a double, half surrogate pairs, and more than ``DEEPEST`` levels.
+    Besides invalid JSON, it refuses duplicate fields of an object, NaN and infinities, numbers outside the range of a
+    double, lone surrogates, and more than ``DEEPEST`` levels.
     """
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
-        raise BodyError(f"the body is not UTF-8: byte {error.start} cannot be read") from None
+        raise BodyError(f"the body is not UTF-8: byte {error.start} is invalid") from None
     if _depth(raw) > DEEPEST:
         raise BodyError(f"the body is nested too deeply; at most {DEEPEST} levels are allowed")
     try:
@@ -37,15 +37,15 @@ def read_json(raw: bytes) -> Any:
     except BodyError:
         raise
     except (ValueError, RecursionError):
-        raise BodyError("the body is not JSON: it cannot be read") from None
-    # Only an escape can hide one: in the text itself it is no UTF-8.
+        raise BodyError("the body is not JSON: it cannot be parsed") from None
+    # Only an escape can produce one: unescaped, it would not be valid UTF-8.
     if "\\u" in text and _has_surrogate(value):
-        raise BodyError("the body has half of a surrogate pair (\\ud800 to \\udfff) in a text")
+        raise BodyError("a string in the body has half of a surrogate pair (\\ud800 to \\udfff)")
     return value
 
 
 def _depth(raw: bytes) -> int:
-    """Levels of brackets outside texts; unbalanced ones are the parser's to refuse."""
+    """How deep brackets outside strings are nested; the parser refuses unbalanced ones."""
     depth = deepest = 0
     for bracket in _NO_BRACKET.sub(b"", _STRING.sub(b"", raw)):
         if bracket in b"[{":
@@ -57,10 +57,10 @@ def _depth(raw: bytes) -> int:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
         raise BodyError("a field appears twice in one object; name each field once")
-    return found
+    return fields
 
 
 def _float(text: str) -> float:
@@ -77,7 +77,7 @@ def _int(text: str) -> int:
 
 
 def _constant(name: str) -> NoReturn:
-    raise BodyError(f"{name} is not JSON; numbers are finite")
+    raise BodyError(f"{name} is not JSON; numbers must be finite")
 
 
 def _has_surrogate(value: Any) -> bool:

@@ -1,11 +1,11 @@
-"""The published description: what FastAPI knows of the routes, with keys and problems added."""
+"""The OpenAPI description: what FastAPI knows about the routes, plus keys, rate limits and problems."""
 
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api.bodies.catalogue_answers import Problem, ProblemItem
+from api.http.problem_details import Problem, ProblemItem
 from api.http.problems import MEDIA_TYPE
 
 _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
@@ -13,33 +13,33 @@ _RATE_HEADERS = {
     "RateLimit-Policy": "The class of the request, its rate and its window in seconds",
     "RateLimit-Limit": "Requests allowed in the window",
     "RateLimit-Remaining": "Requests left",
-    "RateLimit-Reset": "Seconds until more are",
+    "RateLimit-Reset": "Seconds until another request is allowed",
 }
 _DETAILS = {
-    400: "The body is not JSON as the API takes it",
+    400: "The body is not JSON as the API accepts it",
     401: "The key is missing, wrong or revoked",
-    403: "Not for this key, or beyond a quota",
-    404: "There is no such thing, or it is somebody else's",
+    403: "Not allowed with this key, or beyond a quota",
+    404: "It does not exist, or belongs to somebody else",
     408: "The body did not arrive in time",
     409: "Not possible in this state",
     413: "The body is too large",
-    415: "The body is not announced as JSON",
-    422: "What was sent means nothing that can be done",
+    415: "The Content-Type is not JSON",
+    422: "The request is well-formed but not valid",
     429: "Too many requests, or beyond a daily quota",
-    500: "Something failed in the service",
-    503: "Not available now",
+    500: "An internal error",
+    503: "Temporarily unavailable",
 }
 _WITH_BODY = (400, 408, 413, 415)
 _WITH_KEY = (401, 429)
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What a route answers besides what every route may, for its ``responses``."""
+    """A route's own problems, for its ``responses``; the ones that any route may answer are added to all."""
     return {status: _response(status) for status in statuses}
 
 
 def describe(app: FastAPI) -> None:
-    """Let ``app.openapi()`` be complete."""
+    """Make ``app.openapi()`` return the complete description."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -79,7 +79,7 @@ def _complete(operation: dict[str, Any]) -> None:
     needs_key = "x-rate-class" in operation
     statuses = [500, 503]
     responses = operation["responses"]
-    # FastAPI's own 422 is for routes that take something.
+    # FastAPI adds its own 422 to routes that take parameters or a body.
     if responses.pop("422", None):
         statuses.append(422)
     if needs_key:

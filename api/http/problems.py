@@ -1,4 +1,4 @@
-"""What goes wrong, as RFC 9457 problem details: what, where, and how to mend it. No refused value is ever quoted."""
+"""Errors as RFC 9457 problem details: what is wrong, where, and how to fix it. Refused values are never quoted."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
-from api.bodies.catalogue_answers import Problem, ProblemItem
+from api.http.problem_details import Problem, ProblemItem
 from common.errors import ConditionError, HubError, InstrumentError, StoreError, TimeframeError
 from common.spelling import did_you_mean
 
@@ -21,7 +21,7 @@ _MOST_ITEMS = 20
 
 
 class ProblemError(HTTPException):
-    """A request that cannot be done. ``kind`` is the last part of the problem's type."""
+    """A request that is refused. ``kind`` is the last part of the problem's type."""
 
     def __init__(
         self,
@@ -38,19 +38,19 @@ class ProblemError(HTTPException):
 
 
 def not_found(what: str) -> ProblemError:
-    """What does not exist, or belongs to somebody else: nobody can tell which."""
+    """For what does not exist or belongs to somebody else; the answer does not tell which."""
     return ProblemError(404, "not-found", f"there is no such {what}")
 
 
 def invalid_condition(error: HubError, pointer: str = "") -> ProblemError:
-    """A condition that cannot be read; ``pointer`` is where it stands in the body."""
+    """A condition that is not valid; ``pointer`` is its place in the body."""
     own = (error.pointer or "") if isinstance(error, ConditionError) else ""
     item = ProblemItem(pointer=pointer + own, detail=str(error))
     return ProblemError(422, "invalid-condition", str(error), errors=[item])
 
 
 def problem(request_id: str, error: ProblemError) -> Response:
-    """The response of a problem."""
+    """A problem as a response."""
     body = Problem(
         type=_PREFIX + error.kind,
         title=HTTPStatus(error.status_code).phrase,
@@ -65,7 +65,7 @@ def problem(request_id: str, error: ProblemError) -> Response:
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Let the application answer every error with a problem."""
+    """Make the application answer every error with a problem."""
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HubError, _on_hub)
@@ -92,7 +92,7 @@ async def _on_http(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> str:
-    """The methods of a path: each has a route of its own, and the router names those of the first alone."""
+    """The methods of a path. Each has its own route, and the router names only those of the first."""
     methods: set[str] = set()
     for route in request.app.router.routes:
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
@@ -115,15 +115,15 @@ async def _on_hub(request: Request, error: Exception) -> Response:
         case ConditionError() | InstrumentError() | TimeframeError():
             return _respond(request, invalid_condition(error))
         case StoreError():
-            # Its text names folders and processes: that is the operator's, and stands in the log.
-            raised = ProblemError(503, "unavailable", "the store cannot do that now; try again in a moment")
+            # Its message names folders and processes, which only operators may see: they find it in the log.
+            raised = ProblemError(503, "unavailable", "the store cannot do this at the moment; try again shortly")
             request.scope["hub.failure"] = error
             return _respond(request, raised)
     return _respond(request, ProblemError(422, "refused", str(error)))
 
 
 def _item(detail: Mapping[str, Any], model: object) -> ProblemItem:
-    """One complaint of pydantic about a body of a model, without the refused value."""
+    """One of pydantic's errors about a model, without the refused value."""
     place, *path = detail["loc"]
     if place == "body":
         return ProblemItem(pointer="".join(f"/{_escaped(part)}" for part in path), detail=_message(detail, model, path))
@@ -147,7 +147,7 @@ def _message(detail: Mapping[str, Any], model: object, path: Sequence[str | int]
 
 
 def _fields(model: object, path: Sequence[str | int]) -> list[str]:
-    """The fields of the model that stands at a path inside another."""
+    """The fields of the model at a path inside another model."""
     for part in path:
         fields = model.model_fields if _is_model(model) else {}
         model = fields[str(part)].annotation if str(part) in fields else None
@@ -159,7 +159,7 @@ def _is_model(kind: object) -> TypeGuard[type[BaseModel]]:
 
 
 def _kind(value: object) -> str:
-    """What a value is, not which one."""
+    """The kind of a value, never the value itself."""
     match value:
         case None:
             return "null"

@@ -1,4 +1,4 @@
-"""How much a user may have."""
+"""Quotas: how much a user may have."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ _DAY_MS = DURATION_MS["1d"]
 
 
 class Quotas:
-    """Counts what is there and what is under way, on the event loop alone: nothing slips through between the two."""
+    """Counts what a user has and what is in progress; on one event loop, so that nothing slips through in between."""
 
     def __init__(self, settings: Settings, registry: RegistryStore, clock: Clock) -> None:
         self._settings = settings
@@ -21,12 +21,12 @@ class Quotas:
         self._clock = clock
         self._day = 0
         self._conditions: dict[str, int] = {}
-        """User -> conditions that were new, of the day."""
+        """User -> new conditions of the current day."""
         self._under_way: dict[str, dict[tuple[str, str], int]] = {}
-        """User -> (bot, condition) of subscriptions that are being made -> how many requests make it."""
+        """User -> (bot, condition) of subscriptions being made -> how many requests are making it."""
 
     def take_conditions(self, user_id: str, count: int) -> None:
-        """Count conditions that are new to the hub; raises a 429 problem when they are too many for a day."""
+        """Count conditions that are new to the hub; raises a 429 problem if they exceed the daily quota."""
         now_ms = self._clock.now_ms()
         if self._day != now_ms // _DAY_MS:
             self._day = now_ms // _DAY_MS
@@ -37,20 +37,20 @@ class Quotas:
             raise ProblemError(
                 429,
                 "quota-exceeded",
-                f"a user may register {most} new conditions in a day (UTC); {most - taken} are left, not {count}",
+                f"a user may register {most} new conditions a day (UTC); {most - taken} are left, {count} were sent",
                 headers={"Retry-After": str(left_s)},
             )
         if count:
             self._conditions[user_id] = taken + count
 
     def give_back(self, user_id: str, count: int) -> None:
-        """Conditions that were counted, and were not new or could not be registered."""
+        """Uncount conditions that turned out to be known, or that could not be registered."""
         if count and user_id in self._conditions:
             self._conditions[user_id] -= count
 
     @contextmanager
     def subscribing(self, user_id: str, bot_id: str, condition_id: str) -> Iterator[None]:
-        """Hold room for a subscription while it is made; raises a 403 problem when there is none."""
+        """Reserve room for a subscription while it is being made; raises a 403 problem if there is none."""
         under_way = self._under_way.setdefault(user_id, {})
         pair = (bot_id, condition_id)
         if self._registry.subscription(user_id, bot_id, condition_id) is None and pair not in under_way:
@@ -71,7 +71,9 @@ class Quotas:
         most = self._settings.quota_subscriptions
         if sum(bots.values()) + len(coming) >= most:
             raise ProblemError(
-                403, "quota-exceeded", f"a user may have {most} subscriptions; unsubscribe some, or ask an operator"
+                403,
+                "quota-exceeded",
+                f"a user may have {most} subscriptions; unsubscribe from some, or ask an operator",
             )
         most = self._settings.quota_bots
         if bot_id in bots:

@@ -1,12 +1,12 @@
-"""What the service counts about itself while it works."""
+"""The service's own metrics: requests, their durations, and open streams."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 
-class Measures:
-    """Counters of the HTTP service, in a registry of their own."""
+class RequestMetrics:
+    """Metrics of the HTTP service, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -15,18 +15,18 @@ class Measures:
         )
         self._seconds = Histogram(
             "hub_http_request_seconds",
-            "Time until a request was answered; for streams until they ended",
+            "Time until a request was answered; for a stream, until it ended",
             ["route"],
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
             registry=self.registry,
         )
-        self.streams = Gauge("hub_event_streams", "Streams of events that are open", registry=self.registry)
+        self.streams = Gauge("hub_event_streams", "Open event streams", registry=self.registry)
         self.streams_cut = Counter(
-            "hub_event_streams_cut", "Streams that were ended because their reader was slow", registry=self.registry
+            "hub_event_streams_cut", "Event streams closed because their reader was too slow", registry=self.registry
         )
 
-    def requested(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count a request. ``route`` is the template, so that there are as many as routes."""
-        # Whoever sends made-up methods would make a series of each.
+    def count(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count a request. ``route`` is the route's template, which bounds the number of time series."""
+        # A client could otherwise create any number of time series with made-up methods.
         self._requests.labels(route, method if method in _METHODS else "other", str(status)).inc()
         self._seconds.labels(route).observe(seconds)

@@ -1,8 +1,8 @@
-"""How every route is served: key and rate before anything is read, then a bounded body, then the handler.
+"""How every route is served: key and rate limit are checked first, then a bounded body is read, then the handler runs.
 
-Handlers take what they need from the request; dependencies would cost each of them a good part of its time.
+Handlers take what they need from the request: FastAPI's dependencies would take a good part of each handler's time.
 
-A route says who may use it in ``openapi_extra``, so that the published description has it too: ``x-rate-class``, and
+A route states who may use it in ``openapi_extra``, and so in the published description too: ``x-rate-class`` and
 ``x-operators-only``. Routes without a rate class need no key.
 """
 
@@ -21,7 +21,7 @@ from api.service import Service
 
 LARGEST_BODY = 64 * 1024
 LARGEST_BULK_BODY = 1024 * 1024
-"""Bytes of a body."""
+"""The most bytes that a body may have."""
 BODY_PATIENCE_S = 10.0
 """How long a body may take to arrive."""
 
@@ -29,19 +29,19 @@ RouteHandler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class HubRequest(Request):
-    """A request whose body is bounded in size and time, and read strictly."""
+    """A request whose body is limited in size and time, and parsed strictly."""
 
     largest = LARGEST_BODY
 
     @property
     def service(self) -> Service:
-        """What the routes work with."""
+        """The service that the routes share."""
         service: Service = self.app.state.service
         return service
 
     @property
     def caller(self) -> Caller:
-        """Whose key it came with."""
+        """The owner of the key that it was sent with."""
         caller: Caller = self.scope["hub.caller"]
         return caller
 
@@ -87,18 +87,18 @@ class HubRequest(Request):
         return ProblemError(413, "body-too-large", detail, headers=_CLOSE)
 
 
-# What is left of a refused body is not read, so nothing else can follow it on the connection.
+# The rest of a refused body is not read, so no other request can follow on the connection.
 _CLOSE = {"Connection": "close"}
 
 
 class HubBulkRequest(HubRequest):
-    """A request with many conditions in its body."""
+    """A request whose body has many conditions."""
 
     largest = LARGEST_BULK_BODY
 
 
 class HubRoute(APIRoute):
-    """A route behind the gate."""
+    """A route behind admission."""
 
     def get_route_handler(self) -> RouteHandler:
         answer = super().get_route_handler()
@@ -108,15 +108,15 @@ class HubRoute(APIRoute):
         kind = HubBulkRequest if rate == "bulk" else HubRequest
 
         async def handle(request: Request) -> Response:
-            given = kind(request.scope, request.receive)
+            hub_request = kind(request.scope, request.receive)
             if rate is not None:
-                gate = given.service.gate
-                _, request.scope["hub.headers"] = gate.admit(request.scope, rate, operators_only=operators_only)
-            return await answer(given)
+                admission = hub_request.service.admission
+                _, request.scope["hub.headers"] = admission.admit(request.scope, rate, operators_only=operators_only)
+            return await answer(hub_request)
 
         return handle
 
 
 def hub_router(topic: str) -> APIRouter:
-    """A router of routes behind the gate."""
+    """A router whose routes are behind admission."""
     return APIRouter(route_class=HubRoute, tags=[topic], generate_unique_id_function=lambda route: route.name)

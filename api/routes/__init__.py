@@ -1,1 +1,1 @@
-"""The routes, a module a topic."""
+"""The routes, one module per topic."""

@@ -30,10 +30,10 @@ async def indicators() -> Response:
 
 @router.get("/instruments", response_model=InstrumentPage, openapi_extra=_READ)
 async def instruments(request: HubRequest, cursor: Cursor = None, limit: Limit = 100) -> Response:
-    """The instruments that conditions may name, with their stored candles and how fresh they are."""
+    """The instruments that conditions may name, with their stored candles and how recent they are."""
     service = request.service
-    held = await service.in_store(_instruments, service)
-    items, following = page(held, lambda one: one.instrument, cursor, limit)
+    answers = await service.in_store(_instruments, service)
+    items, following = page(answers, lambda answer: answer.instrument, cursor, limit)
     return respond(InstrumentPage(items=items, next_cursor=following))
 
 
@@ -58,11 +58,11 @@ def _indicator(record: Indicator) -> IndicatorAnswer:
 
 def _instruments(service: Service) -> list[InstrumentAnswer]:
     now_ms, calendars = service.clock.now_ms(), service.store.candles.calendars()
-    found: dict[str, InstrumentAnswer] = {}
+    answers: dict[str, InstrumentAnswer] = {}
     for row in service.store.candles.series().iter_rows(named=True):
         name = f"{row['exchange']}:{row['symbol']}"
-        if name not in found:
-            found[name] = InstrumentAnswer(
+        if name not in answers:
+            answers[name] = InstrumentAnswer(
                 instrument=name,
                 exchange=row["exchange"],
                 symbol=row["symbol"],
@@ -72,7 +72,7 @@ def _instruments(service: Service) -> list[InstrumentAnswer]:
         if row["candles"]:
             length = DURATION_MS[row["timeframe"]]
             last_close = to_ms(row["last_open_time"]) + length
-            found[name].series.append(
+            answers[name].series.append(
                 SeriesAnswer(
                     timeframe=row["timeframe"],
                     first_open_time=to_ms(row["first_open_time"]),
@@ -81,6 +81,6 @@ def _instruments(service: Service) -> list[InstrumentAnswer]:
                     stale=now_ms - last_close > 2 * length,
                 )
             )
-    for one in found.values():
-        one.series.sort(key=lambda series: DURATION_MS[series.timeframe])
-    return list(found.values())
+    for answer in answers.values():
+        answer.series.sort(key=lambda series: DURATION_MS[series.timeframe])
+    return list(answers.values())

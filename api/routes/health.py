@@ -1,9 +1,9 @@
-"""Whether the service works, and its figures."""
+"""Health and metrics of the service."""
 
 from fastapi import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from api.bodies.catalogue_answers import CheckAnswer, LiveAnswer, ReadyAnswer
+from api.bodies.health_answers import CheckAnswer, LiveAnswer, ReadyAnswer
 from api.http.openapi import problems
 from api.http.responding import respond
 from api.http.routing import HubRequest, hub_router
@@ -17,7 +17,7 @@ router = hub_router("service")
 
 @router.get("/health/live", response_model=LiveAnswer)
 async def live() -> Response:
-    """The process runs and answers."""
+    """The process is running and answers."""
     return respond(LiveAnswer(status="ok"))
 
 
@@ -25,10 +25,10 @@ async def live() -> Response:
     "/health/ready", response_model=ReadyAnswer, responses={503: {"model": ReadyAnswer, "description": "Not ready"}}
 )
 async def ready(request: HubRequest) -> Response:
-    """Whether the store answers. Without the event log the service is degraded: triggers are safe, and wait."""
+    """Whether the store answers. Without the event log it is degraded: triggers are published later."""
     service = request.service
-    found = await service.in_store(_ready, service)
-    return respond(found, 503 if found.status == "unavailable" else 200)
+    answer = await service.in_store(_ready, service)
+    return respond(answer, 503 if answer.status == "unavailable" else 200)
 
 
 @router.get(
@@ -38,9 +38,9 @@ async def ready(request: HubRequest) -> Response:
     openapi_extra={"x-rate-class": "read", "x-operators-only": True},
 )
 async def metrics(request: HubRequest) -> Response:
-    """Figures of the hub and of this service in Prometheus' text format, for operators."""
+    """Metrics of the hub and of this service in Prometheus' text format, for operators."""
     service = request.service
-    text = await service.judged(service.metrics.text, service.measures.registry, METRICS)
+    text = await service.judged(service.hub_metrics.text, service.request_metrics.registry, METRICS)
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
@@ -69,6 +69,6 @@ def _event_log(service: Service) -> CheckAnswer:
     except HubError:
         return CheckAnswer(ok=False, detail="it does not answer")
     if service.log_problem() is not None:
-        return CheckAnswer(ok=False, detail="what is recorded cannot be published; the service's log says why")
+        return CheckAnswer(ok=False, detail="recorded triggers cannot be published; the service's log says why")
     waiting = max(0, service.store.triggers.last_seq() - published)
     return CheckAnswer(ok=True, detail=f"{waiting} triggers wait to be published")

@@ -1,25 +1,16 @@
-"""How a condition fares, why it did not fire, and when it would have fired."""
+"""Whether a condition is judged and fires, why it did or did not fire, and when it would have fired."""
 
 from typing import Annotated
 
 from fastapi import Query, Response
+from pydantic import TypeAdapter
 
-from analysis.explain import Explained, Explanation
 from analysis.standing import Standing
-from api.bodies.answers import (
-    DistanceAnswer,
-    ExplainAnswer,
-    ExplainedAnswer,
-    FreshnessAnswer,
-    PreviewAnswer,
-    PreviewTrigger,
-    ReadingAnswer,
-    StatusAnswer,
-)
-from api.bodies.catalogue_answers import ProblemItem
+from api.bodies.answers import StatusAnswer
 from api.bodies.requests import PreviewBody
 from api.http.admission import Caller
 from api.http.openapi import problems
+from api.http.problem_details import ProblemItem
 from api.http.problems import ProblemError, invalid_condition
 from api.http.responding import respond
 from api.http.routing import HubRequest, hub_router
@@ -28,13 +19,15 @@ from api.routes.registration import condition_answer
 from common.errors import CandlesMissing, HubError
 from common.timeframes import DURATION_MS
 from registry.activity import is_active
+from registry.explanation import CandleExplanation, Explanation, Preview, PreviewTrigger
 
 router = hub_router("conditions")
+_EXPLANATION, _PREVIEW = TypeAdapter(Explanation), TypeAdapter(Preview)
 _COMPUTE = {"x-rate-class": "compute"}
 _DAY_MS = DURATION_MS["1d"]
 _At = Annotated[
     int | None,
-    Query(ge=0, le=4_102_444_800_000, description="The last candle closed by this time (ms); the newest by default"),
+    Query(ge=0, le=4_102_444_800_000, description="The last candle closed by this time (ms); by default the newest"),
 ]
 
 
@@ -48,7 +41,7 @@ async def status(condition_id: ConditionPath, request: HubRequest) -> Response:
     """Whether a condition is registered and judged, how far, and how often it has fired."""
     service, caller = request.service, request.caller
     stored = service.stored(condition_id)
-    condition = service.condition_of(stored.canonical)
+    condition = service.condition(condition_id)
     settled_at = await service.settled_at(condition)
     spans = service.store.registry.activity_of(condition_id)
     state = service.store.triggers.condition_state(condition_id)
@@ -67,22 +60,22 @@ async def status(condition_id: ConditionPath, request: HubRequest) -> Response:
 
 @router.get(
     "/conditions/{condition_id}/explain",
-    response_model=ExplainAnswer,
+    response_model=Explanation,
     responses=problems(404, 409),
     openapi_extra=_COMPUTE,
 )
 async def explain(condition_id: ConditionPath, request: HubRequest, at: _At = None) -> Response:
     """Why a condition fires on a candle, or why it does not: every part of it, with its values now and before."""
     service, caller = request.service, request.caller
-    condition = service.condition_of(service.stored(condition_id).canonical)
+    condition = service.condition(condition_id)
     try:
-        found, standing = await service.judged(service.judging.explain, condition, at)
+        explanation, standing = await service.judged(service.on_demand.explain, condition, at)
     except CandlesMissing as error:
         raise ProblemError(409, "candles-missing", str(error)) from None
-    return respond(_explain_answer(found, standing, caller))
+    return _json(_EXPLANATION.dump_json(_with_standing(explanation, standing, caller)))
 
 
-@router.post("/conditions/preview", response_model=PreviewAnswer, responses=problems(409), openapi_extra=_COMPUTE)
+@router.post("/conditions/preview", response_model=Preview, responses=problems(409), openapi_extra=_COMPUTE)
 async def preview(body: PreviewBody, request: HubRequest) -> Response:
     """How often and when a condition would have fired on stored candles. Nothing is registered."""
     service, caller = request.service, request.caller
@@ -94,22 +87,22 @@ async def preview(body: PreviewBody, request: HubRequest) -> Response:
     except HubError as error:
         raise invalid_condition(error, "/condition") from None
     try:
-        found = await service.judged(service.judging.preview, condition, body.start, body.end)
+        scan = await service.judged(service.on_demand.preview, condition, body.start, body.end)
     except CandlesMissing as error:
         raise ProblemError(409, "candles-missing", str(error)) from None
-    days = found.candles * DURATION_MS[condition.timeframe] / _DAY_MS
-    newest = found.triggers.tail(body.last).reverse() if body.last else found.triggers.clear()
-    answer = PreviewAnswer(
+    days = scan.candles * DURATION_MS[condition.timeframe] / _DAY_MS
+    newest = scan.triggers.tail(body.last).reverse() if body.last else scan.triggers.clear()
+    answer = Preview(
         condition_id=condition.id,
         condition=str(condition),
         canonical=condition.canonical,
         registered=service.store.registry.condition(condition.id) is not None,
-        start=found.start_ms,
-        end=found.end_ms,
-        candles=found.candles,
-        triggers=found.triggers.height,
-        per_day=found.triggers.height / days if days else None,
-        last=[
+        start=scan.start_ms,
+        end=scan.end_ms,
+        candles=scan.candles,
+        triggers=scan.triggers.height,
+        per_day=scan.triggers.height / days if days else None,
+        last=tuple(
             PreviewTrigger(open_time=opened, close_time=closed, price=price, settled=settled)
             for opened, closed, price, settled in zip(
                 newest["open_time"].dt.epoch("ms"),
@@ -118,55 +111,21 @@ async def preview(body: PreviewBody, request: HubRequest) -> Response:
                 newest["settled"],
                 strict=True,
             )
-        ],
+        ),
         subscribers=service.shown_subscribers(condition.id, caller),
     )
-    return respond(answer)
+    return _json(_PREVIEW.dump_json(answer))
 
 
-def _explain_answer(found: Explanation, standing: Standing, caller: Caller) -> ExplainAnswer:
-    return ExplainAnswer(
-        condition_id=found.condition_id,
-        condition=found.text,
-        momentary=found.momentary,
-        open_time=found.open_ms,
-        close_time=found.close_ms,
-        verdict=found.verdict,
-        fires=found.fires,
-        reasons=list(found.reasons),
-        truth=found.truth,
-        before=found.before,
-        price=found.price,
-        settled=found.settled,
-        tree=None if found.tree is None else _explained(found.tree),
-        freshness=[
-            FreshnessAnswer(
-                series=held.series,
-                first_open_time=held.first_open_ms,
-                last_close_time=held.last_close_ms,
-                candles=held.candles,
-            )
-            for held in found.freshness
-        ],
-        active=is_active(standing.spans, found.close_ms),
+def _with_standing(explanation: CandleExplanation, standing: Standing, caller: Caller) -> Explanation:
+    return Explanation(
+        **vars(explanation),
+        active=is_active(standing.spans, explanation.close_time),
         judged_until=standing.judged_until_ms,
         recorded=standing.recorded,
-        notes=list(standing.notes(found.close_ms, with_subscribers=caller.is_operator)),
+        notes=standing.notes(explanation.close_time, with_subscribers=caller.is_operator),
     )
 
 
-def _explained(node: Explained) -> ExplainedAnswer:
-    return ExplainedAnswer(
-        text=node.text,
-        truth=node.truth,
-        before=node.before,
-        readings=[
-            ReadingAnswer(text=held.text, now=held.now, before=held.before, unknown=list(held.unknown))
-            for held in node.readings
-        ],
-        distances=[
-            DistanceAnswer(left=held.left, right=held.right, absolute=held.absolute, relative=held.relative)
-            for held in node.distances
-        ],
-        children=[_explained(child) for child in node.children],
-    )
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json")

@@ -1,4 +1,4 @@
-"""Parameters that several routes have."""
+"""Parameters that several routes share."""
 
 from typing import Annotated
 
@@ -8,16 +8,18 @@ ConditionPath = Annotated[
     str,
     Path(
         pattern="^[0-9a-f]{32}$",
-        description="What registering the condition answered",
+        description="The condition_id that registering the condition returned",
         examples=["8c1fbf1a3f4a7b0d5e2c9a6b7d8e9f00"],
     ),
 ]
-WebhookPath = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="What creating the webhook answered")]
-BotQuery = Annotated[
-    str | None, Query(pattern="^[!-~]([ -~]{0,126}[!-~])?$", description="Of one of the caller's bots only")
+WebhookPath = Annotated[
+    str, Path(pattern="^[0-9a-f]{32}$", description="The webhook_id that creating the webhook returned")
 ]
-ConditionQuery = Annotated[str | None, Query(pattern="^[0-9a-f]{32}$", description="Of this condition only")]
-Limit = Annotated[int, Query(ge=1, le=500, description="Items of a page")]
-Cursor = Annotated[str | None, Query(pattern="^([0-9a-f]{2}){1,400}$", description="next_cursor of the page before")]
-SeqCursor = Annotated[str | None, Query(pattern="^[0-9]{1,18}$", description="next_cursor of the page before")]
-AllTriggers = Annotated[bool, Query(alias="all", description="All triggers of the hub; for operators")]
+BotQuery = Annotated[
+    str | None, Query(pattern="^[!-~]([ -~]{0,126}[!-~])?$", description="Only of this one of the caller's bots")
+]
+ConditionQuery = Annotated[str | None, Query(pattern="^[0-9a-f]{32}$", description="Only of this condition")]
+Limit = Annotated[int, Query(ge=1, le=500, description="The most items on a page")]
+Cursor = Annotated[str | None, Query(pattern="^([0-9a-f]{2}){1,400}$", description="next_cursor of the previous page")]
+SeqCursor = Annotated[str | None, Query(pattern="^[0-9]{1,18}$", description="next_cursor of the previous page")]
+AllTriggers = Annotated[bool, Query(alias="all", description="All triggers of the hub; for operators only")]

@@ -49,10 +49,13 @@ async def register(body: ConditionBody, request: HubRequest) -> Response:
 
 @router.post("/conditions/register/bulk", response_model=BulkAnswer, openapi_extra={"x-rate-class": "bulk"})
 async def register_bulk(body: BulkBody, request: HubRequest) -> Response:
-    """Register up to 1000 conditions; what is wrong with one does not hinder the others. The body may have 1 MiB."""
+    """Register up to 1000 conditions. One that is refused does not keep the others from being registered.
+
+    The body may have 1 MiB.
+    """
     service, caller = request.service, request.caller
-    read = await service.in_store(_read_all, service, body.conditions)
-    conditions = {held.id: held for held in read if isinstance(held, Condition)}
+    outcomes = await service.in_store(_read_all, service, body.conditions)
+    conditions = {outcome.id: outcome for outcome in outcomes if isinstance(outcome, Condition)}
     fresh = sum(service.store.registry.condition(condition_id) is None for condition_id in conditions)
     service.quotas.take_conditions(caller.user_id, fresh)
     registered: dict[str, RegisterResult] = {}
@@ -61,11 +64,11 @@ async def register_bulk(body: BulkBody, request: HubRequest) -> Response:
         registered = {answer.condition_id: answer for answer in answers}
     finally:
         service.quotas.give_back(caller.user_id, fresh - sum(answer.created for answer in registered.values()))
-    return Response(_bulk_answer(read, registered), media_type="application/json")
+    return Response(_bulk_answer(outcomes, registered), media_type="application/json")
 
 
 def condition_answer(service: Service, condition: Condition, settled_at: int | None) -> ConditionAnswer:
-    """A registered condition for everybody."""
+    """The answer about a registered condition, the same for everybody."""
     stored = service.stored(condition.id)
     return ConditionAnswer(
         condition_id=stored.condition_id,
@@ -86,53 +89,54 @@ def condition_answer(service: Service, condition: Condition, settled_at: int | N
 def _read_all(service: Service, spellings: Sequence[object]) -> list[Condition | HubError]:
     """Each condition, or why it cannot be registered."""
     known = service.store.candles.instruments()
-    found: dict[Instrument, InstrumentError | None] = {}
-    read: list[Condition | HubError] = []
+    checked: dict[Instrument, InstrumentError | None] = {}
+    outcomes: list[Condition | HubError] = []
     for spelling in spellings:
         try:
             condition = service.spellings.read(spelling)
         except HubError as error:
-            read.append(error)
+            outcomes.append(error)
             continue
-        problems = [_unknown(instrument, known, found) for instrument in condition.instruments]
-        read.append(next((problem for problem in problems if problem is not None), condition))
-    return read
+        problems = [_unknown(instrument, known, checked) for instrument in condition.instruments]
+        outcomes.append(next((problem for problem in problems if problem is not None), condition))
+    return outcomes
 
 
 def _unknown(
-    instrument: Instrument, known: Sequence[Instrument], found: dict[Instrument, InstrumentError | None]
+    instrument: Instrument, known: Sequence[Instrument], checked: dict[Instrument, InstrumentError | None]
 ) -> InstrumentError | None:
-    if instrument not in found:
+    """Why an instrument cannot be used; ``None`` if it can."""
+    if instrument not in checked:
         try:
             resolve(instrument, known)
-            found[instrument] = None
+            checked[instrument] = None
         except InstrumentError as error:
-            found[instrument] = error
-    return found[instrument]
+            checked[instrument] = error
+    return checked[instrument]
 
 
-def _bulk_answer(read: Sequence[Condition | HubError], registered: dict[str, RegisterResult]) -> bytes:
+def _bulk_answer(outcomes: Sequence[Condition | HubError], registered: dict[str, RegisterResult]) -> bytes:
     """A :class:`BulkAnswer` as JSON."""
     results: list[_Result] = []
-    left = {name for name, registration in registered.items() if registration.created}
+    new = {condition_id for condition_id, registration in registered.items() if registration.created}
     created = failed = 0
-    for number, held in enumerate(read):
-        if isinstance(held, Condition):
-            # The same condition twice in a body was created once.
-            is_new = held.id in left
-            left.discard(held.id)
+    for number, outcome in enumerate(outcomes):
+        if isinstance(outcome, Condition):
+            # A condition that is twice in the body was created once.
+            is_new = outcome.id in new
+            new.discard(outcome.id)
             created += is_new
-            results.append(_Result(held.id, is_new))
+            results.append(_Result(outcome.id, is_new))
         else:
             failed += 1
-            own = (held.pointer or "") if isinstance(held, ConditionError) else ""
-            results.append(_Result(None, False, str(held), f"/conditions/{number}{own}"))
+            own = (outcome.pointer or "") if isinstance(outcome, ConditionError) else ""
+            results.append(_Result(None, False, str(outcome), f"/conditions/{number}{own}"))
     known = len(results) - created - failed
     return msgspec.json.encode({"results": results, "created": created, "known": known, "failed": failed})
 
 
 class _Result(msgspec.Struct):
-    """An :class:`api.bodies.answers.BulkResult`, which takes ten times as long to make."""
+    """The same as :class:`api.bodies.answers.BulkResult`, which takes ten times as long to create."""
 
     condition_id: str | None
     created: bool

@@ -1,4 +1,4 @@
-"""Triggers: of one condition, of a user's subscriptions, and as they come."""
+"""Triggers: of one condition, of a user's subscriptions, and live."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -14,7 +14,7 @@ from api.http.problems import ProblemError
 from api.http.routing import HubRequest, hub_router
 from api.routes.parameters import AllTriggers, BotQuery, ConditionPath, Limit, SeqCursor
 from api.service import Service
-from api.streams.event_stream import EventStream
+from api.streams.event_stream import EventStreamResponse
 from events.log.payload import Entry, entries_of
 
 router = hub_router("triggers")
@@ -48,7 +48,7 @@ async def triggers(
     limit: Limit = 100,
     everything: AllTriggers = False,
 ) -> Response:
-    """Triggers of the caller's subscriptions since a `seq`, oldest first: how a bot catches up."""
+    """Triggers of the caller's subscriptions after a `seq`, oldest first. This is how a bot catches up."""
     service, caller = request.service, request.caller
     _check_everything(everything, caller)
     wanted = None if everything else _wanted(service, caller, bot_id)
@@ -59,7 +59,7 @@ async def triggers(
     rows: pl.DataFrame = await service.in_store(service.store.triggers.after, after_seq, limit, conditions)
     more = rows.height == limit
     entries = entries_of(rows)
-    # Nothing below `newest` can come any more; what came since may be in the rows.
+    # No further trigger can get a seq up to `newest`; later ones may be among the rows.
     reached = entries[-1].seq if more else max(after_seq, newest, *(entry.seq for entry in entries[-1:]))
     if wanted is not None:
         closes = rows["close_time"].dt.epoch("ms")
@@ -78,27 +78,29 @@ async def triggers(
 async def events(
     request: HubRequest,
     bot_id: BotQuery = None,
-    after_seq: Annotated[int | None, Query(ge=0, le=2**62, description="As Last-Event-ID, which wins")] = None,
+    after_seq: Annotated[
+        int | None, Query(ge=0, le=2**62, description="The same as Last-Event-ID, which takes precedence")
+    ] = None,
     everything: AllTriggers = False,
     last_event_id: Annotated[
         str | None, Header(alias="Last-Event-ID", pattern="^[0-9]{1,18}$", description="seq of the last event seen")
     ] = None,
 ) -> Response:
-    """Triggers of the caller's active subscriptions as server-sent events, from the last seen one on.
+    """Triggers of the caller's active subscriptions as server-sent events, starting after the last one seen.
 
-    Each has the trigger's `seq` as `id` and the trigger as `data`. A comment comes every 15 seconds. A reader that is
-    too slow is cut off; it comes back with `Last-Event-ID` and misses nothing.
+    Each has the trigger's `seq` as its `id` and the trigger as its `data`. A comment is sent every 15 seconds. A reader
+    that is too slow is disconnected; if it reconnects with `Last-Event-ID`, it misses nothing.
     """
     service, caller = request.service, request.caller
     _check_everything(everything, caller)
     most = service.settings.api_streams_per_user
-    if service.feed.streams_of(caller.user_id) >= most:
+    if service.user_feed.streams_of(caller.user_id) >= most:
         raise ProblemError(
-            429, "too-many-streams", f"a user may have {most} streams open", headers={"Retry-After": "5"}
+            429, "too-many-streams", f"a user may have {most} open streams", headers={"Retry-After": "5"}
         )
     begin = after_seq if last_event_id is None else int(last_event_id)
-    stream = service.feed.open(caller.user_id, bot_id, begin, everything=everything)
-    return EventStream(service.feed, stream, service.measures)
+    stream = service.user_feed.open(caller.user_id, bot_id, begin, everything=everything)
+    return EventStreamResponse(service.user_feed, stream, service.request_metrics)
 
 
 def _check_everything(everything: bool, caller: Caller) -> None:
@@ -107,16 +109,16 @@ def _check_everything(everything: bool, caller: Caller) -> None:
 
 
 def _wanted(service: Service, caller: Caller, bot_id: str | None) -> dict[str, int]:
-    """Condition -> close time after which a bot of the caller wanted its triggers first."""
+    """Condition -> the earliest close time after which one of the caller's bots wants its triggers."""
     wanted: dict[str, int] = {}
-    for held in service.store.registry.subscriptions_of(caller.user_id):
-        if bot_id is None or held.bot_id == bot_id:
-            known = wanted.get(held.condition_id, held.active_from_ms)
-            wanted[held.condition_id] = min(known, held.active_from_ms)
+    for subscription in service.store.registry.subscriptions_of(caller.user_id):
+        if bot_id is None or subscription.bot_id == bot_id:
+            earliest = wanted.get(subscription.condition_id, subscription.active_from_ms)
+            wanted[subscription.condition_id] = min(earliest, subscription.active_from_ms)
     return wanted
 
 
 def _respond(entries: Sequence[Entry], **more: object) -> Response:
-    """Triggers byte for byte as they are published, and what else a page has."""
+    """Triggers, byte for byte as they are published, and the other fields of the page."""
     body = {"items": [msgspec.Raw(entry.payload) for entry in entries], **more}
     return Response(msgspec.json.encode(body), media_type="application/json")

@@ -1,4 +1,4 @@
-"""A user's addresses to which triggers are posted."""
+"""A user's webhooks: addresses to which triggers are posted."""
 
 import secrets
 from dataclasses import replace
@@ -31,7 +31,7 @@ _WRITE = {"x-rate-class": "write"}
     openapi_extra=_WRITE,
 )
 async def create_webhook(body: WebhookBody, request: HubRequest) -> Response:
-    """Post the triggers of all of the caller's bots, or of one, to an address from now on. Answers what signs them."""
+    """Post the triggers of all of the caller's bots, or of one of them, to an address. The answer has the secret."""
     service = request.service
     try:
         check_url(body.url, allow_loopback=service.settings.webhooks_allow_loopback)
@@ -44,36 +44,35 @@ async def create_webhook(body: WebhookBody, request: HubRequest) -> Response:
 @router.get("/webhooks", response_model=WebhookPage, openapi_extra={"x-rate-class": "read"})
 async def webhooks(request: HubRequest, cursor: Cursor = None, limit: Limit = 100) -> Response:
     """The caller's webhooks."""
-    held = [one for one in request.service.store.delivery.webhooks(request.caller.user_id) if one.state != "ended"]
-    items, following = page(held, lambda one: one.webhook_id, cursor, limit)
-    found = [WebhookAnswer.model_validate(_fields(one)) for one in items]
-    return respond(WebhookPage(items=found, next_cursor=following))
+    items, following = page(_webhooks_of(request), lambda webhook: webhook.webhook_id, cursor, limit)
+    answers = [WebhookAnswer.model_validate(_webhook_fields(webhook)) for webhook in items]
+    return respond(WebhookPage(items=answers, next_cursor=following))
 
 
 @router.post(
     "/webhooks/{webhook_id}/resume", response_model=WebhookAnswer, responses=problems(404), openapi_extra=_WRITE
 )
 async def resume_webhook(webhook_id: WebhookPath, request: HubRequest) -> Response:
-    """Send again, after a webhook was paused because it failed for long. What fired meanwhile is at `GET /triggers`."""
-    return respond(WebhookAnswer.model_validate(_fields(await _set_state(request, webhook_id, "active"))))
+    """Resume a webhook that was paused after failing for long. `GET /triggers` has what fired meanwhile."""
+    return respond(WebhookAnswer.model_validate(_webhook_fields(await _set_state(request, webhook_id, "active"))))
 
 
 @router.delete("/webhooks/{webhook_id}", response_model=WebhookAnswer, responses=problems(404), openapi_extra=_WRITE)
 async def delete_webhook(webhook_id: WebhookPath, request: HubRequest) -> Response:
-    """Send nothing any more. The second time there is none any more: 404."""
+    """Delete a webhook. If it has already been deleted, the answer is 404."""
     ended = await _set_state(request, webhook_id, "ended")
-    return respond(WebhookAnswer.model_validate(_fields(replace(ended, state="ended"))))
+    return respond(WebhookAnswer.model_validate(_webhook_fields(replace(ended, state="ended"))))
 
 
 async def _create(body: WebhookBody, request: HubRequest) -> Response:
     service, caller = request.service, request.caller
     delivery = service.store.delivery
-    held = [one for one in delivery.webhooks(caller.user_id) if one.state != "ended"]
-    known = next((one for one in held if (one.url, one.bot_id) == (body.url, body.bot_id)), None)
+    existing = _webhooks_of(request)
+    known = next((one for one in existing if (one.url, one.bot_id) == (body.url, body.bot_id)), None)
     if known is not None:
         resumed = await _set_state(request, known.webhook_id, "active")
-        return respond(NewWebhookAnswer.model_validate({**_fields(resumed), "secret": resumed.secret}), 200)
-    if len(held) >= service.settings.quota_webhooks:
+        return respond(NewWebhookAnswer.model_validate({**_webhook_fields(resumed), "secret": resumed.secret}), 200)
+    if len(existing) >= service.settings.quota_webhooks:
         raise ProblemError(
             403, "quota-exceeded", f"a user may have {service.settings.quota_webhooks} webhooks; delete one first"
         )
@@ -89,25 +88,30 @@ async def _create(body: WebhookBody, request: HubRequest) -> Response:
         revision=1,
     )
     await service.in_store(delivery.add_webhook, webhook)
-    return respond(NewWebhookAnswer.model_validate({**_fields(webhook), "secret": webhook.secret}), 201)
+    return respond(NewWebhookAnswer.model_validate({**_webhook_fields(webhook), "secret": webhook.secret}), 201)
+
+
+def _webhooks_of(request: HubRequest) -> list[Webhook]:
+    """The caller's webhooks that have not ended."""
+    return [one for one in request.service.store.delivery.webhooks(request.caller.user_id) if one.state != "ended"]
 
 
 async def _set_state(request: HubRequest, webhook_id: str, state: WebhookState) -> Webhook:
     service = request.service
-    held = service.store.delivery.webhook(webhook_id)
-    if held is None or held.user_id != request.caller.user_id or held.state == "ended":
+    webhook = service.store.delivery.webhook(webhook_id)
+    if webhook is None or webhook.user_id != request.caller.user_id or webhook.state == "ended":
         raise not_found("webhook")
     changed = await service.in_store(
         service.store.delivery.set_webhook_state, webhook_id, state, at_ms=service.clock.now_ms()
     )
-    return changed or held
+    return changed or webhook
 
 
-def _fields(held: Webhook) -> dict[str, object]:
+def _webhook_fields(webhook: Webhook) -> dict[str, object]:
     return {
-        "webhook_id": held.webhook_id,
-        "url": held.url,
-        "bot_id": held.bot_id,
-        "state": held.state,
-        "created_at": held.created_ms,
+        "webhook_id": webhook.webhook_id,
+        "url": webhook.url,
+        "bot_id": webhook.bot_id,
+        "state": webhook.state,
+        "created_at": webhook.created_ms,
     }

@@ -1,1 +1,1 @@
-"""Server-sent events: what fired, as it is published, to those who subscribe."""
+"""Server-sent events: triggers as they are published, for users who subscribe to their conditions."""

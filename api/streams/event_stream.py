@@ -1,4 +1,4 @@
-"""The response of ``GET /events``: what was since the reader's last event, then what comes."""
+"""The response of ``GET /events``: the triggers since the reader's last event, then new ones as they come."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,29 +6,29 @@ from collections.abc import AsyncIterator
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from api.http.request_metrics import Measures
-from api.streams.user_feed import Feed, Stream
+from api.http.request_metrics import RequestMetrics
+from api.streams.user_feed import Stream, UserFeed
 
 HEARTBEAT_S = 15.0
-"""Proxies and clients take a silent connection for a dead one."""
+"""Seconds; proxies and clients take a silent connection for dead."""
 STALL_S = 30.0
-"""A reader that takes nothing for so long is cut off; it comes back with its last event id."""
+"""A reader that takes nothing for this long is disconnected; it can come back with its last event id."""
 _RETRY_MS = 2000
 
 
-class EventStream(Response):
-    """Server-sent events of one stream. Ends when the reader is gone or takes nothing, or when the service stops."""
+class EventStreamResponse(Response):
+    """Server-sent events of one stream. It ends when the reader leaves or stalls, or when the service stops."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, feed: Feed, stream: Stream, measures: Measures) -> None:
+    def __init__(self, feed: UserFeed, stream: Stream, metrics: RequestMetrics) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._feed = feed
         self._stream = stream
-        self._measures = measures
+        self._metrics = metrics
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as ASGI has it
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
         writing = asyncio.create_task(self._write(send))
         leaving = asyncio.create_task(_gone(receive))
         try:
@@ -48,21 +48,21 @@ class EventStream(Response):
                 async with asyncio.timeout(STALL_S):
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
         except TimeoutError:
-            self._measures.streams_cut.inc()
+            self._metrics.streams_cut.inc()
         else:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         stream = self._stream
-        # Where it begins, for a reader that is cut off before its first event.
+        # The starting point, for a reader that is disconnected before its first event.
         yield b"retry: %d\nid: %d\n\n" % (_RETRY_MS, stream.following.position)
         while not stream.over.is_set():
             entries = await stream.following.take(HEARTBEAT_S)
             wanted = [entry for entry in entries if self._feed.is_for(stream, entry)]
             if wanted:
-                yield b"".join(b"id: %d\nevent: trigger\ndata: %b\n\n" % (one.seq, one.payload) for one in wanted)
+                yield b"".join(b"id: %d\nevent: trigger\ndata: %b\n\n" % (entry.seq, entry.payload) for entry in wanted)
             elif not stream.over.is_set():
-                # Who comes back need not look at all that was for others.
+                # A reader that comes back need not search the triggers of others again.
                 yield b": heartbeat\nid: %d\n\n" % stream.following.position
 
 

@@ -1,11 +1,11 @@
-"""Triggers for whoever listens: the live feed of events, narrowed to what the bots of a user want."""
+"""The live feed of triggers, narrowed for each reader to what the bots of its user want."""
 
 import asyncio
 from dataclasses import dataclass, field
 
 import msgspec
 
-from api.http.request_metrics import Measures
+from api.http.request_metrics import RequestMetrics
 from api.streams.wanted import Watch
 from events.log.live_feed import Following, LiveFeed
 from events.log.payload import Entry
@@ -31,16 +31,16 @@ class Stream:
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def end(self) -> None:
-        """No more events."""
+        """Send no more events."""
         self.over.set()
         self.following.close()
 
 
-class Feed:
-    """The streams of all users. Everything runs on one event loop; store and log are read in threads."""
+class UserFeed:
+    """The open streams of all users. For use on one event loop; store and log are read in threads."""
 
-    def __init__(self, store: Store, log: EventLog, measures: Measures) -> None:
-        self._measures = measures
+    def __init__(self, store: Store, log: EventLog, metrics: RequestMetrics) -> None:
+        self._metrics = metrics
         self._watch = Watch(store.registry)
         self._live = LiveFeed(store.triggers, log, before=self._take_over)
         self._streams: dict[str, set[Stream]] = {}
@@ -48,40 +48,40 @@ class Feed:
         self._stopped = False
 
     def start(self) -> None:
-        """Begin to follow."""
+        """Start following the log."""
         self._task = asyncio.create_task(self._live.run(), name="live feed")
 
     async def stop(self) -> None:
-        """End all streams."""
+        """Stop following, and end all streams."""
         self.end_streams()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     def end_streams(self) -> None:
-        """Let every reader go, because the service stops."""
+        """End all streams because the service stops; those opened later end at once."""
         self._stopped = True
         for streams in self._streams.values():
             for stream in streams:
                 stream.end()
 
     def streams_of(self, user_id: str) -> int:
-        """How many streams a user has open."""
+        """The number of open streams of a user."""
         return len(self._streams.get(user_id, ()))
 
     def open(self, user_id: str, bot_id: str | None, after_seq: int | None, *, everything: bool) -> Stream:
-        """A stream of what follows a ``seq``, ``None``: of what comes. Must be closed."""
+        """A stream of the triggers after ``after_seq``, or of new ones only if it is ``None``. Must be closed."""
         self._watch.add(user_id)
         conditions = None if everything else self._watch.conditions(user_id, bot_id)
         stream = Stream(user_id, bot_id, everything, self._live.follow(after_seq, conditions))
         self._streams.setdefault(user_id, set()).add(stream)
-        self._measures.streams.inc()
+        self._metrics.streams.inc()
         if self._stopped:
             stream.end()
         return stream
 
     def close(self, stream: Stream) -> None:
-        """Forget a stream."""
+        """Close a stream; a second call does nothing."""
         streams = self._streams.get(stream.user_id, set())
         if stream not in streams:
             return
@@ -90,17 +90,17 @@ class Feed:
             del self._streams[stream.user_id]
         stream.following.close()
         self._watch.remove(stream.user_id)
-        self._measures.streams.dec()
+        self._metrics.streams.dec()
 
     def is_for(self, stream: Stream, entry: Entry) -> bool:
-        """Whether a stream's user wants an event: its candle closed after one of the subscriptions began."""
+        """Whether an event is for a stream: its candle closed after one of the subscriptions began."""
         if stream.everything:
             return True
         close_ms = _CLOSED.decode(entry.payload).close_time
         return self._watch.wants(stream.user_id, stream.bot_id, entry.condition_id, close_ms)
 
     def _take_over(self) -> None:
-        """Subscriptions that have changed count for what comes now."""
+        """Apply changed subscriptions to the events that follow."""
         for user_id in self._watch.refresh():
             for stream in self._streams.get(user_id, ()):
                 if not stream.everything:

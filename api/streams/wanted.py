@@ -1,4 +1,4 @@
-"""Which conditions a user's bots want to hear of, kept up to date for users who listen."""
+"""The conditions whose triggers a user's bots want, kept up to date for users with an open stream."""
 
 from collections.abc import Collection
 
@@ -11,31 +11,31 @@ Wanted = dict[str, dict[str, int]]
 
 
 class Watch:
-    """The active subscriptions of some users. Used on the event loop alone."""
+    """The active subscriptions of users with an open stream. For use on one event loop."""
 
     def __init__(self, registry: RegistryStore) -> None:
         self._registry = registry
         self._change = registry.last_change()
         self._users: dict[str, Wanted] = {}
-        self._listeners: dict[str, int] = {}
+        self._streams: dict[str, int] = {}
 
     def add(self, user_id: str) -> None:
-        """Somebody listens for a user."""
-        self._listeners[user_id] = self._listeners.get(user_id, 0) + 1
+        """A stream of a user has been opened."""
+        self._streams[user_id] = self._streams.get(user_id, 0) + 1
         if user_id not in self._users:
-            # Changes of before may be applied once more, in their order: they end with what is loaded here.
+            # Earlier changes may be applied again, in order: they end in the state that is loaded here.
             wanted = self._users[user_id] = {}
             for subscription in self._registry.subscriptions_of(user_id):
                 _apply(wanted, subscription)
 
     def remove(self, user_id: str) -> None:
-        """One listener fewer."""
-        self._listeners[user_id] -= 1
-        if not self._listeners[user_id]:
-            del self._listeners[user_id], self._users[user_id]
+        """A stream of a user has been closed."""
+        self._streams[user_id] -= 1
+        if not self._streams[user_id]:
+            del self._streams[user_id], self._users[user_id]
 
     def refresh(self) -> set[str]:
-        """Take over what has changed; whose subscriptions that were."""
+        """Apply what has changed; returns the users whose subscriptions changed."""
         changed: set[str] = set()
         while changes := self._registry.subscription_changes(self._change, _CHANGES_AT_ONCE):
             for subscription in changes:
@@ -47,7 +47,7 @@ class Watch:
         return changed
 
     def wants(self, user_id: str, bot_id: str | None, condition_id: str, close_ms: int) -> bool:
-        """Whether a trigger is for a user's bot, or for any of them."""
+        """Whether a trigger is for one of a user's bots, or for any of them if ``bot_id`` is ``None``."""
         bots = self._users[user_id].get(condition_id)
         if bots is None:
             return False
@@ -56,9 +56,11 @@ class Watch:
         return any(close_ms > active_from for active_from in bots.values())
 
     def conditions(self, user_id: str, bot_id: str | None) -> Collection[str]:
-        """The conditions of a user's bot, or of all of them."""
+        """The conditions of one of a user's bots, or of all of them if ``bot_id`` is ``None``."""
         wanted = self._users[user_id]
-        return wanted.keys() if bot_id is None else [name for name, bots in wanted.items() if bot_id in bots]
+        if bot_id is None:
+            return wanted.keys()
+        return [condition_id for condition_id, bots in wanted.items() if bot_id in bots]
 
 
 def _apply(wanted: Wanted, subscription: StoredSubscription) -> None:

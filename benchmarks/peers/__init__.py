@@ -1,1 +1,1 @@
-"""The libraries that we are compared with, each called in its own best way."""
+"""The libraries to compare with, each called in its own best way."""

@@ -1,7 +1,7 @@
 """ta-numba, polars-talib and talipp for the entries that they share with ours, each in its own best way.
 
-Runs in the environment of the peers: knows nothing but numpy, these libraries and ``talib_calls``. polars-talib is
-built on a TA-Lib of its own; ta-numba computes long histories by numba and streams by Rust.
+Runs in the environment of the peers: imports nothing but numpy, these libraries and ``talib_calls``. polars-talib
+contains its own TA-Lib; ta-numba computes long histories with numba and streams with Rust.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,7 +32,7 @@ def ta_numba_series(name: str, p: Parameters, columns: Columns) -> Work | None:
 
 
 def polars_talib_series(name: str, p: Parameters, columns: Columns) -> Work | None:
-    """A long history, one expression over a frame that is there already."""
+    """A long history, one expression over an existing frame."""
     import polars as pl
     import polars_talib as plta
 
@@ -47,13 +47,13 @@ def polars_talib_series(name: str, p: Parameters, columns: Columns) -> Work | No
     }
     if name not in calls:
         return None
-    expression = calls[name]().alias("found")
-    held = pl.DataFrame({column: columns[column] for column in _BAR})
-    return lambda: held.select(expression)
+    expression = calls[name]().alias("values")
+    frame = pl.DataFrame({column: columns[column] for column in _BAR})
+    return lambda: frame.select(expression)
 
 
 def talipp_indicator(name: str, p: Parameters) -> tuple[Callable[[], Any], bool] | None:
-    """How to make one, and whether it takes whole candles instead of prices."""
+    """How to make an indicator, and whether it takes whole candles instead of prices."""
     from talipp import indicators as t
 
     calls: dict[str, tuple[Callable[[], Any], bool]] = {
@@ -79,7 +79,7 @@ def talipp_indicator(name: str, p: Parameters) -> tuple[Callable[[], Any], bool]
 
 
 def talipp_series(name: str, p: Parameters, columns: Columns) -> Work | None:
-    """A long history: talipp has no other way than candle by candle."""
+    """A long history, candle by candle: talipp has no other way."""
     known = talipp_indicator(name, p)
     if known is None:
         return None
@@ -95,7 +95,7 @@ def talipp_series(name: str, p: Parameters, columns: Columns) -> Work | None:
 
 
 def talipp_stream(name: str, p: Parameters, columns: Columns, candles: int) -> Work | None:
-    """One indicator an instrument, moved by one candle after another."""
+    """One indicator per instrument, moved by one candle after another."""
     known = talipp_indicator(name, p)
     if known is None:
         return None
@@ -104,10 +104,10 @@ def talipp_stream(name: str, p: Parameters, columns: Columns, candles: int) -> W
     by_row = [{column: columns[column][row] for column in ("open", *_BAR, "volume")} for row in rows]
     values = [_candles(row) if whole else row["close"].tolist() for row in by_row]
     indicators = [make() for _ in rows]
-    for indicator, held in zip(indicators, values, strict=True):
-        for value in held[:candles]:
+    for indicator, own in zip(indicators, values, strict=True):
+        for value in own[:candles]:
             indicator.add(value)
-    moments = list(zip(*(held[candles:] for held in values), strict=True))
+    moments = list(zip(*(own[candles:] for own in values), strict=True))
     turn = turns(len(moments))
 
     def work() -> None:
@@ -118,7 +118,7 @@ def talipp_stream(name: str, p: Parameters, columns: Columns, candles: int) -> W
 
 
 def ta_numba_stream(name: str, p: Parameters, columns: Columns, candles: int) -> Work | None:
-    """One indicator an instrument, moved by one candle after another."""
+    """One indicator per instrument, moved by one candle after another."""
     from ta_numba import streaming as s
 
     traded = (*_BAR, "volume")

@@ -1,4 +1,4 @@
-"""The peers' side of a comparison: a process in an environment of its own, made once and asked over a pipe."""
+"""Access to the peers: a process in an environment of its own, which is made once, asked over a pipe."""
 
 import json
 import os
@@ -22,28 +22,28 @@ LIBRARIES = ("ta-lib-takt", "ta-numba", "polars-talib", "talipp")
 
 
 class PeersMissing(Exception):
-    """The environment of the peers cannot be made; the message says why."""
+    """The environment of the peers cannot be created; the message says why."""
 
 
 class Peers:
-    """Libraries in another process. Without one there is nothing to measure, and every piece of work is ``None``."""
+    """Libraries in another process. Without a process nothing can be measured, and every measure is ``None``."""
 
     def __init__(self, process: subprocess.Popen[str] | None, folder: Path, why_not: str = "") -> None:
         self._process = process
         self._folder = folder
         self.why_not = why_not
-        """Why there are none, empty if they are there."""
+        """Why there is no process; empty if there is one."""
 
     @property
     def versions(self) -> str:
         """The libraries with their versions."""
         if self._process is None:
             return ""
-        found: dict[str, str] = self._ask(do="versions", names=LIBRARIES)
-        return ", ".join(f"{name} {held}" for name, held in found.items())
+        versions: dict[str, str] = self._ask(do="versions", names=LIBRARIES)
+        return ", ".join(f"{name} {version}" for name, version in versions.items())
 
     def load(self, name: str, columns: Mapping[str, Any]) -> None:
-        """Let the process have candles under a name."""
+        """Send candles to the process under a name."""
         if self._process is not None:
             path = self._folder / f"{name}.npz"
             np.savez(path, **columns)
@@ -53,7 +53,7 @@ class Peers:
     def measure(
         self, way: str, name: str, parameters: Mapping[str, float], columns: str, *, candles: int = 0, times: int = 1
     ) -> Measure | None:
-        """How to measure an entry of the catalogue in one of the worker's ways; ``None`` for what a library lacks."""
+        """A measure of a catalogue entry in one of the worker's ways; ``None`` if the library has no such indicator."""
         if self._process is None:
             return None
         asked = {"way": way, "name": name, "parameters": dict(parameters), "columns": columns, "candles": candles}
@@ -84,7 +84,7 @@ class Peers:
 
 @contextmanager
 def open_peers(wanted: bool) -> Iterator[Peers]:
-    """The peers' process; without one, and with a message, where its environment cannot be made."""
+    """The peers' process; peers without a process, which say why, if the environment cannot be created."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             if not wanted:
@@ -93,14 +93,14 @@ def open_peers(wanted: bool) -> Iterator[Peers]:
         except PeersMissing as missing:
             yield Peers(None, Path(folder), str(missing))
             return
-        # One thread: numba's and polars' pools would share two cores with whoever else is there.
-        given = os.environ | {"PYTHONPATH": str(ROOT), "NUMBA_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
+        # One thread: the pools of numba and polars would compete with everything else for the cores.
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "NUMBA_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
         with subprocess.Popen(
             [python, "-m", "benchmarks.peers.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=given,
+            env=environment,
             cwd=ROOT,
         ) as process:
             try:
@@ -110,7 +110,7 @@ def open_peers(wanted: bool) -> Iterator[Peers]:
 
 
 def _environment() -> Path:
-    """The Python of an environment with what ``requirements.txt`` names; raises :class:`PeersMissing`."""
+    """The Python of an environment with the packages in ``requirements.txt``; raises :class:`PeersMissing`."""
     python = ENVIRONMENT / "bin" / "python"
     ready = ENVIRONMENT / "ready.txt"
     wanted = _REQUIREMENTS.read_text(encoding="utf-8")
@@ -119,12 +119,21 @@ def _environment() -> Path:
     print("Installing the libraries to compare with into .venv/peers ...", file=sys.stderr)
     try:
         venv.create(ENVIRONMENT, with_pip=True, clear=True)
-        command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]
+        command: list[str | Path] = [
+            python,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--only-binary",
+            ":all:",
+        ]
         subprocess.run([*command, "-r", _REQUIREMENTS], check=True, capture_output=True, text=True)
     except subprocess.CalledProcessError as error:
         last = (error.stderr or error.stdout or str(error)).strip().splitlines()[-1:]
         raise PeersMissing(f"pip could not install them: {' '.join(last)}") from error
     except OSError as error:
-        raise PeersMissing(f"their environment could not be made: {error}") from error
+        raise PeersMissing(f"their environment could not be created: {error}") from error
     ready.write_text(wanted, encoding="utf-8")
     return python

@@ -1,6 +1,6 @@
 """TA-Lib's functions for the catalogue's entries, and the ways of calling them.
 
-Knows nothing but numpy and ``talib``, which is ta-lib here and ta-lib-takt in the environment of the peers.
+Imports nothing but numpy and ``talib``, which is ta-lib here and ta-lib-takt in the environment of the peers.
 """
 
 import ctypes
@@ -21,7 +21,7 @@ Work = Callable[[], object]
 class Call:
     """One function: the columns that it takes and its options, which are names of our parameters or numbers.
 
-    It gives ``outputs`` arrays. ``note`` says where its work differs from ours.
+    It returns ``outputs`` arrays. ``note`` says how its work differs from ours.
     """
 
     function: str
@@ -31,7 +31,7 @@ class Call:
     note: str = ""
 
     def values(self, parameters: Mapping[str, float]) -> list[float]:
-        """The options for parameters of ours."""
+        """The options for our parameters."""
         return [parameters[option] if isinstance(option, str) else option for option in self.options]
 
 
@@ -80,29 +80,29 @@ CALLS = {
     "lowest": Call("MIN"),
     "linreg": Call("LINEARREG", note="ours also gives the slope"),
 }
-"""Entries that are not here have no such function in TA-Lib: ichimoku, zscore."""
+"""TA-Lib has no function for the other entries, ichimoku and zscore."""
 
 
 def batch(call: Call, parameters: Mapping[str, float], columns: Columns) -> Work:
-    """One series in one call, as Python programs call it: the result is new arrays."""
+    """One series in one call, as Python programs call it, which returns new arrays."""
     function, options = getattr(talib, call.function), call.values(parameters)
     arrays = [columns[name] for name in call.inputs]
     return lambda: function(*arrays, *options)
 
 
 def each(call: Call, parameters: Mapping[str, float], columns: Columns) -> Work:
-    """Several series, one a row, one call each; all results are kept."""
+    """Several series, one per row, one call each; all results are kept."""
     function, options = getattr(talib, call.function), call.values(parameters)
     rows = list(zip(*(list(columns[name]) for name in call.inputs), strict=True))
     return lambda: [function(*arrays, *options) for arrays in rows]
 
 
 def preallocated(call: Call, parameters: Mapping[str, float], columns: Columns) -> Work:
-    """One series in one call of the C library into arrays that are there already; Python's module has no such way."""
+    """One series in one call of the C library into existing arrays, which the Python module cannot do."""
     function = getattr(_library(), f"TA_{call.function}")
     arrays = [columns[name] for name in call.inputs]
     outputs = [np.full(arrays[0].size, np.nan) for _ in range(call.outputs)]
-    # The direction of SUPERTREND is an array of C integers, which are smaller: the room is enough.
+    # The direction of SUPERTREND is an array of C integers, which are smaller and so fit.
     begin, length = ctypes.c_int(), ctypes.c_int()
     options = [ctypes.c_double(v) if isinstance(v, float) else ctypes.c_int(v) for v in call.values(parameters)]
     arguments = [
@@ -118,7 +118,7 @@ def preallocated(call: Call, parameters: Mapping[str, float], columns: Columns) 
     def work() -> Any:
         status = function(*arguments)
         if status or not length.value:
-            raise RuntimeError(f"TA_{call.function} answered {status}")
+            raise RuntimeError(f"TA_{call.function} returned status {status}")
         # The outputs begin with the first value.
         return begin.value, [array[: length.value] for array in outputs]
 
@@ -126,7 +126,7 @@ def preallocated(call: Call, parameters: Mapping[str, float], columns: Columns) 
 
 
 def stream(call: Call, parameters: Mapping[str, float], columns: Columns, candles: int) -> Work:
-    """One handle an instrument, fed with the first ``candles``; then each is updated with one candle after another."""
+    """One handle per instrument, fed with the first ``candles``; each is then updated with one candle after another."""
     opened, options = getattr(talib.stream, call.function), call.values(parameters)
     rows = zip(*(columns[name] for name in call.inputs), strict=True)
     updates = [opened(*(row[:candles].copy() for row in arrays), *options).update for arrays in rows]
@@ -141,13 +141,13 @@ def stream(call: Call, parameters: Mapping[str, float], columns: Columns, candle
 
 
 def moments_of(columns: Columns, inputs: Sequence[str], begin: int) -> list[list[tuple[float, ...]]]:
-    """What arrives at each moment from ``begin`` on: the values of each instrument, as Python's numbers."""
+    """The values that arrive at each moment from ``begin`` on: those of each instrument, as Python numbers."""
     by_input = [columns[name][:, begin:].T.tolist() for name in inputs]
     return [list(zip(*values, strict=True)) for values in zip(*by_input, strict=True)]
 
 
 def turns(count: int) -> Callable[[], int]:
-    """0, 1, … count - 1, and again."""
+    """Counts 0, 1, … count - 1, and starts again."""
     at = [-1]
 
     def turn() -> int:
@@ -158,7 +158,7 @@ def turns(count: int) -> Callable[[], int]:
 
 
 def _library() -> Any:
-    """The C library that the installed module is made of."""
+    """The C library that the installed module is built on."""
     name = "ta-lib" if "ta-lib" in _installed() else "ta-lib-takt"
     files = importlib.metadata.files(name) or []
     path = next(file for file in files if "libta-lib" in file.name or file.name.startswith("libta_lib"))
@@ -166,4 +166,4 @@ def _library() -> Any:
 
 
 def _installed() -> set[str]:
-    return {str(found.metadata["Name"]).lower() for found in importlib.metadata.distributions()}
+    return {str(installed.metadata["Name"]).lower() for installed in importlib.metadata.distributions()}

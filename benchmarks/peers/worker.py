@@ -1,6 +1,6 @@
-"""The process of the peers: does one piece of work after another and says what CPU time each took.
+"""The process of the peers: does one piece of work after another and reports the CPU time of each.
 
-Requests and answers are lines of JSON on standard input and output; ``benchmarks.peers.process`` sends them.
+Requests and answers are lines of JSON on standard input and output; ``benchmarks.peers.process`` sends the requests.
 """
 
 import json
@@ -25,13 +25,13 @@ class Worker:
         self._works: list[talib_calls.Work] = []
 
     def answer(self, request: Request) -> object:
-        """What a request asks for; raises whatever a library raises."""
+        """The answer to a request; raises whatever a library raises."""
         match request.pop("do"):
             case "versions":
                 return {name: version(name) for name in request["names"]}
             case "load":
-                with np.load(request["path"]) as held:
-                    self._columns[request["name"]] = {name: held[name] for name in held.files}
+                with np.load(request["path"]) as arrays:
+                    self._columns[request["name"]] = {name: arrays[name] for name in arrays.files}
                 return None
             case "prepare":
                 work = self._make(**request)
@@ -47,17 +47,17 @@ class Worker:
     def _make(
         self, way: str, name: str, parameters: dict[str, float], columns: str, candles: int
     ) -> talib_calls.Work | None:
-        held = self._columns[columns]
+        loaded = self._columns[columns]
         call = talib_calls.CALLS.get(name)
         ways: dict[str, Callable[[], talib_calls.Work | None]] = {
-            "takt series": lambda: call and talib_calls.batch(call, parameters, held),
-            "takt each": lambda: call and talib_calls.each(call, parameters, held),
-            "takt stream": lambda: call and talib_calls.stream(call, parameters, held, candles),
-            "ta-numba series": lambda: others.ta_numba_series(name, parameters, held),
-            "polars-talib series": lambda: others.polars_talib_series(name, parameters, held),
-            "talipp series": lambda: others.talipp_series(name, parameters, held),
-            "ta-numba stream": lambda: others.ta_numba_stream(name, parameters, held, candles),
-            "talipp stream": lambda: others.talipp_stream(name, parameters, held, candles),
+            "takt series": lambda: None if call is None else talib_calls.batch(call, parameters, loaded),
+            "takt each": lambda: None if call is None else talib_calls.each(call, parameters, loaded),
+            "takt stream": lambda: None if call is None else talib_calls.stream(call, parameters, loaded, candles),
+            "ta-numba series": lambda: others.ta_numba_series(name, parameters, loaded),
+            "polars-talib series": lambda: others.polars_talib_series(name, parameters, loaded),
+            "talipp series": lambda: others.talipp_series(name, parameters, loaded),
+            "ta-numba stream": lambda: others.ta_numba_stream(name, parameters, loaded, candles),
+            "talipp stream": lambda: others.talipp_stream(name, parameters, loaded, candles),
         }
         return ways[way]()
 
@@ -73,7 +73,7 @@ def main() -> None:
     """Answer until the input ends."""
     worker = Worker()
     answers = sys.stdout
-    # Libraries that print must not print into the answers.
+    # Whatever libraries print must not get into the answers.
     sys.stdout = sys.stderr
     for line in sys.stdin:
         try:

@@ -1,1 +1,1 @@
-"""Files of candles: formats, headers, spellings of time and names."""
+"""Candle files: formats, headers, spellings of times and names."""

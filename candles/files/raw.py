@@ -1,4 +1,4 @@
-"""The rows of one source before anybody judged them."""
+"""The rows of one source, unchecked."""
 
 from dataclasses import dataclass
 
@@ -15,20 +15,21 @@ CANDLE_SCHEMA: dict[str, pl.DataType] = {
     "close": pl.Float64(),
     "volume": pl.Float64(),
 }
-"""Column -> type of candles everywhere between a source and the store."""
+"""Column -> type of candle frames everywhere between a source and the store."""
 
-SERIES = ("exchange", "symbol", "timeframe")
+SERIES_COLUMNS = ("exchange", "symbol", "timeframe")
+"""The columns that name a candle's series."""
 
 RAW_SCHEMA: dict[str, pl.DataType] = {**CANDLE_SCHEMA, "line": pl.Int64(), "problem": pl.String()}
 
 
 @dataclass(frozen=True)
 class RawCandles:
-    """Rows as a source gave them, in its order, with nothing left out.
+    """The rows of a source, all of them, in its order.
 
-    ``rows`` has the columns of ``RAW_SCHEMA``: every candle column may be null, ``line`` is the row's number in the
-    source (1-based; the line of a text file), ``problem`` a reason of :mod:`candles.reasons` that only the
-    reader could see (text that is no number, say), else null. ``notes`` tell what was assumed.
+    ``rows`` has the columns of ``RAW_SCHEMA``: any candle column may be null; ``line`` is the row's number in the
+    source (1-based; in a text file, the line number); ``problem`` is a reason of :mod:`candles.reasons` that only the
+    reader can see, such as text in place of a number, else null. ``notes`` say what was assumed.
     """
 
     source: str
@@ -37,7 +38,7 @@ class RawCandles:
 
     @classmethod
     def from_frame(cls, candles: pl.DataFrame, source: str) -> "RawCandles":
-        """Candles that already have the columns of ``CANDLE_SCHEMA``, numbered from 1."""
+        """From candles that already have the columns of ``CANDLE_SCHEMA``; lines are numbered from 1."""
         numbered = candles.select(
             *(pl.col(name).cast(dtype) for name, dtype in CANDLE_SCHEMA.items()),
             pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("line"),

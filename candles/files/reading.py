@@ -1,4 +1,4 @@
-"""Candle files as they are: Parquet, Feather, CSV (plain, gzip, zip) and JSON (plain, gzip)."""
+"""Reads candle files as they are: Parquet, Feather, CSV (plain, gzip, zip) and JSON (plain, gzip)."""
 
 from pathlib import Path
 
@@ -17,14 +17,14 @@ from common.errors import CandleFileError
 def read_candles(
     path: Path, *, symbol: str | None = None, timeframe: str | None = None, exchange: str = DEFAULT_EXCHANGE
 ) -> RawCandles:
-    """All rows of a candle file, none judged: see :func:`candles.quality.check`.
+    """All rows of a candle file, unchecked; :func:`candles.quality.check` checks them.
 
-    Symbol and timeframe come from the file's columns, else from the options, else from a name such as
-    ``BTCUSDT-1h-2024-12.csv``. ``exchange`` holds where no column says otherwise. A single cell that cannot be read is
-    its row's ``problem``.
+    Symbol and timeframe come from the file's columns, else from the options, else from a file name such as
+    ``BTCUSDT-1h-2024-12.csv``. ``exchange`` applies where no column says otherwise. A single cell that cannot be read
+    becomes its row's ``problem``.
 
-    Raises :class:`CandleFileError` for a file that cannot be read at all or that contradicts the options;
-    :class:`TimeframeError` and :class:`InstrumentError` for options that are none.
+    Raises :class:`CandleFileError` for a file that cannot be read at all or that contradicts the options, and
+    :class:`TimeframeError` or :class:`InstrumentError` for invalid options.
     """
     path = Path(path)
     options = ImportOptions.parse(symbol, timeframe, exchange)
@@ -36,11 +36,11 @@ def read_candles(
 
 def _read(path: Path, options: ImportOptions) -> RawCandles:
     table = read_table(path)
-    found = locate(table, path)
-    times = read_times(found["open_time"], path)
-    # In a row with too many or too few fields nobody knows which value is which.
+    located = locate(table, path)
+    times = read_times(located["open_time"], path)
+    # In a row with too many or too few fields there is no telling which value is which.
     intact = ~table.malformed
-    columns = {name: pl.select(pl.when(intact).then(column)).to_series() for name, column in found.items()}
+    columns = {name: pl.select(pl.when(intact).then(column)).to_series() for name, column in located.items()}
     values = {name: numbers(columns[name]) for name in VALUES}
     names = name_rows(columns, options, path)
     problem = pl.coalesce(

@@ -1,6 +1,6 @@
-"""A file as a table of columns: which bytes hold which rows. What the columns mean is not decided here.
+"""Reads a file's bytes as a table of columns. What the columns mean is decided elsewhere.
 
-Text (CSV, JSON) stays text, so that one value that is no number costs one row and not the file.
+Text (CSV, JSON) stays text, so that a value that is not a number costs one row rather than the whole file.
 """
 
 import csv
@@ -22,15 +22,15 @@ _KLINE = (
     "close_time", "quote_volume", "count", "taker_buy_volume", "taker_buy_quote_volume", "ignore",
 )  # fmt: skip
 _HEADERLESS: dict[int, tuple[str, ...]] = {6: _KLINE[:6], 7: (*_KLINE[:6], "count"), 12: _KLINE}
-"""Number of columns -> their names where a file has no header: plain OHLCV, Kraken's with trades, Binance's dumps."""
+"""Number of columns -> their names in a file without a header: plain OHLCV, Kraken's with trades, Binance's dumps."""
 
 
 @dataclass(frozen=True)
 class Table:
     """Columns by position; ``names`` are the file's own spellings, which may repeat.
 
-    ``lines`` numbers the rows within the file, 1-based; for text files it is the line an editor shows.
-    ``malformed`` marks rows with another number of fields than the header.
+    ``lines`` numbers the rows within the file, 1-based; for text files, as an editor shows them. ``malformed`` marks
+    rows whose number of fields differs from the header's.
     """
 
     names: tuple[str, ...]
@@ -40,7 +40,7 @@ class Table:
 
 
 def is_candle_file(path: Path) -> bool:
-    """Whether a folder's import takes this file. Plain ``.txt`` is read only when asked for by name."""
+    """Whether importing a folder includes this file. A plain ``.txt`` is read only if it is named itself."""
     name = path.name.lower()
     return not name.startswith(".") and not name.endswith(".txt") and _reader(name) is not None
 
@@ -48,11 +48,12 @@ def is_candle_file(path: Path) -> bool:
 def read_table(path: Path) -> Table:
     """The table in ``path``.
 
-    Raises :class:`CandleFileError`, always with the path: missing, empty, damaged, unsupported, or without rows.
+    Raises :class:`CandleFileError`, naming the path, if the file is missing, empty, damaged, of an unsupported kind, or
+    without rows.
     """
     reader = _reader(path.name.lower())
     if reader is None:
-        raise CandleFileError(f"{path}: this kind of file cannot be read; supported are {' '.join(_READERS)}")
+        raise CandleFileError(f"{path}: files of this kind are not supported; supported are {' '.join(_READERS)}")
     try:
         data = path.read_bytes()
         if not data:
@@ -61,16 +62,16 @@ def read_table(path: Path) -> Table:
     except _UnreadableError as error:
         raise CandleFileError(f"{path}: {error}") from error
     except FileNotFoundError as error:
-        raise CandleFileError(f"{path}: there is no such file") from error
+        raise CandleFileError(f"{path}: no such file") from error
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile, pl.exceptions.PolarsError) as error:
         raise CandleFileError(f"{path}: the file cannot be read: {error}") from error
     if table.lines.is_empty():
-        raise CandleFileError(f"{path}: the file holds no rows")
+        raise CandleFileError(f"{path}: the file contains no rows")
     return table
 
 
 class _UnreadableError(Exception):
-    """What is wrong with the bytes, before the path is put in front."""
+    """What is wrong with the bytes, without the path, which the caller adds."""
 
 
 def _reader(name: str) -> Callable[[bytes], Table] | None:
@@ -109,7 +110,7 @@ def _quoted(text: str, delimiter: str) -> pl.DataFrame:
                 lines.append(reader.line_num)
                 fields.append(row)
     except csv.Error as error:
-        raise _UnreadableError(f"line {reader.line_num} is not CSV: {error}") from error
+        raise _UnreadableError(f"line {reader.line_num} is not valid CSV: {error}") from error
     return _fields_frame(lines, fields)
 
 
@@ -121,7 +122,7 @@ def _json(data: bytes) -> Table:
     try:
         content = json.loads(_text(data))
     except (ValueError, RecursionError) as error:
-        raise _UnreadableError(f"the file is not JSON: {error}") from error
+        raise _UnreadableError(f"the file is not valid JSON: {error}") from error
     if not isinstance(content, list):
         raise _UnreadableError("the JSON is not a list of candles")
     if all(isinstance(row, list) for row in content):
@@ -136,21 +137,21 @@ def _json(data: bytes) -> Table:
 
 
 def _from_fields(rows: pl.DataFrame, *, header: tuple[str, ...] | None, may_have_header: bool = True) -> Table:
-    """Rows of text cells (columns ``line`` and ``fields``) as a table; the header is taken off if there is one."""
+    """Rows of text cells (columns ``line`` and ``fields``) as a table, without the header row if there is one."""
     if header is None and may_have_header and not rows.is_empty():
         first = [cell.strip() for cell in rows["fields"][0].to_list()]
         if not any(_is_number(cell) for cell in first):
             header, rows = tuple(first), rows[1:]
     if rows.is_empty():
-        raise _UnreadableError("the file holds no rows")
+        raise _UnreadableError("the file contains no rows")
     counts = rows["fields"].list.len()
     usual = int(counts.mode().min())  # type: ignore[arg-type]
     if header is None:
         if usual not in _HEADERLESS:
             known = ", ".join(str(count) for count in _HEADERLESS)
             raise _UnreadableError(
-                f"the file has no header and {usual} columns (known without a header: {known}); "
-                "put a line with the names of the columns on top"
+                f"the file has {usual} columns and no header, which is only understood for {known} columns; "
+                "add a first line with the column names"
             )
         header = _HEADERLESS[usual]
     elif usual != len(header):
@@ -183,7 +184,7 @@ def _zip(data: bytes) -> Table:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = [name for name in archive.namelist() if name.lower().endswith(".csv")]
         if len(members) != 1:
-            raise _UnreadableError(f"the archive holds {len(members)} CSV files; it must hold exactly one")
+            raise _UnreadableError(f"the archive contains {len(members)} CSV files; it must contain exactly one")
         return _csv(archive.read(members[0]))
 
 
@@ -197,4 +198,4 @@ _READERS: dict[str, Callable[[bytes], Table]] = {
     ".json": _json,
     ".json.gz": lambda data: _json(gzip.decompress(data)),
 }
-"""Ending of the file's name -> how its bytes become a table."""
+"""Suffix of the file's name -> reads its bytes as a table."""

@@ -1,4 +1,4 @@
-"""Open times in every spelling that candle files use, as milliseconds UTC."""
+"""Reads open times in every spelling that candle files use, as milliseconds UTC."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ _DAY_MS = 86_400_000
 _PER_MS = {"ms": 1, "us": 1_000, "ns": 1_000_000}
 # Seconds < 1e11 <= milliseconds < 1e14 <= microseconds < 1e17 <= nanoseconds: 1973 to 5138 in each unit.
 _SECONDS_BELOW, _MILLISECONDS_BELOW, _MICROSECONDS_BELOW = 10**11, 10**14, 10**17
-# 20240805 would be a day in August 1970 if it were seconds; as a date it is what people write.
+# Read as seconds, 20240805 would be a day in August 1970; as a date it is what people write.
 _COMPACT_DATES = (19_000_101, 21_001_231)
 _SLASHED = r"^(?<first>\d{1,2})/(?<second>\d{1,2})/\d{4}"
 _WRITTEN = (
@@ -25,10 +25,10 @@ _NAIVE_NOTE = "times without an offset were taken as UTC"
 
 
 @dataclass(frozen=True)
-class Times:
+class OpenTimes:
     """``open_time`` (Datetime ms UTC, null where missing or unreadable), ``problem`` (a reason or null), ``notes``.
 
-    A time between two milliseconds is rounded down and has the problem "off the grid".
+    A time between two milliseconds is rounded down and its problem is that it is off the grid.
     """
 
     open_time: pl.Series
@@ -36,8 +36,8 @@ class Times:
     notes: tuple[str, ...]
 
 
-def read_times(column: pl.Series, path: Path) -> Times:
-    """Timestamps, dates, epoch numbers (their unit told by their magnitude), or text of any of these.
+def read_times(column: pl.Series, path: Path) -> OpenTimes:
+    """Reads timestamps, dates, epoch numbers (whose magnitude tells their unit), or text of any of these.
 
     Raises :class:`CandleFileError` for dates such as ``01/02/2024`` in a file that does not show which is the month.
     """
@@ -46,34 +46,34 @@ def read_times(column: pl.Series, path: Path) -> Times:
         per_ms = _PER_MS[dtype.time_unit]
         ticks = column.to_physical()
         read = pl.select(ms=ticks // per_ms, exact=ticks % per_ms == 0, naive=pl.lit(dtype.time_zone is None))
-        given = column.is_not_null()
+        filled = column.is_not_null()
     elif dtype == pl.Date:
         days = column.to_physical().cast(pl.Int64)
         read = pl.select(ms=days * _DAY_MS, exact=pl.lit(True), naive=pl.lit(True))
-        given = column.is_not_null()
+        filled = column.is_not_null()
     elif dtype.is_numeric():
         read = column.to_frame("cell").select(**_epoch(pl.col("cell"), whole_numbers=dtype.is_integer()))
-        given = column.is_not_null()
+        filled = column.is_not_null()
     else:
         text = as_text(column)
         read = _read_text(text, path)
-        given = is_filled(text)
+        filled = is_filled(text)
     problem = read.select(
-        pl.when(pl.col("ms").is_null() & given)
+        pl.when(pl.col("ms").is_null() & filled)
         .then(pl.lit(reasons.UNREADABLE_TIME))
         .when(~pl.col("exact"))
         .then(pl.lit(reasons.OFF_GRID))
     ).to_series()
     open_time = read["ms"].cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
     naive = read.select((pl.col("naive") & pl.col("ms").is_not_null()).any()).item()
-    return Times(open_time, problem, (_NAIVE_NOTE,) if naive else ())
+    return OpenTimes(open_time, problem, (_NAIVE_NOTE,) if naive else ())
 
 
 def _epoch(cell: pl.Expr, *, whole_numbers: bool) -> dict[str, pl.Expr]:
-    """Epoch numbers, in digits or as text, as the columns ``ms``, ``exact`` and ``naive``; null where there is none."""
+    """Epoch numbers, numeric or as text, as the columns ``ms``, ``exact`` and ``naive``; null where there is none."""
     real = cell.cast(pl.Float64, strict=False)
     floored = real.floor().cast(pl.Int64, strict=False)
-    # Text goes through integers first: nanoseconds have more digits than a float64 holds.
+    # Text is read as an integer first: nanoseconds have more digits than a float64 can represent.
     whole = cell.cast(pl.Int64, strict=False) if whole_numbers else floored
     fraction = pl.lit(0.0) if whole_numbers else real - real.floor()
     size = whole.abs()
@@ -104,7 +104,7 @@ def _epoch(cell: pl.Expr, *, whole_numbers: bool) -> dict[str, pl.Expr]:
 
 
 def _read_text(text: pl.Series, path: Path) -> pl.DataFrame:
-    """Each row by the first spelling that reads it: whole number, number with a fraction, written time."""
+    """Reads each row by the first spelling that fits: whole number, number with a fraction, written time."""
     cells = text.to_frame("cell")
     read = cells.select(**_epoch(pl.col("cell"), whole_numbers=True))
     for spelling in (_fractional, _written):
@@ -123,7 +123,7 @@ def _fractional(text: pl.Series, _path: Path) -> pl.DataFrame:
 
 def _written(text: pl.Series, path: Path) -> pl.DataFrame:
     """``2024-08-05``, ``2024-08-05T01:15:00.000Z``, ``2024.08.05 01:15``, ``8/25/2024 01:15 +05:30`` and the like."""
-    # Most files write an offset or none throughout: the parts of the pattern that are absent stay null.
+    # Parts of the pattern that are absent stay null.
     parts = text.to_frame("cell").select(pl.col("cell").str.extract_groups(_WRITTEN).struct.unnest())
     slashed = "%d/%m/%Y" if _day_comes_first(text, path) else "%m/%d/%Y"
     date = pl.col("date")
@@ -145,7 +145,7 @@ def _written(text: pl.Series, path: Path) -> pl.DataFrame:
 
 
 def _day_comes_first(text: pl.Series, path: Path) -> bool:
-    """Whether ``25/8/2024`` rather than ``8/25/2024`` is how this file writes; any answer if it has no such dates."""
+    """Whether the file writes ``25/8/2024`` rather than ``8/25/2024``; false if it has no such dates."""
     numbers = text.to_frame("cell").select(pl.col("cell").str.extract_groups(_SLASHED).struct.unnest()).drop_nulls()
     if numbers.is_empty():
         return False

@@ -1,4 +1,4 @@
-"""Real candles to try the hub with; ``README.md`` beside this file says where they come from."""
+"""Real candles to try the hub with; the ``README.md`` in this folder says where they come from."""
 
 from pathlib import Path
 

@@ -1,1 +1,1 @@
-"""Options of the charts: pure functions from frames."""
+"""Chart options, made from frames by pure functions."""

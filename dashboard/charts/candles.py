@@ -7,9 +7,9 @@ from typing import Any
 import polars as pl
 
 from dashboard.charts.readings import TIME_FORMAT, Pane, Readings
-from dashboard.charts.savings import Options
+from dashboard.charts.savings import ChartOptions
 
-# The same in both themes: green and red are what traders read without a legend.
+# The same in both themes: traders read green and red without a legend.
 _UP, _DOWN, _TRIGGER = "#1a9c82", "#e0524d", "#f59e0b"
 
 _TOP, _GAP, _SLIDER = 34, 26, 64
@@ -18,14 +18,14 @@ _PRICE_HEIGHT, _VOLUME_HEIGHT, _PANE_HEIGHT = 300, 70, 120
 
 @dataclass(frozen=True)
 class CandleChart:
-    """Options and the height in pixels that they are laid out for."""
+    """Options, and the height in pixels that they are laid out for."""
 
-    options: Options
+    options: ChartOptions
     height: int
 
 
 def candle_chart(readings: Readings, triggers: pl.DataFrame) -> CandleChart:
-    """The chart of ``readings``; of ``triggers`` (``close_time price``) those in the window are marked."""
+    """The chart of ``readings``; it marks those of ``triggers`` (``close_time price``) that lie in the window."""
     panes = (readings.price, readings.volume, *readings.panes)
     heights = (_PRICE_HEIGHT, _VOLUME_HEIGHT, *(_PANE_HEIGHT for _ in readings.panes))
     tops = [_TOP + sum(heights[:index]) + index * _GAP for index in range(len(heights))]
@@ -69,13 +69,13 @@ def candle_chart(readings: Readings, triggers: pl.DataFrame) -> CandleChart:
             }
             for position, name in enumerate(pane.lines)
         ]
-    options: Options = {
+    options: ChartOptions = {
         "animation": False,
         "legend": {
             "top": 0,
             "left": 0,
             "type": "scroll",
-            "data": [one["name"] for one in series if one["type"] == "line"],
+            "data": [line["name"] for line in series if line["type"] == "line"],
         },
         "tooltip": {"trigger": "axis", "axisPointer": {"type": "cross"}},
         "axisPointer": {"link": [{"xAxisIndex": "all"}]},
@@ -95,7 +95,7 @@ def candle_chart(readings: Readings, triggers: pl.DataFrame) -> CandleChart:
 
 
 def _markers(frame: pl.DataFrame, triggers: pl.DataFrame) -> dict[str, Any]:
-    """A triangle under the price that each trigger was recorded with."""
+    """A triangle under the recorded price of each trigger."""
     shown = triggers.select(pl.col("close_time").dt.strftime(TIME_FORMAT).alias("closed"), "price").filter(
         pl.col("closed").is_in(frame["closed"].to_list())
     )
@@ -141,7 +141,7 @@ def _value_axis(index: int, pane: Pane) -> dict[str, Any]:
     return {
         "type": "value",
         "gridIndex": index,
-        # Volume bars stand on 0; everything else shows the range it moves in.
+        # Volume bars start at 0; every other axis shows only the range of its values.
         "scale": index != 1,
         "splitNumber": 2 if small else 5,
         "name": pane.name,

@@ -1,7 +1,7 @@
-"""What one condition reads, candle by candle, laid out in panes: what is on one scale stands in one pane.
+"""The values that one condition reads, candle by candle, laid out in panes: values on one scale share a pane.
 
-A moving average of prices belongs onto the candles, one of volumes onto the volumes; an RSI needs a pane of its own,
-which it shares with every other RSI and with the constants that it is compared with.
+A moving average of prices belongs on the candles, one of volumes on the volumes; an RSI needs a pane of its own, which
+it shares with every other RSI and with the constants that it is compared with.
 """
 
 import math
@@ -20,12 +20,12 @@ from registry.language.tree import IndicatorOutput, Number, Price, comparisons, 
 
 CANDLE = ("open", "high", "low", "close", "volume")
 TIME_FORMAT = "%Y-%m-%d %H:%M"
-"""How a close time is written on the category axis: with the year, because labels must be unique."""
+"""The format of close times on the category axis; it includes the year because labels must be unique."""
 
 
 @dataclass
 class Pane:
-    """Lines and constants on one scale. ``low`` and ``high`` are its ends where the values cannot leave them."""
+    """Lines and constants on one scale. ``low`` and ``high`` are its ends if the values cannot go beyond them."""
 
     name: str
     lines: list[str] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Pane:
 
 @dataclass(frozen=True)
 class Readings:
-    """A frame with ``closed`` (label of the close time), the candle's columns and one column a line; and its panes."""
+    """A frame with ``closed`` (label of the close time), the candle's columns and one for each line; and its panes."""
 
     frame: pl.DataFrame
     price: Pane
@@ -46,15 +46,15 @@ class Readings:
 
 
 def candles_needed(condition: Condition, shown: int) -> int:
-    """How many candles to load so that the values on the last ``shown`` ones have settled."""
+    """How many candles to load so that the values on the last ``shown`` of them have settled."""
     return shown + condition.needed[condition.series].settle
 
 
 def read_values(condition: Condition, candles: pl.DataFrame, shown: int) -> Readings:
-    """The readings of the last ``shown`` candles; the earlier ones are for the indicators to settle.
+    """The readings of the last ``shown`` candles; the earlier candles let the indicators settle.
 
-    Drawn is what the condition reads of its own series, each value where it belongs in time: neither the steps back of
-    ``[k]`` nor arithmetic nor other series, which have candles of their own.
+    They are the values that the condition reads from its own series, each drawn at its own time: without the steps back
+    of ``[k]``, without arithmetic, and without other series, which have candles of their own.
     """
     price, volume = Pane("price"), Pane("volume")
     panes: dict[Hashable, Pane] = {"price": price, "volume": volume}
@@ -86,7 +86,7 @@ def read_values(condition: Condition, candles: pl.DataFrame, shown: int) -> Read
 
 
 def _scale(operand: Price | IndicatorOutput) -> Hashable:
-    """Equal for operands whose values can be read off one axis."""
+    """Equal for operands whose values fit on one axis."""
     match operand:
         case Price(field=name):
             return "volume" if name == "volume" else "price"
@@ -94,7 +94,7 @@ def _scale(operand: Price | IndicatorOutput) -> Hashable:
             output = find(name).output(output_name)
             bounds = (output.low, output.high, output.centre)
             if source is not None and bounds == (None, None, None):
-                # An output without a range of its own, made from one column, is a level of that column.
+                # An output of one column without a range of its own is on the scale of that column.
                 return "volume" if source == "volume" else "price"
             if output.low is not None and output.high is not None:
                 return output.low, output.high
@@ -102,7 +102,7 @@ def _scale(operand: Price | IndicatorOutput) -> Hashable:
 
 
 def _new_pane(operand: Price | IndicatorOutput) -> Pane:
-    # Prices and volumes have their panes from the start.
+    # Prices and volumes already have their panes.
     assert isinstance(operand, IndicatorOutput)
     output = find(operand.indicator).output(operand.output)
     return Pane(operand.indicator, low=output.low, high=output.high)
@@ -117,7 +117,7 @@ def _values(operand: Price | IndicatorOutput, candles: pl.DataFrame) -> pl.Serie
 
 
 def _widen(pane: Pane, frame: pl.DataFrame) -> None:
-    """Make room for constants that the values do not reach: the chart would leave them out."""
+    """Make room for constants that the values do not reach, which the chart would otherwise leave out."""
     values = [bound for name in pane.lines for bound in (frame[name].min(), frame[name].max())]
     reached = [float(value) for value in values if isinstance(value, int | float)]
     if not reached or not pane.levels:
@@ -131,9 +131,9 @@ def _widen(pane: Pane, frame: pl.DataFrame) -> None:
 
 
 def _round(value: float, *, down: bool) -> float:
-    """Outwards to two significant digits, for readable ends of an axis."""
+    """Round outwards to two significant digits, for readable axis ends."""
     if value == 0:
         return 0.0
     unit = 10.0 ** (math.floor(math.log10(abs(value))) - 1)
-    # The second rounding removes the digits that the product adds: 55 * 0.001 is 0.055.
+    # The second rounding removes digits that the product adds: 55 * 0.001 is to be 0.055.
     return float(f"{(math.floor if down else math.ceil)(value / unit) * unit:.2g}")

@@ -1,6 +1,6 @@
-"""ECharts options of the savings page: figures in, plain dictionaries out.
+"""ECharts options for the savings page: figures in, plain dictionaries out.
 
-Candles have their own builder, :mod:`dashboard.charts.candles`.
+Candle charts are built by :mod:`dashboard.charts.candles`.
 """
 
 from typing import Any
@@ -9,17 +9,17 @@ import polars as pl
 
 from analysis.savings import Savings
 
-Options = dict[str, Any]
+ChartOptions = dict[str, Any]
 
 _GRID = {"left": 8, "right": 24, "top": 40, "bottom": 8, "containLabel": True}
 _TIME = "%Y-%m-%d %H:%M"
 
 SHARING_COLORS = {"isolated bots": "#94a3b8", "equal conditions shared": "#d97706", "done by the hub": "#14a08f"}
-"""The three ways of sharing and their colours, the same in every chart and legible in both themes."""
+"""The three ways of sharing and their colours, which are the same in every chart and legible in both themes."""
 
 
-def counted(savings: Savings) -> Options:
-    """Bars on a log axis: work of isolated bots, with equal conditions shared, and done."""
+def counted(savings: Savings) -> ChartOptions:
+    """Bars on a log axis: the work of isolated bots, the work with equal conditions shared, and the work done."""
     kinds = {
         "evaluations": (savings.isolated_evaluations, savings.evaluations, savings.evaluations),
         "indicator computations": (
@@ -50,12 +50,12 @@ def counted(savings: Savings) -> Options:
 
 
 def _bar(count: int) -> dict[str, Any] | None:
-    """A bar with its number beside it; none for 0, which has no place on a log axis."""
+    """A bar labelled with its number; no bar for 0, which has no place on a log axis."""
     return {"value": count, "label": {"formatter": f"{count:,}"}} if count else None
 
 
-def work_per_tick(ticks: pl.DataFrame) -> Options:
-    """Lines on a log axis: loads, computations and evaluations of each tick, in the three ways of sharing."""
+def work_per_tick(ticks: pl.DataFrame) -> ChartOptions:
+    """Lines on a log axis: loads, computations and evaluations of each tick, for the three ways of sharing."""
     lines = {
         "isolated bots": ("subscriptions", "isolated_indicators", "isolated_loads"),
         "equal conditions shared": ("conditions", "equal_sharing_indicators", "equal_sharing_loads"),
@@ -88,8 +88,8 @@ def work_per_tick(ticks: pl.DataFrame) -> Options:
     }
 
 
-def stage_times(ticks: pl.DataFrame) -> Options:
-    """Stacked bars: milliseconds of each tick's stages."""
+def stage_times(ticks: pl.DataFrame) -> ChartOptions:
+    """Stacked bars: the stages of each tick in milliseconds."""
     stages = {"load": "load_us", "indicators": "indicators_us", "judge": "judge_us"}
     source = ticks.select(
         pl.col("close_time").dt.strftime(_TIME).alias("closed"),

@@ -1,4 +1,4 @@
-"""One condition: what it says, its candles with triggers and indicator values, and its triggers."""
+"""One condition: its text, its candles with triggers and indicator values, and a table of its triggers."""
 
 import json
 
@@ -20,7 +20,7 @@ def show(facts: data.ConditionFacts) -> None:
     """Draw the condition."""
     condition = Condition.from_canonical(facts.stored.canonical)
     _head(facts, condition)
-    # Drawn above the table, but a selected trigger decides which candles it shows.
+    # The chart is above the table, but the trigger selected in the table decides which candles it shows.
     chart = st.container()
     focus_ms = _triggers(facts, condition)
     with chart:
@@ -28,7 +28,7 @@ def show(facts: data.ConditionFacts) -> None:
 
 
 def _head(facts: data.ConditionFacts, condition: Condition) -> None:
-    # As code, because Markdown would turn <= into one character and _ into italics.
+    # As code, because Markdown would turn <= into a single character and _ into italics.
     st.markdown(f"#### `{facts.stored.text}`")
     fires = "on every candle on which it is true" if condition.momentary else "when it becomes true"
     details = {
@@ -71,15 +71,15 @@ def _candles(facts: data.ConditionFacts, condition: Condition, focus_ms: int | N
         chart.options,
         height=chart.height,
         key=f"candles-{facts.stored.condition_id}",
-        alt=f"Candles of {facts.series} with the triggers and what the condition reads",
+        alt=f"Candles of {facts.series} with the triggers and the values that the condition reads",
     )
     st.caption(
         f"{readings.frame.height:,} candles up to {show_time(stop_ms)}; times are candle closes, UTC. Triangles are "
-        "triggers. Values are computed from these and the candles before them, "
+        "triggers. Values are computed from these candles and earlier ones"
         + (
-            "enough of them to have settled."
+            ", enough of them for all values to have settled."
             if candles.height == needed
-            else "too few for the first ones to have settled."
+            else ", too few for the first values to have settled."
         )
         + _others(condition)
     )
@@ -87,31 +87,31 @@ def _candles(facts: data.ConditionFacts, condition: Condition, focus_ms: int | N
 
 def _others(condition: Condition) -> str:
     others = [series for series in condition.all_series if series != condition.series]
-    return f" It also reads {', '.join(others)}, not drawn here." if others else ""
+    return f" It also reads {', '.join(others)}, which the chart does not show." if others else ""
 
 
 def window_stop(last_ms: int, focus_ms: int | None, count: int, length: int) -> int:
-    """Close time of the last candle to show: ``last_ms``, or a quarter of a window behind a focus that lies earlier."""
+    """Close time of the last candle to show: ``last_ms``, or a quarter of a window after a focus before the window."""
     if focus_ms is None or focus_ms > last_ms - count * length:
         return last_ms
     return focus_ms + count // 4 * length
 
 
 def _triggers(facts: data.ConditionFacts, condition: Condition) -> int | None:
-    """Draw the triggers; the close time of the selected one, else of the newest."""
+    """Draw the triggers; return the close time of the selected one, by default the newest."""
     st.subheader("Triggers")
     if facts.triggers.is_empty():
         if facts.judged_ms is None:
             st.info("No triggers: its series has not been judged yet. Judge it:", icon=":material/info:")
             st.code(f"hub tick {condition.timeframe}", language="shell")
         else:
-            st.info(f"It has not fired up to {show_time(facts.judged_ms)}. Later candles are judged by:")
+            st.info(f"It has not fired up to {show_time(facts.judged_ms)}. Judge later candles:")
             st.code(f"hub tick {condition.timeframe}", language="shell")
         return None
     older = facts.trigger_count - facts.triggers.height
     st.caption(
         "Newest first. Select one to see the candles around it."
-        + (f" {older:,} older ones are not listed." if older else "")
+        + (f" {older:,} older triggers are not listed." if older else "")
     )
     event = st.dataframe(
         trigger_rows(facts.triggers, condition),

@@ -1,4 +1,4 @@
-"""The table of conditions; a selected row, or ``?id=`` in the address, opens one of them."""
+"""The table of conditions; selecting a row, or ``?id=`` in the address, opens one of them."""
 
 from functools import lru_cache
 
@@ -33,11 +33,11 @@ def _table(conditions: pl.DataFrame) -> None:
         st.info("No conditions yet. Register one, or run the demo:", icon=":material/info:")
         st.code('hub conditions register "BTCUSDT 1h: rsi(14) crosses_below 30"\nmake demo', language="shell")
         return
-    found = _filtered(conditions)
-    shown = found.head(_ROWS_SHOWN)
+    matches = _filtered(conditions)
+    shown = matches.head(_ROWS_SHOWN)
     st.caption(
-        f"{found.height:,} of {conditions.height:,} conditions, those with most subscribers first"
-        + (f"; the first {shown.height:,} are listed" if shown.height < found.height else "")
+        f"{matches.height:,} of {conditions.height:,} conditions, those with the most subscribers first"
+        + (f"; the first {shown.height:,} are listed" if shown.height < matches.height else "")
         + ". Select a row to see its candles and triggers."
     )
     rows = shown.select(
@@ -68,7 +68,7 @@ def _table(conditions: pl.DataFrame) -> None:
                 "last trigger (UTC)", format="YYYY-MM-DD HH:mm", timezone="UTC"
             ),
             "settled": st.column_config.CheckboxColumn(
-                help="Its series has had enough slots since the anchor for all of its indicators to settle."
+                help="Since its anchor, its series has had enough slots for all of its indicators to settle."
             ),
         },
     )

@@ -1,4 +1,4 @@
-"""The landing page: what was wanted, what that came down to, and what sharing saved."""
+"""The landing page: what bots asked for, what that came down to, and what sharing saved."""
 
 import polars as pl
 import streamlit as st
@@ -11,18 +11,18 @@ _TICKS_SHOWN = 300
 
 _EXPLANATION = """
 **Counted.** Each tick knows its conditions and their subscriptions, so it knows what bots that share nothing would have
-done for the same verdicts: a subscription is one evaluation, one candle load, and one computation for each distinct
-indicator of its condition. *Equal conditions shared* is the same with one bot for each unique condition. *Done by the
-hub*: each series loaded once, each unique indicator computed once, each unique condition judged once.
-*Avoided* = isolated bots - done by the hub.
+done for the same verdicts: a subscription is one evaluation, one candle load for each series of its condition, and one
+computation for each of its distinct indicators. *Equal conditions shared* is the same with one bot for each unique
+condition. *Done by the hub*: each series loaded once, each unique indicator computed once, each unique condition judged
+once. *Avoided* = isolated bots - done by the hub.
 
-**Measured.** *This hub* is the sum of the timed stages: load, indicators, judge, record, publish, and preparing the
-state; Prefect's own time is not in it. *Isolated bots* is their counted work times unit costs that were measured on
-this machine by really doing isolated evaluations, each with its own candle load from the local file.
+**Measured.** *This hub* is the sum of the timed stages: loading, indicators, judging, recording, publishing and
+preparing the state; Prefect's own time is not included. *Isolated bots* is their counted work times unit costs, which
+were measured on this machine by actually doing isolated evaluations, each with its own candle load from the local file.
 {unit_costs}
 
-**Modelled.** The reference model charges {load:g} ms for a candle load, {indicator:g} ms for an indicator and
-{check:g} ms for a check, to the counts above. It stands for bots that load candles from an exchange.
+**Modelled.** The reference model applies {load:g} ms for a candle load, {indicator:g} ms for an indicator and
+{check:g} ms for a check to the counts above. It stands for bots that load candles from an exchange.
 
 **Unique indicators and series** are those of the widest tick of each timeframe.
 """
@@ -124,18 +124,18 @@ def _times(savings: Savings) -> None:
     with measured, st.container(border=True, height="stretch"):
         st.markdown("**Measured** on this machine, candles in a local file")
         if savings.measured_isolated_s is None or savings.measured_share is None:
-            st.info("Isolated evaluations have not been measured here; `make demo` does it.")
+            st.info("Isolated evaluations have not been measured here; `make demo` measures them.")
             _seconds({"This hub": savings.measured_shared_s})
         else:
             _seconds(
                 {"Isolated bots": savings.measured_isolated_s, "This hub": savings.measured_shared_s},
                 saved=savings.measured_share,
             )
-            st.caption("Isolated bots: counted work x unit costs of isolated evaluations that were really done.")
+            st.caption("Isolated bots: counted work x unit costs of isolated evaluations that were actually done.")
     with modelled, st.container(border=True, height="stretch"):
         st.markdown(
-            f"**Modelled**: {model.load_ms:g} ms a candle load, {model.indicator_ms:g} ms an indicator, "
-            f"{model.check_ms:g} ms a check"
+            f"**Modelled**: {model.load_ms:g} ms per candle load, {model.indicator_ms:g} ms per indicator, "
+            f"{model.check_ms:g} ms per check"
         )
         _seconds(
             {"Isolated bots": savings.modelled_isolated_s, "This hub": savings.modelled_shared_s},
@@ -157,7 +157,7 @@ def _worked_example(model: ReferenceModel) -> str:
     shared = model.shared_ms(series=1, indicators=1, conditions=500) / 1e3
     return (
         f"The model's worked example, 5,000 x 160 ms = {isolated:g} s against {shared:g} s "
-        f"({saved_share(isolated, shared):.2%}), holds only while all 500 conditions read one indicator of one series."
+        f"({saved_share(isolated, shared):.2%}), holds only if all 500 conditions read one indicator of one series."
     )
 
 
@@ -188,8 +188,8 @@ def _explanation(overview: data.Overview) -> str:
         "They have not been measured here yet."
         if costs is None
         else (
-            f"Means of {costs.sample:,} evaluations: {costs.load_us / 1e3:.2f} ms a candle load, "
-            f"{costs.indicator_us / 1e3:.2f} ms an indicator, {costs.check_us / 1e3:.3f} ms a check."
+            f"Means of {costs.sample:,} evaluations: {costs.load_us / 1e3:.2f} ms per candle load, "
+            f"{costs.indicator_us / 1e3:.2f} ms per indicator, {costs.check_us / 1e3:.3f} ms per check."
         )
     )
     return _EXPLANATION.format(

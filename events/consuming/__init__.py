@@ -1,1 +1,1 @@
-"""From an event to the bots that wait for it: consumers, policies, deliveries that happen once."""
+"""From an event to the bots subscribed to it: consumers, policies, effects that happen once."""

@@ -1,6 +1,6 @@
-"""Hands events to a handler: each to all of its subscribers, in the order of ``seq``, and again after any crash.
+"""Hands events to a handler: each for all of its subscribers, in the order of ``seq``, and again after a crash.
 
-From reading to acknowledging each step is a method; :meth:`Consumer.step` has their order.
+Each step from reading to acknowledging is a method; :meth:`Consumer.step` calls them in order.
 """
 
 import logging
@@ -12,13 +12,13 @@ from common import failpoints
 from common.clock import Clock
 from common.errors import EventLogError, StoreError
 from events import metrics
-from events.consuming.book import Book, Changes, Held
+from events.consuming.consumer_state import Changes, ConsumerState, Undelivered
 from events.consuming.dead_letters import letter_of, obey
-from events.consuming.delivery import CurrentTruths, Handler
+from events.consuming.delivery import Handler, TruthSource
 from events.consuming.dispatch import Dispatch
 from events.consuming.group import GroupReader
 from events.consuming.ledger import Ledger
-from events.consuming.rearming import Asking
+from events.consuming.rearming import Rearming
 from events.consuming.subscribers import Subscribers
 from events.log.payload import Entry, entries_of
 from events.log.redis_log import RedisEventLog, foreign
@@ -27,7 +27,7 @@ from registry.store.protocol import Store
 _log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = (1.0, 5.0, 25.0, 125.0)
-"""Pauses before the second to the fifth attempt; after that a delivery is put aside."""
+"""Pauses before the second to the fifth attempt; after that a delivery becomes a dead letter."""
 
 _BATCH = 1_000
 _COMMIT_S = 0.5
@@ -35,17 +35,17 @@ _LOOK_S = 1.0
 
 
 class Consumer:
-    """One consumer, known by its name: its group in the log, its ledger, its handler.
+    """One consumer, identified by its name, with its group in the log, its ledger and its handler.
 
-    A new one starts with what is published from then on, or after ``start`` if that is given; an old one where its
-    ledger is. :meth:`run` until stopped, or call :meth:`step`. While the log's server is away, events come from the
-    store, a little later.
+    A new consumer starts with events published from then on, or after ``start`` if that is passed; an existing one
+    resumes where its ledger is. :meth:`run` it until stopped, or call :meth:`step`. While the log's server is down,
+    events come from the store, a little later.
 
-    A delivery that the handler refuses (any exception) is tried again after each of ``retry_after_s``; what follows for
-    the same subscription waits behind it, everything else goes on. After the last attempt it is put aside in the stream
-    ``triggers:dead:{name}``. So is one that ends the process as often as that.
+    A delivery that the handler refuses (with any exception) is retried after each pause of ``retry_after_s``. Later
+    deliveries for the same subscription wait behind it; everything else goes on. After the last attempt it goes to the
+    stream of dead letters, ``triggers:dead:{name}``. So does a delivery that ends the process as often as that.
 
-    Raises :class:`common.errors.LedgerError` for a ledger of another consumer.
+    Raises :class:`common.errors.LedgerError` if the ledger belongs to another consumer.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Consumer:
         handler: Handler,
         clock: Clock,
         *,
-        truths: CurrentTruths | None = None,
+        truths: TruthSource | None = None,
         start: int | None = None,
         retry_after_s: Sequence[float] = RETRY_AFTER_S,
     ) -> None:
@@ -66,23 +66,23 @@ class Consumer:
         self._store = store
         self._clock = clock
         self._group = GroupReader(log, name)
-        self._book = Book(ledger, name, store.identity())
+        self._state = ConsumerState(ledger, name, store.identity())
         self._subscribers = Subscribers(store.registry)
-        self._dispatch = Dispatch(name, handler, self._book, clock, retry_after_s)
-        self._asking = Asking(truths, self._book, self._dispatch, self._subscribers)
+        self._dispatch = Dispatch(name, handler, self._state, clock, retry_after_s)
+        self._rearming = Rearming(truths, self._state, self._dispatch, self._subscribers)
         self._start = start
-        self._seq = self._book.seq or 0
+        self._seq = self._state.seq or 0
         self._unacknowledged: list[int] = []
         self._is_synchronised = False
         self._looked_s = time.monotonic() - _LOOK_S
 
     @property
     def seq(self) -> int:
-        """``seq`` up to which everything is applied."""
+        """``seq`` up to which every event is applied."""
         return self._seq
 
     def run(self, stop: threading.Event) -> None:
-        """Work until told to stop. A log or a store that is away is waited for."""
+        """Work until told to stop. Waits for a log or a store that is down."""
         failure = ""
         while not stop.is_set():
             try:
@@ -97,61 +97,61 @@ class Consumer:
                 stop.wait(_LOOK_S)
 
     def rearm(self, user_id: str, bot_id: str, condition_id: str) -> None:
-        """A bot is ready again: with policy ``while_true`` it is delivered to at once if the condition is still TRUE.
+        """Say that a bot is ready again: with policy ``while_true`` it gets a delivery if the condition is still TRUE.
 
-        At most once a candle. From any thread; when it returns the wish is on disk, and outlives the process.
+        At most one per candle. Thread-safe; when it returns, the request is on disk and survives the process.
         """
-        self._asking.rearm((user_id, bot_id, condition_id))
+        self._rearming.rearm((user_id, bot_id, condition_id))
 
     def step(self, wait_ms: int = 0) -> int:
-        """One round; how many events were applied. Waits so long for the first one."""
+        """One round; returns how many events were applied. Waits up to ``wait_ms`` for the first one."""
         before = self._seq
         if not self._is_synchronised:
             self._synchronise()
         self._look_around()
         self._retry_due()
         entries = self._read(wait_ms)
-        self._asking.refresh()
-        self._asking.answer_rearmed()
+        self._rearming.refresh()
+        self._rearming.handle_requests()
         self._apply(self._complete(entries))
         self._commit()
         self._acknowledge()
         return self._seq - before
 
     def _synchronise(self) -> None:
-        """Set the group to the ledger's place; what a dead predecessor had in hand is handled with care."""
+        """Set the group to the ledger's position; be careful with events that a dead predecessor had in hand."""
         owner, own = self._log.owner(), self._store.identity()
         if owner is not None and owner != own:
             raise foreign(owner)
-        if self._book.seq is None:
-            # A ledger's first day: it is kept where it began, and subscriptions from before are not asked for.
+        if self._state.seq is None:
+            # An empty ledger: record where it begins; conditions of earlier subscriptions are not checked.
             self._seq = self._log.last_seq() if self._start is None else self._start
-            self._book.commit(self._seq, self._store.registry.last_change(), Changes())
-        self._asking.refresh()
-        found = self._group.synchronise(self._seq)
-        if found.was_missing:
-            self._put_aside(self._book.dead(all_of_them=True))
-        self._dispatch.careful_until = max(self._dispatch.careful_until, found.pending_until)
+            self._state.commit(self._seq, self._store.registry.last_change(), Changes())
+        self._rearming.refresh()
+        group = self._group.synchronise(self._seq)
+        if group.was_missing:
+            self._put_aside(self._state.dead(all_of_them=True))
+        self._dispatch.careful_until = max(self._dispatch.careful_until, group.pending_until)
         self._unacknowledged.clear()
         self._is_synchronised = True
 
     def _look_around(self) -> None:
-        """Once a second: do what operators decided about dead letters, and say how far behind this consumer is."""
+        """Once a second: carry out operators' orders about dead letters, and report this consumer's lag."""
         if time.monotonic() - self._looked_s < _LOOK_S:
             return
         self._looked_s = time.monotonic()
-        obey(self._log, self.name, self._book, self._subscribers)
+        obey(self._log, self.name, self._state, self._subscribers)
         metrics.CONSUMER_LAG.labels(self.name).set(max(0, self._log.last_seq() - self._seq))
 
     def _retry_due(self) -> None:
-        """Try again what is due, for those who still want it."""
-        if self._book.has_waiting:
-            self._asking.refresh()
+        """Retry deliveries that are due, for subscriptions that still want them."""
+        if self._state.has_waiting:
+            self._rearming.refresh()
             self._dispatch.retry_due(self._subscribers)
 
     def _read(self, wait_ms: int) -> list[Entry]:
-        """New entries of the group; one that is gone is made anew in the next round."""
-        due_ms = self._book.next_due_ms()
+        """The group's next entries; a group that is gone is recreated in the next round."""
+        due_ms = self._state.next_due_ms()
         if due_ms is not None:
             wait_ms = min(wait_ms, max(0, due_ms - self._clock.now_ms()))
         entries = self._group.read(_BATCH, wait_ms)
@@ -159,67 +159,67 @@ class Consumer:
         if entries is None:
             self._is_synchronised = False
             return []
-        self._unacknowledged += [held.seq for held in entries]
+        self._unacknowledged += [entry.seq for entry in entries]
         return entries
 
     def _complete(self, entries: list[Entry]) -> list[Entry]:
-        """What follows the ledger's place without a hole: what the stream does not hold any more is in the store."""
-        fresh = [held for held in entries if held.seq > self._seq]
-        if fresh and fresh[-1].seq - self._seq == len(fresh):
-            return fresh
-        until = fresh[-1].seq if fresh else self._log.last_seq()
-        # A hole without triggers is one of numbers that no trigger has.
-        return self._backfill(until) or fresh
+        """The entries after the ledger's position, without a hole: the store has those the stream no longer holds."""
+        ahead = [entry for entry in entries if entry.seq > self._seq]
+        if ahead and ahead[-1].seq - self._seq == len(ahead):
+            return ahead
+        until = ahead[-1].seq if ahead else self._log.last_seq()
+        # If the store has nothing either, the hole consists of numbers that no trigger has.
+        return self._backfill(until) or ahead
 
     def _backfill(self, until: int) -> list[Entry]:
-        """Events of the store up to a ``seq``, a batch at most."""
+        """The store's events up to a ``seq``, at most one batch."""
         if until <= self._seq:
             return []
         rows = self._store.triggers.after(self._seq, _BATCH)
-        found = [held for held in entries_of(rows) if held.seq <= until]
-        metrics.BACKFILLED.labels(self.name).inc(len(found))
-        return found
+        entries = [entry for entry in entries_of(rows) if entry.seq <= until]
+        metrics.BACKFILLED.labels(self.name).inc(len(entries))
+        return entries
 
     def _apply(self, entries: Sequence[Entry]) -> None:
-        """Hand each event to its subscribers; commit now and then, so that a crash repeats little."""
-        for held in entries:
-            if subscriptions := self._subscribers.of(held.condition_id):
-                self._dispatch.expand(held.event, subscriptions)
-            self._seq = held.seq
-            is_careful = held.seq <= self._dispatch.careful_until
+        """Hand over each event for its subscribers; commit from time to time, so that a crash repeats little."""
+        for entry in entries:
+            if subscriptions := self._subscribers.of(entry.condition_id):
+                self._dispatch.expand(entry.event, subscriptions)
+            self._seq = entry.seq
+            is_careful = entry.seq <= self._dispatch.careful_until
             if is_careful or time.monotonic() - self._dispatch.committed_s > _COMMIT_S:
                 self._commit()
                 self._acknowledge()
 
     def _commit(self) -> None:
-        """Keep in the ledger how far everything is applied."""
-        self._dispatch.commit(self._seq, self._asking.change)
+        """Record in the ledger how far events are applied."""
+        self._dispatch.commit(self._seq, self._rearming.change)
 
     def _acknowledge(self) -> None:
-        """Tell the log what is applied and what died, in one go; what it is not told it hands out again."""
+        """Acknowledge applied events and add dead letters in one call; the log hands out again what is missing here."""
         done = [seq for seq in self._unacknowledged if seq <= self._seq]
-        dead = self._book.dead()
+        dead = self._state.dead()
         if (done or dead) and self._is_synchronised:
             failpoints.reach("before_ack")
             self._put_aside(dead, done)
             failpoints.reach("after_ack")
             self._unacknowledged = [seq for seq in self._unacknowledged if seq > self._seq]
 
-    def _put_aside(self, dead: Sequence[Held], done: Sequence[int] = ()) -> None:
-        self._group.acknowledge(done, [letter_of(held) for held in dead])
+    def _put_aside(self, dead: Sequence[Undelivered], done: Sequence[int] = ()) -> None:
+        self._group.acknowledge(done, [letter_of(delivery) for delivery in dead])
         if dead:
             metrics.DEAD.labels(self.name).inc(len(dead))
-            self._book.note_told(dead)
+            self._state.note_told(dead)
 
     def _go_on_without_log(self) -> None:
-        """Apply what the store has; the log is told when it is there again."""
-        if self._book.seq is None:
+        """Apply what the store has; acknowledge it once the log is back."""
+        if self._state.seq is None:
             return
         try:
             self._retry_due()
-            self._asking.refresh()
-            while found := self._backfill(self._store.triggers.last_seq()):
-                self._apply(found)
+            self._rearming.refresh()
+            while entries := self._backfill(self._store.triggers.last_seq()):
+                self._apply(entries)
                 self._commit()
         except StoreError as error:
             _log.debug("consumer %s: %s", self.name, error)

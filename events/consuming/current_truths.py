@@ -1,6 +1,6 @@
-"""What conditions are right now, for deliveries that no trigger causes."""
+"""Whether conditions are TRUE right now, for deliveries that no trigger causes."""
 
-from analysis.now import present
+from analysis.now import current_truth
 from candles.epochs import Epochs
 from common.clock import Clock
 from common.timeframes import DURATION_MS
@@ -9,34 +9,34 @@ from registry.conditions import Condition
 from registry.store.protocol import Store
 
 
-class StoreTruths:
-    """Implements :class:`events.consuming.delivery.CurrentTruths` on the store's candles."""
+class StoreTruthSource:
+    """A :class:`events.consuming.delivery.TruthSource` that evaluates conditions on the store's candles."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
     def now(self, condition_id: str) -> Event | None:
-        held = self._store.registry.condition(condition_id)
-        if held is None:
+        stored = self._store.registry.condition(condition_id)
+        if stored is None:
             return None
-        condition = Condition.parse(held.text)
-        found = present(condition, Epochs(self._store).up_to(condition, None), self._store.candles.calendars())
-        if found is None or found.truth != "TRUE":
+        condition = Condition.parse(stored.text)
+        now = current_truth(condition, Epochs(self._store).up_to(condition, None), self._store.candles.calendars())
+        if now is None or now.truth != "TRUE":
             return None
         return Event(
-            trigger_id=f"{condition_id}:{found.close_ms}",
+            trigger_id=f"{condition_id}:{now.close_ms}",
             seq=0,
             condition_id=condition_id,
-            exchange=held.exchange,
-            symbol=held.symbol,
-            timeframe=held.timeframe,
-            open_time=found.close_ms - DURATION_MS[held.timeframe],
-            close_time=found.close_ms,
-            values=dict(found.values),
-            price=found.price,
-            settled=found.settled,
+            exchange=stored.exchange,
+            symbol=stored.symbol,
+            timeframe=stored.timeframe,
+            open_time=now.close_ms - DURATION_MS[stored.timeframe],
+            close_time=now.close_ms,
+            values=dict(now.values),
+            price=now.price,
+            settled=now.settled,
             late=False,
-            definition_version=held.definition_versions,
+            definition_version=stored.definition_versions,
             emitted_at=self._clock.now_ms(),
         )

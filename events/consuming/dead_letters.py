@@ -1,7 +1,7 @@
-"""Deliveries that were given up: a stream for each consumer, and what operators decide about them.
+"""Deliveries that were given up: one stream for each consumer, and what operators decide about them.
 
-A decision is an order in a second stream, which the consumer carries out and forgets; so it also reaches one that is
-down at the moment.
+A decision is an order in a second stream, which the consumer carries out and removes. This way it also reaches a
+consumer that is down at the moment.
 """
 
 import logging
@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import redis
 
-from events.consuming.book import OCCASIONS, Book, Held
+from events.consuming.consumer_state import OCCASIONS, ConsumerState, Undelivered
 from events.consuming.delivery import Delivery
 from events.consuming.subscribers import Subscribers
 from events.log.payload import decode, encode
@@ -25,32 +25,32 @@ RETRY, DROP = "retry", "drop"
 
 
 def dead_stream(consumer: str) -> str:
-    """Key of a consumer's dead letters."""
+    """Key of the stream of a consumer's dead letters."""
     return f"{STREAM}:dead:{consumer}"
 
 
 def order_stream(consumer: str) -> str:
-    """Key of what was decided about them and is not done yet: a letter's fields and ``action``."""
+    """Key of the stream of orders that are not carried out yet: a letter's fields and ``action``."""
     return f"{STREAM}:orders:{consumer}"
 
 
-def letter_of(held: Held) -> Letter:
-    """The letter of a delivery that was given up."""
-    user_id, bot_id, condition_id = held.lane
+def letter_of(dead: Undelivered) -> Letter:
+    """The dead letter for a delivery that was given up."""
+    user_id, bot_id, condition_id = dead.key
     return {
-        "delivery_id": held.delivery_id,
+        "delivery_id": dead.delivery_id,
         "user_id": user_id,
         "bot_id": bot_id,
         "condition_id": condition_id,
-        "occasion": held.occasion,
-        "event": encode(held.event).decode(),
-        "attempts": str(held.attempts),
-        "reason": held.reason,
+        "occasion": dead.occasion,
+        "event": encode(dead.event).decode(),
+        "attempts": str(dead.attempts),
+        "reason": dead.reason,
     }
 
 
 def dead_letters(log: RedisEventLog, consumer: str, limit: int) -> list[tuple[str, Letter]]:
-    """Dead letters of a consumer, oldest first: id in the stream, and fields."""
+    """A consumer's dead letters, oldest first: id in the stream, and fields."""
     return _read(log, dead_stream(consumer), limit)
 
 
@@ -67,7 +67,7 @@ def consumers_with_dead_letters(log: RedisEventLog) -> dict[str, int]:
 
 
 def order(log: RedisEventLog, consumer: str, letter_id: str, letter: Letter, action: str) -> None:
-    """Let the consumer ``retry`` or ``drop`` a dead letter; it leaves the list in the same moment."""
+    """Order the consumer to ``retry`` or ``drop`` a dead letter, which leaves the list at the same moment."""
     client: Any = log.client
     try:
         pipeline = client.pipeline(transaction=True)
@@ -78,35 +78,40 @@ def order(log: RedisEventLog, consumer: str, letter_id: str, letter: Letter, act
         raise explain(error) from error
 
 
-def obey(log: RedisEventLog, consumer: str, book: Book, subscribers: Subscribers) -> None:
-    """Carry out the orders of a consumer, oldest first: in its book, and only then forgotten."""
+def obey(log: RedisEventLog, consumer: str, state: ConsumerState, subscribers: Subscribers) -> None:
+    """Carry out the orders for a consumer, oldest first; each is removed only once it is in the consumer's ledger."""
     client: Any = log.client
     for order_id, letter in _read(log, order_stream(consumer), 100):
         try:
-            _carry_out(letter, book, subscribers)
+            _carry_out(letter, state, subscribers)
         except (KeyError, msgspec.MsgspecError) as error:
-            _log.error("consumer %s: order %s cannot be read (%s)", consumer, order_id, type(error).__name__)
+            _log.error(
+                "consumer %s: order %s about a dead letter cannot be read (%s), it is dropped",
+                consumer,
+                order_id,
+                type(error).__name__,
+            )
         try:
             client.xdel(order_stream(consumer), order_id)
         except redis.RedisError as error:
             raise explain(error) from error
 
 
-def _carry_out(letter: Letter, book: Book, subscribers: Subscribers) -> None:
+def _carry_out(letter: Letter, state: ConsumerState, subscribers: Subscribers) -> None:
     subscription = subscribers.get((letter["user_id"], letter["bot_id"], letter["condition_id"]))
     if letter["action"] == RETRY and subscription is not None:
-        book.revive(Delivery(decode(letter["event"].encode()), subscription, OCCASIONS[letter["occasion"]]))
+        state.revive(Delivery(decode(letter["event"].encode()), subscription, OCCASIONS[letter["occasion"]]))
     else:
-        book.drop(letter["delivery_id"])
+        state.drop(letter["delivery_id"])
 
 
 def _read(log: RedisEventLog, stream: str, limit: int) -> list[tuple[str, Letter]]:
     client: Any = log.client
     try:
-        found = client.xrange(stream, count=limit)
+        entries = client.xrange(stream, count=limit)
     except redis.RedisError as error:
         raise explain(error) from error
     return [
-        (held_id.decode(), {name.decode(): value.decode() for name, value in fields.items()})
-        for held_id, fields in found
+        (entry_id.decode(), {name.decode(): value.decode() for name, value in fields.items()})
+        for entry_id, fields in entries
     ]

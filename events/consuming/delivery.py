@@ -1,4 +1,4 @@
-"""One event for one subscriber, and who takes it."""
+"""One event for one subscriber, and the seams around it: who acts on it, and who knows what is TRUE right now."""
 
 from typing import Literal, Protocol
 from urllib.parse import quote
@@ -9,11 +9,11 @@ from events.log.payload import Event
 from registry.store.parts.registry import StoredSubscription
 
 Occasion = Literal["trigger", "subscription", "rearm"]
-"""Why something is delivered: the condition fired, or it was TRUE at the subscription, or when the bot armed again."""
+"""Why something is delivered: the condition fired, or was TRUE when the bot subscribed or rearmed."""
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """What a handler gets. Its id is the same however often it is delivered."""
+    """What a handler receives. Its id is the same on every attempt."""
 
     event: Event
     subscription: StoredSubscription
@@ -21,22 +21,22 @@ class Delivery(msgspec.Struct, frozen=True):
 
     @property
     def delivery_id(self) -> str:
-        """``{trigger_id}:{user_id}:{bot_id}``, names percent-encoded; what is no trigger says its occasion in front."""
+        """``{trigger_id}:{user_id}:{bot_id}``, names percent-encoded; without a trigger, the occasion comes first."""
         named = f"{self.event.trigger_id}:{quote(self.subscription.user_id, '')}:{quote(self.subscription.bot_id, '')}"
         return named if self.occasion == "trigger" else f"{self.occasion}:{named}"
 
 
 class Handler(Protocol):
-    """Acts on deliveries. An exception means that this one was not taken: it comes again, four times at most."""
+    """Acts on deliveries. An exception means that the delivery was refused: it is retried four times at most."""
 
-    def __call__(self, delivery: Delivery) -> object:
-        """Act. Deliveries may come again after a crash: effects go through :class:`events.consuming.ledger.Ledger`."""
+    def __call__(self, delivery: Delivery, /) -> object:
+        """Act. Deliveries may be repeated after a crash: use :class:`events.consuming.ledger.Ledger` for effects."""
         ...
 
 
-class CurrentTruths(Protocol):
-    """Knows what conditions are right now; for policies that ask without a trigger."""
+class TruthSource(Protocol):
+    """Knows whether a condition is TRUE right now; for policies that deliver without a trigger."""
 
     def now(self, condition_id: str) -> Event | None:
-        """The last judged candle as an event of ``seq`` 0 if the condition is TRUE on it, else ``None``."""
+        """The newest closed candle as an event with ``seq`` 0 if the condition is TRUE on it, else ``None``."""
         ...

@@ -1,4 +1,4 @@
-"""Hands deliveries to the handler, and decides what becomes of those that it refuses."""
+"""Hands deliveries to the handler, and decides what happens to those it refuses."""
 
 import time
 from collections import Counter
@@ -10,33 +10,33 @@ from common import failpoints
 from common.clock import Clock
 from common.errors import HubError
 from events import metrics
-from events.consuming.book import Book, Changes, Held, State
+from events.consuming.consumer_state import Changes, ConsumerState, DeliveryState, Undelivered
 from events.consuming.delivery import Delivery, Handler
-from events.consuming.policies import Reason, held_back, held_back_anyway, needs_memory
-from events.consuming.subscribers import Lane, Subscribers, lane_of
+from events.consuming.policies import SkipReason, held_back, held_back_anyway, needs_memory
+from events.consuming.subscribers import OrderingKey, Subscribers, ordering_key
 from events.log.payload import Event
 from registry.store.parts.registry import StoredSubscription
 
-_BEHIND = "behind an earlier delivery of its subscription"
-_ENDED_THE_PROCESS = "the process ended while it was handled, each time"
+_BEHIND = "queued behind an earlier delivery for the same subscription"
+_ENDED_THE_PROCESS = "the process ended on every attempt to handle it"
 
 
 class Dispatch:
-    """What was decided since the last :meth:`commit` is in memory only, and decided again after a crash."""
+    """Decisions since the last :meth:`commit` are in memory only, and are made again after a crash."""
 
     def __init__(
-        self, consumer: str, handler: Handler, book: Book, clock: Clock, retry_after_s: Sequence[float]
+        self, consumer: str, handler: Handler, state: ConsumerState, clock: Clock, retry_after_s: Sequence[float]
     ) -> None:
         self._consumer = consumer
         self._handler = handler
-        self._book = book
+        self._state = state
         self._clock = clock
         self._pauses_ms = [int(pause_s * 1000) for pause_s in retry_after_s]
         self._changes = Changes()
-        self._blocked: set[Lane] = set()
+        self._blocked: set[OrderingKey] = set()
         self._survived: set[int] = set()
-        """Deliveries that wait, and have been tried by this process."""
-        self._skipped: Counter[Reason] = Counter()
+        """Numbers of waiting deliveries that this process has already attempted."""
+        self._skipped: Counter[SkipReason] = Counter()
         self._taken = metrics.DELIVERED.labels(consumer)
         self._refused = metrics.FAILED.labels(consumer)
         self._taken_since = 0
@@ -45,56 +45,56 @@ class Dispatch:
         self.committed_s = time.monotonic()
 
     def expand(self, event: Event, subscriptions: Sequence[StoredSubscription]) -> None:
-        """Deliver an event to those whose policies let it through."""
+        """Deliver an event for the subscriptions whose policies let it through."""
         now_ms = self._clock.now_ms()
         for subscription in subscriptions:
-            fired = self._book.fired(subscription, self._changes) if needs_memory(subscription.policy) else None
-            reason = held_back(subscription, event, fired, now_ms)
+            past = self._state.fired(subscription, self._changes) if needs_memory(subscription.policy) else None
+            reason = held_back(subscription, event, past, now_ms)
             if reason is None:
                 self.deliver(Delivery(event, subscription))
             else:
                 self._skipped[reason] += 1
 
     def offer(self, delivery: Delivery) -> None:
-        """Let what no trigger caused wait for its first attempt, if the policy lets it through.
+        """Queue a delivery without a trigger for its first attempt, if the policy lets it through.
 
-        It is kept before it is delivered: a process that died in between would ask again, and get another candle.
+        It is stored before it is delivered: otherwise a crash in between would repeat the check on another candle.
         """
         subscription, event = delivery.subscription, delivery.event
-        if self._is_held(delivery.delivery_id):
-            return  # asked for twice, and counted once
-        fired = self._book.fired(subscription, self._changes)
-        reason = held_back_anyway(subscription, event.close_time, event.settled, fired, self._clock.now_ms())
+        if self._is_kept(delivery.delivery_id):
+            return  # requested twice, counted once
+        past = self._state.fired(subscription, self._changes)
+        reason = held_back_anyway(subscription, event.close_time, event.settled, past, self._clock.now_ms())
         if reason is None:
             if needs_memory(subscription.policy):
-                self._book.note_fired(subscription, event.close_time, self._changes)
-            self._hold(delivery, 0, 0, "", "waiting")
+                self._state.note_fired(subscription, event.close_time, self._changes)
+            self._keep(delivery, 0, 0, "", "waiting")
         else:
             self._skipped[reason] += 1
 
     def deliver(self, delivery: Delivery) -> None:
-        """Hand over one delivery, or let it wait behind an earlier one of its subscription."""
+        """Hand over one delivery, or queue it behind an earlier one for the same subscription."""
         subscription = delivery.subscription
         if needs_memory(subscription.policy):
-            self._book.note_fired(subscription, delivery.event.close_time, self._changes)
-        if (self._blocked or self._book.has_waiting) and self._is_blocked(lane_of(subscription)):
-            self._hold(delivery, 0, 0, _BEHIND, "waiting")
+            self._state.note_fired(subscription, delivery.event.close_time, self._changes)
+        if (self._blocked or self._state.has_waiting) and self._is_blocked(ordering_key(subscription)):
+            self._keep(delivery, 0, 0, _BEHIND, "waiting")
         elif self._has_ended_the_process(delivery):
-            self._hold(delivery, len(self._pauses_ms) + 1, 0, _ENDED_THE_PROCESS, "dead")
+            self._keep(delivery, len(self._pauses_ms) + 1, 0, _ENDED_THE_PROCESS, "dead")
         elif (failure := self._handle(delivery)) is not None:
             due_ms = self._next_attempt_ms(1)
-            self._hold(delivery, 1, due_ms or 0, failure, "dead" if due_ms is None else "waiting")
+            self._keep(delivery, 1, due_ms or 0, failure, "dead" if due_ms is None else "waiting")
 
     def greeted(self, subscription: StoredSubscription) -> None:
-        """Note that a new subscription was asked about."""
+        """Note that a new subscription's condition was checked."""
         self._changes.greeted.append(subscription)
 
     def rearmed(self, number: int) -> None:
-        """Note that the wish of a bot that is ready again was answered."""
+        """Note that a rearm request was handled."""
         self._changes.rearmed.append(number)
 
     def commit(self, seq: int, change: int) -> None:
-        """Reach a ``seq`` and a change of subscriptions in the ledger, with all that was decided on the way."""
+        """Advance the ledger to a ``seq`` and a change of subscriptions, with all decisions made on the way."""
         changes, self._changes = self._changes, Changes()
         self._blocked.clear()
         for reason, count in self._skipped.items():
@@ -103,32 +103,32 @@ class Dispatch:
         self._taken.inc(self._taken_since)
         self._taken_since = 0
         self.committed_s = time.monotonic()
-        if (seq, change) != (self._book.seq, self._book.change) or changes != Changes():
+        if (seq, change) != (self._state.seq, self._state.change) or changes != Changes():
             failpoints.reach("before_mark")
-            self._book.commit(seq, change, changes)
+            self._state.commit(seq, change, changes)
 
     def retry_due(self, subscribers: Subscribers) -> None:
-        """Try again what is due; the next of the same subscription follows at once."""
+        """Retry deliveries that are due; the next one for the same subscription follows at once."""
         now_ms = self._clock.now_ms()
-        while due := self._book.due(now_ms, 100):
-            for held in due:
-                self._retry(held, subscribers.get(held.lane), now_ms)
+        while due := self._state.due(now_ms, 100):
+            for waiting in due:
+                self._retry(waiting, subscribers.get(waiting.key), now_ms)
 
-    def _retry(self, held: Held, subscription: StoredSubscription | None, now_ms: int) -> None:
-        event = held.event
+    def _retry(self, waiting: Undelivered, subscription: StoredSubscription | None, now_ms: int) -> None:
+        event = waiting.event
         if subscription is None or held_back_anyway(subscription, event.close_time, event.settled, None, now_ms):
-            # It ended, was paused, or its time is over.
-            self._book.settle(held)
-        elif self._has_ended_every_process(held):
-            self._book.hold_on(held, None, _ENDED_THE_PROCESS)
-        elif (failure := self._handle(Delivery(event, subscription, held.occasion))) is None:
-            self._survived.discard(held.number)
-            self._book.settle(held)
+            # The subscription has ended, is paused, or has expired.
+            self._state.settle(waiting)
+        elif self._has_ended_every_process(waiting):
+            self._state.note_failure(waiting, None, _ENDED_THE_PROCESS)
+        elif (failure := self._handle(Delivery(event, subscription, waiting.occasion))) is None:
+            self._survived.discard(waiting.number)
+            self._state.settle(waiting)
         else:
-            self._book.hold_on(held, self._next_attempt_ms(held.attempts + 1), failure)
+            self._state.note_failure(waiting, self._next_attempt_ms(waiting.attempts + 1), failure)
 
     def _handle(self, delivery: Delivery) -> str | None:
-        """Let the handler act; why it refused, ``None`` if it did not."""
+        """Call the handler; returns why it refused, ``None`` if it accepted."""
         failpoints.reach("before_effect")
         try:
             self._handler(delivery)
@@ -139,43 +139,44 @@ class Dispatch:
         self._taken_since += 1
         return None
 
-    def _is_held(self, delivery_id: str) -> bool:
-        return any(held.delivery_id == delivery_id for held, *_ in self._changes.held) or self._book.holds(delivery_id)
+    def _is_kept(self, delivery_id: str) -> bool:
+        is_uncommitted = any(delivery.delivery_id == delivery_id for delivery, *_ in self._changes.undelivered)
+        return is_uncommitted or self._state.keeps(delivery_id)
 
-    def _is_blocked(self, lane: Lane) -> bool:
-        return lane in self._blocked or self._book.is_waiting(lane)
+    def _is_blocked(self, key: OrderingKey) -> bool:
+        return key in self._blocked or self._state.is_waiting(key)
 
     def _has_ended_the_process(self, delivery: Delivery) -> bool:
-        """Whether it did so as often as a delivery may fail; the first time nobody could count."""
+        """Whether it did so as often as a delivery may fail; the first time could not be counted."""
         if not 0 < delivery.event.seq <= self.careful_until:
             return False
-        return self._book.note_try(delivery.delivery_id) >= len(self._pauses_ms)
+        return self._state.note_try(delivery.delivery_id) >= len(self._pauses_ms)
 
-    def _has_ended_every_process(self, held: Held) -> bool:
-        """Whether it did so as often as a delivery may fail. The first attempt in each process is counted before."""
-        if held.number in self._survived:
+    def _has_ended_every_process(self, waiting: Undelivered) -> bool:
+        """Whether it did so as often as a delivery may fail. A process's first attempt is counted before it is made."""
+        if waiting.number in self._survived:
             return False
-        if held.attempts + self._book.note_try(held.delivery_id) > len(self._pauses_ms):
+        if waiting.attempts + self._state.note_try(waiting.delivery_id) > len(self._pauses_ms):
             return True
-        self._survived.add(held.number)
+        self._survived.add(waiting.number)
         return False
 
     def _next_attempt_ms(self, attempts: int) -> int | None:
-        """When to try again after so many attempts, ``None`` for no more."""
+        """When to try again after a number of attempts; ``None`` if there are no more."""
         return None if attempts > len(self._pauses_ms) else self._clock.now_ms() + self._pauses_ms[attempts - 1]
 
-    def _hold(self, delivery: Delivery, attempts: int, due_ms: int, reason: str, state: State) -> None:
-        self._changes.held.append((delivery, attempts, due_ms, reason, state))
+    def _keep(self, delivery: Delivery, attempts: int, due_ms: int, reason: str, state: DeliveryState) -> None:
+        self._changes.undelivered.append((delivery, attempts, due_ms, reason, state))
         if state == "waiting":
-            self._blocked.add(lane_of(delivery.subscription))
+            self._blocked.add(ordering_key(delivery.subscription))
 
 
 def reason_of(error: Exception) -> str:
-    """Why a handler refused: the kind of error and where it was raised.
+    """Why a handler refused: the type of the error and where it was raised.
 
-    The text of an error may hold a bot's configuration or a key; only the hub's own are known not to.
+    The text of an error may contain a bot's configuration or a key; only the hub's own errors are known not to.
     """
     frames = extract_tb(error.__traceback__)
     where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    told = f": {str(error)[:300]}" if isinstance(error, HubError) else ""
-    return f"{type(error).__name__}{where}{told}"
+    text = f": {str(error)[:300]}" if isinstance(error, HubError) else ""
+    return f"{type(error).__name__}{where}{text}"

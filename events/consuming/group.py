@@ -1,6 +1,6 @@
-"""A consumer's side of the log: its group of the stream.
+"""A consumer's side of the log: its consumer group on the stream.
 
-The group's own place is no truth: the consumer's ledger says what is applied, and the group is set to that.
+The group's own position is not authoritative: the consumer's ledger says what is applied, and the group is set to that.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,32 +12,32 @@ import redis
 
 from events.consuming.dead_letters import Letter, dead_stream, order_stream
 from events.log.payload import Entry
-from events.log.redis_log import STREAM, RedisEventLog, entry, explain, seq_of
+from events.log.redis_log import STREAM, RedisEventLog, explain, parse_entry, seq_of
 
 _CONSUMER = "consumer"
 
 
 @dataclass(frozen=True)
 class Synchronised:
-    """How a group was found."""
+    """The state in which a group was before it was set to the ledger's position."""
 
     was_missing: bool
-    """There was none: a new consumer, or a server that lost everything."""
+    """There was no group: the consumer is new, or the server lost everything."""
     pending_until: int
-    """The last ``seq`` that was handed out and is neither acknowledged nor applied, 0 without one."""
+    """The last ``seq`` that was handed out and is neither acknowledged nor applied; 0 if there is none."""
 
 
 class GroupReader:
-    """Reads the stream as one group. Raises :class:`common.errors.EventLogError` when the server refuses."""
+    """Reads the stream as one group. Raises :class:`common.errors.EventLogError` if the server fails or refuses."""
 
     def __init__(self, log: RedisEventLog, name: str) -> None:
         self.name = name
         self._client: Any = log.client
 
     def synchronise(self, seq: int) -> Synchronised:
-        """Make the group, or set the one there is, so that it is handed out what follows ``seq``.
+        """Create the group or reset the existing one, so that it reads on after ``seq``.
 
-        What it was handed out up to there and never acknowledged is acknowledged, whichever process had it.
+        Pending entries up to ``seq`` are acknowledged, whichever process they were handed to.
         """
         try:
             try:
@@ -47,30 +47,31 @@ class GroupReader:
                 if "BUSYGROUP" not in str(error):
                     raise
             pending = self._take_over()
-            if applied := [each for each in pending if each <= seq]:
+            if applied := [pending_seq for pending_seq in pending if pending_seq <= seq]:
                 self.acknowledge(applied, ())
             self._client.xgroup_setid(STREAM, self.name, f"{seq}-0")
-            return Synchronised(False, max((each for each in pending if each > seq), default=0))
+            return Synchronised(False, max((pending_seq for pending_seq in pending if pending_seq > seq), default=0))
         except redis.RedisError as error:
             raise explain(error) from error
 
     def read(self, limit: int, wait_ms: int) -> list[Entry] | None:
-        """The next entries, waited for so long; ``None`` if the group is gone, with everything that the server had.
+        """The next entries, after waiting up to ``wait_ms``; ``None`` if the group is gone because the server lost it.
 
-        What cannot be read is left out, as if it had been trimmed: the store has it.
+        An entry that cannot be decoded is left out, as if it had been trimmed: the store has it.
         """
         try:
-            found = self._client.xreadgroup(self.name, _CONSUMER, {STREAM: ">"}, count=limit, block=wait_ms or None)
+            streams = self._client.xreadgroup(self.name, _CONSUMER, {STREAM: ">"}, count=limit, block=wait_ms or None)
         except redis.ResponseError as error:
             if "NOGROUP" in str(error):
                 return None
             raise explain(error) from error
         except redis.RedisError as error:
             raise explain(error) from error
-        return [held for fields in (found[0][1] if found else []) if (held := _readable(*fields)) is not None]
+        entries = [_readable(*id_and_fields) for id_and_fields in (streams[0][1] if streams else [])]
+        return [entry for entry in entries if entry is not None]
 
     def acknowledge(self, seqs: Sequence[int], letters: Iterable[Letter]) -> None:
-        """Acknowledge events and put dead letters aside, both or neither."""
+        """Acknowledge events and add dead letters, both or neither."""
         try:
             pipeline = self._client.pipeline(transaction=True)
             for letter in letters:
@@ -82,22 +83,22 @@ class GroupReader:
             raise explain(error) from error
 
     def _take_over(self) -> list[int]:
-        """All that is pending, whoever has it; what was trimmed meanwhile too, which leaves the list by this."""
+        """Claim all pending entries from whichever process has them; trimmed ones thereby leave the pending list."""
         pending: list[int] = []
         cursor = b"0-0"
         while True:
             cursor, claimed, trimmed = self._client.xautoclaim(
                 STREAM, self.name, _CONSUMER, min_idle_time=0, start_id=cursor, count=1_000
             )
-            pending += [seq_of(held) for held in (*(entry_id for entry_id, _ in claimed), *trimmed)]
+            pending += [seq_of(entry_id) for entry_id in (*(claimed_id for claimed_id, _ in claimed), *trimmed)]
             if cursor == b"0-0":
                 return pending
 
 
 def forget(log: RedisEventLog, name: str) -> int | None:
-    """Remove all that the server knows of a consumer; how many dead letters that were, ``None`` for an unknown one.
+    """Remove everything the server knows about a consumer; returns its number of dead letters, ``None`` if unknown.
 
-    A consumer that is still there makes its group anew, where its ledger is, and tells its dead letters again.
+    A consumer that is still alive recreates its group at its ledger's position, and reports its dead letters again.
     """
     client: Any = log.client
     try:
@@ -117,6 +118,6 @@ def forget(log: RedisEventLog, name: str) -> int | None:
 
 def _readable(entry_id: bytes, fields: dict[bytes, bytes] | None) -> Entry | None:
     try:
-        return None if not fields else entry(entry_id, fields)
+        return None if not fields else parse_entry(entry_id, fields)
     except (KeyError, msgspec.MsgspecError):
         return None

@@ -1,6 +1,6 @@
 """What a reader of triggers remembers in a file of its own, and effects that happen once.
 
-It needs nothing of the hub but this file: a bot that only listens can use it with Python's standard library.
+This module needs nothing else of the hub, only Python's standard library, so a bot may use it alone.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ _Result = TypeVar("_Result")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS effects (
     effect_id TEXT PRIMARY KEY,
-    state     TEXT NOT NULL,    -- pending: asked for, nobody knows whether it happened; done
+    state     TEXT NOT NULL,    -- pending: attempted, unknown whether it happened; or done
     since_ms  INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
@@ -28,28 +28,30 @@ class LedgerInUse(RuntimeError):
 
 
 class Ledger:
-    """A SQLite file of one process. Raises :class:`LedgerInUse` when another one has it open.
+    """A SQLite file of one process. Raises :class:`LedgerInUse` if another process has it open.
 
     Triggers are delivered at least once: a consumer that is killed between an effect and its acknowledgement gets the
-    delivery again. The ledger makes the effect happen once nevertheless, in one of two ways.
+    delivery again. The ledger still makes the effect happen only once, in one of two ways.
 
     **Effects in this file** (a position, an order that a bot keeps here): :meth:`once`. Effect and mark are one
-    transaction of the file, so after a crash there are both or neither. This is exact.
+    transaction of the file, so after a crash both are there or neither. This is exact.
 
     **Effects elsewhere** (an order at an exchange): :meth:`perform`. A file and an exchange share no transaction, so
     the effect carries a *client order id* that is the same on every attempt (:func:`client_order_id`), and the ledger
-    notes ``pending`` before the attempt and ``done`` after it. A ``pending`` that is found later means that nobody
-    knows whether it happened; ``confirm`` asks the other side for the client order id, and only if it says no is the
-    effect tried again. Nothing is ever marked as done before it was done: a mark first loses the effect when the
-    process dies in between. This is exact if the other side finds an order by its client order id, or refuses a second
-    one with the same id. Where it does neither, a crash in between can double the effect, and nothing on this side can
-    prevent it.
+    records ``pending`` before the attempt and ``done`` after it. A ``pending`` left over by a crash means that nobody
+    knows whether the effect happened; ``confirm`` asks the other side for the client order id, and the effect is
+    repeated only if the answer is no. Nothing is ever marked as done before it is: a mark that comes first loses the
+    effect if the process dies in between. This is exact if the other side can look up an order by its client order id,
+    or refuses a second one with the same id. If it can do neither, a crash in between can double the effect, and
+    nothing on this side can prevent it.
 
-    Both may be called from several threads. Commits are on disk when the call returns, power cuts included.
+    Both may be called from several threads. Commits are on disk when the call returns, and survive a power cut.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
+        """``now_ms`` dates marks, in milliseconds since the epoch, for :meth:`forget_before`."""
         self.path = Path(path)
+        self._now_ms = now_ms
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
         self._acting = threading.Condition()
@@ -67,16 +69,16 @@ class Ledger:
             self._connection.close()
             if "locked" in str(error):
                 raise LedgerInUse(
-                    f"the ledger {self.path} is open in another process; stop that one, or give this consumer another "
-                    "name: each has a ledger of its own"
+                    f"the ledger {self.path} is open in another process; stop that process, or give this consumer "
+                    "another name: every consumer has a ledger of its own"
                 ) from None
             raise
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """One transaction of the file: committed when the block ends, rolled back when it raises.
+        """One transaction of the file: committed when the block ends, rolled back if it raises.
 
-        Inside another one it is a part of that one, and what a block that raises has written is undone alone.
+        A transaction inside another becomes part of it; if the inner block raises, only what it wrote is undone.
         """
         with self._lock:
             if self._connection.in_transaction:
@@ -94,7 +96,7 @@ class Ledger:
 
     @contextmanager
     def once(self, effect_id: str) -> Iterator[sqlite3.Connection | None]:
-        """An effect in this file, exactly once: ``None`` if it happened before, else the transaction to write it with.
+        """An effect in this file, exactly once: ``None`` if it already happened, else the transaction to write it with.
 
         .. code-block:: python
 
@@ -102,8 +104,8 @@ class Ledger:
                 if effect is not None:
                     effect.execute("INSERT INTO positions VALUES (?, ?)", (delivery.bot_id, delivery.event.price))
 
-        What is written by ``effect`` and the mark are committed together when the block ends; if it raises there is
-        neither. Do nothing in the block that reaches outside of the file.
+        What is written through ``effect`` is committed together with the mark when the block ends; if the block raises,
+        neither is. Do nothing in the block that has effects outside of the file.
         """
         with self.transaction() as transaction:
             if self._state(effect_id) == "done":
@@ -115,16 +117,19 @@ class Ledger:
     def perform(
         self, effect_id: str, act: Callable[[str], _Result], *, confirm: Callable[[str], bool]
     ) -> _Result | None:
-        """An effect outside of this file, once; what ``act`` returned, ``None`` if it had happened before.
+        """An effect outside of this file, once. Returns what ``act`` returned, ``None`` if it had already happened.
 
-        ``act(effect_id)`` does it, ``confirm(effect_id)`` asks the other side whether it has happened. ``effect_id``
-        is what both know it by: a client order id. If either raises, the effect stays pending and the exception goes
-        on; the next call with the same id asks ``confirm`` first. Not to be called inside :meth:`transaction`.
+        ``act(effect_id)`` makes it happen, ``confirm(effect_id)`` asks the other side whether it did. ``effect_id`` is
+        the id that both sides know: a client order id. If either raises, the effect stays pending and the exception is
+        propagated; the next call with the same id asks ``confirm`` first. Must not be called inside
+        :meth:`transaction`.
         """
         with self._alone_with(effect_id):
             with self._lock:
                 if self._connection.in_transaction:
-                    raise RuntimeError("perform() inside a transaction would be forgotten by a crash; call it outside")
+                    raise RuntimeError(
+                        "perform() inside a transaction would be forgotten after a crash; call it outside of one"
+                    )
                 state = self._state(effect_id)
                 if state is None:
                     self._commit_mark(effect_id, "pending")
@@ -138,7 +143,7 @@ class Ledger:
             return result
 
     def pending(self) -> list[str]:
-        """Effects of which nobody knows whether they happened, oldest first: those that a crash interrupted."""
+        """Effects that may or may not have happened because a crash or an error interrupted them, oldest first."""
         with self._lock:
             rows = self._connection.execute(
                 "SELECT effect_id FROM effects WHERE state = 'pending' ORDER BY since_ms, effect_id"
@@ -146,9 +151,9 @@ class Ledger:
         return [effect_id for (effect_id,) in rows]
 
     def confirm_pending(self, confirm: Callable[[str], bool]) -> list[str]:
-        """Ask the other side about all of them, at a restart; those that did not happen, to be done again or given up.
+        """Ask the other side about all pending effects, after a restart. Returns those that did not happen.
 
-        They stay pending until :meth:`perform` is called for them again, as it is when their delivery comes again, or
+        They stay pending until :meth:`perform` is called for them again, as happens when their delivery is repeated, or
         :meth:`give_up`.
         """
         undone = []
@@ -160,21 +165,21 @@ class Ledger:
         return undone
 
     def give_up(self, effect_id: str) -> None:
-        """Let an effect count as done that shall not happen any more: a price that is long gone."""
+        """Mark an effect as done that should no longer happen, because the price is long gone for example."""
         self._commit_mark(effect_id, "done")
 
     def forget_before(self, time_ms: int) -> int:
-        """Drop marks from before a time (milliseconds since the epoch), to keep the file small; how many that were.
+        """Drop marks from before a time (milliseconds since the epoch), to keep the file small; returns how many.
 
-        A delivery that comes again after its mark was dropped has its effect again: keep more than the hub's retention.
-        Pending effects stay.
+        A delivery that is repeated after its mark was dropped has its effect again: keep marks for longer than the hub
+        keeps events. Pending effects stay.
         """
         with self.transaction() as transaction:
-            gone = transaction.execute("DELETE FROM effects WHERE state = 'done' AND since_ms < ?", [time_ms])
-            return gone.rowcount
+            deleted = transaction.execute("DELETE FROM effects WHERE state = 'done' AND since_ms < ?", [time_ms])
+            return deleted.rowcount
 
     def close(self) -> None:
-        """Give the file free."""
+        """Close the file."""
         with self._lock:
             self._connection.close()
 
@@ -186,7 +191,7 @@ class Ledger:
 
     @contextmanager
     def _alone_with(self, effect_id: str) -> Iterator[None]:
-        """One thread at a time for an effect: a second one would take the first one's attempt for a crashed one."""
+        """One thread at a time per effect: a second one would mistake the first one's attempt for a crashed one."""
         with self._acting:
             while effect_id in self._under_way:
                 self._acting.wait()
@@ -207,16 +212,14 @@ class Ledger:
             self._mark(effect_id, state)
 
     def _mark(self, effect_id: str, state: Literal["pending", "done"]) -> None:
-        self._connection.execute(
-            "INSERT OR REPLACE INTO effects VALUES (?, ?, ?)", [effect_id, state, time.time_ns() // 1_000_000]
-        )
+        self._connection.execute("INSERT OR REPLACE INTO effects VALUES (?, ?, ?)", [effect_id, state, self._now_ms()])
 
 
 def client_order_id(bot_id: str, condition_id: str, close_ms: int, action: str) -> str:
-    """The id of what a bot does about a trigger, the same on every attempt and different for everything else.
+    """The id of an action that a bot takes on a trigger: the same on every attempt, different for everything else.
 
-    32 hex digits, which every exchange takes; ``close_ms`` is the close time of the candle in milliseconds, ``action``
-    what is done, such as ``"buy"`` or ``"buy 2"`` for the second order of the same trigger.
+    32 hex digits, which every exchange accepts. ``close_ms`` is the close time of the candle in milliseconds,
+    ``action`` names the action, such as ``"buy"``, or ``"buy 2"`` for a second order on the same trigger.
     """
     parts = (bot_id, condition_id, str(close_ms), action)
     return hashlib.sha256("".join(f"{len(part)}:{part}" for part in parts).encode()).hexdigest()[:32]

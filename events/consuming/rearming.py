@@ -1,67 +1,70 @@
-"""Deliveries without a trigger: a condition that is TRUE when a bot subscribes, or when it is ready again."""
+"""Deliveries without a trigger: the condition is TRUE when a bot subscribes, or when it is ready again."""
 
 import logging
 from collections import deque
 
-from events.consuming.book import Book
-from events.consuming.delivery import CurrentTruths, Delivery, Occasion
+from events.consuming.consumer_state import ConsumerState
+from events.consuming.delivery import Delivery, Occasion, TruthSource
 from events.consuming.dispatch import Dispatch
-from events.consuming.subscribers import Lane, Subscribers, lane_of
+from events.consuming.subscribers import OrderingKey, Subscribers, ordering_key
 from registry.store.parts.registry import StoredSubscription
 
 _log = logging.getLogger(__name__)
 
 
-class Asking:
-    """Asks what conditions are right now, for policies ``fire_if_true`` and ``while_true``.
+class Rearming:
+    """Checks whether conditions are TRUE right now, for the policies ``fire_if_true`` and ``while_true``.
 
-    Without ``truths`` nobody knows, and such subscriptions are served by their triggers alone.
+    Without ``truths`` it cannot, and such subscriptions get their triggers only.
     """
 
-    def __init__(self, truths: CurrentTruths | None, book: Book, dispatch: Dispatch, subscribers: Subscribers) -> None:
+    def __init__(
+        self, truths: TruthSource | None, state: ConsumerState, dispatch: Dispatch, subscribers: Subscribers
+    ) -> None:
         self._truths = truths
-        self._book = book
+        self._state = state
         self._dispatch = dispatch
         self._subscribers = subscribers
-        self._new: dict[Lane, StoredSubscription] = {}
-        self._rearmed: deque[tuple[int, Lane]] = deque(book.rearmed())
+        self._new: dict[OrderingKey, StoredSubscription] = {}
+        self._requests: deque[tuple[int, OrderingKey]] = deque(state.rearmed())
 
     def refresh(self) -> None:
-        """Know every subscription that there is by now, and ask for those that began since the ledger's place."""
+        """Read the latest subscriptions, and check the conditions of those that began after the ledger's position."""
         for subscription in self._subscribers.refresh():
-            if subscription.policy.fire_if_true and subscription.change > (self._book.change or 0):
-                self._new[lane_of(subscription)] = subscription
-        for lane, subscription in list(self._new.items()):
-            if self._subscribers.get(lane) is subscription and not self._book.is_greeted(subscription):
-                self._ask(subscription, "subscription")
+            if subscription.policy.fire_if_true and subscription.change > (self._state.change or 0):
+                self._new[ordering_key(subscription)] = subscription
+        for key, subscription in list(self._new.items()):
+            if self._subscribers.get(key) is subscription and not self._state.is_greeted(subscription):
+                self._deliver_if_true(subscription, "subscription")
                 self._dispatch.greeted(subscription)
-            # Only when it was answered: a store that is away is asked again.
-            del self._new[lane]
+            # Reached only if the store answered; while it is down, the check is repeated.
+            del self._new[key]
 
     @property
     def change(self) -> int:
-        """The change of subscriptions up to which everybody who wanted was asked for."""
-        return self._subscribers.change if not self._new else self._book.change or 0
+        """The change of subscriptions up to which every check is done."""
+        return self._subscribers.change if not self._new else self._state.change or 0
 
-    def rearm(self, lane: Lane) -> None:
-        """Ask for a bot that is ready again, after a crash too. From any thread."""
-        self._rearmed.append((self._book.rearm(lane), lane))
+    def rearm(self, key: OrderingKey) -> None:
+        """Queue a check for a bot that is ready again; survives a crash. Thread-safe."""
+        self._requests.append((self._state.rearm(key), key))
 
-    def answer_rearmed(self) -> None:
-        """Ask for the bots that are ready again."""
-        while self._rearmed:
-            number, lane = self._rearmed[0]
-            subscription = self._subscribers.get(lane)
+    def handle_requests(self) -> None:
+        """Check the conditions of the bots that are ready again."""
+        while self._requests:
+            number, key = self._requests[0]
+            subscription = self._subscribers.get(key)
             if subscription is not None and subscription.policy.while_true:
-                self._ask(subscription, "rearm")
-            # Only when it was answered: a store that is away is asked again.
-            self._rearmed.popleft()
+                self._deliver_if_true(subscription, "rearm")
+            # Reached only if the store answered; while it is down, the check is repeated.
+            self._requests.popleft()
             self._dispatch.rearmed(number)
 
-    def _ask(self, subscription: StoredSubscription, occasion: Occasion) -> None:
+    def _deliver_if_true(self, subscription: StoredSubscription, occasion: Occasion) -> None:
         if self._truths is None:
             _log.warning(
-                "%s is asked whether it is TRUE right now, and this consumer has nobody to ask",
+                "a subscription wants to know whether condition %s is TRUE right now, but this consumer was started "
+                "without a source for that (truths=...)",
                 subscription.condition_id,
             )
             return

@@ -1,6 +1,6 @@
 """Who gets a condition's events: an in-memory view of the subscriptions, kept up to date by their changes.
 
-An event is expanded from here: a million subscribers cost no write.
+Events are fanned out from this view: a million subscribers cost no write.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,26 +9,26 @@ from registry.store.parts.registry import RegistryStore, StoredSubscription
 
 _BATCH = 10_000
 
-Lane = tuple[str, str, str]
-"""User, bot, condition: what is delivered there keeps its order."""
+OrderingKey = tuple[str, str, str]
+"""User, bot, condition: deliveries with the same key keep their order."""
 
 
-def lane_of(subscription: StoredSubscription) -> Lane:
-    """The lane of a subscription."""
+def ordering_key(subscription: StoredSubscription) -> OrderingKey:
+    """The key of a subscription's deliveries."""
     return subscription.user_id, subscription.bot_id, subscription.condition_id
 
 
 class Subscribers:
-    """The subscriptions that have not ended, by condition; :meth:`refresh` reads what changed."""
+    """The subscriptions that have not ended, by condition; :meth:`refresh` reads the latest changes."""
 
     def __init__(self, registry: RegistryStore) -> None:
         self._registry = registry
         self._by_condition: dict[str, dict[tuple[str, str], StoredSubscription]] = {}
         self.change = 0
-        """The newest change that the view knows."""
+        """The newest change that the view includes."""
 
     def refresh(self) -> Iterator[StoredSubscription]:
-        """Take over what changed since, and give it in that order, ended ones too. Exhaust it."""
+        """Read what has changed and yield it in order, ended subscriptions included. Must be exhausted."""
         while self._registry.last_change() > self.change:
             changed = self._registry.subscription_changes(self.change, _BATCH)
             for subscription in changed:
@@ -40,20 +40,20 @@ class Subscribers:
 
     def of(self, condition_id: str) -> Sequence[StoredSubscription]:
         """The subscriptions of a condition, oldest first."""
-        held = self._by_condition.get(condition_id)
-        return () if held is None else list(held.values())
+        by_bot = self._by_condition.get(condition_id)
+        return () if by_bot is None else list(by_bot.values())
 
-    def get(self, lane: Lane) -> StoredSubscription | None:
-        """One subscription that has not ended."""
-        user_id, bot_id, condition_id = lane
+    def get(self, key: OrderingKey) -> StoredSubscription | None:
+        """One subscription, unless it has ended."""
+        user_id, bot_id, condition_id = key
         return self._by_condition.get(condition_id, {}).get((user_id, bot_id))
 
     def _take(self, subscription: StoredSubscription) -> None:
-        who = subscription.user_id, subscription.bot_id
+        bot = subscription.user_id, subscription.bot_id
         if subscription.state != "ended":
-            self._by_condition.setdefault(subscription.condition_id, {})[who] = subscription
+            self._by_condition.setdefault(subscription.condition_id, {})[bot] = subscription
             return
-        held = self._by_condition.get(subscription.condition_id, {})
-        held.pop(who, None)
-        if not held:
+        by_bot = self._by_condition.get(subscription.condition_id, {})
+        by_bot.pop(bot, None)
+        if not by_bot:
             self._by_condition.pop(subscription.condition_id, None)

@@ -1,1 +1,1 @@
-"""The event log: what is appended to the stream, how, and who follows it."""
+"""The event log: what is appended to the stream, how it gets there, and how it is followed."""

@@ -1,4 +1,4 @@
-"""Keeps the event log up to the store, for as long as the owner of the store runs."""
+"""Keeps the event log in step with the store while the owner of the store runs."""
 
 import logging
 import threading
@@ -24,10 +24,11 @@ _LOOKS_A_READING = 60
 
 
 class LogKeeper:
-    """Reconciles at start, publishes what nobody has published for two looks, trims, and notes how far the log is.
+    """Keeps the log complete and bounded: reconciles at start, publishes what has stayed unpublished for two looks,
+    trims old events, and records how far the log and its readers have come.
 
-    Whoever records triggers publishes them; the keeper is for what they could not, because the log's server was away
-    or they were killed. ``problem`` says why it cannot work, for people who ask for the hub's health.
+    The process that records triggers normally publishes them itself; the keeper steps in when it could not, because the
+    log's server was down or the process was killed. ``problem`` says why the keeper cannot work, for health checks.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class LogKeeper:
         self.problem: str | None = None
 
     def run(self, stop: threading.Event) -> None:
-        """Work until told to stop; a server that is away is waited for, a little longer each time."""
+        """Work until told to stop; while the server is down, wait a little longer after each attempt."""
         pause_s = _SHORTEST_PAUSE_S
         while not stop.is_set():
             try:
@@ -65,13 +66,13 @@ class LogKeeper:
                 stop.wait(_LOOK_S)
 
     def begin(self) -> None:
-        """Bring store and log together, and publish what is not published. Before anything is judged."""
+        """Reconcile store and log, then publish what is still unpublished. Must come before any candle is judged."""
         reconcile(self._store, self._log)
         self.publish()
         self._is_reconciled = True
 
     def publish(self) -> None:
-        """Publish what nobody has published."""
+        """Publish every trigger that the log does not have yet."""
         drain(self._store, self._log, retention_ms=self._retention_ms)
 
     def look(self) -> None:
@@ -89,13 +90,13 @@ class LogKeeper:
         self._looks += 1
 
     def tidy(self) -> None:
-        """Trim the log, and note how far it and its readers are."""
-        gone = trim(self._store.triggers, self._log, retention_ms=self._retention_ms, most=self._most_events)
-        metrics.EVENTS_TRIMMED.inc(gone)
+        """Trim the log, and record how far it and its readers have come."""
+        trimmed = trim(self._store.triggers, self._log, retention_ms=self._retention_ms, most=self._most_events)
+        metrics.EVENTS_TRIMMED.inc(trimmed)
         reading = read_log(self._store, self._log, self._clock.now_ms())
         metrics.LOG_EVENTS.set(reading.events)
         metrics.LOG_BYTES.set(reading.bytes)
-        # Consumers that were forgotten lag behind nothing.
+        # A forgotten consumer has no lag.
         metrics.GROUP_LAG.clear()
         for group, lag in reading.lags.items():
             metrics.GROUP_LAG.labels(group).set(lag)
@@ -110,9 +111,10 @@ class LogKeeper:
 
 @contextmanager
 def keeping(keeper: LogKeeper) -> Iterator[LogKeeper]:
-    """Let a keeper begin, and then work in a thread while the block runs; what is left at the end is published.
+    """Start a keeper and run it in a thread for the duration of the block; publish what is left at the end.
 
-    Raises :class:`common.errors.EventLogError` when it cannot begin: the log is another store's, or does not answer.
+    Raises :class:`common.errors.EventLogError` if it cannot start: the log belongs to another store, or its server does
+    not answer.
     """
     keeper.begin()
     stop = threading.Event()
@@ -128,7 +130,7 @@ def keeping(keeper: LogKeeper) -> Iterator[LogKeeper]:
 
 
 def read_log(store: Store, log: RedisEventLog, now_ms: int) -> LogReading:
-    """How far the log and its readers are. Lags are differences of ``seq``: the server's own are wrong after a trim."""
+    """How far the log and its readers have come. Lags are differences of ``seq``: a trim falsifies the server's."""
     published = log.last_seq()
     return LogReading(
         read_ms=now_ms,

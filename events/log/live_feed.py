@@ -1,8 +1,8 @@
-"""Events for many readers in this process: first what they missed, from the store, then what comes, from the stream.
+"""Events for many readers in this process: first what they missed, from the store, then live events from the stream.
 
-One task reads the stream for all of them. Each reader has a short queue of what it wants; one that is too slow for it
-loses the queue, not events: it goes back to the store and catches up from where it was. So memory is bounded by the
-number of readers, whatever a tick fires, and no reader holds up another.
+One task reads the stream for all of them. Each reader has a short queue of the events it wants. A reader that is too
+slow loses its queue but no events: it goes back to the store and catches up from where it was. Memory is therefore
+bounded by the number of readers, however many triggers a tick fires, and no reader holds up another.
 """
 
 import asyncio
@@ -21,23 +21,23 @@ from registry.store.parts.triggers import TriggerStore
 _log = logging.getLogger(__name__)
 
 QUEUE = 1_000
-"""Events that wait for one reader before it is sent back to the store."""
+"""Events queued for one reader before it is sent back to the store."""
 
 _BATCH = 1_000
 _WAIT_MS = 1_000
-"""How long the stream is waited for; then the store is asked, which knows what a dead stream does not say."""
+"""How long to wait for the stream before asking the store, which also knows what a dead stream cannot tell."""
 
 
 class LiveFeed:
-    """What is published, for readers of this process. :meth:`run` has to run as a task for anything to come.
+    """Published events for the readers of this process. Nothing arrives unless :meth:`run` runs as a task.
 
-    While the log's server is away, events come from the store, a second late.
+    While the log's server is down, events come from the store, a second late.
     """
 
     def __init__(
         self, triggers: TriggerStore, log: EventLog, *, queue: int = QUEUE, before: Callable[[], object] = lambda: None
     ) -> None:
-        """``before`` is called whenever events are about to be handed out: for readers whose wishes have changed."""
+        """``before`` is called just before events are handed out, so that readers can change what they watch."""
         self._triggers = triggers
         self._log = log
         self._queue = queue
@@ -48,20 +48,20 @@ class LiveFeed:
 
     @property
     def seq(self) -> int:
-        """``seq`` up to which events have been handed to the readers' queues."""
+        """``seq`` up to which events have been put into the readers' queues."""
         return self._seq
 
     def follow(self, after_seq: int | None = None, conditions: Collection[str] | None = None) -> "Following":
-        """Events with a higher ``seq`` (``None``: those from now on), of these conditions (``None``: of all).
+        """Events after ``after_seq`` (``None``: from the present on), of these conditions (``None``: of all).
 
-        Use it as a context manager, or close it: a reader that is gone costs as much as one that is there.
+        Use it as a context manager, or close it: an abandoned reader costs as much as an active one.
         """
         return Following(self, self._seq if after_seq is None else after_seq, conditions)
 
     async def run(self) -> None:
-        """Read until cancelled. Failures of the log or the store are logged once and waited out."""
+        """Read until cancelled. Store failures are logged once and waited out; so is a log that is down."""
         loop = asyncio.get_running_loop()
-        # A thread of its own: readers that catch up may keep all the others busy.
+        # A thread of its own: readers that are catching up may occupy all the shared ones.
         thread = ThreadPoolExecutor(1, thread_name_prefix="live-feed")
         is_failing = False
         try:
@@ -71,14 +71,14 @@ class LiveFeed:
                     is_failing = False
                 except StoreError as error:
                     if not is_failing:
-                        _log.error("the live feed waits: %s", error)
+                        _log.error("the live feed is waiting for the store: %s", error)
                     is_failing = True
                     await asyncio.sleep(_WAIT_MS / 1000)
         finally:
             thread.shutdown(wait=False)
 
     def _next_entries(self) -> list[Entry]:
-        """What follows ``seq``, without a hole; nothing after a while in which nothing came."""
+        """The entries after ``seq``, without a hole; empty if none arrive within the wait."""
         try:
             entries = self._log.read(self._seq, _BATCH, wait_ms=_WAIT_MS)
         except EventLogError:
@@ -86,8 +86,8 @@ class LiveFeed:
             entries = []
         if entries and entries[-1].seq - self._seq == len(entries):
             return entries
-        # A hole: trimmed, or the stream lost it, or no trigger has that number. The store knows. And with nothing in
-        # the stream there may still be something in the store, if nobody can publish.
+        # A hole: entries were trimmed or lost, or no trigger has that number. The store knows. An empty stream does not
+        # mean an empty store either: perhaps nobody can publish.
         return entries_of(self._triggers.after(self._seq, _BATCH)) or entries
 
     def _hand_out(self, entries: Sequence[Entry]) -> None:
@@ -101,7 +101,7 @@ class LiveFeed:
             self._seq = entry.seq
 
     def register(self, following: "Following", conditions: Iterable[str] | None) -> None:
-        """Hand events of these conditions, or all, to a reader."""
+        """Hand events of these conditions, or of all, to a reader."""
         if conditions is None:
             self._all.add(following)
         else:
@@ -120,7 +120,7 @@ class LiveFeed:
                 self._by_condition.pop(name, None)
 
     def backfill(self, after_seq: int, limit: int, conditions: Collection[str] | None) -> tuple[list[Entry], int]:
-        """Entries of the store after a ``seq``, and the ``seq`` up to which they are all there are."""
+        """The store's entries after a ``seq``, and the ``seq`` up to which they are complete."""
         rows = self._triggers.after(after_seq, limit)
         reached = int(rows["seq"][-1]) if rows.height else after_seq + limit
         entries = entries_of(rows)
@@ -128,14 +128,14 @@ class LiveFeed:
 
     @property
     def queue(self) -> int:
-        """Events that may wait for one reader."""
+        """How many events may be queued for one reader."""
         return self._queue
 
 
 class Following:
-    """One reader's place in the feed. Iterate over it, or :meth:`take` what is there with a time limit.
+    """One reader's position in the feed. Iterate over it, or :meth:`take` entries with a time limit.
 
-    Nothing is lost when a wait is cancelled or times out: the place moves with what is returned.
+    Nothing is lost when a wait is cancelled or times out: the position moves only with entries that are returned.
     """
 
     def __init__(self, feed: LiveFeed, after_seq: int, conditions: Collection[str] | None) -> None:
@@ -151,18 +151,18 @@ class Following:
 
     @property
     def position(self) -> int:
-        """``seq`` up to which this reader has had everything that it wants: what to go on from after a break."""
-        is_waiting = not self._waiting and self._after >= self._fill_until
-        return max(self._after, self._feed.seq) if is_waiting else self._after
+        """``seq`` up to which this reader has received everything it wants: where to resume after a break."""
+        has_caught_up = not self._waiting and self._after >= self._fill_until
+        return max(self._after, self._feed.seq) if has_caught_up else self._after
 
     def watch(self, conditions: Collection[str] | None) -> None:
-        """Want the events of these conditions from now on, ``None``: of all."""
+        """Watch these conditions instead, from the next event on (``None``: all of them)."""
         self._feed.unregister(self, self._conditions)
         self._conditions = None if conditions is None else frozenset(conditions)
         self._feed.register(self, self._conditions)
 
     async def take(self, timeout_s: float | None = None) -> list[Entry]:
-        """The next entries, at least one; none if nothing came for so long, or the reader was closed."""
+        """The next entries, at least one; none if nothing arrives in time or the reader is closed."""
         try:
             async with asyncio.timeout(timeout_s):
                 while not self._is_closed:
@@ -189,12 +189,12 @@ class Following:
         if len(self._waiting) < self._feed.queue:
             self._waiting.append(entry)
         else:
-            # Too slow: what waits is read from the store, and this one with it.
+            # Too slow: drop the queue and read everything up to this entry from the store.
             self._catch_up(entry.seq)
         self._more.set()
 
     def close(self) -> None:
-        """Want nothing more; a wait for entries ends."""
+        """Stop following; a pending :meth:`take` returns."""
         self._is_closed = True
         self._feed.unregister(self, self._conditions)
         self._more.set()
@@ -206,9 +206,8 @@ class Following:
     async def _fill(self) -> list[Entry]:
         until = self._fill_until
         entries, reached = await asyncio.to_thread(self._feed.backfill, self._after, self._feed.queue, self._conditions)
-        found = [entry for entry in entries if entry.seq <= until]
         self._after = min(reached, until)
-        return found
+        return [entry for entry in entries if entry.seq <= until]
 
     async def __aiter__(self) -> AsyncIterator[Entry]:
         while entries := await self.take():

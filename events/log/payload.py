@@ -1,4 +1,4 @@
-"""A trigger as it is published. It speaks of the condition alone: never of a user, a bot or a configuration."""
+"""A trigger as it is published. It describes the condition only: never a user, a bot or a configuration."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,7 +28,7 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Entry(NamedTuple):
-    """An event as the log holds it and passes it on: what readers choose by, and its JSON."""
+    """An event as the log holds it and passes it on: the fields that readers filter by, and its JSON."""
 
     seq: int
     condition_id: str
@@ -36,12 +36,12 @@ class Entry(NamedTuple):
 
     @property
     def event(self) -> Event:
-        """The event; raises ``msgspec.ValidationError`` when the payload is not one."""
+        """The decoded event; raises ``msgspec.ValidationError`` if the payload is not one."""
         return decode(self.payload)
 
 
 class _Row(msgspec.Struct):
-    """The fields of :class:`Event` as a row of the store's triggers has them: its values are JSON already."""
+    """The fields of :class:`Event` as in a row of the store's triggers, where the values are already JSON."""
 
     trigger_id: str
     seq: int
@@ -71,12 +71,12 @@ def channel(condition_id: str) -> str:
 
 
 def encode(event: Event) -> bytes:
-    """JSON in the order of the fields."""
+    """JSON, with the fields in their order of definition."""
     return _ENCODER.encode(event)
 
 
 def decode(payload: bytes) -> Event:
-    """The event of a payload; raises ``msgspec.ValidationError`` when it is not one."""
+    """The event in a payload; raises ``msgspec.ValidationError`` if it is not one."""
     return _DECODER.decode(payload)
 
 
@@ -86,7 +86,7 @@ def entry_of(event: Event) -> Entry:
 
 
 def entries_of(triggers: "pl.DataFrame") -> list[Entry]:
-    """Entries for rows of the store's triggers, in their order; column by column, as ticks may fire 100,000 times."""
+    """Entries for rows of the store's triggers, in order; column by column, as one tick may fire 100,000 triggers."""
     columns: list[list[object]] = []
     for name in _COLUMNS:
         column = triggers[name]

@@ -1,4 +1,4 @@
-"""The store is the outbox: the newest id in the stream says what has been published, and nothing else has to."""
+"""The store is the outbox: the newest id in the stream is the only record of what has been published."""
 
 import time
 
@@ -16,12 +16,12 @@ BATCH = 1_000
 
 
 def drain(store: Store, log: EventLog, *, retention_ms: int = RETENTION_MS) -> int:
-    """Publish every trigger that the log does not have yet; how many that were.
+    """Publish every trigger that the log does not have yet, and return how many there were.
 
-    A log that lost its events gets those of the retention again; older ones are had by ``seq`` from the store. One that
-    is ahead of the store gives it what it lacks first. Safe to repeat and to run twice at once: the log takes a batch
-    only where it continues. Raises :class:`common.errors.EventLogAhead` when the log is another store's,
-    :class:`common.errors.EventLogError` when the server fails.
+    A log that lost its events is refilled from the start of the retention; older events can be read by ``seq`` from the
+    store. If the log is ahead of the store, the store first takes back the triggers it lacks. Safe to repeat and to run
+    concurrently: the log accepts a batch only if it continues the log. Raises :class:`common.errors.EventLogAhead` if
+    the log belongs to another store, :class:`common.errors.EventLogError` if the server fails.
     """
     triggers = store.triggers
     owner = store.identity()
@@ -43,18 +43,18 @@ def drain(store: Store, log: EventLog, *, retention_ms: int = RETENTION_MS) -> i
         batch = entries_of(triggers.after(last, BATCH))
         failpoints.reach("before_publish")
         started = time.perf_counter()
-        # Numbers at the end that no trigger has are left out in the log as well.
-        answer = log.append(owner, last, batch) if batch else log.skip(owner, last, newest)
+        # Numbers at the end that no trigger has are skipped in the log as well.
+        appended = log.append(owner, last, batch) if batch else log.skip(owner, last, newest)
         failpoints.reach("after_publish")
-        if answer.taken:
+        if appended.taken:
             published += len(batch)
             metrics.EVENTS_PUBLISHED.inc(len(batch))
             metrics.APPEND_SECONDS.observe(time.perf_counter() - started)
-        elif answer.last_seq == stuck_at:
-            raise EventLogError(f"the event log stays at {stuck_at} and does not take what follows trigger {last}")
+        elif appended.last_seq == stuck_at:
+            raise EventLogError(f"the event log stays at {stuck_at} and does not accept what follows trigger {last}")
         else:
-            # Somebody else appended, or the server came back with a shorter log: go on from where it is.
-            stuck_at = answer.last_seq
-        last = answer.last_seq
+            # Another process appended, or the server came back with a shorter log: continue from where it is.
+            stuck_at = appended.last_seq
+        last = appended.last_seq
     metrics.PUBLISH_LAG.set(0)
     return published

@@ -1,6 +1,6 @@
-"""Brings store and log together: a log that is ahead gives back what an older backup of the store does not know.
+"""Reconciles store and log: a store restored from an older backup takes back from the log the triggers it lacks.
 
-A log that is behind is no matter for this module: the store is the outbox, and draining it fills the log.
+A log that is behind is not this module's concern: the store is the outbox, and draining it fills the log.
 """
 
 import logging
@@ -23,10 +23,10 @@ _TIMES = ("open_time", "close_time", "emitted_at")
 
 
 def reconcile(store: Store, log: EventLog) -> int:
-    """Make sure that the log is this store's, and bring the store up to it; how many triggers the store got back.
+    """Make sure that the log belongs to this store, bring the store up to it, and return how many triggers it got back.
 
-    To be called before anything is judged. Raises :class:`common.errors.EventLogAhead` when the log is another
-    store's, or when both went on apart after a backup was restored.
+    Call it before any candle is judged. Raises :class:`common.errors.EventLogAhead` if the log belongs to another
+    store, or if store and log have diverged since a backup was restored.
     """
     _refuse_foreign(store, log)
     triggers = store.triggers
@@ -36,8 +36,9 @@ def reconcile(store: Store, log: EventLog) -> int:
     if restored:
         metrics.TRIGGERS_RESTORED.inc(restored)
         _log.error(
-            "the store was behind the event log, as an older backup is: it took %d triggers from the log, up to %d; "
-            "conditions and subscriptions that were registered since the backup are not among them",
+            "the store was behind the event log, as after restoring an older backup: it took back %d triggers from the "
+            "log, up to number %d; conditions and subscriptions registered since the backup cannot be recovered this "
+            "way and have to be registered again",
             restored,
             triggers.last_seq(),
         )
@@ -52,7 +53,7 @@ def _refuse_foreign(store: Store, log: EventLog) -> None:
     common = log.newest(newest)
     if common is None:
         if owner is None and log.last_seq() > newest:
-            raise foreign(f"up to {log.last_seq()}, this store has triggers up to {newest}")
+            raise foreign(f"it goes up to number {log.last_seq()}, this store only to {newest}")
         return
     rows = triggers.after(common.seq - 1, 1)
     if not rows.height or rows["seq"][0] != common.seq:
@@ -61,12 +62,12 @@ def _refuse_foreign(store: Store, log: EventLog) -> None:
     if stored != published:
         raise foreign(
             f"number {common.seq} is {published} there and {stored} here; if this store was restored from a backup, "
-            "restore it once more and start it while the log's server answers"
+            "restore it once more and start it while the log's server is running"
         )
 
 
 def _take_back(triggers: TriggerStore, log: EventLog, last: int) -> int:
-    """One batch of what the store lacks; numbers that the log does not hold any more are never used again."""
+    """Take back one batch of what the store lacks; numbers that the log no longer holds are never used again."""
     after = triggers.last_seq()
     entries = log.read(after, _BATCH)
     run = _first_run(entries)
@@ -77,7 +78,9 @@ def _take_back(triggers: TriggerStore, log: EventLog, last: int) -> int:
     if run:
         triggers.adopt(_rows(run))
     if triggers.last_seq() <= after:
-        raise EventLogError(f"the store stays at trigger {after} and takes none of the event log's up to {last}")
+        raise EventLogError(
+            f"the store stays at trigger {after} and accepts none of the event log's triggers up to {last}"
+        )
     return len(run)
 
 

@@ -1,4 +1,4 @@
-"""The event log: one Redis stream whose ids are the triggers' ``seq``, so it has neither a hole nor a double."""
+"""The event log: one Redis stream whose ids are the triggers' ``seq``, so it has neither gaps nor duplicates."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ STREAM = "triggers"
 """Key of the stream. Entry ids are ``{seq}-0``, the only field is ``event``."""
 
 OWNER = "triggers:owner"
-"""Key of the identity of the store whose triggers the stream holds."""
+"""Key under which the identity of the store that owns the stream is kept."""
 
-# The check belongs into the server: it may restart with a shorter log between our look and our write.
+# The check has to run in the server: it may restart with a shorter log between our read and our write.
 _CONTINUES = """
 local owner = redis.call('GET', KEYS[2])
 if owner and owner ~= ARGV[1] then return redis.error_reply('FOREIGN ' .. owner) end
@@ -32,7 +32,7 @@ if ARGV[2] ~= last then return {0, tonumber(last)} end
 if not owner then redis.call('SET', KEYS[2], ARGV[1]) end
 """
 
-# One call for a batch: either it continues right after the newest entry and is appended whole, or nothing happens.
+# One call for a batch: it is appended whole if it continues right after the newest entry, else nothing happens.
 _APPEND = (
     _CONTINUES
     + """
@@ -44,7 +44,7 @@ return {1, tonumber(ARGV[#ARGV - 2])}
 """
 )
 
-# An entry that is gone before anybody sees it moves the newest id, whether the stream is there or not.
+# An entry that is deleted before anybody can see it advances the newest id, whether or not the stream exists.
 _SKIP = (
     _CONTINUES
     + """
@@ -61,12 +61,12 @@ class ConsumerGroup:
 
     name: str
     read_seq: int
-    """``seq`` up to which it has been handed out."""
+    """``seq`` up to which events have been handed out to it."""
     oldest_pending: int | None
-    """The first handed out ``seq`` that is not acknowledged."""
+    """The lowest ``seq`` that was handed out and is not acknowledged."""
     pending: int
     idle_ms: int | None
-    """Since one of its consumers last asked; ``None``: it has none."""
+    """Time since one of its consumers last read; ``None`` if it has no consumers."""
 
     @property
     def applied_seq(self) -> int:
@@ -79,43 +79,43 @@ class Appended(NamedTuple):
 
     taken: bool
     last_seq: int
-    """Of the newest event ever appended, by then."""
+    """``seq`` of the newest event ever appended, after the call."""
 
 
 class EventLog(Protocol):
-    """The seam to the log."""
+    """The seam to the log. Appending or skipping marks an unowned log with its owner; another's log is refused."""
 
     def owner(self) -> str | None:
-        """Identity of the store whose triggers it holds; ``None`` while it is nobody's."""
+        """Identity of the store whose triggers it holds; ``None`` while it has no owner."""
         ...
 
     def last_seq(self) -> int:
-        """``seq`` of the newest event ever appended, 0 without one."""
+        """``seq`` of the newest event ever appended, trimmed or not; 0 if there is none."""
         ...
 
     def append(self, owner: str, after: int, entries: Sequence[Entry]) -> Appended:
-        """Append entries, in the order of their ``seq``, if the newest one ever is ``after``, or none of them.
+        """Append all entries, in the order of their ``seq``, if :meth:`last_seq` is ``after``; otherwise none of them.
 
         ``after`` is the ``seq`` of the store's trigger before them: what follows it in the store follows it in the log.
-        Raises :class:`common.errors.EventLogAhead` when the log is another store's.
+        Raises :class:`common.errors.EventLogAhead` if the log belongs to another store.
         """
         ...
 
     def skip(self, owner: str, after: int, seq: int) -> Appended:
-        """Leave out all ``seq`` up to one, if the newest one ever is ``after``."""
+        """Leave out the numbers up to ``seq`` if :meth:`last_seq` is ``after``. Refuses like :meth:`append`."""
         ...
 
     def read(self, after_seq: int, limit: int, *, wait_ms: int = 0) -> list[Entry]:
-        """Entries with a higher ``seq``, oldest first; waits so long for the first one if there is none yet."""
+        """Entries after a ``seq``, oldest first; waits up to ``wait_ms`` for the first one if there is none yet."""
         ...
 
     def newest(self, until_seq: int) -> Entry | None:
-        """The newest entry that it holds up to a ``seq``."""
+        """The newest entry it still holds with a ``seq`` of at most ``until_seq``."""
         ...
 
 
 class RedisEventLog:
-    """The log on a Redis or Valkey server, 7.0 or later. Raises :class:`EventLogError` when the server refuses."""
+    """The log on a Redis or Valkey server, 7.0 or later. Raises :class:`EventLogError` if the server fails."""
 
     def __init__(self, client: redis.Redis) -> None:
         self.client = client
@@ -123,8 +123,8 @@ class RedisEventLog:
         self._skip = client.register_script(_SKIP)
 
     def owner(self) -> str | None:
-        held: Any = self._ask("GET", OWNER)
-        return None if held is None else held.decode()
+        identity: Any = self._ask("GET", OWNER)
+        return None if identity is None else identity.decode()
 
     def last_seq(self) -> int:
         try:
@@ -147,33 +147,33 @@ class RedisEventLog:
         return self._continue(self._skip, [owner, after, seq])
 
     def length(self) -> int:
-        """Number of events that the stream holds."""
+        """How many events the stream holds."""
         return int(self._ask("XLEN", STREAM))
 
     def memory_bytes(self) -> int:
-        """Memory that the stream takes on the server; an estimate from samples of it."""
+        """Memory that the stream uses on the server, estimated from samples."""
         return int(self._ask("MEMORY", "USAGE", STREAM) or 0)
 
     def read(self, after_seq: int, limit: int, *, wait_ms: int = 0) -> list[Entry]:
         try:
             if wait_ms:
-                found: Any = self.client.xread({STREAM: f"{after_seq}-0"}, count=limit, block=wait_ms)
-                entries = found[0][1] if found else []
+                streams: Any = self.client.xread({STREAM: f"{after_seq}-0"}, count=limit, block=wait_ms)
+                entries = streams[0][1] if streams else []
             else:
                 entries = self.client.xrange(STREAM, min=f"({after_seq}-0", max="+", count=limit)
         except redis.RedisError as error:
             raise explain(error) from error
-        return [entry(held_id, fields) for held_id, fields in entries]
+        return [parse_entry(entry_id, fields) for entry_id, fields in entries]
 
     def newest(self, until_seq: int) -> Entry | None:
         try:
             entries: Any = self.client.xrevrange(STREAM, max=f"{until_seq}-0", min="-", count=1)
         except redis.RedisError as error:
             raise explain(error) from error
-        return entry(*entries[0]) if entries else None
+        return parse_entry(*entries[0]) if entries else None
 
     def trim(self, first_seq: int) -> int:
-        """Let go of events with a lower ``seq``, a few dozen less than all of them; how many that were."""
+        """Drop events with a lower ``seq``, possibly keeping a few dozen of them; returns how many were dropped."""
         return int(self._ask("XTRIM", STREAM, "MINID", "~", f"{first_seq}-0", "LIMIT", 0))
 
     def groups(self) -> list[ConsumerGroup]:
@@ -181,17 +181,17 @@ class RedisEventLog:
         try:
             if not self.client.exists(STREAM):
                 return []
-            found: Any = self.client.xinfo_groups(STREAM)
-            return [self._group(held) for held in found]
+            groups: Any = self.client.xinfo_groups(STREAM)
+            return [self._group(info) for info in groups]
         except redis.RedisError as error:
             raise explain(error) from error
 
-    def _group(self, held: dict[str, Any]) -> ConsumerGroup:
-        pending: Any = self.client.xpending(STREAM, held["name"])
-        consumers: Any = self.client.xinfo_consumers(STREAM, held["name"])
+    def _group(self, info: dict[str, Any]) -> ConsumerGroup:
+        pending: Any = self.client.xpending(STREAM, info["name"])
+        consumers: Any = self.client.xinfo_consumers(STREAM, info["name"])
         return ConsumerGroup(
-            name=held["name"].decode(),
-            read_seq=seq_of(held["last-delivered-id"]),
+            name=info["name"].decode(),
+            read_seq=seq_of(info["last-delivered-id"]),
             oldest_pending=seq_of(pending["min"]) if pending["pending"] else None,
             pending=int(pending["pending"]),
             idle_ms=min((int(consumer["idle"]) for consumer in consumers), default=None),
@@ -216,30 +216,30 @@ class RedisEventLog:
             raise explain(error) from error
 
 
-def entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:
-    """What a stream's entry holds."""
+def parse_entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:
+    """The log entry in an entry of the stream."""
     payload = fields[b"event"]
     return Entry(seq_of(entry_id), decode(payload).condition_id, payload)
 
 
 def seq_of(entry_id: bytes | str) -> int:
-    """``seq`` of a stream id."""
+    """The ``seq`` in a stream id."""
     text = entry_id.decode() if isinstance(entry_id, bytes) else entry_id
     return int(text.partition("-")[0])
 
 
 def foreign(detail: str) -> EventLogAhead:
-    """The error for a log that is not this store's."""
+    """The error for a log that belongs to another store."""
     return EventLogAhead(
-        f"the event log holds the triggers of another store ({detail}), nothing is published; point REDIS_URL or "
-        "HUB_DATA_DIR to the pair that belongs together, or give this store a log of its own: an empty server, or "
-        "another database number in REDIS_URL"
+        f"the event log holds the triggers of another store ({detail}), so nothing is published; point REDIS_URL or "
+        "HUB_DATA_DIR at a store and a log that belong together, or give this store a log of its own: an empty server, "
+        "or another database number in REDIS_URL"
     )
 
 
 def explain(error: redis.RedisError) -> EventLogError:
-    """The hub's error for one of the server or the way to it."""
+    """The hub's error for a failure of the server or of the connection to it."""
     return EventLogError(
-        f"the event log's server failed ({type(error).__name__}: {error}); triggers are safe in the store and are "
+        f"the event log's server failed ({type(error).__name__}: {error}); triggers are safe in the store and will be "
         "published when it answers again"
     )

@@ -1,18 +1,18 @@
-"""How long the log keeps events. Older ones are had by ``seq`` from the store, which keeps them all."""
+"""How long the log keeps events. Older ones can be read by ``seq`` from the store, which keeps them all."""
 
 from common.timeframes import to_ms
 from events.log.redis_log import ConsumerGroup, RedisEventLog
 from registry.store.parts.triggers import TriggerStore
 
 RETENTION_MS = 72 * 3_600_000
-"""How long events stay where nothing else is said."""
+"""How long events are kept by default."""
 
 MOST_EVENTS = 1_000_000
-"""Events that the log holds at most, whoever still wants older ones."""
+"""The most events the log holds, even if a consumer has not read older ones yet."""
 
 
 def retention_floor(triggers: TriggerStore, retention_ms: int) -> int:
-    """``seq`` of the newest trigger that was recorded more than the retention before the newest of all; 0 without one.
+    """``seq`` of the newest trigger recorded more than ``retention_ms`` before the newest of all; 0 if there is none.
 
     Measured from the newest trigger and not from a clock: a hub that stands still forgets nothing.
     """
@@ -33,18 +33,18 @@ def retention_floor(triggers: TriggerStore, retention_ms: int) -> int:
 def trim(
     triggers: TriggerStore, log: RedisEventLog, *, retention_ms: int = RETENTION_MS, most: int = MOST_EVENTS
 ) -> int:
-    """Let go of events beyond the retention that no living group still has to read; how many that were.
+    """Drop events older than the retention that no live group still has to read; returns how many were dropped.
 
-    A group lives while one of its consumers has asked within the retention. Beyond ``most`` events the oldest go,
-    whoever wants them: those readers get them from the store.
+    A group is live if one of its consumers has read within the retention. Beyond ``most`` events the oldest are dropped
+    regardless: readers that still want them get them from the store.
     """
     floor = retention_floor(triggers, retention_ms)
-    living = [group for group in log.groups() if _lives(group, retention_ms)]
-    keep_from = min([floor, *(group.applied_seq for group in living)]) + 1
+    live = [group for group in log.groups() if _is_live(group, retention_ms)]
+    keep_from = min([floor, *(group.applied_seq for group in live)]) + 1
     return log.trim(max(keep_from, log.last_seq() - most + 1))
 
 
-def _lives(group: ConsumerGroup, retention_ms: int) -> bool:
+def _is_live(group: ConsumerGroup, retention_ms: int) -> bool:
     return group.idle_ms is not None and group.idle_ms < retention_ms
 
 

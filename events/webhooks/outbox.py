@@ -1,4 +1,4 @@
-"""Deliveries on their way to webhooks: in the ledger's file, in order for each of them, until they are taken."""
+"""Deliveries on their way to webhooks: kept in the ledger's file, in order for each webhook, until accepted."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS webhook_outbox (
 _INDEX = "CREATE INDEX IF NOT EXISTS webhook_outbox_order ON webhook_outbox (state, webhook_id, number)"
 
 _DEAD_KEPT = 10_000
-"""Deliveries that were given up are kept until so many later ones came."""
+"""A delivery that was given up is kept until this many later ones have been added."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Parcel:
 
 
 class Outbox:
-    """The table. Safe to use from several threads."""
+    """The table of deliveries to webhooks. Thread-safe."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -39,7 +39,7 @@ class Outbox:
             transaction.execute(_INDEX)
 
     def put(self, webhook_id: str, delivery_id: str, body: bytes) -> None:
-        """Take a delivery, once however often it comes."""
+        """Add a delivery, once however often it is repeated."""
         with self._ledger.once(f"webhook {webhook_id} {delivery_id}") as effect:
             if effect is not None:
                 effect.execute(
@@ -48,7 +48,7 @@ class Outbox:
                 )
 
     def firsts(self) -> list[tuple[str, int]]:
-        """Webhooks with something waiting, and when the first of it is due."""
+        """The webhooks with waiting deliveries, each with the time when its first one is due."""
         with self._ledger.transaction() as transaction:
             return transaction.execute(
                 """
@@ -58,20 +58,20 @@ class Outbox:
             ).fetchall()
 
     def waiting(self, webhook_id: str, limit: int) -> list[Parcel]:
-        """What waits for a webhook, oldest first."""
+        """The deliveries that wait for a webhook, oldest first."""
         return self._read(webhook_id, "waiting", limit)
 
     def dead(self, webhook_id: str, limit: int) -> list[Parcel]:
-        """What was given up, oldest first."""
+        """The deliveries that were given up, oldest first."""
         return self._read(webhook_id, "dead", limit)
 
     def settle(self, parcel: Parcel) -> None:
-        """It was taken."""
+        """Remove a delivery that was accepted."""
         with self._ledger.transaction() as transaction:
             transaction.execute("DELETE FROM webhook_outbox WHERE number = ?", [parcel.number])
 
-    def hold_on(self, parcel: Parcel, due_ms: int | None, reason: str) -> None:
-        """An attempt failed; ``None`` for when the next one is due gives it up."""
+    def note_failure(self, parcel: Parcel, due_ms: int | None, reason: str) -> None:
+        """Record a failed attempt and when the next one is due; ``None`` gives the delivery up."""
         with self._ledger.transaction() as transaction:
             transaction.execute(
                 "UPDATE webhook_outbox SET attempts = attempts + 1, due_ms = ?, reason = ?, state = ? WHERE number = ?",
@@ -79,12 +79,12 @@ class Outbox:
             )
 
     def postpone(self, parcel: Parcel, due_ms: int) -> None:
-        """Look at it again later; no attempt was made."""
+        """Put a delivery off without counting an attempt."""
         with self._ledger.transaction() as transaction:
             transaction.execute("UPDATE webhook_outbox SET due_ms = ? WHERE number = ?", [due_ms, parcel.number])
 
     def forget_before(self, time_ms: int) -> None:
-        """Forget which deliveries were taken before a time, and old ones that were given up."""
+        """Forget which deliveries were accepted before a time, and the oldest ones that were given up."""
         self._ledger.forget_before(time_ms)
         with self._ledger.transaction() as transaction:
             transaction.execute(
@@ -94,7 +94,7 @@ class Outbox:
             )
 
     def drop(self, webhook_id: str) -> None:
-        """Forget everything of a webhook that has ended."""
+        """Forget all deliveries to a webhook that has ended."""
         with self._ledger.transaction() as transaction:
             transaction.execute("DELETE FROM webhook_outbox WHERE webhook_id = ?", [webhook_id])
 

@@ -1,7 +1,7 @@
-"""Sends a request to an address that a user chose, and to nowhere inside of the hub's own network.
+"""Posts to an address that a user chose, but never to one inside the hub's own network.
 
-A name is resolved once, every address that it has is looked at, and the connection is made to one of those: a name that
-means something else a moment later changes nothing. Redirects are not followed; size and time are bounded.
+A name is resolved once, all of its addresses are checked, and the connection is made to one of those, so a name that
+resolves differently a moment later changes nothing. Redirects are not followed; size and time are bounded.
 """
 
 import ipaddress
@@ -27,30 +27,32 @@ _TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff
 
 
 def check_url(url: str, *, allow_loopback: bool = False) -> SplitResult:
-    """The parts of an address that may be sent to, as far as its text tells. Raises :class:`WebhookError`.
+    """The parts of a URL that may be posted to, as far as its text can tell. Raises :class:`WebhookError` otherwise.
 
-    ``allow_loopback`` is for tests: plain HTTP, and this machine itself.
+    ``allow_loopback`` is for tests: it permits plain HTTP and this machine.
     """
     if len(url) > _LONGEST_URL or not url.isascii() or not url.isprintable() or " " in url:
-        raise WebhookError(f"the url is not one: write up to {_LONGEST_URL} printable ASCII characters without spaces")
+        raise WebhookError(
+            f"the url is not valid: it takes up to {_LONGEST_URL} printable ASCII characters without spaces"
+        )
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
         raise WebhookError("the url cannot be read; write it like https://bots.example.com/hub") from None
     if parts.scheme != "https" and not (allow_loopback and parts.scheme == "http"):
-        raise WebhookError("webhooks are sent over https alone; write the url like https://bots.example.com/hub")
+        raise WebhookError("webhooks are sent over https only; write the url like https://bots.example.com/hub")
     if not parts.hostname or parts.username is not None or parts.password is not None or parts.fragment:
-        raise WebhookError("the url needs a host, and takes no user, password or fragment")
+        raise WebhookError("the url needs a host, and must not contain a user, password or fragment")
     if port is not None and port != _HTTPS_PORT and port < _FIRST_FREE_PORT:
-        raise WebhookError(f"port {port} is not for webhooks; use 443, or one from 1024 on")
+        raise WebhookError(f"port {port} is not allowed for webhooks; use 443, or a port from 1024 up")
     with suppress(ValueError):
         _refuse_inside(ipaddress.ip_address(parts.hostname), allow_loopback)
     return parts
 
 
 def post(url: str, headers: Mapping[str, str], body: bytes, *, allow_loopback: bool = False) -> int:
-    """Send a body; the answer's status. Raises :class:`WebhookError` for everything that is no answer."""
+    """Post a body and return the status of the answer. Raises :class:`WebhookError` if there is no answer."""
     parts = check_url(url, allow_loopback=allow_loopback)
     connection = _connection(parts, allow_loopback)
     watch = threading.Timer(_LONGEST_S, _break_off, [connection])
@@ -64,14 +66,14 @@ def post(url: str, headers: Mapping[str, str], body: bytes, *, allow_loopback: b
             answer.read(_LARGEST_ANSWER)
             return answer.status
     except (OSError, HTTPException) as error:
-        # The kind alone: the text of an error may hold the address.
+        # Only the type: the text of an error may contain the address.
         raise WebhookError(f"no answer ({type(error).__name__})") from None
     finally:
         watch.cancel()
 
 
 def is_public(address: _Address) -> bool:
-    """Whether an address is one of the public internet, whatever it is wrapped in."""
+    """Whether an address belongs to the public internet, even if it is embedded in another address."""
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return is_public(address.ipv4_mapped)
@@ -82,20 +84,20 @@ def is_public(address: _Address) -> bool:
 
 def _refuse_inside(address: _Address, allow_loopback: bool) -> None:
     if not (is_public(address) or (allow_loopback and address.is_loopback)):
-        raise WebhookError("the url leads to an address that is not public; webhooks go to the public internet alone")
+        raise WebhookError("the url leads to an address that is not public; webhooks go to the public internet only")
 
 
 def _connect(host: str, port: int, allow_loopback: bool) -> socket.socket:
-    """A connection to one of a name's addresses, all of which are public."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    for *_, place in found:
-        _refuse_inside(ipaddress.ip_address(str(place[0]).partition("%")[0]), allow_loopback)
+    """A connection to one of a name's addresses, all of which have to be public."""
+    places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    for *_, address in places:
+        _refuse_inside(ipaddress.ip_address(str(address[0]).partition("%")[0]), allow_loopback)
     failure: OSError = OSError("no address")
-    for family, kind, protocol, _, place in found:
+    for family, kind, protocol, _, address in places:
         channel = socket.socket(family, kind, protocol)
         channel.settimeout(_TIMEOUT_S)
         try:
-            channel.connect(place)
+            channel.connect(address)
         except OSError as error:
             channel.close()
             failure = error
@@ -124,7 +126,7 @@ def _connect_by(connection: HTTPConnection, connect: Callable[[], socket.socket]
 
 
 def _break_off(connection: HTTPConnection) -> None:
-    """End an answer that drips: each of its bytes is in time, and all of them never are."""
+    """Cut off an answer that trickles in: each byte is in time, yet the whole would never end."""
     channel: socket.socket | None = connection.sock
     if channel is not None:
         with suppress(OSError):

@@ -1,12 +1,11 @@
-"""Webhooks: a consumer of its own takes deliveries into an outbox, and a sender posts them, signed.
+"""Webhooks: a dedicated consumer puts deliveries into an outbox, and a sender posts them, signed.
 
-Each webhook gets its deliveries in order; one that fails is tried again with growing pauses, and what follows waits
-behind it. Others are not held up. A delivery may come again after a crash, with the same id.
+Each webhook gets its deliveries in order. One that fails is retried with growing pauses, and later ones wait behind it;
+other webhooks are not held up. After a crash a delivery may be repeated, with the same id.
 """
 
 import logging
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,13 +30,13 @@ from registry.store.protocol import Store
 _log = logging.getLogger(__name__)
 
 CONSUMER = "webhooks"
-"""Name of the consumer, its group and its dead letters."""
+"""Name of the consumer, of its group and of its dead letters."""
 
 PAUSES_S = (5.0, 30.0, 120.0, 600.0, 3_600.0, 10_800.0, 21_600.0)
-"""Before the second to the eighth attempt: half a day in all. Then a delivery is given up."""
+"""Pauses before the second to the eighth attempt, half a day in all. After that a delivery is given up."""
 
 MOST_DEAD_IN_A_ROW = 3
-"""After so many given up one after another a webhook is paused; its user resumes it."""
+"""A webhook is paused after this many deliveries in a row were given up; its user can resume it."""
 
 _THREADS = 32
 _AT_ONCE = 100
@@ -50,7 +49,7 @@ _GONE = 410
 
 
 class Webhooks:
-    """Takes deliveries (it is a :class:`events.consuming.delivery.Handler`) and sends them."""
+    """Accepts deliveries as a :class:`events.consuming.delivery.Handler`, and sends them."""
 
     def __init__(
         self,
@@ -72,7 +71,7 @@ class Webhooks:
 
     @property
     def outbox(self) -> Outbox:
-        """What is on its way."""
+        """The deliveries that are on their way."""
         return self._outbox
 
     def __call__(self, delivery: Delivery) -> None:
@@ -94,11 +93,11 @@ class Webhooks:
     def run(self, stop: threading.Event) -> None:
         """Send until told to stop."""
         with ThreadPoolExecutor(_THREADS, "webhook") as threads:
-            tidied_ms = 0
+            tidied_ms: int | None = None
             while not stop.is_set():
                 self._wake.clear()
-                now_ms = time.time_ns() // 1_000_000
-                if now_ms - tidied_ms > _TIDY_MS:
+                now_ms = self._clock.now_ms()
+                if tidied_ms is None or now_ms - tidied_ms > _TIDY_MS:
                     self._outbox.forget_before(now_ms - _KEPT_MS)
                     tidied_ms = now_ms
                 pause_s = _LOOK_S
@@ -112,7 +111,7 @@ class Webhooks:
                 self._wake.wait(pause_s)
 
     def _serve(self, webhook_id: str, stop: threading.Event) -> None:
-        """Send what waits for one webhook, up to the first failure."""
+        """Send the waiting deliveries of one webhook, up to the first failure."""
         try:
             for parcel in self._outbox.waiting(webhook_id, _AT_ONCE):
                 webhook = self._store.delivery.webhook(webhook_id)
@@ -125,9 +124,9 @@ class Webhooks:
                 if stop.is_set() or not self._send(webhook, parcel):
                     return
         except Exception:
-            # One webhook's trouble is nobody else's; its address and its secret are not for the log.
-            _log.error("webhook %s could not be served", webhook_id)
-            # What was sent and could not be noted, as on a full disk, would be sent again and again without a pause.
+            # One webhook's trouble must not affect others; its address and its secret must not reach the log.
+            _log.error("deliveries to webhook %s could not be processed, trying again later", webhook_id)
+            # Without a pause, a delivery that cannot be marked as sent, as on a full disk, would be sent over and over.
             stop.wait(_TROUBLE_S)
         finally:
             self._busy.discard(webhook_id)
@@ -154,12 +153,12 @@ class Webhooks:
         metrics.WEBHOOKS_FAILED.inc()
         is_last = parcel.attempts >= len(self._pauses_ms)
         due_ms = None if is_last else self._clock.now_ms() + self._pauses_ms[parcel.attempts]
-        self._outbox.hold_on(parcel, due_ms, reason)
+        self._outbox.note_failure(parcel, due_ms, reason)
         self._dead_in_a_row[webhook.webhook_id] += is_last
         if status == _GONE or self._dead_in_a_row[webhook.webhook_id] >= MOST_DEAD_IN_A_ROW:
             self._dead_in_a_row.pop(webhook.webhook_id, None)
             self._store.delivery.set_webhook_state(webhook.webhook_id, "paused", at_ms=self._clock.now_ms())
-            _log.warning("webhook %s is paused: %s", webhook.webhook_id, reason)
+            _log.warning("webhook %s was paused: %s", webhook.webhook_id, reason)
         return False
 
 
@@ -167,13 +166,13 @@ class Webhooks:
 def sending(
     store: Store, log: RedisEventLog, ledger_path: Path, clock: Clock, *, allow_loopback: bool = False
 ) -> Iterator[Webhooks]:
-    """Let deliveries to webhooks be taken and sent by threads while the block runs."""
+    """Accept deliveries to webhooks and send them, in threads, while the block runs."""
     stop = threading.Event()
-    with Ledger(ledger_path) as ledger:
+    with Ledger(ledger_path, now_ms=clock.now_ms) as ledger:
         webhooks = Webhooks(store, ledger, clock, allow_loopback=allow_loopback)
 
         def take() -> None:
-            # Nobody expands events for webhooks that do not exist.
+            # As long as there are no webhooks, no events are expanded for them.
             while not (hooks := store.delivery.webhooks()):
                 if stop.wait(_LOOK_S):
                     return

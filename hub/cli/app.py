@@ -1,9 +1,14 @@
 """The command ``hub``. Data goes to stdout (``--json`` for machines), messages to stderr.
 
-Exit codes: 0 done, 1 the hub could not do it (the message says why and how to mend it), 2 the command line is wrong.
+Exit codes: 0 done, 1 the hub could not do it (the message says why and how to fix it) or nobody reads its output any
+more, 2 the command line is wrong, 130 stopped by Ctrl-C.
 """
 
+import os
+import select
 import sys
+from pathlib import Path
+from typing import TextIO
 
 from cyclopts import App, CycloptsError
 
@@ -11,14 +16,27 @@ from common.errors import HubError
 from hub.cli import candles, conditions, demo, evaluation, events, instruments, service, store
 from hub.cli.output import message
 
-app = App(name="hub", help="Shared condition evaluation for trading bots.", version_flags=[])
+app = App(
+    name="hub",
+    help="Shared condition evaluation for trading bots.",
+    version_flags=[],
+    suppress_keyboard_interrupt=False,
+)
 for _commands in (demo, evaluation, candles, conditions, events, service, instruments, store):
     _commands.add_to(app)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command line and exit with its code."""
-    sys.exit(run(arguments))
+    try:
+        code = run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        out, err = _is_unread(sys.stdout), _is_unread(sys.stderr)
+        if not (out or err):
+            raise
+        code = 1
+    sys.exit(code)
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -30,7 +48,22 @@ def run(arguments: list[str] | None = None) -> int:
     except HubError as error:
         message(f"error: {error}")
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, RuntimeError) as error:
+        # DuckDB turns a Ctrl-C during a query into a RuntimeError.
+        if not isinstance(error.__cause__ if isinstance(error, RuntimeError) else error, KeyboardInterrupt):
+            raise
         message("stopped")
         return 130
     return 0
+
+
+def _is_unread(stream: TextIO) -> bool:
+    """Whether the reader of a pipe has gone, as in ``hub candles list | head -1``. What the stream still has to
+    write is dropped: Python would complain about it at exit."""
+    poll = select.poll()
+    poll.register(stream.fileno(), 0)
+    is_unread = any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+    if is_unread:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())
+    return is_unread

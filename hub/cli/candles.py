@@ -1,4 +1,4 @@
-"""``hub candles``: what the store has, what it was brought, and what was wrong with it."""
+"""``hub candles``: which candles the store has, how they came in, and what was wrong with them."""
 
 import sys
 from pathlib import Path
@@ -25,25 +25,24 @@ def add_to(app: App) -> None:
 def import_(
     paths: Annotated[list[Path], Parameter(help="Parquet or CSV files, or folders of them.")],
     *,
-    symbol: Annotated[str | None, Parameter(help="Symbol, where the file does not say.")] = None,
-    timeframe: Annotated[str | None, Parameter(help="Timeframe, where the file does not say.")] = None,
-    exchange: Annotated[str | None, Parameter(help="Exchange, where the file does not say.")] = None,
+    symbol: Annotated[str | None, Parameter(help="Symbol, if the file does not name it.")] = None,
+    timeframe: Annotated[str | None, Parameter(help="Timeframe, if the file does not name it.")] = None,
+    exchange: Annotated[str | None, Parameter(help="Exchange, if the file does not name it.")] = None,
     calendar: Annotated[
         Literal["24x7", "sessions"] | None,
-        Parameter(help="When the instruments trade: always, or in sessions as stocks do. 24x7 for new ones."),
+        Parameter(help="When the instruments trade: always, or in sessions, like stocks. New instruments get 24x7."),
     ] = None,
     fill: Annotated[
         bool,
-        Parameter(negative="", help="Fill gaps with flat candles: for sources that leave out a candle without trades."),
+        Parameter(negative="", help="Fill gaps with flat candles: for sources that leave out candles without trades."),
     ] = False,
     json_output: AsJson = False,
 ) -> None:
-    """Import candles. Bad rows go to the quarantine with a reason, gaps are reported, good rows are stored once."""
+    """Import candles. Bad rows are quarantined with a reason, gaps are reported, good rows are stored once."""
     settings = hub_settings()
     from candles.import_report import as_json, render
     from candles.importing import import_candles
     from common.clock import SystemClock
-    from registry.instruments import normalise_instrument
     from registry.store import open_configured
 
     with open_configured(settings) as store:
@@ -57,9 +56,8 @@ def import_(
             fill=fill,
         )
         if calendar is not None:
-            names = sorted({name.split(" ")[0] for report in reports for name in report.series})
-            for name in names:
-                store.candles.set_calendar(normalise_instrument(name, settings.default_exchange), calendar)
+            for instrument in sorted({series.instrument for report in reports for series in report.series}):
+                store.candles.set_calendar(instrument, calendar)
     if json_output:
         print_json([as_json(report) for report in reports])
     else:
@@ -79,20 +77,20 @@ def list_candles(*, json_output: AsJson = False) -> None:
 
 @candles.command
 def gaps(
-    series: Annotated[str | None, Parameter(help='One series, such as "BTCUSDT 1h"; all by default.')] = None,
+    series: Annotated[str | None, Parameter(help='A series, such as "BTCUSDT 1h"; all by default.')] = None,
     *,
     json_output: AsJson = False,
 ) -> None:
-    """List runs of missing candles, and how many of their slots were judged as holes."""
+    """List runs of missing candles, and how many of their slots were judged as missing."""
     name = None if series is None else _series(series)
     with open_to_read() as store:
-        found = store.candles.gaps(name)
-    print_frame(found, json_output, empty="No gaps: every slot between first and last candle has one.")
+        rows = store.candles.gaps(name)
+    print_frame(rows, json_output, empty="No gaps: every slot from the first candle to the last has one.")
 
 
 @candles.command
 def quarantine(*, json_output: AsJson = False) -> None:
-    """List rejected rows with their reasons."""
+    """List rejected rows and the reasons."""
     with open_to_read() as store:
         rows = store.candles.quarantined()
     print_frame(rows, json_output, empty="No rejected rows.")
@@ -100,29 +98,29 @@ def quarantine(*, json_output: AsJson = False) -> None:
 
 @candles.command
 def revisions(
-    series: Annotated[str | None, Parameter(help='One series, such as "BTCUSDT 1h"; all by default.')] = None,
+    series: Annotated[str | None, Parameter(help='A series, such as "BTCUSDT 1h"; all by default.')] = None,
     *,
     json_output: AsJson = False,
 ) -> None:
-    """List versions of candles that came after they had been judged. They fire nobody and rewrite nothing."""
+    """List corrections of candles that had already been judged. They fire no condition and change no trigger."""
     name = None if series is None else _series(series)
     with open_to_read() as store:
-        found = store.candles.revisions(name)
+        rows = store.candles.revisions(name)
     if not json_output:
         from candles.revisions_report import revisions_table
 
-        found = revisions_table(found)
-    print_frame(found, json_output, empty="No revisions: no judged candle was corrected since.")
+        rows = revisions_table(rows)
+    print_frame(rows, json_output, empty="No revisions: no judged candle has been corrected since.")
 
 
 @candles.command
 def rebase(
     series: Annotated[str, Parameter(help='The series, such as "BTCUSDT 1h".')],
     *,
-    yes: Annotated[bool, Parameter(negative="", help="Do it without asking.")] = False,
+    yes: Annotated[bool, Parameter(negative="", help="Do not ask for confirmation.")] = False,
     json_output: AsJson = False,
 ) -> None:
-    """Judge a series from its corrected candles from now on: a new anchor. Recorded triggers stay as they are."""
+    """Judge a series from its corrected candles from now on, with a new anchor. Recorded triggers stay unchanged."""
     settings = hub_settings()
     name = _series(series)
     from candles.rebasing import plan_rebase
@@ -133,13 +131,13 @@ def rebase(
         plan = plan_rebase(store, name)
         old = store.ticks.anchors()
         pending = store.candles.revisions(plan.stored)["pending"].sum()
-        for held, anchor in sorted(plan.anchors.items()):
-            made_of = f", built from {plan.built_from[held]}" if held in plan.built_from else ""
-            was = show_time(old[held]) if held in old else "none"
-            message(f"{held}{made_of}: judged from {show_time(anchor)} on (until now: {was})")
+        for rebased, anchor in sorted(plan.anchors.items()):
+            made_of = f", built from {plan.built_from[rebased]}" if rebased in plan.built_from else ""
+            was = show_time(old[rebased]) if rebased in old else "none"
+            message(f"{rebased}{made_of}: judged from {show_time(anchor)} on (anchor so far: {was})")
         message(f"{pending} corrected candles of {plan.stored} will be used")
-        if not (yes or _confirmed("Go on? Later triggers may differ from what they would have been.")):
-            raise HubError("nothing was changed; add --yes to do it")
+        if not (yes or _confirmed("Continue? Later triggers may differ from what they would have been.")):
+            raise HubError("nothing was changed; add --yes to confirm")
         changed = store.rebase(plan)
         number = store.ticks.last_rebase()
     if json_output:

@@ -1,4 +1,4 @@
-"""``hub conditions``: what they mean, which there are, and why they fire."""
+"""``hub conditions``: what conditions mean, which are registered, and why they fire."""
 
 import json
 from typing import Annotated, Any
@@ -19,12 +19,14 @@ def add_to(app: App) -> None:
 
 @conditions.command
 def explain(
-    condition: Annotated[str, Parameter(help="The id of a registered condition, or a condition.")],
+    condition: Annotated[str, Parameter(help="The id of a registered condition, or any condition.")],
     *,
-    at: Annotated[str | None, Parameter(help="Explain the last candle closed by then (UTC); the newest one.")] = None,
+    at: Annotated[
+        str | None, Parameter(help="Explain the last candle closed by then (UTC); by default the newest.")
+    ] = None,
     json_output: AsJson = False,
 ) -> None:
-    """Say why a condition fires on a candle, or why it does not: every part of it with its values."""
+    """Explain why a condition fires on a candle, or why it does not: every part of it, with its values."""
     settings = hub_settings()
     from analysis.explain import explain as explain_condition
     from analysis.explain_report import as_json, render
@@ -35,21 +37,23 @@ def explain(
 
     at_ms = None if at is None else read_time(at)
     with open_to_read() as store:
-        stored = {held.condition_id: held for held in store.registry.conditions()}.get(condition.strip())
+        stored = {known.condition_id: known for known in store.registry.conditions()}.get(condition.strip())
         wanted = condition if stored is None else stored.text
         parsed = Condition.parse(_spec(wanted), default_exchange=settings.default_exchange)
-        found = explain_condition(parsed, Epochs(store).up_to(parsed, at_ms), store.candles.calendars(), at_ms=at_ms)
-        standing = standing_of(store, parsed, found.close_ms)
+        explanation = explain_condition(
+            parsed, Epochs(store).up_to(parsed, at_ms), store.candles.calendars(), at_ms=at_ms
+        )
+        standing = standing_of(store, parsed, explanation.close_time)
     if json_output:
-        print_json(as_json(found, standing))
+        print_json(as_json(explanation, standing))
     else:
-        for line in render(found, standing):
+        for line in render(explanation, standing):
             console().print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @conditions.command
 def parse(text: str, *, json_output: AsJson = False) -> None:
-    """Show what a condition means: its tree, canonical text and id, and the candles it needs. Nothing is stored."""
+    """Show what a condition means: its tree, canonical text and id, and the candles that it needs. Stores nothing."""
     settings = hub_settings()
     from registry.conditions import Condition
     from registry.language.outline import outline
@@ -97,7 +101,7 @@ def parse(text: str, *, json_output: AsJson = False) -> None:
 
 @conditions.command
 def register(text: str, *, json_output: AsJson = False) -> None:
-    """Register a condition; equal ones get the same id."""
+    """Register a condition; equal conditions get the same id."""
     settings = hub_settings()
     from common.clock import SystemClock
     from common.timeframes import show_time
@@ -114,21 +118,21 @@ def register(text: str, *, json_output: AsJson = False) -> None:
         print_json({"condition_id": registration.condition_id, "created": registration.created})
     else:
         print(registration.condition_id)
-        message("registered" if registration.created else "known already: an equal condition was registered before")
+        message("registered" if registration.created else "already known: an equal condition was registered before")
         if until_ms is not None:
-            message(f"it is judged until {show_time(until_ms)}, and on when a bot subscribes to it")
+            message(f"it is judged until {show_time(until_ms)}, or longer if a bot subscribes to it")
 
 
 @conditions.command(name="list")
 def list_conditions(*, json_output: AsJson = False) -> None:
-    """List registered conditions with their triggers."""
+    """List registered conditions and how often they have fired."""
     import polars as pl
 
     with open_to_read() as store:
-        held = store.registry.conditions()
+        registered = store.registry.conditions()
         counts = store.triggers.counts()
     frame = pl.DataFrame(
-        [(condition.condition_id, condition.text) for condition in held],
+        [(condition.condition_id, condition.text) for condition in registered],
         schema={"condition_id": pl.String, "condition": pl.String},
         orient="row",
     ).join(counts, on="condition_id", how="left")
@@ -140,10 +144,10 @@ def list_conditions(*, json_output: AsJson = False) -> None:
 
 
 def _spec(text: str) -> Any:
-    """A condition on the command line: text, or JSON."""
+    """A condition as typed on the command line: text or JSON."""
     if not text.lstrip().startswith("{"):
         return text
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise HubError(f"the condition starts like JSON but is not: {error}") from None
+        raise HubError(f"the condition starts like JSON but is not valid JSON: {error}") from None

@@ -1,6 +1,5 @@
-"""``hub demo``: the main job on the candles that ship with the project."""
+"""``hub demo``: everything the hub does, on the candles that ship with the project."""
 
-import asyncio
 import os
 from typing import Annotated
 
@@ -18,11 +17,11 @@ def add_to(app: App) -> None:
 
 def demo(
     *,
-    bots: Annotated[int, Parameter(help="Simulated bots.")] = 4_000,
+    bots: Annotated[int, Parameter(help="Number of simulated bots.")] = 4_000,
     seed: Annotated[int, Parameter(help="The same seed gives the same bots.")] = 20240805,
     json_output: AsJson = False,
 ) -> None:
-    """Run the main job on the real candles that ship with the project: the crash of 5 August 2024.
+    """Run the whole hub on the real candles that ship with the project: the crash of 5 August 2024.
 
     Imports candles, registers the conditions of simulated bots, replays three days through Prefect flow runs with an
     embedded Valkey, and reports what sharing saved. Everything is kept in the folder `demo` inside HUB_DATA_DIR; a
@@ -40,7 +39,7 @@ def demo(
     from registry.store import open_configured
 
     with ConsoleProgress(console(stderr=True)) as progress:
-        replay = asyncio.run(replay_demo(settings, progress, bots=bots, seed=seed))
+        replay = replay_demo(settings, progress, bots=bots, seed=seed)
     with open_configured(settings, read_only=True) as store:
         report = make_report(store, replay)
     if json_output:

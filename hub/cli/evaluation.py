@@ -1,4 +1,4 @@
-"""``hub tick``, ``hub status`` and ``hub verify``: judge, how far that has come, and whether it was right."""
+"""``hub tick``, ``hub status`` and ``hub verify``: judge candles, see how far that has come, and check it."""
 
 import asyncio
 from typing import Annotated, Any
@@ -16,7 +16,7 @@ def add_to(app: App) -> None:
 
 
 def tick(timeframe: str, *, json_output: AsJson = False) -> None:
-    """Advance a timeframe to its last closed candle: one run of the flow `tick`."""
+    """Judge a timeframe up to its last closed candle: one run of the flow `tick`."""
     settings = hub_settings()
     from common.clock import SystemClock
     from common.timeframes import from_ms, normalise_timeframe, slot_at_or_before
@@ -49,7 +49,7 @@ def tick(timeframe: str, *, json_output: AsJson = False) -> None:
 
 
 def status(*, json_output: AsJson = False) -> None:
-    """Show whether the service runs, what the store holds and how far it has been judged."""
+    """Show whether the service runs, what the store contains and how far it has been judged."""
     settings = hub_settings()
     from registry.store.owner import running
 
@@ -70,11 +70,11 @@ def status(*, json_output: AsJson = False) -> None:
 
 def verify(
     *,
-    since: Annotated[str | None, Parameter(help="Audit candles that close after this time (UTC).")] = None,
-    until: Annotated[str | None, Parameter(help="Audit candles that close by this time (UTC).")] = None,
+    since: Annotated[str | None, Parameter(help="Check candles that close after this time (UTC).")] = None,
+    until: Annotated[str | None, Parameter(help="Check candles that close by this time (UTC).")] = None,
     json_output: AsJson = False,
 ) -> None:
-    """Judge again what was judged, from the candles as they were then, and compare the triggers."""
+    """Judge everything again, from the candles as they were then, and compare the triggers with the recorded ones."""
     from analysis.audit import audit
     from analysis.audit_report import as_json, render
     from common.errors import AuditFailed
@@ -82,12 +82,12 @@ def verify(
 
     since_ms, until_ms = (None if text is None else read_time(text) for text in (since, until))
     with open_to_read() as store:
-        found = audit(store, since_ms=since_ms, until_ms=until_ms)
+        report = audit(store, since_ms=since_ms, until_ms=until_ms)
     if json_output:
-        print_json(as_json(found))
-    elif found.groups:
-        console().print(render(found), highlight=False)
+        print_json(as_json(report))
+    elif report.groups:
+        console().print(render(report), highlight=False)
     else:
-        message("Nothing has been judged yet; advance a timeframe: hub tick 1h")
-    if found.differences:
-        raise AuditFailed(f"{len(found.differences)} of {found.triggers} triggers are not what the candles say")
+        message("Nothing has been judged yet; judge a timeframe: hub tick 1h")
+    if report.differences:
+        raise AuditFailed(f"{len(report.differences)} of {report.triggers} triggers are not what the candles say")

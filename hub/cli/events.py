@@ -1,4 +1,4 @@
-"""``hub events``: what is published, how far everybody is, and deliveries that were given up."""
+"""``hub events``: published triggers, how far each reader has come, and dead letters."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -21,9 +21,9 @@ events.command(dead)
 _BATCH = 1_000
 _WAIT_MS = 1_000
 
-Consumer = Annotated[str, Parameter(help="The consumer's name.")]
-Ids = Annotated[tuple[str, ...], Parameter(help="Ids of dead letters, as `hub events dead list` shows them.")]
-All = Annotated[bool, Parameter(name="--all", negative="", help="All of the consumer's dead letters.")]
+ConsumerName = Annotated[str, Parameter(help="The consumer's name.")]
+LetterIds = Annotated[tuple[str, ...], Parameter(help="Ids of dead letters, as `hub events dead list` shows them.")]
+AllLetters = Annotated[bool, Parameter(name="--all", negative="", help="All of the consumer's dead letters.")]
 
 
 def add_to(app: App) -> None:
@@ -35,11 +35,13 @@ def add_to(app: App) -> None:
 def tail(
     *,
     after: Annotated[int | None, Parameter(help="Start after this number; the last 10 events by default.")] = None,
-    condition: Annotated[str | None, Parameter(help="Events of this condition alone.")] = None,
-    follow: Annotated[bool, Parameter(name=["--follow", "-f"], negative="", help="Go on with what comes.")] = False,
+    condition: Annotated[str | None, Parameter(help="Only events of this condition.")] = None,
+    follow: Annotated[
+        bool, Parameter(name=["--follow", "-f"], negative="", help="Keep running and show events as they come.")
+    ] = False,
     json_output: AsJson = False,
 ) -> None:
-    """Show published events, oldest first. With --json one a line, as they are in the stream."""
+    """Show published events, oldest first. With --json one per line, as they are in the stream."""
     from common.timeframes import show_time
     from events.opening import connect_log
 
@@ -63,7 +65,7 @@ def tail(
 
 @events.command
 def lag(*, json_output: AsJson = False) -> None:
-    """Show how far the event log and its readers are."""
+    """Show how far the event log and its readers have come."""
     from common.clock import SystemClock
     from events.log.keeper import read_log
     from events.opening import connect_log
@@ -105,8 +107,8 @@ def lag(*, json_output: AsJson = False) -> None:
 
 
 @events.command
-def forget(consumer: Consumer, *, json_output: AsJson = False) -> None:
-    """Remove a consumer that will not come back, with its dead letters; nothing waits for it any more."""
+def forget(consumer: ConsumerName, *, json_output: AsJson = False) -> None:
+    """Remove a consumer that will not come back, and its dead letters; nothing is kept for it any more."""
     from events.consuming.group import forget as forget_group
     from events.opening import connect_log
 
@@ -114,20 +116,18 @@ def forget(consumer: Consumer, *, json_output: AsJson = False) -> None:
         letters = forget_group(log, consumer)
         names = ", ".join(group.name for group in log.groups()) or "none"
     if letters is None:
-        raise HubError(f"no consumer {consumer!r} has read the log; there are: {names}")
+        raise HubError(f"no consumer {consumer!r} has read the log; known consumers: {names}")
     if json_output:
         print_json({"consumer": consumer, "action": "forget", "letters": letters})
     else:
-        message(
-            f"{consumer} is forgotten, with {letters} dead letters; if it comes back, its ledger has them and its place"
-        )
+        message(f"{consumer} is forgotten, with {letters} dead letters; its ledger still has both")
 
 
 @dead.command(name="list")
 def list_dead(
     consumer: Annotated[str | None, Parameter(help="The consumer's name; all by default.")] = None,
     *,
-    limit: Annotated[int, Parameter(help="At most so many of each consumer, oldest first.")] = 100,
+    limit: Annotated[int, Parameter(help="At most this many per consumer, oldest first.")] = 100,
     json_output: AsJson = False,
 ) -> None:
     """List dead letters."""
@@ -136,25 +136,29 @@ def list_dead(
 
     with connect_log(hub_settings()) as log:
         names = consumers_with_dead_letters(log) if consumer is None else [consumer]
-        found = [(name, *held) for name in names for held in dead_letters(log, name, limit)]
+        letters = [(name, *letter) for name in names for letter in dead_letters(log, name, limit)]
     if json_output:
-        print_json([{"consumer": name, "id": letter_id, **letter} for name, letter_id, letter in found])
-    elif found:
+        print_json([{"consumer": name, "id": letter_id, **letter} for name, letter_id, letter in letters])
+    elif letters:
         header = ("consumer", "id", "attempts", "user", "bot", "trigger", "reason")
-        print_table([header, *(_row(name, letter_id, letter) for name, letter_id, letter in found)])
+        print_table([header, *(_row(name, letter_id, letter) for name, letter_id, letter in letters)])
     else:
         message("no dead letters")
 
 
 @dead.command
-def retry(consumer: Consumer, ids: Ids = (), *, all_of_them: All = False, json_output: AsJson = False) -> None:
-    """Let a consumer try dead letters again, as often as at first."""
+def retry(
+    consumer: ConsumerName, ids: LetterIds = (), *, all_of_them: AllLetters = False, json_output: AsJson = False
+) -> None:
+    """Have a consumer try dead letters again, with as many attempts as the first time."""
     _decide(consumer, ids, all_of_them, "retry", json_output)
 
 
 @dead.command
-def drop(consumer: Consumer, ids: Ids = (), *, all_of_them: All = False, json_output: AsJson = False) -> None:
-    """Forget dead letters."""
+def drop(
+    consumer: ConsumerName, ids: LetterIds = (), *, all_of_them: AllLetters = False, json_output: AsJson = False
+) -> None:
+    """Discard dead letters."""
     _decide(consumer, ids, all_of_them, "drop", json_output)
 
 
@@ -163,18 +167,20 @@ def _decide(consumer: str, ids: tuple[str, ...], all_of_them: bool, action: str,
     from events.opening import connect_log
 
     if bool(ids) == all_of_them:
-        raise HubError(f"say which dead letters to {action}: their ids, or --all")
+        raise HubError(f"name the dead letters to {action}: their ids, or --all")
     with connect_log(hub_settings()) as log:
-        held = dict(dead_letters(log, consumer, 1_000_000))
-        if missing := [letter_id for letter_id in ids if letter_id not in held]:
-            raise HubError(f"consumer {consumer!r} has no dead letter {missing[0]!r}; hub events dead list {consumer}")
-        for letter_id in ids or held:
-            order(log, consumer, letter_id, held[letter_id], action)
-    count = len(ids or held)
+        letters = dict(dead_letters(log, consumer, 1_000_000))
+        if missing := [letter_id for letter_id in ids if letter_id not in letters]:
+            raise HubError(
+                f"consumer {consumer!r} has no dead letter {missing[0]!r}; see: hub events dead list {consumer}"
+            )
+        for letter_id in ids or letters:
+            order(log, consumer, letter_id, letters[letter_id], action)
+    count = len(ids or letters)
     if json_output:
         print_json({"consumer": consumer, "action": action, "letters": count})
     else:
-        message(f"{count} dead letters: {action} when {consumer} looks next, within a second if it runs")
+        message(f"{count} dead letters to {action}: {consumer} does it within a second if it runs, or when it starts")
 
 
 def _entries(log: "RedisEventLog", start: int, follow: bool) -> "Iterator[Entry]":

@@ -17,7 +17,7 @@ def add_to(app: App) -> None:
 
 @instruments.command(name="list")
 def list_(*, json_output: AsJson = False) -> None:
-    """List known instruments. Those without candles can be registered on, and fire once candles come."""
+    """List known instruments. Conditions may name those without candles; they fire once candles have come."""
     from dataclasses import asdict
 
     from common.timeframes import show_time
@@ -25,15 +25,14 @@ def list_(*, json_output: AsJson = False) -> None:
 
     with open_configured(hub_settings(), read_only=True) as store:
         listings = store.candles.listings()
-        with_candles = {name.split(" ")[0] for name in store.candles.names()}
+        with_candles = {series.instrument for series in store.candles.names()}
     rows = [
-        asdict(one) | {"instrument": str(one.instrument), "candles": str(one.instrument) in with_candles}
-        for one in listings
+        asdict(one) | {"instrument": str(one.instrument), "candles": one.instrument in with_candles} for one in listings
     ]
     if json_output:
         print_json(rows)
     elif not rows:
-        message("No instruments; import candles (hub candles import FILE), or name one: hub instruments add BTCUSDT")
+        message("No instruments; import candles (hub candles import FILE), or add one: hub instruments add BTCUSDT")
     else:
         print_table(
             [
@@ -41,7 +40,7 @@ def list_(*, json_output: AsJson = False) -> None:
                 *(
                     (
                         str(one.instrument),
-                        "yes" if str(one.instrument) in with_candles else "no",
+                        "yes" if one.instrument in with_candles else "no",
                         one.calendar,
                         "-" if one.tick_size is None else one.tick_size,
                         "-" if one.lot_size is None else one.lot_size,
@@ -56,16 +55,16 @@ def list_(*, json_output: AsJson = False) -> None:
 
 @instruments.command
 def add(
-    symbol: Annotated[str, Parameter(help="Such as BTCUSDT, BTC/USDT or BINANCE:BTCUSDT.")],
+    symbol: Annotated[str, Parameter(help="For example BTCUSDT, BTC/USDT or BINANCE:BTCUSDT.")],
     *,
-    alias: Annotated[list[str] | None, Parameter(negative="", help="Another symbol of it at its exchange.")] = None,
-    tick_size: Annotated[float | None, Parameter(help="Smallest step of its price.")] = None,
-    lot_size: Annotated[float | None, Parameter(help="Smallest step of an amount.")] = None,
+    alias: Annotated[list[str] | None, Parameter(negative="", help="Another symbol of it on its exchange.")] = None,
+    tick_size: Annotated[float | None, Parameter(help="Smallest price step.")] = None,
+    lot_size: Annotated[float | None, Parameter(help="Smallest step of the amount.")] = None,
     first_candle: Annotated[str | None, Parameter(help="When its first candle opened (UTC).")] = None,
-    calendar: Annotated[Literal["24x7", "sessions"] | None, Parameter(help="When it is traded.")] = None,
+    calendar: Annotated[Literal["24x7", "sessions"] | None, Parameter(help="When it trades.")] = None,
     json_output: AsJson = False,
 ) -> None:
-    """Make an instrument known, or say more of it; what is not said stays."""
+    """Add an instrument, or change what is known about it; anything not given stays as it is."""
     from dataclasses import replace
 
     from common.timeframes import read_time
@@ -75,16 +74,16 @@ def add(
     settings = hub_settings()
     one = normalise_instrument(symbol, settings.default_exchange)
     with open_configured(settings) as store:
-        held = {listing.instrument: listing for listing in store.candles.listings()}.get(one, Listing(one))
+        known = {listing.instrument: listing for listing in store.candles.listings()}.get(one, Listing(one))
         listing = replace(
-            held,
-            aliases=held.aliases
+            known,
+            aliases=known.aliases
             if alias is None
             else tuple(normalise_instrument(a, one.exchange).symbol for a in alias),
-            tick_size=held.tick_size if tick_size is None else tick_size,
-            lot_size=held.lot_size if lot_size is None else lot_size,
-            first_open_ms=held.first_open_ms if first_candle is None else read_time(first_candle),
-            calendar=held.calendar if calendar is None else calendar,
+            tick_size=known.tick_size if tick_size is None else tick_size,
+            lot_size=known.lot_size if lot_size is None else lot_size,
+            first_open_ms=known.first_open_ms if first_candle is None else read_time(first_candle),
+            calendar=known.calendar if calendar is None else calendar,
         )
         changed = store.candles.list_instruments([listing])
     if json_output:

@@ -1,4 +1,4 @@
-"""What most commands begin with. Nothing is loaded before a command runs: `hub --help` answers at once."""
+"""How most commands begin. Nothing is loaded before a command runs, so `hub --help` answers at once."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ def hub_settings() -> "Settings":
 
 
 def open_to_read() -> "Store":
-    """The configured store, for looking."""
+    """The configured store, opened read-only."""
     from registry.store import open_configured
 
     return open_configured(hub_settings(), read_only=True)

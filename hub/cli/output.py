@@ -1,4 +1,4 @@
-"""How the command line speaks: data on stdout, as tables or as JSON, messages on stderr."""
+"""The output of the command line: data on stdout, as tables or as JSON; messages on stderr."""
 
 import json
 import sys
@@ -14,26 +14,26 @@ AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON 
 
 
 def console(*, stderr: bool = False) -> "Console":
-    """Where to print what is laid out."""
+    """Where tables and styled text are printed."""
     from rich.console import Console
 
-    found = Console(stderr=stderr)
-    # A pipe has no width: one that holds every table unbroken is kinder to grep than the 80 columns rich takes.
-    return found if found.is_terminal else Console(stderr=stderr, width=160)
+    terminal = Console(stderr=stderr)
+    # A pipe has no width; a width at which no table wraps is better for grep than the 80 columns that rich assumes.
+    return terminal if terminal.is_terminal else Console(stderr=stderr, width=160)
 
 
 def message(text: str) -> None:
-    """Tell people something."""
+    """Print a message for people."""
     print(text, file=sys.stderr, flush=True)
 
 
 def print_json(value: object) -> None:
-    """Data for machines."""
+    """Print data for machines."""
     print(json.dumps(value, indent=2, default=str))
 
 
 def print_table(rows: Sequence[Iterable[object]]) -> None:
-    """Rows in columns that are as wide as they need to be; the last one is not filled up."""
+    """Print rows in columns that are as wide as necessary; the last column is not padded."""
     texts = [[str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     for row in texts:
@@ -41,7 +41,7 @@ def print_table(rows: Sequence[Iterable[object]]) -> None:
 
 
 def print_frame(frame: Any, json_output: bool, *, empty: str) -> None:
-    """A frame as a table or as JSON; ``empty`` is said where there is no row."""
+    """Print a frame as a table or as JSON; ``empty`` is the message if it has no rows."""
     if json_output:
         print_json(frame.to_dicts())
     elif frame.is_empty():

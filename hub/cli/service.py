@@ -1,4 +1,4 @@
-"""``hub up``, ``hub down``, ``hub doctor`` and ``hub keys``: the service and who may use it."""
+"""``hub up``, ``hub down``, ``hub doctor`` and ``hub keys``: the service, and who may use it."""
 
 from typing import Annotated
 
@@ -19,7 +19,7 @@ def add_to(app: App) -> None:
 
 
 def up() -> None:
-    """Serve the HTTP API here until Ctrl-C or `hub down`. This process owns the store meanwhile."""
+    """Serve the HTTP API until Ctrl-C or `hub down`. Meanwhile this process owns the store."""
     from hub.logs import log_to_stderr
     from hub.serve import serve
 
@@ -40,29 +40,29 @@ def down(*, json_output: AsJson = False) -> None:
 
 
 def doctor(*, json_output: AsJson = False) -> None:
-    """Look at everything that the hub needs, and say what is wrong and how to mend it. Changes nothing."""
+    """Check everything that the hub needs, and say what is wrong and how to fix it. Changes nothing."""
     from hub.doctor import examine
 
-    findings = list(examine(hub_settings()))
+    checks = list(examine(hub_settings()))
     if json_output:
-        print_json([{"name": one.name, "ok": one.ok, "detail": one.detail} for one in findings])
+        print_json([{"name": one.name, "ok": one.ok, "detail": one.detail} for one in checks])
     else:
         marks = {True: "ok", False: "wrong", None: "-"}
-        print_table([(one.name, marks[one.ok], one.detail) for one in findings])
-    wrong = [one.name for one in findings if one.ok is False]
+        print_table([(one.name, marks[one.ok], one.detail) for one in checks])
+    wrong = [one.name for one in checks if one.ok is False]
     if wrong:
-        raise HubError(f"{len(wrong)} of {len(findings)} checks failed: {', '.join(wrong)}")
+        raise HubError(f"{len(wrong)} of {len(checks)} checks failed: {', '.join(wrong)}")
 
 
 @keys.command
 def create(
-    user: Annotated[str, Parameter(help="Who the key belongs to; everything done with it is theirs.")],
+    user: Annotated[str, Parameter(help="Whom the key belongs to; everything done with it is theirs.")],
     *,
-    operator: Annotated[bool, Parameter(negative="", help="May read the platform's figures and all triggers.")] = False,
-    label: Annotated[str, Parameter(help="What it is for, to tell keys apart.")] = "",
+    operator: Annotated[bool, Parameter(negative="", help="May read the platform's metrics and all triggers.")] = False,
+    label: Annotated[str, Parameter(help="What the key is for, to tell keys apart.")] = "",
     json_output: AsJson = False,
 ) -> None:
-    """Make a key for a user and print it, once: only a digest of it is kept."""
+    """Create a key for a user and print it once: only a digest of it is stored."""
     from common.clock import SystemClock
     from registry.keys import new_key
     from registry.store import open_configured
@@ -75,13 +75,13 @@ def create(
         print_json({"key_id": key.key_id, "user": user, "role": key.role, "label": label, "key": text})
     else:
         print(text)
-        message(f"key {key.key_id} of {user}; it is shown this once")
+        message(f"key {key.key_id} of {user}; it will not be shown again")
 
 
 @keys.command(name="list")
 def list_keys(
     *,
-    user: Annotated[str | None, Parameter(help="Those of one user.")] = None,
+    user: Annotated[str | None, Parameter(help="Only the keys of this user.")] = None,
     json_output: AsJson = False,
 ) -> None:
     """List keys, without their secrets."""
@@ -89,7 +89,7 @@ def list_keys(
     from registry.store import open_configured
 
     with open_configured(hub_settings(), read_only=True) as store:
-        found = store.accounts.keys(user)
+        listed = store.accounts.keys(user)
     rows = [
         {
             "key_id": key.key_id,
@@ -99,21 +99,21 @@ def list_keys(
             "created": show_time(key.created_ms),
             "revoked": None if key.revoked_ms is None else show_time(key.revoked_ms),
         }
-        for key in found
+        for key in listed
     ]
     if json_output:
         print_json(rows)
     elif rows:
         print_table([tuple(rows[0]), *(tuple(value or "-" for value in row.values()) for row in rows)])
     else:
-        message("no keys; make one: hub keys create USER")
+        message("no keys; create one: hub keys create USER")
 
 
 @keys.command
 def revoke(
-    key_id: Annotated[str, Parameter(help="The 12 digits behind hub_ in the key.")], *, json_output: AsJson = False
+    key_id: Annotated[str, Parameter(help="The 12 hex digits after hub_ in the key.")], *, json_output: AsJson = False
 ) -> None:
-    """Make a key useless, at once and for good."""
+    """Invalidate a key, at once and for good."""
     from common.clock import SystemClock
     from registry.store import open_configured
 
@@ -125,4 +125,4 @@ def revoke(
     if json_output:
         print_json({"key_id": key_id, "revoked": True, "changed": changed})
     else:
-        message(f"key {key_id} of {known.user_id} is revoked" if changed else f"key {key_id} was revoked before")
+        message(f"key {key_id} of {known.user_id} is revoked" if changed else f"key {key_id} had been revoked before")

@@ -1,4 +1,4 @@
-"""``hub store``: copies of the store, its schema, and whether it agrees with itself."""
+"""``hub store``: backups of the store, its schema, and checks of its consistency."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,9 +20,9 @@ def add_to(app: App) -> None:
 
 @store.command
 def backup(
-    folder: Annotated[Path, Parameter(help="A new folder; each backup has its own.")], *, json_output: AsJson = False
+    folder: Annotated[Path, Parameter(help="A new folder; each backup needs its own.")], *, json_output: AsJson = False
 ) -> None:
-    """Copy the whole store, as it is at one moment. Whoever owns it goes on working."""
+    """Copy the whole store, as of one moment. Its owner keeps working."""
     from registry.store import open_configured
 
     with open_configured(hub_settings()) as opened:
@@ -31,17 +31,17 @@ def backup(
         print_json({"folder": made.folder, "bytes": made.bytes, "rows": made.rows})
     else:
         print(made.folder)
-        message(f"{made.rows:,} rows in {made.bytes / 1e6:,.1f} MB; put back by: hub store restore {made.folder}")
+        message(f"{made.rows:,} rows in {made.bytes / 1e6:,.1f} MB; restore it with: hub store restore {made.folder}")
 
 
 @store.command
 def restore(
     folder: Annotated[Path, Parameter(help="A backup.")],
     *,
-    yes: Annotated[bool, Parameter(negative="", help="Replace the store that is there; its files are kept.")] = False,
+    yes: Annotated[bool, Parameter(negative="", help="Replace the existing store; its files are kept aside.")] = False,
     json_output: AsJson = False,
 ) -> None:
-    """Put a backup in the place of the store. Stop the hub first: nobody may have the store open."""
+    """Put a backup in place of the store. Stop the hub first: no process may have the store open."""
     from registry.store.files.backup import restore_backup
 
     place = _own_folder(hub_settings())
@@ -51,12 +51,12 @@ def restore(
         return
     print(place)
     if aside is not None:
-        message(f"the store that was there is in {aside}; remove it when you are sure")
+        message(f"the previous store is in {aside}; remove it when you no longer need it")
 
 
 @store.command
 def migrate(*, json_output: AsJson = False) -> None:
-    """Bring the store's files to the schema of this hub. Whoever owns the store does it when it starts."""
+    """Bring the store's files to the schema of this hub. The owner of the store also does this when it starts."""
     from registry.store.files.database import Database
 
     database = Database(_own_folder(hub_settings()), read_only=False)
@@ -70,7 +70,7 @@ def migrate(*, json_output: AsJson = False) -> None:
 
 @store.command
 def check(*, json_output: AsJson = False) -> None:
-    """Look whether what the store keeps agrees with itself, and say how to mend what does not."""
+    """Check whether the contents of the store are consistent, and say how to fix what is not."""
     from registry.store import open_configured
 
     with open_configured(hub_settings(), read_only=True) as opened:
@@ -88,7 +88,7 @@ def check(*, json_output: AsJson = False) -> None:
 
 
 def _own_folder(settings: Settings) -> Path:
-    """The folder of the store's files, for work that needs them to itself."""
+    """The folder of the store's files, for work that needs exclusive access to them."""
     scheme, _, place = settings.resolved_store_url.partition(":")
     if scheme != "duckdb":
         raise StoreError(

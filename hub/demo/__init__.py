@@ -1,1 +1,1 @@
-"""``hub demo``: the main job on real candles, with simulated bots and embedded servers."""
+"""``hub demo``: the whole hub on real candles, with simulated bots and bundled servers."""

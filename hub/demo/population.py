@@ -1,7 +1,7 @@
-"""Simulated users and bots, the same for the same seed. They wish for what real ones do: mostly the same few things.
+"""Simulated users and bots, the same for the same seed. Like real ones, they mostly want the same few things.
 
 Most bots take a popular condition on a popular instrument with the usual numbers; some tune a period or a threshold.
-They write it as people do: flat JSON from older bots, text, with other spellings of the symbol and the operator.
+They write it as people do: as flat JSON or as text, with various spellings of the symbol and the operator.
 """
 
 import random
@@ -19,7 +19,7 @@ SYMBOLS = {
     "AVAXUSDT": 5,
     "LTCUSDT": 4,
 }
-"""Symbols of the sample with their popularity."""
+"""The sample's symbols and how popular they are."""
 
 TIMEFRAMES = {"5m": 60, "1h": 40}
 
@@ -29,7 +29,7 @@ Spec = dict[str, Any] | str
 
 @dataclass(frozen=True)
 class Bot:
-    """One simulated bot: who owns it, what it is, and the conditions it registers."""
+    """One simulated bot: its owner, its kind, and the conditions that it registers."""
 
     user_id: str
     bot_id: str
@@ -39,15 +39,15 @@ class Bot:
 
 
 def population(bots: int, seed: int) -> Iterator[Bot]:
-    """``bots`` bots of about a third as many users."""
+    """``bots`` bots, owned by about a third as many users."""
     dice = random.Random(seed)
     for number in range(bots):
         bot_type = _pick(dice, {"dca": 45, "grid": 25, "trend": 22, "market_making": 8})
         symbol = _pick(dice, SYMBOLS)
         timeframe = _pick(dice, TIMEFRAMES)
-        wishes = _WISHES[bot_type]
+        makers = _MAKERS[bot_type]
         conditions = tuple(
-            wish(dice, symbol, timeframe) for wish in dice.sample(wishes, k=dice.choice((1, 1, 2, 2, 3)))
+            make(dice, symbol, timeframe) for make in dice.sample(makers, k=dice.choice((1, 1, 2, 2, 3)))
         )
         yield Bot(
             user_id=f"user-{int(bots / 3 * dice.betavariate(0.9, 1.6)):05d}",
@@ -58,7 +58,8 @@ def population(bots: int, seed: int) -> Iterator[Bot]:
         )
 
 
-Wish = Callable[[random.Random, str, str], Spec]
+MakeSpec = Callable[[random.Random, str, str], Spec]
+"""(random numbers, symbol, timeframe) -> a condition."""
 
 
 def _oversold(dice: random.Random, symbol: str, timeframe: str) -> Spec:
@@ -138,7 +139,7 @@ def _storm(dice: random.Random, symbol: str, timeframe: str) -> Spec:
     return f"{symbol} {timeframe}: bbands(20, 2).bandwidth > {width:g} or atr(14) > atr(100)"
 
 
-_WISHES: dict[str, list[Wish]] = {
+_MAKERS: dict[str, list[MakeSpec]] = {
     "dca": [_oversold, _low_zone, _band_touch, _dip_in_uptrend, _stochastic_turn, _breakdown],
     "grid": [_low_zone, _high_zone, _calm, _oversold, _overbought],
     "trend": [_macd_turn, _average_cross, _trend_filter, _breakout, _band_break],

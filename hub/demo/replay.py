@@ -1,26 +1,27 @@
 """The demo's phases: import, register, replay through real Prefect flow runs, measure.
 
-Each phase can be repeated: a second demo on the same folder, or one after a kill, does what is missing.
+Each phase can be repeated: a second demo on the same folder, or one after a kill, does only what is missing.
 """
 
+import asyncio
 import json
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 from analysis.savings import calibrate
 from candles.importing import import_candles
 from candles.sample import SAMPLE_FILES
 from common.clock import ReplayClock, SystemClock
+from common.console import ConsoleProgress
 from common.errors import StoreError
 from common.settings import Settings
 from common.timeframes import DURATION_MS, from_ms, to_ms
-from engine.warming import STEPS, warm
+from engine.warming import WARMING_STEPS, warm
 from events.opening import open_log
 from flows.runtime import Runtime, use_runtime
 from hub.demo.population import TIMEFRAMES, Bot, population
@@ -35,32 +36,16 @@ END = datetime(2024, 8, 7, tzinfo=UTC)
 """The replay covers candles that close after START and by END: the crash of 5 August is in it."""
 
 RUN_SPAN_MS = DURATION_MS["1h"]
-"""Replayed time between two flow runs of a timeframe; a run judges every candle in it, one tick after another. Not
-longer than the longest timeframe: its candles would be late by the clock that runs of the shorter one have moved."""
+"""Replayed time between two flow runs of a timeframe. A run judges every candle in it, tick by tick. Not longer than
+the longest timeframe: runs of the shorter one move the clock, which would make candles of the longer one late."""
 
 DEFAULT_BOTS = 4_000
 DEFAULT_SEED = 20240805
 
 
-class Progress(Protocol):
-    """The seam to whoever shows the phases."""
-
-    def begin(self, phase: str, total: int) -> None:
-        """A phase starts; ``total`` is its number of steps."""
-        ...
-
-    def step(self, done: int) -> None:
-        """So many steps of the phase are done."""
-        ...
-
-    def end(self) -> None:
-        """The phase is over."""
-        ...
-
-
 @dataclass
 class Replay:
-    """What a demo did; the store knows the rest."""
+    """What a demo did; everything else is in the store."""
 
     phase_seconds: dict[str, float] = field(default_factory=dict)
     flow_runs: int = 0
@@ -69,9 +54,9 @@ class Replay:
 
 
 class _Phases:
-    """Times each phase and tells the progress."""
+    """Measures how long each phase takes and shows its progress."""
 
-    def __init__(self, replay: Replay, progress: Progress) -> None:
+    def __init__(self, replay: Replay, progress: ConsoleProgress) -> None:
         self._replay = replay
         self._progress = progress
 
@@ -82,15 +67,8 @@ class _Phases:
         self._progress.end()
         self._replay.phase_seconds[phase] = time.perf_counter() - started
 
-    async def run_async(self, phase: str, total: int, work: Callable[[Callable[[int], None]], Awaitable[None]]) -> None:
-        started = time.perf_counter()
-        self._progress.begin(phase, total)
-        await work(self._progress.step)
-        self._progress.end()
-        self._replay.phase_seconds[phase] = time.perf_counter() - started
 
-
-async def replay_demo(settings: Settings, progress: Progress, *, bots: int, seed: int) -> Replay:
+def replay_demo(settings: Settings, progress: ConsoleProgress, *, bots: int, seed: int) -> Replay:
     """Run all phases in this process, which owns the store meanwhile. Raises :class:`common.errors.HubError`."""
     replay = Replay()
     claim = _Claim(settings.data_dir, bots, seed)
@@ -104,13 +82,13 @@ async def replay_demo(settings: Settings, progress: Progress, *, bots: int, seed
         starting = _InBackground(prefect.start)
         stack.callback(starting.wait)
         phases.run("Import candles", len(SAMPLE_FILES), lambda step: _import(store, step))
-        phases.run("Load indicator kernels", len(STEPS), warm)
+        phases.run("Load indicator kernels", len(WARMING_STEPS), warm)
         claim.take()
         phases.run("Register conditions", bots, lambda step: _register(store, bots, seed, clock, step))
         phases.run("Wait for the Prefect server", 1, lambda _: starting.finish())
         prefect.use()
         with use_runtime(Runtime(store, log, clock)):
-            await phases.run_async("Replay", _candles_to_judge(), lambda step: _replay(store, clock, replay, step))
+            phases.run("Replay", _candles_to_judge(), lambda step: asyncio.run(_replay(store, clock, replay, step)))
         if store.ticks.unit_costs() is None:
             phases.run("Measure isolated bots", 1, lambda _: _calibrate(store))
         replay.stream_length = log.length()
@@ -118,29 +96,30 @@ async def replay_demo(settings: Settings, progress: Progress, *, bots: int, seed
 
 
 class _Claim:
-    """A folder holds the demo of one population: another one on top would be half judged.
+    """Keeps a folder to the demo of one population: those of two would mix, each half judged.
 
-    Raises :class:`common.errors.StoreError` where the folder holds another one.
+    Raises :class:`common.errors.StoreError` if the folder holds the demo of another population.
     """
 
     def __init__(self, folder: Path, bots: int, seed: int) -> None:
         self._path = folder / "population.json"
         self._wanted = {"bots": bots, "seed": seed}
         if self._path.exists():
-            held = json.loads(self._path.read_text())
-            if held != self._wanted:
+            claimed = json.loads(self._path.read_text())
+            if claimed != self._wanted:
                 raise StoreError(
-                    f"{folder} holds a demo of {held['bots']:,} bots with seed {held['seed']}; run that one again with "
-                    f"--bots {held['bots']} --seed {held['seed']}, remove the folder, or set HUB_DATA_DIR to another"
+                    f"{folder} holds a demo of {claimed['bots']:,} bots with seed {claimed['seed']}; run that one "
+                    f"again with --bots {claimed['bots']} --seed {claimed['seed']}, remove the folder, or set "
+                    "HUB_DATA_DIR to another"
                 )
 
     def take(self) -> None:
-        """Say whose folder it is: from the first registration on."""
+        """Claim the folder, before the first registration."""
         self._path.write_text(json.dumps(self._wanted))
 
 
 def _import(store: Store, step: Callable[[int], None]) -> None:
-    # The sample's candles closed long ago: they are checked against today, not against the replayed time.
+    # The sample's candles closed long ago: they are checked against the present, not against the replayed time.
     for number, path in enumerate(SAMPLE_FILES, 1):
         import_candles([path], store.candles, clock=SystemClock())
         step(number)
@@ -149,12 +128,14 @@ def _import(store: Store, step: Callable[[int], None]) -> None:
 def _register(store: Store, bots: int, seed: int, clock: ReplayClock, step: Callable[[int], None]) -> None:
     for chunk in _chunks(list(population(bots, seed)), 500):
         parsed = [[Condition.parse(spec) for spec in bot.conditions] for bot in chunk]
-        store.registry.register([held for group in parsed for held in group], active_from_ms=clock.now_ms())
+        store.registry.register(
+            [condition for conditions in parsed for condition in conditions], active_from_ms=clock.now_ms()
+        )
         store.registry.subscribe(
             [
                 SubscriptionRequest(bot.user_id, bot.bot_id, condition.id, bot.bot_type, bot.bot_config)
-                for bot, group in zip(chunk, parsed, strict=True)
-                for condition in group
+                for bot, conditions in zip(chunk, parsed, strict=True)
+                for condition in conditions
             ],
             active_from_ms=clock.now_ms(),
         )
@@ -162,7 +143,7 @@ def _register(store: Store, bots: int, seed: int, clock: ReplayClock, step: Call
 
 
 async def _replay(store: Store, clock: ReplayClock, replay: Replay, step: Callable[[int], None]) -> None:
-    # Prefect reads its settings when it is imported, and the server's address is known only by then.
+    # Prefect reads its settings when it is imported: only after the server's address is known.
     from prefect.context import AsyncClientContext, SyncClientContext
 
     from flows.tick import tick
@@ -171,13 +152,13 @@ async def _replay(store: Store, clock: ReplayClock, replay: Replay, step: Callab
     reached = {timeframe: _reached(store, timeframe) for timeframe in TIMEFRAMES}
     clock.move_to(min(reached.values()))
     moment_ms = to_ms(START)
-    # Clients that all runs share: each run would otherwise make its own, which takes longer than what it asks them.
+    # All runs share these clients: if each made its own, that would take longer than its requests.
     with SyncClientContext.get_or_create():
         async with AsyncClientContext.get_or_create():
             while moment_ms < end_ms:
                 moment_ms += RUN_SPAN_MS
                 for timeframe in TIMEFRAMES:
-                    # The last run is done even when nothing is left for it: running again does nothing.
+                    # The last run happens even if nothing is left to do: a repeated run changes nothing.
                     if moment_ms > reached[timeframe] or moment_ms == end_ms:
                         result = await tick(timeframe, from_ms(moment_ms))
                         replay.flow_runs += 1
@@ -194,7 +175,7 @@ def _candles_to_judge() -> int:
 
 
 def _calibrate(store: Store) -> None:
-    conditions = [Condition.from_canonical(held.canonical) for held in store.registry.conditions()]
+    conditions = [Condition.from_canonical(stored.canonical) for stored in store.registry.conditions()]
     calibrate(store, conditions, at_ms=to_ms(END))
 
 
@@ -203,7 +184,7 @@ def _chunks(bots: list[Bot], size: int) -> list[list[Bot]]:
 
 
 class _InBackground:
-    """Starts something slow in a thread; ``finish`` waits for it and raises what it raised."""
+    """Runs something slow in a thread; ``finish`` waits for it and raises what it raised."""
 
     def __init__(self, work: Callable[[], object]) -> None:
         self._error: BaseException | None = None

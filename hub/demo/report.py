@@ -1,4 +1,4 @@
-"""What the demo shows at its end: figures from the store, each with its kind."""
+"""What the demo shows at the end: figures from the store, with where each comes from."""
 
 from dataclasses import asdict, dataclass
 
@@ -50,12 +50,12 @@ def make_report(store: Store, replay: Replay) -> Report:
     """Read the figures of a finished demo."""
     ticks = store.ticks.ticks()
     widest = ticks.group_by("timeframe").agg(pl.col("indicators", "series").max())
-    texts = {held.condition_id: held.text for held in store.registry.conditions()}
+    texts = {condition.condition_id: condition.text for condition in store.registry.conditions()}
     popular = store.registry.subscribers()
     examples = (
         store.triggers.after(0, store.triggers.last_seq())
         .with_columns(pl.col("condition_id").replace_strict(popular, default=0).alias("subscribers"))
-        # The first trigger of each of the most wanted conditions: what most bots acted on.
+        # The first trigger of each of the conditions with most subscribers: what most bots acted on.
         .sort("subscribers", "seq", descending=[True, False])
         .unique("condition_id", keep="first", maintain_order=True)
         .head(_SHOWN_TRIGGERS)
@@ -139,6 +139,6 @@ def render(report: Report) -> Group:
 
 
 def print_report(report: Report, console: Console, *, dashboard_command: str) -> None:
-    """The report, and where to go on."""
+    """Print the report, and how to continue."""
     console.print(render(report))
     console.print(f"\nOpen the dashboard on this data:  [bold]{dashboard_command}[/bold]", highlight=False)

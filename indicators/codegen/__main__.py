@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from indicators.codegen.files import FOLDER, stale, write
+from indicators.codegen.files import KERNELS_FOLDER, stale, write
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -13,7 +13,7 @@ def main(arguments: list[str] | None = None) -> int:
     check = parser.parse_args(arguments).check
     changed = stale() if check else write()
     for path in changed:
-        sys.stderr.write(f"{'stale' if check else 'written'}: {path.relative_to(FOLDER.parent.parent)}\n")
+        sys.stderr.write(f"{'stale' if check else 'written'}: {path.relative_to(KERNELS_FOLDER.parent.parent)}\n")
     return 1 if check and changed else 0
 
 

@@ -1,13 +1,13 @@
-"""Writes the functions of a group: steps that follow one another, taken candle by candle in one loop.
+"""Writes the functions of a step group: consecutive steps, run candle by candle in one loop.
 
-Without state it is a loop over time, which is vectorised. With state it has to wait for its last result before it can
-go on. Where all of its steps have a steady form, the stretches of a long series run side by side, as lanes. Each but
-the first starts from a state that was warmed up on the candles before it. Where that state is, to the last bit, the one
-that the stretch before it ends with, the results are those of the plain loop; where it is not, the stretch is done
-again from the right state. What is not finite sticks in the state of a steady form: a span in which that happened is
-done again by the plain loop.
+A group without state is a loop over time, which is vectorised. One with state has to wait for its last result before it
+can continue. If all of its steps have a steady form, the stretches of a long series run side by side, as lanes. Each
+but the first starts from a state that was warmed up on the candles before it. If that state equals, to the last bit,
+the one in which the previous stretch ends, the results are those of the plain loop; otherwise the stretch is repeated
+from the right state. Non-finite values persist in the state of a steady form: a span in which that happened is repeated
+by the plain loop.
 
-Several series side by side are the same without the warming up.
+Several series run side by side in the same way, without the warm-up.
 """
 
 import math
@@ -20,8 +20,8 @@ from indicators.codegen.stages import arguments, parameter_lines
 
 @dataclass
 class StepGroup:
-    """Steps in a row. ``known`` are the inputs and the results of earlier stages, ``wanted`` those of their own results
-    that others read or that are outputs, ``reads`` what they read of the known."""
+    """Consecutive steps. ``known`` are the inputs and the results of earlier stages, ``wanted`` those of their own
+    results that other stages read or that are outputs, ``reads`` those of the known that they read."""
 
     indicator: Indicator
     steps: Sequence[Step]
@@ -30,16 +30,16 @@ class StepGroup:
     reads: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        given: set[str] = set()
+        results: set[str] = set()
         for step in self.steps:
-            for kind, name in self._arguments(step, given):
-                if kind == "array" and name not in given and name not in self.reads:
+            for kind, name in self._arguments(step, results):
+                if kind == "array" and name not in results and name not in self.reads:
                     self.reads.append(name)
-            given |= set(step.gives)
+            results |= set(step.gives)
 
     @property
     def name(self) -> str:
-        """That of its step, or of its first and last."""
+        """The name of its step, or of its first and last."""
         names = [step.function.__name__ for step in self.steps]
         return names[0] if len(names) == 1 else f"{names[0]}_to_{names[-1]}"
 
@@ -59,22 +59,22 @@ class StepGroup:
         return [*(f"in_{name}" for name in self.reads), *(f"out_{name}" for name in self.wanted)]
 
     def body(self, read: str, written: str, state: str, steady: bool = False) -> Iterator[str]:
-        """One candle; the three are how arrays and state are spelled."""
-        given: set[str] = set()
+        """One candle; ``read``, ``written`` and ``state`` are how arrays and state are spelled."""
+        results: set[str] = set()
         for name in self.reads:
             yield f"value_{name} = {read.format(name)}"
         for step in self.steps:
             spelled = {"array": "value_{}", "state": state, "parameter": "parameter_{}"}
-            passed = ", ".join(spelled[kind].format(name) for kind, name in self._arguments(step, given))
+            passed = ", ".join(spelled[kind].format(name) for kind, name in self._arguments(step, results))
             targets = [f"value_{name}" for name in step.gives] + [state.format(name) for name in step.state]
             function = step.steady if steady and step.steady is not None else step.function
             yield f"{', '.join(targets)} = {function.__name__}({passed})"
-            given |= set(step.gives)
+            results |= set(step.gives)
         for name in self.wanted:
             yield f"{written.format(name)} = value_{name}"
 
-    def _arguments(self, step: Step, given: Iterable[str]) -> Iterator[tuple[str, str]]:
-        return arguments(self.indicator, step, {name: name for name in (*self.known, *given)})
+    def _arguments(self, step: Step, results: Iterable[str]) -> Iterator[tuple[str, str]]:
+        return arguments(self.indicator, step, {name: name for name in (*self.known, *results)})
 
 
 def over_one(group: StepGroup) -> str:
@@ -113,31 +113,31 @@ def _scan(group: StepGroup) -> Iterator[str]:
 
 
 def _go_on(group: StepGroup) -> Iterator[str]:
-    """The steady forms one after the other, where they suffice."""
+    """The steady forms one after the other, if they suffice."""
     every = ", ".join(group.arrays)
     yield f"def go_on_{group.name}({every}, begin, end, state, parameters):"
     yield "    stay_apart()"
     yield "    if windows.all_finite(state):"
-    yield "        given = state.copy()"
+    yield "        initial = state.copy()"
     yield from (f"        {line}" for line in _loop(group, steady=True))
     yield "        if windows.all_finite(state):"
     yield "            return"
-    yield "        state[:] = given"
+    yield "        state[:] = initial"
     yield f"    scan_{group.name}({every}, begin, end, state, parameters)"
 
 
 def _loop(group: StepGroup, steady: bool) -> Iterator[str]:
     yield from parameter_lines(group.indicator)
-    yield from (f"state_{held} = state[{position}]" for position, held in enumerate(group.state))
+    yield from (f"state_{name} = state[{position}]" for position, name in enumerate(group.state))
     yield "for i in range(np.uint64(begin), np.uint64(end)):"
     yield from (f"    {line}" for line in group.body("in_{}[i]", "out_{}[i]", "state_{}", steady))
-    yield from (f"state[{position}] = state_{held}" for position, held in enumerate(group.state))
+    yield from (f"state[{position}] = state_{name}" for position, name in enumerate(group.state))
 
 
 def _lanes(group: StepGroup) -> Iterator[str]:
-    """The steady forms over a tile: its candles in turn, all lanes of each."""
-    held = ", ".join(f"lane_{name}" for name in group.state)
-    yield f"def lanes_{group.name}({', '.join(group.arrays)}, {held}, parameters, count):"
+    """The steady forms over a tile: candle by candle, all lanes of each."""
+    states = ", ".join(f"lane_{name}" for name in group.state)
+    yield f"def lanes_{group.name}({', '.join(group.arrays)}, {states}, parameters, count):"
     yield "    share_nothing()"
     yield from (f"    {line}" for line in parameter_lines(group.indicator))
     yield "    for i in range(count):"
@@ -173,18 +173,18 @@ def _rooms(group: StepGroup) -> Iterator[str]:
 
 
 def _spread(group: StepGroup) -> Iterator[str]:
-    """Cut a series into stretches, warm them up, run them together, and put right what did not meet."""
+    """Cut a series into stretches, warm them up, run them together, and repeat those whose first state was wrong."""
     name, every = group.name, ", ".join(group.arrays)
     starts = ", ".join("np.nan" if math.isnan(value) else repr(float(value)) for value in group.state.values())
     yield f"def spread_{name}({every}, state, parameters, seed, warm):"
-    # A plain 0 would have the loop compiled twice.
+    # With a plain 0 the loop would be compiled twice.
     yield f"    begin, size = np.int64(0), out_{group.wanted[0]}.size"
     yield f"    first = stretches.line_begin(out_{group.wanted[0]}, seed)"
     yield "    apart = stretches.apart(size - first)"
     yield "    if apart < seed + warm:"
     yield f"        scan_{name}({every}, begin, size, state, parameters)"
     yield "        return"
-    yield "    given = state.copy()"
+    yield "    initial = state.copy()"
     yield f"    scan_{name}({every}, begin, first, state, parameters)"
     yield f"    if not ({_seeded(group, 'first - 1')}):"
     yield f"        scan_{name}({every}, first, size, state, parameters)"
@@ -194,7 +194,7 @@ def _spread(group: StepGroup) -> Iterator[str]:
     yield "    for lane in range(stretches.LANES):"
     yield f"        stretches.fill(own, ({starts},))"
     yield "        at = first + (lane + 1) * apart - warm - seed"
-    # Its results are written over by those of the stretch that the candles belong to.
+    # The results are overwritten by those of the stretch that the candles belong to.
     yield f"        scan_{name}({every}, at, at + seed, own, parameters)"
     yield "        stretches.set_lane(states, lane, own)"
     yield from (f"    {line}" for line in _stretches(group.reads, "in", "first + apart - warm", "read"))
@@ -206,7 +206,7 @@ def _spread(group: StepGroup) -> Iterator[str]:
     yield from (f"    {line}" for line in _stretches(group.wanted, "out", "first", "written"))
     yield f"    run_{name}(read, written, apart, states, parameters, tiles, large)"
     yield "    if not windows.all_finite(states.ravel()):"
-    yield "        state[:] = given"
+    yield "        state[:] = initial"
     yield f"        scan_{name}({every}, begin, size, state, parameters)"
     yield "        return"
     yield "    for lane in range(stretches.LANES):"
@@ -240,7 +240,7 @@ def _beside(group: StepGroup) -> Iterator[str]:
     yield "        none, rows = np.int64(0), min(stretches.LANES, series - begin)"
     yield f"        first = min(size, stretches.line_begin(out_{group.wanted[0]}[begin], seed))"
     yield "        count = (size - first) // 8 * 8"
-    yield "        given = state[begin : begin + rows].copy()"
+    yield "        initial = state[begin : begin + rows].copy()"
     yield "        for lane in range(rows):"
     yield "            row = begin + lane"
     yield f"            scan_{name}({row}, none, first, state[row], parameters)"
@@ -248,8 +248,8 @@ def _beside(group: StepGroup) -> Iterator[str]:
     yield "        for lane in range(stretches.LANES):"
     yield "            stretches.set_lane(states, lane, state[begin + min(lane, rows - 1)])"
     for kind, names, addresses in (("in", group.reads, "read"), ("out", group.wanted, "written")):
-        for position, held in enumerate(names):
-            yield f"        stretches.places_of_rows({kind}_{held}, begin, rows, first, {addresses}, {position})"
+        for position, array in enumerate(names):
+            yield f"        stretches.places_of_rows({kind}_{array}, begin, rows, first, {addresses}, {position})"
     yield f"        run_{name}(read, written, count, states, parameters, tiles, large)"
     yield "        for lane in range(rows):"
     yield "            row = begin + lane"
@@ -258,5 +258,5 @@ def _beside(group: StepGroup) -> Iterator[str]:
     yield "                stretches.get_lane(states, lane, state[row])"
     yield "                done = first + count"
     yield "            else:"
-    yield "                state[row] = given[lane]"
+    yield "                state[row] = initial[lane]"
     yield f"            scan_{name}({row}, done, size, state[row], parameters)"

@@ -1,7 +1,7 @@
 """Writes history kernels: one series, span by span, and several series at once.
 
-What a window looks back on stands before its span: in the series itself, or, for values between two stages, in a margin
-before them. Only the first span has the carried values put before it.
+The values that a window looks back on precede its span: in the series itself or, for values between two stages, in a
+margin before them. Only the first span has the carried values put before it.
 """
 
 from collections.abc import Iterator
@@ -13,29 +13,29 @@ from indicators.codegen.groups import StepGroup, over_many, over_one
 from indicators.codegen.stages import parameter_lines
 
 _SPAN = 4_096
-"""Candles taken through the stages at a time: what stands between stages stays in the cache."""
+"""Candles taken through the stages at a time: the values between stages stay in the cache."""
 
 _LANES_SPAN = 262_144
-"""The same where a step runs in lanes, whose stretches have to be long beside the candles that they warm up with.
-Without anything between stages there are no spans."""
+"""The same where a step runs in lanes, whose stretches have to be long compared with their warm-up. If nothing lies
+between stages, there is only one span."""
 
 _HEAD = '''
 @njit(cache=True, nogil=True, error_model="numpy")
 def history(inputs, parameters, state, carries, outputs, seed, warm):
-    """Go on with one series, from the state and the carried values on, which become those at its end."""
+    """Continue one series from the state and the carried values, which are updated to those at its end."""
     stay_apart()
 '''
 
 _MANY_HEAD = '''
 @njit(cache=True, nogil=True, error_model="numpy")
 def history_many(inputs, parameters, state, carries, outputs, seed, warm):
-    """The same for several series: every array has one more axis, the first."""
+    """The same for several series: every array has an additional first axis."""
 '''
 
 
 def history_kernel(indicator: Indicator) -> str:
     """The source: the functions of its groups, then the two kernels."""
-    writer = _Writer(indicator)
+    writer = _HistoryWriter(indicator)
     stages = writer.stages()
     sources = [over_one(group) for group in writer.groups]
     whole, *others = _groups(indicator)
@@ -72,7 +72,7 @@ def _groups(indicator: Indicator) -> Iterator[Window | StepGroup]:
         known += [name for stage in run for name in stage.gives]
 
 
-class _Writer:
+class _HistoryWriter:
     """Writes the kernel of one series, and remembers which functions it calls."""
 
     def __init__(self, indicator: Indicator) -> None:
@@ -86,7 +86,7 @@ class _Writer:
         self._between = [name for name in dict.fromkeys(self._ringed) if self._whole(name) is None]
 
     def stages(self) -> list[str]:
-        """What is done for each span."""
+        """The lines that run the stages over one span."""
         indicator = self.indicator
         lines = [f"input_{name} = inputs[{index}][begin:end]" for index, name in enumerate(indicator.inputs)]
         for segment in _groups(indicator):
@@ -101,7 +101,7 @@ class _Writer:
         return lines
 
     def lines(self, stages: list[str]) -> Iterator[str]:
-        """The kernel's body around them."""
+        """The kernel's body around the lines of its stages."""
         carried = [index for index, name in enumerate(self._ringed) if self._whole(name) is not None]
         between = bool(self._rows or self._between)
         span = "size" if self._runs_in_lanes and not between else str(_LANES_SPAN if self._runs_in_lanes else _SPAN)
@@ -117,7 +117,7 @@ class _Writer:
                 yield f"between_{name}[margin_{name} - carries[{index}].size : margin_{name}] = carries[{index}]"
         first = span
         if carried:
-            # The first span is as long as the carried values; windows of one value look back on none.
+            # The first span is as long as the carried values; windows of one value look back on nothing.
             yield f"lead = {_longest(carried)}"
             first = f"lead if lead > 0 else {span}"
         yield f"begin, end = 0, min({first}, size)"
@@ -133,7 +133,7 @@ class _Writer:
                 yield f"carries[{index}][:] = between_{name}[margin_{name} - carries[{index}].size : margin_{name}]"
 
     def _whole(self, name: str) -> str | None:
-        """The whole array of an input or output; none of what stands between stages."""
+        """The whole array of an input or output, ``None`` for values between stages."""
         if name in self.indicator.inputs:
             return f"inputs[{self.indicator.inputs.index(name)}]"
         if name in self.indicator.results:
@@ -141,7 +141,7 @@ class _Writer:
         return None
 
     def _place(self, name: str) -> str:
-        """Where a result is to be written."""
+        """The line that names where a result is written."""
         if name in self._arrays:
             raise IndicatorError(f"{self.indicator.name}: two stages or inputs are called {name}")
         self._arrays[name] = f"result_{name}"
@@ -187,7 +187,7 @@ class _Writer:
         yield from (f"    {line}" for line in reduced)
 
     def _is_rolling_on_demand(self, stage: Window) -> bool:
-        """Whether it is a sum of one value, the value itself, unless the parameters say otherwise."""
+        """Whether by default it sums a single value, which is the value itself."""
         lengths = self.indicator.lengths(self.indicator.complete({}))
         length = lengths[self.indicator.rings.index((stage.over, stage.length))]
         return length == 1 and stage.kind == "sum" and stage.name not in self.indicator.results
@@ -202,16 +202,16 @@ class _Writer:
         first = [name for step in self.indicator.stages if isinstance(step, Step) for name in step.state].index(
             next(iter(group.state))
         )
-        held = [f"state[{first} : {first + len(group.state)}]", "parameters"]
+        passed = [f"state[{first} : {first + len(group.state)}]", "parameters"]
         if group.is_steady and not self.indicator.is_cumulative:
-            yield f"spread_{group.name}({', '.join([*arrays, *held])}, seed, warm)"
+            yield f"spread_{group.name}({', '.join([*arrays, *passed])}, seed, warm)"
         else:
             called = "go_on" if group.is_steady else "scan"
-            yield f"{called}_{group.name}({', '.join([*arrays, 'np.int64(0)', 'end - begin', *held])})"
+            yield f"{called}_{group.name}({', '.join([*arrays, 'np.int64(0)', 'end - begin', *passed])})"
 
 
 def _longest(rings: list[int]) -> str:
-    """How many values the longest of the rings carries."""
+    """The number of values that the longest of the rings carries."""
     sizes = [f"carries[{index}].size" for index in rings]
     return sizes[0] if len(sizes) == 1 else f"max({', '.join(sizes)})"
 

@@ -1,4 +1,4 @@
-"""Writes live kernels: all lanes by one candle."""
+"""Writes live kernels, which move all lanes by one candle."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ def live(inputs, rows, first, parameters, state, memory, table, windows, turn, o
 
 
 def live_kernel(indicator: Indicator) -> tuple[str, int]:
-    """The source, and the rows of scratch that it needs."""
+    """The source, and the number of scratch rows that it needs."""
     places = Places(indicator)
     lines = [f"input_{name} = inputs[rows[{index}], first:last]" for index, name in enumerate(indicator.inputs)]
     lines += [f"output_{index} = outputs[{index}]" for index in range(len(indicator.outputs))]
@@ -24,7 +24,7 @@ def live_kernel(indicator: Indicator) -> tuple[str, int]:
     first_state = number = 0
     for stage in indicator.stages:
         for name in stage.gives:
-            lines.append(f"result_{name} = {places.given(name)}")
+            lines.append(f"result_{name} = {places.place(name)}")
         if isinstance(stage, Window):
             lines += _window(places, stage, number, filled)
             number += 1
@@ -42,17 +42,17 @@ def _window(places: Places, stage: Window, number: int, filled: set[int]) -> Ite
         filled.add(ring)
         yield f"rings.put(memory, table, {ring}, turn, {places.array(stage.over)})"
     about = "" if stage.about is None else "_about"
-    found = [f"memory, table, {ring}, windows[{number}, 1], turn, windows[{number}, 0]"]
-    found += [] if stage.about is None else [places.array(stage.about)]
-    found += [f"result_{name}" for name in stage.gives]
+    passed = [f"memory, table, {ring}, windows[{number}, 1], turn, windows[{number}, 0]"]
+    passed += [] if stage.about is None else [places.array(stage.about)]
+    passed += [f"result_{name}" for name in stage.gives]
     module = "rings" if len(stage.gives) == 1 else "moment_rings"
-    yield f"{module}.live_{stage.kind}{about}({', '.join(found)})"
+    yield f"{module}.live_{stage.kind}{about}({', '.join(passed)})"
 
 
 def _step(places: Places, stage: Step, first_state: int) -> Iterator[str]:
-    """The loop over the lanes; the state stands in rows, one a value."""
+    """The loop over the lanes; the state is in rows, one per value."""
     spelled = {"array": "{}[lane]", "state": "state_{}[lane]", "parameter": "parameter_{}"}
-    given = [
+    passed = [
         spelled[kind].format(places.arrays[name] if kind == "array" else name)
         for kind, name in arguments(places.indicator, stage, places.arrays)
     ]
@@ -60,4 +60,4 @@ def _step(places: Places, stage: Step, first_state: int) -> Iterator[str]:
     for position, name in enumerate(stage.state, first_state):
         yield f"state_{name} = state[{position}]"
     yield "for lane in range(outputs.shape[1]):"
-    yield f"    {', '.join(targets)} = {stage.function.__name__}({', '.join(given)})"
+    yield f"    {', '.join(targets)} = {stage.function.__name__}({', '.join(passed)})"

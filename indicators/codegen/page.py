@@ -1,7 +1,7 @@
-"""Writes ``docs/indicators.md``: every catalogue entry, from its record, its docstring and what was measured.
+"""Writes ``docs/indicators.md``: every catalogue entry, from its record, its docstring and its measurements.
 
-``python -m indicators.codegen.page`` writes the page if it differs; ``--check`` only says so and exits 1. What was
-measured stands in ``docs/indicators-measured.json`` (``make measure``). Nothing is compiled or computed here.
+``python -m indicators.codegen.page`` writes the page if it differs; ``--check`` only says so and exits 1. The
+measurements are in ``docs/indicators-measured.json`` (``make measure``). Nothing is compiled or computed here.
 """
 
 import argparse
@@ -16,9 +16,9 @@ from typing import Any
 
 from indicators.catalogue import PRICES, Indicator, Output, Parameter, catalogue
 
-FOLDER = Path(__file__).resolve().parents[2] / "docs"
-PAGE = FOLDER / "indicators.md"
-MEASURED = FOLDER / "indicators-measured.json"
+DOCS_FOLDER = Path(__file__).resolve().parents[2] / "docs"
+PAGE = DOCS_FOLDER / "indicators.md"
+MEASURED = DOCS_FOLDER / "indicators-measured.json"
 
 GROUPS = {
     "Averages": ("sma", "ema", "wma", "dema", "tema", "hma", "rma", "vwma", "kama"),
@@ -31,10 +31,10 @@ GROUPS = {
     "Candles": ("heikin_ashi",),
     "Extremes and statistics": ("highest", "lowest", "linreg", "zscore"),
 }  # fmt: skip
-"""The page's parts; an entry that is in none of them is refused."""
+"""The sections of the page; every entry must be in one of them."""
 
 _LEVELLESS = ("obv", "ad")
-"""Their level depends on where the series starts: an example may look at their changes only."""
+"""Entries whose level depends on where the series starts: an example may use only their changes."""
 
 _SECTIONS = ("Formula", "Seed", "Range", "Flat", "Source", "Settling")
 
@@ -43,34 +43,33 @@ _WIDTH = 120
 _HEAD = f"""\
 # Indicators
 
-Written by `make docs` from the catalogue: do not edit. What conditions can do with indicators is in
-[language.md](language.md), how to add one in [CONTRIBUTING](../CONTRIBUTING.md).
+Generated from the catalogue by `make docs`: do not edit. [language.md](language.md) describes what conditions can do
+with indicators, [CONTRIBUTING](../CONTRIBUTING.md) how to add one.
 
-Parameters are written by position or by name; what is left out has its default. An indicator with a *source* takes a
-price behind its parameters, one of {" ".join(f"`{price}`" for price in PRICES)}, or else `close`.
-A single output needs no name; where there are several, one may be meant without a name. A `value` in JSON may be any
-operand's text.
+Parameters are written by position or by name; one that is left out has its default. An indicator with a *source* takes
+a price after its parameters, one of {" ".join(f"`{price}`" for price in PRICES)}; the default is `close`.
+A single output needs no name; of several, one may be the default. A `value` in JSON may be the text of any operand.
 
-- **First value**: how many candles have none before it, as in TA-Lib.
-- **Settled**: after how many candles another start of the history changes the values by less than a millionth of their
-  scale; triggers from before say that they are not. *Measured* is how long it took on real candles: the worst of all
-  starts, every 333 candles, in 3,000 hourly candles of each of six markets. What sums up since the first candle never
-  forgets where it started.
-- **Agreement**: the largest difference from TA-Lib, or from what is named, on the same candles, as a share of the
+- **First value**: the number of candles before the first one with a value, as in TA-Lib.
+- **Settled**: the number of candles after which a different start of the history changes the values by less than a
+  millionth of their scale; triggers before that are marked as not settled. *Measured* is how long it took on real
+  candles: the worst of all starts, every 333 candles, in 3,000 hourly candles of each of six markets. A sum over all
+  candles never forgets where it started.
+- **Agreement**: the largest difference from TA-Lib, or from the reference named, on the same candles, as a share of the
   scale: the range of the output where it has one, elsewhere the prices or its own largest value.
 - **Flat**: the value on candles that do not move.
 """
 
 
 def page(measured: Mapping[str, Mapping[str, Any]]) -> str:
-    """The text of the page. ``measured`` has an object of :data:`MEASURED` for each entry."""
+    """The text of the page. ``measured`` has the object in :data:`MEASURED` for each entry."""
     records = catalogue()
     grouped = [name for names in GROUPS.values() for name in names]
     if sorted(grouped) != sorted(records):
         wrong = ", ".join(sorted(set(grouped) ^ set(records)))
-        raise ValueError(f"indicators/codegen/page.py: GROUPS and the catalogue differ in {wrong}")
+        raise ValueError(f"indicators/codegen/page.py: GROUPS and the catalogue differ: {wrong}")
     if missing := sorted(records.keys() - measured.keys()):
-        raise ValueError(f"{MEASURED.name} lacks {', '.join(missing)}: run `make measure`")
+        raise ValueError(f"{MEASURED.name} has no entry for {', '.join(missing)}: run `make measure`")
     parts = [_HEAD, "\n".join(_contents(records))]
     for group, names in GROUPS.items():
         parts.append(f"## {group}\n")
@@ -79,9 +78,9 @@ def page(measured: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def read_measured() -> dict[str, dict[str, Any]]:
-    """Name -> what was measured."""
-    found: dict[str, dict[str, Any]] = json.loads(MEASURED.read_text("utf-8"))
-    return found
+    """Name -> its measurements."""
+    measured: dict[str, dict[str, Any]] = json.loads(MEASURED.read_text("utf-8"))
+    return measured
 
 
 def _contents(records: Mapping[str, Indicator]) -> Iterator[str]:
@@ -130,14 +129,14 @@ def _entry(record: Indicator, measured: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _item(name: str, text: str) -> str:
-    """An item of a list. No line begins with a sign that would begin something else."""
-    held = re.sub(r" (?=[-+*=<>|#]|\d+[.)])", "\0", f"- **{name}:** {text}")
-    wrapped = textwrap.fill(held, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    """An item of a list, wrapped so that no line begins with a character that has a meaning in Markdown."""
+    joined = re.sub(r" (?=[-+*=<>|#]|\d+[.)])", "\0", f"- **{name}:** {text}")
+    wrapped = textwrap.fill(joined, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
     return wrapped.replace("\0", " ")
 
 
 def _docstring(record: Indicator) -> dict[str, str]:
-    """Section -> its text as Markdown in one line; the first sentence under ''."""
+    """Section -> its text as one line of Markdown; the first sentence is under ''."""
     document = importlib.import_module(f"indicators.{record.name}").__doc__ or ""
     title, *rest = re.split(rf"^({'|'.join(_SECTIONS)}): ", document.strip(), flags=re.MULTILINE)
     texts = {"": title} | dict(zip(rest[::2], rest[1::2], strict=True))
@@ -145,14 +144,14 @@ def _docstring(record: Indicator) -> dict[str, str]:
 
 
 def _examples(record: Indicator) -> Iterator[str]:
-    """One condition for each output, and one with another source."""
+    """One condition for each output, and one with a different source."""
     for place, output in enumerate(record.outputs):
         operand = (_call(record) if place == 0 else record.name) + _dot(record, output)
         yield f"BTCUSDT 1h: {_compared(record, output, operand)}"
     if record.has_source:
         output = record.outputs[0]
-        given = [_number(parameter.default) for parameter in record.parameters]
-        operand = f"{record.name}({', '.join([*given, 'hlc3'])}){_dot(record, output)}"
+        defaults = [_number(parameter.default) for parameter in record.parameters]
+        operand = f"{record.name}({', '.join([*defaults, 'hlc3'])}){_dot(record, output)}"
         yield f"BTCUSDT 1h: {_compared(record, output, operand)}"
 
 
@@ -184,9 +183,9 @@ def _flat(record: Indicator) -> dict[str, Any]:
 
 
 def _call(record: Indicator) -> str:
-    """With its defaults written out."""
-    given = ", ".join(_number(parameter.default) for parameter in record.parameters)
-    return f"{record.name}({given})" if given else record.name
+    """A call with the defaults written out."""
+    defaults = ", ".join(_number(parameter.default) for parameter in record.parameters)
+    return f"{record.name}({defaults})" if defaults else record.name
 
 
 def _dot(record: Indicator, output: Output) -> str:
@@ -194,7 +193,7 @@ def _dot(record: Indicator, output: Output) -> str:
 
 
 def _by_default(record: Indicator, output: Output) -> str:
-    return ", meant without a name" if len(record.outputs) > 1 and output.name == record.default_output else ""
+    return ", the default" if len(record.outputs) > 1 and output.name == record.default_output else ""
 
 
 def _parameter(parameter: Parameter) -> str:
@@ -204,10 +203,12 @@ def _parameter(parameter: Parameter) -> str:
 
 
 def _rule(record: Indicator) -> str:
-    """What the rule says of one parameter at its highest and the others at their lowest, whichever it refuses."""
-    for chosen in record.parameters:
-        given = {held.name: held.high if held is chosen else held.low for held in record.parameters}
-        problem = record.rule(given) if record.rule is not None else None
+    """The rule's complaint about the first combination that it refuses, one parameter highest and the others lowest."""
+    for highest in record.parameters:
+        extremes = {
+            parameter.name: parameter.high if parameter is highest else parameter.low for parameter in record.parameters
+        }
+        problem = record.rule(extremes) if record.rule is not None else None
         if problem is not None:
             return re.sub(r",? got .*", "", problem)
     raise ValueError(f"{record.name}: its rule refuses none of the combinations that were tried")
@@ -238,7 +239,7 @@ def _number(value: float | None) -> str:
 
 
 def _plain(value: float) -> float:
-    """Whole numbers as such."""
+    """Whole numbers as integers."""
     return int(value) if value == value // 1 else value
 
 
@@ -252,7 +253,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if not check:
         PAGE.write_text(text, "utf-8")
-    sys.stderr.write(f"{'stale' if check else 'written'}: {PAGE.relative_to(FOLDER.parent)}\n")
+    sys.stderr.write(f"{'stale' if check else 'written'}: {PAGE.relative_to(DOCS_FOLDER.parent)}\n")
     return int(check)
 
 

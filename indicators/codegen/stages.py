@@ -1,4 +1,4 @@
-"""What the writers of both kernels know of a record: its functions, and where each value stands."""
+"""What the writers of both kernels derive from a record: its functions, and where each value is."""
 
 import inspect
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from indicators.catalogue import Indicator, IndicatorError, Step
 
 def functions(indicator: Indicator) -> list[FunctionType]:
     """The steps and the functions of this package that they call, callees first."""
-    found: dict[str, FunctionType] = {}
+    collected: dict[str, FunctionType] = {}
 
     def visit(function: FunctionType) -> None:
         for name in function.__code__.co_names:
@@ -20,7 +20,7 @@ def functions(indicator: Indicator) -> list[FunctionType]:
                 raise IndicatorError(
                     f"{indicator.name}: {function.__name__} uses {name}; only functions and math compile"
                 )
-        if found.setdefault(function.__name__, function) is not function:
+        if collected.setdefault(function.__name__, function) is not function:
             raise IndicatorError(f"{indicator.name}: two functions are called {function.__name__}")
 
     for stage in indicator.stages:
@@ -30,11 +30,11 @@ def functions(indicator: Indicator) -> list[FunctionType]:
                     visit(function)
                 elif function is not None:
                     raise IndicatorError(f"{indicator.name}: a step must be a plain function, got {function!r}")
-    return list(found.values())
+    return list(collected.values())
 
 
 class Places:
-    """Where the values of a kernel stand: name -> expression, and which rows of the scratch are taken."""
+    """Where the values of a kernel are: name -> expression, and how many rows of scratch are in use."""
 
     def __init__(self, indicator: Indicator) -> None:
         self.indicator = indicator
@@ -42,8 +42,8 @@ class Places:
         self.rows = 0
         self._outputs = indicator.results
 
-    def given(self, name: str) -> str:
-        """Where a result is to be written: an output, or the next row of the scratch."""
+    def place(self, name: str) -> str:
+        """Where a result is to be written: an output, or the next row of scratch."""
         if name in self.arrays:
             raise IndicatorError(f"{self.indicator.name}: two stages or inputs are called {name}")
         if name in self._outputs:
@@ -52,13 +52,15 @@ class Places:
         return f"scratch[{self.rows - 1}]"
 
     def array(self, name: str) -> str:
-        """Where a window finds an input or an earlier result."""
+        """Where an input or an earlier result is, for a window."""
         if name not in self.arrays:
-            raise IndicatorError(f"{self.indicator.name}: a window needs {name}, which is no input or earlier result")
+            raise IndicatorError(
+                f"{self.indicator.name}: a window needs {name}, which is neither an input nor an earlier result"
+            )
         return self.arrays[name]
 
     def finish(self) -> None:
-        """Raises :class:`IndicatorError` unless every output was given."""
+        """Raises :class:`IndicatorError` if an output is not the result of any stage."""
         missing = [name for name in self._outputs if name not in self.arrays]
         if missing:
             raise IndicatorError(f"{self.indicator.name}: no stage gives the output {missing[0]}")
@@ -74,7 +76,7 @@ def arguments(indicator: Indicator, step: Step, arrays: dict[str, str]) -> Itera
             if name in known
         ]
         if len(kinds) != 1:
-            problem = "is ambiguous" if kinds else "is no input, earlier result, state or parameter"
+            problem = "is ambiguous" if kinds else "is neither an input, an earlier result, a state nor a parameter"
             raise IndicatorError(f"{indicator.name}: argument {name} of {step.function.__name__} {problem}")
         yield kinds[0], name
     if step.steady is not None and inspect.signature(step.steady) != inspect.signature(step.function):

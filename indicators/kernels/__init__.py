@@ -1,1 +1,1 @@
-"""What the generated kernels are compiled from and run with."""
+"""The compiled functions that the generated kernels call, and the programs that run them."""

@@ -1,7 +1,7 @@
 """The live side: blocks of lanes, moved together candle by candle by one compiled call.
 
-A block is one indicator with its parameters; its lanes are series. Blocks never move: what is added later stands
-behind, so that whoever remembers a slot may go on doing so.
+A block is one indicator with its parameters; its lanes are series. Blocks never move: later ones are appended, so a
+slot number stays valid.
 """
 
 import importlib
@@ -39,11 +39,11 @@ class LaneProgram:
         self._prices = Pool(np.int64, 4)
         self._work = np.empty(0)
         self._arrays: tuple[NDArray[Any], ...] | None = None
-        """What a call is given of the pools, as they are since something was added."""
+        """The pools' arrays as the compiled call takes them; ``None`` after something was added."""
         self._known: list[tuple[Indicator, dict[str, float], Carry]] = []
 
     def add_prices(self, field: str, series: Sequence[int], first_slot: int) -> int:
-        """Show a price of several series (-1: spare); the number of the price block."""
+        """Add a block that shows a price of several series (-1: spare); returns the number of the price block."""
         at = self._series.add(np.array(series, np.int64))
         self._arrays = None
         return self._prices.add(np.array([[CANDLE_ROWS.index(field), len(series), at, first_slot]], np.int64))
@@ -51,7 +51,7 @@ class LaneProgram:
     def add(
         self, indicator: Indicator, parameters: Parameters, source: str | None, series: Sequence[int], first_slot: int
     ) -> int:
-        """A block whose lanes have seen no candle; the number of the block."""
+        """Add a block whose lanes have seen no candle; returns the number of the block."""
         lanes = len(series)
         empty = start(indicator, parameters)
         lengths = indicator.lengths(parameters)
@@ -89,18 +89,18 @@ class LaneProgram:
         return self._blocks.add(np.array([[description[name] for name in COLUMNS]], np.int64))
 
     def assign(self, block: int, lane: int, series: int) -> None:
-        """Let a lane follow a series."""
+        """Make a lane follow a series."""
         first = self._number(block, "SERIES_AT")
         followed = self._series.array[first : first + self._number(block, "LANES")]
         followed[lane] = series
         self._blocks.array[block, _COLUMN["FIRST_SERIES"]] = _first_of(followed)
 
     def assign_price(self, block: int, lane: int, series: int) -> None:
-        """Let a lane of a price block follow a series."""
+        """Make a lane of a price block follow a series."""
         self._series.array[self._prices.array[block, 2] + lane] = series
 
     def fill(self, block: int, lane: int, carry: Carry) -> None:
-        """Let a lane go on from a carry. Raises ``ValueError`` for one of another indicator or other parameters."""
+        """Make a lane continue from a carry. Raises ``ValueError`` for one of another indicator or other parameters."""
         indicator, parameters, _ = self._known[block]
         check_carry(indicator, parameters, carry)
         state, memory, table = self._views(block)
@@ -121,7 +121,7 @@ class LaneProgram:
                     section += 1
 
     def carry(self, block: int, lane: int) -> Carry:
-        """What a lane would go on from: a copy."""
+        """A copy of the carry that a lane would continue from."""
         _, _, empty = self._known[block]
         state, memory, table = self._views(block)
         turn = self._number(block, "TURN")
@@ -144,9 +144,9 @@ class LaneProgram:
     ) -> None:
         """Move blocks and price blocks by one candle.
 
-        ``candles`` float64[9, series] has the rows ``CANDLE_ROWS``, of which the means are filled in here, and the
-        columns of absent series with NaN; ``present`` and ``stepping`` are bool[series]; ``now`` and ``before`` are
-        all slots. See ``indicators/kernels/tick_program.py``.
+        ``candles`` float64[9, series] has the rows ``CANDLE_ROWS``; the means among them are filled in here, and so are
+        the columns of absent series, with NaN. ``present`` and ``stepping`` are bool[series]; ``now`` and ``before``
+        are all slots. See ``indicators/kernels/tick_program.py``.
         """
         if self._arrays is None:
             self._arrays = self._gather_arrays()
@@ -161,7 +161,7 @@ class LaneProgram:
 
     @property
     def memory_bytes(self) -> int:
-        """What the lanes hold."""
+        """The size of the lanes' states and windows, in bytes."""
         return int(8 * (self._state.size + self._memory.size))
 
     def _number(self, block: int, column: str) -> int:
@@ -176,7 +176,7 @@ class LaneProgram:
 
 
 def _first_of(series: NDArray[np.int64]) -> int:
-    """The first of consecutive series, -1 for others."""
+    """The first of the series if they are consecutive, else -1."""
     first = int(series[0])
     return first if np.array_equal(series, np.arange(first, first + series.size)) else -1
 
@@ -195,7 +195,7 @@ def _sections(indicator: Indicator, parameters: Parameters) -> tuple[list[tuple[
 
 
 def _write(memory: Array, section: NDArray[np.int64], turn: int, lane: int, values: Array) -> None:
-    """Write the newest values of a ring as if its last turns had done so."""
+    """Write the newest values of a ring as if its last turns had written them."""
     first, depth = section
     newest = values[max(0, values.size - depth + 1) :] if depth > 1 else values[:0]
     memory[first + np.arange(turn - newest.size, turn) % depth, lane] = newest

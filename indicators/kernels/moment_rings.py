@@ -1,8 +1,8 @@
-"""Window reductions with two results over lanes, compiled: what the live kernels call. ``moments.py`` has the same over
-time, and says what a spread and a tilt are.
+"""Window reductions with two results over lanes, compiled, for the live kernels. ``moments.py`` has the same over time,
+and says what a spread and a tilt are.
 
-``memory`` and ``table`` are those of ``rings.py``. The sections from ``partial`` on hold, in turn, the sums of
-distances and the spreads or tilts of the newest spans of four values, of eight ...; spans of two are made anew.
+``memory`` and ``table`` are those of ``rings.py``. The sections from ``partial`` on hold, alternately, the sums of
+distances and the spreads or tilts of the newest spans of four values, of eight ...; spans of two are recomputed.
 """
 
 import numpy as np
@@ -54,7 +54,7 @@ def _sixteen_lanes(
     tilted, third, second, first, now, four_ago, eight_ago, four, four_second, eight, eight_second,
     sums_of_four, seconds_of_four, sums_of_eight, seconds_of_eight, sums, seconds,
 ):  # fmt: skip
-    """Four, eight and sixteen values in one go: each is read again only when it is the older one."""
+    """Spans of four, eight and sixteen values in one pass: each is read again only as the older half of a wider one."""
     share_nothing()
     for lane in range(np.uint64(sums.size)):
         older, older_second = of_values(tilted, third[lane], second[lane])
@@ -133,9 +133,9 @@ def _live(tilted, memory, table, ring, partial, turn, length, total, second):
     span, sums = 4, partial
     while span <= length:
         if length & span:
-            held, held_second = at(memory, table, sums, turn - taken), at(memory, table, sums + 1, turn - taken)
+            piece, piece_second = at(memory, table, sums, turn - taken), at(memory, table, sums + 1, turn - taken)
             if taken == 0:
-                near, near_second = held, held_second
+                near, near_second = piece, piece_second
             else:
                 side = 2 - side
                 whole, further = between[side], between[side + 1]
@@ -143,7 +143,7 @@ def _live(tilted, memory, table, ring, partial, turn, length, total, second):
                     whole, further = total, second
                 last = at(memory, table, ring, turn - taken)
                 _put_lanes(
-                    tilted, held, held_second, float(span), near, near_second, float(taken), last, now, whole, further
+                    tilted, piece, piece_second, float(span), near, near_second, float(taken), last, now, whole, further
                 )
                 near, near_second = whole, further
             taken += span
@@ -154,7 +154,7 @@ def _live(tilted, memory, table, ring, partial, turn, length, total, second):
 
 @njit(error_model="numpy")
 def live_moments(memory, table, ring, partial, turn, length, total, spread):
-    """Sum of the window's distances from its newest value, and of the squared ones from its mean."""
+    """Sum of the window's distances from its newest value, and of its squared distances from its mean."""
     stay_apart()
     _live(False, memory, table, ring, partial, turn, length, total, spread)
 

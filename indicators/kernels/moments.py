@@ -1,15 +1,15 @@
-"""Window reductions with two results over time, compiled: what the history kernels call. ``moment_rings.py`` has the
-live ones, made of the same parts.
+"""Window reductions with two results over time, compiled, for the history kernels. ``moment_rings.py`` has the live
+ones, built from the same functions.
 
-They double their reach in passes, as the sums of ``windows.py`` do, whose arrays these take. A span of one, two, four
-... values has the sum of its distances from its own newest value, and one of
+Like the sums of ``windows.py``, whose arrays these take too, they double their reach in passes. A span of one, two,
+four ... values has the sum of the distances from its own newest value, and either
 
-- a *spread*, the sum of the squared distances from the span's mean (Chan, Golub and LeVeque, 1979);
-- a *tilt*, the sum of the values, each times its place counted from the span's middle: what a line's slope is made of.
+- a *spread*, the sum of the squared distances from the span's mean (Chan, Golub and LeVeque, 1979), or
+- a *tilt*, the sum of the values, each times its offset from the span's middle, which a line's slope is computed from.
 
-Both come from those of the halves and the difference of their newest values. A window is put together from the spans
-that its length is made of, from the smallest at its newest end on. Everything is made of differences of values, so
-that rounding is as small as these are, and nothing, to the last bit, if a window holds one value throughout.
+Both follow from those of the halves and the difference of their newest values. A window is assembled from spans whose
+lengths add up to its own, starting with the smallest, at its newest end. Everything is computed from differences of
+values, so rounding errors are as small as these, and exactly zero if all values of a window are equal.
 """
 
 import numpy as np
@@ -28,9 +28,9 @@ def of_values(tilted, older, newer):
 
 @njit(error_model="numpy")
 def joined(tilted, older, older_second, newer, newer_second, step, span):
-    """The same of two neighbours of ``span`` values each.
+    """The same for two adjacent spans of ``span`` values each.
 
-    ``step`` leads from the newest value of the older one to that of the newer one.
+    ``step`` is the difference between their newest values.
     """
     distance = older - span * step
     rise = newer - distance
@@ -40,7 +40,7 @@ def joined(tilted, older, older_second, newer, newer_second, step, span):
 
 @njit(error_model="numpy")
 def put_before(tilted, older, older_second, span, newer, newer_second, taken, step):
-    """The same of a span and the ``taken`` values after it."""
+    """The same for a span and the ``taken`` values after it."""
     distance = older - span * step
     if tilted:
         more = 0.5 * span * newer - 0.5 * taken * distance
@@ -52,7 +52,7 @@ def put_before(tilted, older, older_second, span, newer, newer_second, taken, st
 
 @njit(error_model="numpy")
 def _two(tilted, values, sums, seconds, j, apart):
-    """The same of two neighbours of ``apart`` values each, from ``j`` on."""
+    """The same for two adjacent spans of ``apart`` values each, from ``j`` on."""
     one = np.uint64(apart)
     step = values[j + one + one - np.uint64(1)] - values[j + one - np.uint64(1)]
     return joined(tilted, sums[j], seconds[j], sums[j + one], seconds[j + one], step, float(apart))
@@ -165,7 +165,7 @@ def _put(tilted, values, sums, seconds, apart, spans, near, near_second, taken, 
 
 @njit(error_model="numpy")
 def _add_spans(tilted, values, sums, seconds, span, spans, near, near_second, taken, total, second):
-    """Put one to four spans before the newer values, if there are any."""
+    """Put one to four spans before the newer values, if any."""
     if span == 1:
         _begin(tilted, values, spans, total, second)
     elif taken == 0:
@@ -176,12 +176,12 @@ def _add_spans(tilted, values, sums, seconds, span, spans, near, near_second, ta
 
 @njit(error_model="numpy")
 def _reduce_tile(tilted, values, length, buffers, none, total, second):
-    """Widen the spans, four times at a time, and put together those that the length is made of."""
+    """Widen the spans fourfold at a time, and assemble the window from those whose lengths add up to its own."""
     sums = seconds = values
     near = near_second = none[: total.size]
     span, taken, turn, side, lent = 1, 0, 0, 0, 0
     while True:
-        # The widest spans are of no other use: they are not kept.
+        # The widest spans serve nothing else, so they are not stored.
         widest = 4 if span > 1 and 4 * span <= length < 8 * span else 0
         for spans in (length // span % 4, widest):
             later = taken
@@ -193,9 +193,9 @@ def _reduce_tile(tilted, values, length, buffers, none, total, second):
                 near, near_second, lent = sums[first:], seconds[first:], 1
                 continue
             side = 1 - side
-            whole, held = buffers[4 + side][: total.size], buffers[6 + side][: total.size]
+            whole, further = buffers[4 + side][: total.size], buffers[6 + side][: total.size]
             if taken == length:
-                whole, held = total, second
+                whole, further = total, second
             _add_spans(
                 tilted,
                 values[first:],
@@ -207,13 +207,13 @@ def _reduce_tile(tilted, values, length, buffers, none, total, second):
                 near_second,
                 later,
                 whole,
-                held,
+                further,
             )
-            near, near_second, lent = whole, held, 0
+            near, near_second, lent = whole, further, 0
         if taken == length:
             return
         if lent == 2:
-            # The next spans take the place of those that were lent.
+            # The next spans will overwrite the buffer that these were borrowed from.
             _take(tilted, values, near, near_second, span, 1, buffers[4][: total.size], buffers[6][: total.size])
             near, near_second, side, lent = buffers[4][: total.size], buffers[6][: total.size], 0, 0
         lent += lent > 0
@@ -230,14 +230,14 @@ def _reduce_tile(tilted, values, length, buffers, none, total, second):
 def _reduce(tilted, extended, length, total, second):
     buffers, none = np.empty((8, TILE + length)), np.zeros(TILE)
     for begin in range(0, total.size, TILE):
-        whole, held = total[begin : begin + TILE], second[begin : begin + TILE]
+        whole, further = total[begin : begin + TILE], second[begin : begin + TILE]
         values = extended[begin : begin + whole.size + length - 1]
-        _reduce_tile(tilted, values, length, buffers, none, whole, held)
+        _reduce_tile(tilted, values, length, buffers, none, whole, further)
 
 
 @njit(error_model="numpy")
 def history_moments(extended, length, total, spread):
-    """Sum of the window's distances from its newest value, and of the squared ones from its mean."""
+    """Sum of the window's distances from its newest value, and of its squared distances from its mean."""
     stay_apart()
     _reduce(False, extended, length, total, spread)
 

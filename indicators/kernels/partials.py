@@ -1,7 +1,7 @@
-"""The partial results that doubling windows keep in their rings: how many rows, and their values for given candles.
+"""The partial results that doubling windows keep in their rings: how many rows they take, and their values.
 
-A window of ``length`` values is put together from spans of one, two, four ... values. A turn makes the newest span of
-each size from two of half that size, and takes the ones that the length is made of, the smallest at the newest end.
+A window of ``length`` values is assembled from spans of one, two, four ... values. A turn builds the newest span of
+each size from two of half that size, and uses those whose lengths add up to ``length``, the smallest at the newest end.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,36 +10,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indicators.catalogue import Window
-
-Array = NDArray[np.float64]
+from indicators.compute import Array
 
 _SECTIONS = {"sum": 1, "weighted": 2, "moments": 2, "tilt": 2, "max": 1, "min": 1, "since_max": 2, "since_min": 2}
-"""Kind -> the sections that it keeps of each size of span; other kinds keep none."""
+"""Kind -> the sections that it keeps for each size of span; other kinds keep none."""
 
-_PUT_TOGETHER = ("sum", "weighted", "moments", "tilt")
+_DISJOINT = ("sum", "weighted", "moments", "tilt")
 """The kinds whose spans must not overlap."""
 
 _FROM_FOUR = ("moments", "tilt")
-"""Those of them that make spans of two values anew."""
+"""Those of them that recompute spans of two values instead of keeping them."""
 
 
 def depths(stage: Window, length: int) -> list[int]:
     """The rows of each section of partial results: one or two sections for two values, for four, and so on."""
     sections = _SECTIONS.get(stage.kind, 0)
-    found: list[int] = []
+    rows: list[int] = []
     span = 4 if stage.kind in _FROM_FOUR else 2
     while sections and span <= length:
-        if stage.kind in _PUT_TOGETHER:
+        if stage.kind in _DISJOINT:
             oldest = max(span if 2 * span <= length else 0, length % span if length & span else 0)
         else:
             oldest = span if 2 * span <= length else length - span
-        found += [oldest + 1] * sections
+        rows += [oldest + 1] * sections
         span *= 2
-    return found
+    return rows
 
 
 def partial_values(stage: Window, length: int, values: Array) -> Iterator[Array]:
-    """For each section the partial results that end at the values, oldest first; ``values`` float64[length - 1]."""
+    """For each section, the partial results of ``values``, float64[length - 1], oldest first."""
     if not depths(stage, length):
         return
     if stage.kind == "sum":

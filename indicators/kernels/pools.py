@@ -1,4 +1,4 @@
-"""Arrays that grow at their end, in amortised constant time."""
+"""Arrays that values are appended to, in amortised constant time."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 class Pool:
-    """A growing array of numbers, or of rows ``width`` numbers wide. ``array`` is what it holds now: a view.
+    """A growing array of numbers, or of rows of ``width`` numbers. ``array`` is a view of its current content.
 
     Views taken before an :meth:`add` may not show later writes.
     """
@@ -21,7 +21,7 @@ class Pool:
         return self._held[: self.size]
 
     def add(self, values: Any) -> int:
-        """Append values or rows; where the first of them stands."""
+        """Append values or rows; returns the index of the first of them."""
         first, self.size = self.size, self.size + len(values)
         if self.size > len(self._held):
             longer = np.zeros((2 * self.size, *self._held.shape[1:]), self._held.dtype)
@@ -32,5 +32,5 @@ class Pool:
         return first
 
     def replace(self, values: NDArray[Any]) -> None:
-        """Hold other values, as many as before."""
+        """Replace all values; their number stays the same."""
         self._held[: self.size] = values

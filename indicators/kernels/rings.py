@@ -1,13 +1,14 @@
-"""Window reductions over lanes, compiled: what the live kernels call. ``windows.py`` has the same over time,
+"""Window reductions over lanes, compiled, for the live kernels. ``windows.py`` has the same over time,
 ``moment_rings.py`` the reductions with two results.
 
-``memory`` is float64[rows, lanes], cut into sections; ``table`` int64[sections, 2] has the first row of each and how
-many there are. A section is a ring: turn ``t`` writes row ``t % rows``. The first sections hold the values that windows
-look back on, one a ring of the record, as long as the window. Behind them stand the partial results of the doubling
-windows: the newest sums (extremes) of two values, of four, of eight ..., kept as long as a wider one asks for them, so
-that a turn costs the logarithm of the length. ``result`` and ``about`` are float64[lanes].
+``memory`` is float64[rows, lanes], divided into sections; ``table`` int64[sections, 2] has the first row and the number
+of rows of each. A section is a ring: turn ``t`` writes row ``t % rows``. The first sections hold the values that
+windows look back on, one section for each ring of the record, as long as the window. After them come the partial
+results of the doubling windows: the newest sums (extremes) of two values, of four, of eight ..., kept as long as a
+wider one needs them, so that the cost of a turn grows with the logarithm of the length. ``result`` and ``about`` are
+float64[lanes].
 
-Every reduction combines the values in the order of its twin in ``windows.py`` and rounds as that does.
+Every reduction combines the values in the same order as its twin in ``windows.py``, and rounds alike.
 """
 
 import numpy as np
@@ -81,7 +82,7 @@ def _weigh(older, newer, newer_sums, factor, result):
 
 @njit(error_model="numpy")
 def live_weighted(memory, table, ring, partial, turn, length, result):
-    """Sum of the window with weights 1 (oldest) to ``length`` (newest); partial results in turn: weighted, plain."""
+    """Sum of the window with weights 1 (oldest) to ``length`` (newest); partial results alternate: weighted, plain."""
     stay_apart()
     sums_of_newer = np.empty(result.size)
     span, taken, weighted, sums = 1, 0, ring, ring
@@ -188,14 +189,14 @@ def _live_since(memory, table, ring, partial, turn, length, sign, result):
 
 @njit(error_model="numpy")
 def live_since_max(memory, table, ring, partial, turn, length, result):
-    """Candles since the newest of the largest values; partial results in turn: extreme, age."""
+    """Candles since the newest of the largest values; partial results alternate: extreme, age."""
     stay_apart()
     _live_since(memory, table, ring, partial, turn, length, 1.0, result)
 
 
 @njit(error_model="numpy")
 def live_since_min(memory, table, ring, partial, turn, length, result):
-    """Candles since the newest of the smallest values; partial results in turn: extreme, age."""
+    """Candles since the newest of the smallest values; partial results alternate: extreme, age."""
     stay_apart()
     _live_since(memory, table, ring, partial, turn, length, -1.0, result)
 
@@ -227,7 +228,7 @@ def _subtract(values, result):
 
 @njit(error_model="numpy")
 def live_sum_about(memory, table, ring, partial, turn, length, about, result):
-    """Sum of the window, less what the sum would be if every value were ``about``: nothing, if they all are."""
+    """Sum of the window minus the sum it would have if every value were ``about``: exactly 0 if they all are."""
     stay_apart()
     live_sum(memory, table, ring, partial, turn, length, result)
     sums = np.empty(result.size)
@@ -272,8 +273,8 @@ def live_deviations_about(memory, table, ring, partial, turn, length, about, res
 def hold(memory, table, turn, replaced, absent):
     """Undo a turn for the lanes that had no candle.
 
-    ``replaced`` float64[sections, absent.size] is what the turn wrote over. The rings have moved on all the same, so
-    the lanes' columns follow by one row, which leaves their values in their order.
+    ``replaced`` float64[sections, absent.size] has the values that the turn overwrote. The rings have moved on all the
+    same, so the columns of these lanes are rotated by one row, which keeps their values in order.
     """
     stay_apart()
     for section in range(table.shape[0]):

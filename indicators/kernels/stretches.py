@@ -1,8 +1,8 @@
-"""Lanes over time, compiled: several stretches of one series, or several series, step by step at once.
+"""Moves several stretches of one series, or several series, through a recursion side by side, compiled.
 
-A recursion has to wait for its last result before it can go on. Many of them side by side fill the wait, and the
-processor's vectors: lane ``i`` of a vector belongs to stretch ``i``. A stretch is float64[n] anywhere in memory, given
-by its address. Tiles float64[_STEPS, LANES] take its candles in and its results out.
+A recursion has to wait for its last result before it can continue. Many of them side by side fill the wait, and the
+processor's vectors: lane ``i`` of a vector belongs to stretch ``i``. A stretch is float64[n] anywhere in memory,
+identified by its address. Tiles float64[STEPS, LANES] bring its candles in and its results out.
 """
 
 import numpy as np
@@ -18,10 +18,10 @@ STEPS = 64
 """Candles in a tile."""
 
 _LINE = 8
-"""Numbers in a line of the cache, and lanes or candles in a block that is turned."""
+"""Numbers in a cache line, and lanes or candles in a block that is transposed."""
 
 _LARGE = 1 << 21
-"""Numbers read and written, 16 MB of them: from there on results had better be written past the cache."""
+"""Numbers read and written, 16 MB of them: from this size on it is faster to write results past the cache."""
 
 
 @njit(error_model="numpy")
@@ -32,29 +32,29 @@ def address(values):
 
 @njit(error_model="numpy")
 def room(rows, columns):
-    """New memory, float64[rows, columns], that begins with a line of the cache."""
-    held = np.empty(rows * columns + _LINE)
-    skipped = -(address(held) // 8) % _LINE
-    return held[skipped : skipped + rows * columns].reshape(rows, columns)
+    """New memory, float64[rows, columns], aligned to a cache line."""
+    padded = np.empty(rows * columns + _LINE)
+    skipped = -(address(padded) // 8) % _LINE
+    return padded[skipped : skipped + rows * columns].reshape(rows, columns)
 
 
 @njit(error_model="numpy")
 def places(values, first, apart, addresses, row):
-    """Addresses of stretches of one series that begin ``apart`` candles from each other."""
+    """Addresses of the stretches of one series, which begin ``apart`` candles from each other."""
     for lane in range(LANES):
         addresses[row, lane] = address(values) + 8 * (first + lane * apart)
 
 
 @njit(error_model="numpy")
 def places_of_rows(values, begin, rows, first, addresses, row):
-    """Addresses of the same stretch of several series, float64[series, n]; those that lack are the last one again."""
+    """Addresses of the same stretch of several series, float64[series, n]; spare lanes repeat the last series."""
     for lane in range(LANES):
         addresses[row, lane] = address(values) + 8 * ((begin + min(lane, rows - 1)) * values.shape[1] + first)
 
 
 @njit(error_model="numpy")
 def line_begin(values, first):
-    """The first candle from ``first`` on with which a line of the cache begins."""
+    """The first candle from ``first`` on that is aligned to a cache line."""
     return first + -(address(values) // 8 + first) % _LINE
 
 
@@ -72,7 +72,7 @@ def take_in(addresses, begin, count, tiles):
 
 @njit(error_model="numpy")
 def give_out(tiles, first, addresses, begin, count, large):
-    """Write the tiles from ``first`` on; ``large`` says that there is so much that it goes past the cache."""
+    """Write the tiles from ``first`` on, past the cache if ``large``."""
     stay_apart()
     for array in range(addresses.shape[0]):
         rows, columns = address(addresses[array]), address(tiles[first + array])
@@ -130,7 +130,7 @@ def is_lane(states, lane, state):
 
 @njit(error_model="numpy")
 def is_finite(states, lane):
-    """Whether all of a lane's state is."""
+    """Whether a lane's whole state is finite."""
     others = 0
     for position in range(states.shape[0]):
         others += not np.isfinite(states[position, lane])
@@ -139,7 +139,7 @@ def is_finite(states, lane):
 
 @njit(error_model="numpy")
 def is_large(count):
-    """Whether the results go past the cache if so many numbers are read and written."""
+    """Whether results are written past the cache when ``count`` numbers are read and written."""
     return count >= _LARGE
 
 
@@ -147,12 +147,12 @@ def is_large(count):
 def apart(count):
     """How far apart the stretches of a series of that length begin.
 
-    That is an odd number of lines: a power of two would have all of them compete for the same places in the cache.
+    It is an odd number of cache lines: at a power of two all stretches would compete for the same cache sets.
     """
     return count // LANES // (2 * _LINE) * (2 * _LINE) - _LINE
 
 
 @njit(error_model="numpy")
 def tiles(count):
-    """So many empty tiles, float64[count, STEPS, LANES]."""
+    """Uninitialised tiles, float64[count, STEPS, LANES]."""
     return room(count * STEPS, LANES).reshape(count, STEPS, LANES)

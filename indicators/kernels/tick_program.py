@@ -2,7 +2,7 @@
 
 One call moves every lane of every block by one candle and writes the values into slots. A block is one indicator with
 its parameters over many lanes; its description is a row of ``blocks``, whose columns are named here, and its numbers
-stand in pools that all blocks share.
+are in pools that all blocks share.
 """
 
 from typing import TYPE_CHECKING
@@ -34,7 +34,7 @@ COLUMNS = (
     "FIRST_SERIES",
     "INPUTS_AT",
 )
-"""What a row of ``blocks`` says: the indicator's place in the catalogue, sizes, and where its numbers stand.
+"""The columns of ``blocks``: the indicator's place in the catalogue, sizes, and where its numbers are.
 ``FIRST_SERIES`` is the series of the first lane if the lanes follow consecutive series, otherwise -1."""
 
 (
@@ -47,12 +47,12 @@ CANDLE_ROWS = ("open", "high", "low", "close", "volume", "day", "hl2", "hlc3", "
 
 
 def run(code, inputs, rows, first, parameters, state, memory, table, windows, turn, outputs, scratch):
-    """Stands for the generated dispatch to the live kernels."""
+    """Stands in for the generated dispatch to the live kernels."""
     raise NotImplementedError
 
 
 def blank(candles, present):
-    """Show what is absent as NaN."""
+    """Set the candles of absent series to NaN."""
     for series in range(present.size):
         if not present[series]:
             for row in range(6):
@@ -60,7 +60,7 @@ def blank(candles, present):
 
 
 def fill_means(candles, read):
-    """Fill in the rows of the means, summed from left to right: those whose bit is set in ``read``."""
+    """Fill in the rows of means whose bit is set in ``read``, summed from left to right."""
     opens, highs, lows, closes = candles[0], candles[1], candles[2], candles[3]
     if read & 1 << 6:
         means = candles[6]
@@ -77,7 +77,7 @@ def fill_means(candles, read):
 
 
 def rows_read(which, blocks, input_rows, which_prices, prices):
-    """The rows of the candles that are read, a bit each."""
+    """The candle rows that are read, one bit each."""
     read = 0
     for w in range(which.size):
         block = blocks[which[w]]
@@ -89,7 +89,7 @@ def rows_read(which, blocks, input_rows, which_prices, prices):
 
 
 def move_prices(which, prices, lane_series, candles, stepping, now, before):
-    """Copy prices into their slots: rows of ``prices`` are candle row, lanes, where their series stand, first slot."""
+    """Copy prices into their slots; a row of ``prices`` is candle row, lanes, where their series begin, first slot."""
     for w in range(which.size):
         price = prices[which[w]]
         row, lanes, at, first = price[0], price[1], price[2], price[3]
@@ -102,7 +102,7 @@ def move_prices(which, prices, lane_series, candles, stepping, now, before):
 
 
 def count_true(flags):
-    """How many are true."""
+    """The number of true flags."""
     count = 0
     for i in range(flags.size):
         count += flags[i]
@@ -110,7 +110,7 @@ def count_true(flags):
 
 
 def count_lanes(series, present, stepping):
-    """(lanes whose series step, lanes whose series have no candle); spare ones are neither."""
+    """(lanes whose series step, lanes whose series have no candle), not counting spare lanes."""
     moving = missing = 0
     for lane in range(series.size):
         if series[lane] >= 0:
@@ -120,7 +120,7 @@ def count_lanes(series, present, stepping):
 
 
 def gather(values, series, row):
-    """Take the values of lanes; NaN for spare ones."""
+    """Collect the values of lanes; NaN for spare ones."""
     for lane in range(row.size):
         row[lane] = values[series[lane]] if series[lane] >= 0 else np.nan
 
@@ -138,10 +138,10 @@ def advance(
     """Move the price blocks ``which_prices`` and the blocks ``which`` by one candle.
 
     ``candles`` float64[9, series]; ``present`` and ``stepping`` bool[series]. A lane whose series steps without a
-    candle gets NaN; one that does not step keeps its values. Neither moves its state. ``before`` takes what ``now``
-    held one step earlier. Lanes of series -1 are spare: they hold nothing.
+    candle gets NaN; one that does not step keeps its values. Neither moves its state. ``before`` receives the values
+    that ``now`` had one step earlier. Lanes of series -1 are spare and empty.
     """
-    # The caller holds the arrays: counting who refers to them and to their parts would cost as much as small blocks do.
+    # The caller keeps the arrays alive: counting references to them and to parts of them would cost as much as a block.
     blocks = borrowed(blocks)
     parameters = borrowed(parameters)
     state = borrowed(state)
@@ -174,7 +174,7 @@ def advance(
                 continue
         width = block[INPUTS] * lanes
         scratch = matrix(work, width, block[SCRATCH], lanes)
-        # Lanes of consecutive series read the candles where they are.
+        # Lanes of consecutive series read the candles in place.
         inputs, first_lane, rows = candles, first_series, input_rows[block[INPUTS_AT] :]
         if first_series < 0:
             inputs, first_lane = matrix(work, 0, block[INPUTS], lanes), 0
@@ -233,4 +233,4 @@ def advance(
 
 
 HELPERS = (blank, fill_means, rows_read, move_prices, count_true, count_lanes, gather, copy)
-"""What ``advance`` calls beside ``run``."""
+"""The functions that ``advance`` calls besides ``run``."""

@@ -1,7 +1,7 @@
-"""Turns blocks of eight by eight numbers, compiled: rows that lie anywhere in memory into columns, and back.
+"""Transposes blocks of eight by eight numbers, compiled: rows anywhere in memory into columns, and back.
 
-Addresses are whole numbers. Eight rows of a block begin ``offset`` bytes behind the eight addresses that stand at
-``rows``; its columns begin at ``columns`` and lie ``apart`` bytes from each other.
+Addresses are whole numbers. The eight rows of a block begin ``offset`` bytes after the eight addresses stored at
+``rows``; its columns begin at ``columns``, ``apart`` bytes from each other.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ _SIGNATURE = types.void(*[types.int64] * 4)
 
 
 def _turned(builder: Any, lines: list[Any]) -> list[Any]:
-    """The transposed block: quarters change places, then their quarters, then theirs."""
+    """The transposed block: its quarters trade places, then their quarters, then theirs."""
     for half in (4, 2, 1):
         upper = ir.Constant(_PLACES, [k if not k & half else (k ^ half) + 8 for k in range(8)])
         lower = ir.Constant(_PLACES, [k + half if not k & half else k + 8 for k in range(8)])
@@ -38,7 +38,7 @@ def _row(builder: Any, rows: Any, offset: Any, k: int) -> Any:
 
 
 def _fetch(builder: Any, row: Any, to_write: bool) -> None:
-    """Ask for what comes ``_AHEAD`` bytes later in a row: the processor does not follow as many rows by itself."""
+    """Prefetch a row ``_AHEAD`` bytes further on: the processor does not track this many rows by itself."""
     bytes_, number = ir.IntType(8).as_pointer(), ir.IntType(32)
     kind = ir.FunctionType(ir.VoidType(), [bytes_, number, number, number])
     fetch = builder.module.declare_intrinsic("llvm.prefetch", [bytes_], kind)
@@ -91,5 +91,5 @@ def _writing(past_the_cache: bool) -> Any:
 columns_of_rows: Any = intrinsic(_columns_of_rows)
 rows_of_columns: Any = intrinsic(_writing(past_the_cache=False))
 rows_of_columns_past_the_cache: Any = intrinsic(_writing(past_the_cache=True))
-"""As :data:`rows_of_columns`, for rows at multiples of 64 bytes that nobody reads soon: they take nobody's place in the
-cache, and memory need not be read before whole lines of it are written."""
+"""Like :data:`rows_of_columns`, for rows at multiples of 64 bytes that are not read again soon: they displace nothing
+in the cache, and memory need not be read before whole lines of it are written."""

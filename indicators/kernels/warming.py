@@ -1,4 +1,4 @@
-"""Makes a process ready to compute: the kernels compiled, or loaded from numba's cache."""
+"""Makes a process ready to compute: compiles the kernels, or loads them from numba's cache."""
 
 from collections.abc import Callable, Iterable
 
@@ -10,7 +10,7 @@ from indicators.kernels.lanes import LaneProgram
 from indicators.kernels.tick_program import CANDLE_ROWS
 
 LIVE = "the tick program"
-"""What :func:`warm` calls the live kernels, which are one program."""
+"""The name by which :func:`warm` reports the live kernels, which are one program."""
 
 
 def warm(names: Iterable[str] | None = None, progress: Callable[[str], object] | None = None) -> None:

@@ -1,13 +1,13 @@
-"""Window reductions over time, compiled: what the history kernels call. ``rings.py`` has the live ones, ``moments.py``
-those with two results.
+"""Window reductions over time, compiled, for the history kernels. ``rings.py`` has the live ones, ``moments.py`` those
+with two results.
 
 ``extended`` is float64[length - 1 + n], the values before the span followed by the span; ``result`` and ``about`` are
-float64[n]. Both files combine a window's values in the same fixed order, so that a result depends on the
-window alone and not on where the series started, and both round alike.
+float64[n]. Both files combine a window's values in the same fixed order, so that a result depends on the window alone
+and not on where the series started, and both round alike.
 
-Sums and extremes double their reach in passes: the sum of two values, of four, of eight ...; a window is put together
-from the spans that its length is made of, the smallest at its newest end. That is the logarithm of the length in work.
-Distances from a centre differ from window to window: they take a pass a value, oldest first.
+Sums and extremes double their reach in passes: the sum of two values, of four, of eight ...; a window is assembled from
+spans whose lengths add up to its own, with the smallest at its newest end. The work grows with the logarithm of the
+length. Distances from a centre differ from window to window: they take one pass per value, oldest first.
 """
 
 import numpy as np
@@ -16,13 +16,13 @@ from numba import njit
 from indicators.kernels.intrinsics import stay_apart
 
 TILE = 1024
-"""Results per round of passes: what the passes hand on stays in the first-level cache."""
+"""Results per round of passes: intermediate values stay in the first-level cache."""
 
 
 _LARGEST = np.finfo(np.float64).max
 
 _ONE, _TWO, _THREE, _FOUR, _FIVE, _SIX, _SEVEN = (np.uint64(age) for age in range(1, 8))
-# Unsigned: a signed index may count from the end, and a loop that has to ask is not vectorised.
+# Unsigned: a signed index may count from the end, and a loop that has to check for that is not vectorised.
 
 
 @njit(error_model="numpy")
@@ -109,7 +109,7 @@ def _add_before(older, result):
 
 @njit(error_model="numpy")
 def _sum_tile(spans, length, first, second, total):
-    """The sums of a tile; ``first`` and ``second`` are buffers for what the passes hand on."""
+    """The sums of a tile; ``first`` and ``second`` are buffers for intermediate values."""
     span, taken = 1, 0
     while True:
         if length & span:
@@ -152,7 +152,7 @@ def history_sum(extended, length, result):
 
 @njit(error_model="numpy")
 def _weigh_pairs(weighted, sums, apart, wider, wider_sums):
-    """In a pair of spans, each of the newer values weighs more by the older span's length."""
+    """In a pair of spans, the older span's length is added to the weight of each newer value."""
     one, factor = np.uint64(apart), float(apart)
     for j in range(np.uint64(wider.size)):
         newer_sums = sums[j + one]
@@ -210,7 +210,7 @@ def history_weighted(extended, length, result):
 
 @njit(error_model="numpy")
 def _pick_pairs(values, apart, largest, result):
-    """The larger or smaller of two: NaN if either is, the older of equals (zeros differ in their sign)."""
+    """The larger or smaller of two: NaN if either is, the older of equals (zeros may differ in sign)."""
     newer = values[apart:]
     for j in range(result.size):
         a, b = values[j], newer[j]
@@ -219,7 +219,7 @@ def _pick_pairs(values, apart, largest, result):
 
 @njit(error_model="numpy")
 def _larger_of_fours(values, first, second, third, result):
-    """The largest of the spans that begin here and so many values later, which are numbers."""
+    """The largest of four spans, which begin here and ``first``, ``second`` and ``third`` values later; no NaN."""
     for j in range(np.uint64(result.size)):
         a, b, c, d = values[j], values[j + first], values[j + second], values[j + third]
         a = b if b > a else a
@@ -239,7 +239,7 @@ def _smaller_of_fours(values, first, second, third, result):
 
 @njit(error_model="numpy")
 def _larger_of_sixes(values, apart, fourth, fifth, result):
-    """The largest of four spans side by side and two further ones, which are numbers."""
+    """The largest of four adjacent spans and two further ones; no NaN."""
     one = np.uint64(apart)
     two, three = one + one, one + one + one
     for j in range(np.uint64(result.size)):
@@ -269,7 +269,7 @@ def _smaller_of_sixes(values, apart, fourth, fifth, result):
 
 @njit(error_model="numpy")
 def _extreme_tile(spans, length, largest, first, second, result):
-    """The extremes of a tile of numbers. Spans that overlap cover the window."""
+    """The extremes of a tile without NaN. The spans that cover a window may overlap."""
     span = 1
     while 6 * span < length:
         wider = first[: spans.size - 3 * span]
@@ -297,7 +297,7 @@ def _extreme_tile(spans, length, largest, first, second, result):
 
 @njit(error_model="numpy")
 def _pick_tile(spans, length, largest, first, second, result):
-    """The extremes of a tile in which something is missing."""
+    """The extremes of a tile in which values are missing."""
     span = 1
     while 2 * span <= length:
         wider = first[: spans.size - span]
@@ -391,7 +391,7 @@ def history_oldest(extended, length, result):  # noqa: ARG001 - called like the 
 
 @njit(error_model="numpy")
 def _add_level(level, span, taken, sums):
-    """A span of the sum of a window that holds one value throughout: multiples by powers of two are exact."""
+    """Add a span to the sum of a window of equal values: multiplying by powers of two is exact."""
     factor = float(span)
     if taken == 0:
         for j in range(sums.size):
@@ -409,14 +409,14 @@ def _subtract(sums, result):
 
 @njit(error_model="numpy")
 def _subtract_level(level, small, large, result):
-    """What a window of one value sums to, if it is made of one span or, else ``large`` is nothing, of two."""
+    """Subtract the sum of a window of equal values that consists of two spans, or of one if ``large`` is 0."""
     for j in range(result.size):
         result[j] = result[j] - (large * level[j] + small * level[j])
 
 
 @njit(error_model="numpy")
 def history_sum_about(extended, length, about, result):
-    """Sum of the window, less what the sum would be if every value were ``about``: nothing, if they all are."""
+    """Sum of the window minus the sum it would have if every value were ``about``: exactly 0 if they all are."""
     stay_apart()
     level_sums = np.empty(TILE)
     first, second = np.empty(TILE + length), np.empty(TILE + length)

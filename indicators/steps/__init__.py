@@ -1,1 +1,1 @@
-"""Pieces that the steps of several indicators share. Plain Python: the generated kernels copy the source."""
+"""Functions that the steps of several indicators share. Plain Python: the generated kernels copy their source."""

@@ -1,6 +1,6 @@
-"""Exponential averages of exponential averages, shared by the indicators made of them.
+"""Exponential averages of exponential averages, shared by the indicators built on them.
 
-Every average is seeded like EMA, by the mean of the first ``period`` values it is given, so the second begins
+Every average is seeded like EMA, by the mean of the first ``period`` values it gets, so the second begins
 ``period - 1`` candles after the first and the third as many after the second. Plain Python: the generated kernels copy
 the source.
 """
@@ -57,7 +57,7 @@ THRICE = Step(average_thrice, gives=("thrice",), state=_start(3), steady=go_on_t
 def fading_repeated(weight: float, times: int, share: float = 1e-6) -> int:
     """Candles until averages of averages, ``times`` deep, have forgotten all but ``share`` of their seeds.
 
-    With a = n * weight, what is left after n candles is close to exp(-a) * (1 + a + a^2 / 2 + ...), ``times`` terms.
+    With a = n * weight, the share left after n candles is close to exp(-a) * (1 + a + a^2 / 2 + ...), ``times`` terms.
     """
     count = 0
     left = 1.0

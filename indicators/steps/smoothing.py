@@ -7,8 +7,8 @@ def smooth(value: float, seen: float, level: float, period: float, weight: float
     """Move an average by one value: ``level += (value - level) * weight``, seeded by the mean of the first ``period``.
 
     Returns (average, seen, level). The average is NaN until the seed is complete; until then ``level`` is the sum so
-    far. A NaN value changes nothing and gives NaN. ``seen`` stops at ``period``, so that the state of two series that
-    have come to the same level is the same.
+    far. A NaN value changes nothing and gives NaN. ``seen`` stops at ``period``, so that two series that have reached
+    the same level have the same state.
     """
     if math.isnan(value):
         return math.nan, seen, level
@@ -24,7 +24,7 @@ def smooth(value: float, seen: float, level: float, period: float, weight: float
 
 
 def follow(value: float, level: float, weight: float) -> float:
-    """What :func:`smooth` does to the level once it is seeded."""
+    """The level's next value once it is seeded, as in :func:`smooth`."""
     return level + (value - level) * weight
 
 

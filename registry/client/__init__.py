@@ -7,25 +7,16 @@
             condition_id = await register_condition({"indicator": "RSI", "operator": "<", "value": 30})
         await subscribe_bot("grid_bot_7", condition_id, "grid", bot_config)
 
-``AsyncHubClient`` and ``HubClient`` have the same methods; ``docs/quickstart.md`` shows them at work. Errors are kinds
-of :class:`common.errors.ApiError`.
+``AsyncHubClient`` and ``HubClient`` have the same methods; ``docs/quickstart.md`` shows them at work. Errors are
+subclasses of :class:`common.errors.ApiError`.
 """
 
 from registry.client.ambient import register_condition, subscribe_bot
 from registry.client.asynchronous import AsyncHubClient
 from registry.client.blocking import HubClient
-from registry.client.results import (
-    Explanation,
-    Now,
-    Policy,
-    Preview,
-    Registration,
-    Status,
-    Subscribed,
-    Subscription,
-    Trigger,
-)
+from registry.client.results import Policy, Registration, Status, Subscribed, Subscription, Trigger
 from registry.defaults import defaults
+from registry.explanation import Explanation, Now, Preview
 from registry.extraction import extract_conditions
 
 __all__ = [

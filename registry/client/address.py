@@ -13,39 +13,41 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 @dataclass(frozen=True)
 class Address:
-    """The hub's URL, and the key that is shown to it and to nobody else."""
+    """The hub's URL, and the key that is shown to nobody else."""
 
     url: str
     api_key: str = field(repr=False)
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """What every request carries."""
+        """The headers of every request."""
         return {"Authorization": f"Bearer {self.api_key}", "Accept": "application/json"}
 
     @property
     def through_proxies(self) -> bool:
-        """Whether the environment's proxies apply: none knows the way to this machine's own loopback."""
+        """Whether the environment's proxies apply: none of them can reach this machine's own loopback address."""
         return httpx.URL(self.url).host not in _LOOPBACK
 
 
 def find_address(url: str | None, api_key: str | None) -> Address:
-    """``url`` and ``api_key``, else what the settings say; raises :class:`SettingsError` without a usable one."""
+    """``url`` and ``api_key``, by default those of the settings; raises :class:`SettingsError` if one is unusable."""
     if url is None or api_key is None:
         settings = load_settings()
         url = url or settings.api_url
         api_key = api_key or (settings.api_key.get_secret_value() if settings.api_key else None)
     if not api_key:
         raise SettingsError(
-            "no key to the hub's API: make one with `hub keys create USER` and set HUB_API_KEY (environment or .env), "
-            "or pass api_key="
+            "there is no key to the hub's API: create one with `hub keys create USER` and set HUB_API_KEY (environment "
+            "or .env), or pass api_key="
         )
     if not api_key.isascii() or not api_key.isprintable() or " " in api_key:
-        raise SettingsError("the key to the hub's API has blanks or other characters that no key has; copy it again")
+        raise SettingsError(
+            "the key to the hub's API contains spaces or other characters that no key has; copy it again"
+        )
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
-        raise SettingsError(f"the address of the hub's API is no URL ({error}); write http://HOST:PORT") from None
+        raise SettingsError(f"the address of the hub's API is not a URL ({error}); write http://HOST:PORT") from None
     if parsed.scheme not in ("http", "https") or not parsed.host or parsed.userinfo or parsed.query or parsed.fragment:
         shown = parsed.copy_with(userinfo=b"", query=None, fragment=None)
         raise SettingsError(f"the address of the hub's API is {str(shown)!r}; write http://HOST:PORT or https://HOST")

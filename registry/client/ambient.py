@@ -1,17 +1,17 @@
-"""The two functions that bots call without passing a client around."""
+"""The two functions that bots can call without passing a client around."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from registry.client.asynchronous import AsyncHubClient, current_client
-from registry.client.calls import Spelling
+from registry.client.calls import ConditionLike
 from registry.client.results import Policy, Registration, Subscribed
 
 
-async def register_condition(condition: Spelling) -> Registration:
-    """:meth:`AsyncHubClient.register_condition` of the ``async with AsyncHubClient()`` block around.
+async def register_condition(condition: ConditionLike) -> Registration:
+    """:meth:`AsyncHubClient.register_condition` of the enclosing ``async with AsyncHubClient()`` block.
 
-    Outside of one a connection is opened for this call, to ``HUB_API_URL`` with ``HUB_API_KEY``.
+    Outside such a block a connection to ``HUB_API_URL``, with ``HUB_API_KEY``, is opened for this call.
     """
     async with _client() as client:
         return await client.register_condition(condition)
@@ -25,9 +25,9 @@ async def subscribe_bot(
     *,
     policy: Policy | None = None,
 ) -> Subscribed:
-    """:meth:`AsyncHubClient.subscribe_bot` of the ``async with AsyncHubClient()`` block around.
+    """:meth:`AsyncHubClient.subscribe_bot` of the enclosing ``async with AsyncHubClient()`` block.
 
-    Outside of one as for :func:`register_condition`.
+    Outside such a block as for :func:`register_condition`.
     """
     async with _client() as client:
         return await client.subscribe_bot(bot_id, condition_id, bot_type, bot_config, policy=policy)
@@ -35,9 +35,9 @@ async def subscribe_bot(
 
 @asynccontextmanager
 async def _client() -> AsyncIterator[AsyncHubClient]:
-    around = current_client()
-    if around is not None:
-        yield around
+    enclosing = current_client()
+    if enclosing is not None:
+        yield enclosing
     else:
         async with AsyncHubClient() as opened:
             yield opened

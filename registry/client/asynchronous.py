@@ -12,20 +12,12 @@ from common.errors import NotFound
 from registry.client import calls
 from registry.client.address import find_address
 from registry.client.attempts import Attempts
-from registry.client.calls import Call, Spelling, as_json
+from registry.client.calls import Call, ConditionLike, as_json
 from registry.client.connection import MOST_CONNECTIONS, failed, for_a_stream, for_requests, request_of
-from registry.client.progress import Progress, reporting
-from registry.client.results import (
-    Explanation,
-    Policy,
-    Preview,
-    Registration,
-    Status,
-    Subscribed,
-    Subscription,
-    Trigger,
-)
+from registry.client.progress import ProgressCallback, reporting
+from registry.client.results import Policy, Registration, Status, Subscribed, Subscription, Trigger
 from registry.client.trigger_feed import TriggerFeed
+from registry.explanation import Explanation, Preview
 
 T = TypeVar("T")
 _CURRENT: ContextVar["AsyncHubClient | None"] = ContextVar("hub_client", default=None)
@@ -40,9 +32,9 @@ class AsyncHubClient:
             async for trigger in client.triggers(bot_id="dca_bot_123"):
                 ...
 
-    ``url`` and ``api_key`` are ``HUB_API_URL`` and ``HUB_API_KEY`` by default. An attempt may take ``timeout_s``
-    seconds, an operation with all its attempts ``patience_s``: what is refused for the moment, or gets no answer, is
-    sent again. Methods raise :class:`common.errors.ApiError` or one of its kinds.
+    ``url`` and ``api_key`` default to ``HUB_API_URL`` and ``HUB_API_KEY``. One attempt may take ``timeout_s`` seconds,
+    all attempts at an operation together ``patience_s``: a request that is refused only for the moment, or that gets no
+    answer, is sent again. Methods raise :class:`common.errors.ApiError` or one of its subclasses.
     """
 
     def __init__(
@@ -57,8 +49,8 @@ class AsyncHubClient:
         self._timeout_s = timeout_s
         self._patience_s = patience_s
         self._http = httpx.AsyncClient(**for_requests(self.address, timeout_s))
-        # Thousands may be under way at once: those that wait for a connection wait here, as httpx goes through all that
-        # wait whenever one is free.
+        # Thousands may be under way at once. They wait for a connection here, because httpx goes through all requests
+        # that wait whenever a connection becomes free.
         self._turns = asyncio.Semaphore(MOST_CONNECTIONS)
         self._outer: AsyncHubClient | None = None
 
@@ -85,9 +77,9 @@ class AsyncHubClient:
         json: object = None,
         params: Mapping[str, str | int | None] | None = None,
     ) -> httpx.Response:
-        """Any route of the API; its answer whatever its status, as httpx gives it.
+        """Call any route of the API; the httpx response, whatever its status.
 
-        Raises :class:`common.errors.ApiUnreachable` when no answer came.
+        Raises :class:`common.errors.ApiUnreachable` if there is no answer.
         """
         return await self._answer(method, path, None if json is None else as_json(json), params)
 
@@ -99,20 +91,20 @@ class AsyncHubClient:
         """``request("POST", ...)``."""
         return await self.request("POST", path, json=json)
 
-    async def register_condition(self, condition: Spelling) -> Registration:
-        """Register a condition; an equal one, however spelled, has the same id.
+    async def register_condition(self, condition: ConditionLike) -> Registration:
+        """Register a condition; equal conditions have the same id, however they are spelled.
 
-        Where it names no symbol or no timeframe, those of ``defaults`` stand in.
+        A symbol or timeframe that it does not name is taken from ``defaults``.
         """
         return await self._run(calls.register(condition))
 
     async def register_many(
-        self, conditions: Iterable[Spelling], *, progress: Progress | bool = False
+        self, conditions: Iterable[ConditionLike], *, progress: ProgressCallback | bool = False
     ) -> list[Registration]:
-        """Register any number of conditions, a thousand a request; the registrations in their order.
+        """Register any number of conditions, a thousand per request; the registrations are in the same order.
 
-        ``progress`` is called with the numbers of conditions done and in all, or draws a bar on stderr if true. What is
-        wrong with single ones does not stop the others: raises :class:`common.errors.ConditionsRefused` at the end.
+        ``progress`` is called with the number of conditions done and the total, or, if true, shows a bar on stderr. A
+        refused condition does not stop the others: :class:`common.errors.ConditionsRefused` is raised at the end.
         """
         results: list[Registration | calls.Refused] = []
         wanted = list(conditions)
@@ -131,14 +123,14 @@ class AsyncHubClient:
         *,
         policy: Policy | None = None,
     ) -> Subscribed:
-        """Have a condition's triggers delivered to a bot; again with another policy or configuration to change them.
+        """Have a condition's triggers delivered to a bot; call it again to change the policy or the configuration.
 
         Nobody but the bot's owner ever sees ``bot_config``.
         """
         return await self._run(calls.subscribe(bot_id, condition_id, bot_type, bot_config, policy))
 
     async def unsubscribe(self, bot_id: str, condition_id: str) -> bool:
-        """End a subscription; false if there is none, or none any more."""
+        """End a subscription; false if there is none, or it has already ended."""
         try:
             await self._run(calls.unsubscribe(bot_id, condition_id))
         except NotFound:
@@ -150,19 +142,19 @@ class AsyncHubClient:
         return await self._run(calls.pause(bot_id, condition_id))
 
     async def resume(self, bot_id: str, condition_id: str) -> Subscription:
-        """Deliver again: triggers from here on."""
+        """Deliver triggers again, from now on."""
         return await self._run(calls.resume(bot_id, condition_id))
 
     async def rearm(self, bot_id: str, condition_id: str) -> Subscribed:
-        """The bot is ready for the next trigger; with the policy ``while_true`` that may be at once."""
+        """Say that the bot is ready for the next trigger; with the policy ``while_true`` that may be at once."""
         return await self._run(calls.rearm(bot_id, condition_id))
 
     async def status(self, condition_id: str) -> Status:
-        """How a condition fares: whether it is judged, how far, and what it fired."""
+        """Whether a condition is judged, how far, and what it has fired."""
         return await self._run(calls.status(condition_id))
 
     async def subscriptions(self, *, bot_id: str | None = None) -> AsyncIterator[Subscription]:
-        """The user's subscriptions that have not ended, by bot and condition."""
+        """The user's subscriptions that have not ended, ordered by bot and condition."""
         cursor: str | None = None
         while True:
             page = await self._run(calls.subscriptions(bot_id, cursor))
@@ -173,17 +165,17 @@ class AsyncHubClient:
                 return
 
     async def preview(
-        self, condition: Spelling, *, start: int | None = None, end: int | None = None, last: int = 20
+        self, condition: ConditionLike, *, start: int | None = None, end: int | None = None, last: int = 20
     ) -> Preview:
         """How often and when a condition would have fired on stored candles, by default those of the last year.
 
-        ``start`` and ``end`` are milliseconds; ``last`` is how many triggers are listed, up to 1000. Nothing is
+        ``start`` and ``end`` are milliseconds; ``last`` is how many triggers to list, up to 1000. Nothing is
         registered.
         """
         return await self._run(calls.preview(condition, start, end, last))
 
     async def explain(self, condition_id: str, *, at: int | None = None) -> Explanation:
-        """Why a condition fired on the last candle closed by ``at`` (milliseconds), by default now, or why not."""
+        """Why a condition fired, or did not, on the last candle closed by ``at`` (milliseconds, by default now)."""
         return await self._run(calls.explain(condition_id, at))
 
     async def triggers_of(self, condition_id: str) -> AsyncIterator[Trigger]:
@@ -198,11 +190,11 @@ class AsyncHubClient:
                 return
 
     async def triggers(self, *, bot_id: str | None = None, after_seq: int | None = None) -> AsyncIterator[Trigger]:
-        """Triggers of what the user's bots, or one of them, subscribed to, as they come; it does not end.
+        """Stream the triggers of everything that the user's bots, or one of them, subscribed to. It never ends.
 
-        Keep ``seq`` of the last trigger that was dealt with and pass it as ``after_seq``: whatever fired since comes
-        first. Without it the stream starts with the next trigger. A broken connection is made again where it stopped;
-        within one call no trigger comes twice. Raises what the hub refuses.
+        Keep the ``seq`` of the last trigger you dealt with and pass it as ``after_seq``: whatever has fired since comes
+        first. Without it the stream starts with the next trigger. A broken connection is resumed where it stopped, and
+        within one call no trigger comes twice. Raises an error if the hub refuses the stream.
         """
         feed = TriggerFeed(bot_id, after_seq)
         while True:
@@ -247,5 +239,5 @@ class AsyncHubClient:
 
 
 def current_client() -> AsyncHubClient | None:
-    """The client of the innermost ``async with`` block around."""
+    """The client of the innermost enclosing ``async with`` block."""
     return _CURRENT.get()

@@ -1,10 +1,10 @@
-"""When a request that failed is sent again.
+"""When a failed request is sent again.
 
-Every operation of the hub may be repeated: registering and subscribing give the same answer the second time. So a
-request is sent again after a broken connection, a timeout, and an answer that asks for patience (429, 502, 503, 504).
-Waits grow from a tenth of a second to five, drawn at random between half and all of it, so that clients that failed
-together do not come back together; ``Retry-After`` is waited for to the end. Patience is for failures: waiting for
-one's turn under a rate limit does not use it up, unless the turn is more than two minutes away.
+Every operation of the hub can safely be repeated: registering and subscribing give the same answer the second time. So
+a request is sent again after a broken connection, a timeout, or an answer that asks for patience (429, 502, 503, 504).
+Waits grow from a tenth of a second to five seconds, each drawn at random between half of that and all of it, so that
+clients that failed together do not come back together; ``Retry-After`` is always waited out. Patience is for failures:
+waiting for one's turn under a rate limit does not use it up, unless the turn is more than two minutes away.
 """
 
 import random
@@ -23,25 +23,25 @@ _PASSING = frozenset({_TURN, httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAI
 
 
 class Backoff:
-    """Growing waits, drawn at random; ``dice`` gives numbers from 0 to 1."""
+    """Growing waits, drawn at random; ``dice`` returns numbers from 0 to 1."""
 
     def __init__(self, dice: Callable[[], float] = random.random) -> None:
         self._dice = dice
         self._next_s = _FIRST_S
 
     def next_s(self) -> float:
-        """Seconds to wait this time."""
+        """Seconds to wait before the next attempt."""
         whole = self._next_s
         self._next_s = min(2 * whole, _LONGEST_S)
         return whole * (0.5 + self._dice() / 2)
 
     def succeeded(self) -> None:
-        """Start again with short waits."""
+        """Go back to short waits."""
         self._next_s = _FIRST_S
 
 
 class Attempts:
-    """The attempts at one request, whose failures together may take ``patience_s`` seconds."""
+    """The attempts at one request; its failures may take ``patience_s`` seconds in total."""
 
     def __init__(self, patience_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -49,7 +49,7 @@ class Attempts:
         self._backoff = Backoff()
 
     def wait_after(self, failure: httpx.Response | httpx.TransportError) -> float | None:
-        """Seconds until the next attempt; ``None`` where the failure stands, or patience is at its end."""
+        """Seconds until the next attempt; ``None`` if the failure is final or patience has run out."""
         asked = 0.0
         if isinstance(failure, httpx.Response):
             if failure.status_code not in _PASSING:

@@ -1,4 +1,4 @@
-"""The hub's operations without the network: what each sends, and how its answer is read. Both clients run these."""
+"""The hub's operations without the network: what each sends and how its answer is read. Both clients use them."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,26 +11,18 @@ import msgspec
 
 from common.errors import ConditionsRefused
 from registry.client.problems import refusal, unreadable
-from registry.client.results import (
-    Explanation,
-    Policy,
-    Preview,
-    Registration,
-    Status,
-    Subscribed,
-    Subscription,
-    Trigger,
-)
+from registry.client.results import Policy, Registration, Status, Subscribed, Subscription, Trigger
 from registry.conditions import Condition
 from registry.defaults import current_defaults
+from registry.explanation import Explanation, Preview
 from registry.language.as_text import text
 
-Spelling = Condition | Mapping[str, object] | str
+ConditionLike = Condition | Mapping[str, object] | str
 """A condition: parsed, as JSON, or as text."""
 
 _MOST_IN_BULK = 1000
 _LARGEST_BULK = 1_000_000
-"""Conditions, and bytes of them, that the hub takes in one request."""
+"""How many conditions, and how many bytes of them, go into one request."""
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -38,7 +30,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(frozen=True)
 class Call(Generic[T_co]):
-    """One request; ``read`` makes its result of a successful answer."""
+    """One request; ``read`` turns a successful answer into its result."""
 
     method: str
     path: str
@@ -47,7 +39,7 @@ class Call(Generic[T_co]):
     query: Mapping[str, str | int | None] = field(default_factory=dict)
 
     def result(self, response: httpx.Response) -> T_co:
-        """What the answer says; raises :class:`common.errors.ApiError` where it is a refusal or makes no sense."""
+        """The result of an answer; raises :class:`common.errors.ApiError` if it is a refusal or cannot be read."""
         if not response.is_success:
             raise refusal(response)
         try:
@@ -63,17 +55,10 @@ class Refused:
     detail: str
 
 
-class SubscriptionPage(msgspec.Struct, frozen=True):
-    """Some of the user's subscriptions, and where to go on."""
+class ResultPage(msgspec.Struct, Generic[T], frozen=True):
+    """Some items of a list, and the cursor of the next page, ``None`` on the last one."""
 
-    items: list[Subscription]
-    next_cursor: str | None
-
-
-class TriggerPage(msgspec.Struct, frozen=True):
-    """Some triggers of a condition, newest first, and where to go on."""
-
-    items: list[Trigger]
+    items: list[T]
     next_cursor: str | None
 
 
@@ -91,19 +76,19 @@ _ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"), ensure_ascii
 
 
 def as_json(body: object) -> bytes:
-    """A body as JSON; raises ``ValueError`` for what is not finite and ``TypeError`` for what JSON cannot hold."""
+    """A body as JSON; raises ``ValueError`` for NaN and infinity, ``TypeError`` for what JSON cannot hold."""
     return _ENCODER.encode(body).encode()
 
 
-def register(condition: Spelling) -> Call[Registration]:
+def register(condition: ConditionLike) -> Call[Registration]:
     """Register one condition."""
     spelled = _spelled(condition)
     body = as_json({"condition": spelled} if isinstance(spelled, str) else spelled)
-    return Call("POST", "/conditions/register", _registration, body)
+    return Call("POST", "/conditions/register", _read_registration, body)
 
 
-def register_bulks(conditions: Iterable[Spelling]) -> Iterator[Call[list[Registration | Refused]]]:
-    """Register any number of conditions, in requests that are neither too long nor too large for the hub."""
+def register_bulks(conditions: Iterable[ConditionLike]) -> Iterator[Call[list[Registration | Refused]]]:
+    """Register any number of conditions, in requests small enough for the hub."""
     waiting: list[bytes] = []
     size = 0
     for spelled in map(as_json, map(_spelled, conditions)):
@@ -132,7 +117,7 @@ def unsubscribe(bot_id: str, condition_id: str) -> Call[Subscription]:
 
 
 def pause(bot_id: str, condition_id: str) -> Call[Subscription]:
-    """Deliver nothing for a while."""
+    """Deliver nothing until :func:`resume`."""
     return Call("POST", "/conditions/pause", _reader(Subscription), as_json(_bot(bot_id, condition_id)))
 
 
@@ -147,23 +132,23 @@ def rearm(bot_id: str, condition_id: str) -> Call[Subscribed]:
 
 
 def status(condition_id: str) -> Call[Status]:
-    """How a condition fares."""
+    """Whether a condition is judged, how far, and what it has fired."""
     return Call("GET", f"/conditions/{_part(condition_id)}/status", _reader(Status))
 
 
-def subscriptions(bot_id: str | None, cursor: str | None) -> Call[SubscriptionPage]:
+def subscriptions(bot_id: str | None, cursor: str | None) -> Call[ResultPage[Subscription]]:
     """One page of the user's subscriptions."""
     query = {"bot_id": bot_id, "cursor": cursor}
-    return Call("GET", "/conditions/user/subscriptions", _reader(SubscriptionPage), query=query)
+    return Call("GET", "/conditions/user/subscriptions", _reader(ResultPage[Subscription]), query=query)
 
 
-def triggers_of(condition_id: str, cursor: str | None) -> Call[TriggerPage]:
+def triggers_of(condition_id: str, cursor: str | None) -> Call[ResultPage[Trigger]]:
     """One page of a condition's triggers."""
     path = f"/conditions/{_part(condition_id)}/triggers"
-    return Call("GET", path, _reader(TriggerPage), query={"cursor": cursor})
+    return Call("GET", path, _reader(ResultPage[Trigger]), query={"cursor": cursor})
 
 
-def preview(condition: Spelling, start: int | None, end: int | None, last: int) -> Call[Preview]:
+def preview(condition: ConditionLike, start: int | None, end: int | None, last: int) -> Call[Preview]:
     """How often and when a condition would have fired."""
     span = {"start": start, "end": end}
     body = {"condition": _spelled(condition), "last": last} | {name: at for name, at in span.items() if at is not None}
@@ -176,32 +161,32 @@ def explain(condition_id: str, at: int | None) -> Call[Explanation]:
 
 
 def all_registered(results: Sequence[Registration | Refused]) -> list[Registration]:
-    """The registrations; raises :class:`ConditionsRefused` if there is anything else."""
+    """The registrations; raises :class:`ConditionsRefused` if any condition was refused."""
     registered = [result if isinstance(result, Registration) else None for result in results]
     refused = {place: result.detail for place, result in enumerate(results) if isinstance(result, Refused)}
     if not refused:
         return [registration for registration in registered if registration is not None]
     place, detail = next(iter(refused.items()))
     raise ConditionsRefused(
-        f"{len(refused)} of {len(results)} conditions were refused, the others are registered; the first of them is"
+        f"{len(refused)} of {len(results)} conditions were refused, the others are registered; the first one refused is"
         f" number {place}: {detail}",
         refused=refused,
         registered=registered,
     )
 
 
-def _spelled(condition: Spelling) -> Mapping[str, object] | str:
-    """As the hub reads it, with the symbol and the timeframe of ``defaults`` where it names none."""
+def _spelled(condition: ConditionLike) -> Mapping[str, object] | str:
+    """A condition as the hub reads it, with the symbol and timeframe of ``defaults`` where it names none."""
     if isinstance(condition, Condition):
         return str(condition)
-    around = current_defaults()
+    ambient = current_defaults()
     if isinstance(condition, str):
-        if around.symbol is None or around.timeframe is None or text.names_series(condition):
+        if ambient.symbol is None or ambient.timeframe is None or text.names_series(condition):
             return condition
-        return {"symbol": around.symbol, "timeframe": around.timeframe, "when": condition}
+        return {"symbol": ambient.symbol, "timeframe": ambient.timeframe, "when": condition}
     if "condition" in condition:
         return condition
-    missing = {"symbol": around.symbol, "timeframe": around.timeframe}
+    missing = {"symbol": ambient.symbol, "timeframe": ambient.timeframe}
     return dict(condition) | {
         name: value for name, value in missing.items() if value is not None and condition.get(name) is None
     }
@@ -209,7 +194,7 @@ def _spelled(condition: Spelling) -> Mapping[str, object] | str:
 
 def _bulk(spelled: Sequence[bytes]) -> Call[list[Registration | Refused]]:
     body = b'{"conditions":[' + b",".join(spelled) + b"]}"
-    return Call("POST", "/conditions/register/bulk", _registrations, body)
+    return Call("POST", "/conditions/register/bulk", _read_registrations, body)
 
 
 def _bot(bot_id: str, condition_id: str) -> dict[str, object]:
@@ -217,7 +202,7 @@ def _bot(bot_id: str, condition_id: str) -> dict[str, object]:
 
 
 def _part(condition_id: str) -> str:
-    """An id as one part of a path, whatever was taken for an id."""
+    """An id as one segment of a path, whatever its characters."""
     return quote(condition_id, safe="")
 
 
@@ -226,14 +211,14 @@ def _reader(kind: type[T]) -> Callable[[httpx.Response], T]:
     return lambda response: decoder.decode(response.content)
 
 
-def _registration(response: httpx.Response) -> Registration:
+def _read_registration(response: httpx.Response) -> Registration:
     answer = msgspec.json.decode(response.content, type=dict[str, object])
     if not isinstance(answer.get("condition_id"), str):
         raise msgspec.ValidationError("Object missing required field `condition_id`")
     return Registration(answer, created=response.status_code == httpx.codes.CREATED)
 
 
-def _registrations(response: httpx.Response) -> list[Registration | Refused]:
+def _read_registrations(response: httpx.Response) -> list[Registration | Refused]:
     return [
         Refused(result.error or "no reason was given")
         if result.condition_id is None

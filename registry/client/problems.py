@@ -1,4 +1,4 @@
-"""Answers that are no success, as errors: problem details (RFC 9457) say what was wrong and what is allowed."""
+"""Unsuccessful answers as errors: problem details (RFC 9457) say what was wrong and what is allowed."""
 
 import email.utils
 import time
@@ -26,13 +26,13 @@ class _Problem(msgspec.Struct, frozen=True):
 
 
 def refusal(response: httpx.Response) -> ApiRefused | ApiUnreachable:
-    """The error that an answer which is no success stands for."""
+    """The error that an unsuccessful answer stands for."""
     try:
         problem = msgspec.json.decode(response.content, type=_Problem)
     except msgspec.MsgspecError:
         return ApiUnreachable(
-            f"{_place(response)} answered {response.status_code} {response.text[:_LONGEST]!a}, which the hub does not "
-            "say; is HUB_API_URL its address?"
+            f"{_place(response)} answered {response.status_code} {response.text[:_LONGEST]!a}, which is not an "
+            "answer of the hub; is HUB_API_URL its address?"
         )
     request_id = problem.request_id or response.headers.get("X-Request-ID")
     over_quota = problem.type.endswith(":quota-exceeded")
@@ -47,15 +47,15 @@ def refusal(response: httpx.Response) -> ApiRefused | ApiUnreachable:
 
 
 def unreadable(response: httpx.Response, error: msgspec.MsgspecError) -> ApiUnreachable:
-    """The error for a success that is not what the hub answers."""
+    """The error for a successful answer that is not one of the hub's."""
     return ApiUnreachable(
-        f"{_place(response)} answered what this client cannot read ({error}); is HUB_API_URL the hub's address, and is "
-        "the client as new as the hub?"
+        f"{_place(response)} gave an answer that this client cannot read ({error}); is HUB_API_URL the hub's address, "
+        "and is the client as new as the hub?"
     )
 
 
 def retry_after_s(response: httpx.Response) -> float | None:
-    """The header ``Retry-After``, a number of seconds or a date."""
+    """Seconds to wait according to the header ``Retry-After``, which is a number of seconds or a date."""
     text = response.headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
         return float(text)
@@ -71,10 +71,10 @@ def _place(response: httpx.Response) -> str:
 
 
 def _message(problem: _Problem) -> str:
-    """What was wrong, with the fields that the summary does not name."""
-    told = [problem.detail]
+    """What was wrong, including the details that the summary leaves out."""
+    parts = [problem.detail]
     for item in problem.errors:
         if item.detail and item.detail not in problem.detail:
             place = item.pointer or item.parameter
-            told.append(f"{place}: {item.detail}" if place else item.detail)
-    return "; ".join(told)
+            parts.append(f"{place}: {item.detail}" if place else item.detail)
+    return "; ".join(parts)

@@ -1,4 +1,4 @@
-"""Triggers from the hub's event stream over any number of connections: none twice, none left out."""
+"""Triggers from the hub's event stream over any number of connections: none twice, none missing."""
 
 import logging
 
@@ -6,58 +6,58 @@ import httpx
 import msgspec
 
 from registry.client.attempts import Backoff
-from registry.client.event_stream import EventStream
+from registry.client.event_parser import EventParser
 from registry.client.problems import refusal, retry_after_s
 from registry.client.results import Trigger
 
 QUIET_S = 60.0
-"""A stream without a sign of life for so long is taken for dead: the hub sends one every few seconds."""
+"""A stream that is silent for this long is taken for dead: the hub sends something every few seconds."""
 
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _log = logging.getLogger(__name__)
 
 
 class TriggerFeed:
-    """What is known about a stream between its connections. ``after_seq`` is the newest trigger that is not wanted."""
+    """The state of a stream that outlives its connections. Triggers up to ``after_seq`` are not wanted."""
 
     def __init__(self, bot_id: str | None, after_seq: int | None) -> None:
         self._bot_id = bot_id
-        self._stream = EventStream("" if after_seq is None else str(after_seq))
+        self._parser = EventParser("" if after_seq is None else str(after_seq))
         self._seen = -1 if after_seq is None else after_seq
         self._backoff = Backoff()
         self._decoder = msgspec.json.Decoder(Trigger)
 
     @property
     def query(self) -> dict[str, str]:
-        """Of the next request."""
+        """The query of the next request."""
         return {} if self._bot_id is None else {"bot_id": self._bot_id}
 
     @property
     def headers(self) -> dict[str, str]:
-        """Of the next request: where it goes on."""
+        """The headers of the next request: they say where to resume."""
         accepted = {"Accept": "text/event-stream"}
-        return accepted | ({"Last-Event-ID": self._stream.last_id} if self._stream.last_id else {})
+        return accepted | ({"Last-Event-ID": self._parser.last_id} if self._parser.last_id else {})
 
     def feed(self, received: bytes) -> list[Trigger]:
-        """The triggers that ``received`` completes, those that came before left out."""
-        found = []
+        """The triggers that ``received`` completes, without those that came before."""
+        triggers = []
         self._backoff.succeeded()
-        for event in self._stream.feed(received):
+        for event in self._parser.feed(received):
             if event.kind in ("message", "trigger"):
                 trigger = self._decoder.decode(event.data)
                 if trigger.seq > self._seen:
                     self._seen = trigger.seq
-                    found.append(trigger)
-        return found
+                    triggers.append(trigger)
+        return triggers
 
     def wait_after(self, ended: httpx.Response | httpx.TransportError | None) -> float:
-        """Seconds until the next connection; raises the hub's refusal where another one would not help."""
-        self._stream.broken()
-        asked = (self._stream.retry_ms or 0) / 1000
+        """Seconds until the next connection; raises the hub's refusal if another one would not help."""
+        self._parser.broken()
+        asked = (self._parser.retry_ms or 0) / 1000
         if isinstance(ended, httpx.Response):
             if ended.status_code not in _PASSING:
                 raise refusal(ended)
             asked = retry_after_s(ended) or asked
         wait = max(asked, self._backoff.next_s())
-        _log.info("the hub's event stream ended after %s; connecting again in %.1f s", self._stream.last_id, wait)
+        _log.info("the hub's event stream ended after %s; connecting again in %.1f s", self._parser.last_id, wait)
         return wait

@@ -1,4 +1,4 @@
-"""What can be done with an operand without a candle: constants folded, steps back added."""
+"""What can be done with an operand without candles: constants folded, steps back added."""
 
 from dataclasses import replace
 
@@ -9,9 +9,9 @@ _ZERO = Number(0.0)
 
 
 def folded(operand: Operand) -> Operand:
-    """``operand`` with every part that has two constants replaced by its float64 value; nothing is reassociated.
+    """``operand`` with every operation on two constants replaced by its float64 value; nothing is reassociated.
 
-    Raises :class:`ConditionError` for a division by the constant 0, which is UNKNOWN for ever, and for a value beyond
+    Raises :class:`ConditionError` for a division by the constant 0, which is always UNKNOWN, and for a value beyond
     1e15.
     """
     if not isinstance(operand, Arithmetic):
@@ -27,7 +27,7 @@ def folded(operand: Operand) -> Operand:
 
 
 def shifted(operand: Operand, steps: int) -> Operand:
-    """``operand`` as it was ``steps`` before: every variable on its own series; constants never change."""
+    """``operand`` as it was ``steps`` earlier: each variable steps back on its own series, constants never change."""
     match operand:
         case Number():
             return operand

@@ -1,26 +1,26 @@
-"""One tree for all spellings of a condition; its text is what the id is made of.
+"""One tree for all spellings of a condition; the id is made from its text.
 
-Each rule keeps the truth on every candle, UNKNOWN included. A comparison is UNKNOWN exactly while an operand is not
-finite, whichever side it stands on and whichever operator compares; everything above is Kleene's.
+Each rule preserves the truth on every candle, including UNKNOWN. A comparison is UNKNOWN exactly while an operand is
+not finite, whichever side it is on and whatever the operator; everything above follows Kleene's logic.
 
-1. What has two constants is folded in float64; ``+`` and ``*`` commute: constants go to the right, else the smaller
-   text goes to the left. Nothing is reassociated: ``(x * 0.1) * 3`` is not ``x * 0.3``.
+1. An operation on two constants is folded in float64; ``+`` and ``*`` commute: constants go to the right, else the
+   smaller text goes to the left. Nothing is reassociated: ``(x * 0.1) * 3`` is not ``x * 0.3``.
 2. ``a < b`` is ``b > a``, and ``a crosses_above b`` is ``b crosses_below a``: both steps of a crossing mirror.
    Constants go to the right; of two other sides the one with the smaller text goes to the left.
 3. ``macd.histogram OP 0`` is ``macd.line OP macd.signal``. The histogram is the float64 difference of the two, whose
    sign is exact because of gradual underflow, and the three have their values on the same candles.
 4. ``not a < b`` is ``a >= b``. A crossing has no such counterpart: its ``not`` stays.
-5. ``not not x`` is ``x``; ``not all(x, y)`` is ``any(not x, not y)`` and the other way round; ``not (k of n)`` is
+5. ``not not x`` is ``x``; ``not all(x, y)`` is ``any(not x, not y)`` and vice versa; ``not (k of n)`` is
    ``n-k+1 of`` the nots, as k TRUE ones leave n-k that are not; ``not (x for N bars)`` is ``(not x) within N bars``
-   and the other way round, as both are ``all`` and ``any`` over candles (De Morgan holds for Kleene's logic).
+   and vice versa, as both are ``all`` and ``any`` over candles (De Morgan's laws hold in Kleene's logic).
 6. ``all`` within ``all`` and ``any`` within ``any`` are flattened; children are sorted by their text and equal ones
    dropped (Kleene's ``all`` and ``any`` are associative, commutative and idempotent); a single child stands alone.
 7. ``1 of`` is ``any`` and ``n of n`` is ``all``, equal children or not. Any other ``k of`` is sorted and keeps equal
    children: each of them counts.
-8. ``for 1 bar`` and ``within 1 bar`` are dropped. One ``for`` around another stays: nobody writes it by accident.
+8. ``for 1 bar`` and ``within 1 bar`` are dropped. A ``for`` around another stays: nobody writes that by accident.
 9. ``every(x)`` is ``x`` where x fires on every TRUE candle anyway (``registry.language.desugar`` says why).
 
-No rule uses that a condition is TRUE or FALSE: ``any(x, not x)`` is UNKNOWN while x is, and stays as it is.
+No rule assumes that a condition is TRUE or FALSE: ``any(x, not x)`` is UNKNOWN while x is, and stays as it is.
 """
 
 from dataclasses import replace
@@ -61,7 +61,7 @@ _NEGATED: dict[Operator, Operator] = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"
 def canonicalise(node: Node, base: Series, *, momentary: bool = False) -> Node:
     """The canonical tree of a condition of the series ``base``; canonicalising it again changes nothing.
 
-    ``momentary`` asks for a tree that is momentary.
+    With ``momentary`` the tree is made momentary if it is not.
     """
     inner = node.child if isinstance(node, Every) else node
     tree = _Rewriting(base).node(inner, negated=False)
@@ -70,7 +70,7 @@ def canonicalise(node: Node, base: Series, *, momentary: bool = False) -> Node:
 
 
 class _Rewriting:
-    """Children are rewritten before their parent is put together, so one pass reaches the fixpoint."""
+    """Children are rewritten before their parent is assembled, so one pass reaches the fixpoint."""
 
     def __init__(self, base: Series) -> None:
         self._base = base
@@ -85,18 +85,18 @@ class _Rewriting:
                     return Not(self._compare(operator, left, right))
                 return self._compare(_NEGATED[operator] if negated else operator, left, right)
             case All(children) | Any(children):
-                found = [self.node(child, negated=negated) for child in children]
-                return self._compose("all" if isinstance(node, All) is not negated else "any", found)
+                parts = [self.node(child, negated=negated) for child in children]
+                return self._compose("all" if isinstance(node, All) is not negated else "any", parts)
             case AtLeast(count, children):
-                found = [self.node(child, negated=negated) for child in children]
-                return self._count(len(found) - count + 1 if negated else count, found)
+                parts = [self.node(child, negated=negated) for child in children]
+                return self._count(len(parts) - count + 1 if negated else count, parts)
             case For(child, bars) | Within(child, bars):
-                found_child = self.node(child, negated=negated)
+                inner = self.node(child, negated=negated)
                 if bars == 1:
-                    return found_child
-                return (For if isinstance(node, For) is not negated else Within)(found_child, bars)
+                    return inner
+                return (For if isinstance(node, For) is not negated else Within)(inner, bars)
             case Every():
-                raise ValueError("every stands at the top of a tree")
+                raise ValueError("every is allowed only at the top of a tree")
 
     def _compare(self, operator: Operator, left: Operand, right: Operand) -> Comparison:
         left, right = self._operand(folded(left)), self._operand(folded(right))
@@ -107,7 +107,7 @@ class _Rewriting:
                 left, right = replace(left, output="line"), replace(left, output="signal")
             case _, Number():
                 return Comparison(operator, left, right)
-        # The operator takes part in the order only for equal sides, where both spellings would be in order.
+        # The operator matters to the order only if the sides are equal, where both spellings would be in order.
         straight = (self._text(left), self._text(right), operator)
         mirrored = (straight[1], straight[0], _MIRRORED[operator])
         return Comparison(operator, left, right) if straight <= mirrored else Comparison(mirrored[2], right, left)

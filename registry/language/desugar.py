@@ -1,4 +1,4 @@
-"""From what was written to what is judged: every node of ``registry.language.surface`` in terms of canonical ones.
+"""From what was written to what is judged: every node of ``registry.language.surface`` in terms of canonical nodes.
 
     between   all(x >= a, x <= b)                       outside   any(x < a, x > b)
     crosses   any(x crosses_above y, x crosses_below y)
@@ -9,16 +9,17 @@
 
 and ``falls_by`` with ``x[j] - x``.
 
-One step before is a step of the condition's own series, as for crossings. Where all variables are read from it that is
-``[1]`` on each of them. ``[1]`` on ``rsi@4h`` would go back a whole 4h candle, and ``rsi@4h enters 40 and 60`` on 1h
-would be TRUE four times; there, ``within 2 bars`` says the same: while x is inside now, "outside at one of the last two
-candles" can only mean the one before. (Where x is UNKNOWN now and was not outside before, that is UNKNOWN, not FALSE.)
+"One step before" means a step of the condition's own series, as for crossings. If all variables are read from that
+series, it is ``[1]`` on each of them. But ``[1]`` on ``rsi@4h`` would go back a whole 4h candle, and ``rsi@4h enters 40
+and 60`` on 1h would be TRUE four times; there, ``within 2 bars`` says the same: while x is inside now, "outside at one
+of the last two candles" can only mean the earlier one. (If x is UNKNOWN now and was not outside before, the result is
+UNKNOWN, not FALSE.)
 
-What fires as it is written must fire as it is judged, from the canonical text alone. So the tree of a momentary
-condition that does not look momentary once it is desugared (``enters`` is a plain ``all``) is put into ``every(...)``,
-and an ``every`` around what is momentary anyway is dropped. A condition that is not momentary never turns into a tree
-that is: only crossings make a tree momentary, and nothing but a crossing, ``crosses`` or ``any``, ``all``, ``k of``
-around them comes down to one.
+A condition must fire as it was written, even when it is judged from its canonical text alone. So the tree of a
+momentary condition that does not look momentary once it is desugared (``enters`` is a plain ``all``) is wrapped in
+``every(...)``, and an ``every`` around a momentary tree is dropped. A condition that is not momentary never turns into
+a momentary tree: only crossings make a tree momentary, and they come only from crossings, from ``crosses``, and from
+``any``, ``all`` or ``k of`` around those.
 """
 
 from registry.groups import Series
@@ -94,7 +95,7 @@ def _outside(value: Operand, low: Operand, high: Operand) -> Node:
 
 
 def _move(move: PriceMove) -> Node:
-    found: list[Node] = []
+    moves: list[Node] = []
     for steps in range(1, move.bars + 1):
         before = shifted(move.value, steps)
         sides = (move.value, before) if move.operator == "rises_by" else (before, move.value)
@@ -102,7 +103,7 @@ def _move(move: PriceMove) -> Node:
         if move.percent:
             share = Arithmetic("/", move.amount, Number(100))
             risen = Comparison(">=", difference, Arithmetic("*", before, share))
-            found.append(All((Comparison(">", before, Number(0)), risen)))
+            moves.append(All((Comparison(">", before, Number(0)), risen)))
         else:
-            found.append(Comparison(">=", difference, move.amount))
-    return Any(tuple(found))
+            moves.append(Comparison(">=", difference, move.amount))
+    return Any(tuple(moves))

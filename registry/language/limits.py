@@ -1,4 +1,4 @@
-"""How much a condition may be: what anybody sends is bounded before anything is built from it."""
+"""How large a condition may be: whatever is sent is bounded before anything is built from it."""
 
 from dataclasses import dataclass
 
@@ -12,11 +12,11 @@ MOST_UNFOLDED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a condition may be."""
+    """How large a condition may be."""
 
     characters: int
     levels: int
-    """Of all, any, not, k of, for and within; the comparison is one."""
+    """Nested all, any, not, k of, for and within; the comparison counts as one."""
     leaves: int
     """Comparisons."""
     operands: int
@@ -30,13 +30,13 @@ class Limits:
 TYPED = Limits(characters=4096, levels=8, leaves=32, operands=32, steps=500, parentheses=64)
 """What people and bots may send."""
 STORED = Limits(characters=1_000_000, levels=12, leaves=10_000, operands=128, steps=1000, parentheses=80)
-"""What a canonical text may hold: the above, brought down to what is judged."""
+"""What a canonical text may contain: the above, reduced to what is judged."""
 
 
 def check_bars(bars: float) -> int:
-    """``bars`` as a number of candles that can be looked back on."""
+    """``bars`` as a number of candles to look back."""
     if bars % 1 != 0:
-        raise ConditionError(f"a number of bars is whole, got {bars:g}")
+        raise ConditionError(f"the number of bars must be whole, got {bars:g}")
     if not 1 <= bars <= MOST_BARS:
         raise ConditionError(f"bars must be between 1 and {MOST_BARS}, got {bars:g}")
     return int(bars)
@@ -50,7 +50,7 @@ def check_count(count: float, children: int) -> int:
 
 
 def too_deep(limits: Limits) -> str:
-    """What is said about a tree with too many levels."""
+    """The message about a tree with too many levels."""
     return (
         f"all, any, not, for and within are nested too deeply; at most {limits.levels} levels are allowed, comparison"
         " included"
@@ -58,10 +58,10 @@ def too_deep(limits: Limits) -> str:
 
 
 def too_many_operands(limits: Limits) -> str:
-    """What is said about a comparison of too many operands."""
+    """The message about a comparison with too many operands."""
     return f"too many numbers, prices and indicators; a comparison has at most {limits.operands}"
 
 
 def too_many(limits: Limits) -> str:
-    """What is said about a tree with too many leaves."""
+    """The message about a tree with too many leaves."""
     return f"too many comparisons; at most {limits.leaves} are allowed in one condition"

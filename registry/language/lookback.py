@@ -1,4 +1,4 @@
-"""How many candles a condition needs before it can be judged, and before it no longer matters where they began."""
+"""How many candles a condition needs before it can be judged, and until their beginning no longer matters."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from registry.language.tree import (
 )
 
 LONGEST_LOOKBACK = 20_000
-"""Candles of any one series that a condition may look back on."""
+"""How many candles of one series a condition may look back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,30 +39,30 @@ class Needed:
 
 def candles_needed(tree: Node, base: Series) -> dict[Series, Needed]:
     """Series -> candles of that series, the condition's own first, the others sorted by their text."""
-    found = {base: Needed(0, 0)}
+    needed = {base: Needed(0, 0)}
     for variable, bars in sorted(_paths(tree, 0), key=lambda path: path[0].series):
         ratio = _ratio(variable, base)
-        # A step of the condition's timeframe may be the one on which a longer candle ends.
+        # Any step of the condition's timeframe may be the one on which a longer candle closes.
         steps = variable.offset + -(-bars // ratio)
         own, settled = _of(variable)
-        known = found.get(variable.series, Needed(0, 0))
-        found[variable.series] = Needed(max(known.lookback, own + steps), max(known.settle, settled + steps))
-    return found
+        known = needed.get(variable.series, Needed(0, 0))
+        needed[variable.series] = Needed(max(known.lookback, own + steps), max(known.settle, settled + steps))
+    return needed
 
 
 def check_lookback(written: SurfaceNode, base: Series) -> None:
-    """Raises :class:`ConditionError` for a condition that looks back on more than 20,000 candles of a series."""
+    """Raises :class:`ConditionError` for a condition that looks back more than 20,000 candles of a series."""
     for variable, bars in _paths(desugar(written, base), 0):
         lookback = _of(variable)[0] + variable.offset + -(-bars // _ratio(variable, base))
         if lookback > LONGEST_LOOKBACK:
             raise ConditionError(
-                f"the condition looks back on {lookback} candles of {variable.series.timeframe}; at most"
+                f"the condition looks back {lookback} candles of {variable.series.timeframe}; at most"
                 f" {LONGEST_LOOKBACK} are allowed: judge it on a longer timeframe, or look back less far"
             )
 
 
 def _paths(node: Node, bars: int) -> Iterator[tuple[Variable, int]]:
-    """Every variable with the steps of the condition's timeframe that the nodes above it go back."""
+    """Every variable, with how many steps of the condition's timeframe the nodes above it go back."""
     match node:
         case Comparison(operator, left, right):
             for side in (left, right):

@@ -1,4 +1,4 @@
-"""A tree for the eye: one comparison a line, indented under what holds it together."""
+"""A tree for reading: one comparison per line, indented below the node that combines them."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ def outline(node: SurfaceNode, base: Series) -> list[str]:
 
 
 def head(node: SurfaceNode, base: Series) -> str:  # noqa: PLR0911 - one return for each kind of node
-    """The line of a node: what holds its children together, or a whole comparison."""
+    """The line of a node: how it combines its children, or a whole comparison."""
     match node:
         case All():
             return "all"

@@ -2,8 +2,8 @@
 
     rsi(14)[1]@4h   close@ETHUSDT   close@KRAKEN:ETH/EUR@1d   (close - open)[2]@4h
 
-What is not said is the condition's own. Behind parentheses a place holds for everything within them that does not say
-otherwise, and steps add up.
+What a place leaves out is the condition's own. After parentheses, a place applies to everything inside that does not
+say otherwise, and steps add up.
 """
 
 import re
@@ -19,7 +19,7 @@ _TIMEFRAME_PATTERN = rf"[0-9]+\s?({'|'.join(sorted(UNITS, key=len, reverse=True)
 # A quote currency begins with a letter: close@BTCUSDT-5 subtracts.
 _SYMBOL_PATTERN = r"([a-z]\w*:)?[a-z0-9]+([\/_-][a-z][a-z0-9]*)?(:[a-z0-9]+)?(\.[a-z0-9]+)?"
 PLACE_PATTERN = rf"({_TIMEFRAME_PATTERN}|{_SYMBOL_PATTERN})"
-"""What stands behind an ``@``, in any case."""
+"""What follows an ``@``, in any case."""
 _TIMEFRAME = re.compile(_TIMEFRAME_PATTERN, re.IGNORECASE)
 
 
@@ -32,12 +32,12 @@ class Place:
     steps: int = 0
 
     def at(self, text: str, base: Series) -> "Place":
-        """With what stands behind an ``@``, which is a timeframe or a symbol; the exchange is that of ``base``."""
+        """With what follows an ``@``, a timeframe or a symbol; the default exchange is that of ``base``."""
         if _TIMEFRAME.fullmatch(text) or text == "1M":
             return self.on_timeframe(text, base)
         parts = re.split(r"[/_-]", text)
         if len(parts) == 2 and vocabulary.is_operand(parts[1]):
-            raise ConditionError(f"write blanks around the sign in {text!r}, which would be the name of an instrument")
+            raise ConditionError(f"write blanks around the sign in {text!r}, otherwise it is the name of an instrument")
         return self.of_instrument(text, base)
 
     def on_timeframe(self, text: str, base: Series) -> "Place":
@@ -54,7 +54,7 @@ class Place:
         return replace(self, timeframe=timeframe)
 
     def of_instrument(self, text: str, base: Series) -> "Place":
-        """With an instrument, of the same exchange unless it names one."""
+        """With an instrument, at the exchange of ``base`` unless it names one."""
         instrument = normalise_instrument(text, base.instrument.exchange)
         if self.instrument is not None:
             raise ConditionError(f"two instruments, {self.instrument} and {instrument}; write one")
@@ -69,7 +69,7 @@ class Place:
         return replace(self, steps=self.steps + int(steps))
 
     def within(self, outer: "Place", most: int) -> "Place":
-        """What this place means inside of parentheses at ``outer``."""
+        """What this place means inside parentheses at ``outer``."""
         inner = Place(self.instrument or outer.instrument, self.timeframe or outer.timeframe, self.steps)
         return inner.back(outer.steps, most)
 

@@ -1,12 +1,11 @@
-"""What a trader can write: the nodes of a canonical tree, and those that ``registry.language.desugar`` brings down to
-them.
+"""What a trader can write: the nodes of a canonical tree, and those that ``registry.language.desugar`` reduces to them.
 
     rsi between 40 and 60                Channel("between", rsi, 40, 60)
     close crosses sma(50)                Crosses(close, sma(50))
     close rises_by 5% within 3 bars      PriceMove("rises_by", close, 5, percent=True, bars=3)
     volume rising 3 bars                 Trend("rising", volume, 3)
 
-A node that cannot mean anything raises :class:`ConditionError` when it is made.
+A meaningless node raises :class:`ConditionError` when it is made.
 """
 
 from collections.abc import Iterator
@@ -61,7 +60,9 @@ class Channel:
         _refuse_constants(self.value, low)
         _refuse_constants(self.value, high)
         if isinstance(low, Number) and isinstance(high, Number) and low.value > high.value:
-            raise ConditionError(f"the channel from {low.value:g} to {high.value:g} is empty; the lower bound is first")
+            raise ConditionError(
+                f"the channel from {low.value:g} to {high.value:g} is empty; write the lower bound first"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +115,13 @@ SurfaceNode = (
 
 
 def check_comparison(node: Comparison) -> Comparison:
-    """``node``, unless constants alone are compared once they are folded."""
+    """``node``; refused if, once folded, it compares only constants."""
     _refuse_constants(node.left, node.right)
     return node
 
 
 def children_of(node: SurfaceNode) -> tuple[SurfaceNode, ...]:
-    """The nodes right below ``node``."""
+    """The nodes directly below ``node``."""
     match node:
         case Not(child) | For(child) | Within(child) | Every(child):
             return (child,)
@@ -131,7 +132,7 @@ def children_of(node: SurfaceNode) -> tuple[SurfaceNode, ...]:
 
 
 def check_size(node: SurfaceNode, limits: Limits) -> None:
-    """Refuses a tree that is too deep, has too many comparisons or comes down to too many of them.
+    """Refuses a tree that is too deep, has too many comparisons or reduces to too many operands.
 
     Does not recurse: the tree may have been built by a program.
     """
@@ -153,7 +154,7 @@ def check_size(node: SurfaceNode, limits: Limits) -> None:
             waiting += [(child, depth + 1) for child in children_of(part)]
     if unfolded > MOST_UNFOLDED:
         raise ConditionError(
-            f"the condition comes down to {unfolded} operands, as rises_by and falls_by look at every candle; at most"
+            f"the condition reduces to {unfolded} operands, as rises_by and falls_by look at every candle; at most"
             f" {MOST_UNFOLDED} are allowed"
         )
 
@@ -161,10 +162,10 @@ def check_size(node: SurfaceNode, limits: Limits) -> None:
 def momentary(node: SurfaceNode, *, negated: bool = False) -> bool:  # noqa: PLR0911 - one return for each kind of node
     """Whether what was written fires on every TRUE candle instead of when it becomes TRUE.
 
-    Crossings, ``crosses``, ``enters``, ``exits`` and ``every`` do; an ``any`` or ``k of`` of nothing else does; an
-    ``all`` with one of them does. Spellings that share a canonical text must share the answer, so it is asked below
-    the rewriting that is not sugar: ``not`` is pushed down first (``not not x`` is ``x``, ``not any(not x, not y)`` is
-    ``all(x, y)``), ``n of n`` is ``all``, ``1 of`` is ``any``, and ``for 1`` or ``within 1`` is what stands before it.
+    Crossings, ``crosses``, ``enters``, ``exits`` and ``every`` do; so does an ``any`` or ``k of`` of only these, and an
+    ``all`` with one of them. Spellings that share a canonical text must share the answer, so the rewriting that is not
+    desugaring is taken into account: ``not`` is pushed down first (``not not x`` is ``x``, ``not any(not x, not y)`` is
+    ``all(x, y)``), ``n of n`` is ``all``, ``1 of`` is ``any``, and ``x for 1`` or ``x within 1`` is ``x``.
     """
     match node:
         case Every():
@@ -178,15 +179,15 @@ def momentary(node: SurfaceNode, *, negated: bool = False) -> bool:  # noqa: PLR
         case For(child, bars) | Within(child, bars):
             return bars == 1 and momentary(child, negated=negated)
         case All(children):
-            found = [momentary(child, negated=negated) for child in children]
-            return all(found) if negated else any(found)
+            answers = [momentary(child, negated=negated) for child in children]
+            return all(answers) if negated else any(answers)
         case Any(children):
-            found = [momentary(child, negated=negated) for child in children]
-            return any(found) if negated else all(found)
+            answers = [momentary(child, negated=negated) for child in children]
+            return any(answers) if negated else all(answers)
         case AtLeast(count, children):
-            found = [momentary(child, negated=negated) for child in children]
+            answers = [momentary(child, negated=negated) for child in children]
             whole = count == (1 if negated else len(children))
-            return any(found) if whole else all(found)
+            return any(answers) if whole else all(answers)
         case _:
             return False
 
@@ -216,7 +217,7 @@ def atoms(operand: Operand) -> Iterator[Operand]:
 
 
 def _unfolded(move: PriceMove) -> int:
-    """Operands of what ``move`` comes down to."""
+    """The number of operands that ``move`` reduces to."""
     size = _size(move.value)
     return move.bars * (4 * size + 2 if move.percent else 2 * size + _size(move.amount))
 
@@ -226,7 +227,7 @@ def _size(operand: Operand) -> int:
 
 
 def _refuse_constants(left: Operand, right: Operand) -> None:
-    # Both are folded first: a division by zero is refused wherever it stands.
+    # Both are folded first, so that a division by zero is refused on either side.
     if all([isinstance(folded(left), Number), isinstance(folded(right), Number)]):
         raise ConditionError(
             "both sides of the comparison are numbers, so it never changes; compare a price or an indicator"

@@ -8,8 +8,8 @@
 Every operand carries its own series, so nothing above it has to know where a value comes from: two conditions of
 different series never share a node, and one comparison may read several series.
 
-These few nodes are all that is judged. What else can be written (``between``, ``rises_by``, ...) is in
-``registry.language.surface`` and comes down to them.
+These few nodes are all that is judged. Whatever else can be written (``between``, ``rises_by``, ...) is in
+``registry.language.surface`` and is reduced to them.
 """
 
 import math
@@ -37,7 +37,7 @@ class Number:
 
     def __post_init__(self) -> None:
         if math.isnan(self.value):
-            raise ConditionError("nan cannot be compared with; write a number")
+            raise ConditionError("nothing can be compared with nan; write a number")
         if abs(self.value) > LARGEST_NUMBER:
             raise ConditionError(f"number {self.value:g} is too large; numbers go from -1e15 to 1e15")
 
@@ -102,7 +102,7 @@ class Comparison:
 
 
 Child_co = TypeVar("Child_co", covariant=True)
-"""What composites are made of: canonical nodes here, nodes as written in ``registry.language.surface``."""
+"""What composites consist of: canonical nodes here, nodes as written in ``registry.language.surface``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Any(Generic[Child_co]):
 
 @dataclass(frozen=True, slots=True)
 class Not(Generic[Child_co]):
-    """TRUE and FALSE exchanged, UNKNOWN kept."""
+    """TRUE and FALSE swapped, UNKNOWN kept."""
 
     child: Child_co
 
@@ -170,7 +170,7 @@ Node = (
 
 
 def comparisons(node: Node) -> Iterator[Comparison]:
-    """The comparisons of a tree from left to right, repeated ones repeatedly."""
+    """The comparisons of a tree from left to right, including repetitions."""
     match node:
         case Comparison():
             yield node
@@ -182,14 +182,14 @@ def comparisons(node: Node) -> Iterator[Comparison]:
 
 
 def operands(node: Node) -> Iterator[Operand]:
-    """The two sides of each comparison from left to right, repeated ones repeatedly."""
+    """The two sides of each comparison from left to right, including repetitions."""
     for comparison in comparisons(node):
         yield comparison.left
         yield comparison.right
 
 
 def variables(part: Node | Operand) -> Iterator[Variable]:
-    """The prices and indicator outputs of a tree or an operand from left to right, repeated ones repeatedly."""
+    """The prices and indicator outputs of a tree or an operand from left to right, including repetitions."""
     match part:
         case Price() | IndicatorOutput():
             yield part
@@ -206,7 +206,7 @@ def variables(part: Node | Operand) -> Iterator[Variable]:
 def is_momentary(node: Node) -> bool:
     """Whether the condition fires on every TRUE candle instead of when it becomes TRUE.
 
-    Asked of a canonical tree, so that two spellings of a condition get the same answer.
+    The tree must be canonical, so that two spellings of a condition get the same answer.
     """
     match node:
         case Every():

@@ -1,6 +1,6 @@
-"""The words of a condition, whichever way it is spelled: operators, prices, indicators and what belongs to them.
+"""The words of a condition in all of its spellings: operators, prices, indicators and what belongs to them.
 
-Every function takes a word as a trader wrote it and raises :class:`ConditionError` with the words that are allowed.
+The functions take a word as a trader wrote it, and raise :class:`ConditionError` with the allowed words.
 """
 
 from collections.abc import Iterable, Mapping
@@ -64,7 +64,7 @@ def _by_spelling(spellings: Mapping[_Meant, Iterable[str]]) -> dict[str, _Meant]
 
 
 # Every accepted spelling, in lower case with ``_`` for blanks -> the operator.
-OPERATORS: Mapping[str, Operator | Literal["crosses"]] = MappingProxyType(_by_spelling(_SPELLINGS))
+COMPARISONS: Mapping[str, Operator | Literal["crosses"]] = MappingProxyType(_by_spelling(_SPELLINGS))
 """Operators with one operand on each side."""
 CHANNELS: Mapping[str, ChannelOperator] = MappingProxyType(_by_spelling(_CHANNEL_SPELLINGS))
 """Operators with a channel of two operands on the right."""
@@ -89,28 +89,28 @@ _OUTPUT_ALIASES = {
     "slowk": "k", "slowd": "d",
 }  # fmt: skip
 DEFAULT_SOURCE = "close"
-"""What an indicator with a selectable source is computed from where none is named."""
+"""What an indicator with a selectable source is computed from if none is named."""
 
 
 def fold(word: str) -> str:
-    """How operators are spelled in the tables: in lower case, one ``_`` between words."""
+    """``word`` as operators are spelled in the tables: in lower case, with one ``_`` between words."""
     return "_".join(word.lower().replace("_", " ").split())
 
 
 def find_comparison(word: str) -> Operator | Literal["crosses"]:
     """The operator between two operands that ``word`` spells."""
-    found = OPERATORS.get(fold(word))
-    if found is None:
+    operator = COMPARISONS.get(fold(word))
+    if operator is None:
         raise _unknown_operator(word)
-    return found
+    return operator
 
 
 def find_operator(word: str) -> AnyOperator:
-    """The operator that ``word`` spells, whatever it takes."""
+    """The operator that ``word`` spells, whatever operands it takes."""
     folded = fold(word)
-    found = OPERATORS.get(folded) or CHANNELS.get(folded) or TRENDS.get(folded)
-    if found is not None:
-        return found
+    operator = COMPARISONS.get(folded) or CHANNELS.get(folded) or TRENDS.get(folded)
+    if operator is not None:
+        return operator
     if folded in MOVES:
         return MOVES[folded][0]
     raise _unknown_operator(word)
@@ -124,7 +124,7 @@ def find_price(word: str) -> str | None:
 
 
 def unknown_price(word: str) -> str:
-    """What is said about a word that names no price."""
+    """The message about a word that names no price."""
     return f"unknown price {word!r}{did_you_mean(word, PRICES)}; use one of {' '.join(PRICES)}"
 
 
@@ -145,7 +145,7 @@ def is_operand(word: str) -> bool:
 
 
 def find_source(record: Indicator, word: str | None) -> str | None:
-    """The price that ``record`` is computed from: ``close`` by default, ``None`` where it cannot be chosen."""
+    """The price that ``record`` is computed from: ``close`` by default, ``None`` if it cannot be chosen."""
     if not record.has_source:
         if word is not None:
             raise ConditionError(
@@ -180,18 +180,18 @@ def find_output(record: Indicator, word: str | None) -> str:
     return folded
 
 
-def complete_parameters(record: Indicator, given: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
-    """All parameters of ``record`` in its order, those not given by default."""
+def complete_parameters(record: Indicator, values: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
+    """All parameters of ``record`` in its order; those missing from ``values`` have their defaults."""
     try:
-        return tuple(record.complete(given).items())
+        return tuple(record.complete(values).items())
     except IndicatorError as error:
         raise ConditionError(str(error)) from None
 
 
-def misfit(record: Indicator, given: Mapping[str, float]) -> str | None:
-    """The parameter that :func:`complete_parameters` refuses; ``None`` if each is allowed alone."""
+def misfit(record: Indicator, values: Mapping[str, float]) -> str | None:
+    """The parameter that :func:`complete_parameters` refuses; ``None`` if each is allowed by itself."""
     alone = replace(record, rule=None)
-    for name, value in given.items():
+    for name, value in values.items():
         try:
             alone.complete({name: value})
         except IndicatorError:
@@ -200,7 +200,7 @@ def misfit(record: Indicator, given: Mapping[str, float]) -> str | None:
 
 
 def _unknown_operator(word: str) -> ConditionError:
-    hint = did_you_mean(fold(word), [*OPERATORS, *CHANNELS, *MOVES, *TRENDS])
+    hint = did_you_mean(fold(word), [*COMPARISONS, *CHANNELS, *MOVES, *TRENDS])
     return ConditionError(f"unknown operator {word!r}{hint}; use one of {' '.join(ALL_OPERATORS)}")
 
 

@@ -1,4 +1,4 @@
-"""Where the hub keeps what it knows. ``open_store(url)`` is the only way in."""
+"""Where the hub keeps its data. ``open_store(url)`` is the only way in."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ __all__ = ["open_configured", "open_store"]
 
 
 def open_configured(settings: "Settings", *, read_only: bool = False, clock: Clock | None = None) -> "Store":
-    """The store that the settings name, that of the data folder's service if one runs: see :func:`open_store`."""
+    """The store that the settings name, or that of the data folder's running service: see :func:`open_store`."""
     from registry.store.owner import url_of
     from registry.store.remote.token import client_token
 
@@ -22,12 +22,11 @@ def open_configured(settings: "Settings", *, read_only: bool = False, clock: Clo
 
 
 def open_store(url: str, *, token: str | None = None, read_only: bool = False, clock: Clock | None = None) -> "Store":
-    """The store at ``duckdb:PATH``, where PATH is a folder that this process then owns, or at ``http://HOST:PORT``,
-    where its owner is.
+    """The store in ``duckdb:PATH``, a folder that this process then owns, or that of the owner at ``http://HOST:PORT``.
 
-    ``token`` is the owner's (see :mod:`registry.store.remote.token`). ``read_only`` is for queries: of files that
-    nobody else owns, or of an owner. ``clock`` stamps what is written to files; the machine's by default. Raises
-    :class:`common.errors.StoreError` or one of its kinds.
+    ``token`` is the owner's (see :mod:`registry.store.remote.token`). ``read_only`` is for queries, either of files
+    that no other process owns or through an owner. ``clock`` timestamps what is written to files, by default the system
+    clock. Raises :class:`common.errors.StoreError` or one of its subclasses.
     """
     scheme, _, place = url.partition(":")
     if scheme in ("http", "https"):
@@ -36,7 +35,7 @@ def open_store(url: str, *, token: str | None = None, read_only: bool = False, c
         return HttpStore(url, token=token, read_only=read_only)
     if scheme != "duckdb" or not place:
         raise StoreError(
-            f"store url {url!r} is not known; use duckdb:PATH with PATH a folder, or http://HOST:PORT of its owner"
+            f"unknown store URL {url!r}; use duckdb:PATH, where PATH is a folder, or http://HOST:PORT of its owner"
         )
     from registry.store.files.file_store import FileStore
 

@@ -1,4 +1,4 @@
-"""Whether a data folder has a service that runs: ``service.json`` in it says where, and as which process."""
+"""Whether a service is running on a data folder: ``service.json`` in it says where, and as which process."""
 
 import json
 import os
@@ -18,26 +18,26 @@ _STOP_PATIENCE_S = 60.0
 
 @dataclass(frozen=True)
 class Running:
-    """A service that runs."""
+    """A running service."""
 
     pid: int
     url: str
 
 
 def running(data_dir: Path) -> Running | None:
-    """The service that owns a data folder, ``None`` if none runs."""
+    """The service that owns a data folder, ``None`` if none is running."""
     try:
-        noted = json.loads(_note(data_dir).read_text())
-        found = Running(int(noted["pid"]), str(noted["url"]))
+        note = json.loads(_note(data_dir).read_text())
+        service = Running(int(note["pid"]), str(note["url"]))
     except (OSError, ValueError, KeyError):
         return None
-    # The start time tells it from another process that got its number later.
-    return found if start_time(found.pid) == noted["started"] else None
+    # The start time tells the service from a later process with the same number.
+    return service if start_time(service.pid) == note["started"] else None
 
 
 @contextmanager
 def noted(data_dir: Path, url: str) -> Iterator[Running]:
-    """Say in the data folder that this process serves it, as long as the block runs."""
+    """Note in the data folder that this process serves it, for as long as the block runs."""
     here = Running(os.getpid(), url)
     partial = _note(data_dir).with_suffix(".partial")
     partial.write_text(json.dumps({"pid": here.pid, "started": start_time(here.pid), "url": here.url}))
@@ -50,24 +50,26 @@ def noted(data_dir: Path, url: str) -> Iterator[Running]:
 
 def stop(data_dir: Path) -> Running:
     """Ask the service of a data folder to stop, and wait until it has; raises :class:`ServiceError`."""
-    found = running(data_dir)
-    if found is None:
-        raise ServiceError(f"no hub runs in {data_dir}; `hub up` starts one, HUB_DATA_DIR names another folder")
+    service = running(data_dir)
+    if service is None:
+        raise ServiceError(f"no hub is running in {data_dir}; `hub up` starts one, HUB_DATA_DIR names another folder")
     with suppress(ProcessLookupError):
         try:
-            os.kill(found.pid, signal.SIGTERM)
+            os.kill(service.pid, signal.SIGTERM)
         except PermissionError:
-            raise ServiceError(f"process {found.pid} is somebody else's: stop it as the user that started it") from None
+            raise ServiceError(
+                f"process {service.pid} belongs to another user; stop it as the user who started it"
+            ) from None
     deadline = time.monotonic() + _STOP_PATIENCE_S
-    while running(data_dir) == found:
+    while running(data_dir) == service:
         if time.monotonic() > deadline:
-            raise ServiceError(f"process {found.pid} did not stop within {_STOP_PATIENCE_S:g} s; its log may say why")
+            raise ServiceError(f"process {service.pid} did not stop within {_STOP_PATIENCE_S:g} s; its log may say why")
         time.sleep(0.05)
-    return found
+    return service
 
 
 def url_of(settings: Settings) -> str:
-    """Where the store that the settings name is: at ``HUB_STORE_URL``, at the service of the data folder if one runs,
+    """Where the store of the settings is: at ``HUB_STORE_URL`` if set, else at the running service of the data folder,
     else in the files of the data folder."""
     here = running(settings.data_dir) if settings.store_url is None else None
     return settings.resolved_store_url if here is None else here.url

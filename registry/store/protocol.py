@@ -1,4 +1,4 @@
-"""The seam to whatever keeps the hub's data. Every operation is one transaction and safe to repeat."""
+"""The seam to the hub's storage. Every operation is one transaction and safe to repeat."""
 
 from dataclasses import dataclass
 from typing import Protocol, Self
@@ -14,7 +14,7 @@ from registry.store.parts.triggers import TriggerStore
 
 @dataclass(frozen=True)
 class Backup:
-    """A copy of the store that was made."""
+    """A copy of the store."""
 
     folder: str
     bytes: int
@@ -23,18 +23,18 @@ class Backup:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at in the store."""
+    """The result of one check: what was examined, its problem if it has one, and how to solve that."""
 
     subject: str
-    """What has to hold."""
+    """What should be so."""
     problem: str | None
-    """How it does not; ``None``: it does."""
+    """In what way it is not; ``None`` if it is."""
     mend: str | None
     """What to do about the problem."""
 
 
 class Store(Protocol):
-    """Everything that the hub keeps."""
+    """Everything that the hub stores."""
 
     @property
     def accounts(self) -> AccountStore: ...
@@ -58,30 +58,30 @@ class Store(Protocol):
     def triggers(self) -> TriggerStore: ...
 
     def identity(self) -> str:
-        """A name that this store and its backups share, and no other store."""
+        """A name that only this store and its backups have."""
         ...
 
     def rebase(self, rebase: Rebase) -> int:
-        """Judge series from their corrected candles from now on; how many candles changed. Triggers stay.
+        """Judge series from their corrected candles from now on. Returns how many candles changed. Triggers stay.
 
-        What candles were is kept (``candles.superseded``), and so are the anchors until now.
+        The candles as they were (``candles.superseded``) and the previous anchors are kept.
         """
         ...
 
     def backup(self, folder: str) -> Backup:
-        """Copy everything, as it is at one moment, into a new folder where the owner of the files is.
+        """Copy everything, as of one moment, into a new folder on the machine of the owner of the files.
 
-        Writes go on meanwhile. Raises :class:`common.errors.StoreError` if the folder exists, and
-        :class:`common.errors.StoreNotWritable` if it cannot be made.
+        Writes continue meanwhile. Raises :class:`common.errors.StoreError` if the folder exists, and
+        :class:`common.errors.StoreNotWritable` if it cannot be created.
         """
         ...
 
     def check(self) -> list[Finding]:
-        """Look whether what is kept agrees with itself: every subject, with its problem where it has one."""
+        """Check whether the stored data is consistent: every check, with its problem if it has one."""
         ...
 
     def close(self) -> None:
-        """Give the files free."""
+        """Close the files or connections."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -115,4 +115,4 @@ WRITES = frozenset(
         "triggers.raise_floor",
     }
 )
-"""The operations that change something, by the part of the store that they belong to."""
+"""The operations that change something, each with the part of the store that it belongs to."""

@@ -1,4 +1,4 @@
-"""An audit finds every trigger that should not be as it is, and none that should; rebases included."""
+"""An audit finds every wrong trigger and no right one, across rebases too."""
 
 from datetime import UTC, datetime
 
@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 import analysis
-from analysis.audit import Audit, audit
+from analysis.audit import audit
 from candles.rebasing import plan_rebase
 from common.clock import ReplayClock
 from common.errors import StaleTick, StoreError
@@ -14,6 +14,7 @@ from common.timeframes import to_ms
 from flows.advance import advance
 from flows.runtime import Runtime
 from registry.conditions import Condition
+from registry.groups import Group, Series
 from registry.store.files.file_store import FileStore
 from tests.events.log.memory_log import MemoryLog
 
@@ -21,7 +22,7 @@ MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = datetime(2024, 8, 5, tzinfo=UTC)
 DAY_MS = to_ms(DAY)
-BTC, ETH, BTC_FIVE = "BINANCE:BTCUSDT 1h", "BINANCE:ETHUSDT 1h", "BINANCE:BTCUSDT 5m"
+BTC, ETH = Series.parse("BINANCE:BTCUSDT 1h"), Series.parse("BINANCE:ETHUSDT 1h")
 TEXTS = (
     "BTCUSDT 1h: every(rsi(14) < 35)",
     "BTCUSDT 1h: close crosses_below sma(20)",
@@ -61,7 +62,7 @@ async def judged(store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: p
 def correction(
     hourly: pl.DataFrame, hours: tuple[int, ...], symbol: str = "BTCUSDT", factor: float = 1.04
 ) -> pl.DataFrame:
-    """Candles of some hours of the day with closes and highs that far from the first version."""
+    """Candles of some hours of the day, with closes, highs and lows changed by a factor."""
     rows = hourly.filter(
         (pl.col("symbol") == symbol)
         & pl.col("open_time").is_in([datetime(2024, 8, 5, hour, tzinfo=UTC) for hour in hours])
@@ -72,21 +73,17 @@ def correction(
 
 
 def sql(store: FileStore, statement: str, *parameters: object) -> None:
-    """What no part of the hub does: change what is recorded."""
+    """Change what is recorded, which no part of the hub does."""
     with store._database.transaction() as transaction:
         transaction.execute(statement, parameters)
 
 
-def kinds(found: Audit) -> list[tuple[str, int]]:
-    return [(held.kind, held.close_ms) for held in found.differences]
-
-
 async def test_what_was_judged_is_right(judged: Runtime) -> None:
-    found = audit(judged.store)
-    assert found.differences == ()
-    assert found.revised == ()
-    assert (found.conditions, found.groups) == (5, 3)
-    assert found.triggers == judged.store.triggers.last_seq()
+    audited = audit(judged.store)
+    assert audited.differences == ()
+    assert audited.revised == ()
+    assert (audited.conditions, audited.groups) == (5, 3)
+    assert audited.triggers == judged.store.triggers.last_seq()
 
 
 async def test_a_lost_a_forged_and_a_changed_trigger_are_found(judged: Runtime, store: FileStore) -> None:
@@ -106,15 +103,15 @@ async def test_a_lost_a_forged_and_a_changed_trigger_are_found(judged: Runtime, 
         "FROM registry.condition_triggers WHERE trigger_id = ?",
         rows["trigger_id"][0],
     )
-    found = {(held.kind, held.condition_id) for held in audit(store).differences}
-    assert found == {
+    assert {(difference.kind, difference.condition_id) for difference in audit(store).differences} == {
         ("missing", lost["condition_id"]),
         ("different", changed["condition_id"]),
         ("different", valued["condition_id"]),
         ("extra", rows["condition_id"][0]),
     }
-    only_later = audit(store, since_ms=int(lost["close_time"].timestamp() * 1000))
-    assert ("missing", lost["condition_id"]) not in {(held.kind, held.condition_id) for held in only_later.differences}
+    later = audit(store, since_ms=int(lost["close_time"].timestamp() * 1000)).differences
+    assert ("different", valued["condition_id"]) in {(difference.kind, difference.condition_id) for difference in later}
+    assert ("missing", lost["condition_id"]) not in {(difference.kind, difference.condition_id) for difference in later}
 
 
 async def test_what_revisions_would_have_changed_is_information(
@@ -122,8 +119,8 @@ async def test_what_revisions_would_have_changed_is_information(
 ) -> None:
     gap_filled = hourly.filter(pl.col("open_time") == datetime(2024, 8, 5, 4, tzinfo=UTC))
     assert store.candles.upsert(pl.concat([correction(hourly, (6, 7)), gap_filled])).revised == 3
-    found = audit(store)
-    assert found.differences == ()
+    audited = audit(store)
+    assert audited.differences == ()
     revised = hourly.join(correction(hourly, (6, 7)), on=["symbol", "open_time"], how="anti")
     corrected = pl.concat([revised, correction(hourly, (6, 7))])
     wanted = {
@@ -136,8 +133,11 @@ async def test_what_revisions_would_have_changed_is_information(
     }
     rows = store.triggers.after(0, 1_000)
     was = set(zip(rows["condition_id"], rows["close_time"].dt.epoch("ms"), strict=True))
-    assert {(held.condition_id, held.close_ms) for held in found.revised if held.kind == "missing"} == wanted - was
-    assert {(held.condition_id, held.close_ms) for held in found.revised if held.kind == "extra"} == was - wanted
+    changes: dict[str, set[tuple[str, int]]] = {"missing": set(), "extra": set(), "different": set()}
+    for difference in audited.revised:
+        changes[difference.kind].add((difference.condition_id, difference.close_ms))
+    assert changes["missing"] == wanted - was
+    assert changes["extra"] == was - wanted
     assert wanted != was
 
 
@@ -184,15 +184,16 @@ async def test_a_rebase_judges_the_corrected_candles_from_then_on(
     wanted = analysis.scan(CONDITIONS, corrected).filter(
         pl.col("close_time").dt.epoch("ms").is_between(at(12) + 1, at(24))
     )
-    found = rows.select("condition_id", "close_time", "price", "settled").sort("close_time", "condition_id")
-    assert found.equals(wanted.select("condition_id", "close_time", "price", "settled")) & (found.height > 10)
+    recorded = rows.select("condition_id", "close_time", "price", "settled").sort("close_time", "condition_id")
+    assert recorded.equals(wanted.select("condition_id", "close_time", "price", "settled"))
+    assert recorded.height > 10
 
 
 @pytest.mark.parametrize("close_after", [False, True], ids=["saved before", "saved before and after"])
 async def test_a_checkpoint_from_before_a_rebase_does_not_serve(
     judged: Runtime, store: FileStore, hourly: pl.DataFrame, clock: ReplayClock, close_after: bool
 ) -> None:
-    """The anchor has the same time as before; what was computed from it has not the same values."""
+    """The anchor has the same time as before; what was computed from it has other values."""
     judged.prepare("1h", 0, 1).save_checkpoint(store)
     clock.move_to(at(18))
     await advance(judged, "1h", at(18))
@@ -222,13 +223,13 @@ async def test_rebases_one_after_another_stay_auditable(
     for number, (hour, symbol) in enumerate([(14, "BTCUSDT"), (16, "ETHUSDT"), (18, "BTCUSDT"), (20, "BTCUSDT")]):
         store.candles.upsert(correction(hourly, (3, 6, hour - 4), symbol, 1.02 + number / 100))
         assert audit(store).differences == ()
-        store.rebase(plan_rebase(store, f"BINANCE:{symbol} 1h"))
+        store.rebase(plan_rebase(store, Series.parse(f"BINANCE:{symbol} 1h")))
         clock.move_to(at(hour))
         await advance(judged if number % 2 else Runtime(store, judged.log, clock), "1h", at(hour))
         assert audit(store).differences == ()
-    history = [(held.series, held.rebase) for held in store.ticks.anchor_history()]
+    history = store.ticks.anchor_history()
     assert len(history) == 3 + 2 + 1 + 2 + 2
-    assert all(held.created_ms is not None for held in store.ticks.anchor_history())
+    assert all(anchor.created_ms is not None for anchor in history)
 
 
 async def test_a_tick_from_before_a_rebase_is_refused(judged: Runtime, store: FileStore, clock: ReplayClock) -> None:
@@ -238,7 +239,16 @@ async def test_a_tick_from_before_a_rebase_is_refused(judged: Runtime, store: Fi
     from registry.store.parts.ticks import TickRecord, WatermarkMove
     from tests.registry.store.test_candles import NO_METRICS, NO_TRIGGERS
 
-    stale = TickRecord("1h", at(13), False, (WatermarkMove(ETH, at(12), at(13)),), NO_TRIGGERS, (), {}, NO_METRICS)
+    stale = TickRecord(
+        "1h",
+        at(13),
+        False,
+        (WatermarkMove(Group.parse("BINANCE:ETHUSDT 1h"), at(12), at(13)),),
+        NO_TRIGGERS,
+        (),
+        {},
+        NO_METRICS,
+    )
     with pytest.raises(StaleTick, match="before rebase 1"):
         store.ticks.record_tick(stale)
 
@@ -259,7 +269,7 @@ async def test_a_rebase_is_there_after_opening_again(
 
 
 async def test_an_end_between_the_two_files_loses_nothing(
-    judged: Runtime, store: FileStore, hourly: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+    judged: Runtime, store: FileStore, hourly: pl.DataFrame, clock: ReplayClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.candles.upsert(correction(hourly, (6,)))
 
@@ -271,7 +281,7 @@ async def test_an_end_between_the_two_files_loses_nothing(
         with pytest.raises(StoreError, match="no space"):
             store.rebase(plan_rebase(store, BTC))
     assert store.candles.revisions(BTC)["pending"].to_list() == [True]
-    judged.clock.move_to(at(13))  # type: ignore[attr-defined]
+    clock.move_to(at(13))
     await advance(judged, "1h", at(13))
     assert audit(store).differences == ()
     assert store.rebase(plan_rebase(store, BTC)) == 1
@@ -307,4 +317,4 @@ async def test_a_rebase_decides_anew_what_a_series_is_made_of(
 
 async def test_what_is_not_judged_needs_no_rebase(judged: Runtime, store: FileStore) -> None:
     with pytest.raises(StoreError, match="BINANCE:BTCUSDT 1h"):
-        plan_rebase(store, "BINANCE:SOLUSDT 1h")
+        plan_rebase(store, Series.parse("BINANCE:SOLUSDT 1h"))

@@ -8,12 +8,13 @@ import polars as pl
 import pytest
 
 import analysis
-from analysis.explain import Explained, Explanation, explain
+from analysis.explain import explain
 from analysis.valuation import Valuation
 from common.errors import CandlesMissing
 from common.timeframes import to_ms
 from engine.resampling import with_built
 from registry.conditions import Condition
+from registry.explanation import CandleExplanation, Explained
 from registry.language.desugar import desugar
 from tests.engine.live import histories_of
 from tests.engine.test_language_evaluation import daily, gappy, scanned, some_conditions, some_sessions
@@ -27,37 +28,37 @@ def test_it_agrees_with_a_scan_on_every_candle(sample: pl.DataFrame, seed: int) 
     histories = gappy(sample, dice, dice.choice((0.0, 0.03, 0.1)))
     conditions = some_conditions(dice, 40)
     calendars = some_sessions(seed, histories)
-    found = scanned(conditions, histories, calendars=calendars)
+    fired = scanned(conditions, histories, calendars=calendars)
     rows = analysis.scan(conditions, pl.concat(list(histories.values())), calendars=calendars)
     settled = {(row[0], row[1]) for row in rows.filter("settled").select("condition_id", "open_time").rows()}
-    for held in conditions:
-        values = Valuation(held, histories, calendars)
-        assert values.opens[values.fires()].tolist() == found[held.id], str(held)
-        written = values.truth(desugar(held.surface, held.series))
-        assert np.array_equal(written, values.truth(held.tree)), f"{held}: as written and as judged"
-        for open_ms in dice.sample(values.opens.tolist(), 6) + found[held.id][:3]:
-            shown = explain(held, histories, calendars, at_ms=open_ms + 3_600_000)
-            assert shown.open_ms == open_ms
-            assert shown.fires == (open_ms in found[held.id]), str(held)
+    for condition in conditions:
+        values = Valuation(condition, histories, calendars)
+        assert values.opens[values.fires()].tolist() == fired[condition.id], str(condition)
+        written = values.truth(desugar(condition.surface, condition.series))
+        assert np.array_equal(written, values.truth(condition.tree)), f"{condition}: as written and as judged"
+        for open_ms in dice.sample(values.opens.tolist(), 6) + fired[condition.id][:3]:
+            shown = explain(condition, histories, calendars, at_ms=open_ms + 3_600_000)
+            assert shown.open_time == open_ms
+            assert shown.fires == (open_ms in fired[condition.id]), str(condition)
             assert shown.tree is not None
             assert shown.tree.truth == shown.truth
             assert bool(shown.reasons) == (not shown.fires)
             if shown.fires:
                 opened = datetime.fromtimestamp(open_ms / 1000, tz=UTC)
-                assert shown.settled == ((held.id, opened) in settled)
-    assert sum(map(len, found.values())) > 300
+                assert shown.settled == ((condition.id, opened) in settled)
+    assert sum(map(len, fired.values())) > 300
 
 
 def test_it_agrees_on_built_series(sample: pl.DataFrame) -> None:
     five = sample.filter((pl.col("symbol") == "BTCUSDT") & (pl.col("timeframe") == "5m")).sort("open_time")[7:4000]
-    held = Condition.parse("BTCUSDT 15m: every(close < sma(20) and rsi(14)@4h < 50)")
-    histories = with_built(histories_of(five), held.all_series)
-    rows = analysis.scan([held], five)
-    values = Valuation(held, histories, {})
+    condition = Condition.parse("BTCUSDT 15m: every(close < sma(20) and rsi(14)@4h < 50)")
+    histories = with_built(histories_of(five), condition.all_series)
+    rows = analysis.scan([condition], five)
+    values = Valuation(condition, histories, {})
     assert values.opens[values.fires()].tolist() == rows["open_time"].dt.epoch("ms").to_list() != []
 
 
-def on_day(text: str, days: dict[int, float], day: int | None = None) -> Explanation:
+def on_day(text: str, days: dict[int, float], day: int | None = None) -> CandleExplanation:
     """A condition on daily candles of August 2024, explained when a day has closed."""
     at_ms = None if day is None else to_ms(datetime(2024, 8, day, tzinfo=UTC)) + DAY_MS
     return explain(Condition.parse(f"NASDAQ:ACME 1d: {text}"), histories_of(daily(days)), at_ms=at_ms)
@@ -66,7 +67,7 @@ def on_day(text: str, days: dict[int, float], day: int | None = None) -> Explana
 @pytest.mark.parametrize(
     ("text", "days", "day", "verdict", "says"),
     [
-        ("close > 30", {1: 29, 2: 31}, 2, "fires", ""),
+        ("close > 30", {1: 29, 2: 31}, 2, "fires", None),
         ("close > 30", {1: 31, 2: 32}, 2, "true already", "when it becomes TRUE"),
         ("close > 30", {1: 31}, 1, "unknown before", "first candle of NASDAQ:ACME 1d"),
         ("close > 30", {1: 31, 3: 32}, 3, "unknown before", "one step before is missing"),
@@ -76,20 +77,28 @@ def on_day(text: str, days: dict[int, float], day: int | None = None) -> Explana
         ("close / (close - close) > 1", {1: 29, 2: 28}, 2, "unknown", "divides by 0"),
         ("close > close@1w", {1: 29, 2: 28}, 2, "unknown", "1w has no candle that closes at 2024-07-29"),
         ("close > 30", {1: 29, 3: 31}, 2, "no candle", "no candle that opens at 2024-08-02 00:00"),
-        ("close > 30", {1: 29, 3: 31}, 4, "waiting", "2024-08-04 00:00 has not come"),
+        ("close > 30", {1: 29, 3: 31}, 4, "waiting", "2024-08-04 00:00 has not arrived"),
     ],
 )
-def test_verdicts(text: str, days: dict[int, float], day: int, verdict: str, says: str) -> None:
+def test_verdicts(text: str, days: dict[int, float], day: int, verdict: str, says: str | None) -> None:
     if "1w" in text:
         histories = histories_of(daily(days))
         week = daily({5: 1.0}).with_columns(pl.lit("1w").alias("timeframe"))
-        held = Condition.parse(f"NASDAQ:ACME 1d: {text}")
+        condition = Condition.parse(f"NASDAQ:ACME 1d: {text}")
         at_ms = to_ms(datetime(2024, 8, day, tzinfo=UTC)) + DAY_MS
-        shown = explain(held, histories | histories_of(week), at_ms=at_ms)
+        shown = explain(condition, histories | histories_of(week), at_ms=at_ms)
     else:
         shown = on_day(text, days, day)
     assert shown.verdict == verdict
-    assert says in " ".join(shown.reasons)
+    if says is None:
+        assert shown.reasons == ()
+    else:
+        assert says in " ".join(shown.reasons)
+
+
+def tree_of(explanation: CandleExplanation) -> Explained:
+    assert explanation.tree is not None
+    return explanation.tree
 
 
 def only(node: Explained) -> Explained:
@@ -100,13 +109,13 @@ def only(node: Explained) -> Explained:
 def test_operands_and_distances() -> None:
     shown = on_day("not (close crosses_below sma(2) or close > 40)", {1: 20.0, 2: 30.0, 3: 25.0}, 3)
     assert (shown.truth, shown.before) == ("FALSE", "TRUE")
-    crossing, above = only(shown.tree).children  # type: ignore[arg-type]
+    crossing, above = only(tree_of(shown)).children
     assert (crossing.text, crossing.truth) == ("close crosses_below sma(2)", "TRUE")
-    assert [(held.text, held.now, held.before) for held in crossing.readings] == [
+    assert [(reading.text, reading.now, reading.before) for reading in crossing.readings] == [
         ("close", 25.0, 30.0),
         ("sma(2)", 27.5, 25.0),
     ]
-    assert [held.absolute for held in crossing.distances] == [-2.5]
+    assert [distance.absolute for distance in crossing.distances] == [-2.5]
     assert above.truth == "FALSE"
     (away,) = above.distances
     assert (away.left, away.right, away.absolute, away.relative) == ("close", "40", -15.0, -0.375)
@@ -118,20 +127,22 @@ def test_distances_of_channels_moves_and_trends() -> None:
         {1: 20.0, 2: 19.0, 3: 21.0},
         3,
     )
-    channel, move, trend = shown.tree.children  # type: ignore[union-attr]
-    assert [held.absolute for held in channel.distances] == [11.0, -9.0]
-    assert [round(held.absolute, 6) for held in move.distances] == [0.1], "2 risen, 1.9 needed, from the lower of both"
-    assert [held.absolute for held in trend.distances] == [2.0]
+    channel, move, trend = tree_of(shown).children
+    assert [distance.absolute for distance in channel.distances] == [11.0, -9.0]
+    assert [round(distance.absolute, 6) for distance in move.distances] == [0.1], (
+        "2 risen, 1.9 needed, from the lower of both"
+    )
+    assert [distance.absolute for distance in trend.distances] == [2.0]
 
 
 def test_the_newest_candle_is_the_default() -> None:
     shown = on_day("close > 30", {1: 29, 2: 31})
-    assert shown.close_ms == to_ms(datetime(2024, 8, 3, tzinfo=UTC))
+    assert shown.close_time == to_ms(datetime(2024, 8, 3, tzinfo=UTC))
     assert shown.freshness[0].candles == 2
     assert shown.price == 31
 
 
 def test_a_series_without_candles_is_named() -> None:
-    held = Condition.parse("NASDAQ:ACME 1d: close > close@NASDAQ:GOOG")
+    condition = Condition.parse("NASDAQ:ACME 1d: close > close@NASDAQ:GOOG")
     with pytest.raises(CandlesMissing, match="NASDAQ:GOOG 1d"):
-        explain(held, histories_of(daily({1: 2.0})))
+        explain(condition, histories_of(daily({1: 2.0})))

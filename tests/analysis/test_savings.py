@@ -17,7 +17,7 @@ def test_the_worked_example() -> None:
 
 
 def test_the_general_form_when_conditions_read_many_series_and_indicators() -> None:
-    """The same 5000 wishes on 20 series with 3 indicators each: the example's 5.15 s does not hold."""
+    """The same 5000 evaluations on 20 series with 3 indicators each: the example's 5.15 s does not hold."""
     model = ReferenceModel()
     shared_ms = model.shared_ms(series=20, indicators=60, conditions=500)
     assert shared_ms == 20 * 100 + 60 * 50 + 500 * 10

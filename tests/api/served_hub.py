@@ -1,9 +1,10 @@
-"""A hub that serves its API on a real socket: store, event log and server of this process."""
+"""A hub that serves its API on a real socket, with store, event log and server in this process."""
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,11 +19,13 @@ from common.clock import ReplayClock
 from common.settings import load_settings
 from common.timeframes import DURATION_MS, from_ms, to_ms
 from registry.conditions import Condition
+from registry.groups import Group, Series
 from registry.keys import new_key
 from registry.store.files.file_store import FileStore
 from registry.store.parts.accounts import Role
 from registry.store.parts.ticks import TickMetrics, TickRecord, WatermarkMove
 from tests.events.log.memory_log import MemoryLog
+from tests.waiting import wait_for
 
 NOON_MS = 1_722_945_600_000
 """2024-08-06 12:00, in the middle of the sample candles."""
@@ -38,9 +41,15 @@ CONFIG = {"baseOrderSize": 100, "apiSecret": "s3cr3t-of-the-bot"}
 
 
 class Hub:
-    """The served hub. Keys are made on demand, one a user."""
+    """The served hub. Keys are made on demand, one per user."""
 
-    def __init__(self, folder: Path, candles: pl.DataFrame | None = None, **settings: object) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        candles: pl.DataFrame | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        **settings: object,
+    ) -> None:
         generous = {
             f"api_rate_{name}": "1000000/minute" for name in ("read", "write", "bulk", "compute", "stream", "refused")
         }
@@ -50,7 +59,7 @@ class Hub:
         if candles is not None:
             self.store.candles.upsert(candles)
         self.log = MemoryLog()
-        self.service = Service(self.store, self.settings, self.log, self.clock)
+        self.service = Service(self.store, self.settings, self.log, self.clock, monotonic=monotonic)
         self.app = create_app(self.service)
         config = http_config(self.app, grace_s=2)
         config.port = 0
@@ -61,8 +70,7 @@ class Hub:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        while not self._server.started:
-            time.sleep(0.01)
+        wait_for(lambda: self._server.started, "the server to start")
         self.port = self._server.servers[0].sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         return self
@@ -70,7 +78,7 @@ class Hub:
     def __exit__(self, *_: object) -> None:
         for client in self._clients:
             client.close()
-        self.service.feed.end_streams()
+        self.service.user_feed.end_streams()
         self._server.should_exit = True
         self._thread.join()
         self.store.close()
@@ -106,7 +114,8 @@ class Hub:
 
 def record_tick(store: FileStore, clock: ReplayClock, condition_ids: tuple[str, ...]) -> range:
     """One hourly tick after the last one, with the triggers of these conditions."""
-    group, length = "BINANCE:BTCUSDT 1h", DURATION_MS["1h"]
+    series, length = Series.parse("BINANCE:BTCUSDT 1h"), DURATION_MS["1h"]
+    group = Group((series,))
     mark = store.ticks.watermarks("1h").get(group)
     close_ms = (mark if mark is not None else NOON_MS) + length
     clock.move_to(close_ms)
@@ -140,21 +149,21 @@ def record_tick(store: FileStore, clock: ReplayClock, condition_ids: tuple[str, 
             moves=(WatermarkMove(group, mark, close_ms),),
             triggers=triggers,
             holes=(),
-            anchors={} if mark is not None else {group: NOON_MS - 100 * length},
+            anchors={} if mark is not None else {series: NOON_MS - 100 * length},
             metrics=metrics,
         )
     )
 
 
 @contextmanager
-def a_hub(folder: Path, **settings: object) -> Iterator[Hub]:
-    """A hub of its own, without candles beyond one instrument."""
-    with Hub(folder, few_candles(), **settings) as served:
+def a_hub(folder: Path, monotonic: Callable[[], float] = time.monotonic, **settings: object) -> Iterator[Hub]:
+    """A hub for one test, with candles of a single instrument."""
+    with Hub(folder, few_candles(), monotonic, **settings) as served:
         yield served
 
 
 def few_candles() -> pl.DataFrame:
-    """Hundred flat hours of BTCUSDT up to noon."""
+    """A hundred flat hours of BTCUSDT up to noon."""
     length = DURATION_MS["1h"]
     opens = [from_ms(NOON_MS - (100 - number) * length) for number in range(100)]
     return pl.DataFrame(
@@ -173,6 +182,4 @@ def id_of(condition: object) -> str:
 
 def at(text: str) -> int:
     """Milliseconds of ``2024-08-05 01:00``."""
-    from datetime import UTC, datetime
-
     return to_ms(datetime.fromisoformat(text).replace(tzinfo=UTC))

@@ -1,4 +1,4 @@
-"""What the benchmarks keep, and that they measure: at the smallest size, what they assert among themselves holds."""
+"""The benchmarks' results and page; at the smallest size, the sections run and their own assertions hold."""
 
 import math
 from pathlib import Path
@@ -10,6 +10,7 @@ from benchmarks.peers.process import Peers
 from benchmarks.report import Section, Table, at_least, at_most
 from benchmarks.results import Measured, Results
 from benchmarks.scale import TINY
+from benchmarks.sections import SECTIONS
 
 NAMES = ("history", "live", "scan")
 
@@ -36,23 +37,23 @@ def test_a_section_that_is_not_measured_again_stays_as_it_was(tmp_path: Path) ->
     assert page == Results(path, NAMES).page()
     assert "33.3" in page
     assert "11.1" not in page
-    rooms = page.split("\n## ")
-    assert [room.split("\n")[0] for room in rooms[1:]] == ["Targets", "History", "Live"]
-    assert "2020-01-02" in rooms[2]
-    assert "2021" not in rooms[2]
-    assert "2021-03-04" in rooms[3]
-    assert "Not measured: scan." in rooms[0]
+    parts = page.split("\n## ")
+    assert [part.split("\n")[0] for part in parts[1:]] == ["Targets", "History", "Live"]
+    assert "2020-01-02" in parts[2]
+    assert "2021" not in parts[2]
+    assert "2021-03-04" in parts[3]
+    assert "Not measured: scan." in parts[0]
 
 
 def test_a_figure_that_is_not_a_number_reaches_no_target(tmp_path: Path) -> None:
     path = tmp_path / "figures.json"
     Results(path, NAMES).put("scan", measured("Scan", got=math.nan))
-    held = Results(path, NAMES)
-    assert "1 of 2 are reached on One." in held.page()
-    assert "| Scan, over the other | at least 2.00x | -x, **no** |" in held.page()
+    results = Results(path, NAMES)
+    assert "1 of 2 are reached on One." in results.page()
+    assert "| Scan, over the other | at least 2.00x | -x, **no** |" in results.page()
 
 
-def test_every_processor_has_its_say(tmp_path: Path) -> None:
+def test_results_of_several_processors_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "figures.json"
     for name, figure, got, machine in (
         ("live", "1.11", 1.0, "One, Python 3, numpy 1"),
@@ -76,19 +77,19 @@ def test_a_section_there_is_none_of_is_refused(
     monkeypatch.setattr("sys.argv", ["benchmarks", "--only", "live,hisotry"])
     with pytest.raises(SystemExit):
         command.main()
-    assert "there is no section 'hisotry'; there are seed, " in capsys.readouterr().err
+    assert "there is no section 'hisotry'; the sections are seed, " in capsys.readouterr().err
 
 
 def test_the_page_is_written_from_what_is_kept() -> None:
     page = command.RESULTS.with_suffix(".md").read_text(encoding="utf-8")
-    assert page == Results(command.RESULTS, command.SECTIONS).page()
+    assert page == Results(command.RESULTS, SECTIONS).page()
 
 
-@pytest.mark.parametrize("name", ["seed", "series", "live", "conditions"])
+@pytest.mark.parametrize("name", ["seed", "series", "live", "conditions", "events"])
 def test_a_section_at_the_smallest_size(name: str, tmp_path: Path) -> None:
-    found = command.SECTIONS[name](TINY, Peers(None, tmp_path, "they were not wanted"))
-    assert found.tables
-    for table in found.tables:
+    measured_section = SECTIONS[name](TINY, Peers(None, tmp_path, "they were not wanted"))
+    assert measured_section.tables
+    for table in measured_section.tables:
         assert table.rows
         assert {len(row) for row in table.rows} == {len(table.header)}
-    assert found.targets
+    assert measured_section.targets

@@ -1,4 +1,4 @@
-"""Filling gaps of thin pairs: flat candles, marked, and never in the place of real ones."""
+"""Filling the gaps of thinly traded pairs: flat candles, marked, and never in place of real ones."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,6 +7,7 @@ import polars as pl
 
 from candles.importing import import_candles
 from common.clock import SystemClock
+from registry.groups import Series
 from registry.store.files.file_store import FileStore
 
 START = datetime(2024, 8, 5, tzinfo=UTC)
@@ -34,10 +35,11 @@ def test_gaps_become_flat_marked_candles(store: FileStore, tmp_path: Path) -> No
     path = write(tmp_path / "thin.parquet", [0, 1, 4, 5, 7])
     (report,) = import_candles([path], store.candles, clock=SystemClock(), fill=True)
     assert (report.accepted, report.filled, report.inserted, len(report.gaps)) == (5, 3, 8, 2)
-    stored = store.candles.between("BINANCE:XRPETH 1m", 0, 10**15)
+    stored = store.candles.between(Series.parse("BINANCE:XRPETH 1m"), 0, 10**15)
     assert stored["open_time"].to_list() == [START + minute * MINUTE for minute in range(8)]
     assert stored["close"].to_list() == [2.0, 3.0, 3.0, 3.0, 6.0, 7.0, 7.0, 9.0]
     flat = stored.filter(pl.col("volume") == 0)
+    assert flat.height == 3
     assert flat.select(pl.all_horizontal(pl.col("open", "high", "low") == pl.col("close")).all()).item()
     assert store.candles.series()["filled"].to_list() == [3]
     (again,) = import_candles([path], store.candles, clock=SystemClock(), fill=True)
@@ -52,7 +54,7 @@ def test_a_real_candle_replaces_a_filled_one_and_not_the_other_way_round(store: 
     assert store.candles.series()["filled"].to_list() == [0]
     (report,) = import_candles([thin], store.candles, clock=SystemClock(), fill=True)
     assert report.unchanged == 4
-    assert store.candles.between("BINANCE:XRPETH 1m", 0, 10**15)["volume"].to_list() == [7.0] * 4
+    assert store.candles.between(Series.parse("BINANCE:XRPETH 1m"), 0, 10**15)["volume"].to_list() == [7.0] * 4
 
 
 def test_without_the_option_a_gap_stays_a_gap(store: FileStore, tmp_path: Path) -> None:

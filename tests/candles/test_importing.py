@@ -12,6 +12,7 @@ from candles.quality import Gap
 from candles.sample import SAMPLE_FILES
 from common.clock import ReplayClock
 from common.errors import TimeframeError
+from registry.groups import Series
 from registry.store.files.file_store import FileStore
 
 Write = Callable[..., Path]
@@ -31,7 +32,7 @@ def test_a_file_with_everything(write: Write, store: FileStore) -> None:
     report = import_candles([write(text)], store.candles, clock=CLOCK)[0]
     assert report == ImportReport(
         path=report.path,
-        series=("BINANCE:BTCUSDT 1h",),
+        series=(Series.parse("BINANCE:BTCUSDT 1h"),),
         accepted=3,
         inserted=3,
         quarantined={
@@ -41,10 +42,10 @@ def test_a_file_with_everything(write: Write, store: FileStore) -> None:
             reasons.STILL_OPEN: 1,
             reasons.UNREADABLE_TIME: 1,
         },
-        gaps=(Gap("BINANCE:BTCUSDT 1h", START + HOUR, 1),),
+        gaps=(Gap(Series.parse("BINANCE:BTCUSDT 1h"), START + HOUR, 1),),
     )
     assert not report.failed
-    stored = store.candles.between("BINANCE:BTCUSDT 1h", 0, START * 2)
+    stored = store.candles.between(Series.parse("BINANCE:BTCUSDT 1h"), 0, START * 2)
     assert stored["close"].to_list() == [101.0, 100.5, 101.0]
     kept = store.candles.quarantined()
     assert kept.select("line", "reason", "source").rows() == [
@@ -97,7 +98,7 @@ def test_folders_are_searched_and_one_bad_file_does_not_stop_the_others(
         f"{empty}: the file is empty (0 bytes)",
         None,
         f"{tmp_path / 'nothing'}: the folder holds no candle files",
-        f"{tmp_path / 'missing.csv'}: there is no such file",
+        f"{tmp_path / 'missing.csv'}: no such file",
     ]
 
 
@@ -111,4 +112,6 @@ def test_the_sample(store: FileStore, sample: pl.DataFrame) -> None:
     reports = import_candles([SAMPLE_FILES[0].parent], store.candles, clock=late)
     assert [report.path for report in reports] == sorted(candle_files(SAMPLE_FILES))
     assert sum(report.inserted for report in reports) == sample.height == 121_568
-    assert all(len(report.series) == 8 and not report.quarantined and not report.gaps for report in reports)
+    assert [(len(report.series), report.quarantined, report.gaps) for report in reports] == [(8, {}, ())] * len(
+        SAMPLE_FILES
+    )

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from candles import quality, reasons
 from candles.files.raw import CANDLE_SCHEMA, RAW_SCHEMA, RawCandles
-from candles.quality import Checked, Gap, check
+from candles.quality import CheckedCandles, Gap, check
 from common.candle_columns import VALUES
 from common.timeframes import DURATION_MS, slot_at_or_before
+from registry.groups import Series
 
 HOUR = 3_600_000
 START = 1_704_067_200_000  # 2024-01-01 00:00 UTC, a Monday
@@ -30,11 +31,11 @@ def raw(rows: Sequence[Row], timeframe: str | None = "1h", symbol: str | None = 
     return RawCandles("rows", frame.with_columns(pl.col("open_time").cast(pl.Datetime("ms", "UTC"))))
 
 
-def judge(*rows: Row, now_ms: int = START + 1000 * HOUR, timeframe: str | None = "1h") -> Checked:
+def judge(*rows: Row, now_ms: int = START + 1000 * HOUR, timeframe: str | None = "1h") -> CheckedCandles:
     return check(raw(rows, timeframe), now_ms=now_ms)
 
 
-def rejected(checked: Checked) -> list[tuple[int, str]]:
+def rejected(checked: CheckedCandles) -> list[tuple[int, str]]:
     return checked.quarantined.select("line", "reason").rows()
 
 
@@ -130,12 +131,12 @@ def test_a_bad_row_does_not_supersede_a_good_one() -> None:
 def test_unsorted_rows_are_sorted_and_gaps_found() -> None:
     checked = judge((START + 5 * HOUR, GOOD), (START, GOOD), (START + HOUR, GOOD), (START + 7 * HOUR, (0.0,) * 5))
     assert checked.candles["open_time"].dt.epoch("ms").to_list() == [START, START + HOUR, START + 5 * HOUR]
-    assert checked.gaps == (Gap("BINANCE:BTCUSDT 1h", START + 2 * HOUR, 3),)
+    assert checked.gaps == (Gap(Series.parse("BINANCE:BTCUSDT 1h"), START + 2 * HOUR, 3),)
 
 
 def test_what_a_quarantined_row_would_have_filled_is_a_gap() -> None:
     checked = judge((START, GOOD), (START + HOUR, (0.0,) * 5), (START + 2 * HOUR, GOOD))
-    assert checked.gaps == (Gap("BINANCE:BTCUSDT 1h", START + HOUR, 1),)
+    assert checked.gaps == (Gap(Series.parse("BINANCE:BTCUSDT 1h"), START + HOUR, 1),)
 
 
 def test_gaps_do_not_reach_across_series() -> None:

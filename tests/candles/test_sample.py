@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from candles.files.reading import read_candles
-from candles.quality import Checked, check
+from candles.quality import CheckedCandles, check
 from candles.sample import SAMPLE_FILES
 from common.timeframes import show_time, to_ms
 
@@ -13,7 +13,7 @@ AFTER = 1_735_689_600_000  # 2025-01-01
 
 
 @pytest.fixture(scope="module")
-def checked() -> dict[str, Checked]:
+def checked() -> dict[str, CheckedCandles]:
     results = (check(read_candles(path), now_ms=AFTER) for path in SAMPLE_FILES)
     return {result.candles["timeframe"][0]: result for result in results}
 
@@ -22,7 +22,9 @@ def checked() -> dict[str, Checked]:
     ("timeframe", "a_pair", "first", "last"),
     [("5m", 9_216, "2024-07-20 00:00", "2024-08-20 23:55"), ("1h", 5_980, "2024-01-01 00:00", "2024-09-06 03:00")],
 )
-def test_every_row_is_a_candle(checked: dict[str, Checked], timeframe: str, a_pair: int, first: str, last: str) -> None:
+def test_every_row_is_a_candle(
+    checked: dict[str, CheckedCandles], timeframe: str, a_pair: int, first: str, last: str
+) -> None:
     result = checked[timeframe]
     assert result.quarantined.is_empty()
     assert result.gaps == ()
@@ -36,7 +38,7 @@ def test_every_row_is_a_candle(checked: dict[str, Checked], timeframe: str, a_pa
         assert (show_time(to_ms(row["first"])), show_time(to_ms(row["last"]))) == (first, last)
 
 
-def test_hours_are_made_of_their_five_minutes(checked: dict[str, Checked]) -> None:
+def test_hours_are_made_of_their_five_minutes(checked: dict[str, CheckedCandles]) -> None:
     built = (
         checked["5m"]
         .candles.group_by("symbol", pl.col("open_time").dt.truncate("1h"), maintain_order=True)

@@ -1,4 +1,4 @@
-"""Fixtures of the cases, and the tables that a long run writes."""
+"""Fixtures for the cases, and the tables that a long run writes."""
 
 import os
 import random
@@ -28,14 +28,14 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def dice(request: pytest.FixtureRequest) -> random.Random:
-    """Chance; its seed is shown when the case fails, and ``HUB_TEST_SEED`` repeats it."""
+    """Randomness; the seed is shown when the case fails, and ``HUB_TEST_SEED`` repeats it."""
     print(f"HUB_TEST_SEED={SEED} repeats this case")  # noqa: T201 (pytest shows it)
     return random.Random(f"{SEED} {request.node.name}")
 
 
 @pytest.fixture(scope="session")
 def report() -> Iterator[Report]:
-    """What the cases came to; ``HUB_CHAOS_REPORT`` writes it into the page."""
+    """The results of the cases; with ``HUB_CHAOS_REPORT`` they are written into the page."""
     made = Report()
     yield made
     if os.environ.get("HUB_CHAOS_REPORT"):
@@ -46,7 +46,7 @@ def report() -> Iterator[Report]:
 def new_hub(
     tmp_path: Path, template: Path, dice: random.Random, report: Report, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., Hub]]:
-    """Makes hubs, and ends them with the case."""
+    """Creates hubs, and stops them when the case ends."""
     made: list[Hub] = []
 
     def make(**options: Any) -> Hub:
@@ -66,7 +66,7 @@ def new_hub(
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let fixtures know how the case went."""
+    """Tell fixtures how the case went."""
     made = yield
     if call.when == "call":
         item.stash[_FAILED] = made.failed

@@ -1,6 +1,6 @@
-"""A stand-in for an exchange: it takes every order that it gets, and tells whether it has one of a client order id.
+"""A stand-in for an exchange: it accepts every order, and can tell whether it has one with a client order id.
 
-It does not refuse a second order with the same id: that nothing is done twice is for the bots to see to.
+It does not refuse a second order with the same id: doing nothing twice is up to the bots.
 """
 
 import sqlite3
@@ -11,7 +11,7 @@ from events.log.payload import Event
 
 
 class Exchange:
-    """Orders in a file, in the order in which they came. Several bots may use it one after another."""
+    """Orders in a file, in the order of arrival. Several bots may use it one after another."""
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -22,15 +22,15 @@ class Exchange:
         )
 
     def order(self, client_order_id: str, bot: str, event: Event) -> None:
-        """Take an order."""
+        """Accept an order."""
         self._connection.execute(
             "INSERT INTO orders VALUES (NULL, ?, ?, ?, ?)", [client_order_id, bot, event.condition_id, event.close_time]
         )
 
     def knows(self, client_order_id: str) -> bool:
         """Whether there is an order with an id."""
-        found = self._connection.execute("SELECT 1 FROM orders WHERE client_order_id = ?", [client_order_id])
-        return found.fetchone() is not None
+        rows = self._connection.execute("SELECT 1 FROM orders WHERE client_order_id = ?", [client_order_id])
+        return rows.fetchone() is not None
 
     def orders_of(self, bot: str) -> list[tuple[str, int]]:
         """What a bot ordered: condition and close time, in order."""

@@ -1,4 +1,4 @@
-"""A hub for one case: a store, a server, and the processes around them, with what was done to them counted."""
+"""A hub for one case: a store, a server, and the processes around them; faults done to them are counted."""
 
 import random
 import shutil
@@ -15,7 +15,7 @@ from tests.chaos.servers import LogServer
 
 
 class Hub:
-    """Its parts and its faults. ``dice`` are the case's: a seed repeats the case as far as timing lets it."""
+    """Its parts and its faults. ``dice`` are the case's: a seed repeats the case, as far as timing allows."""
 
     def __init__(
         self, folder: Path, template: Path, dice: random.Random, *, kind: str = "valkey", persistent: bool = True
@@ -30,15 +30,15 @@ class Hub:
         self.crashes: Counter[str] = Counter()
         """Failpoints at which a process died."""
         self.triggers = 0
-        """Triggers that were there when it was looked at in the end."""
+        """How many triggers there were in the end."""
         self.port = free_port()
-        """Where the owner of the store listens, if there is one."""
+        """The port on which the owner of the store listens, if there is one."""
         self.exchange = folder / "bots" / "exchange"
-        """What the bots have done."""
+        """The file with the bots' orders."""
         self._processes: list[Process] = []
 
     def start(self, role: Any, **arguments: Any) -> Process:
-        """A process that works on this hub."""
+        """Start a process that works on this hub."""
         process = Process(role, arguments)
         self._processes.append(process)
         return process
@@ -48,15 +48,15 @@ class Hub:
         return self.start(roles.evaluate, store=self.store, url=self.server.url, ticks=ticks, **arguments)
 
     def own(self, **arguments: Any) -> Process:
-        """A process that owns the store for others."""
+        """A process that owns the store on behalf of others."""
         return self.start(roles.own, store=self.store, url=self.server.url, port=self.port, **arguments)
 
     def work(self, ticks: int, **arguments: Any) -> Process:
-        """A process that judges with the store of the owner."""
+        """A process that judges with the owner's store."""
         return self.start(roles.work, port=self.port, url=self.server.url, ticks=ticks, **arguments)
 
     def crash_or_finish(self, name: str, process: Process) -> bool:
-        """Wait for a process that may die at a failpoint; whether it came to its end."""
+        """Wait for a process that may die at a failpoint; returns whether it finished."""
         code = process.wait()
         assert code in (0, CRASHED), f"{process.name} ended with {code}"
         if code == CRASHED:
@@ -64,12 +64,12 @@ class Hub:
         return code == 0
 
     def is_published(self) -> bool:
-        """Whether the stream has all that the owner has recorded."""
+        """Whether the stream has everything that the owner has recorded."""
         with HttpStore(f"http://127.0.0.1:{self.port}", token=roles.TOKEN) as store:
             return store.triggers.last_seq() == self.server.log().last_seq()
 
     def move_store(self, folder: Path) -> None:
-        """Keep the store elsewhere."""
+        """Move the store to another folder."""
         shutil.move(self.store, folder)
         self.store = folder
 
@@ -78,7 +78,7 @@ class Hub:
         return self.start(roles.feed, store=self.store, url=self.server.url, ticks=ticks, seed=seed, **arguments)
 
     def consume(self, until: int, **arguments: Any) -> Process:
-        """A bot worker that acts until so many triggers are applied."""
+        """A bot worker that acts until the trigger with number ``until`` is applied."""
         self.exchange.parent.mkdir(exist_ok=True)
         return self.start(
             roles.consume, port=self.port, url=self.server.url, folder=self.exchange.parent, until=until, **arguments
@@ -89,16 +89,16 @@ class Hub:
         shutil.copytree(self.store, self._backup, dirs_exist_ok=True)
 
     def restore(self) -> None:
-        """Put the copy where the store is."""
+        """Replace the store with the copy."""
         shutil.rmtree(self.store)
         shutil.copytree(self._backup, self.store)
         self.faults["older backup restored"] += 1
 
     def rest(self) -> Rest:
-        """What there is when every process has ended."""
-        found = Rest.of(self.store, self.server.log())
-        self.triggers = found.triggers.height
-        return found
+        """What store and stream hold once every process has ended."""
+        rest = Rest.of(self.store, self.server.log())
+        self.triggers = rest.triggers.height
+        return rest
 
     def close(self) -> None:
         for process in self._processes:

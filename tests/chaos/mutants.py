@@ -1,4 +1,4 @@
-"""F0: broken hubs. Each forgets one of the rules that keep triggers from being lost, repeated or wrong.
+"""F0: broken hubs. Each breaks one of the rules that keep triggers from being lost, repeated or wrong.
 
 They are switched on in a process of a test, and nowhere else.
 """
@@ -16,8 +16,9 @@ from engine.part import SeriesHistory
 from events.consuming.ledger import Ledger
 from events.log import redis_log
 from events.log.payload import entries_of
+from events.log.publisher import drain
 from events.log.redis_log import STREAM, RedisEventLog
-from flows.live import Live
+from flows.part_builder import PartBuilder
 from registry.store.files.tick_tables import TickTables
 from registry.store.parts.ticks import TickRecord
 from registry.store.protocol import Store
@@ -25,23 +26,23 @@ from tests.chaos import roles
 
 
 def publisher_without_outbox() -> None:
-    """What was recorded is sent once, right then: commit, then XADD."""
+    """Triggers are sent once, right after they are recorded: commit, then XADD."""
     sent: dict[int, int] = {}
 
-    def send(store: Store, held: RedisEventLog, **options: object) -> int:
+    def send(store: Store, log: RedisEventLog, **options: object) -> int:
         first = sent.setdefault(id(store), store.triggers.last_seq())
         rows = store.triggers.after(first, 1_000)
         sent[id(store)] = first + rows.height
         for seq, _, payload in entries_of(rows):
-            held.client.xadd(STREAM, {"event": payload}, id=f"{seq}-0")
+            log.client.xadd(STREAM, {"event": payload}, id=f"{seq}-0")
         return rows.height
 
-    flows.advance.drain = send
-    roles.drain = send
+    _replace(flows.advance, "drain", send)
+    _replace(roles, "drain", send)
 
 
 def publisher_without_contiguity() -> None:
-    """The server takes a batch wherever its log ends; newer ids alone keep it from doubling."""
+    """The server accepts a batch wherever its log ends; only the increasing ids prevent duplicates."""
     redis_log._APPEND = redis_log._APPEND.replace("if ARGV[2] ~= last then return {0, tonumber(last)} end", "")
 
 
@@ -57,7 +58,7 @@ def cursor_before_triggers() -> None:
         self._triggers.note_recorded(rows)
         return range(answer.start, answer.start + rows.height)
 
-    TickTables.record_tick = record_tick  # type: ignore[method-assign]
+    _replace(TickTables, "record_tick", record_tick)
 
 
 def less_or_equal_for_less() -> None:
@@ -65,44 +66,45 @@ def less_or_equal_for_less() -> None:
     right = engine.program._leaf_key
 
     def leaf_key(*arguments: Any) -> tuple[int, int, int, float]:
-        code, *others = right(*arguments)
-        return (1 if code == 0 else code, *others)  # type: ignore[return-value]
+        code, left, other, constant = right(*arguments)
+        return 1 if code == 0 else code, left, other, constant
 
-    engine.program._leaf_key = leaf_key
+    _replace(engine.program, "_leaf_key", leaf_key)
 
 
 def previous_over_a_gap() -> None:
-    """The step before a candle is the last candle that there was, however long ago."""
+    """The step before a candle is the previous existing candle, however long ago."""
     right = Evaluator.step
 
     def step(self: Evaluator, timeframe: str, candles: Any, present: Any, stepping: Any) -> None:
         right(self, timeframe, candles, present, stepping & present)
 
-    Evaluator.step = step  # type: ignore[method-assign]
+    _replace(Evaluator, "step", step)
 
 
 def no_seq_floor() -> None:
-    """A store that is behind its log numbers on from where it is."""
+    """A store that is behind its log goes on numbering from where it is."""
 
-    def drain_what_is_newer(store: Store, held: RedisEventLog, **options: object) -> int:
-        return drain(store, held) if held.last_seq() <= store.triggers.last_seq() else 0
+    def drain_what_is_newer(store: Store, log: RedisEventLog, **options: object) -> int:
+        return drain(store, log) if log.last_seq() <= store.triggers.last_seq() else 0
 
-    drain = flows.advance.drain
-    flows.advance.drain = drain_what_is_newer
-    roles.drain = drain_what_is_newer
-    roles.reconcile = lambda *_: 0
+    _replace(flows.advance, "drain", drain_what_is_newer)
+    _replace(roles, "drain", drain_what_is_newer)
+    _replace(roles, "reconcile", lambda *_: 0)
 
 
 def short_look_back() -> None:
     """A cold process starts its indicators two periods ago instead of at the anchor, and reads no checkpoint."""
 
-    def history(self: Live, position: int, plan: Any, anchor: int, end: int, *_: object, **__: object) -> SeriesHistory:
+    def history(
+        self: PartBuilder, position: int, plan: Any, anchor: int, end: int, *_: object, **__: object
+    ) -> SeriesHistory:
         series = plan.series[position]
         length = DURATION_MS[series.timeframe]
-        candles = self.reader.between(str(series), max(anchor, end - 28 * length), end - length + 1)
+        candles = self.reader.between(series, max(anchor, end - 28 * length), end - length + 1)
         return SeriesHistory(anchor, candles)
 
-    Live._history = history  # type: ignore[method-assign]
+    _replace(PartBuilder, "_history", history)
 
 
 def mark_then_act() -> None:
@@ -114,7 +116,7 @@ def mark_then_act() -> None:
         failpoints.reach("before_mark")
         return act(effect_id) if is_fresh else None
 
-    Ledger.perform = perform  # type: ignore[method-assign]
+    _replace(Ledger, "perform", perform)
 
 
 _ALL: Sequence[Callable[[], None]] = (
@@ -131,6 +133,12 @@ MUTANTS = {mutant.__name__: mutant for mutant in _ALL}
 
 
 def switch_on(name: str | None) -> None:
-    """Break this process for good in one way."""
+    """Break this process in one way, for good."""
     if name is not None:
         MUTANTS[name]()
+
+
+def _replace(owner: object, name: str, broken: object) -> None:
+    """Replace an existing attribute with something broken."""
+    assert hasattr(owner, name), f"{owner} has no {name}"
+    setattr(owner, name, broken)

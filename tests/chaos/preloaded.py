@@ -1,4 +1,4 @@
-"""What every process of these tests needs, imported once in the process that they are forked from.
+"""Everything that the processes of these tests need, imported once in the process that they are forked from.
 
 Nothing here may use polars or DuckDB: their threads do not survive a fork.
 """
@@ -23,5 +23,5 @@ _one = np.ones(1, np.bool_)
 _evaluator.step("5m", np.ones((len(CANDLE_ROWS), 1)), _one, _one)
 _evaluator.judge(_one)
 
-# What a hub says about its faults is not news here.
+# The hubs' messages about their faults are expected here.
 logging.disable(logging.ERROR)

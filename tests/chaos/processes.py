@@ -9,7 +9,7 @@ from multiprocessing.context import ForkServerProcess
 from typing import Any
 
 EFFORT = int(os.environ.get("HUB_TEST_EFFORT", "1"))
-"""How long the cases are: 1 in ``make test``."""
+"""How long the cases are; 1 in ``make test``."""
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.chaos.preloaded"])
@@ -36,9 +36,9 @@ class Process:
         return self._process.exitcode is None
 
     def kill(self) -> bool:
-        """SIGKILL; whether it still ran."""
+        """SIGKILL; returns whether it was still running."""
         if not self.runs():
-            # Its number may be somebody else's by now.
+            # Its process id may belong to another process by now.
             return False
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
@@ -63,6 +63,6 @@ class Process:
         return self._process.exitcode
 
     def finish(self) -> None:
-        """Wait for its good end."""
+        """Wait until it ends, and require success."""
         code = self.wait()
         assert code == 0, f"{self.name} ended with {code}"

@@ -1,4 +1,4 @@
-"""The table of ``docs/reliability.md``: which cases were run, what was done to the hub in them, and how they ended."""
+"""The tables of ``docs/reliability.md``: which cases were run, what was done to the hub, and how they ended."""
 
 import inspect
 from collections import Counter
@@ -25,7 +25,7 @@ class Case:
     triggers: int = 0
 
     def add(self, hubs: Iterable[Hub]) -> None:
-        """Count what was done in one run, and the triggers that were checked after it."""
+        """Add the faults of one run, and the triggers that were checked after it."""
         for hub in hubs:
             self.faults += hub.faults
             self.crashes += hub.crashes
@@ -82,6 +82,6 @@ class Report:
 
 
 def _place(says: str) -> tuple[int, str]:
-    """Order of a case: F2 comes before F10."""
+    """The place of a case in the table: F2 comes before F10."""
     digits = "".join(letter for letter in says.split(":", maxsplit=1)[0].split(maxsplit=1)[0] if letter.isdigit())
     return int(digits or 99), says

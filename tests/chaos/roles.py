@@ -1,4 +1,4 @@
-"""What the processes of these tests do. Each works on what it is told alone, as a process of the hub does."""
+"""What the processes of these tests do. Each knows only its arguments, as a process of the hub does."""
 
 import asyncio
 import random
@@ -6,9 +6,11 @@ import resource
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import uvicorn
@@ -42,9 +44,12 @@ from tests.chaos.exchange import Exchange
 from tests.chaos.messy_feed import MessyFeed
 from tests.chaos.processes import EFFORT
 from tests.events.log.memory_log import MemoryLog
+from tests.waiting import wait_for
+
+_Result = TypeVar("_Result")
 
 PATIENCE_S = 40.0 if EFFORT == 1 else 200.0
-"""How long a process waits for a server or an owner that is killed again and again, perhaps before it answers."""
+"""How long a process waits for a server or an owner that is killed repeatedly, perhaps before it ever answers."""
 TOKEN = "chaos"
 REFUSED = 3
 NOW = datetime(2024, 8, 5)  # noqa: DTZ001 (as the tables keep times)
@@ -64,11 +69,11 @@ def evaluate(
     file_limit: int | None = None,
     latecomer: int | None = None,
 ) -> None:
-    """Own the store, judge tick after tick up to ``ticks`` (or ``most`` of them), and publish all of it.
+    """Own the store, judge tick after tick up to ``ticks`` (at most ``most`` of them), and publish everything.
 
-    ``judged`` is a file that is there when all is judged, published or not. ``at_once``: in one late run. ``restless``:
-    by a clock that jumps, of this seed. ``file_limit``: no file may get longer than so many bytes. ``latecomer``: the
-    tick after which the latecomer is registered.
+    ``judged`` is a file that is created once everything is judged, published or not. ``at_once``: in one late run.
+    ``restless``: with a jumping clock of this seed. ``file_limit``: no file may grow beyond this many bytes.
+    ``latecomer``: the tick after which the latecomer is registered.
     """
     if file_limit is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
@@ -90,14 +95,12 @@ def evaluate(
 
 
 def recover(*, store: Path, events: Path, owner: str, ticks: int) -> None:
-    """Open damaged files beside a log that is whole, judge on, and check what came of it.
+    """Open damaged files beside an undamaged log, go on judging, and check the outcome.
 
-    ``owner`` is the identity with which the log is marked. Files that are refused with an error of the hub end the
+    ``owner`` is the identity of the store that owns the log. Files that are refused with an error of the hub end the
     process with ``REFUSED``.
     """
-    log = MemoryLog()
-    log.marked = owner
-    log.events = msgspec.json.decode(events.read_bytes(), type=list[Event])
+    log = MemoryLog(owner, msgspec.json.decode(events.read_bytes(), type=list[Event]))
     try:
         with FileStore(store, clock=ReplayClock(scene.START_MS)) as opened:
             reconcile(opened, log)
@@ -109,7 +112,7 @@ def recover(*, store: Path, events: Path, owner: str, ticks: int) -> None:
 
 
 def own(*, store: Path, url: str, port: int, failpoint: str = "") -> None:
-    """Own the store for other processes, and keep the log, as the owner of a running hub does."""
+    """Own the store on behalf of other processes, and keep the log, as the owner of a running hub does."""
     failpoints.arm(failpoint)
     clock = ReplayClock(scene.START_MS)
     with FileStore(store, clock=clock) as opened, keeping(LogKeeper(opened, open_log(url), clock)):
@@ -118,7 +121,7 @@ def own(*, store: Path, url: str, port: int, failpoint: str = "") -> None:
 
 
 def work(*, port: int, url: str, ticks: int, runs: int = 1, failpoint: str = "") -> None:
-    """Judge with the store of another process; so many runs at once do the same."""
+    """Judge with another process's store; ``runs`` threads do the same at once."""
     failpoints.arm(failpoint)
     with (
         HttpStore(f"http://127.0.0.1:{port}", token=TOKEN, patience_s=PATIENCE_S) as opened,
@@ -129,16 +132,17 @@ def work(*, port: int, url: str, ticks: int, runs: int = 1, failpoint: str = "")
 
 
 def feed(*, store: Path, url: str, ticks: int, seed: int, failpoint: str = "") -> None:
-    """Own the store, and get its candles from an unruly feed on the way."""
+    """Own the store, and get its candles from an unruly feed along the way."""
     failpoints.arm(failpoint)
     messy = MessyFeed(seed)
     with FileStore(store, clock=ReplayClock(scene.START_MS)) as opened:
         log = open_log(url)
         bring_together(opened, log)
         reached = min(opened.ticks.watermarks("5m").values(), default=scene.START_MS)
-        runtime = Runtime(opened, log, ReplayClock(reached))
+        clock = ReplayClock(reached)
+        runtime = Runtime(opened, log, clock)
         for tick in range(scene.tick_of(reached) + 1, ticks + 1):
-            runtime.clock.move_to(scene.close_of(tick))  # type: ignore[attr-defined]
+            clock.move_to(scene.close_of(tick))
             messy.bring(opened, tick)
             asyncio.run(advance(runtime, "5m", scene.close_of(tick)))
         messy.bring(opened, ticks, everything=True)
@@ -149,7 +153,7 @@ def feed(*, store: Path, url: str, ticks: int, seed: int, failpoint: str = "") -
 def consume(
     *, port: int, url: str, folder: Path, until: int, failpoint: str = "", mutant: str | None = None, poison: int = 0
 ) -> None:
-    """A bot worker: act on each trigger of its subscriptions at an exchange, once, until all of ``until`` are applied.
+    """A bot worker: act once at an exchange on each trigger of its subscriptions, until ``until`` is applied.
 
     Triggers whose ``seq`` is a multiple of ``poison`` cannot be handled.
     """
@@ -176,45 +180,41 @@ def consume(
             "bots", open_log(url), store, ledger, handle, clock, start=0, retry_after_s=(0.0, 0.0, 0.0, 0.0)
         )
         stop = threading.Event()
-        deadline = time.monotonic() + PATIENCE_S
         thread = threading.Thread(target=consumer.run, args=(stop,), daemon=True)
         thread.start()
-        while (consumer.seq < until or _waiting(ledger)) and thread.is_alive():
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the consumer came to {consumer.seq} of {until}")
-            time.sleep(0.01)
+
+        def is_done() -> bool:
+            return (consumer.seq >= until and not _waiting(ledger)) or not thread.is_alive()
+
+        wait_for(is_done, f"all up to trigger {until} to be applied", PATIENCE_S)
         stop.set()
         thread.join()
 
 
 def send(*, store: Path, url: str, folder: Path, failpoint: str = "") -> None:
-    """Own the store and send to its webhooks until everything is sent."""
+    """Own the store, and post to its webhooks until everything is sent."""
     failpoints.arm(failpoint)
     clock = SystemClock()
     with FileStore(store, clock=clock) as opened:
         log = open_log(url)
         with sending(opened, log, folder / "webhooks.ledger", clock, allow_loopback=True) as webhooks:
-            deadline = time.monotonic() + PATIENCE_S
-            while _lags(log) or webhooks.outbox.firsts():
-                if time.monotonic() > deadline:
-                    raise TimeoutError("not everything was sent")
-                time.sleep(0.02)
+            wait_for(lambda: not _lags(log) and not webhooks.outbox.firsts(), "everything to be sent", PATIENCE_S)
 
 
 def _lags(log: RedisEventLog) -> bool:
-    """Whether the consumer of webhooks has something left to apply."""
-    (applied,) = [held.applied_seq for held in log.groups() if held.name == WEBHOOKS] or [-1]
+    """Whether the webhooks' consumer has something left to apply."""
+    (applied,) = [group.applied_seq for group in log.groups() if group.name == WEBHOOKS] or [-1]
     return applied < log.last_seq()
 
 
 def _waiting(ledger: Ledger) -> int:
-    """Deliveries that wait for another attempt, or that were given up and are not in the dead letters yet."""
+    """How many deliveries wait for another attempt, or were given up and are not in the dead letters yet."""
     with ledger.transaction() as transaction:
         return int(transaction.execute("SELECT count(*) FROM held WHERE state <> 'told'").fetchone()[0])
 
 
 def register(*, port: int, client: int, count: int, acknowledged: Path) -> None:
-    """A user who registers conditions and subscribes, ends every third subscription, and notes what was answered."""
+    """A user who registers conditions, subscribes, ends every third subscription, and notes what was acknowledged."""
     dice = random.Random(client)
     with (
         HttpStore(f"http://127.0.0.1:{port}", token=TOKEN, patience_s=PATIENCE_S) as store,
@@ -247,7 +247,7 @@ class RestlessClock:
 
 
 def judge(store: Store, log: EventLog, ticks: int, most: int | None = None, restless: int | None = None) -> None:
-    """Tick after tick, from where the watermarks are."""
+    """Judge tick after tick, from the watermarks on."""
     reached = min(store.ticks.watermarks("5m").values(), default=scene.START_MS)
     first = scene.tick_of(reached) + 1
     start_ms = scene.close_of(first)
@@ -259,42 +259,27 @@ def judge(store: Store, log: EventLog, ticks: int, most: int | None = None, rest
 
 
 def bring_together(store: Store, log: EventLog) -> None:
-    """Reconcile store and log before anything is judged, as soon as the server answers."""
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            reconcile(store, log)
-        except EventLogAhead:
-            raise
-        except EventLogError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            return
+    """Reconcile store and log, as soon as the server answers. Before anything is judged."""
+    _persist(lambda: reconcile(store, log), hopeless=(EventLogAhead,))
 
 
 def publish(store: Store, log: EventLog) -> None:
     """Publish until the stream has everything, as the owner's process does."""
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            drain(store, log)
-        except EventLogError as error:
-            if time.monotonic() > deadline:
-                raise TimeoutError("the stream did not take all triggers") from error
-            time.sleep(0.05)
-        else:
-            return
+    _persist(lambda: drain(store, log))
 
 
 def open_log(url: str) -> RedisEventLog:
     """The log, as soon as its server answers."""
+    return _persist(lambda: RedisEventLog(connect_to(url)))
+
+
+def _persist(call: Callable[[], _Result], *, hopeless: tuple[type[EventLogError], ...] = ()) -> _Result:
+    """Repeat a call until the log's server takes it, unless it fails in a way that will not change."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
-            return RedisEventLog(connect_to(url))
-        except EventLogError:
-            if time.monotonic() > deadline:
+            return call()
+        except EventLogError as error:
+            if isinstance(error, hopeless) or time.monotonic() > deadline:
                 raise
             time.sleep(0.05)

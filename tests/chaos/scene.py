@@ -1,7 +1,7 @@
-"""What happens in every case: four days of candles around a crash, a few dozen conditions, and what has to fire.
+"""What every case works with: four days of candles around a crash, a few dozen conditions, and what has to fire.
 
-The candles are real; one is taken out, so that there is a hole. What has to fire comes from the slow oracle, which
-shares nothing with the engine. No verdict hangs on a rounding error, so the answer is a set and not a range.
+The candles are real; one is removed, so that there is a hole. What has to fire comes from the slow oracle, which
+shares nothing with the engine. No verdict depends on a rounding error, so the answer is exact.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ START_MS = to_ms(datetime(2024, 8, 4, 20, tzinfo=UTC))
 TICKS = 1_100
 FIRST_OPEN_MS = START_MS - 192 * STEP_MS
 HOLE_MS = START_MS + 17 * STEP_MS
-"""When the candle opens that ETHUSDT does not have."""
+"""Open time of the candle that ETHUSDT lacks."""
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 _TEXTS = (
@@ -43,12 +43,12 @@ _TEXTS = (
     "close > open for 3 bars",
 )
 _TOUCHED = 40
-"""A tick on whose close of BTCUSDT a condition lies exactly: below it is not the same as at it."""
+"""A tick at which the close of BTCUSDT equals a condition's threshold exactly: below is not the same as at."""
 
 
 @dataclass(frozen=True)
 class Trigger:
-    """What has to fire, or what did."""
+    """A trigger that has to fire, or that did."""
 
     condition_id: str
     close_ms: int
@@ -83,7 +83,7 @@ def candles() -> pl.DataFrame:
 
 @cache
 def conditions() -> list[Condition]:
-    """Of every kind: on their base alone, on another series, firing once a stretch and on every candle."""
+    """Conditions of every kind: on their own series, on another one, firing once per stretch or on every candle."""
     texts = [f"{symbol} 5m: {text}" for symbol in SYMBOLS for text in _TEXTS]
     bitcoin = candles().filter(pl.col("symbol") == "BTCUSDT")
     (touched,) = bitcoin.filter(pl.col("open_time").dt.epoch("ms") == close_of(_TOUCHED) - STEP_MS)["close"]
@@ -104,17 +104,17 @@ def latecomer() -> Condition:
 @cache
 def _fires() -> tuple[Trigger, ...]:
     oracle = Oracle(histories_of(candles()), {})
-    found = []
+    triggers = []
     for condition in conditions():
         near = [open_ms for open_ms in oracle.near(condition) if open_ms >= START_MS]
-        assert not near, f"{condition} hangs on a rounding error at {near}: choose another"
-        found += [Trigger(condition.id, open_ms + STEP_MS) for open_ms in oracle.fires(condition)]
-    return tuple(sorted(found, key=lambda held: (held.close_ms, held.condition_id)))
+        assert not near, f"{condition} depends on a rounding error at {near}: choose another"
+        triggers += [Trigger(condition.id, open_ms + STEP_MS) for open_ms in oracle.fires(condition)]
+    return tuple(sorted(triggers, key=lambda trigger: (trigger.close_ms, trigger.condition_id)))
 
 
 def expected(ticks: int = TICKS) -> list[Trigger]:
     """What has to fire up to a tick, in order."""
-    return [held for held in _fires() if START_MS < held.close_ms <= close_of(ticks)]
+    return [trigger for trigger in _fires() if START_MS < trigger.close_ms <= close_of(ticks)]
 
 
 def latecomers(after: int, until: int) -> list[Trigger]:
@@ -126,29 +126,33 @@ BOTS = ("bot-1", "bot-2", "bot-3")
 
 
 def conditions_of(bot: str) -> set[str]:
-    """The conditions that a bot subscribes to: the first one to all, so that none is given up; others to some."""
+    """The conditions that a bot subscribes to: the first bot to all, so that each has a subscriber; others to some."""
     number = BOTS.index(bot)
-    return {held.id for place, held in enumerate(conditions()) if place % (number + 1) == 0}
+    return {condition.id for place, condition in enumerate(conditions()) if place % (number + 1) == 0}
 
 
 def wanted_by_many(number: int) -> Condition:
-    """One of a few conditions that many users register; equal ones are spelled in several ways."""
+    """One of a few conditions that many users register; equal ones are spelled in different ways."""
     texts = "BTCUSDT 5m: rsi(14) < {0}", "binance:btc/usdt 5m: {0}.0 > RSI", "BTC-USDT 5m: RSI(14, close) < {0}"
     return Condition.parse(texts[number % 3].format(20 + number // 3))
 
 
 def make_store(folder: Path, until_ms: int | None = None) -> None:
-    """A store with all candles (that open before a time), conditions and subscriptions, and nothing judged."""
-    held = candles()
+    """A store with the candles (that open before a time), conditions and subscriptions, and nothing judged yet."""
+    rows = candles()
     if until_ms is not None:
-        held = held.filter(pl.col("open_time").dt.epoch("ms") < until_ms)
+        rows = rows.filter(pl.col("open_time").dt.epoch("ms") < until_ms)
     with FileStore(folder, clock=ReplayClock(START_MS)) as store:
-        store.candles.upsert(held)
+        store.candles.upsert(rows)
         register(store)
 
 
 def register(store: FileStore) -> None:
     """Conditions and subscriptions of the scene. The store needs candles of each instrument."""
     store.registry.register(conditions(), active_from_ms=START_MS)
-    requests = [SubscriptionRequest("ann", bot, held, "dca", {}) for bot in BOTS for held in sorted(conditions_of(bot))]
+    requests = [
+        SubscriptionRequest("ann", bot, condition_id, "dca", {})
+        for bot in BOTS
+        for condition_id in sorted(conditions_of(bot))
+    ]
     store.registry.subscribe(requests, active_from_ms=START_MS)

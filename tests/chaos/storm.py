@@ -1,4 +1,4 @@
-"""Faults at random moments, and the work that is done in spite of them."""
+"""Faults at random moments, and the work that is done despite them."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ Fault = Callable[["Storm"], None]
 
 
 class Storm:
-    """A hub's evaluator, disturbed again and again while it works through the ticks."""
+    """A hub whose evaluator is disturbed again and again while it works through the ticks."""
 
     def __init__(self, hub: Hub, ticks: int) -> None:
         self.hub = hub
@@ -21,28 +21,29 @@ class Storm:
         self.evaluator: Process = hub.evaluate(ticks)
 
     def run(self, faults: Sequence[Fault], count: int) -> None:
-        """Inject so many faults while it works, let it end its work, and come to rest."""
+        """Inject ``count`` faults while it works, let it finish, and come to rest."""
         for _ in range(count):
             time.sleep(self.dice.uniform(0.02, 0.3))
             self.dice.choice(faults)(self)
+        assert self.hub.faults, "nothing was disturbed"
         self.evaluator.finish()
         self.hub.evaluate(self._ticks).finish()
 
     def restart(self) -> None:
-        """Another evaluator, where none runs: it makes good what the stream has lost."""
+        """Start another evaluator if none is running: it makes up for what the stream has lost."""
         if not self.evaluator.runs():
             self.evaluator = self.hub.evaluate(self._ticks)
 
 
 def kill_evaluator(storm: Storm) -> None:
-    """The process that judges and publishes dies, and is started again."""
+    """The process that judges and publishes dies, and is restarted."""
     if storm.evaluator.kill():
         storm.hub.faults["evaluator killed"] += 1
     storm.restart()
 
 
 def pause_evaluator(storm: Storm) -> None:
-    """It stands still, wherever it is."""
+    """It is stopped for a moment, wherever it is."""
     if storm.evaluator.runs():
         storm.evaluator.pause()
         time.sleep(storm.dice.uniform(0.02, 0.3))
@@ -51,7 +52,7 @@ def pause_evaluator(storm: Storm) -> None:
 
 
 def kill_server(storm: Storm) -> None:
-    """The server dies and comes back with what is in its file."""
+    """The server dies, and comes back with what is in its file."""
     _down(storm, "server killed")
 
 
@@ -92,7 +93,7 @@ def pause_server(storm: Storm) -> None:
 
 
 def squeeze_server(storm: Storm) -> None:
-    """The server has no memory left, for a while."""
+    """The server has no memory left for a while."""
     client: redis.Redis = storm.hub.server.client()
     client.config_set("maxmemory", "1")
     time.sleep(storm.dice.uniform(0.05, 0.3))

@@ -1,4 +1,4 @@
-"""F20 to F22: bots that die between any two steps, triggers that cannot be handled, a stream that forgets."""
+"""F20 to F22: bots that die between any two steps, triggers that cannot be handled, a stream that is trimmed."""
 
 import time
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def test_a_worker_that_dies_at_a_step_acts_once(step: str, new_hub: NewHub) -> N
     hub, ticks = new_hub(), min(20 * EFFORT, 200)
     until, _ = _published(hub, ticks)
     longest = 40 if "effect" in step else 1
-    # Steps that a consumer passes once for many events are only met again while there is more to read.
+    # A step that a consumer passes once for many events is reached again only while there is more to read.
     for _ in range(3 * min(EFFORT, 7)):
         if hub.crash_or_finish(step, hub.consume(until, failpoint=f"{step}:{hub.dice.randint(1, longest)}")):
             break
@@ -89,7 +89,9 @@ def test_triggers_that_cannot_be_handled_are_put_aside_and_hold_up_nobody(new_hu
     assert wanted
     letters = [letter for _, letter in dead_letters(hub.server.log(), "bots", 10_000)]
     assert sorted(letter["delivery_id"] for letter in letters) == sorted(wanted)
-    left = [held for held in scene.expected(ticks) if f"{held.condition_id}:{held.close_ms}" not in poisoned]
+    left = [
+        trigger for trigger in scene.expected(ticks) if f"{trigger.condition_id}:{trigger.close_ms}" not in poisoned
+    ]
     check_effects(hub.exchange, left)
 
 

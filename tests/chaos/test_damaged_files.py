@@ -43,7 +43,7 @@ def test_an_older_backup_uses_no_number_again_that_the_stream_has_forgotten(kept
     client = hub.server.client()
     client.xtrim("triggers", maxlen=kept, approximate=False)
     late = scene.latecomer().id
-    left = [held.event for held in hub.server.log().read(0, 1_000) if held.condition_id == late]
+    left = [entry.event for entry in hub.server.log().read(0, 1_000) if entry.condition_id == late]
     hub.restore()
     hub.evaluate(50).finish()
     rest = hub.rest()
@@ -62,7 +62,7 @@ def test_damaged_write_ahead_logs_open_or_say_so(new_hub: NewHub, tmp_path: Path
     wal = hub.store / "registry.duckdb.wal"
     size = wal.stat().st_size
     events = tmp_path / "events.json"
-    events.write_bytes(msgspec.json.encode([held.event for held in hub.server.log().read(0, 10_000)]))
+    events.write_bytes(msgspec.json.encode([entry.event for entry in hub.server.log().read(0, 10_000)]))
     assert msgspec.json.decode(events.read_bytes(), type=list[Event])
     owner = hub.server.log().owner()
     assert owner is not None
@@ -96,7 +96,7 @@ def test_a_full_disk_records_all_of_a_tick_or_nothing(new_hub: NewHub) -> None:
     hub = new_hub()
     hub.evaluate(5).finish()
     for _ in range(3 * EFFORT):
-        # The write-ahead log begins anew with each owner and grows by a few thousand bytes a tick.
+        # The write-ahead log starts afresh with each owner, and grows by a few thousand bytes per tick.
         if hub.evaluate(60, file_limit=hub.dice.randrange(3_000, 60_000)).wait() != 0:
             hub.faults["no space left in a file"] += 1
         rest = hub.rest()
@@ -109,7 +109,7 @@ def test_a_full_disk_records_all_of_a_tick_or_nothing(new_hub: NewHub) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of a few megabytes, where this user may make one."""
+    """A file system of a few megabytes, if this user may mount one."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
@@ -149,5 +149,6 @@ def test_a_store_does_not_take_the_log_of_another(new_hub: NewHub, tmp_path: Pat
     other = tmp_path / "other"
     scene.make_store(other)
     before = hub.server.log().read(0, 1_000)
+    assert before
     assert hub.start(roles.evaluate, store=other, url=hub.server.url, ticks=5).wait() == 1
     assert hub.server.log().read(0, 1_000) == before

@@ -1,4 +1,4 @@
-"""F12, F13, F17 and F19: several evaluators, long absences, clocks that jump."""
+"""F12, F13, F17 and F19: several evaluators, long downtimes, jumping clocks."""
 
 import time
 from collections.abc import Callable
@@ -12,20 +12,20 @@ from registry.store.files.file_store import FileStore
 from tests.chaos import scene
 from tests.chaos.hub import Hub
 from tests.chaos.processes import CRASHED, EFFORT
-from tests.chaos.servers import wait_for
+from tests.waiting import wait_for
 
 NewHub = Callable[..., Hub]
 
 
 def test_a_second_owner_is_refused_and_harms_nothing(new_hub: NewHub, tmp_path: Path) -> None:
     """F12: a second owner of the files is refused, and told who has them."""
-    hub, held = new_hub(), tmp_path / "held"
-    first = hub.evaluate(20, failpoint=f"before_commit:3:pause={held}")
-    wait_for(held.exists, "the first one to be at work")
+    hub, pause = new_hub(), tmp_path / "pause"
+    first = hub.evaluate(20, failpoint=f"before_commit:3:pause={pause}")
+    wait_for(pause.exists, "the first one to be at work")
     with pytest.raises(StoreLocked, match=str(first.pid)):
         FileStore(hub.store)
     assert hub.evaluate(20).wait() == 1
-    held.unlink()
+    pause.unlink()
     first.finish()
     hub.rest().check(20)
 
@@ -48,7 +48,7 @@ def test_evaluators_and_their_owner_are_killed(new_hub: NewHub) -> None:
         if worker.wait() == CRASHED:
             hub.work(ticks).finish()
     hub.work(ticks).finish()
-    wait_for(hub.is_published, "the owner to publish what the killed ones had not")
+    wait_for(hub.is_published, "the owner to publish what the killed evaluators had not")
     owner.kill()
     hub.rest().check(ticks)
 
@@ -75,8 +75,9 @@ def test_what_was_missed_is_judged_in_order_and_said_to_be_late(missed: int, new
     rest.check(10 + missed)
     late = rest.triggers.filter("late")["close_time"].dt.epoch("ms")
     closes = rest.triggers["close_time"].dt.epoch("ms")
-    # The hole is judged with the tick after it, which alone makes it late.
+    # The hole is judged with the tick after it; that alone makes it late.
     missed_closes = closes.filter(closes.is_between(scene.close_of(11), scene.close_of(9 + missed)))
+    assert missed == 1 or missed_closes.len() > 0
     assert set(missed_closes) <= set(late)
     assert scene.close_of(10 + missed) not in set(late)
     assert rest.ticks.filter(pl.col("close_time").dt.epoch("ms") == scene.close_of(10 + missed)).height == 1
@@ -89,5 +90,5 @@ def test_a_clock_that_jumps_changes_no_verdict(new_hub: NewHub) -> None:
         hub.evaluate(tick, restless=hub.dice.randrange(1_000_000)).finish()
         hub.faults["clock set back and forth"] += 1
     hub.evaluate(tick).finish()
-    # A group that waits by the clock parts from the others.
+    # A group that waits for the clock falls behind the others.
     hub.rest().check(tick, apart=True)

@@ -1,4 +1,4 @@
-"""F7 to F11: whatever happens to the event log's server, the stream ends as the record, and judging goes on."""
+"""F7 to F11: whatever happens to the log's server, the stream ends up equal to the record, and judging goes on."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,6 @@ import pytest
 
 from tests.chaos.hub import Hub
 from tests.chaos.processes import EFFORT
-from tests.chaos.servers import binaries, wait_for
 from tests.chaos.storm import (
     Fault,
     Storm,
@@ -21,6 +20,8 @@ from tests.chaos.storm import (
     squeeze_server,
     wipe_server,
 )
+from tests.events.servers import binaries
+from tests.waiting import wait_for
 
 TICKS = min(60 * EFFORT, 240)
 FAULTS = 4 * EFFORT
@@ -57,16 +58,16 @@ def test_a_log_that_gets_shorter_under_a_publisher_has_no_hole(
     hub = new_hub()
     hub.evaluate(20).finish()
     for tick in range(22, 22 + 2 * (1 + EFFORT), 2):
-        held = tmp_path / f"held{tick}"
-        # A run looks for the first time before it judges, when there is nothing to write yet.
+        pause = tmp_path / f"pause{tick}"
+        # A run first looks before it judges, when there is nothing to write yet.
         nth = 2 if step == "after_read_last" else 1
-        evaluator = hub.evaluate(tick, failpoint=f"{step}:{nth}:pause={held}")
-        wait_for(held.exists, "the publisher to be where the log gets shorter")
+        evaluator = hub.evaluate(tick, failpoint=f"{step}:{nth}:pause={pause}")
+        wait_for(pause.exists, "the publisher to be where the log gets shorter")
         hub.server.kill()
         assert hub.server.cut(hub.dice.randrange(600, 3_000)) > 0
         hub.server.start()
         hub.faults["server killed and its file cut"] += 1
-        held.unlink()
+        pause.unlink()
         evaluator.finish()
     hub.rest().check(tick)
 
@@ -75,17 +76,17 @@ def test_judging_goes_on_while_the_server_hangs(new_hub: Callable[..., Hub], tmp
     """F10: a server that answers nobody for ten seconds, and does not refuse either."""
     hub = new_hub()
     hub.evaluate(5).finish()
-    held, judged = tmp_path / "held", tmp_path / "judged"
-    evaluator = hub.evaluate(20, failpoint=f"before_record:1:pause={held}", judged=judged)
-    wait_for(held.exists, "the evaluator to be connected")
+    pause, judged = tmp_path / "pause", tmp_path / "judged"
+    evaluator = hub.evaluate(20, failpoint=f"before_record:1:pause={pause}", judged=judged)
+    wait_for(pause.exists, "the evaluator to be connected")
     hub.server.pause()
     hub.faults["server paused"] += 1
-    held.unlink()
+    pause.unlink()
     if EFFORT == 1:
         time.sleep(1)
     else:
-        # The publisher waits ten seconds for an answer before it takes the server for dead.
-        wait_for(judged.exists, "all to be judged while the server hangs", 60)
+        # The publisher waits ten seconds for an answer before it considers the server dead.
+        wait_for(judged.exists, "everything to be judged while the server hangs", 60)
     hub.server.resume()
     evaluator.finish()
     hub.rest().check(20)

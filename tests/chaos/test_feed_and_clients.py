@@ -1,4 +1,4 @@
-"""F18 and F23: candles that come as they like, and users who register while the hub works and is killed."""
+"""F18 and F23: candles that arrive in disorder, and users who register while the hub works and is killed."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from registry.store.files.file_store import FileStore
 from tests.chaos import roles, scene
 from tests.chaos.hub import Hub
 from tests.chaos.processes import EFFORT
-from tests.chaos.servers import wait_for
+from tests.waiting import wait_for
 
 NewHub = Callable[..., Hub]
 
@@ -48,8 +48,8 @@ def test_what_was_answered_to_users_stays(new_hub: NewHub, tmp_path: Path) -> No
     wait_for(hub.is_published, "all to be published")
     owner.kill()
     with FileStore(hub.store, read_only=True) as store:
-        known = {held.condition_id: held.canonical for held in store.registry.conditions()}
-        assert len(set(known.values())) == len(known)
+        known = {condition.condition_id: condition.canonical for condition in store.registry.conditions()}
+        assert len(set(known.values())) == len(known) > 0
         wanted: set[tuple[str, ...]] = set()
         for client in range(clients):
             for line in (tmp_path / f"{client}").read_text().splitlines():
@@ -57,11 +57,11 @@ def test_what_was_answered_to_users_stays(new_hub: NewHub, tmp_path: Path) -> No
                 (wanted.add if word == "subscribed" else wanted.discard)(tuple(key))
         assert wanted
         for user, bot, condition_id in wanted:
-            held = store.registry.subscription(user, bot, condition_id)
-            assert held is not None
-            assert held.state == "active"
+            subscription = store.registry.subscription(user, bot, condition_id)
+            assert subscription is not None
+            assert subscription.state == "active"
             assert condition_id in known
     rest = hub.rest()
-    own = {held.id for held in scene.conditions()}
-    others = [held for held in rest.found() if held.condition_id not in own]
+    own = {condition.id for condition in scene.conditions()}
+    others = [trigger for trigger in rest.recorded() if trigger.condition_id not in own]
     rest.check(ticks, also=others)

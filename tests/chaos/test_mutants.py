@@ -1,4 +1,4 @@
-"""F0: the checks see what they are there for. Each mutant goes through a case and fails it."""
+"""F0: the checks catch what they are meant to catch. Each mutant goes through a case and fails it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,13 +9,13 @@ from tests.chaos import scene
 from tests.chaos.checks import Broken, check_effects
 from tests.chaos.hub import Hub
 from tests.chaos.scene import latecomers
-from tests.chaos.servers import wait_for
+from tests.waiting import wait_for
 
 NewHub = Callable[..., Hub]
 
 
 def crashes(hub: Hub, step: str, mutant: str, *, ticks: int = 20, nth: int = 4) -> None:
-    """Crash at a step now and then on the way."""
+    """Evaluate to the end, crashing at a step now and then."""
     while not hub.crash_or_finish(step, hub.evaluate(ticks, mutant=mutant, failpoint=f"{step}:{nth}")):
         pass
 
@@ -30,14 +30,14 @@ def test_a_publisher_without_outbox_loses_what_it_had_not_sent(new_hub: NewHub) 
 
 def test_a_publisher_that_does_not_look_leaves_a_hole(new_hub: NewHub, tmp_path: Path) -> None:
     """F0: publisher without the contiguity check."""
-    hub, held = new_hub(), tmp_path / "held"
+    hub, pause = new_hub(), tmp_path / "pause"
     hub.evaluate(20).finish()
-    evaluator = hub.evaluate(22, mutant="publisher_without_contiguity", failpoint=f"before_publish:1:pause={held}")
-    wait_for(held.exists, "the publisher to be where the log gets shorter")
+    evaluator = hub.evaluate(22, mutant="publisher_without_contiguity", failpoint=f"before_publish:1:pause={pause}")
+    wait_for(pause.exists, "the publisher to be where the log gets shorter")
     hub.server.kill()
     hub.server.cut(2_000)
     hub.server.start()
-    held.unlink()
+    pause.unlink()
     evaluator.finish()
     with pytest.raises(Broken, match="I3: the stream lacks"):
         hub.rest().check(22)

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from common import failpoints
 from common.errors import FailpointReached, SettingsError
 from common.failpoints import FAILPOINTS, arm
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 REACHED = Counter(
@@ -59,21 +59,19 @@ def test_a_step_that_raises_does_so_once() -> None:
     arm("before_publish:2:raise")
     failpoints.reach("before_publish")
     failpoints.reach("after_publish")
-    with pytest.raises(FailpointReached, match="before_publish"):
+    with pytest.raises(FailpointReached, match=r"before_publish was reached \(hit 2\); unset HUB_FAILPOINT"):
         failpoints.reach("before_publish")
     failpoints.reach("before_publish")
 
 
 def test_a_pause_lasts_until_its_file_is_removed(tmp_path: Path) -> None:
-    held = tmp_path / "held"
-    arm(f"after_load:1:pause={held}")
+    pause = tmp_path / "pause"
+    arm(f"after_load:1:pause={pause}")
     thread = threading.Thread(target=lambda: failpoints.reach("after_load"))
     thread.start()
-    deadline = time.monotonic() + 20
-    while not held.exists():
-        assert time.monotonic() < deadline
+    wait_for(pause.exists, "the thread to pause")
     assert thread.is_alive()
-    held.unlink()
+    pause.unlink()
     thread.join(20)
     assert not thread.is_alive()
 
@@ -90,6 +88,6 @@ def test_a_pause_lasts_until_its_file_is_removed(tmp_path: Path) -> None:
         ("after_commit:1:crash=now", "pause=PATH"),
     ],
 )
-def test_what_cannot_be_read_is_said(text: str, said: str) -> None:
+def test_a_malformed_failpoint_is_refused_with_what_to_write(text: str, said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         arm(text)

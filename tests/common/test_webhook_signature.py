@@ -1,4 +1,4 @@
-"""Signatures of webhooks: whoever has the secret can tell, and nobody else can say the same."""
+"""Signatures of webhooks: with the secret they can be verified, and without it nobody can make one."""
 
 import hashlib
 import hmac
@@ -24,10 +24,10 @@ def test_a_signature_is_what_the_documentation_says() -> None:
 
 
 def test_it_verifies_in_any_case_and_beside_others() -> None:
-    given = headers("secret", NOW, "id-1", BODY)
-    assert verify("secret", given, BODY, now_s=NOW + 299)
-    assert verify("secret", {name.lower(): value for name, value in given.items()}, BODY, now_s=NOW - 299)
-    assert verify("secret", given | {"Hub-Signature": f"v1=00, {given['Hub-Signature']}"}, BODY, now_s=NOW)
+    sent = headers("secret", NOW, "id-1", BODY)
+    assert verify("secret", sent, BODY, now_s=NOW + 299)
+    assert verify("secret", {name.lower(): value for name, value in sent.items()}, BODY, now_s=NOW - 299)
+    assert verify("secret", sent | {"Hub-Signature": f"v1=00, {sent['Hub-Signature']}"}, BODY, now_s=NOW)
 
 
 @pytest.mark.parametrize(
@@ -46,11 +46,11 @@ def test_it_verifies_in_any_case_and_beside_others() -> None:
         ({"Hub-Signature": ""}, BODY, NOW),
     ],
 )
-def test_what_was_changed_or_is_old_does_not(change: dict[str, str], body: bytes, now_s: float) -> None:
+def test_a_changed_or_old_delivery_does_not_verify(change: dict[str, str], body: bytes, now_s: float) -> None:
     assert not verify("secret", headers("secret", NOW, "id-1", BODY) | change, body, now_s=now_s)
 
 
-def test_another_secret_and_no_headers_do_not() -> None:
+def test_another_secret_or_missing_headers_do_not_verify() -> None:
     assert not verify("other", headers("secret", NOW, "id-1", BODY), BODY, now_s=NOW)
     assert not verify("secret", {}, BODY, now_s=NOW)
 

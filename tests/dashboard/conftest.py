@@ -1,4 +1,4 @@
-"""Stores for the dashboard: one that was judged, one without conditions; and the app on them."""
+"""Stores for the dashboard: one that was judged, one without ticks, one without conditions; and the app on them."""
 
 import asyncio
 from collections.abc import Callable
@@ -34,7 +34,7 @@ UNWANTED = "BTCUSDT 1h: atr(14) > atr(100)"
 
 @dataclass
 class Judged:
-    """A store with ticks, and what was put into it."""
+    """The folder of a store with ticks, and the ids of its conditions by their text."""
 
     folder: Path
     ids: dict[str, str] = field(default_factory=dict)
@@ -48,13 +48,15 @@ def judged(tmp_path_factory: pytest.TempPathFactory, sample: pl.DataFrame) -> Ju
     with FileStore(made.folder / "store", clock=clock) as store:
         store.candles.upsert(_candles(sample))
         conditions = [Condition.parse(text) for text in (CROSSING, ZONES, BREAKOUT, NEVER, UNWANTED)]
-        made.ids = dict(zip((CROSSING, ZONES, BREAKOUT, NEVER, UNWANTED), (one.id for one in conditions), strict=True))
+        made.ids = dict(
+            zip((CROSSING, ZONES, BREAKOUT, NEVER, UNWANTED), (condition.id for condition in conditions), strict=True)
+        )
         store.registry.register(conditions, active_from_ms=to_ms(ACTIVE))
         store.registry.subscribe(
             [
-                SubscriptionRequest(f"secret-user-{user}", f"secret-bot-{user}", one.id, "dca", {"secret": user})
+                SubscriptionRequest(f"secret-user-{user}", f"secret-bot-{user}", condition.id, "dca", {"secret": user})
                 for user in range(3)
-                for one in conditions[: 4 - user]
+                for condition in conditions[: 4 - user]
             ],
             active_from_ms=to_ms(ACTIVE),
         )
@@ -72,7 +74,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory, sample: pl.DataFrame) -> Ju
 
 @pytest.fixture
 def without_ticks(tmp_path: Path, sample: pl.DataFrame) -> Path:
-    """A data folder whose store has candles and one condition, and was never judged."""
+    """A data folder whose store has candles and one condition that was never judged."""
     with FileStore(tmp_path / "store", clock=ReplayClock(to_ms(ACTIVE))) as store:
         store.candles.upsert(_candles(sample))
         store.registry.register([Condition.parse(CROSSING)], active_from_ms=to_ms(ACTIVE))
@@ -81,7 +83,7 @@ def without_ticks(tmp_path: Path, sample: pl.DataFrame) -> Path:
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Path:
-    """A data folder whose store has nothing in it."""
+    """A data folder with an empty store."""
     FileStore(tmp_path / "store").close()
     return tmp_path
 
@@ -89,14 +91,14 @@ def empty(tmp_path: Path) -> Path:
 @pytest.fixture
 def open_app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., AppTest]:
     """Open a page of the app on a data folder."""
-    # Elsewhere, so that no `.env` of the working directory is read.
+    # So that no `.env` of the working directory is read.
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HUB_STORE_URL", raising=False)
 
     def open_page(data_dir: Path, page: str = "savings", **query: str) -> AppTest:
         monkeypatch.setenv("HUB_DATA_DIR", str(data_dir))
-        for kept in (data.overview, data.conditions, data.condition, data.candles):
-            kept.clear()
+        for cached in (data.overview, data.conditions, data.condition, data.candles):
+            cached.clear()
         app = AppTest.from_file(APP, default_timeout=60)
         app.run()
         if page != "savings":

@@ -4,7 +4,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -22,8 +21,10 @@ from flows.runtime import Runtime
 from registry import Condition
 from registry.keys import new_key
 from registry.store.files.file_store import FileStore
+from registry.store.parts.accounts import Role
 from registry.store.parts.registry import SubscriptionRequest
 from registry.subscriptions import DeliveryPolicy
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 START, STOP = datetime(2024, 8, 5, tzinfo=UTC), datetime(2024, 8, 6, tzinfo=UTC)
@@ -57,7 +58,7 @@ def fill(folder: Path) -> dict[str, str]:
         pl.col("symbol").is_in(["BTCUSDT", "ETHUSDT"]) & (pl.col("timeframe") == "1h") & (pl.col("open_time") < STOP)
     )
     condition = Condition.parse("BTCUSDT 1h: rsi(14) < 30")
-    with FileStore(folder / "store", clock=clock) as store, open_log(Settings(_env_file=None, data_dir=folder)) as log:  # type: ignore[call-arg]
+    with FileStore(folder / "store", clock=clock) as store, open_log(Settings(_env_file=None, data_dir=folder)) as log:
         store.candles.upsert(candles.select(pl.lit("BINANCE").alias("exchange"), pl.all()))
         store.registry.register([condition], active_from_ms=clock.now_ms())
         request = SubscriptionRequest(
@@ -65,9 +66,8 @@ def fill(folder: Path) -> dict[str, str]:
         )
         store.registry.subscribe([request], active_from_ms=clock.now_ms())
         asyncio.run(advance(Runtime(store, log, clock), "1h", to_ms(STOP)))
-        made = {
-            name: new_key(name, role, "", clock.now_ms()) for name, role in (("alice", "user"), ("olga", "operator"))
-        }
+        roles: dict[str, Role] = {"alice": "user", "olga": "operator"}
+        made = {name: new_key(name, role, "", clock.now_ms()) for name, role in roles.items()}
         for key, _ in made.values():
             store.accounts.add_key(key)
     return {name: text for name, (_, text) in made.items()}
@@ -80,9 +80,7 @@ def served(folder: Path, environment: dict[str, str]) -> Iterator[str]:
     with log.open("wb") as stderr:
         process = subprocess.Popen(["hub", "up"], env=environment, cwd=folder, stderr=stderr)
     try:
-        until = time.monotonic() + _PATIENCE_S
-        while "serves http" not in log.read_text() and time.monotonic() < until and process.poll() is None:
-            time.sleep(0.05)
+        wait_for(lambda: "serves http" in log.read_text() or process.poll() is not None, "hub up", _PATIENCE_S)
         words = log.read_text().split()
         assert "serves" in words, log.read_text()
         yield words[words.index("serves") + 1]

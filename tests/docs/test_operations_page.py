@@ -48,7 +48,7 @@ def test_what_looks_for_a_fault_works(title: str, environment: Mapping[str, str]
 
 
 @pytest.mark.parametrize("command", sorted({line for line in commands(PAGE) if line.startswith("hub ")}))
-def test_every_command_is_there(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_exists(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = shlex.split(command)[1:]
     options = [word for word in words if word.startswith("--")]
     path = [word for word in words if re.fullmatch(r"[a-z]+", word)]

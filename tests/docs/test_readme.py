@@ -22,7 +22,8 @@ def test_a_block_runs(block: str, capsys: pytest.CaptureFixture[str]) -> None:
     if triggers is not None:
         assert isinstance(triggers, pl.DataFrame)
         assert triggers.height > 100
-        assert "condition_id" in capsys.readouterr().out
+        assert triggers.columns[0] == "condition_id"
+        assert f"shape: ({triggers.height}, " in capsys.readouterr().out
 
 
 def test_equal_spellings_share_an_id() -> None:

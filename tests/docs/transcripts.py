@@ -46,8 +46,8 @@ def typed(command: str, environment: Mapping[str, str]) -> str:
 def written(page: str, answer: Callable[[str], str]) -> str:
     """The page with the answers of its commands."""
 
-    def block(found: re.Match[str]) -> str:
-        parts = re.split(r"^\$ ", found[1], flags=re.MULTILINE)[1:]
+    def block(transcript: re.Match[str]) -> str:
+        parts = re.split(r"^\$ ", transcript[1], flags=re.MULTILINE)[1:]
         commands = [part.partition("\n")[0] for part in parts]
         return "```console\n" + "".join(f"$ {command}\n{laid_out(answer(command))}\n" for command in commands) + "```"
 
@@ -56,21 +56,21 @@ def written(page: str, answer: Callable[[str], str]) -> str:
 
 def laid_out(answer: str) -> str:
     """An answer as the page shows it: JSON indented, of long lists the first items."""
-    found = _ANSWER.fullmatch(answer)
-    assert found is not None
+    parts = _ANSWER.fullmatch(answer)
+    assert parts is not None
     try:
-        body = json.loads(found["body"])
+        body = json.loads(parts["body"])
     except ValueError:
         return answer.strip("\n")
-    return _indented(body) + (f" HTTP {found['status']}" if found["status"] else "")
+    return _indented(body) + (f" HTTP {parts['status']}" if parts["status"] else "")
 
 
 def shape(answer: str) -> object:
     """What has to be the same whenever the command is typed."""
-    found = _ANSWER.fullmatch(answer)
-    assert found is not None
+    parts = _ANSWER.fullmatch(answer)
+    assert parts is not None
     try:
-        return found["status"], _shape(json.loads(found["body"]))
+        return parts["status"], _shape(json.loads(parts["body"]))
     except ValueError:
         return tuple(_shape_of_line(line) for line in answer.strip().splitlines())
 
@@ -91,9 +91,9 @@ def fits(shown: object, answered: object) -> bool:
 def _shape(value: object) -> object:
     match value:
         case dict():
-            return {name: _shape(held) for name, held in value.items()}
+            return {name: _shape(item) for name, item in value.items()}
         case list():
-            return [_shape(held) for held in value]
+            return [_shape(item) for item in value]
         case bool() | None:
             return None if value is None else "bool"
         case int() | float():
@@ -113,13 +113,13 @@ def _shape_of_line(line: str) -> object:
 def _indented(body: object) -> str:
     text = json.dumps(_shortened(body), indent=2)
     # Lists of numbers and texts, and small objects, are easier to read in a line.
-    return re.sub(r"[\[{][^\[\]{}]{0,160}[\]}]", lambda found: re.sub(r"\s*\n\s*", " ", found[0]), text)
+    return re.sub(r"[\[{][^\[\]{}]{0,160}[\]}]", lambda short: re.sub(r"\s*\n\s*", " ", short[0]), text)
 
 
 def _shortened(value: object) -> object:
     if isinstance(value, dict):
-        return {name: _shortened(held) for name, held in value.items()}
-    return [_shortened(held) for held in value[:_LONGEST_LIST]] if isinstance(value, list) else value
+        return {name: _shortened(item) for name, item in value.items()}
+    return [_shortened(item) for item in value[:_LONGEST_LIST]] if isinstance(value, list) else value
 
 
 def main() -> None:

@@ -7,76 +7,74 @@ import polars as pl
 from common.candle_columns import VALUES
 from common.timeframes import DURATION_MS
 from engine.calendars import calendar_of
-from engine.evaluate import Fired
-from engine.part import Load, Part, SeriesHistory
+from engine.evaluate import FiredCondition
+from engine.part import LoadSlot, Part, SeriesHistory
 from engine.plan import make_plan
-from flows.live import make_group
+from flows.part_builder import make_plan_group
 from registry.conditions import Condition
+from registry.groups import Series, series_of
 from registry.instruments import Calendar
 
 
-def histories_of(candles: pl.DataFrame) -> dict[str, pl.DataFrame]:
+def histories_of(candles: pl.DataFrame) -> dict[Series, pl.DataFrame]:
     """Series -> its candles, oldest first."""
     return {
-        f"{exchange}:{symbol} {timeframe}": part.sort("open_time")
-        for (exchange, symbol, timeframe), part in candles.partition_by(
-            "exchange", "symbol", "timeframe", as_dict=True
-        ).items()
+        series_of(*map(str, key)): history.sort("open_time")
+        for key, history in candles.partition_by("exchange", "symbol", "timeframe", as_dict=True).items()
     }
 
 
-def loader(histories: Mapping[str, pl.DataFrame]) -> Load:
+def loader(histories: Mapping[Series, pl.DataFrame]) -> LoadSlot:
     """What a store would load for a slot."""
-    rows: dict[tuple[str, int], dict[str, tuple[float, ...]]] = {}
-    for name, history in histories.items():
-        timeframe = name.rsplit(" ", 1)[1]
+    rows: dict[tuple[str, int], dict[Series, tuple[float, ...]]] = {}
+    for series, history in histories.items():
         for open_ms, row in zip(history["open_time"].dt.epoch("ms"), history.select(VALUES).rows(), strict=True):
-            rows.setdefault((timeframe, open_ms), {})[name] = row
+            rows.setdefault((series.timeframe, open_ms), {})[series] = row
     return lambda timeframe, open_ms: rows.get((timeframe, open_ms), {})
 
 
 def make_part(
     conditions: Iterable[Condition],
-    histories: Mapping[str, pl.DataFrame],
+    histories: Mapping[Series, pl.DataFrame],
     reached_ms: int,
     calendars: Mapping[str, Calendar] | None = None,
 ) -> Part:
     """A cold part of conditions whose groups have all reached the same time."""
-    by_group: dict[str, Condition] = {}
-    for condition in conditions:
-        by_group.setdefault(condition.group, condition)
     plan = make_plan(conditions)
     index = {series: position for position, series in enumerate(plan.series)}
+    groups = dict.fromkeys(condition.group for condition in plan.conditions)
     return Part(
         plan,
-        [make_group(condition, index) for condition in by_group.values()],
-        dict.fromkeys(by_group, reached_ms),
+        [make_plan_group(group, index) for group in groups],
+        dict.fromkeys(groups, reached_ms),
         [calendar_of(series, calendars or {}) for series in plan.series],
         {
-            name: SeriesHistory(int(candles["open_time"].dt.epoch("ms")[0]), candles.filter(_closed(name, reached_ms)))
-            for name, candles in histories.items()
-            if name in {str(series) for series in plan.series}
+            series: SeriesHistory(
+                int(candles["open_time"].dt.epoch("ms")[0]), candles.filter(_closed(series, reached_ms))
+            )
+            for series, candles in histories.items()
+            if series in index
         },
     )
 
 
-def _closed(name: str, reached_ms: int) -> pl.Expr:
-    length = DURATION_MS[name.rsplit(" ", 1)[1]]
+def _closed(series: Series, reached_ms: int) -> pl.Expr:
+    length = DURATION_MS[series.timeframe]
     return pl.col("open_time").dt.epoch("ms") + length <= reached_ms
 
 
 def run_live(
     conditions: list[Condition],
-    histories: Mapping[str, pl.DataFrame],
+    histories: Mapping[Series, pl.DataFrame],
     first_open_ms: int,
     slots: int,
     restarts: set[int],
     calendars: Mapping[str, Calendar] | None = None,
-) -> list[tuple[int, Fired]]:
+) -> list[tuple[int, FiredCondition]]:
     """(open time, what fired) slot by slot; a new part is built from the candles at each of ``restarts``."""
     length = DURATION_MS[conditions[0].timeframe]
     load = loader(histories)
-    found: list[tuple[int, Fired]] = []
+    fired_conditions: list[tuple[int, FiredCondition]] = []
     for alone in (True, False):
         mine = [condition for condition in conditions if (len(condition.all_series) == 1) == alone]
         part: Part | None = None
@@ -85,5 +83,5 @@ def run_live(
             if part is None or slot in restarts:
                 part = make_part(mine, histories, open_ms, calendars)
             moved = part.move(part.groups, open_ms + length, load)
-            found += [(open_ms, fired) for fired in moved.fired]
-    return found
+            fired_conditions += [(open_ms, fired) for fired in moved.fired]
+    return fired_conditions

@@ -1,8 +1,8 @@
-"""A life of the hub, drawn from a seed: real candles that come late, twice, changed or never; conditions that come and
-workers that die; and the same life told to the model, so that the two can be compared.
+"""A life of the hub, drawn from a seed: real candles that arrive late, twice, changed or never; conditions that are
+registered and workers that die; and the same life reported to the model, so that the two can be compared.
 
-Everything is done through what the hub shows its neighbours: a store behind ``open_store``, ``Runtime`` and ``advance``
-with a replay clock.
+Everything goes through the hub's interfaces: a store behind ``open_store``, ``Runtime`` and ``advance`` with a replay
+clock.
 """
 
 import asyncio
@@ -19,7 +19,8 @@ from common.clock import ReplayClock
 from flows.advance import advance
 from flows.runtime import Runtime
 from registry.conditions import Condition
-from registry.instruments import Instrument
+from registry.groups import Series, series_of
+from registry.instruments import Calendar, Instrument
 from registry.store import open_store
 from registry.store.parts.registry import SubscriptionRequest
 from registry.store.protocol import Store
@@ -41,7 +42,7 @@ SHAPES = (
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "DOGEUSDT", "XRPUSDT", "LTCUSDT")
 _SECOND = 1000
 _SOURCE = {"5m": "5m", "15m": "5m", "30m": "5m", "1m": "5m"}
-"""Which candles of the sample make the shortest ones of a life; the rest is made of hourly ones."""
+"""The sample's timeframe from which the shortest candles of a life are made; hourly for all others."""
 
 
 class Crash(BaseException):
@@ -50,7 +51,7 @@ class Crash(BaseException):
 
 @dataclass
 class Fate:
-    """When the process dies: at the ``countdown``-th call of an operation whose name begins with ``at``."""
+    """When the process dies: at the ``countdown``-th call of an operation whose name starts with ``at``."""
 
     at: str
     countdown: int
@@ -65,7 +66,7 @@ class Fate:
 
 
 class Mortal:
-    """A store, or a part of it, or a log, whose caller dies when fate says so. Counts what was recorded."""
+    """A store, a part of it, or a log, whose caller dies when fate says so. Counts recorded ticks."""
 
     def __init__(self, real: Any, world: "World", path: str = "") -> None:
         self._real = real
@@ -73,11 +74,11 @@ class Mortal:
         self._path = path
 
     def __getattr__(self, name: str) -> Any:
-        held = getattr(self._real, name)
+        attribute = getattr(self._real, name)
         path = f"{self._path}.{name}" if self._path else name
-        if callable(held):
-            return self._guarded(held, path)
-        return held if isinstance(held, int | float | str | None) else Mortal(held, self._world, path)
+        if callable(attribute):
+            return self._guarded(attribute, path)
+        return attribute if isinstance(attribute, int | float | str | None) else Mortal(attribute, self._world, path)
 
     def _guarded(self, operation: Callable[..., Any], path: str) -> Callable[..., Any]:
         def call(*arguments: Any, **named: Any) -> Any:
@@ -96,7 +97,7 @@ class Mortal:
 
 
 class TurnTakingClock(ReplayClock):
-    """Whoever waits for a time lets others go first, as often as the dice say."""
+    """A clock on which waiting lets others go first, as often as the dice say."""
 
     def __init__(self, start_ms: int, dice: random.Random) -> None:
         super().__init__(start_ms)
@@ -111,7 +112,7 @@ class TurnTakingClock(ReplayClock):
 
 @dataclass
 class World:
-    """What the hub runs in."""
+    """The environment in which the hub runs."""
 
     folder: Path
     clock: TurnTakingClock
@@ -129,22 +130,22 @@ class World:
 
     def runtime(self) -> Runtime:
         """A worker that has just been started."""
-        return Runtime(Mortal(self.store, self, ""), Mortal(self.log, self, "log"), self.clock)  # type: ignore[arg-type]
+        return Runtime(Mortal(self.store, self, ""), Mortal(self.log, self, "log"), self.clock)
 
 
 @dataclass(order=True)
 class Arrival:
-    """A candle that comes at a time."""
+    """A candle and the time of its arrival."""
 
     at_ms: int
-    series: str
+    series: Series
     open_ms: int
     candle: Candle = field(compare=False)
 
 
 @dataclass
 class Life:
-    """Everything that a seed decides. ``live()`` lives it; the model has then lived it too."""
+    """Everything that a seed decides. ``live()`` runs it, and reports it to the model."""
 
     seed: int
     sample: pl.DataFrame
@@ -159,16 +160,16 @@ class Life:
         self.workers_wanted = dice.choice((1, 1, 2))
         self.tick_ms = length_of(self.shape[0])
         self.slots = dice.randint(26, 44)
-        self.calendars = {}
+        self.calendars: dict[str, Calendar] = {}
         if dice.random() < 0.5:
-            self.calendars = {f"BINANCE:{held}": "sessions" for held in self.symbols[: dice.randint(1, 2)]}
+            self.calendars = {f"BINANCE:{symbol}": "sessions" for symbol in self.symbols[: dice.randint(1, 2)]}
             self.note("lives with sessions")
         self.model = HubModel(self.calendars)
         self._draw_candles()
         self.world = World(self.folder, TurnTakingClock(self.start_ms, dice))
         self.conditions: list[Condition] = []
-        self._in_sessions: set[str] = set()
-        self._delivered: list[tuple[str, int, Candle]] = []
+        self._in_sessions: set[Instrument] = set()
+        self._delivered: list[tuple[Series, int, Candle]] = []
 
     def note(self, what: str, times: int = 1) -> None:
         """Count that something happened."""
@@ -180,27 +181,27 @@ class Life:
         dice = self.dice
         fine = self._fine()
         opens = sorted(set(fine[self.symbols[0]]))
-        # Long enough for some history of the longest timeframe, where the sample has it.
+        # Late enough for some history of the longest timeframe, if the sample has it.
         longest = length_of(self.shape[-1])
         least = min(opens[0] + 12 * longest, opens[-1] - (self.slots + 5) * self.tick_ms)
         most = opens[-1] - (self.slots + 2) * self.tick_ms
         self.start_ms = floor_to(dice.randint(max(least, opens[60]), most), self.shape[0])
         self.end_ms = self.start_ms + self.slots * self.tick_ms
         self.arrivals: list[Arrival] = []
-        self.histories: dict[str, list[tuple[int, Candle]]] = {}
-        self.late_series: dict[str, int] = {}
-        self.full: dict[str, pl.DataFrame] = {}
-        self.older: list[list[tuple[str, int, Candle]]] = []
+        self.histories: dict[Series, list[tuple[int, Candle]]] = {}
+        self.late_series: dict[Series, int] = {}
+        self.full: dict[Series, pl.DataFrame] = {}
+        self.older: list[list[tuple[Series, int, Candle]]] = []
         self.closure = range(0)
         if self.calendars and dice.random() < 0.6:
-            # A market that does not open for more than a week.
+            # A market that stays closed for more than a week.
             reopens_ms = self.start_ms + dice.randint(-3, 25) * self.tick_ms
             self.closure = range(reopens_ms - WEEK_MS - dice.choice((-1, 0, 30, 60)) * self.tick_ms, reopens_ms)
         for symbol in self.symbols:
-            shapes = [held for held in self.shape if dice.random() > 0.15] or list(self.shape)
+            shapes = [timeframe for timeframe in self.shape if dice.random() > 0.15] or list(self.shape)
             for timeframe in self.shape if symbol == self.symbols[0] else shapes:
-                name = f"BINANCE:{symbol} {timeframe}"
-                rows = self._open_hours(name, _resampled(fine[symbol], timeframe))
+                series = series_of("BINANCE", symbol, timeframe)
+                rows = self._open_hours(series, _resampled(fine[symbol], timeframe))
                 rows = [row for row in rows if row[0] + length_of(timeframe) <= self.end_ms]
                 before = [row for row in rows if row[0] + length_of(timeframe) <= self.start_ms]
                 count = dice.randint(15, 150)
@@ -208,44 +209,44 @@ class Life:
                 rows = keep + rows[len(before) :]
                 if len(rows) < 8:
                     continue
-                self.full[name] = frame_of((name, *row) for row in rows)
+                self.full[series] = frame_of((series, *row) for row in rows)
                 # A longer timeframe that is not stored yet could be built from a shorter one.
-                self._schedule(name, rows, may_begin_late=timeframe == shapes[0])
-                if older and name not in self.late_series and dice.random() < 0.5:
-                    self.older.append([(name, *row) for row in older])
+                self._schedule(series, rows, may_begin_late=timeframe == shapes[0])
+                if older and series not in self.late_series and dice.random() < 0.5:
+                    self.older.append([(series, *row) for row in older])
 
     def _fine(self) -> dict[str, dict[int, Candle]]:
         """Symbol -> the shortest candles that a life is made of."""
         timeframe = _SOURCE.get(self.shape[0], "1h")
         rows = self.sample.filter((pl.col("timeframe") == timeframe) & pl.col("symbol").is_in(self.symbols))
-        found: dict[str, dict[int, Candle]] = {}
+        candles: dict[str, dict[int, Candle]] = {}
         for symbol, open_ms, *candle in rows.select(
             "symbol", pl.col("open_time").dt.epoch("ms"), "open", "high", "low", "close", "volume"
         ).iter_rows():
-            found.setdefault(symbol, {})[open_ms] = tuple(candle)
+            candles.setdefault(symbol, {})[open_ms] = tuple(candle)
         if self.shape[0] == "1m":
             # Real candles of five minutes, read as if they were of one.
-            for symbol, held in found.items():
-                begin = min(held)
-                found[symbol] = {begin + (open_ms - begin) // 5: candle for open_ms, candle in held.items()}
-        return found
+            for symbol, slots in candles.items():
+                begin = min(slots)
+                candles[symbol] = {begin + (open_ms - begin) // 5: candle for open_ms, candle in slots.items()}
+        return candles
 
-    def _open_hours(self, name: str, rows: list[tuple[int, Candle]]) -> list[tuple[int, Candle]]:
-        instrument, timeframe = name.split(" ")
-        if instrument not in self.calendars or length_of(timeframe) >= WEEK_MS:
+    def _open_hours(self, series: Series, rows: list[tuple[int, Candle]]) -> list[tuple[int, Candle]]:
+        length = length_of(series.timeframe)
+        if str(series.instrument) not in self.calendars or length >= WEEK_MS:
             return rows
         if self.tick_ms < 15 * MINUTE_MS:
             # Minutes: the market closes for a few of every hour.
             return [row for row in rows if row[0] % (60 * MINUTE_MS) < 45 * MINUTE_MS]
         kept = [row for row in rows if (row[0] // DAY_MS) % 7 not in (2, 3) and row[0] not in self.closure]
-        if length_of(timeframe) < DAY_MS:
+        if length < DAY_MS:
             kept = [row for row in kept if 6 <= row[0] % DAY_MS / 3_600_000 < 20]
         return kept
 
-    def _schedule(self, name: str, rows: list[tuple[int, Candle]], *, may_begin_late: bool) -> None:
+    def _schedule(self, series: Series, rows: list[tuple[int, Candle]], *, may_begin_late: bool) -> None:
         """When each candle comes, if it ever does."""
         dice = self.dice
-        length = length_of(name.split(" ")[1])
+        length = length_of(series.timeframe)
         hold = min(2 * length, 5 * MINUTE_MS)
         gaps, late, very_late = (dice.choice((0, 0.02, 0.06)) for _ in range(3))
         begins = self.start_ms
@@ -254,11 +255,11 @@ class Life:
             begins = self.start_ms + dice.randint(3, self.slots // 2) * self.tick_ms
             if dice.random() < 0.5:
                 rows = [row for row in rows if row[0] >= begins - self.tick_ms] or rows
-            self.late_series[name] = begins
+            self.late_series[series] = begins
             self.note("series that begin late")
         outage = dice.randrange(len(rows)), dice.choice((0, 0, 3, 6)), dice.random() < 0.5
         outage_end = rows[min(outage[0] + outage[1], len(rows) - 1)][0] + length + 5 * _SECOND
-        self.histories[name] = []
+        self.histories[series] = []
         for number, (open_ms, candle) in enumerate(rows):
             close_ms = open_ms + length
             is_out = outage[0] <= number < outage[0] + outage[1]
@@ -273,22 +274,23 @@ class Life:
             if is_out:
                 at_ms = max(at_ms, outage_end)
             if close_ms <= begins and at_ms <= begins + length:
-                self.histories[name].append((open_ms, candle))
+                self.histories[series].append((open_ms, candle))
             else:
                 at_ms = max(at_ms, begins)
                 if dice.random() < 0.03:
-                    self.arrivals.append(Arrival(at_ms, name, open_ms, _changed(candle, dice)))
+                    self.arrivals.append(Arrival(at_ms, series, open_ms, _changed(candle, dice)))
                     at_ms += dice.randint(1, max(2, length // 2))
-                self.arrivals.append(Arrival(at_ms, name, open_ms, candle))
-        if name in self.late_series:
-            self.arrivals += [Arrival(begins, name, open_ms, candle) for open_ms, candle in self.histories.pop(name)]
+                self.arrivals.append(Arrival(at_ms, series, open_ms, candle))
+        if series in self.late_series:
+            past = self.histories.pop(series)
+            self.arrivals += [Arrival(begins, series, open_ms, candle) for open_ms, candle in past]
 
     # Living.
 
     async def live(self) -> None:
         """From the first candle to the last."""
         dice, world = self.dice, self.world
-        self._upsert([(name, *row) for name, rows in self.histories.items() for row in rows])
+        self._upsert([(series, *row) for series, rows in self.histories.items() for row in rows])
         self._oracle = Oracle(self.full, self.calendars)
         self._maker = Conditions(dice, self._oracle, list(self.full))
         self._register(dice.randint(12, 18))
@@ -313,7 +315,7 @@ class Life:
             if skip:
                 self.note("ticks missed")
                 continue
-            timeframes = [held for held in self.shape if floor_to(close_ms, held) == close_ms]
+            timeframes = [timeframe for timeframe in self.shape if floor_to(close_ms, timeframe) == close_ms]
             if dice.random() < 0.1:
                 timeframes = list(self.shape)
             await self._run(dice.sample(timeframes, len(timeframes)), close_ms)
@@ -321,7 +323,7 @@ class Life:
                 self.note("runs again")
                 await self._run(timeframes, close_ms)
             if self.tick_ms > 7 * MINUTE_MS and dice.random() < 0.25:
-                # Somebody tries again when the hold time is over.
+                # Another attempt when the hold time is over.
                 world.clock.move_to(close_ms + dice.choice((2, 4, 6)) * MINUTE_MS)
                 self._deliver()
                 await self._run(timeframes, close_ms)
@@ -335,8 +337,9 @@ class Life:
         self._workers = [self.world.runtime() for _ in range(self.workers_wanted)]
 
     def _deliver(self) -> None:
-        """Candles that have come by now, in any order; each upsert has a candle once."""
-        now_ms, batch = self.world.clock.now_ms(), []
+        """Upsert the candles that have arrived by now, in any order, each slot at most once per upsert."""
+        now_ms = self.world.clock.now_ms()
+        batch: list[tuple[Series, int, Candle]] = []
         while self._pending and self._pending[-1].at_ms <= now_ms:
             arrival = self._pending.pop()
             if any(row[:2] == (arrival.series, arrival.open_ms) for row in batch):
@@ -346,7 +349,7 @@ class Life:
         self.dice.shuffle(batch)
         self._upsert(batch)
 
-    def _upsert(self, rows: Sequence[tuple[str, int, Candle]]) -> None:
+    def _upsert(self, rows: Sequence[tuple[Series, int, Candle]]) -> None:
         if not rows:
             return
         self.note(
@@ -357,30 +360,31 @@ class Life:
             self.note("series that begin under a warm worker", len({row[0] for row in rows if not self._has(row[0])}))
         counts = self.world.store.candles.upsert(frame_of(rows))
         expected = [self.model.arrive(*row) for row in rows]
-        for instrument in self.calendars.keys() & {row[0].split(" ")[0] for row in rows} - self._in_sessions:
-            self.world.store.candles.set_calendar(Instrument(*instrument.split(":")), "sessions")
-            self._in_sessions.add(instrument)
-        # Whether a version that came before counts as a correction is up to the store; that it changes nothing is not.
-        found = {"inserted": counts.inserted, "replaced": counts.replaced, "kept": counts.unchanged + counts.revised}
+        for instrument in {series.instrument for series, *_ in rows} - self._in_sessions:
+            if str(instrument) in self.calendars:
+                self.world.store.candles.set_calendar(instrument, "sessions")
+                self._in_sessions.add(instrument)
+        # Whether a repeated version counts as a correction is up to the store; that it changes nothing is not.
+        counted = {"inserted": counts.inserted, "replaced": counts.replaced, "kept": counts.unchanged + counts.revised}
         wanted_counts = {name: expected.count(name) for name in ("inserted", "replaced")}
         wanted_counts["kept"] = len(expected) - sum(wanted_counts.values())
-        assert found == wanted_counts, f"{self.told()}: {rows}: {expected}, {found}"
+        assert counted == wanted_counts, f"{self.told()}: {rows}: {expected}, {counted}"
         for verdict in expected:
             self.note("candles that came again" if verdict == "unchanged" else f"candles that were {verdict}")
         self._delivered += rows
 
-    def _has(self, series: str) -> bool:
+    def _has(self, series: Series) -> bool:
         return bool(self.model.candles.get(series))
 
     def _revise(self) -> None:
-        """Candles of before come again, as they were or changed."""
+        """Upsert earlier candles again, unchanged or changed."""
         dice = self.dice
         rows = {row[:2]: row for row in dice.sample(self._delivered[-60:], min(3, len(self._delivered[-60:])))}
         again = [(*key, _changed(row[2], dice) if dice.random() < 0.7 else row[2]) for key, row in rows.items()]
         self._upsert(again)
 
     def _correct_judged(self, close_ms: int, triggers: int) -> None:
-        """In the middle of a run, what has been judged long since is corrected."""
+        """Correct a judged candle in the middle of a run."""
         judged = [row for row in self._delivered[-60:] if self.model.is_judged(*row[:2])]
         if judged:
             row = self.dice.choice(judged)
@@ -390,25 +394,25 @@ class Life:
     def _register(self, count: int) -> None:
         dice, now_ms = self.dice, self.world.clock.now_ms()
         known = {str(instrument) for instrument in self.world.store.candles.instruments()}
-        among = [name for name in self.full if name.split(" ")[0] in known]
-        among = [name for name in among if length_of(name.split(" ")[1]) == self.tick_ms or dice.random() < 0.5]
+        among = [series for series in self.full if str(series.instrument) in known]
+        among = [series for series in among if length_of(series.timeframe) == self.tick_ms or dice.random() < 0.5]
         fresh = self._maker.some(8 * count if self.conditions else count, among or list(self.full))
-        fresh = [held for held in fresh if {str(instrument) for instrument in held.instruments} <= known]
+        fresh = [condition for condition in fresh if {str(instrument) for instrument in condition.instruments} <= known]
         if self.conditions:
-            # Rather those that fire on their first candle: whether they do hangs on what was before they were there.
-            fresh = sorted(fresh, key=lambda held: not self._fires_next(held))[:count]
+            # Preferably those that fire on their first candle: that depends on what was before they were registered.
+            fresh = sorted(fresh, key=lambda condition: not self._fires_next(condition))[:count]
             self.note("conditions that should fire on their first candle", sum(map(self._fires_next, fresh)))
         again = dice.sample(self.conditions, min(1, len(self.conditions)))
-        for held in [*fresh, *again]:
+        for condition in [*fresh, *again]:
             ago = dice.choice((0, 0, 0, 0, 0, -3, -1, 2)) * self.tick_ms
-            created = held.id not in self.model.conditions
-            (answer,) = self.world.store.registry.register([held], active_from_ms=now_ms + ago)
+            created = condition.id not in self.model.conditions
+            (answer,) = self.world.store.registry.register([condition], active_from_ms=now_ms + ago)
             assert answer.created == created
-            self.model.register(held, now_ms + ago)
+            self.model.register(condition, now_ms + ago)
             if created:
-                self.conditions.append(held)
-                # Somebody wants it from the start: what nobody wants need not be judged.
-                wish = SubscriptionRequest("user", "bot", held.id, "dca", {})
+                self.conditions.append(condition)
+                # Subscribed from the start: a condition without a subscription need not be judged.
+                wish = SubscriptionRequest("user", "bot", condition.id, "dca", {})
                 self.world.store.registry.subscribe([wish], active_from_ms=now_ms + ago)
                 self.note("conditions registered")
                 self.note("conditions registered for a time before", ago < 0)
@@ -420,12 +424,12 @@ class Life:
         return not condition.momentary and open_ms in self._oracle.fires(condition)
 
     def _subscribe(self) -> None:
-        held = self.dice.choice(self.conditions)
-        request = SubscriptionRequest(f"user{self.dice.randint(1, 3)}", "bot", held.id, "dca", {})
+        condition = self.dice.choice(self.conditions)
+        request = SubscriptionRequest(f"user{self.dice.randint(1, 3)}", "bot", condition.id, "dca", {})
         self.world.store.registry.subscribe([request], active_from_ms=self.world.clock.now_ms())
 
     async def _run(self, timeframes: Sequence[str], close_ms: int) -> None:
-        """Runs of these timeframes, one after the other or at once; some workers die of it."""
+        """Run these timeframes, one after the other or at once; some workers die of it."""
         dice, world = self.dice, self.world
         is_on_time = world.clock.now_ms() >= close_ms
         if len(self._workers) > 1 and is_on_time and dice.random() < 0.3:
@@ -517,14 +521,14 @@ def _resampled(fine: dict[int, Candle], timeframe: str) -> list[tuple[int, Candl
         (
             open_ms,
             (
-                held[0][0],
-                max(candle[1] for candle in held),
-                min(candle[2] for candle in held),
-                held[-1][3],
-                sum(candle[4] for candle in held),
+                candles[0][0],
+                max(candle[1] for candle in candles),
+                min(candle[2] for candle in candles),
+                candles[-1][3],
+                sum(candle[4] for candle in candles),
             ),
         )
-        for open_ms, held in slots.items()
+        for open_ms, candles in slots.items()
     ]
 
 

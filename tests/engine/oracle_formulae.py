@@ -29,9 +29,9 @@ SHARE = 5e-10
 
 @dataclass(frozen=True)
 class Formula:
-    """How an indicator is computed, and what of it is worth asking for.
+    """How an indicator is computed, and which of its outputs and parameters conditions use.
 
-    ``outputs`` tells what an output can be compared with: another ``price``, a ``percent`` or any other ``number``.
+    ``outputs`` says what an output can be compared with: another ``price``, a ``percent`` or any other ``number``.
     """
 
     function: Callable[..., Outputs]
@@ -41,7 +41,7 @@ class Formula:
 
 
 def values_of(name: str, columns: Columns, source: str | None, parameters: tuple[float, ...]) -> Outputs:
-    """All outputs of an indicator over the candles of a series; ``columns`` are the prices and ``open_time`` in ms."""
+    """All outputs of an indicator over the candles of a series; ``columns`` has the prices and ``open_time`` in ms."""
     whole = [int(number) if number == int(number) else number for number in parameters]
     with np.errstate(all="ignore"):
         return FORMULAE[name].function(price(columns, source or "close"), columns, *whole)
@@ -72,7 +72,7 @@ def exactly(values: Floats) -> Value:
     return values, np.zeros(values.size)
 
 
-# Building blocks. A NaN at the beginning of an input is a candle without a value: the block begins behind it.
+# Building blocks. A NaN at the beginning of an input is a candle without a value: the block begins after it.
 
 
 def blank(values: Floats) -> Floats:
@@ -87,11 +87,11 @@ def first(values: Floats) -> int:
 
 def over(values: Floats, length: int, reduce: Callable[[Floats], float]) -> Floats:
     """``reduce`` of the last ``length`` values."""
-    found = blank(values)
+    reduced = blank(values)
     for row in range(length - 1, values.size):
         window = values[row - length + 1 : row + 1]
-        found[row] = reduce(window) if np.isfinite(window).all() else np.nan
-    return found
+        reduced[row] = reduce(window) if np.isfinite(window).all() else np.nan
+    return reduced
 
 
 def mean_of(window: Floats) -> float:
@@ -122,7 +122,7 @@ def lowest_of(values: Floats, length: int) -> Floats:
 
 def smoothed(values: Floats, length: int, weight: float) -> Floats:
     """Exponential average that begins with the mean of the first ``length`` values."""
-    found = blank(values)
+    levels = blank(values)
     begin = first(values)
     level = math.nan
     for row in range(begin + length - 1, values.size):
@@ -130,8 +130,8 @@ def smoothed(values: Floats, length: int, weight: float) -> Floats:
             level = mean_of(values[begin : row + 1])
         else:
             level = level * (1 - weight) + values[row] * weight
-        found[row] = level
-    return found
+        levels[row] = level
+    return levels
 
 
 def exponential(values: Floats, length: int) -> Floats:
@@ -143,16 +143,16 @@ def wilders(values: Floats, length: int) -> Floats:
 
 
 def changes(values: Floats, steps: int = 1) -> Floats:
-    found = blank(values)
-    found[steps:] = values[steps:] - values[:-steps]
-    return found
+    moved = blank(values)
+    moved[steps:] = values[steps:] - values[:-steps]
+    return moved
 
 
 def true_range(columns: Columns) -> Floats:
     high, low, close = (columns[name] for name in ("high", "low", "close"))
-    found = blank(close)
-    found[1:] = np.maximum(high[1:], close[:-1]) - np.minimum(low[1:], close[:-1])
-    return found
+    ranges = blank(close)
+    ranges[1:] = np.maximum(high[1:], close[:-1]) - np.minimum(low[1:], close[:-1])
+    return ranges
 
 
 # Averages.
@@ -200,14 +200,14 @@ def vwma(x: Floats, columns: Columns, period: int) -> Outputs:
 
 
 def kama(x: Floats, columns: Columns, period: int) -> Outputs:
-    found = blank(x)
+    average = blank(x)
     way = over(np.abs(changes(x)), period, total_of)
     for row in range(period, x.size):
         efficiency = abs(x[row] - x[row - period]) / way[row] if way[row] else 1.0
         weight = (efficiency * (2 / 3 - 2 / 31) + 2 / 31) ** 2
-        before = x[row - 1] if row == period else found[row - 1]
-        found[row] = before + (x[row] - before) * weight
-    return {"value": like(x, found)}
+        before = x[row - 1] if row == period else average[row - 1]
+        average[row] = before + (x[row] - before) * weight
+    return {"value": like(x, average)}
 
 
 # Oscillators.
@@ -281,8 +281,8 @@ def cci(x: Floats, columns: Columns, period: int) -> Outputs:
     middle = mean(typical, period)
     width = over(typical, period, lambda window: mean_of(np.abs(window - mean_of(window))))
     flat = width <= 1e-14 * np.abs(typical)
-    found = np.where(flat, 0.0, (typical - middle) / (0.015 * width))
-    return {"value": (found, np.where(flat, 0, 4 * like(typical, typical)[1] / (0.015 * width) * (1 + np.abs(found))))}
+    index = np.where(flat, 0.0, (typical - middle) / (0.015 * width))
+    return {"value": (index, np.where(flat, 0, 4 * like(typical, typical)[1] / (0.015 * width) * (1 + np.abs(index))))}
 
 
 def mfi(x: Floats, columns: Columns, period: int) -> Outputs:
@@ -326,8 +326,8 @@ def trix(x: Floats, columns: Columns, period: int) -> Outputs:
     thrice = exponential(exponential(exponential(x, period), period), period)
     earlier = thrice - changes(thrice)
     earlier[1:] = thrice[:-1]
-    found = np.where(earlier == 0, 0.0, 100 * (thrice - earlier) / earlier)
-    return {"value": (found, 400 * like(x, x)[1] / np.abs(thrice))}
+    rates = np.where(earlier == 0, 0.0, 100 * (thrice - earlier) / earlier)
+    return {"value": (rates, 400 * like(x, x)[1] / np.abs(thrice))}
 
 
 # Trend.
@@ -335,12 +335,12 @@ def trix(x: Floats, columns: Columns, period: int) -> Outputs:
 
 def fading_sums(values: Floats, period: int) -> Floats:
     """Wilder's sums: they begin with the values 1..period - 1, lose a share and take the newest."""
-    found = blank(values)
+    sums = blank(values)
     level = math.fsum(values[1:period])
     for row in range(period, values.size):
         level = level - level / period + values[row]
-        found[row] = level
-    return found
+        sums[row] = level
+    return sums
 
 
 def adx(x: Floats, columns: Columns, period: int) -> Outputs:
@@ -373,7 +373,7 @@ def aroon(x: Floats, columns: Columns, period: int) -> Outputs:
 
 def psar(x: Floats, columns: Columns, step: float, most: float) -> Outputs:
     high, low = columns["high"], columns["low"]
-    found = blank(high)
+    stops = blank(high)
     is_long, stop, extreme, factor = True, math.nan, math.nan, step
     for row in range(1, high.size):
         if row == 1:
@@ -385,24 +385,24 @@ def psar(x: Floats, columns: Columns, step: float, most: float) -> Outputs:
         if is_long and low[row] <= stop:
             is_long, factor = False, step
             stop = max(extreme, *highs)
-            found[row], extreme = stop, low[row]
+            stops[row], extreme = stop, low[row]
             stop = max(stop + factor * (extreme - stop), *highs)
         elif is_long:
-            found[row] = stop
+            stops[row] = stop
             if high[row] > extreme:
                 extreme, factor = high[row], min(factor + step, most)
             stop = min(stop + factor * (extreme - stop), *lows)
         elif high[row] >= stop:
             is_long, factor = True, step
             stop = min(extreme, *lows)
-            found[row], extreme = stop, high[row]
+            stops[row], extreme = stop, high[row]
             stop = min(stop + factor * (extreme - stop), *lows)
         else:
-            found[row] = stop
+            stops[row] = stop
             if low[row] < extreme:
                 extreme, factor = low[row], min(factor + step, most)
             stop = max(stop + factor * (extreme - stop), *highs)
-    return {"value": like(high, found)}
+    return {"value": like(high, stops)}
 
 
 def supertrend(x: Floats, columns: Columns, period: int, multiplier: float) -> Outputs:
@@ -478,8 +478,8 @@ def atr(x: Floats, columns: Columns, period: int) -> Outputs:
 
 def natr(x: Floats, columns: Columns, period: int) -> Outputs:
     close = columns["close"]
-    found = 100 * wilders(true_range(columns), period) / close
-    return {"value": (np.where(close == 0, 0.0, found), 100 * like(columns["high"], close)[1] / np.abs(close))}
+    percent = 100 * wilders(true_range(columns), period) / close
+    return {"value": (np.where(close == 0, 0.0, percent), 100 * like(columns["high"], close)[1] / np.abs(close))}
 
 
 def stdev(x: Floats, columns: Columns, period: int) -> Outputs:
@@ -500,11 +500,11 @@ def vwap(x: Floats, columns: Columns, period: int) -> Outputs:
     if period:
         return {"value": like(columns["high"], over(flow, period, total_of) / over(volume, period, total_of))}
     days = columns["open_time"] // 86_400_000
-    found = blank(volume)
+    averages = blank(volume)
     for row in range(days.size):
         begin = int(np.searchsorted(days, days[row]))
-        found[row] = np.float64(total_of(flow[begin : row + 1])) / total_of(volume[begin : row + 1])
-    return {"value": like(columns["high"], found)}
+        averages[row] = np.float64(total_of(flow[begin : row + 1])) / total_of(volume[begin : row + 1])
+    return {"value": like(columns["high"], averages)}
 
 
 def money_flow(columns: Columns) -> Floats:
@@ -559,8 +559,8 @@ def linreg(x: Floats, columns: Columns, period: int) -> Outputs:
 
 def zscore(x: Floats, columns: Columns, period: int) -> Outputs:
     width = over(x, period, deviation_of)
-    found = (x - mean(x, period)) / width
-    return {"value": (found, 2 * like(x, x)[1] / width * (1 + np.abs(found)))}
+    scores = (x - mean(x, period)) / width
+    return {"value": (scores, 2 * like(x, x)[1] / width * (1 + np.abs(scores)))}
 
 
 _PRICE, _PERCENT, _NUMBER = {"value": "price"}, {"value": "percent"}, {"value": "number"}
@@ -618,4 +618,4 @@ FORMULAE: dict[str, Formula] = {
     "linreg": Formula(linreg, {"value": "price", "slope": "number"}, _LONGER),
     "zscore": Formula(zscore, _NUMBER, _LONGER),
 }
-"""Name -> formula. An entry that the catalogue does not have yet is not asked for."""
+"""Name -> formula. Entries that the catalogue does not have are not used."""

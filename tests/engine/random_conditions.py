@@ -9,9 +9,8 @@ from common.errors import HubError
 from indicators.catalogue import catalogue
 from registry.conditions import Condition
 from registry.groups import Series
-from registry.instruments import Instrument
 from registry.language.as_text.text import parse_operand
-from tests.engine.oracle_formulae import FORMULAE
+from tests.engine.oracle_formulae import FORMULAE, Value
 from tests.engine.slow_oracle import Oracle, length_of
 
 PRICES = ("open", "high", "low", "close", "hl2", "hlc3", "ohlc4")
@@ -20,20 +19,20 @@ PRICES = ("open", "high", "low", "close", "hl2", "hlc3", "ohlc4")
 class Conditions:
     """Makes conditions on series for which ``oracle`` has candles."""
 
-    def __init__(self, dice: random.Random, oracle: Oracle, names: Sequence[str]) -> None:
+    def __init__(self, dice: random.Random, oracle: Oracle, series: Sequence[Series]) -> None:
         self._dice = dice
         self._oracle = oracle
-        self._series = [Series(Instrument(*name.split(" ")[0].split(":")), name.split(" ")[1]) for name in names]
+        self._series = list(series)
         self._known: dict[Series, list[str]] = {}
-        """What was asked of a series, to be asked again in other company."""
+        """What was already asked of a series, to be asked again in other combinations."""
         there = catalogue()
         self._indicators = [name for name in FORMULAE if name in there]
 
-    def some(self, count: int, among: Sequence[str]) -> list[Condition]:
+    def some(self, count: int, among: Sequence[Series]) -> list[Condition]:
         """Different conditions whose base series are ``among`` those."""
-        bases = [series for series in self._series if str(series) in among]
-        found: dict[str, Condition] = {}
-        while len(found) < count:
+        bases = [series for series in self._series if series in among]
+        made: dict[str, Condition] = {}
+        while len(made) < count:
             base = self._dice.choice(bases)
             text = self._tree(base, self._dice.choice((0, 0, 1, 1, 2)))
             if self._dice.random() < 0.4:
@@ -41,10 +40,10 @@ class Conditions:
             try:
                 condition = Condition.parse(f"{base}: {text}")
             except HubError:
-                # An empty channel, a constant beyond 1e15: what cannot be written.
+                # It cannot be written: an empty channel, or a constant beyond 1e15.
                 continue
-            found[condition.id] = condition
-        return list(found.values())
+            made[condition.id] = condition
+        return list(made.values())
 
     def _tree(self, base: Series, depth: int) -> str:
         dice = self._dice
@@ -84,7 +83,7 @@ class Conditions:
         return f"{left} {operator} {right}"
 
     def _operand(self, base: Series) -> tuple[str, str]:
-        """An operand, and what others it can be compared with ('' for none)."""
+        """An operand, and the unit of operands that it can be compared with ('' for none)."""
         dice = self._dice
         atom, unit = self._atom(base)
         kind = dice.random()
@@ -100,8 +99,8 @@ class Conditions:
 
     def _like(self, base: Series, unit: str) -> str | None:
         for _ in range(40):
-            atom, found = self._atom(base)
-            if found == unit:
+            atom, its_unit = self._atom(base)
+            if its_unit == unit:
                 return atom
         return None
 
@@ -127,13 +126,14 @@ class Conditions:
         return f"{name}{call}{dot}{offset}{place}", unit
 
     def _place(self, base: Series) -> tuple[str, Series]:
-        fitting = [held for held in self._series if length_of(held.timeframe) % length_of(base.timeframe) == 0]
+        length = length_of(base.timeframe)
+        fitting = [candidate for candidate in self._series if length_of(candidate.timeframe) % length == 0]
         series = base if self._dice.random() < 0.7 else self._dice.choice(fitting)
         symbol = "" if series.instrument == base.instrument else f"@{series.instrument}"
         return symbol + ("" if series.timeframe == base.timeframe else f"@{series.timeframe}"), series
 
     def _constant(self, base: Series, operand: str) -> str:
-        """A value that an exact operand had, to the last bit at times; near one that a computed operand had."""
+        """A value that an exact operand had, sometimes to the last bit, or one near a value of a computed operand."""
         dice, (values, errors) = self._dice, self._recent(base, operand)
         for _ in range(8 if values.size else 0):
             value = float(values[dice.randrange(values.size)])
@@ -150,7 +150,7 @@ class Conditions:
         moves = np.abs(np.diff(values)) if values.size > 1 else np.array([1.0])
         return f"{float(moves[self._dice.randrange(moves.size)]) * 1.001 + 1e-9:.3g}"
 
-    def _recent(self, base: Series, operand: str) -> tuple[np.ndarray, np.ndarray]:
+    def _recent(self, base: Series, operand: str) -> Value:
         """The operand's last values and their errors."""
         values, errors = self._oracle.value(base, parse_operand(operand, base))
         values, errors = values[-80:], errors[-80:]

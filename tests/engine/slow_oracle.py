@@ -6,17 +6,18 @@ name of an operand, and how many candles an indicator says it needs to settle.
 
 Truth is FALSE 0, UNKNOWN 1, TRUE 2: ``all`` is the smallest, ``any`` the largest, ``k of`` the k-th largest.
 
-**Margins.** The engine and the oracle round differently. Where the sides of a comparison are nearer to each other than
-their errors (``oracle_formulae``: together 1e-9 of their scale), each may take its own side: the comparison is FALSE
-*or* TRUE, and so is whatever hangs on it. Every truth is therefore a pair, the least and the greatest it may be. A
-candle is *near* where a condition may fire and need not. Prices, constants and exact arithmetic on them have no error,
-so an equality of theirs is an equality.
+**Margins.** The engine and the oracle round differently. Where the sides of a comparison are closer to each other than
+their errors (``oracle_formulae``: together 1e-9 of their scale), the two may differ: the comparison is FALSE *or* TRUE,
+and so is everything that depends on it. Every truth is therefore a pair, the least and the greatest it may be. A candle
+is *near* where a condition may fire but need not. Prices, constants and exact arithmetic on them have no error, so
+their equality is exact.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -55,6 +56,7 @@ _UNIT_MS = {"m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS, "w": WEEK_MS}
 _FIRST_MONDAY_MS = 4 * DAY_MS
 
 Rows = NDArray[np.int64]
+Element = TypeVar("Element", bound=np.generic)
 Truths = tuple[NDArray[np.int8], NDArray[np.int8]]
 """The least and the greatest truth on every candle."""
 
@@ -102,12 +104,12 @@ class Verdict:
 
 
 class Oracle:
-    """Judges conditions on histories: series name -> its candles from its anchor on, oldest first."""
+    """Judges conditions on histories: series -> its candles from its anchor on, oldest first."""
 
-    def __init__(self, histories: Mapping[str, pl.DataFrame], calendars: Mapping[str, str]) -> None:
+    def __init__(self, histories: Mapping[Series, pl.DataFrame], calendars: Mapping[str, str]) -> None:
         self._calendars = calendars
         self._histories = histories
-        self._held: dict[str, _Candles] = {}
+        self._read_candles: dict[Series, _Candles] = {}
         self._truths: dict[tuple[Series, Node], Truths] = {}
         self._values: dict[tuple[Series, Operand], Value] = {}
         self._views: dict[tuple[Series, Series], Rows] = {}
@@ -115,12 +117,14 @@ class Oracle:
     def fires(self, condition: Condition) -> list[int]:
         """Open times of the candles on which a condition fires."""
         verdict = self.verdict(condition)
-        return verdict.opens[verdict.fires].tolist()
+        opens: list[int] = verdict.opens[verdict.fires].tolist()
+        return opens
 
     def near(self, condition: Condition) -> list[int]:
         """Open times of the candles on which a rounding error decides."""
         verdict = self.verdict(condition)
-        return verdict.opens[verdict.near].tolist()
+        opens: list[int] = verdict.opens[verdict.near].tolist()
+        return opens
 
     def verdict(self, condition: Condition) -> Verdict:
         """What a condition does on every candle."""
@@ -138,12 +142,12 @@ class Oracle:
         """Operand -> its value on a candle and the error of that."""
         base = condition.series
         row = int(np.searchsorted(self._candles(base).opens, open_ms))
-        found = {}
+        operands = {}
         for operand in _operands(condition.tree):
             if not isinstance(operand, Number):
                 values, errors = self._value(base, operand)
-                found[to_text(operand, base)] = (float(values[row]), float(errors[row]))
-        return found
+                operands[to_text(operand, base)] = (float(values[row]), float(errors[row]))
+        return operands
 
     def value(self, base: Series, operand: Operand) -> Value:
         """An operand on every candle of a series."""
@@ -185,10 +189,10 @@ class Oracle:
     def _last(self, base: Series, node: Node, bars: int) -> list[Truths]:
         """Truths at the last slots; from the first missing one on they are unknown."""
         truths, before = self._truth(base, node), self._candles(base).before
-        found = [truths]
+        shifted = [truths]
         for _ in range(bars - 1):
-            found.append(_shifted(found[-1], before))
-        return found
+            shifted.append(_shifted(shifted[-1], before))
+        return shifted
 
     def _comparison(self, base: Series, operator: str, left: Operand, right: Operand) -> Truths:
         a, b = self._value(base, left), self._value(base, right)
@@ -232,17 +236,16 @@ class Oracle:
         return self._views[base, series]
 
     def _candles(self, series: Series) -> "_Candles":
-        name = str(series)
-        if name not in self._held:
+        if series not in self._read_candles:
             has_sessions = self._calendars.get(str(series.instrument)) == "sessions"
-            self._held[name] = _Candles(self._histories[name], series.timeframe, has_sessions)
-        return self._held[name]
+            self._read_candles[series] = _Candles(self._histories[series], series.timeframe, has_sessions)
+        return self._read_candles[series]
 
     # Settling.
 
     def _settled(self, base: Series, tree: Node) -> NDArray[np.bool_]:
-        """Whether as many candles exist since the anchor as the indicators need to forget where they began, and the
-        steps back that are looked."""
+        """Whether there are as many candles since the anchor as the indicators need to settle, plus the steps that are
+        looked back."""
         opens = self._candles(base).opens
         settled = np.ones(opens.size, np.bool_)
         for variable, steps in _paths(tree, 0):
@@ -270,12 +273,12 @@ class _Candles:
     @cached_property
     def before(self) -> Rows:
         """Row of the candle one step before each: in the slot before, or of a session market at most a week ago."""
-        found = np.full(self.opens.size, -1, np.int64)
+        rows = np.full(self.opens.size, -1, np.int64)
         for row in range(1, self.opens.size):
             apart = self.opens[row] - self.opens[row - 1]
             if apart == self._length or (self._has_sessions and apart <= WEEK_MS):
-                found[row] = row - 1
-        return found
+                rows[row] = row - 1
+        return rows
 
     def last_closed(self, time_ms: int) -> int:
         """Row of the candle in the slot with the greatest close time by ``time_ms``, -1 if it is missing."""
@@ -322,7 +325,7 @@ def _compare(operator: str, left: Value, right: Value) -> Truths:
         error = error_a + error_b
         near = known & (error > 0) & (np.abs(a - b) <= error)
     truth = np.where(known, np.where(verdict, TRUE, FALSE), UNKNOWN).astype(np.int8)
-    # An infinite error is that of a quotient whose divisor may be 0: it may even be UNKNOWN.
+    # An infinite error belongs to a quotient whose divisor may be 0: it may even be UNKNOWN.
     near |= np.isinf(error)
     return np.where(near, FALSE, truth).astype(np.int8), np.where(near, TRUE, truth).astype(np.int8)
 
@@ -344,9 +347,9 @@ def _calculate(operator: str, left: Value, right: Value) -> Value:
                 return a / b, np.where(spread == 0, 0, np.where(least <= 0, np.inf, spread / least))
 
 
-def _ranked(found: list[Truths], rank: int) -> Truths:
+def _ranked(pairs: list[Truths], rank: int) -> Truths:
     """The ``rank``-th largest truth: ``any`` is the first, ``all`` the last, ``k of`` the k-th."""
-    least, greatest = (np.sort(np.array([truths[side] for truths in found]), axis=0)[-rank] for side in (0, 1))
+    least, greatest = (np.sort(np.array([pair[side] for pair in pairs]), axis=0)[-rank] for side in (0, 1))
     return least, greatest
 
 
@@ -355,11 +358,11 @@ def _shifted(truths: Truths, before: Rows) -> Truths:
     return _at(truths[0], before, UNKNOWN), _at(truths[1], before, UNKNOWN)
 
 
-def _at(values: NDArray, rows: Rows, otherwise: float) -> NDArray:
+def _at(values: NDArray[Element], rows: Rows, otherwise: float) -> NDArray[Element]:
     """``values[rows]``; ``otherwise`` where the row is -1."""
-    found = np.full(rows.size, otherwise, values.dtype)
-    found[rows >= 0] = values[rows[rows >= 0]]
-    return found
+    taken = np.full(rows.size, otherwise, values.dtype)
+    taken[rows >= 0] = values[rows[rows >= 0]]
+    return taken
 
 
 def _operands(node: Node) -> dict[Operand, None]:
@@ -374,7 +377,7 @@ def _operands(node: Node) -> dict[Operand, None]:
 
 
 def _paths(node: Node, steps: int) -> list[tuple[Variable, int]]:
-    """Every price and indicator that is read, with the steps of the base that are looked back around it."""
+    """Every price and indicator that is read, with the steps of the base that are looked back from it."""
     match node:
         case Comparison(operator, left, right):
             back = steps + operator.startswith("crosses")
@@ -399,5 +402,5 @@ def _settle(variable: Variable) -> int:
         return 0
     from indicators.catalogue import catalogue
 
-    # Measured by whoever wrote the indicator, and tested there; what is made of it is judged here.
+    # Measured when the indicator was written, and tested there; only its use is judged here.
     return catalogue()[variable.indicator].settle(dict(variable.parameters))

@@ -1,4 +1,4 @@
-"""Whatever happens to the hub, it records what the words of the design say, no more and no less.
+"""Whatever happens to the hub, it records exactly what the design says, no more and no less.
 
 Each seed is a life (``lives``): random conditions on real candles with gaps, late ones, corrections, crashes,
 registrations in mid-stream, missed ticks, two workers, shards. What the hub recorded is compared with a model of what
@@ -13,20 +13,21 @@ import json
 import math
 import os
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 import analysis
-from common.timeframes import show_time
+from common.timeframes import show_time, to_ms
 from registry.conditions import Condition
 from tests.engine.lives import Life
 from tests.engine.slow_oracle import Oracle, length_of
 
 LIVES = 8
 MOST_NEAR = 0.002
-"""Share of judged candles of all lives together on which a rounding error may decide."""
+"""The share of judged candles, over all lives together, on which a rounding error may decide."""
 MOST_NEAR_OF_A_LIFE = 0.02
 """An oscillator may rest at its bound for a day, and be compared with itself on every candle of a shorter timeframe."""
 
@@ -43,24 +44,24 @@ class Comparison:
     def __init__(self, life: Life, oracle: Oracle) -> None:
         self._life = life
         self._oracle = oracle
-        self._held = life.model.conditions
+        self._conditions = life.model.conditions
         self.near: set[str] = set()
         self.judged = self.fired = 0
         self.problems: list[str] = []
 
     def triggers(self, rows: pl.DataFrame) -> None:
-        """Everything that the store has against everything that was judged."""
-        found = {(row["condition_id"], _ms(row["close_time"])): row for row in rows.iter_rows(named=True)}
-        if len(found) != rows.height:
+        """Compare everything that the store has with everything that was judged."""
+        recorded = {(row["condition_id"], _ms(row["close_time"])): row for row in rows.iter_rows(named=True)}
+        if len(recorded) != rows.height:
             self.problems.append("a trigger was recorded twice")
         if rows["seq"].to_list() != list(range(1, rows.height + 1)):
             self.problems.append(f"seq is not contiguous: {rows['seq'].to_list()}")
         for judgement in self._life.model.judgements:
-            condition = self._held[judgement.condition_id]
+            condition = self._conditions[judgement.condition_id]
             open_ms = judgement.close_ms - length_of(condition.timeframe)
             verdict = self._oracle.verdict(condition)
             index = int(verdict.opens.searchsorted(open_ms))
-            row = found.pop((condition.id, judgement.close_ms), None)
+            row = recorded.pop((condition.id, judgement.close_ms), None)
             self.judged += 1
             if verdict.near[index]:
                 self.near.add(f"{condition.canonical} at {show_time(open_ms)}")
@@ -69,13 +70,13 @@ class Comparison:
             if row is not None:
                 self.fired += 1
                 self._details(condition, open_ms, row, judgement.late, bool(verdict.settled[index]))
-        for condition_id, close_ms in found:
-            condition = self._held[condition_id]
+        for condition_id, close_ms in recorded:
+            condition = self._conditions[condition_id]
             self._complain(condition, close_ms - length_of(condition.timeframe), "fired where it was not judged")
 
-    def scan(self, found: pl.DataFrame, conditions: list[Condition]) -> None:
-        """A scan over the candles that were judged."""
-        rows = {(row["condition_id"], _ms(row["open_time"])): row for row in found.iter_rows(named=True)}
+    def scan(self, triggers: pl.DataFrame, conditions: list[Condition]) -> None:
+        """Compare a scan over the candles that were judged with the oracle."""
+        rows = {(row["condition_id"], _ms(row["open_time"])): row for row in triggers.iter_rows(named=True)}
         for condition in conditions:
             verdict = self._oracle.verdict(condition)
             for index, open_ms in enumerate(verdict.opens.tolist()):
@@ -93,10 +94,10 @@ class Comparison:
         if rows:
             self.problems.append(f"scan: triggers without a candle: {sorted(rows)}")
 
-    def live_is_scan(self, triggers: pl.DataFrame, found: pl.DataFrame) -> None:
-        """Bit for bit and without margins: what was recorded is in the scan, and nothing else of what was judged."""
-        scanned = {(row["condition_id"], _ms(row["close_time"])): row for row in found.iter_rows(named=True)}
-        judged = {(held.condition_id, held.close_ms) for held in self._life.model.judgements}
+    def live_is_scan(self, triggers: pl.DataFrame, triggers_of_scan: pl.DataFrame) -> None:
+        """Bit for bit and without margins: of everything that was judged, the scan has exactly what was recorded."""
+        scanned = {(row["condition_id"], _ms(row["close_time"])): row for row in triggers_of_scan.iter_rows(named=True)}
+        judged = {(judgement.condition_id, judgement.close_ms) for judgement in self._life.model.judgements}
         expected = {(*key, row["price"], row["settled"]) for key, row in scanned.items() if key in judged}
         recorded = {
             (row["condition_id"], _ms(row["close_time"]), row["price"], row["settled"])
@@ -104,8 +105,8 @@ class Comparison:
         }
         for key in sorted(expected ^ recorded):
             self._complain(
-                self._held[key[0]],
-                key[1] - length_of(self._held[key[0]].timeframe),
+                self._conditions[key[0]],
+                key[1] - length_of(self._conditions[key[0]].timeframe),
                 f"{'live' if key in recorded else 'scan'} alone has {key}",
             )
 
@@ -174,7 +175,7 @@ async def test_a_life(sample: pl.DataFrame, tmp_path: Path, seed: int, lived: Co
 
 @pytest.mark.skipif("HUB_TEST_SEED" in os.environ, reason="one life has not seen everything")
 def test_the_lives_were_eventful(lived: Counter[str]) -> None:
-    """What the lives are for happened in them: else they would prove nothing."""
+    """The lives contained the events that they are meant to test; otherwise they would prove nothing."""
     wanted = {
         "crashes": 8,
         "runs at once": 10,
@@ -206,22 +207,22 @@ def test_the_lives_were_eventful(lived: Counter[str]) -> None:
 
 
 def compare(life: Life) -> None:
-    """Store, log and scan against model and oracle."""
+    """Compare store, log and scan with model and oracle."""
     model, store = life.model, life.world.store
     triggers = store.triggers.after(0, 1_000_000)
     histories = model.as_judged()
     comparison = Comparison(life, Oracle(histories, model.calendars))
     comparison.triggers(triggers)
-    judged = [held for held in model.conditions.values() if held.group in model.watermarks]
-    full = [held for held in judged if all(histories[str(series)].height for series in held.all_series)]
+    judged = [condition for condition in model.conditions.values() if condition.group in model.watermarks]
+    full = [condition for condition in judged if all(histories[series].height for series in condition.all_series)]
     scanned = analysis.scan(full, pl.concat(histories.values()), calendars=model.calendars)
     comparison.scan(scanned, full)
-    in_full = triggers.filter(pl.col("condition_id").is_in([held.id for held in full]))
+    in_full = triggers.filter(pl.col("condition_id").is_in([condition.id for condition in full]))
     comparison.live_is_scan(in_full, scanned)
     assert not comparison.problems, comparison.report()
 
     for timeframe in life.shape:
-        groups = {held.group for held in model.conditions.values() if held.timeframe == timeframe}
+        groups = {condition.group for condition in model.conditions.values() if condition.timeframe == timeframe}
         marks = {group: mark for group, mark in model.watermarks.items() if group in groups}
         assert store.ticks.watermarks(timeframe) == marks, life.told()
     assert store.ticks.anchors() == model.anchors, life.told()
@@ -242,4 +243,5 @@ def compare(life: Life) -> None:
 
 
 def _ms(moment: object) -> int:
-    return round(moment.timestamp() * 1000)  # type: ignore[attr-defined]
+    assert isinstance(moment, datetime)
+    return to_ms(moment)

@@ -1,13 +1,14 @@
-"""A tick and a scan give the same triggers, bit for bit, and both are what the words of the design say."""
+"""A tick and a scan give the same triggers, bit for bit, and both do what the design says."""
 
 import random
+from collections.abc import Sequence
 
 import polars as pl
 import pytest
 
 import analysis
 from common.errors import CandlesMissing
-from engine.evaluate import Fired
+from engine.evaluate import FiredCondition
 from engine.plan import make_plan
 from engine.program import ALL
 from registry.conditions import Condition
@@ -17,7 +18,7 @@ HOUR = 3_600_000
 START_MS = 1_704_067_200_000
 
 
-def candles(closes: list[float | None], symbol: str = "BTCUSDT", timeframe: str = "1h") -> pl.DataFrame:
+def candles(closes: Sequence[float | None], symbol: str = "BTCUSDT", timeframe: str = "1h") -> pl.DataFrame:
     """Flat candles at the given closes; ``None`` is a missing slot."""
     length = {"1h": HOUR, "5m": 300_000}[timeframe]
     rows = [(START_MS + number * length, close) for number, close in enumerate(closes) if close is not None]
@@ -38,11 +39,11 @@ def candles(closes: list[float | None], symbol: str = "BTCUSDT", timeframe: str 
 
 def fired_at(condition: str, closes: list[float | None]) -> list[int]:
     """Slots of the candles on which a condition fires."""
-    found = analysis.scan([condition], candles(closes))
-    return [(int(time) - START_MS) // HOUR for time in found["open_time"].dt.epoch("ms")]
+    triggers = analysis.scan([condition], candles(closes))
+    return [(int(time) - START_MS) // HOUR for time in triggers["open_time"].dt.epoch("ms")]
 
 
-_ = None
+_: None = None
 
 
 @pytest.mark.parametrize(
@@ -119,11 +120,11 @@ def test_live_equals_scan_whatever_is_missing_and_whenever_it_restarts(sample: p
     assert len(expected) > 500
     restarts = set(dice.sample(range(first, 600), 5))
     live = run_live(conditions, histories_of(gappy), START_MS + first * HOUR, 600 - first, restarts)
-    assert sorted((held.condition.id, open_ms, held.price, held.settled) for open_ms, held in live) == expected
+    assert sorted((fired.condition.id, open_ms, fired.price, fired.settled) for open_ms, fired in live) == expected
 
 
 def test_a_series_that_waits_is_left_alone(sample: pl.DataFrame) -> None:
-    """Moving one series through its slots first and the other one later gives what moving both together gives."""
+    """Moving one series through its slots first and the other later gives the same as moving both together."""
     hourly = sample.filter(pl.col("symbol").is_in(["BTCUSDT", "ETHUSDT"]) & (pl.col("timeframe") == "1h")).filter(
         pl.col("open_time").dt.epoch("ms") < START_MS + 300 * HOUR
     )
@@ -135,11 +136,11 @@ def test_a_series_that_waits_is_left_alone(sample: pl.DataFrame) -> None:
     for group in reversed(part.groups):
         for slot in range(50, 300):
             open_ms = START_MS + slot * HOUR
-            apart += [(open_ms, held) for held in part.move([group], open_ms + HOUR, loader(histories)).fired]
+            apart += [(open_ms, fired) for fired in part.move([group], open_ms + HOUR, loader(histories)).fired]
     assert len(together) > 100
 
-    def shown(found: list[tuple[int, Fired]]) -> list[tuple[int, str, tuple[tuple[str, float], ...]]]:
-        return sorted((open_ms, held.condition.id, tuple(held.values.items())) for open_ms, held in found)
+    def shown(triggers: list[tuple[int, FiredCondition]]) -> list[tuple[int, str, tuple[tuple[str, float], ...]]]:
+        return sorted((open_ms, fired.condition.id, tuple(fired.values.items())) for open_ms, fired in triggers)
 
     assert shown(apart) == shown(together)
 
@@ -147,17 +148,17 @@ def test_a_series_that_waits_is_left_alone(sample: pl.DataFrame) -> None:
 def test_a_fired_condition_shows_what_it_read() -> None:
     condition = Condition.parse("BTCUSDT 1h: close crosses_below sma(2)")
     history = candles([10.0, 12.0, 8.0]).with_columns(pl.lit("BINANCE").alias("exchange"))
-    ((open_ms, held),) = run_live([condition], histories_of(history), START_MS + HOUR, 2, set())
+    ((open_ms, fired),) = run_live([condition], histories_of(history), START_MS + HOUR, 2, set())
     assert open_ms == START_MS + 2 * HOUR
-    assert held.price == 8.0
-    assert held.values == {"close": 8.0, "sma(2, close)": 10.0}
-    assert held.settled
+    assert fired.price == 8.0
+    assert fired.values == {"close": 8.0, "sma(2, close)": 10.0}
+    assert fired.settled
 
 
 def test_settled_needs_the_candles_that_the_indicator_needs() -> None:
     rise = [100.0 + (number % 7) for number in range(400)]
-    found = analysis.scan(["BTCUSDT 1h: ema(20) crosses_above close"], candles(rise))
-    settled = found.sort("open_time")["settled"].to_list()
+    triggers = analysis.scan(["BTCUSDT 1h: ema(20) crosses_above close"], candles(rise))
+    settled = triggers.sort("open_time")["settled"].to_list()
     assert settled == sorted(settled), "once settled, always settled"
     assert not settled[0]
     assert settled[-1]
@@ -183,9 +184,18 @@ def test_a_condition_without_candles_is_refused() -> None:
 
 
 def test_no_triggers_is_an_empty_frame_of_the_same_columns() -> None:
-    found = analysis.scan(["BTCUSDT 1h: close > 1e9"], candles([1.0, 2.0]))
-    assert found.is_empty()
-    assert found.columns == ["condition_id", "open_time", "close_time", "price", "settled"]
+    triggers = analysis.scan(["BTCUSDT 1h: close > 1e9"], candles([1.0, 2.0]))
+    assert triggers.is_empty()
+    assert triggers.columns == [
+        "condition_id",
+        "condition",
+        "symbol",
+        "timeframe",
+        "open_time",
+        "close_time",
+        "price",
+        "settled",
+    ]
 
 
 LOOKING_BACK = (
@@ -198,7 +208,7 @@ LOOKING_BACK = (
 
 
 def test_histories_are_judged_in_spans_without_a_seam(sample: pl.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spans and tiles of a few candles find what one that holds the whole history finds."""
+    """Spans and tiles of a few candles give the same as a single one for the whole history."""
     dice = random.Random(1)
     btc = sample.filter((pl.col("symbol") == "BTCUSDT") & (pl.col("timeframe") == "5m")).head(1200)
     gappy = btc.filter(pl.Series([dice.random() > 0.02 for _ in range(btc.height)]))

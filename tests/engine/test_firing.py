@@ -1,6 +1,7 @@
-"""Many conditions of a series side by side fire as each would alone, whatever moves, is missing or has just begun."""
+"""Many conditions side by side fire as each would alone, whatever series move, are missing or have just begun."""
 
 import random
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,11 +12,11 @@ from indicators.kernels.tick_program import CANDLE_ROWS
 from registry.conditions import Condition
 
 MANY = 40
-"""Of a kind: enough for loops of their own, over runs and over stretches."""
+"""Conditions of each kind: enough for loops of their own, over runs and over stretches."""
 LENGTHS = (2, 4, 8, 16)
-"""Of averages: some of a series are known when others are not."""
+"""Lengths of averages: some of a series are known when others are not yet."""
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
-KINDS = {
+KINDS: dict[str, Callable[[float, float | None, int], bool]] = {
     "sma({}) < {}": lambda now, before, number: before is not None and now < number <= before,
     "sma({}) > {}": lambda now, before, number: before is not None and now > number >= before,
     "sma({}) crosses_below {}": lambda now, before, number: before is not None and now < number <= before,
@@ -28,7 +29,7 @@ KINDS = {
 @pytest.mark.parametrize("seed", range(4))
 def test_a_condition_fires_by_its_own_truths_alone(seed: int) -> None:
     dice = random.Random(seed)
-    # Bitcoin's are of a slot and constants; Ether's of two slots, as the opens are 0; Solana's are few.
+    # Bitcoin's compare a slot with constants, Ether's two slots (the opens are 0), and Solana's are few.
     wanted = [
         (
             f"{symbol} 1h: " + kind.format(length, f"open + {number}" if symbol == "ETHUSDT" else number),
@@ -64,14 +65,14 @@ def test_a_condition_fires_by_its_own_truths_alone(seed: int) -> None:
                     if len(closes[symbol]) >= length:
                         now[symbol, length] = sum(closes[symbol][-length:]) / length
         evaluator.step("1h", candles, present, stepping)
-        # Nobody asks on a step on which all candles are missing.
+        # A step on which all candles are missing is not judged.
         fired = evaluator.judge(present) if present.any() else []
         expected = [
             condition_id
             for condition_id, (average, fires, number) in words.items()
             if (value := now[average]) is not None and fires(value, before[average], number)
         ]
-        assert sorted(held.condition.id for held in fired) == sorted(expected)
+        assert sorted(trigger.condition.id for trigger in fired) == sorted(expected)
         total += len(expected)
         before |= {average: now[average] for average in averages if stepping[symbols.index(average[0])]}
     assert total > 1000

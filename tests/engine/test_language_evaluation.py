@@ -9,6 +9,7 @@ import pytest
 import analysis
 from common.timeframes import to_ms
 from registry.conditions import Condition
+from registry.groups import Series, series_of
 from registry.instruments import Calendar
 from tests.engine.live import run_live
 from tests.engine.slow_oracle import Oracle
@@ -16,17 +17,16 @@ from tests.engine.slow_oracle import Oracle
 START = datetime(2024, 8, 1, tzinfo=UTC)
 HISTORY = datetime(2024, 7, 29, tzinfo=UTC)
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
-NAMES = {symbol: f"BINANCE:{symbol}" for symbol in SYMBOLS}
 
 
-def gappy(sample: pl.DataFrame, dice: random.Random, share: float) -> dict[str, pl.DataFrame]:
-    """Real candles of three symbols, 1h and 5m-built 15m, 4h; a share of them missing here and there."""
+def gappy(sample: pl.DataFrame, dice: random.Random, share: float) -> dict[Series, pl.DataFrame]:
+    """Real candles of three symbols, 1h, 2h and 4h, with a share of them missing."""
     hourly = sample.filter(
         pl.col("symbol").is_in(SYMBOLS)
         & (pl.col("timeframe") == "1h")
         & pl.col("open_time").is_between(HISTORY, datetime(2024, 8, 9, tzinfo=UTC), closed="left")
     )
-    found = {}
+    histories: dict[Series, pl.DataFrame] = {}
     for symbol in SYMBOLS:
         base = hourly.filter(pl.col("symbol") == symbol).sort("open_time")
         for timeframe, every in (("1h", 1), ("2h", 2), ("4h", 4)):
@@ -48,16 +48,16 @@ def gappy(sample: pl.DataFrame, dice: random.Random, share: float) -> dict[str, 
                 )
             )
             keep = [dice.random() > share for _ in range(rows.height)]
-            found[f"{NAMES[symbol]} {timeframe}"] = rows.filter(pl.Series(keep))
-    return found
+            histories[series_of("BINANCE", symbol, timeframe)] = rows.filter(pl.Series(keep))
+    return histories
 
 
-def operand(dice: random.Random, depth: int, own: str) -> str:
+def random_operand(dice: random.Random, depth: int, own: str) -> str:
     kind = dice.random()
     if depth > 0 and kind < 0.25:
         operator = dice.choice("+-*/")
-        right = dice.choice(("2", "0.5", operand(dice, depth - 1, own)))
-        return f"({operand(dice, depth - 1, own)} {operator} {right})"
+        right = dice.choice(("2", "0.5", random_operand(dice, depth - 1, own)))
+        return f"({random_operand(dice, depth - 1, own)} {operator} {right})"
     name = dice.choice(
         ("close", "open", "hl2", "sma(3)", "ema(4)", "highest(3)", "bbands(4, 1).upper", "lowest(3, low)")
     )
@@ -65,17 +65,17 @@ def operand(dice: random.Random, depth: int, own: str) -> str:
     place = ""
     if dice.random() < 0.3:
         place = dice.choice(("@4h", "@2h", "@BTCUSDT", "@ETHUSDT", "@BTCUSDT@4h"))
-        # Prices of other instruments are of another size: their change is what is compared.
+        # Prices of other instruments have another magnitude, so an oscillator is compared instead.
         if "USDT" in place:
             return f"(rsi(3){place}{offset} + close - close)"
     return name + offset + place
 
 
-def condition(dice: random.Random, depth: int, own: str) -> str:
+def random_condition(dice: random.Random, depth: int, own: str) -> str:
     kind = dice.random()
     if depth > 0 and kind < 0.6:
         shape = dice.choice(("all", "any", "not", "for", "within", "k of"))
-        below = [condition(dice, depth - 1, own) for _ in range(dice.randint(2, 3))]
+        below = [random_condition(dice, depth - 1, own) for _ in range(dice.randint(2, 3))]
         match shape:
             case "all" | "any":
                 return f"{shape}({', '.join(below)})"
@@ -90,7 +90,7 @@ def condition(dice: random.Random, depth: int, own: str) -> str:
         return f"close {moving} {dice.choice(('1%', '0.5%', '100'))} within {dice.randint(1, 3)} bars"
     if kind > 0.82:
         return f"close {dice.choice(('rising', 'falling'))} {dice.randint(1, 3)} bars"
-    left, right = operand(dice, 1, own), operand(dice, 1, own)
+    left, right = random_operand(dice, 1, own), random_operand(dice, 1, own)
     if kind > 0.72:
         channel = dice.choice(("between", "outside", "enters", "exits"))
         return f"{left} {channel} lowest(4) and highest(4)[1]"
@@ -99,34 +99,36 @@ def condition(dice: random.Random, depth: int, own: str) -> str:
 
 
 def some_conditions(dice: random.Random, count: int) -> list[Condition]:
-    found: dict[str, Condition] = {}
-    while len(found) < count:
+    conditions: dict[str, Condition] = {}
+    while len(conditions) < count:
         symbol = dice.choice(SYMBOLS)
-        text = f"{symbol} 1h: {condition(dice, dice.randint(0, 2), symbol)}"
+        text = f"{symbol} 1h: {random_condition(dice, dice.randint(0, 2), symbol)}"
         if dice.random() < 0.15:
             text = text.replace(": ", ": every(", 1) + ")"
-        held = Condition.parse(text)
-        found[held.id] = held
-    return list(found.values())
+        condition = Condition.parse(text)
+        conditions[condition.id] = condition
+    return list(conditions.values())
 
 
-def some_sessions(seed: int, histories: dict[str, pl.DataFrame]) -> dict[str, Calendar]:
-    """In every other case two instruments trade in sessions, with a night without candles and one long closure."""
+def some_sessions(seed: int, histories: dict[Series, pl.DataFrame]) -> dict[str, Calendar]:
+    """For every other seed two instruments trade in sessions, with no candles at night."""
     if seed % 2 == 0:
         return {}
-    calendars: dict[str, Calendar] = {NAMES["ETHUSDT"]: "sessions", NAMES["SOLUSDT"]: "sessions"}
-    for name, history in histories.items():
-        if name.split(" ")[0] in calendars:
+    calendars: dict[str, Calendar] = {"BINANCE:ETHUSDT": "sessions", "BINANCE:SOLUSDT": "sessions"}
+    for series, history in histories.items():
+        if str(series.instrument) in calendars:
             hour = pl.col("open_time").dt.hour()
-            histories[name] = history.filter(hour.is_between(4, 20))
+            histories[series] = history.filter(hour.is_between(4, 20))
     return calendars
 
 
-def scanned(conditions: list[Condition], histories: dict[str, pl.DataFrame], **options: object) -> dict[str, list[int]]:
-    rows = analysis.scan(conditions, pl.concat(list(histories.values())), **options)  # type: ignore[arg-type]
+def scanned(
+    conditions: list[Condition], histories: dict[Series, pl.DataFrame], calendars: dict[str, Calendar]
+) -> dict[str, list[int]]:
+    rows = analysis.scan(conditions, pl.concat(list(histories.values())), calendars=calendars)
     return {
-        held.id: rows.filter(pl.col("condition_id") == held.id)["open_time"].dt.epoch("ms").to_list()
-        for held in conditions
+        condition.id: rows.filter(pl.col("condition_id") == condition.id)["open_time"].dt.epoch("ms").to_list()
+        for condition in conditions
     }
 
 
@@ -136,12 +138,14 @@ def test_a_scan_finds_what_the_words_say(sample: pl.DataFrame, seed: int) -> Non
     histories = gappy(sample, dice, dice.choice((0.0, 0.03, 0.1)))
     conditions = some_conditions(dice, 60)
     calendars = some_sessions(seed, histories)
-    found = scanned(conditions, histories, calendars=calendars)
+    scan = scanned(conditions, histories, calendars=calendars)
     oracle = Oracle(histories, calendars)
-    for held in conditions:
-        near = set(oracle.near(held))
-        assert [open_ms for open_ms in found[held.id] if open_ms not in near] == oracle.fires(held), str(held)
-    assert sum(map(len, found.values())) > 500
+    for condition in conditions:
+        near = set(oracle.near(condition))
+        assert [open_ms for open_ms in scan[condition.id] if open_ms not in near] == oracle.fires(condition), str(
+            condition
+        )
+    assert sum(map(len, scan.values())) > 500
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -151,15 +155,15 @@ def test_live_parts_find_what_a_scan_finds(sample: pl.DataFrame, seed: int) -> N
     conditions = some_conditions(dice, 40)
     calendars = some_sessions(seed, histories)
     expected = {
-        held: [open_ms for open_ms in opens if open_ms >= to_ms(START)]
-        for held, opens in scanned(conditions, histories, calendars=calendars).items()
+        condition_id: [open_ms for open_ms in opens if open_ms >= to_ms(START)]
+        for condition_id, opens in scanned(conditions, histories, calendars=calendars).items()
     }
-    found: dict[str, list[int]] = {held.id: [] for held in conditions}
+    live: dict[str, list[int]] = {condition.id: [] for condition in conditions}
     restarts = set(dice.sample(range(190), 3))
     for open_ms, fired in run_live(conditions, histories, to_ms(START), 190, restarts, calendars):
-        found[fired.condition.id].append(open_ms)
-    assert {name: [o for o in opens if o < to_ms(START) + 190 * 3_600_000] for name, opens in expected.items()} == found
-    assert sum(map(len, found.values())) > 300
+        live[fired.condition.id].append(open_ms)
+    assert {name: [o for o in opens if o < to_ms(START) + 190 * 3_600_000] for name, opens in expected.items()} == live
+    assert sum(map(len, live.values())) > 300
 
 
 SESSIONS: dict[str, Calendar] = {"NASDAQ:ACME": "sessions"}
@@ -199,8 +203,8 @@ def daily(days: dict[int, float]) -> pl.DataFrame:
 def test_monday_follows_friday(
     text: str, days: dict[int, float], calendars: dict[str, Calendar], expected: list[int]
 ) -> None:
-    found = analysis.scan([f"NASDAQ:ACME 1d: {text}"], daily(days), calendars=calendars)
-    assert found["open_time"].dt.day().to_list() == expected
+    triggers = analysis.scan([f"NASDAQ:ACME 1d: {text}"], daily(days), calendars=calendars)
+    assert triggers["open_time"].dt.day().to_list() == expected
 
 
 def test_a_higher_timeframe_shows_only_its_last_closed_candle() -> None:
@@ -216,8 +220,8 @@ def test_a_higher_timeframe_shows_only_its_last_closed_candle() -> None:
         ).with_columns(pl.lit(1.0).alias("volume"))
 
     candles = pl.concat([rows("1h", hours, closes), rows("4h", hours[::4], [1.0, 9.0, 9.0])]).join(frame, how="cross")
-    found = analysis.scan(["NASDAQ:ACME 1h: every(close@4h > 5)"], candles)
-    assert found["close_time"].dt.hour().to_list() == [8, 9, 10, 11, 12]
+    seen = analysis.scan(["NASDAQ:ACME 1h: every(close@4h > 5)"], candles)
+    assert seen["close_time"].dt.hour().to_list() == [8, 9, 10, 11, 12]
     crossed = analysis.scan(["NASDAQ:ACME 1h: close@4h crosses_above 5"], candles)
     assert crossed["close_time"].dt.hour().to_list() == [8]
 
@@ -244,12 +248,12 @@ def test_a_higher_timeframe_shows_only_its_last_closed_candle() -> None:
 )
 def test_worked_examples(text: str, closes: list[float | None], expected: list[int]) -> None:
     days = {1 + slot: close for slot, close in enumerate(closes) if close is not None}
-    found = analysis.scan([f"NASDAQ:ACME 1d: {text}"], daily(days))
-    assert [day - 1 for day in found["open_time"].dt.day()] == expected
+    triggers = analysis.scan([f"NASDAQ:ACME 1d: {text}"], daily(days))
+    assert [day - 1 for day in triggers["open_time"].dt.day()] == expected
 
 
 def test_what_was_read_of_other_series_has_a_name_of_its_own(sample: pl.DataFrame) -> None:
     histories = gappy(sample, random.Random(1), 0.0)
-    held = Condition.parse("BTCUSDT 1h: every(close < close@4h + 10000 and close@ETHUSDT[1] > 0)")
-    _, fired = run_live([held], histories, to_ms(START), 3, set())[-1]
+    condition = Condition.parse("BTCUSDT 1h: every(close < close@4h + 10000 and close@ETHUSDT[1] > 0)")
+    _, fired = run_live([condition], histories, to_ms(START), 3, set())[-1]
     assert list(fired.values) == ["close", "close@4h + 10000", "close[1]@BINANCE:ETHUSDT"]

@@ -1,28 +1,35 @@
 """The oracle's own formulae are TA-Lib's, and the product's indicators are the oracle's."""
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
 import talib
 
 import indicators
-from tests.engine.oracle_formulae import FORMULAE, Columns, values_of
+from tests.engine.oracle_formulae import FORMULAE, Columns, Floats, Value, values_of
 
 MARKETS = ("BTCUSDT", "DOGEUSDT")
 
 
 @pytest.fixture(scope="module")
-def markets(sample: pl.DataFrame) -> dict[str, dict[str, np.ndarray]]:
+def markets(sample: pl.DataFrame) -> dict[str, dict[str, Floats]]:
     """Columns of a few hundred candles; DOGE's prices have few digits, so ties are frequent."""
-    found = {}
+    columns: dict[str, dict[str, Floats]] = {}
     for symbol in MARKETS:
         rows = sample.filter((pl.col("symbol") == symbol) & (pl.col("timeframe") == "5m")).sort("open_time")[:600]
-        found[symbol] = {name: rows[name].to_numpy().copy() for name in ("open", "high", "low", "close", "volume")}
-        found[symbol]["open_time"] = rows["open_time"].dt.epoch("ms").to_numpy()
-    return found
+        columns[symbol] = {name: rows[name].to_numpy().copy() for name in ("open", "high", "low", "close", "volume")}
+        columns[symbol]["open_time"] = rows["open_time"].dt.epoch("ms").to_numpy()
+    return columns
 
 
-def by_talib(name: str, c: Columns, p: tuple[float, ...]) -> dict[str, np.ndarray]:
+def ta(function: str, *arguments: Floats | float) -> Any:
+    """TA-Lib's function: one array, or a tuple of several."""
+    return getattr(talib, function)(*arguments)
+
+
+def by_talib(name: str, c: Columns, p: tuple[float, ...]) -> dict[str, Floats]:
     """TA-Lib's values."""
     o, h, low, close, volume = (c[column] for column in ("open", "high", "low", "close", "volume"))
     hlc, hlcv = (h, low, close), (h, low, close, volume)
@@ -32,59 +39,59 @@ def by_talib(name: str, c: Columns, p: tuple[float, ...]) -> dict[str, np.ndarra
     ranged = {"cci": "CCI", "williams_r": "WILLR", "atr": "ATR", "natr": "NATR"}
     for table, inputs in ((average, (close,)), (single, (close,)), (extremes, (close,)), (ranged, hlc)):
         if name in table:
-            return {"value": getattr(talib, table[name])(*inputs, *p)}
+            return {"value": ta(table[name], *inputs, *p)}
     match name:
         case "vwma":
-            return {"value": talib.VWMA(close, volume, *p)}
+            return {"value": ta("VWMA", close, volume, *p)}
         case "macd":
-            return dict(zip(("line", "signal", "histogram"), talib.MACD(close, *p), strict=True))
+            return dict(zip(("line", "signal", "histogram"), ta("MACD", close, *p), strict=True))
         case "stoch":
-            return dict(zip("kd", talib.STOCH(*hlc, p[0], p[1], 0, p[2], 0), strict=True))
+            return dict(zip("kd", ta("STOCH", *hlc, p[0], p[1], 0, p[2], 0), strict=True))
         case "stochrsi":
-            return dict(zip("kd", talib.STOCHRSI(close, p[0], p[1], p[3], 0), strict=True))
+            return dict(zip("kd", ta("STOCHRSI", close, p[0], p[1], p[3], 0), strict=True))
         case "mfi":
-            return {"value": talib.MFI(*hlcv, *p)}
+            return {"value": ta("MFI", *hlcv, *p)}
         case "ultosc":
-            return {"value": talib.ULTOSC(*hlc, *p)}
+            return {"value": ta("ULTOSC", *hlc, *p)}
         case "adx":
-            value = talib.ADX(*hlc, *p)
+            value = ta("ADX", *hlc, *p)
             late = np.isnan(value)
-            plus, minus = talib.PLUS_DI(*hlc, *p), talib.MINUS_DI(*hlc, *p)
+            plus, minus = ta("PLUS_DI", *hlc, *p), ta("MINUS_DI", *hlc, *p)
             return {
                 "plus_di": np.where(late, np.nan, plus),
                 "minus_di": np.where(late, np.nan, minus),
                 "value": value,
             }
         case "aroon":
-            down, up = talib.AROON(h, low, *p)
-            return {"up": up, "down": down, "oscillator": talib.AROONOSC(h, low, *p)}
+            down, up = ta("AROON", h, low, *p)
+            return {"up": up, "down": down, "oscillator": ta("AROONOSC", h, low, *p)}
         case "psar":
-            return {"value": talib.SAR(h, low, *p)}
+            return {"value": ta("SAR", h, low, *p)}
         case "supertrend":
-            value, direction = talib.SUPERTREND(*hlc, *p)
+            value, direction = ta("SUPERTREND", *hlc, *p)
             return {"value": value, "direction": np.where(np.isnan(value), np.nan, direction)}
         case "bbands":
-            return dict(zip(("upper", "middle", "lower"), talib.BBANDS(close, p[0], p[1], p[1]), strict=True))
+            return dict(zip(("upper", "middle", "lower"), ta("BBANDS", close, p[0], p[1], p[1]), strict=True))
         case "obv":
-            return {"value": talib.OBV(close, volume)}
+            return {"value": ta("OBV", close, volume)}
         case "ad":
-            return {"value": talib.AD(*hlcv)}
+            return {"value": ta("AD", *hlcv)}
         case "cmf":
-            return {"value": talib.CMF(*hlcv, *p)}
+            return {"value": ta("CMF", *hlcv, *p)}
         case "vwap":
             starts = np.flatnonzero(np.diff(c["open_time"] // 86_400_000)) + 1
             days = [np.split(column, starts) for column in hlcv]
-            return {"value": np.concatenate([talib.VWAP(*day) for day in zip(*days, strict=True)])}
+            return {"value": np.concatenate([ta("VWAP", *day) for day in zip(*days, strict=True)])}
         case "linreg":
-            return {"value": talib.LINEARREG(close, *p), "slope": talib.LINEARREG_SLOPE(close, *p)}
+            return {"value": ta("LINEARREG", close, *p), "slope": ta("LINEARREG_SLOPE", close, *p)}
         case "heikin_ashi":
-            return dict(zip(("open", "high", "low", "close"), talib.HA(o, *hlc), strict=True))
+            return dict(zip(("open", "high", "low", "close"), ta("HA", o, *hlc), strict=True))
         case "donchian":
-            return dict(zip(("upper", "middle", "lower"), talib.DONCHIAN(h, low, *p), strict=True))
+            return dict(zip(("upper", "middle", "lower"), ta("DONCHIAN", h, low, *p), strict=True))
         case "zscore":
-            return {"value": (close - talib.SMA(close, *p)) / talib.STDDEV(close, *p)}
+            return {"value": (close - ta("SMA", close, *p)) / ta("STDDEV", close, *p)}
         case "keltner":
-            return dict(zip(("upper", "middle", "lower"), talib.KC(*hlc, p[0], p[2], p[1]), strict=True))
+            return dict(zip(("upper", "middle", "lower"), ta("KC", *hlc, p[0], p[2], p[1]), strict=True))
     raise AssertionError(name)
 
 
@@ -119,17 +126,17 @@ def test_formulae_are_talibs(name: str, parameters: tuple[float, ...], markets: 
 @pytest.mark.parametrize(("name", "parameters"), PRODUCTS, ids=shown(PRODUCTS))
 def test_the_product_is_the_oracle(name: str, parameters: tuple[float, ...], markets: dict[str, Columns]) -> None:
     record = indicators.catalogue()[name]
-    named = dict(zip([parameter.name for parameter in record.parameters], parameters, strict=True))
+    named: dict[str, Any] = dict(zip([parameter.name for parameter in record.parameters], parameters, strict=True))
     for columns in markets.values():
         for source in ("close", "hl2", "volume") if record.has_source else (None,):
-            found = indicators.compute(name, columns, source=source, **named)
+            outputs = indicators.compute(name, columns, source=source, **named)
             ours = values_of(name, columns, source, parameters)
-            assert set(found) == set(ours) == set(FORMULAE[name].outputs)
-            for output, values in found.items():
+            assert set(outputs) == set(ours) == set(FORMULAE[name].outputs)
+            for output, values in outputs.items():
                 agree(ours[output], values, 1.0)
 
 
-def agree(ours: tuple[np.ndarray, np.ndarray], theirs: np.ndarray, slack: float) -> None:
+def agree(ours: Value, theirs: Floats, slack: float) -> None:
     """Values on the same candles, and within the error that the oracle admits."""
     values, errors = ours
     there = np.isfinite(values)

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine import judging_kernels
-from engine.program import ALL, FALSE, ONE_SLOT, TRUE, UNKNOWN, Based, Program, children
-from engine.truths import Truths
+from engine.program import ALL, FALSE, ONE_SLOT, TRUE, UNKNOWN, BasedNode, Program, children
+from engine.truths import TruthState
 from registry.groups import Series
 from registry.instruments import Instrument
 from registry.language.tree import (
@@ -81,9 +81,9 @@ class Judged:
     """A program with its state, judged candle by candle, as an evaluator holds it."""
 
     program: Program = field(default_factory=Program)
-    truths: Truths = field(default_factory=Truths)
+    truths: TruthState = field(default_factory=TruthState)
 
-    def extend(self, roots: Sequence[Based]) -> None:
+    def extend(self, roots: Sequence[BasedNode]) -> None:
         self.program.extend(roots, slot_of)
         self.truths.grow(self.program)
 
@@ -97,7 +97,7 @@ class Judged:
         judging_kernels.show(before, shown_before)
         self.truths.judge(judging_kernels, shown, shown_before, moving)
 
-    def of(self, based: Based) -> int:
+    def of(self, based: BasedNode) -> int:
         return int(self.truths.array[self.program.place(based)])
 
 
@@ -105,16 +105,16 @@ class Definition:
     """Truths by the words of the language. A node is UNKNOWN on the steps of its base before it was there."""
 
     def __init__(self) -> None:
-        self.since: dict[Based, int] = {}
+        self.since: dict[BasedNode, int] = {}
         self.steps: dict[int, list[tuple[Values, Values]]] = {base: [] for base in range(BASES)}
-        self._known: dict[tuple[Based, int], int] = {}
+        self._known: dict[tuple[BasedNode, int], int] = {}
 
-    def add(self, roots: Sequence[Based]) -> None:
+    def add(self, roots: Sequence[BasedNode]) -> None:
         for root in roots:
             for based in nodes_of(root):
                 self.since.setdefault(based, len(self.steps[based[0]]))
 
-    def truth(self, based: Based, step: int) -> int:
+    def truth(self, based: BasedNode, step: int) -> int:
         """The truth on one of the base's steps."""
         if step < 0:
             return UNKNOWN
@@ -122,11 +122,13 @@ class Definition:
             self._known[based, step] = self._truth(based, step)
         return self._known[based, step]
 
-    def _truth(self, based: Based, step: int) -> int:
+    def _truth(self, based: BasedNode, step: int) -> int:
         base, node = based
         match node:
             case Comparison(operator, left, right):
-                now, before = ([_value(base, side, held) for side in (left, right)] for held in self.steps[base][step])
+                now, before = (
+                    [_value(base, side, values) for side in (left, right)] for values in self.steps[base][step]
+                )
                 match operator:
                     case "crosses_above":
                         return min(_compared(">", *now), _compared("<=", *before))
@@ -140,17 +142,17 @@ class Definition:
                 return self.truth((base, child), step)
             case For(child, bars) | Within(child, bars):
                 looked = range(step, step - bars, -1)
-                found = [self.truth((base, child), at) if at >= self.since[based] else UNKNOWN for at in looked]
+                truths = [self.truth((base, child), at) if at >= self.since[based] else UNKNOWN for at in looked]
             case _:
-                found = [self.truth((base, child), step) for child in children(node)]
+                truths = [self.truth((base, child), step) for child in children(node)]
         if isinstance(node, All | For):
-            return FALSE if FALSE in found else UNKNOWN if UNKNOWN in found else TRUE
+            return FALSE if FALSE in truths else UNKNOWN if UNKNOWN in truths else TRUE
         if isinstance(node, Any | Within):
-            return TRUE if TRUE in found else UNKNOWN if UNKNOWN in found else FALSE
+            return TRUE if TRUE in truths else UNKNOWN if UNKNOWN in truths else FALSE
         assert isinstance(node, AtLeast)
-        if found.count(TRUE) >= node.count:
+        if truths.count(TRUE) >= node.count:
             return TRUE
-        return FALSE if found.count(TRUE) + found.count(UNKNOWN) < node.count else UNKNOWN
+        return FALSE if truths.count(TRUE) + truths.count(UNKNOWN) < node.count else UNKNOWN
 
 
 def _value(base: int, operand: Operand, values: Values) -> float:
@@ -163,7 +165,7 @@ def _compared(operator: str, left: float, right: float) -> int:
     return TRUE if {"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}[operator] else FALSE
 
 
-def nodes_of(based: Based) -> set[Based]:
+def nodes_of(based: BasedNode) -> set[BasedNode]:
     base, node = based
     return {based}.union(*(nodes_of((base, child)) for child in children(node)))
 
@@ -172,27 +174,28 @@ def nodes_of(based: Based) -> set[Based]:
 @given(st.randoms(use_true_random=False), st.integers(2, 8))
 def test_however_it_was_put_together(dice: random.Random, rounds: int) -> None:
     """Extended and sorted in any order, in the middle of a run, every node has the truth that it has by definition."""
-    held, definition, roots = Judged(), Definition(), []
+    judged, definition = Judged(), Definition()
+    roots: list[BasedNode] = []
     now = np.array([dice.choice(VALUES) for _ in range(BASES * len(FIELDS))])
     for _ in range(rounds):
         fresh = [(dice.randrange(BASES), random_tree(dice, dice.randint(0, 3))) for _ in range(dice.randint(0, 3))]
         fresh += dice.sample(roots, min(len(roots), dice.randint(0, 1)))
-        held.extend(fresh)
+        judged.extend(fresh)
         definition.add(fresh)
         roots += fresh
-        if held.program.size and dice.random() < 0.4:
-            held.compact()
+        if judged.program.size and dice.random() < 0.4:
+            judged.compact()
         for _ in range(dice.randint(0, 3)):
             before, now = now, np.array([dice.choice(VALUES) for _ in range(now.size)])
             moving = np.array([dice.random() < 0.8 for _ in range(BASES)])
             for base in np.flatnonzero(moving).tolist():
                 definition.steps[base].append((now, before))
-            held.judge(now, before, moving)
+            judged.judge(now, before, moving)
             for root in roots:
                 if moving[root[0]]:
                     step = len(definition.steps[root[0]]) - 1
                     for based in nodes_of(root):
-                        assert held.of(based) == definition.truth(based, step), based
+                        assert judged.of(based) == definition.truth(based, step), based
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
@@ -200,23 +203,23 @@ def test_many_constants_of_a_slot_are_judged_like_few(operator: Operator) -> Non
     """Enough of them for a run of their own, equal to the slot's value, next to it, and far from it."""
     numbers = (0.0, 1.0, 1.0 + 2**-52, -1.0, 5e-324, 1e-300, -1e-300, 2.5, -2.5, 1e14, -1e14, 0.5)
     roots = [(0, comparison("close", number, operator)) for number in numbers]
-    held, definition = Judged(), Definition()
-    held.extend(roots)
+    judged, definition = Judged(), Definition()
+    judged.extend(roots)
     definition.add(roots)
-    assert held.program.runs[:, 1].tolist() == [ONE_SLOT]
+    assert judged.program.runs[:, 1].tolist() == [ONE_SLOT]
     everybody = np.ones(BASES, np.bool_)
     for step, (value, earlier) in enumerate(itertools.product(VALUES, VALUES)):
         now, before = np.full(BASES * len(FIELDS), value), np.full(BASES * len(FIELDS), earlier)
         definition.steps[0].append((now, before))
-        held.judge(now, before, everybody)
+        judged.judge(now, before, everybody)
         for root in roots:
-            assert held.of(root) == definition.truth(root, step), (root, value, earlier)
+            assert judged.of(root) == definition.truth(root, step), (root, value, earlier)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_extended_bit_by_bit_is_extended_at_once(dice: random.Random) -> None:
-    roots: list[Based] = [(dice.randrange(BASES), random_tree(dice, dice.randint(0, 3))) for _ in range(12)]
+    roots: list[BasedNode] = [(dice.randrange(BASES), random_tree(dice, dice.randint(0, 3))) for _ in range(12)]
     at_once, bit_by_bit, sorted_often = Judged(), Judged(), Judged()
     at_once.extend(roots)
     for root in roots:
@@ -226,8 +229,8 @@ def test_extended_bit_by_bit_is_extended_at_once(dice: random.Random) -> None:
     for _ in range(6):
         now, before = (np.array([dice.choice(VALUES) for _ in range(BASES * len(FIELDS))]) for _ in range(2))
         moving = np.array([dice.random() < 0.8 for _ in range(BASES)])
-        for held in (at_once, bit_by_bit, sorted_often):
-            held.judge(now, before, moving)
+        for judged in (at_once, bit_by_bit, sorted_often):
+            judged.judge(now, before, moving)
         for based in set().union(*map(nodes_of, roots)):
             assert at_once.of(based) == bit_by_bit.of(based) == sorted_often.of(based)
     assert at_once.program.size == bit_by_bit.program.size == sorted_often.program.size
@@ -270,7 +273,7 @@ def test_sorting_leaves_as_few_runs_as_there_can_be(dice: random.Random) -> None
     whole = [
         kind
         for kind in kinds
-        if kind[2] == ONE_SLOT or ONE_SLOT not in {held[2] for held in kinds if held[:2] == kind[:2]}
+        if kind[2] == ONE_SLOT or ONE_SLOT not in {other[2] for other in kinds if other[:2] == kind[:2]}
     ]
     assert len(whole) == len(set(whole))
     again = program.runs.copy()

@@ -156,7 +156,7 @@ def test_a_built_series_reads_like_a_stored_one(store: FileStore, five: pl.DataF
             assert reader.between(series, time, time + 5 * HOUR).equals(own.between(series, time, time + 5 * HOUR))
             slot = slot_at_or_before(time, "1h")
             assert reader.at("1h", slot, [series]).drop("partial").equals(own.at("1h", slot, [series]).drop("partial"))
-            assert (reader.lacking(series, slot) == []) == (reader.at("1h", slot, [series]).height == 1) & (
+            assert (reader.missing_parts(series, slot) == []) == (reader.at("1h", slot, [series]).height == 1) & (
                 not reader.at("1h", slot, [series])["partial"].any()
             )
         assert reader.first(series) == own.first(series)

@@ -1,7 +1,7 @@
-"""Thresholds are judged by where a value stands among them; truths and what fires are those of judging each by itself.
+"""Thresholds are judged by a value's place among them; truths and triggers are the same as when each is judged alone.
 
-Values walk, jump, stand still, meet thresholds exactly, are 0 and -0, infinite and missing for a while; some series do
-not move on a step, some lose the step before; conditions are added and truths sorted anew in between.
+Values walk, jump, stand still, equal thresholds exactly, are 0 and -0, infinite and missing for a while; some series do
+not move on a step, some lose the step before; conditions are added and truths sorted again in between.
 """
 
 import random
@@ -12,10 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 from engine import judging_kernels
-from engine.firing import Firing
+from engine.firing import FiringState
 from engine.plan import Plan
 from engine.program import FALSE, ONE_SLOT, TRUE, UNKNOWN
-from engine.truths import Truths
+from engine.truths import TruthState
 from registry.conditions import Condition
 from registry.language.tree import All, Comparison, Node, Number, Price
 
@@ -24,22 +24,22 @@ OPERATORS = ("<", "<=", ">", ">=", "crosses_above", "crosses_below")
 
 
 def random_conditions(dice: random.Random, count: int) -> list[Condition]:
-    found = []
+    conditions = []
     for _ in range(count):
         symbol, field_ = dice.choice(SYMBOLS), dice.choice(("close", "close", "close", "volume"))
         leaves = [f"{field_} {dice.choice(OPERATORS)} {dice.randint(-20, 20) / 2:g}" for _ in range(2)]
         text = leaves[0] if dice.random() < 0.9 else f"all({', '.join(leaves)})"
-        found.append(Condition.parse(f"{symbol} 1h: {text}"))
-    return found
+        conditions.append(Condition.parse(f"{symbol} 1h: {text}"))
+    return conditions
 
 
 @dataclass
 class Hub:
-    """A plan that is judged as the live evaluation does it, beside the rules applied one by one."""
+    """A plan that is judged as by the live evaluation, next to the rules applied one by one."""
 
     plan: Plan = field(default_factory=lambda: Plan("1h"))
-    truths: Truths = field(default_factory=Truths)
-    firing: Firing = field(default_factory=Firing)
+    truths: TruthState = field(default_factory=TruthState)
+    firing: FiringState = field(default_factory=FiringState)
     previous: dict[str, int] = field(default_factory=dict)
     now: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     before: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
@@ -144,7 +144,7 @@ def test_thresholds_are_judged_as_if_one_by_one(seed: int) -> None:
 
 
 def test_many_thresholds_have_runs_of_one_slot() -> None:
-    """What the test above is about is there."""
+    """The conditions of the test above do have the runs that it is about."""
     hub = Hub()
     hub.extend(random_conditions(random.Random(1), 300))
     of_one_slot = hub.plan.program.runs[hub.plan.program.runs[:, 1] == ONE_SLOT]

@@ -1,4 +1,4 @@
-"""Servers, and a store with a log on one."""
+"""Event servers, and a store with its log on one."""
 
 from collections.abc import Iterator
 from pathlib import Path

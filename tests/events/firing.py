@@ -1,4 +1,4 @@
-"""A store that fires as a test wants, and its log on a real server."""
+"""A store that fires as a test wants, with its log on a real server."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ from tests.registry.store.ticks import BTC, HOUR, tick
 
 
 class Firing:
-    """Each tick, an hour later than the one before, fires some conditions; :meth:`publish` tells ``log``."""
+    """Each tick, an hour after the one before, fires some conditions; :meth:`publish` also publishes them."""
 
     def __init__(self, store: FileStore, log: RedisEventLog) -> None:
         self.store = store
@@ -24,7 +24,7 @@ class Firing:
         self.ticks = 0
 
     def fire(self, which: int | Sequence[str]) -> None:
-        """Record a tick with so many triggers of conditions that nobody knows, or of these conditions."""
+        """Record a tick with a number of triggers of made-up conditions, or with one of each condition listed."""
         before = self.ticks * HOUR or None
         self.ticks += 1
         count = which if isinstance(which, int) else len(which)
@@ -39,19 +39,20 @@ class Firing:
         self.store.ticks.record_tick(record)
 
     def publish(self, which: int | Sequence[str]) -> int:
-        """Record a tick and publish what the log lacks; how much that was."""
+        """Record a tick and publish what the log lacks; returns how many events that was."""
         self.fire(which)
         return drain(self.store, self.log)
 
     def log_is_whole(self) -> bool:
-        """Whether the log holds exactly the store's triggers, in their order."""
-        held = [(entry.seq, entry.event.trigger_id) for entry in self.log.read(0, 1_000_000)]
+        """Whether the log holds exactly the store's triggers, in order."""
+        published = [(entry.seq, entry.event.trigger_id) for entry in self.log.read(0, 1_000_000)]
         rows = self.store.triggers.after(0, 1_000_000)
-        return held == list(zip(rows["seq"], rows["trigger_id"], strict=True))
+        assert rows.height, "a store without triggers has no log to compare"
+        return published == list(zip(rows["seq"], rows["trigger_id"], strict=True))
 
 
 def known_conditions(store: FileStore, count: int) -> list[str]:
-    """So many registered conditions; their ids."""
+    """Register a number of conditions and return their ids."""
     store.candles.upsert(
         pl.DataFrame(
             {
@@ -64,7 +65,7 @@ def known_conditions(store: FileStore, count: int) -> list[str]:
         ).with_columns(pl.col("open_time").cast(pl.Datetime("ms", "UTC")))
     )
     conditions = [Condition.parse(f"BTCUSDT 1h: close > {number}") for number in range(1, count + 1)]
-    return [held.condition_id for held in store.registry.register(conditions, active_from_ms=0)]
+    return [registered.condition_id for registered in store.registry.register(conditions, active_from_ms=0)]
 
 
 def subscribe(

@@ -6,9 +6,9 @@ import re
 import shutil
 import subprocess
 import threading
-import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,14 +20,15 @@ from registry.store.files.file_store import FileStore
 from registry.subscriptions import POLICY_FIELDS
 from tests.api.served_hub import Hub
 from tests.events.firing import Firing, known_conditions, subscribe
-from tests.events.servers import FaultyServer
+from tests.events.servers import FaultyServer, listen
+from tests.waiting import wait_for
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "events.md").read_text(encoding="utf-8")
 
 
 def block(kind: str) -> str:
-    (found,) = re.findall(rf"```{kind}\n(.*?)```", PAGE, flags=re.DOTALL)
-    return str(found)
+    (text,) = re.findall(rf"```{kind}\n(.*?)```", PAGE, flags=re.DOTALL)
+    return str(text)
 
 
 def test_the_payload_is_that_of_an_event() -> None:
@@ -37,7 +38,8 @@ def test_the_payload_is_that_of_an_event() -> None:
 
 
 def test_every_policy_is_in_the_table() -> None:
-    assert all(f"| `{name}` |" in PAGE for name in POLICY_FIELDS)
+    assert POLICY_FIELDS
+    assert [name for name in POLICY_FIELDS if f"| `{name}` |" not in PAGE] == []
 
 
 def test_the_script_for_node_follows_and_comes_back_where_it_was(tmp_path: Path) -> None:
@@ -77,10 +79,10 @@ def test_the_python_of_a_consumer_runs(firing: Firing, tmp_path: Path) -> None:
     running = threading.Thread(target=run_bots, args=arguments)
     running.start()
     try:
-        wait_until(lambda: bool(firing.log.groups()))
+        wait_for(firing.log.groups, "the consumer to have its group")
         subscribe(firing.store, known, "a", "b")
         firing.publish([known])
-        wait_until(lambda: len(orders) == 2)
+        wait_for(lambda: len(orders) == 2, "both bots to order")
     finally:
         stop.set()
         running.join()
@@ -91,26 +93,17 @@ def test_a_reader_with_the_rights_of_the_page_can_read_and_nothing_else(
 ) -> None:
     (line,) = re.findall(r"^ACL SETUSER .*$", PAGE, flags=re.MULTILINE)
     firing.publish(2)
-    firing.log.client.execute_command(*line.split())
-    reader = redis.Redis(unix_socket_path=str(server.socket), username="reader", password="PASSWORD")
+    operator: Any = firing.log.client
+    operator.execute_command(*line.split())
+    reader: Any = redis.Redis(unix_socket_path=str(server.socket), username="reader", password="PASSWORD")
     assert len(reader.xrange("triggers")) == 2
-    listener = reader.pubsub()
-    listener.psubscribe("condition.*.triggered")
-    assert listener.get_message(timeout=5)
+    listener = listen(reader, "condition.*.triggered")
     firing.publish(1)
-    heard = listener.get_message(timeout=5)
-    assert heard is not None
-    assert heard["channel"].decode() == channel(f"{0:032x}")
+    message = listener.get_message(timeout=5)
+    assert message is not None
+    assert message["channel"].decode() == channel(f"{0:032x}")
     for refused in (("XADD", "triggers", "*", "event", "x"), ("GET", "triggers:owner"), ("FLUSHALL",)):
         with pytest.raises(redis.exceptions.NoPermissionError):
             reader.execute_command(*refused)
     listener.close()
     reader.close()
-
-
-def wait_until(condition: object) -> None:
-    assert callable(condition)
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

@@ -1,8 +1,8 @@
 """What the hub has to judge, when and on which candles: the design's rules about time, on plain dictionaries.
 
-It is told what arrives, what is registered and when somebody runs a tick; it knows which candles are *as-judged* (the
-first final versions, from the anchor on), how far each group has come, which slots were given up, and what was late.
-What a candle means is none of its business: that is the oracle's.
+It is told what arrives, what is registered and when a tick is run; it knows which candles are *as-judged* (the first
+final versions, from the anchor on), how far each group has come, which slots were given up, and what was late. What a
+candle means is the oracle's business.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,16 +11,18 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from registry.conditions import Condition
+from registry.groups import Group, Series
+from registry.instruments import Calendar
 from tests.engine.slow_oracle import MINUTE_MS, floor_to, length_of
 
 Candle = tuple[float, float, float, float, float]
 """Open, high, low, close, volume."""
 
-SCHEMA = {
+_COLUMNS = {
     "exchange": pl.String,
     "symbol": pl.String,
     "timeframe": pl.String,
-    "open_time": pl.Datetime("ms", "UTC"),
+    "open_time": pl.Int64,
     **dict.fromkeys(("open", "high", "low", "close", "volume"), pl.Float64),
 }
 
@@ -36,22 +38,22 @@ class Judgement:
 
 @dataclass
 class HubModel:
-    """The hub's bookkeeping."""
+    """What the hub should have judged by now, and what it should judge next."""
 
-    calendars: Mapping[str, str]
-    candles: dict[str, dict[int, Candle]] = field(default_factory=dict)
+    calendars: Mapping[str, Calendar]
+    candles: dict[Series, dict[int, Candle]] = field(default_factory=dict)
     conditions: dict[str, Condition] = field(default_factory=dict)
     active_from: dict[str, int] = field(default_factory=dict)
-    watermarks: dict[str, int] = field(default_factory=dict)
-    anchors: dict[str, int] = field(default_factory=dict)
-    judged_until: dict[str, int] = field(default_factory=dict)
+    watermarks: dict[Group, int] = field(default_factory=dict)
+    anchors: dict[Series, int] = field(default_factory=dict)
+    judged_until: dict[Series, int] = field(default_factory=dict)
     judgements: list[Judgement] = field(default_factory=list)
     holes: int = 0
     ticks: int = 0
-    _revisions: set[tuple[str, int, Candle]] = field(default_factory=set)
-    _by_group: dict[str, list[Condition]] = field(default_factory=dict)
-    _begun: dict[str, int] = field(default_factory=dict)
-    """Groups that a run has looked at and that have not moved yet -> where they will start."""
+    _revisions: set[tuple[Series, int, Candle]] = field(default_factory=set)
+    _by_group: dict[Group, list[Condition]] = field(default_factory=dict)
+    _begun: dict[Group, int] = field(default_factory=dict)
+    """Groups that a run has seen and that have not moved yet -> where they will start."""
 
     def register(self, condition: Condition, active_from_ms: int) -> None:
         """The first registration of a condition counts."""
@@ -60,41 +62,40 @@ class HubModel:
         self.conditions.setdefault(condition.id, condition)
         self.active_from.setdefault(condition.id, active_from_ms)
 
-    def arrive(self, series: str, open_ms: int, candle: Candle) -> str:
-        """What happens to a candle: a judged slot, hole or not, keeps what it had."""
-        held = self.candles.setdefault(series, {})
-        if held.get(open_ms) == candle:
+    def arrive(self, series: Series, open_ms: int, candle: Candle) -> str:
+        """What becomes of a candle: a slot that has been judged, hole or not, keeps what it had."""
+        candles = self.candles.setdefault(series, {})
+        if candles.get(open_ms) == candle:
             return "unchanged"
         if self.is_judged(series, open_ms):
             known = (series, open_ms, candle) in self._revisions
             self._revisions.add((series, open_ms, candle))
             return "unchanged" if known else "revised"
-        verdict = "replaced" if open_ms in held else "inserted"
-        held[open_ms] = candle
+        verdict = "replaced" if open_ms in candles else "inserted"
+        candles[open_ms] = candle
         return verdict
 
-    def is_judged(self, series: str, open_ms: int) -> bool:
+    def is_judged(self, series: Series, open_ms: int) -> bool:
         """Whether a slot has been judged, with its candle or as a hole."""
         if series not in self.anchors:
             return False
         return self.anchors[series] <= open_ms <= self.judged_until[series] - _length(series)
 
-    def is_being_begun(self, series: str, open_ms: int) -> bool:
-        """Whether a candle belongs to what a group starts from that has been looked at, but not recorded yet."""
+    def is_being_begun(self, series: Series, open_ms: int) -> bool:
+        """Whether a candle is one from which a group starts that a run has seen but not recorded yet."""
         close_ms = open_ms + _length(series)
         for group, start_ms in self._begun.items():
-            if series in _series(group):
+            if series in group.series:
                 first = min(self.candles.get(series, {}), default=open_ms)
-                active_from = max(self.active_from[held.id] for held in self._conditions(group))
+                active_from = max(self.active_from[condition.id] for condition in self._conditions(group))
                 if open_ms < first or close_ms <= max(start_ms, active_from):
                     return True
         return False
 
     def run(self, timeframe: str, tick_ms: int, now_ms: int, most: int | None = None) -> int:
-        """A run that advances the watermarks of a timeframe to a tick, or dies after ``most`` recorded slots; the time
-        at its end."""
+        """Advance the watermarks to a tick, or die after ``most`` recorded slots; returns when it ends."""
         tick_ms = floor_to(tick_ms, timeframe)
-        waiting: set[str] = set()
+        waiting: set[Group] = set()
         reached = {group: self._reached(group) for group in self._groups(timeframe)}
         self._begun |= {group: start for group, start in reached.items() if group not in self.watermarks}
         recorded = 0
@@ -121,7 +122,7 @@ class HubModel:
         self.ticks += recorded
         return now_ms if recorded == most else max(now_ms, tick_ms)
 
-    def as_judged(self) -> dict[str, pl.DataFrame]:
+    def as_judged(self) -> dict[Series, pl.DataFrame]:
         """Series -> the candles that were judged, oldest first."""
         return {
             series: frame_of(
@@ -132,93 +133,80 @@ class HubModel:
             for series in self.anchors
         }
 
-    def _record(self, groups: Iterable[str], close_ms: int, *, late: bool) -> None:
+    def _record(self, groups: Iterable[Group], close_ms: int, *, late: bool) -> None:
         for group in groups:
             for condition in self._conditions(group):
-                base = str(condition.series)
+                base = condition.series
                 is_there = close_ms - _length(base) in self.candles[base]
                 if is_there and close_ms > self.active_from[condition.id]:
                     self.judgements.append(Judgement(condition.id, close_ms, late))
             self.watermarks[group] = close_ms
             self._begun.pop(group, None)
-            for series in _series(group):
+            for series in group.series:
                 self.anchors.setdefault(series, min(self.candles[series]))
-                seen = floor_to(close_ms, _timeframe(series))
+                seen = floor_to(close_ms, series.timeframe)
                 self.judged_until[series] = max(self.judged_until.get(series, seen), seen)
 
-    def _given_up(self, group: str, reached_ms: int, close_ms: int, now_ms: int) -> set[tuple[str, int]] | None:
+    def _given_up(self, group: Group, reached_ms: int, close_ms: int, now_ms: int) -> set[tuple[Series, int]] | None:
         """Slots without a candle that the group passes; ``None`` if one may still come."""
-        holes: set[tuple[str, int]] = set()
-        for series in _series(group):
-            length, held = _length(series), self.candles[series]
-            open_ms = max(floor_to(reached_ms, _timeframe(series)), self.anchors.get(series, min(held)))
+        holes: set[tuple[Series, int]] = set()
+        for series in group.series:
+            length, candles = _length(series), self.candles[series]
+            open_ms = max(floor_to(reached_ms, series.timeframe), self.anchors.get(series, min(candles)))
             slots = list(range(open_ms, close_ms - length + 1, length))
             if self._has_sessions(series):
                 slots = slots[-1:]
-            for slot in (slot for slot in slots if slot not in held):
+            for slot in (slot for slot in slots if slot not in candles):
                 if now_ms < slot + length + min(2 * length, 5 * MINUTE_MS):
                     return None
                 if self._has_sessions(series):
                     continue
-                if max(held) < slot:
+                if max(candles) < slot:
                     return None
                 holes.add((series, slot))
         return holes
 
-    def _next_close(self, group: str, reached_ms: int) -> int | None:
-        base = group.split(" + ", maxsplit=1)[0]
+    def _next_close(self, group: Group, reached_ms: int) -> int | None:
+        base = group.base
         if not self._has_sessions(base):
             return reached_ms + _length(base)
         later = [open_ms for open_ms in self.candles[base] if open_ms >= reached_ms]
         return min(later) + _length(base) if later else None
 
-    def _reached(self, group: str) -> int:
+    def _reached(self, group: Group) -> int:
         """The watermark; of a new group the last candle that had closed when its first condition became active."""
         if group in self.watermarks:
             return self.watermarks[group]
-        base = group.split(" + ", maxsplit=1)[0]
-        active_from = min(self.active_from[held.id] for held in self._conditions(group))
+        base = group.base
+        active_from = min(self.active_from[condition.id] for condition in self._conditions(group))
         closes = [open_ms + _length(base) for open_ms in self.candles[base]]
         return max((close for close in closes if close <= active_from), default=min(self.candles[base]))
 
-    def _groups(self, timeframe: str) -> list[str]:
+    def _groups(self, timeframe: str) -> list[Group]:
         """Groups of a timeframe whose series all have a candle."""
         return [
             group
             for group in self._by_group
-            if _timeframe(_base(group)) == timeframe and all(self.candles.get(series) for series in _series(group))
+            if group.base.timeframe == timeframe and all(self.candles.get(series) for series in group.series)
         ]
 
-    def _conditions(self, group: str) -> list[Condition]:
+    def _conditions(self, group: Group) -> list[Condition]:
         return self._by_group[group]
 
-    def _has_sessions(self, series: str) -> bool:
-        return self.calendars.get(series.split(" ", maxsplit=1)[0]) == "sessions"
+    def _has_sessions(self, series: Series) -> bool:
+        return self.calendars.get(str(series.instrument)) == "sessions"
 
 
-def frame_of(rows: Iterable[tuple[str, int, Candle]]) -> pl.DataFrame:
+def frame_of(rows: Iterable[tuple[Series, int, Candle]]) -> pl.DataFrame:
     """(series, open time, candle) as a candle frame."""
-    flat = []
-    for series, open_ms, candle in rows:
-        instrument, timeframe = series.split(" ")
-        flat.append((*instrument.split(":"), timeframe, open_ms, *candle))
-    return pl.DataFrame(flat, schema=SCHEMA | {"open_time": pl.Int64}, orient="row").with_columns(
+    flat = [
+        (series.instrument.exchange, series.instrument.symbol, series.timeframe, open_ms, *candle)
+        for series, open_ms, candle in rows
+    ]
+    return pl.DataFrame(flat, schema=_COLUMNS, orient="row").with_columns(
         pl.from_epoch("open_time", "ms").cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
     )
 
 
-def _series(group: str) -> list[str]:
-    """The series of a group, its base first."""
-    return group.split(" + ")
-
-
-def _base(group: str) -> str:
-    return _series(group)[0]
-
-
-def _timeframe(series: str) -> str:
-    return series.split(" ")[1]
-
-
-def _length(series: str) -> int:
-    return length_of(_timeframe(series))
+def _length(series: Series) -> int:
+    return length_of(series.timeframe)

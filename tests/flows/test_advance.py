@@ -1,7 +1,6 @@
-"""A run advances the watermarks: in order, once, late if need be, over holes only when they are final."""
+"""A run advances the watermarks: in order, once, late if necessary, and past holes only once they are final."""
 
 import asyncio
-import time
 from datetime import UTC, datetime
 
 import polars as pl
@@ -15,6 +14,7 @@ from events.log.payload import Event
 from flows.advance import Advanced, advance
 from flows.runtime import Runtime
 from registry.conditions import Condition
+from registry.groups import Group
 from registry.store.files.file_store import FileStore
 from registry.store.parts.registry import SubscriptionRequest
 from registry.store.parts.ticks import TickRecord
@@ -23,7 +23,7 @@ from tests.events.log.memory_log import MemoryLog
 HOUR = 3_600_000
 DAY = datetime(2024, 8, 5, tzinfo=UTC)
 DAY_MS = to_ms(DAY)
-BTC, ETH = "BINANCE:BTCUSDT 1h", "BINANCE:ETHUSDT 1h"
+BTC, ETH = Group.parse("BINANCE:BTCUSDT 1h"), Group.parse("BINANCE:ETHUSDT 1h")
 TEXTS = ("rsi(14) < 35", "close crosses_below sma(20)", "close <= lowest(20)", "macd.histogram crosses_above 0")
 CONDITIONS = [Condition.parse(f"{symbol} 1h: {text}") for symbol in ("BTCUSDT", "ETHUSDT") for text in TEXTS]
 
@@ -42,7 +42,10 @@ def fill(store: FileStore, candles: pl.DataFrame, clock: ReplayClock) -> None:
     store.candles.upsert(candles)
     store.registry.register(CONDITIONS, active_from_ms=clock.now_ms())
     store.registry.subscribe(
-        [SubscriptionRequest("ann", f"bot-{number}", held.id, "dca", {}) for number, held in enumerate(CONDITIONS)],
+        [
+            SubscriptionRequest("ann", f"bot-{number}", condition.id, "dca", {})
+            for number, condition in enumerate(CONDITIONS)
+        ],
         active_from_ms=clock.now_ms(),
     )
 
@@ -79,12 +82,14 @@ async def test_one_late_run_records_the_same_in_order(
     clock.move_to(DAY_MS + 24 * HOUR)
     done = await advance(Runtime(store, log, clock), "1h", DAY_MS + 24 * HOUR)
     assert done.ticks == 24
-    assert recorded(store) == scanned(hourly, DAY_MS + 24 * HOUR)
+    assert recorded(store) == scanned(hourly, DAY_MS + 24 * HOUR) != []
     ticks = store.ticks.ticks()
     assert ticks["close_time"].is_sorted()
-    # The candle of the last hour closed just now; all before it are late, and say so.
+    # The candle of the last hour has only just closed; all earlier ones are late, and marked as such.
     assert ticks["late"].to_list() == [True] * 23 + [False]
-    assert store.triggers.after(0, 10)["late"].all()
+    late = store.triggers.after(0, 10)["late"]
+    assert not late.is_empty()
+    assert late.all()
 
 
 async def test_running_again_does_nothing(
@@ -94,6 +99,7 @@ async def test_running_again_does_nothing(
     runtime = Runtime(store, log, clock)
     await advance(runtime, "1h", DAY_MS + 12 * HOUR)
     before = (store.triggers.after(0, 10_000), store.ticks.ticks(), list(log.events))
+    assert [len(what) > 0 for what in before] == [True] * 3
     for runtime_again in (runtime, Runtime(store, log, clock)):
         done = await advance(runtime_again, "1h", DAY_MS + 12 * HOUR)
         assert (done.ticks, done.triggers, done.published) == (0, 0, 0)
@@ -108,7 +114,7 @@ async def test_running_again_does_nothing(
 async def test_two_workers_at_once_do_the_work_once(
     store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: pl.DataFrame
 ) -> None:
-    """Each has its own warm state; whoever is second finds the watermarks moved, loads again and goes on."""
+    """Each has its own warm state; the second one finds that the watermarks have moved, loads again and goes on."""
     fill(store, hourly, clock)
     workers = [Runtime(store, log, clock) for _ in range(3)]
 
@@ -121,7 +127,7 @@ async def test_two_workers_at_once_do_the_work_once(
 
     await asyncio.gather(*(run(runtime, offset) for offset, runtime in enumerate(workers)))
     assert store.ticks.ticks().height == 14
-    assert recorded(store) == scanned(hourly, DAY_MS + 14 * HOUR)
+    assert recorded(store) == scanned(hourly, DAY_MS + 14 * HOUR) != []
     assert [event.seq for event in log.events] == list(range(1, store.triggers.last_seq() + 1))
 
 
@@ -132,11 +138,11 @@ async def test_a_worker_whose_state_is_behind_reloads(
     first, second = Runtime(store, log, clock), Runtime(store, log, clock)
     await advance(first, "1h", DAY_MS + 2 * HOUR)
     await advance(second, "1h", DAY_MS + 5 * HOUR)
-    # As if the look at the watermarks had come just before the other worker's commit.
+    # As if the watermarks had been read just before the other worker's commit.
     monkeypatch.setattr(Runtime, "_is_valid", lambda *_: True)
     done = await advance(first, "1h", DAY_MS + 8 * HOUR)
     assert done.ticks == 3
-    assert recorded(store) == scanned(hourly, DAY_MS + 8 * HOUR)
+    assert recorded(store) == scanned(hourly, DAY_MS + 8 * HOUR) != []
 
 
 async def test_a_tick_that_was_not_recorded_is_judged_anew_by_the_same_worker(
@@ -155,7 +161,7 @@ async def test_a_tick_that_was_not_recorded_is_judged_anew_by_the_same_worker(
             with pytest.raises(StoreError, match="away"):
                 await advance(runtime, "1h", DAY_MS + hour * HOUR)
         await advance(runtime, "1h", DAY_MS + hour * HOUR)
-    assert recorded(store) == scanned(hourly, DAY_MS + 12 * HOUR)
+    assert recorded(store) == scanned(hourly, DAY_MS + 12 * HOUR) != []
 
 
 async def test_without_a_later_candle_the_series_waits(
@@ -169,14 +175,14 @@ async def test_without_a_later_candle_the_series_waits(
         Runtime(store, log, clock), "1h", DAY_MS + 12 * HOUR, on_tick=lambda close_ms, _: told.append(close_ms)
     )
     assert done.waiting == [BTC, ETH]
-    assert told == [DAY_MS + hour * HOUR for hour in (1, 2, 3)], "a slot for which all wait is no tick"
+    assert told == [DAY_MS + hour * HOUR for hour in (1, 2, 3)], "a slot for which all groups wait is no tick"
     store.candles.upsert(cut)
     done = await advance(Runtime(store, log, clock), "1h", DAY_MS + 12 * HOUR)
     assert done.waiting == [ETH]
     assert store.ticks.watermarks("1h") == {BTC: DAY_MS + 12 * HOUR, ETH: DAY_MS + 3 * HOUR}, "BTC is not held up"
     store.candles.upsert(hourly)
     await advance(Runtime(store, log, clock), "1h", DAY_MS + 12 * HOUR)
-    assert recorded(store) == scanned(hourly, DAY_MS + 12 * HOUR)
+    assert recorded(store) == scanned(hourly, DAY_MS + 12 * HOUR) != []
 
 
 async def test_a_hole_is_passed_only_after_the_hold_time_and_is_final(
@@ -187,7 +193,7 @@ async def test_a_hole_is_passed_only_after_the_hold_time_and_is_final(
     fill(store, gappy, clock)
     runtime = Runtime(store, log, clock)
     done = await advance(runtime, "1h", DAY_MS + 5 * HOUR)
-    assert done.waiting == [ETH], "a later candle is there, but the hold time of five minutes has just begun"
+    assert done.waiting == [ETH], "there is a later candle, but the hold time of five minutes has only just begun"
     assert store.ticks.watermarks("1h")[ETH] == DAY_MS + 4 * HOUR
     clock.move_to(DAY_MS + 5 * HOUR + 5 * 60_000)
     done = await advance(runtime, "1h", DAY_MS + 5 * HOUR)
@@ -197,7 +203,7 @@ async def test_a_hole_is_passed_only_after_the_hold_time_and_is_final(
     late = hourly.filter(at_five)
     assert store.candles.upsert(late).revised == 1, "the candle comes too late: listed, not judged"
     await advance(Runtime(store, log, clock), "1h", DAY_MS + 24 * HOUR)
-    assert recorded(store) == scanned(gappy, DAY_MS + 24 * HOUR)
+    assert recorded(store) == scanned(gappy, DAY_MS + 24 * HOUR) != []
 
 
 async def test_a_correction_of_a_judged_candle_changes_no_verdict(
@@ -210,7 +216,7 @@ async def test_a_correction_of_a_judged_candle_changes_no_verdict(
     )
     assert store.candles.upsert(wrong).replaced == 0
     await advance(Runtime(store, log, clock), "1h", DAY_MS + 24 * HOUR)
-    assert recorded(store) == scanned(hourly, DAY_MS + 24 * HOUR)
+    assert recorded(store) == scanned(hourly, DAY_MS + 24 * HOUR) != []
 
 
 async def test_a_condition_registered_in_mid_stream_fires_only_afterwards(
@@ -222,9 +228,9 @@ async def test_a_condition_registered_in_mid_stream_fires_only_afterwards(
     late_comer = Condition.parse("BTCUSDT 1h: close < sma(5)")
     store.registry.register([late_comer], active_from_ms=clock.now_ms())
     await advance(runtime, "1h", DAY_MS + 24 * HOUR)
-    found = [close for held, close in recorded(store) if held == late_comer.id]
+    closes = [close for condition_id, close in recorded(store) if condition_id == late_comer.id]
     expected = analysis.scan([late_comer], hourly)["close_time"].dt.epoch("ms")
-    assert found == [close for close in expected if DAY_MS + 6 * HOUR < close <= DAY_MS + 24 * HOUR] != []
+    assert closes == [close for close in expected if DAY_MS + 6 * HOUR < close <= DAY_MS + 24 * HOUR] != []
 
 
 async def test_a_series_that_is_behind_does_not_fire_conditions_for_the_time_before_them(
@@ -236,10 +242,10 @@ async def test_a_series_that_is_behind_does_not_fire_conditions_for_the_time_bef
     late_comer = Condition.parse("BTCUSDT 1h: close < sma(3)")
     store.registry.register([late_comer], active_from_ms=clock.now_ms())
     await advance(Runtime(store, log, clock), "1h", DAY_MS + 24 * HOUR)
-    found = [close for held, close in recorded(store) if held == late_comer.id]
+    closes = [close for condition_id, close in recorded(store) if condition_id == late_comer.id]
     expected = analysis.scan([late_comer], hourly)["close_time"].dt.epoch("ms").to_list()
     assert any(DAY_MS + 2 * HOUR < close <= DAY_MS + 12 * HOUR for close in expected)
-    assert found == [close for close in expected if DAY_MS + 12 * HOUR < close <= DAY_MS + 24 * HOUR] != []
+    assert closes == [close for close in expected if DAY_MS + 12 * HOUR < close <= DAY_MS + 24 * HOUR] != []
 
 
 async def test_a_new_condition_on_a_new_series_starts_where_it_was_registered(
@@ -247,23 +253,43 @@ async def test_a_new_condition_on_a_new_series_starts_where_it_was_registered(
 ) -> None:
     store.candles.upsert(hourly)
     clock.move_to(DAY_MS + 6 * HOUR)
-    store.registry.register([CONDITIONS[0]], active_from_ms=clock.now_ms())
+    condition = Condition.parse("BTCUSDT 1h: every(close < sma(5))")
+    store.registry.register([condition], active_from_ms=clock.now_ms())
     clock.move_to(DAY_MS + 24 * HOUR)
     await advance(Runtime(store, log, clock), "1h", DAY_MS + 24 * HOUR)
     assert store.ticks.ticks().height == 18
-    assert min((close for _, close in recorded(store)), default=DAY_MS + 7 * HOUR) > DAY_MS + 6 * HOUR
+    expected = analysis.scan([condition], hourly)["close_time"].dt.epoch("ms").to_list()
+    assert any(DAY_MS < close <= DAY_MS + 6 * HOUR for close in expected)
+    fired = [close for _, close in recorded(store)]
+    assert fired == [close for close in expected if DAY_MS + 6 * HOUR < close <= DAY_MS + 24 * HOUR] != []
+
+
+class Stopwatch:
+    """A monotonic clock that moves only when it is told to."""
+
+    def __init__(self) -> None:
+        self.time_ns = 1_000_000_000
+
+    def now_ns(self) -> int:
+        return self.time_ns
+
+    def move_on(self, seconds: float) -> None:
+        self.time_ns += round(seconds * 1e9)
 
 
 class BrokenLog(MemoryLog):
-    """An event log whose server is away."""
+    """An event log whose server is away: each attempt fails after a fifth of a second."""
 
-    broken = True
-    tries = 0
+    def __init__(self, stopwatch: Stopwatch) -> None:
+        super().__init__()
+        self.broken = True
+        self.attempts = 0
+        self._stopwatch = stopwatch
 
     def last_seq(self) -> int:
         if self.broken:
-            self.tries += 1
-            time.sleep(0.2)
+            self.attempts += 1
+            self._stopwatch.move_on(0.2)
             raise EventLogError("the event log's server failed (ConnectionError: away)")
         return super().last_seq()
 
@@ -271,32 +297,39 @@ class BrokenLog(MemoryLog):
 async def test_a_broken_event_log_stops_no_evaluation_and_loses_nothing(
     store: FileStore, clock: ReplayClock, hourly: pl.DataFrame, caplog: pytest.LogCaptureFixture
 ) -> None:
-    log = BrokenLog()
+    stopwatch = Stopwatch()
+    log = BrokenLog(stopwatch)
     fill(store, hourly, clock)
-    runtime = Runtime(store, log, clock)
+    runtime = Runtime(store, log, clock, monotonic_ns=stopwatch.now_ns)
     done = await advance(runtime, "1h", DAY_MS + 20 * HOUR)
     assert (done.ticks, done.published) == (20, 0)
     assert "away" in str(done.publish_error)
-    assert len(caplog.records) == 1, "said once a run, not once a tick"
-    assert log.tries <= 2, "a server that takes long to fail is not asked every tick"
+    assert len(caplog.records) == 1, "reported once for the run, not on every tick"
+    assert log.attempts == 1, "a server that takes long to fail is not asked again on every tick"
     assert store.triggers.last_seq() > 0
+    stopwatch.move_on(1.9)
+    await advance(runtime, "1h", DAY_MS + 21 * HOUR)
+    assert log.attempts == 1, "the pause is ten times as long as the attempt took"
+    stopwatch.move_on(0.1)
     log.broken = False
-    await advance(Runtime(store, log, clock), "1h", DAY_MS + 21 * HOUR)
+    await advance(runtime, "1h", DAY_MS + 21 * HOUR)
     assert [event.seq for event in log.events] == list(range(1, store.triggers.last_seq() + 1))
 
 
 async def test_what_the_log_refused_last_is_published_at_the_end_of_the_run(
-    store: FileStore, clock: ReplayClock, hourly: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+    store: FileStore, clock: ReplayClock, hourly: pl.DataFrame
 ) -> None:
-    monkeypatch.setattr("flows.advance._PAUSE_A_FAILURE", 0)
-    log = BrokenLog()
+    stopwatch = Stopwatch()
+    log = BrokenLog(stopwatch)
     fill(store, hourly, clock)
     firing = min(close_ms for _, close_ms in scanned(hourly, DAY_MS + 20 * HOUR))
 
     def heal(_close_ms: int, _triggers: int) -> None:
         log.broken = False
+        stopwatch.move_on(2)
 
-    done = await advance(Runtime(store, log, clock), "1h", firing, on_tick=heal)
+    runtime = Runtime(store, log, clock, monotonic_ns=stopwatch.now_ns)
+    done = await advance(runtime, "1h", firing, on_tick=heal)
     assert done.triggers > 0
     assert (done.published, done.publish_error) == (done.triggers, None)
 
@@ -306,7 +339,7 @@ async def test_the_log_of_another_store_is_refused_before_anything_is_judged(
 ) -> None:
     fill(store, hourly, clock)
     log.events.append(Event("t", 7, "c", "e", "s", "1h", 0, 1, {}, 1.0, True, False, "", 0))
-    with pytest.raises(EventLogAhead, match="up to 7"):
+    with pytest.raises(EventLogAhead, match=r"another store .*number 7"):
         await advance(Runtime(store, log, clock), "1h", DAY_MS + HOUR)
     assert store.ticks.ticks().is_empty()
 
@@ -318,13 +351,13 @@ async def test_shards_split_instruments_and_lose_none(
     runtime = Runtime(store, log, clock)
     for shard in range(3):
         await advance(runtime, "1h", DAY_MS + 24 * HOUR, shard=shard, shards=3)
-    assert recorded(store) == scanned(hourly, DAY_MS + 24 * HOUR)
+    assert recorded(store) == scanned(hourly, DAY_MS + 24 * HOUR) != []
 
 
 async def test_an_empty_store_has_nothing_to_do(store: FileStore, log: MemoryLog, clock: ReplayClock) -> None:
     done = await advance(Runtime(store, log, clock), "1h", DAY_MS + HOUR)
     assert (done.ticks, done.triggers) == (0, 0)
-    assert clock.now_ms() == DAY_MS + HOUR, "it waits for its tick, as any run"
+    assert clock.now_ms() == DAY_MS + HOUR, "it waits for its tick like any other run"
 
 
 async def test_counts_are_what_isolated_bots_would_have_done(
@@ -337,12 +370,12 @@ async def test_counts_are_what_isolated_bots_would_have_done(
         "BTCUSDT 1h: rsi < 30 and macd > 0",
         "ETHUSDT 1h: close > 1",
     ]
-    held = [Condition.parse(text) for text in texts]
-    store.registry.register(held, active_from_ms=DAY_MS)
+    conditions = [Condition.parse(text) for text in texts]
+    store.registry.register(conditions, active_from_ms=DAY_MS)
     wishes = [(0, 5), (1, 1), (2, 2), (3, 4)]
     store.registry.subscribe(
         [
-            SubscriptionRequest("ann", f"bot-{which}-{number}", held[which].id, "dca", {})
+            SubscriptionRequest("ann", f"bot-{which}-{number}", conditions[which].id, "dca", {})
             for which, count in wishes
             for number in range(count)
         ],

@@ -1,4 +1,4 @@
-"""Conditions that read several series: judged when all of them are there, and nobody else waits for them."""
+"""Conditions that read several series are judged when all of them are there, and no other condition waits for them."""
 
 from datetime import UTC, datetime
 
@@ -72,13 +72,17 @@ async def test_live_equals_scan(
 ) -> None:
     fill(store, candles, clock)
     await run(store, log, clock, DAY_MS + 12 * HOUR, cold)
-    found = recorded(store)
-    assert found == scanned(candles, DAY_MS + 12 * HOUR)
-    assert {held for held, _, _ in found} == {held.id for held in CONDITIONS}, "every condition fired at least once"
-    # Judged again after a restored backup, they get the same numbers.
+    triggers = recorded(store)
+    assert triggers == scanned(candles, DAY_MS + 12 * HOUR)
+    assert {condition_id for condition_id, _, _ in triggers} == {condition.id for condition in CONDITIONS}, (
+        "some did not fire"
+    )
+    # The order within a tick is fixed: judged again after a restored backup, triggers get the same numbers.
     numbered = store.triggers.after(0, 100_000).filter(timeframe="5m").select("close_time", "condition_id")
     assert numbered.equals(numbered.sort("close_time", "condition_id"))
-    assert set(store.ticks.watermarks("5m")) == {held.group for held in CONDITIONS if held.timeframe == "5m"}
+    assert set(store.ticks.watermarks("5m")) == {
+        condition.group for condition in CONDITIONS if condition.timeframe == "5m"
+    }
 
 
 async def test_a_group_waits_for_its_other_series_and_nobody_else_does(
@@ -138,7 +142,7 @@ async def test_a_hole_in_another_series_is_final_for_all(
 async def test_a_market_with_sessions_is_judged_when_it_is_open(
     store: FileStore, log: MemoryLog, clock: ReplayClock, candles: pl.DataFrame
 ) -> None:
-    """SOL trades from 06:00 to 20:00 here; conditions that read it from a market that never closes go on by night."""
+    """SOL trades from 06:00 to 20:00 here; conditions of a market that never closes read it and continue at night."""
     open_hours = pl.col("open_time").dt.hour().is_between(6, 19)
     daytime = candles.filter((pl.col("symbol") != "SOLUSDT") | open_hours)
     conditions = [
@@ -158,4 +162,4 @@ async def test_a_market_with_sessions_is_judged_when_it_is_open(
     )
     expected = sorted(zip(rows["condition_id"], rows["close_time"].dt.epoch("ms"), rows["settled"], strict=True))
     assert recorded(store) == expected
-    assert {held for held, _, _ in expected} == {held.id for held in conditions}
+    assert {condition_id for condition_id, _, _ in expected} == {condition.id for condition in conditions}

@@ -1,14 +1,16 @@
-"""Conditions that are registered in mid-stream are taken in by the state that is there; what was there does not move.
+"""Conditions registered in mid-stream are taken into the existing state, and nothing that was there moves.
 
-They then fire as if they had been there always, from the moment on from which they count.
+From the time at which they become active they fire as if they had always been there.
 """
 
 import random
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+import numpy as np
 import polars as pl
 import pytest
+from numpy.typing import NDArray
 
 import analysis
 from common.clock import ReplayClock
@@ -21,6 +23,7 @@ from flows.advance import advance
 from flows.live import Live
 from flows.runtime import Runtime
 from registry.conditions import Condition
+from registry.groups import Series
 from registry.store.files.file_store import FileStore
 from registry.store.parts.registry import SubscriptionRequest
 from tests.events.log.memory_log import MemoryLog
@@ -60,7 +63,8 @@ class Hub:
         fresh, since_ms = [Condition.parse(text) for text in texts], self.clock.now_ms() - ago
         self.store.registry.register(fresh, active_from_ms=since_ms)
         self.store.registry.subscribe(
-            [SubscriptionRequest("ann", held.id, held.id, "dca", {}) for held in fresh], active_from_ms=since_ms
+            [SubscriptionRequest("ann", condition.id, condition.id, "dca", {}) for condition in fresh],
+            active_from_ms=since_ms,
         )
         for condition in fresh:
             self.since.setdefault(condition.id, since_ms)
@@ -72,7 +76,7 @@ class Hub:
             await advance(self.runtime, "1h", DAY_MS + self.hour * HOUR)
 
     def prepare(self) -> tuple[Live, set[str]]:
-        """The state, and the stored series that were read to have it."""
+        """The state, and the stored series that were read to build it."""
         self.watched.reads.clear()
         live = self.runtime.prepare("1h", 0, 1)
         return live, {read.series for read in self.watched.reads}
@@ -81,7 +85,7 @@ class Hub:
         return Runtime(self.store, self.log, self.clock).prepare("1h", 0, 1)
 
     def check(self) -> int:
-        """What was recorded is what a scan finds, and all is known that a cold process knows; how many triggers."""
+        """Compare the record with a scan, and the state with a cold process's; returns how many triggers there are."""
         recorded = self.store.triggers.after(0, 100_000).select("condition_id", "close_time", "price", "settled")
         since = pl.DataFrame({"condition_id": list(self.since), "since": list(self.since.values())})
         closes = pl.col("close_time").dt.epoch("ms")
@@ -140,10 +144,10 @@ async def test_several_series_are_taken_in_by_the_part_at_the_same_time(hub: Hub
     assert read == names(["BTCUSDT", "ETHUSDT"])
     await hub.run(3)
     for text, expected in [
-        # Another group of series that are there, with lanes and views that are there too.
+        # Another group of existing series, whose lanes and views exist too.
         ("BTCUSDT 1h: every(rsi(14) > rsi(14)@ETHUSDT)", ["BTCUSDT", "ETHUSDT"]),
         ("SOLUSDT 1h: every(close < sma(5) and rsi(14)@BTCUSDT < 50)", ["BTCUSDT", "SOLUSDT"]),
-        # A group that is there.
+        # An existing group.
         ("ETHUSDT 1h: close * 20 > ema(9)@BTCUSDT within 2 bars", ["BTCUSDT", "ETHUSDT"]),
         # Another timeframe, built from what is stored.
         ("SOLUSDT 1h: every(close > sma(5)@4h and close[3]@4h@BTCUSDT > 0)", ["BTCUSDT", "SOLUSDT"]),
@@ -151,17 +155,17 @@ async def test_several_series_are_taken_in_by_the_part_at_the_same_time(hub: Hub
         hub.register(text)
         live, read = hub.prepare()
         assert live.parts == [alone, together]
-        assert [held is was for held, was in zip(live.parts, (alone, together), strict=True)] == [True, True]
+        assert list(map(id, live.parts)) == [id(alone), id(together)]
         assert read == names(expected)
         await hub.run(4)
-    assert {group.name for group in together.groups} == {held.group for held in hub.conditions[1:]}
+    assert {member.group for member in together.groups} == {condition.group for condition in hub.conditions[1:]}
     assert hub.check() > 20
 
 
 async def test_groups_at_another_time_get_a_part_of_their_own(hub: Hub) -> None:
     hub.register("ETHUSDT 1h: every(rsi(14) < rsi(14)@BTCUSDT)")
     await hub.run(3)
-    # Whoever registers for the past is judged from there on, one slot after the other, until all are together again.
+    # A condition registered for the past is judged from there on, slot by slot, until all are together again.
     hub.register("SOLUSDT 1h: every(rsi(14) < rsi(14)@BTCUSDT)", ago=3 * HOUR)
     live, _ = hub.prepare()
     assert [set(part.reached.values()) for part in live.parts] == [{DAY_MS + 3 * HOUR}, {DAY_MS}]
@@ -187,9 +191,9 @@ async def test_a_series_that_gets_its_first_candles_is_taken_in(
     assert read == set()
     assert live.absent == {"BINANCE:DOGEUSDT 1h"}
     store.candles.upsert(hourly.filter(later))
-    found, read = hub.prepare()
-    assert found is live
-    assert found.parts[0] is alone
+    grown, read = hub.prepare()
+    assert grown is live
+    assert grown.parts[0] is alone
     assert read == names(["DOGEUSDT"])
     assert live.absent == set()
     hub.candles = hourly
@@ -197,7 +201,7 @@ async def test_a_series_that_gets_its_first_candles_is_taken_in(
     assert hub.check() > 4
 
 
-# Nothing is there twice.
+# Nothing exists twice.
 
 
 def used_lanes(plan: Plan) -> list[tuple[object, str]]:
@@ -210,9 +214,9 @@ def used_lanes(plan: Plan) -> list[tuple[object, str]]:
 
 
 def shape(plan: Plan) -> dict[str, object]:
-    """What a plan computes and judges, wherever it stands."""
+    """What a plan computes and judges, wherever its values are."""
     return {
-        "conditions": sorted(held.id for held in plan.conditions),
+        "conditions": sorted(condition.id for condition in plan.conditions),
         "series": sorted(map(str, plan.series)),
         "slots": {
             (None if owner is None else str(plan.series[owner]), operand) for owner, operand in plan.layout.slots
@@ -223,7 +227,7 @@ def shape(plan: Plan) -> dict[str, object]:
         "arithmetic": plan.layout.arithmetic.size,
         "lanes": sorted(used_lanes(plan), key=str),
         "memory": plan.memory,
-        "bases": sorted(str(series) for series, held in zip(plan.series, plan.is_base, strict=True) if held),
+        "bases": sorted(str(series) for series, is_base in zip(plan.series, plan.is_base, strict=True) if is_base),
     }
 
 
@@ -248,12 +252,12 @@ def test_a_plan_that_grew_is_one_that_was_made_at_once() -> None:
     whole = shape(make_plan(conditions))
     for seed in range(4):
         dice = random.Random(seed)
-        held = dice.sample(conditions, len(conditions))
-        plan = make_plan(held[:2])
-        while held:
+        waiting = dice.sample(conditions, len(conditions))
+        plan = make_plan(waiting[:2])
+        while waiting:
             count = dice.randint(1, 4)
-            plan.extend(held[:count])
-            held = held[count:]
+            plan.extend(waiting[:count])
+            waiting = waiting[count:]
         assert shape(plan) == whole
         lanes = used_lanes(plan)
         assert len(lanes) == len(set(lanes))
@@ -290,7 +294,7 @@ async def test_spare_lanes_are_used_before_new_blocks_appear(hub: Hub) -> None:
 
 
 async def test_lanes_that_were_spare_start_from_nothing_of_before(hub: Hub) -> None:
-    """A spare lane has been moved along all the time, with nothing in it."""
+    """A spare lane has been stepped all the time, with nothing in it."""
     hub.register("BTCUSDT 1h: every(sma(5) > stoch(5, 3, 3).k)")
     await hub.run(1)
     hub.register("ETHUSDT 1h: every(sma(5) > stoch(5, 3, 3).k)")
@@ -300,11 +304,11 @@ async def test_lanes_that_were_spare_start_from_nothing_of_before(hub: Hub) -> N
     assert hub.check() > 40
 
 
-# What is known already is not lost.
+# Nothing that is known is lost.
 
 
 async def test_delays_of_one_series_do_not_shorten_those_of_another(hub: Hub) -> None:
-    """What two series' new conditions look back on is kept as far as each of them needs it, and no less than before."""
+    """Earlier values are kept as far back as the new conditions of each series need, and no less far than before."""
     hub.register("BTCUSDT 1h: every(close[8] > close)")
     await hub.run(4)
     hub.register("BTCUSDT 1h: every(close[1] > close)", "ETHUSDT 1h: every(close[30] > close)")
@@ -324,16 +328,21 @@ async def test_truths_that_look_back_go_on(hub: Hub) -> None:
     assert hub.check() > 20
 
 
-@pytest.mark.parametrize("short_runs", [0, 512], ids=["sorted anew", "as they came"])
+@pytest.mark.parametrize("short_runs", [0, 512], ids=["sorted again", "as they came"])
 @pytest.mark.parametrize("seed", range(3))
 async def test_whatever_comes_in_whatever_order(
     hub: Hub, seed: int, short_runs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Sorting the truths anew changes nothing but their places."""
+    """Sorting the truths again changes nothing but their places."""
     monkeypatch.setattr(program_module, "_SHORT_RUNS", short_runs)
-    sorts = []
+    sorts: list[Program] = []
     compact = Program.compact
-    monkeypatch.setattr(Program, "compact", lambda self: sorts.append(self) or compact(self))
+
+    def noted_compact(program: Program) -> NDArray[np.int64]:
+        sorts.append(program)
+        return compact(program)
+
+    monkeypatch.setattr(Program, "compact", noted_compact)
     dice = random.Random(seed)
     waiting = [f"{symbol} 1h: {text}" for symbol in SYMBOLS[:4] for text in POOL]
     dice.shuffle(waiting)
@@ -352,7 +361,7 @@ async def test_whatever_comes_in_whatever_order(
 
 
 async def test_candles_that_a_group_jumped_over_may_change_until_its_first_tick(hub: Hub) -> None:
-    """Nothing of a group was wanted for a while; it goes on later, after candles that nobody has judged."""
+    """No condition of a group was wanted for a while; later it continues after candles that nobody has judged."""
     hub.register("ETHUSDT 1h: close > 1")
     condition = Condition.parse("BTCUSDT 1h: every(sma(4) > 100000)")
     hub.store.registry.register([condition], active_from_ms=DAY_MS)
@@ -362,7 +371,7 @@ async def test_candles_that_a_group_jumped_over_may_change_until_its_first_tick(
     hub.store.registry.subscribe([wish], active_from_ms=hub.clock.now_ms())
     live, _ = hub.prepare()
     assert max(part.reached[condition.group] for part in live.parts) == DAY_MS + 40 * HOUR
-    changed = frame_of([("BINANCE:BTCUSDT 1h", DAY_MS + 38 * HOUR, (6e4, 1e6, 6e4, 1e6, 1.0))])
+    changed = frame_of([(Series.parse("BINANCE:BTCUSDT 1h"), DAY_MS + 38 * HOUR, (6e4, 1e6, 6e4, 1e6, 1.0))])
     assert hub.store.candles.upsert(changed).replaced == 1
     await hub.run(4)
     fired = hub.store.triggers.of(condition.id, 10)["close_time"].dt.epoch("ms")

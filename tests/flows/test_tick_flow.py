@@ -1,4 +1,4 @@
-"""The Prefect flow on a real Prefect server: one process a test, because Prefect reads its settings when imported."""
+"""The Prefect flow on a real Prefect server: each test has its own process, as Prefect reads its settings on import."""
 
 import json
 import os
@@ -81,9 +81,9 @@ asyncio.run(main())
 """
 
 SCHEDULED = """
-import asyncio, sys, time
-from datetime import timedelta
+import asyncio, sys
 from pathlib import Path
+from uuid import UUID
 from hub.prefect_server import PrefectServer
 server = PrefectServer(Path(sys.argv[1])).start()
 server.use()
@@ -92,27 +92,21 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.objects import StateType
 from prefect.schedules import Cron
 from flows.tick import tick
+from tests.waiting import wait_for
 
-async def main():
+async def deploy() -> UUID:
     deployment = await tick.ato_deployment(
         "1m", schedule=Cron("* * * * *", timezone="UTC"), parameters={"timeframe": "1m"}
     )
-    deployment_id = await deployment.aapply()
-    chosen = DeploymentFilter(id=DeploymentFilterId(any_=[deployment_id]))
-    async with get_client() as client:
-        deadline = time.monotonic() + 90
-        while time.monotonic() < deadline:
-            runs = await client.read_flow_runs(deployment_filter=chosen)
-            if runs:
-                assert {run.state.type for run in runs} == {StateType.SCHEDULED}, runs
-                starts = sorted(run.expected_start_time for run in runs)
-                assert all(start.second == 0 for start in starts)
-                print(len(runs))
-                return
-            await asyncio.sleep(0.5)
-    raise SystemExit("no scheduled run appeared")
+    return await deployment.aapply()
 
-asyncio.run(main())
+chosen = DeploymentFilter(id=DeploymentFilterId(any_=[asyncio.run(deploy())]))
+with get_client(sync_client=True) as client:
+    wait_for(lambda: client.read_flow_runs(deployment_filter=chosen), "a scheduled run", patience_s=90)
+    runs = client.read_flow_runs(deployment_filter=chosen)
+assert {run.state.type for run in runs} == {StateType.SCHEDULED}, runs
+assert {run.expected_start_time.second for run in runs} == {0}, runs
+print(len(runs))
 """
 
 

@@ -1,4 +1,4 @@
-"""Looks into warm states: what they know, and what they read to know it."""
+"""Inspects warm states: what they know, and what they read to know it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,8 +6,9 @@ from typing import Any
 import polars as pl
 
 from common.candle_columns import VALUES
-from engine.part import Load, Part
+from engine.part import LoadSlot, Part
 from flows.live import Live
+from registry.groups import Series
 from registry.store.files.file_store import FileStore
 
 
@@ -21,7 +22,7 @@ class Read:
 
 
 class WatchedStore:
-    """A store that notes what is read of series' histories. ``cache`` stands for the store's own one."""
+    """A store that notes which histories are read. ``cache`` replaces the store's own one."""
 
     def __init__(self, real: FileStore, cache: object | None = None) -> None:
         self._real = real
@@ -42,9 +43,9 @@ class _WatchedCandles:
         return getattr(self._real, name)
 
     def between(self, series: str, start_ms: int, stop_ms: int) -> pl.DataFrame:
-        found: pl.DataFrame = self._real.between(series, start_ms, stop_ms)
-        self._reads.append(Read(series, start_ms, found.height))
-        return found
+        candles: pl.DataFrame = self._real.between(series, start_ms, stop_ms)
+        self._reads.append(Read(series, start_ms, candles.height))
+        return candles
 
 
 class EmptyCache:
@@ -59,42 +60,45 @@ class EmptyCache:
 
 
 def knowledge(live: Live) -> dict[str, object]:
-    """All that later ticks depend on, under names that do not depend on where it stands. Numbers are bits."""
-    found: dict[str, object] = {}
+    """Everything that later ticks depend on, under names that do not depend on its place. Numbers are bits."""
+    known: dict[str, object] = {}
     for part in live.parts:
         kind = "alone" if part.is_alone else "together"
-        for name, held in _known_of(part).items():
+        for name, value in _known_of(part).items():
             key = f"{kind}: {name}"
-            assert key not in found or found[key] == held, f"two parts know different things of {key}"
-            found[key] = held
-    return found
+            assert key not in known or known[key] == value, f"two parts know different things of {key}"
+            known[key] = value
+    return known
 
 
 def _known_of(part: Part) -> dict[str, object]:
     evaluator, plan = part._evaluator, part.plan
-    found: dict[str, object] = {f"group {name}": reached for name, reached in part.reached.items()}
+    known: dict[str, object] = {f"group {name}": reached for name, reached in part.reached.items()}
     for series, past in part.pasts():
-        found[f"last candle of {series}"] = (past.open_ms, past.candles)
+        known[f"last candle of {series}"] = (past.open_ms, past.candles)
         for computation, carry in past.carries.items():
-            found[f"{computation} of {series}"] = [carry.state.tobytes(), *(held.tobytes() for held in carry.windows)]
+            known[f"{computation} of {series}"] = [
+                carry.state.tobytes(),
+                *(window.tobytes() for window in carry.windows),
+            ]
     for (owner, operand), slot in plan.layout.slots.items():
         base = None if owner is None else plan.series[owner]
-        found[f"{operand} for {base}"] = (
+        known[f"{operand} for {base}"] = (
             repr(float(evaluator._now[slot])),
             repr(float(evaluator._before[slot])),
         )
     for position, condition in enumerate(plan.conditions):
         root = int(plan.roots[position])
-        found[f"truth of {condition}"] = (int(evaluator._truths.array[root]), evaluator._firing.previous(position))
-    return found
+        known[f"truth of {condition}"] = (int(evaluator._truths.array[root]), evaluator._firing.previous(position))
+    return known
 
 
-def load_of(live: Live) -> Load:
+def load_of(live: Live) -> LoadSlot:
     """What a tick would load for a slot."""
-    names = {name for part in live.parts for name in part.names}
+    series = {series for part in live.parts for series in part.series}
 
-    def load(timeframe: str, open_ms: int) -> dict[str, tuple[float, ...]]:
-        rows = live.reader.at(timeframe, open_ms, names)
+    def load(timeframe: str, open_ms: int) -> dict[Series, tuple[float, ...]]:
+        rows = live.reader.at(timeframe, open_ms, series)
         return dict(zip(rows["series"], rows.select(VALUES).rows(), strict=True))
 
     return load
@@ -102,9 +106,9 @@ def load_of(live: Live) -> Load:
 
 def next_fired(live: Live, close_ms: int) -> list[tuple[object, ...]]:
     """What all groups fire on one more candle, which is not recorded."""
-    found: list[tuple[object, ...]] = []
+    fired_rows: list[tuple[object, ...]] = []
     for part in live.parts:
         for fired in part.move(part.groups, close_ms, load_of(live)).fired:
             values = {name: repr(value) for name, value in fired.values.items()}
-            found.append((fired.condition.id, fired.price, fired.settled, values))
-    return sorted(found, key=str)
+            fired_rows.append((fired.condition.id, fired.price, fired.settled, values))
+    return sorted(fired_rows, key=str)

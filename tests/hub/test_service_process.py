@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 import app_cli
 from registry.store.files.file_store import FileStore
 from tests.api.served_hub import few_candles
+from tests.waiting import wait_for
 
 HUB = Path(sys.executable).parent / "hub"
 
@@ -61,11 +61,12 @@ def process(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """`hub up`, answering."""
     with (folder / "log").open("wb") as log:
         started = subprocess.Popen([HUB, "up"], stdout=log, stderr=log)
-    deadline = time.monotonic() + 60
-    while b"Condition Hub serves" not in (folder / "log").read_bytes():
+
+    def serves() -> bool:
         assert started.poll() is None, (folder / "log").read_text()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+        return b"Condition Hub serves" in (folder / "log").read_bytes()
+
+    wait_for(serves, "the service to answer", 60)
     yield started
     if started.poll() is None:
         started.kill()
@@ -128,6 +129,6 @@ def test_hub_down_waits_for_the_end_and_streams_do_not_hold_it(
         assert hub("down")[0] == 0
         assert list(lines)[-1] == ""
     assert process.wait(10) == 0
-    # Everything has been given free: the next one starts.
+    # Everything has been released: the next one can start.
     with FileStore(folder / "store"):
         pass

@@ -1,12 +1,11 @@
 """Real candles and the cases of the contract: every catalogue entry with several parameter sets."""
 
-import numpy as np
 import polars as pl
 import pytest
 
 import indicators
 from tests.indicators.markets import HOURLY, ROOT, columns_of, hourly_markets
-from tests.indicators.reference import parameter_sets
+from tests.indicators.reference import Columns, parameter_sets
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -21,25 +20,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def markets() -> dict[str, dict[str, np.ndarray]]:
+def markets() -> dict[str, Columns]:
     """See :func:`hourly_markets`."""
     if not HOURLY.exists():
-        pytest.skip(f"the sample of real candles is not there: {HOURLY.relative_to(ROOT)}")
+        pytest.skip(f"the sample of real candles is missing: {HOURLY.relative_to(ROOT)}")
     return hourly_markets()
 
 
 @pytest.fixture(scope="session")
-def candles(markets: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def candles(markets: dict[str, Columns]) -> Columns:
     """The columns of one market."""
     return next(iter(markets.values()))
 
 
 @pytest.fixture(scope="session")
-def crash() -> dict[str, np.ndarray]:
+def crash() -> Columns:
     """5-minute candles of one market around the crash of 2024-08-05: a quiet month, a violent day, a quiet month."""
     path = ROOT / "candles" / "sample" / "binance_spot_5m_2024-07-20_2024-08-20.parquet"
     if not path.exists():
-        pytest.skip(f"the sample of real candles is not there: {path.relative_to(ROOT)}")
+        pytest.skip(f"the sample of real candles is missing: {path.relative_to(ROOT)}")
     frame = pl.read_parquet(path)
     rows = frame.filter(pl.col("symbol") == frame["symbol"].min()).sort("open_time")
     return columns_of(rows)

@@ -1,4 +1,4 @@
-"""What the page of indicators says was measured, by fixed procedures on the shipped real candles.
+"""The measurements on the page of indicators, taken by fixed procedures on the shipped real candles.
 
 ``python -m tests.indicators.measuring`` (``make measure``) writes ``docs/indicators-measured.json``.
 """
@@ -10,12 +10,11 @@ import numpy as np
 
 from indicators.catalogue import Indicator, catalogue
 from indicators.codegen.page import MEASURED
-from indicators.compute import compute, input_arrays, scan, start
-
-Columns = dict[str, np.ndarray]
+from indicators.compute import Array, input_arrays, scan, start
+from tests.indicators.reference import Columns, computed
 
 UNSETTLED = 1e-6
-"""A difference from another start that counts, as a share of the output's scale: its largest value on the market."""
+"""The smallest difference from another start that counts, as a share of the output's largest value on the market."""
 
 FIRST_START, START_EVERY = 100, 333
 """The candles at which other histories start."""
@@ -41,7 +40,7 @@ def measured_difference(record: Indicator, markets: dict[str, Columns]) -> float
 
     parameters, worst = record.complete({}), 0.0
     for columns in markets.values():
-        ours = compute(record.name, columns, **parameters)
+        ours = computed(record.name, columns, parameters)
         for name, theirs in ORACLES[record.name](columns, parameters).items():
             scale = scale_of(record, name, theirs, columns["close"])
             worst = max(worst, float(np.nanmax(np.abs(ours[name] - theirs))) / scale)
@@ -65,7 +64,7 @@ def measure(record: Indicator, markets: dict[str, Columns]) -> dict[str, object]
     return {"settle": settle, "against": against, "difference": shown}
 
 
-def _history(record: Indicator, parameters: dict[str, float], columns: Columns) -> np.ndarray:
+def _history(record: Indicator, parameters: dict[str, float], columns: Columns) -> Array:
     return scan(record, parameters, start(record, parameters), input_arrays(record, columns))
 
 
@@ -74,11 +73,11 @@ def main() -> None:
     from tests.indicators.markets import hourly_markets
 
     markets = hourly_markets()
-    found = {}
+    measured = {}
     for name, record in catalogue().items():
-        found[name] = measure(record, markets)
-        sys.stderr.write(f"{name}: {found[name]}\n")
-    lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in found.items())
+        measured[name] = measure(record, markets)
+        sys.stderr.write(f"{name}: {measured[name]}\n")
+    lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in measured.items())
     MEASURED.write_text(f"{{\n{lines}\n}}\n", "utf-8")
 
 

@@ -1,15 +1,24 @@
 """A second execution of an indicator's record, for comparison: plain Python, one candle after the other."""
 
+from collections.abc import Mapping
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indicators.catalogue import Indicator, IndicatorError, Step, Window
-from indicators.compute import Carry
+from indicators.compute import Array, Candles, Carry, compute
 from indicators.kernels.lanes import LaneProgram
 from indicators.kernels.tick_program import CANDLE_ROWS
 
-EXTRA = {
+Columns = dict[str, Array]
+"""Candle columns by name."""
+
+Case = tuple[Indicator, dict[str, float]]
+"""A record with its parameters."""
+
+EXTRA: dict[str, list[dict[str, float]]] = {
     "ema": [{"period": 200}],
     "macd": [{"fast": 3, "slow": 40, "signal": 25}],
     "stoch": [{"smooth": 1, "d": 1}, {"k": 5, "smooth": 2, "d": 9}],
@@ -29,12 +38,12 @@ EXTRA = {
 
 def parameter_sets(record: Indicator) -> list[dict[str, float]]:
     """The defaults, everything one higher (odd where it was even), the lowest that are allowed, and long windows."""
-    given: list[dict[str, float]] = [{}]
-    given.append({p.name: min(p.default + 1, p.high) for p in record.parameters})
-    given.append({p.name: min(p.low + place, p.high) for place, p in enumerate(record.parameters)})
-    given.append({p.name: min(3 * p.default + 2, p.high) for p in record.parameters if p.whole})
+    choices: list[dict[str, float]] = [{}]
+    choices.append({p.name: min(p.default + 1, p.high) for p in record.parameters})
+    choices.append({p.name: min(p.low + place, p.high) for place, p in enumerate(record.parameters)})
+    choices.append({p.name: min(3 * p.default + 2, p.high) for p in record.parameters if p.whole})
     sets: list[dict[str, float]] = []
-    for choice in given + EXTRA.get(record.name, []):
+    for choice in choices + EXTRA.get(record.name, []):
         try:
             complete = record.complete(choice)
         except IndicatorError:
@@ -42,6 +51,12 @@ def parameter_sets(record: Indicator) -> list[dict[str, float]]:
         if complete not in sets:
             sets.append(complete)
     return sets
+
+
+def computed(name: str, columns: Candles, parameters: Mapping[str, float], source: str | None = None) -> Columns:
+    """The outputs of an indicator with parameters by name."""
+    keywords: dict[str, Any] = dict(parameters)
+    return compute(name, columns, source=source, **keywords)
 
 
 class Lanes:
@@ -55,12 +70,14 @@ class Lanes:
         self._size = size
 
     @property
-    def outputs(self) -> np.ndarray:
-        return self._slots[0].reshape(-1, self._size)
+    def outputs(self) -> Array:
+        outputs: Array = self._slots[0].reshape(-1, self._size)
+        return outputs
 
     @property
-    def before(self) -> np.ndarray:
-        return self._slots[1].reshape(-1, self._size)
+    def before(self) -> Array:
+        outputs: Array = self._slots[1].reshape(-1, self._size)
+        return outputs
 
     def fill(self, lane: int, carry: Carry) -> None:
         self.program.fill(self.block, lane, carry)
@@ -69,7 +86,10 @@ class Lanes:
         return self.program.carry(self.block, lane)
 
     def advance(
-        self, inputs: tuple[np.ndarray, ...], present: np.ndarray | None = None, stepping: np.ndarray | None = None
+        self,
+        inputs: tuple[Array, ...],
+        present: NDArray[np.bool_] | None = None,
+        stepping: NDArray[np.bool_] | None = None,
     ) -> None:
         candles = np.full((len(CANDLE_ROWS), self._size), np.nan)
         candles[self._rows] = inputs
@@ -98,12 +118,12 @@ def recursive(record: Indicator, parameters: dict[str, float]) -> bool:
     return any(isinstance(stage, Step) and stage.state for stage in record.stages)
 
 
-def identical(left: np.ndarray, right: np.ndarray) -> bool:
+def identical(left: Array, right: Array) -> bool:
     """Whether two arrays hold the same bits."""
     return left.shape == right.shape and left.tobytes() == right.tobytes()
 
 
-def run_plain(record: Indicator, parameters: dict[str, float], inputs: tuple[np.ndarray, ...]) -> np.ndarray:
+def run_plain(record: Indicator, parameters: dict[str, float], inputs: tuple[Array, ...]) -> Array:
     """float64[n_outputs, n] by calling the steps as Python functions and reducing the windows in a loop."""
     results = dict(zip(record.inputs, inputs, strict=True))
     values = {name: np.float64(value) for name, value in parameters.items()}
@@ -117,7 +137,7 @@ def run_plain(record: Indicator, parameters: dict[str, float], inputs: tuple[np.
     return np.array([results[name] for name in record.results])
 
 
-def _reduce(stage: Window, results: dict[str, np.ndarray], length: int) -> dict[str, np.ndarray]:
+def _reduce(stage: Window, results: dict[str, Array], length: int) -> dict[str, Array]:
     over = results[stage.over]
     reduced = np.full(over.size, np.nan)
     second = np.full(over.size, np.nan)
@@ -130,6 +150,7 @@ def _reduce(stage: Window, results: dict[str, np.ndarray], length: int) -> dict[
             case "moments" | "tilt":
                 reduced[end - 1], second[end - 1] = moments_of(values, stage.kind == "tilt")
             case "deviations":
+                assert about is not None
                 reduced[end - 1] = _total(np.abs(values - about))
             case "weighted":
                 reduced[end - 1] = _weighted(values)[0]
@@ -146,23 +167,23 @@ def _reduce(stage: Window, results: dict[str, np.ndarray], length: int) -> dict[
     return dict(zip(stage.gives, (reduced, second), strict=False))
 
 
-def _total(values: np.ndarray) -> np.float64:
+def _total(values: Array) -> np.float64:
     total = np.float64(0.0)
     for value in values:
         total = total + value
     return total
 
 
-def _tree(values: np.ndarray) -> np.float64:
+def _tree(values: Array) -> np.float64:
     """Halves where the length is a power of two; otherwise the longest such piece first, then the rest."""
     if values.size == 1:
-        return values[0]
+        return np.float64(values[0])
     first = 1 << (values.size.bit_length() - 1)
     cut = first if first < values.size else first // 2
     return _tree(values[:cut]) + _tree(values[cut:])
 
 
-def _weighted(values: np.ndarray) -> tuple[np.float64, np.float64]:
+def _weighted(values: Array) -> tuple[np.float64, np.float64]:
     """(weighted sum, plain sum) in the same order."""
     if values.size == 1:
         return values[0], values[0]
@@ -172,7 +193,7 @@ def _weighted(values: np.ndarray) -> tuple[np.float64, np.float64]:
     return older + newer + np.float64(cut) * newer_sum, older_sum + newer_sum
 
 
-def _span(values: np.ndarray, tilted: bool) -> tuple[np.float64, np.float64]:
+def _span(values: Array, tilted: bool) -> tuple[np.float64, np.float64]:
     """(sum of distances from the last, spread or tilt) of a power of two of values, from its halves."""
     if values.size == 1:
         return np.float64(0.0), np.float64(0.0)
@@ -187,7 +208,7 @@ def _span(values: np.ndarray, tilted: bool) -> tuple[np.float64, np.float64]:
     return distance + newer, older_second + newer_second + more
 
 
-def moments_of(values: np.ndarray, tilted: bool) -> tuple[np.float64, np.float64]:
+def moments_of(values: Array, tilted: bool) -> tuple[np.float64, np.float64]:
     """(sum of distances from the last, spread or tilt): the longest power of two, then the rest in the same way."""
     size = 1 << (values.size.bit_length() - 1)
     total, second = _span(values[:size], tilted)
@@ -204,20 +225,20 @@ def moments_of(values: np.ndarray, tilted: bool) -> tuple[np.float64, np.float64
     return distance + newer, second + newer_second + more
 
 
-def _loop(stage: Step, results: dict[str, np.ndarray], parameters: dict[str, np.float64]) -> dict[str, np.ndarray]:
+def _loop(stage: Step, results: dict[str, Array], parameters: dict[str, np.float64]) -> dict[str, Array]:
     names = stage.function.__code__.co_varnames[: stage.function.__code__.co_argcount]
     state = {name: np.float64(value) for name, value in stage.state.items()}
     count = next(iter(results.values())).size
-    given = {name: np.full(count, np.nan) for name in stage.gives}
+    outputs = {name: np.full(count, np.nan) for name in stage.gives}
     for i in range(count):
         here = {name: np.float64(values[i]) for name, values in results.items() if name in names}
         sources = parameters | state | here
         answer = stage.function(*[sources[name] for name in names])
         answers = answer if isinstance(answer, tuple) else (answer,)
         for name, value in zip(stage.gives, answers, strict=False):
-            given[name][i] = value
+            outputs[name][i] = value
         state = {name: np.float64(value) for name, value in zip(state, answers[len(stage.gives) :], strict=True)}
-    return given
+    return outputs
 
 
 def spans(count: int, cuts: list[int]) -> list[slice]:

@@ -5,29 +5,30 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
 import indicators
-from indicators import IndicatorError
+from indicators import Indicator, IndicatorError
 from indicators.compute import input_arrays, scan, source_array, start
 from indicators.kernels.lanes import LaneProgram
 from indicators.kernels.warming import LIVE, warm
-from tests.indicators.reference import Lanes, identical
+from tests.indicators.reference import Columns, Lanes, identical
 
 ROOT = Path(__file__).resolve().parents[2]
 COLUMNS = ("open", "high", "low", "close", "volume")
 
 
 @pytest.fixture
-def columns():
+def columns() -> Columns:
     generator = np.random.default_rng(3)
     return {name: generator.uniform(1, 2, 90) for name in COLUMNS} | {"day": np.arange(90.0) // 24}
 
 
-def test_importing_loads_no_compiler():
+def test_importing_loads_no_compiler() -> None:
     """Names, bounds and generated sources are read by commands that must start at once."""
     code = (
         "import sys, json, indicators, indicators.codegen.files, indicators.kernels.lanes, indicators.kernels.warming;"
@@ -38,17 +39,17 @@ def test_importing_loads_no_compiler():
     assert json.loads(loaded.stdout) == []
 
 
-def test_a_frame_and_a_mapping_are_the_same(record, columns):
+def test_a_frame_and_a_mapping_are_the_same(record: Indicator, columns: Columns) -> None:
     frame = pl.DataFrame(columns).with_columns(pl.lit("BTCUSDT").alias("symbol"))
     lists = {name: list(values) for name, values in columns.items()}
     expected = indicators.compute(record.name, columns)
     for candles in (frame, lists):
-        found = indicators.compute(record.name, candles)
-        assert list(found) == [output.name for output in record.outputs]
-        assert all(identical(found[name], expected[name]) for name in expected)
+        outputs = indicators.compute(record.name, candles)
+        assert list(outputs) == [output.name for output in record.outputs]
+        assert all(identical(outputs[name], expected[name]) for name in expected)
 
 
-def test_inputs_are_left_alone(record, columns):
+def test_inputs_are_left_alone(record: Indicator, columns: Columns) -> None:
     """Read-only columns will do, and neither they nor the results share memory with what is given back."""
     before = {name: values.tobytes() for name, values in columns.items()}
     for values in columns.values():
@@ -56,11 +57,11 @@ def test_inputs_are_left_alone(record, columns):
     outputs = indicators.compute(record.name, columns)
     for values in outputs.values():
         assert values.flags.writeable
-        assert not any(np.shares_memory(values, given) for given in columns.values())
+        assert not any(np.shares_memory(values, column) for column in columns.values())
     assert {name: values.tobytes() for name, values in columns.items()} == before
 
 
-def test_strided_and_narrow_columns(columns):
+def test_strided_and_narrow_columns(columns: Columns) -> None:
     """Any layout and number type gives what its float64 values give."""
     wide = {name: np.repeat(values, 2)[::2] for name, values in columns.items()}
     assert identical(indicators.compute("atr", wide)["value"], indicators.compute("atr", columns)["value"])
@@ -71,7 +72,7 @@ def test_strided_and_narrow_columns(columns):
     )
 
 
-def test_only_the_columns_that_are_used(record, columns):
+def test_only_the_columns_that_are_used(record: Indicator, columns: Columns) -> None:
     wanted = tuple("close" if name == "source" else name for name in record.inputs)
     indicators.compute(record.name, {name: columns[name] for name in wanted})
     for missing in wanted:
@@ -81,7 +82,7 @@ def test_only_the_columns_that_are_used(record, columns):
                 indicators.compute(record.name, candles)
 
 
-def test_sources(columns):
+def test_sources(columns: Columns) -> None:
     opens, high, low, close = (columns[name] for name in ("open", "high", "low", "close"))
     expected = {
         **{name: columns[name] for name in COLUMNS},
@@ -92,20 +93,20 @@ def test_sources(columns):
     assert sorted(expected) == sorted(indicators.PRICES)
     for source, values in expected.items():
         assert identical(source_array(columns, source), values)
-        found = indicators.compute("ema", columns, source=source, period=5)["value"]
-        assert identical(found, indicators.compute("ema", {"close": values}, period=5)["value"])
+        average = indicators.compute("ema", columns, source=source, period=5)["value"]
+        assert identical(average, indicators.compute("ema", {"close": values}, period=5)["value"])
 
 
-def test_a_source_beside_other_columns(columns):
+def test_a_source_beside_other_columns(columns: Columns) -> None:
     prices = {"close": (columns["high"] + columns["low"]) / 2, "volume": columns["volume"]}
-    found = indicators.compute("vwma", columns, source="hl2", period=5)["value"]
-    assert identical(found, indicators.compute("vwma", prices, period=5)["value"])
-    assert not identical(found, indicators.compute("vwma", columns, period=5)["value"])
+    average = indicators.compute("vwma", columns, source="hl2", period=5)["value"]
+    assert identical(average, indicators.compute("vwma", prices, period=5)["value"])
+    assert not identical(average, indicators.compute("vwma", columns, period=5)["value"])
     with pytest.raises(IndicatorError, match="differ in length: source 90, volume 89"):
         indicators.compute("vwma", columns | {"volume": columns["volume"][1:]})
 
 
-def test_aliases_compute_the_same(columns):
+def test_aliases_compute_the_same(columns: Columns) -> None:
     for alias in ("bb", "Bollinger", "bollinger_bands", "Bollinger-Bands"):
         assert identical(
             indicators.compute(alias, columns, period=9)["lower"],
@@ -133,12 +134,12 @@ def test_aliases_compute_the_same(columns):
         ("ultosc", {"medium": 28}, "medium below long, got short=7 medium=28 long=28"),
     ],
 )
-def test_refusals(name, options, message, columns):
+def test_refusals(name: str, options: dict[str, Any], message: str, columns: Columns) -> None:
     with pytest.raises(IndicatorError, match=message):
         indicators.compute(name, columns, **options)
 
 
-def test_columns_that_do_not_fit(columns):
+def test_columns_that_do_not_fit(columns: Columns) -> None:
     with pytest.raises(IndicatorError, match="differ in length: high 90, low 89, close 90"):
         indicators.compute("atr", columns | {"low": columns["low"][1:]})
     with pytest.raises(IndicatorError, match="'close' must have one dimension, got 2"):
@@ -147,14 +148,14 @@ def test_columns_that_do_not_fit(columns):
         indicators.compute("sma", {"close": ["dear", "cheap"]})
 
 
-def test_nulls_of_a_frame_are_missing_values(columns):
+def test_nulls_of_a_frame_are_missing_values(columns: Columns) -> None:
     values = columns["close"].tolist()
     values[40] = None
-    found = indicators.compute("highest", pl.DataFrame({"close": values}), period=5)["value"]
-    assert np.flatnonzero(np.isnan(found)).tolist() == [0, 1, 2, 3, 40, 41, 42, 43, 44]
+    average = indicators.compute("highest", pl.DataFrame({"close": values}), period=5)["value"]
+    assert np.flatnonzero(np.isnan(average)).tolist() == [0, 1, 2, 3, 40, 41, 42, 43, 44]
 
 
-def test_the_day_of_a_candle_is_that_of_its_open_time_in_utc(columns):
+def test_the_day_of_a_candle_is_that_of_its_open_time_in_utc(columns: Columns) -> None:
     """In every form that candles have; a session begins anew with the first candle of a day."""
     open_ms = 1_700_000_000_000 // 3_600_000 * 3_600_000 + 3_600_000 * np.arange(90)
     times = open_ms.astype("datetime64[ms]")
@@ -181,18 +182,18 @@ def test_the_day_of_a_candle_is_that_of_its_open_time_in_utc(columns):
     assert (expected[midnights + 1] != typical[midnights + 1]).all()
 
 
-def test_a_candle_of_an_unknown_day_has_no_session(columns):
+def test_a_candle_of_an_unknown_day_has_no_session(columns: Columns) -> None:
     times = pl.Series(np.arange(90) * 3_600_000).cast(pl.Datetime("ms")).to_list()
     times[40] = None
     rest = {name: columns[name] for name in COLUMNS}
-    found = indicators.compute("vwap", pl.DataFrame(rest | {"open_time": times}))["value"]
-    assert np.flatnonzero(np.isnan(found)).tolist() == [40]
+    average = indicators.compute("vwap", pl.DataFrame(rest | {"open_time": times}))["value"]
+    assert np.flatnonzero(np.isnan(average)).tolist() == [40]
 
 
 @pytest.mark.parametrize("period", [0, 5])
-def test_times_that_do_not_tell_the_day(columns, period):
+def test_times_that_do_not_tell_the_day(columns: Columns, period: int) -> None:
     rest = {name: columns[name] for name in COLUMNS}
-    with pytest.raises(IndicatorError, match="no column 'day', nor a column 'open_time'"):
+    with pytest.raises(IndicatorError, match="no column 'day', and no column 'open_time'"):
         indicators.compute("vwap", rest, period=period)
     with pytest.raises(IndicatorError, match="'open_time' must hold whole milliseconds or times, got float64"):
         indicators.compute("vwap", rest | {"open_time": np.arange(90.0)}, period=period)
@@ -201,7 +202,7 @@ def test_times_that_do_not_tell_the_day(columns, period):
 
 
 @pytest.mark.parametrize("period", [0, 2])
-def test_without_volume_there_is_no_average_price(period):
+def test_without_volume_there_is_no_average_price(period: int) -> None:
     """A price of 0, as TA-Lib answers, would be crossed by every price."""
     candles = {price: np.array([5.0, 6.0, 7.0, 8.0]) for price in ("high", "low", "close")}
     candles |= {"volume": np.array([0.0, 0.0, 3.0, 0.0]), "day": np.zeros(4)}
@@ -209,14 +210,14 @@ def test_without_volume_there_is_no_average_price(period):
     assert indicators.compute("vwap", candles, period=period)["value"].tolist() == pytest.approx(expected, nan_ok=True)
 
 
-def test_a_carry_belongs_to_its_parameters(columns):
+def test_a_carry_belongs_to_its_parameters(columns: Columns) -> None:
     """A kernel would read beyond the end of another one's."""
     record = indicators.find("sma")
     two, twenty = record.complete({"period": 2}), record.complete({"period": 20})
     inputs = input_arrays(record, columns)
-    with pytest.raises(ValueError, match="the carry is not one of sma with these parameters"):
+    with pytest.raises(ValueError, match="the carry does not belong to sma with these parameters"):
         scan(record, twenty, start(record, two), inputs)
-    with pytest.raises(ValueError, match="the carry is not one of sma with these parameters"):
+    with pytest.raises(ValueError, match="the carry does not belong to sma with these parameters"):
         Lanes(record, twenty, 1).fill(0, start(record, two))
     with pytest.raises(ValueError, match="sma needs 1 inputs and 1 outputs of one length"):
         scan(record, two, start(record, two), inputs + inputs)
@@ -225,20 +226,20 @@ def test_a_carry_belongs_to_its_parameters(columns):
         scan(atr, two, start(atr, two), (inputs[0], inputs[0][1:], inputs[0]))
 
 
-def test_no_layout_compiles_a_kernel_anew(record, columns):
+def test_no_layout_compiles_a_kernel_anew(record: Indicator, columns: Columns) -> None:
     """Compiling takes a second, which a tick does not have."""
     parameters = record.complete({})
     table = np.random.default_rng(6).random((len(record.inputs), 40, 2))
     table.flags.writeable = False
-    for given in (table, table.copy(), np.asfortranarray(table), table.astype(np.float32)):
-        scan(record, parameters, start(record, parameters), tuple(rows[:, 0] for rows in given))
-        scan(record, parameters, start(record, parameters), tuple(rows.T[0].copy() for rows in given))
+    for layout in (table, table.copy(), np.asfortranarray(table), table.astype(np.float32)):
+        scan(record, parameters, start(record, parameters), tuple(rows[:, 0] for rows in layout))
+        scan(record, parameters, start(record, parameters), tuple(rows.T[0].copy() for rows in layout))
     indicators.compute(record.name, pl.DataFrame(columns))
     kernels = importlib.import_module(f"indicators._kernels.{record.name}")
     assert len(kernels.history.signatures) == 1
 
 
-def test_a_lane_is_filled_at_any_turn(columns):
+def test_a_lane_is_filled_at_any_turn(columns: Columns) -> None:
     record = indicators.find("sma")
     parameters = record.complete({"period": 5})
     carry = start(record, parameters)
@@ -253,13 +254,13 @@ def test_a_lane_is_filled_at_any_turn(columns):
     assert lanes.outputs.tolist() == [[1.0, expected[0, 0]]]
 
 
-def test_outputs_go_where_the_caller_wants(columns):
+def test_outputs_go_where_the_caller_wants(columns: Columns) -> None:
     fresh = indicators.compute("stoch", columns)
     out = {name: np.empty(90) for name in fresh}
-    given = indicators.compute("stoch", columns, out=out)
+    returned = indicators.compute("stoch", columns, out=out)
     for name, values in fresh.items():
-        assert given[name] is out[name]
-        assert identical(given[name], values)
+        assert returned[name] is out[name]
+        assert identical(returned[name], values)
 
 
 @pytest.mark.parametrize(
@@ -274,12 +275,12 @@ def test_outputs_go_where_the_caller_wants(columns):
         ({"k": np.empty(90), "d": np.empty(90, np.float32)}, r"out\['d'\] must be a contiguous"),
     ],
 )
-def test_outputs_that_do_not_fit(columns, out, message):
+def test_outputs_that_do_not_fit(columns: Columns, out: Columns, message: str) -> None:
     with pytest.raises(IndicatorError, match=message):
         indicators.compute("stoch", columns, out=out)
 
 
-def test_lanes_that_do_not_step_keep_their_values(columns):
+def test_lanes_that_do_not_step_keep_their_values(columns: Columns) -> None:
     """A lane that steps without a candle has no value; one that does not step keeps the values of its last steps."""
     record = indicators.find("sma")
     lanes = Lanes(record, record.complete({"period": 2}), 3)
@@ -292,7 +293,7 @@ def test_lanes_that_do_not_step_keep_their_values(columns):
     assert lanes.before.tolist() == [[4.0, 4.0, 2.0]]
 
 
-def test_spare_lanes_hold_nothing(columns):
+def test_spare_lanes_hold_nothing(columns: Columns) -> None:
     record = indicators.find("ema")
     program, parameters = LaneProgram(), record.complete({"period": 3})
     block = program.add(record, parameters, None, [0, -1], 0)
@@ -311,7 +312,7 @@ def test_spare_lanes_hold_nothing(columns):
     assert now[1] == now[0]
 
 
-def test_lanes_read_their_series_wherever_they_stand(record):
+def test_lanes_read_their_series_wherever_they_stand(record: Indicator) -> None:
     """Lanes of consecutive series read candles in place, others gather them: the same bits."""
     dice, parameters = np.random.default_rng(8), record.complete({})
     orders, program, slots = ([0, 1, 2, 3, 4], [3, 1, -1, 4, 0, 2], [2, 3]), LaneProgram(), [0]
@@ -326,18 +327,18 @@ def test_lanes_read_their_series_wherever_they_stand(record):
         present = dice.random(5) < dice.choice([1.0, 0.6])
         stepping = present | (dice.random(5) < 0.5)
         program.advance(blocks, blocks[:0], candles, present, stepping, now, before)
-        held = [
+        shown = [
             values[begin:end].reshape(-1, len(order))
             for values in (now, before)
             for begin, end, order in zip(slots, slots[1:], orders, strict=False)
         ]
-        for plain, shuffled, cut in (held[:3], held[3:]):
+        for plain, shuffled, cut in (shown[:3], shown[3:]):
             assert identical(np.ascontiguousarray(shuffled[:, [4, 1, 5, 0, 3]]), plain.copy())
             assert identical(cut.copy(), np.ascontiguousarray(plain[:, 2:4]))
             assert np.isnan(shuffled[:, 2]).all()
 
 
-def test_warming_reports_each_name():
-    heard = []
+def test_warming_reports_each_name() -> None:
+    heard: list[str] = []
     warm(["ema", "BB"], progress=heard.append)
     assert heard == ["ema", "bbands", LIVE]

@@ -2,30 +2,32 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import indicators
-from indicators.compute import Carry, input_arrays, scan, start
+from indicators.catalogue import Indicator
+from indicators.compute import Array, Carry, input_arrays, scan, start
 from tests.indicators.measuring import measured_settling
-from tests.indicators.reference import Lanes, cumulative, identical, recursive, run_plain, spans
+from tests.indicators.reference import Case, Columns, Lanes, cumulative, identical, recursive, run_plain, spans
 
 
-def history(case, columns, carry=None):
+def history(case: Case, columns: Columns, carry: Carry | None = None) -> Array:
     record, parameters = case
     inputs = input_arrays(record, columns)
     return scan(record, parameters, carry or start(record, parameters), inputs)
 
 
-def history_carry(case, columns):
+def history_carry(case: Case, columns: Columns) -> Carry:
     carry = start(*case)
     history(case, columns, carry)
     return carry
 
 
-def part(columns, span):
+def part(columns: Columns, span: slice | NDArray[np.bool_]) -> Columns:
     return {name: values[span] for name, values in columns.items()}
 
 
-def undefined(case, columns):
+def undefined(case: Case, columns: Columns) -> NDArray[np.bool_]:
     """bool[n_outputs, n]: candles past the lookback that by definition have no value.
 
     That is a flat window's percent_b and zscore.
@@ -33,16 +35,17 @@ def undefined(case, columns):
     record, parameters = case
     where = np.zeros((len(record.outputs), columns["close"].size), np.bool_)
     if record.name in ("bbands", "zscore"):
-        windows = np.lib.stride_tricks.sliding_window_view(columns["close"], parameters["period"])
+        period = int(parameters["period"])
+        windows = np.lib.stride_tricks.sliding_window_view(columns["close"], period)
         place = [output.name for output in record.outputs].index("percent_b" if record.name == "bbands" else "value")
-        where[place, parameters["period"] - 1 :] = windows.min(axis=1) == windows.max(axis=1)
+        where[place, period - 1 :] = windows.min(axis=1) == windows.max(axis=1)
     if record.name == "bbands":
         bands = dict(zip([output.name for output in record.outputs], history(case, columns), strict=True))
         assert (bands["upper"] == bands["lower"])[where[3]].all()
     return where
 
 
-def test_values_begin_after_the_lookback(case, candles):
+def test_values_begin_after_the_lookback(case: Case, candles: Columns) -> None:
     record, parameters = case
     outputs = history(case, candles)
     lookback = record.lookback(parameters)
@@ -53,13 +56,13 @@ def test_values_begin_after_the_lookback(case, candles):
     assert np.array_equal(np.isnan(outputs[:, lookback:]), undefined(case, candles)[:, lookback:])
 
 
-def test_later_candles_change_nothing(case, candles):
+def test_later_candles_change_nothing(case: Case, candles: Columns) -> None:
     whole = history(case, candles)
     for count in (0, 1, 5, 40, 613):
         assert identical(history(case, part(candles, slice(count))), np.ascontiguousarray(whole[:, :count]))
 
 
-def test_series_without_a_value(case, candles):
+def test_series_without_a_value(case: Case, candles: Columns) -> None:
     record, parameters = case
     lookback = record.lookback(parameters)
     for count in {0, min(1, lookback), max(0, lookback - 1), lookback}:
@@ -68,7 +71,7 @@ def test_series_without_a_value(case, candles):
         assert np.isnan(outputs).all()
 
 
-def test_cuts_change_no_bit(case, candles):
+def test_cuts_change_no_bit(case: Case, candles: Columns) -> None:
     whole = history(case, candles)
     generator = np.random.default_rng(1)
     count = candles["close"].size
@@ -78,7 +81,7 @@ def test_cuts_change_no_bit(case, candles):
         assert identical(np.hstack(parts), whole)
 
 
-def test_long_series_equal_their_spans(case, candles):
+def test_long_series_equal_their_spans(case: Case, candles: Columns) -> None:
     """Longer than one call of a kernel takes."""
     long = {name: np.tile(values, 12) for name, values in candles.items()}
     carry = start(*case)
@@ -88,7 +91,7 @@ def test_long_series_equal_their_spans(case, candles):
     assert identical(np.hstack(parts), history(case, long))
 
 
-def test_a_restart_goes_on_with_the_same_bits(case, candles):
+def test_a_restart_goes_on_with_the_same_bits(case: Case, candles: Columns) -> None:
     whole = history(case, candles)
     carry = start(*case)
     history(case, part(candles, slice(777)), carry)
@@ -105,7 +108,7 @@ def test_a_restart_goes_on_with_the_same_bits(case, candles):
     assert carry == history_carry(case, part(candles, slice(777)))
 
 
-def test_live_lanes_equal_history(case, markets):
+def test_live_lanes_equal_history(case: Case, markets: dict[str, Columns]) -> None:
     """Several instruments at once, candle by candle, and a carry taken out on the way."""
     record, parameters = case
     inputs = [input_arrays(record, part(columns, slice(400))) for columns in markets.values()]
@@ -121,7 +124,7 @@ def test_live_lanes_equal_history(case, markets):
         assert lanes.carry(lane) == carry
 
 
-def test_lanes_count_the_candles_that_exist(case, markets):
+def test_lanes_count_the_candles_that_exist(case: Case, markets: dict[str, Columns]) -> None:
     """Missing candles, in every pattern from none to nearly all, leave a lane as if time had not passed."""
     record, parameters = case
     inputs = [input_arrays(record, part(columns, slice(400))) for columns in markets.values()]
@@ -143,7 +146,7 @@ def test_lanes_count_the_candles_that_exist(case, markets):
         assert lanes.carry(lane) == carry
 
 
-def test_a_lane_joins_at_any_turn(case, markets):
+def test_a_lane_joins_at_any_turn(case: Case, markets: dict[str, Columns]) -> None:
     """A lane filled from a history goes on as that history does, while its neighbours do not notice."""
     record, parameters = case
     (first, second), count = [input_arrays(record, columns) for columns in list(markets.values())[:2]], 300
@@ -166,7 +169,7 @@ def test_a_lane_joins_at_any_turn(case, markets):
     assert identical(lanes.outputs[:, 2].copy(), late[:, -1].copy())
 
 
-def test_long_histories_equal_lanes(case, candles):
+def test_long_histories_equal_lanes(case: Case, candles: Columns) -> None:
     """So long that steady steps run in lanes, with prices in between that are missing, infinite or enormous."""
     record, parameters = case
     count = 60_000 if record.settle(parameters) < 1500 else 130_000
@@ -187,7 +190,7 @@ def test_long_histories_equal_lanes(case, candles):
         assert carry == spanned
 
 
-def test_missing_inputs_give_no_value_and_do_no_lasting_harm(case, candles):
+def test_missing_inputs_give_no_value_and_do_no_lasting_harm(case: Case, candles: Columns) -> None:
     """NaN at the start, as an unsettled input has, shifts the series; NaN in between is forgotten in time."""
     record, parameters = case
     plain = history(case, candles)
@@ -216,7 +219,7 @@ def test_missing_inputs_give_no_value_and_do_no_lasting_harm(case, candles):
         assert (away < 1e-6 * np.nanmax(np.abs(plain), axis=1)).all()
 
 
-def test_one_missing_input_is_enough(case):
+def test_one_missing_input_is_enough(case: Case) -> None:
     """Also on flat candles, where a division could hide it."""
     record, parameters = case
     count = record.lookback(parameters) + 10
@@ -226,7 +229,7 @@ def test_one_missing_input_is_enough(case):
         assert np.isnan(scan(record, parameters, start(record, parameters), inputs)[:, -1]).all()
 
 
-def test_hostile_input(case):
+def test_hostile_input(case: Case) -> None:
     """Ties, zeros of both signs, gaps and numbers near the ends of the range: still live is history is any span."""
     record, parameters = case
     generator = np.random.default_rng(5)
@@ -249,7 +252,7 @@ def test_hostile_input(case):
     assert lanes.carry(8) == spanned == carry
 
 
-def test_flat_input(case):
+def test_flat_input(case: Case) -> None:
     record, parameters = case
     count = record.lookback(parameters) + 50
     flat = {name: np.full(count, 0.1) for name in ("open", "high", "low", "close", "volume", "day")}
@@ -303,7 +306,7 @@ def test_flat_input(case):
     assert values == expected[record.name]
 
 
-def test_values_stay_in_their_range(case, markets):
+def test_values_stay_in_their_range(case: Case, markets: dict[str, Columns]) -> None:
     record, _ = case
     for columns in markets.values():
         for output, values in zip(record.outputs, history(case, columns), strict=True):
@@ -313,14 +316,14 @@ def test_values_stay_in_their_range(case, markets):
             assert output.centre is None or least < output.centre < most
 
 
-def test_kernels_equal_the_record_run_as_plain_python(case, candles):
+def test_kernels_equal_the_record_run_as_plain_python(case: Case, candles: Columns) -> None:
     record, parameters = case
     inputs = input_arrays(record, part(candles, slice(record.lookback(parameters) + 150)))
     kernel = scan(record, parameters, start(record, parameters), inputs)
     np.testing.assert_array_equal(kernel, run_plain(record, parameters, inputs), strict=True)
 
 
-def test_settling_is_measured(case, markets):
+def test_settling_is_measured(case: Case, markets: dict[str, Columns]) -> None:
     """After ``settle`` candles another start is off by less than 1e-6 of the output's scale, and not long before."""
     record, parameters = case
     settle = record.settle(parameters)
@@ -340,7 +343,7 @@ def test_settling_is_measured(case, markets):
             assert identical(np.ascontiguousarray(restarted[:, lookback:]), expected)
 
 
-def test_settling_through_a_crash(record, crash):
+def test_settling_through_a_crash(record: Indicator, crash: Columns) -> None:
     """The hardest start: in the violence of one day, read in the quiet after it."""
     parameters = record.complete({})
     settle = record.settle(parameters)
@@ -358,7 +361,7 @@ def test_settling_through_a_crash(record, crash):
 
 
 @pytest.mark.parametrize("name", ["obv", "ad", "vwap"])
-def test_sums_move_alike_from_every_start(name, markets):
+def test_sums_move_alike_from_every_start(name: str, markets: dict[str, Columns]) -> None:
     """What can be promised of values that never forget: their changes, and all of the next day, are those of others."""
     record = indicators.find(name)
     case = record, record.complete({})

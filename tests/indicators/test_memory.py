@@ -7,6 +7,7 @@ import numpy as np
 from indicators.catalogue import NAMES, find
 from indicators.kernels.lanes import LaneProgram
 from indicators.kernels.tick_program import CANDLE_ROWS
+from tests.indicators.reference import Case
 
 LANES = 64
 FIXED = 16
@@ -15,7 +16,7 @@ A_WINDOW_VALUE = 10
 """Numbers a value of the longest window, at most: several windows, and partial results of each."""
 
 
-def test_a_lane_holds_its_windows_and_a_few_numbers(case) -> None:
+def test_a_lane_holds_its_windows_and_a_few_numbers(case: Case) -> None:
     indicator, parameters = case
     program = LaneProgram()
     program.add(indicator, indicator.complete(parameters), None, range(LANES), 0)
@@ -39,7 +40,7 @@ def test_nothing_grows_with_the_candles() -> None:
                 program.advance(which, which[:0], candle, everywhere, everywhere, now, before)
 
     live(1)
-    held = program.memory_bytes
+    bounded = program.memory_bytes
     tracemalloc.start()
     try:
         live(1)
@@ -48,6 +49,6 @@ def test_nothing_grows_with_the_candles() -> None:
         large, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert program.memory_bytes == held
+    assert program.memory_bytes == bounded
     # A number for each of the 2,000 candles of one lane would be 16 kB.
     assert large - small < 4_000

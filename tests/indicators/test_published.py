@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import indicators
+from tests.indicators.reference import computed
 
 SKENDER = json.loads((Path(__file__).parent / "golden" / "skender-spy-2017.json").read_text("utf-8"))
 
@@ -23,9 +23,9 @@ SKENDER = json.loads((Path(__file__).parent / "golden" / "skender-spy-2017.json"
         ("z_score", "zscore", "value", {"period": 14}),
     ],
 )
-def test_skender(published, name, output, parameters):
+def test_skender(published: str, name: str, output: str, parameters: dict[str, float]) -> None:
     candles = {price: np.array(values) for price, values in SKENDER["candles"].items()}
-    values = indicators.compute(name, candles, **parameters)[output]
+    values = computed(name, candles, parameters)[output]
     expected = np.array(SKENDER[published])
     first = SKENDER["first_candle"][published]
     assert first + expected.size == values.size

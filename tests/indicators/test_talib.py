@@ -1,34 +1,47 @@
 """Agreement with TA-Lib, and with values that somebody else computed with it and published."""
 
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
 import numpy as np
+import polars as pl
 import pytest
 import talib
+from talib._ta_lib import MA_Type
 
 import indicators
+from indicators.catalogue import Indicator
+from indicators.compute import Array
+from tests.indicators.reference import Case, Columns, computed
+
+Parameters = Mapping[str, Any]
+"""Lengths, which TA-Lib takes as whole numbers only, and other numbers."""
+
+Oracle = Callable[[Columns, Parameters], Columns]
 
 
-def price(function):
+def price(function: Callable[[Array, int], Array]) -> Oracle:
     """TA-Lib's function of the closes and one period."""
     return lambda c, p: {"value": function(c["close"], p["period"])}
 
 
-def bar(function):
+def bar(function: Callable[[Array, Array, Array, int], Array]) -> Oracle:
     """TA-Lib's function of high, low and close and one period."""
     return lambda c, p: {"value": function(c["high"], c["low"], c["close"], p["period"])}
 
 
-def stochastic_rsi(c, p):
+def stochastic_rsi(c: Columns, p: Parameters) -> Columns:
     """TA-Lib's slow stochastic of TA-Lib's RSI: its own STOCHRSI does not smooth k."""
     strength = talib.RSI(c["close"], p["period"])[p["period"] :]
-    lines = talib.STOCH(strength, strength, strength, p["k"], p["smooth"], 0, p["d"], 0)
+    lines = talib.STOCH(strength, strength, strength, p["k"], p["smooth"], MA_Type.SMA, p["d"], MA_Type.SMA)
     return {
         name: np.pad(line, (p["period"], 0), constant_values=np.nan) for name, line in zip("kd", lines, strict=True)
     }
 
 
-def percentage_oscillator(c, p):
+def percentage_oscillator(c: Columns, p: Parameters) -> Columns:
     """TA-Lib's PPO gives the line; its signal and histogram are those that MACD has."""
-    line = talib.PPO(c["close"], p["fast"], p["slow"], 1)
+    line = talib.PPO(c["close"], p["fast"], p["slow"], MA_Type.EMA)
     begin = p["slow"] - 1
     signal = np.pad(talib.EMA(line[begin:], p["signal"]), (begin, 0), constant_values=np.nan)
     line = np.where(np.isnan(signal), np.nan, line)
@@ -38,22 +51,22 @@ def percentage_oscillator(c, p):
 PRICES = ("open", "high", "low", "close")
 
 
-def _from(first, values):
+def _from(first: int, values: Array) -> Array:
     """The values from that candle on."""
     return np.where(np.arange(values.size) < first, np.nan, values)
 
 
-def _channel(bands):
+def _channel(bands: Iterable[Array]) -> Columns:
     return dict(zip(("upper", "middle", "lower"), bands, strict=True))
 
 
-def _supertrend(c, p):
+def _supertrend(c: Columns, p: Parameters) -> Columns:
     """TA-Lib's trend is a whole number, 0 before the first value."""
     value, trend = talib.SUPERTREND(c["high"], c["low"], c["close"], p["period"], p["multiplier"])
     return {"value": value, "direction": np.where(trend == 0, np.nan, trend)}
 
 
-def _ichimoku(c, p):
+def _ichimoku(c: Columns, p: Parameters) -> Columns:
     """TA-Lib has the middle of a window's range; the outputs begin together."""
     middles = {name: talib.MIDPRICE(c["high"], c["low"], length) for name, length in p.items()}
     lines = {name: middles[name] for name in ("conversion", "base")} | {"span_b": middles["span"]}
@@ -61,19 +74,19 @@ def _ichimoku(c, p):
     return {name: _from(max(p.values()) - 1, values) for name, values in lines.items()}
 
 
-def _vwap(c, p):
+def _vwap(c: Columns, p: Parameters) -> Columns:
     """TA-Lib sums from the first candle it is given: a day's candles, or those of a window."""
     columns = [c[name] for name in ("high", "low", "close", "volume")]
     if p["period"] == 0:
         days = [c["day"] == day for day in np.unique(c["day"])]
         return {"value": np.concatenate([talib.VWAP(*(values[day] for values in columns)) for day in days])}
-    found = np.full(c["close"].size, np.nan)
-    for end in range(p["period"], found.size + 1):
-        found[end - 1] = talib.VWAP(*(values[end - p["period"] : end] for values in columns))[-1]
-    return {"value": found}
+    averages = np.full(c["close"].size, np.nan)
+    for end in range(p["period"], averages.size + 1):
+        averages[end - 1] = talib.VWAP(*(values[end - p["period"] : end] for values in columns))[-1]
+    return {"value": averages}
 
 
-def _zscore(c, p):
+def _zscore(c: Columns, p: Parameters) -> Columns:
     """With more digits than ours has; nothing for a flat window."""
     windows = np.lib.stride_tricks.sliding_window_view(c["close"], p["period"]).astype(np.longdouble)
     spread = np.sqrt(((windows - windows.mean(axis=1, keepdims=True)) ** 2).mean(axis=1))
@@ -83,7 +96,7 @@ def _zscore(c, p):
     return {"value": np.concatenate([np.full(p["period"] - 1, np.nan), scores])}
 
 
-TALIB = {
+TALIB: dict[str, Oracle] = {
     "sma": lambda c, p: {"value": talib.SMA(c["close"], p["period"])},
     "ema": lambda c, p: {"value": talib.EMA(c["close"], p["period"])},
     "wma": price(talib.WMA),
@@ -112,7 +125,11 @@ TALIB = {
     ),
     "atr": lambda c, p: {"value": talib.ATR(c["high"], c["low"], c["close"], p["period"])},
     "stoch": lambda c, p: dict(
-        zip(("k", "d"), talib.STOCH(c["high"], c["low"], c["close"], p["k"], p["smooth"], 0, p["d"], 0), strict=True)
+        zip(
+            ("k", "d"),
+            talib.STOCH(c["high"], c["low"], c["close"], p["k"], p["smooth"], MA_Type.SMA, p["d"], MA_Type.SMA),
+            strict=True,
+        )
     ),
     "adx": lambda c, p: {
         "plus_di": _from(2 * p["period"] - 1, talib.PLUS_DI(c["high"], c["low"], c["close"], p["period"])),
@@ -145,8 +162,8 @@ TALIB = {
     "lowest": lambda c, p: {"value": talib.MIN(c["close"], p["period"])},
 }
 
-FORMULAE = {"zscore": _zscore}
-"""What TA-Lib lacks: the definition once more, in numpy."""
+FORMULAE: dict[str, Oracle] = {"zscore": _zscore}
+"""What TA-Lib lacks: a second formulation of the definition, in numpy."""
 
 ORACLES = TALIB | FORMULAE
 
@@ -190,21 +207,21 @@ LONGEST = {
     "stochrsi": {"smooth": 500, "d": 400},
     "ultosc": {"short": 998, "medium": 999},
 }
-"""Parameters that have to be below 1000, by a rule or so that the sample is long enough."""
+"""Parameters that must be below 1000, because of a rule or for the sample to be long enough."""
 
 
-def scale_of(record, output, theirs, prices):
-    """The range where there is one; the values' own where they swing around a centre or are no prices; else that of
-    the prices."""
-    output = record.output(output)
-    if output.low is not None and output.high is not None:
-        return max(abs(output.low), abs(output.high))
-    own = output.centre is not None or record.name in UNPRICED
-    return np.abs(theirs[np.isfinite(theirs)] if own else prices).max()
+def scale_of(record: Indicator, output: str, theirs: Array, prices: Array) -> float:
+    """The bound of the range where there is one; the values' own size where they swing around a centre or are not
+    prices; else the size of the prices."""
+    described = record.output(output)
+    if described.low is not None and described.high is not None:
+        return max(abs(described.low), abs(described.high))
+    own = described.centre is not None or record.name in UNPRICED
+    return float(np.abs(theirs[np.isfinite(theirs)] if own else prices).max())
 
 
-def agree(record, output, ours, theirs, prices, tolerance=1e-11):
-    """NaN and infinite alike, else within ``tolerance`` of the scale."""
+def agree(record: Indicator, output: str, ours: Array, theirs: Array, prices: Array, tolerance: float = 1e-11) -> None:
+    """NaN and infinite in the same places, elsewhere within ``tolerance`` of the scale."""
     there = np.isfinite(ours)
     np.testing.assert_array_equal(there, np.isfinite(theirs))
     np.testing.assert_array_equal(np.isnan(ours), np.isnan(theirs))
@@ -212,16 +229,16 @@ def agree(record, output, ours, theirs, prices, tolerance=1e-11):
     assert np.abs(ours[there] - theirs[there]).max() <= tolerance * scale_of(record, output, theirs, prices)
 
 
-def test_values_are_talibs(case, markets):
+def test_values_are_talibs(case: Case, markets: dict[str, Columns]) -> None:
     record, parameters = case
     for columns in markets.values():
-        ours = indicators.compute(record.name, columns, **parameters)
+        ours = computed(record.name, columns, parameters)
         for name, expected in ORACLES[record.name](columns, parameters).items():
             agree(record, name, ours[name], expected, columns["close"])
 
 
-def coarse(columns, share):
-    """The prices in steps of that share of their mean, and a flat stretch: ties, candles without extent or movement."""
+def coarse(columns: Columns, share: float) -> Columns:
+    """The prices in steps of that share of their mean, and a flat stretch: ties, candles without range or movement."""
     grid = share * columns["close"].mean()
     rounded = {name: np.round(columns[name] / grid) * grid for name in PRICES}
     for values in rounded.values():
@@ -229,17 +246,17 @@ def coarse(columns, share):
     return columns | rounded
 
 
-def test_values_are_talibs_on_coarse_prices(case, markets):
+def test_values_are_talibs_on_coarse_prices(case: Case, markets: dict[str, Columns]) -> None:
     record, parameters = case
     for columns in markets.values():
         candles = coarse(columns, 0.01)
-        ours = indicators.compute(record.name, candles, **parameters)
+        ours = computed(record.name, candles, parameters)
         for name, expected in ORACLES[record.name](candles, parameters).items():
             agree(record, name, ours[name], expected, candles["close"])
 
 
-def test_values_are_talibs_from_any_start(case, markets):
-    """The seed, many times: falling and rising, with and without movement."""
+def test_values_are_talibs_from_any_start(case: Case, markets: dict[str, Columns]) -> None:
+    """Many seeds: falling and rising, with and without movement."""
     record, parameters = case
     count = 2 * record.lookback(parameters) + 40
     for columns in markets.values():
@@ -247,11 +264,11 @@ def test_values_are_talibs_from_any_start(case, markets):
         starts = [
             {name: values[begin : begin + count] for name, values in candles.items()} for begin in range(0, 1400, 100)
         ]
-        ours = [indicators.compute(record.name, here, **parameters) for here in starts]
+        ours = [computed(record.name, here, parameters) for here in starts]
         theirs = [ORACLES[record.name](here, parameters) for here in starts]
         for name in theirs[0]:
-            found, expected = (np.concatenate([one[name] for one in all_starts]) for all_starts in (ours, theirs))
-            agree(record, name, found, expected, candles["close"])
+            values, expected = (np.concatenate([one[name] for one in all_starts]) for all_starts in (ours, theirs))
+            agree(record, name, values, expected, candles["close"])
 
 
 CORNERS = {
@@ -270,23 +287,23 @@ CORNERS = {
 }
 
 
-@pytest.mark.parametrize(("name", "given", "columns"), CORNERS.values(), ids=list(CORNERS))
-def test_corners_are_talibs(name, given, columns):
+@pytest.mark.parametrize(("name", "chosen", "columns"), CORNERS.values(), ids=list(CORNERS))
+def test_corners_are_talibs(name: str, chosen: dict[str, float], columns: dict[str, list[float]]) -> None:
     record = indicators.find(name)
-    parameters = record.complete(given)
+    parameters = record.complete(chosen)
     candles = {column: np.array(values, dtype=np.float64) for column, values in columns.items()}
-    ours = indicators.compute(name, candles, **given)
+    ours = computed(name, candles, chosen)
     for output, expected in ORACLES[name](candles, parameters).items():
         agree(record, output, ours[output], expected, candles["high"])
 
 
-def test_a_missing_flow_is_no_flow_of_zero():
+def test_a_missing_flow_is_no_flow_of_zero() -> None:
     """Also where nothing was traded."""
     candles = {"high": [3.0, np.nan, 3, 3], "low": [1.0] * 4, "close": [2.0] * 4, "volume": [0.0] * 4}
     assert np.isnan(indicators.compute("cmf", candles, period=2)["value"]).tolist() == [True, True, True, False]
 
 
-def test_the_average_stays_when_no_direction_is_left():
+def test_the_average_stays_when_no_direction_is_left() -> None:
     """After more halvings of both directional indicators than a number has; TA-Lib stops a little earlier."""
     moves = np.concatenate([np.arange(40.0) + np.tile([0.0, 1.5], 20), np.full(1300, 30.0)])
     candles = {"high": moves + 1000.0, "low": moves - 1000.0, "close": moves}
@@ -295,16 +312,16 @@ def test_the_average_stays_when_no_direction_is_left():
     assert ours["value"][-1] == ours["value"][-150] > 50.0
 
 
-def test_the_longest_windows_are_talibs(record, candles):
+def test_the_longest_windows_are_talibs(record: Indicator, candles: Columns) -> None:
     """With the longest windows that are allowed, as far as the sample reaches."""
     longest: dict[str, float] = {parameter.name: 1000 for parameter in record.parameters if parameter.whole}
     parameters = record.complete(longest | LONGEST.get(record.name, {}))
-    ours = indicators.compute(record.name, candles, **parameters)
+    ours = computed(record.name, candles, parameters)
     for name, expected in ORACLES[record.name](candles, parameters).items():
         agree(record, name, ours[name], expected, candles["close"])
 
 
-def test_bands_derive_from_each_other(candles):
+def test_bands_derive_from_each_other(candles: Columns) -> None:
     """What TA-Lib does not give: the definitions by Bollinger, from TA-Lib's bands."""
     upper, middle, lower = talib.BBANDS(candles["close"], 20, 2, 2)
     ours = indicators.compute("bbands", candles)
@@ -313,14 +330,16 @@ def test_bands_derive_from_each_other(candles):
 
 
 @pytest.mark.parametrize(("key", "column"), PUBLISHED.items(), ids=str)
-def test_published_values(published, key, column):
+def test_published_values(
+    published: tuple[pl.DataFrame, pl.DataFrame], key: tuple[str, str, int | None], column: str
+) -> None:
     name, output, period = key
     frame, expected = published
     parameters = {"k": 5} if name == "stoch" else {} if period is None else {"period": period}
-    ours = indicators.compute(name, frame, **parameters)[output]
+    ours = computed(name, frame, parameters)[output]
     theirs = expected[column].to_numpy()
     agree(indicators.find(name), output, ours, theirs, frame["close"].to_numpy(), tolerance=2e-11)
 
 
-def test_every_entry_is_compared(record):
+def test_every_entry_is_compared(record: Indicator) -> None:
     assert (record.name in TALIB) != (record.name in FORMULAE)

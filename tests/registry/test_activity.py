@@ -1,4 +1,4 @@
-"""Nobody pays for a condition that nobody wants, and nobody who wants one again gets or misses a wrong trigger."""
+"""An unwanted condition costs nothing, and one that is wanted again neither misses a trigger nor fires a wrong one."""
 
 import random
 from datetime import UTC, datetime
@@ -16,13 +16,14 @@ from flows.advance import advance
 from flows.runtime import Runtime
 from registry.activity import ActiveSpan, is_active, wanted_from
 from registry.conditions import Condition
+from registry.groups import Group
 from registry.store.files.file_store import FileStore
 from registry.store.parts.registry import SubscriptionRequest
 from tests.events.log.memory_log import MemoryLog
 
 HOUR = 3_600_000
 DAY_MS = to_ms(datetime(2024, 8, 5, tzinfo=UTC))
-BTC = "BINANCE:BTCUSDT 1h"
+BTC, ETH = Group.parse("BINANCE:BTCUSDT 1h"), Group.parse("BINANCE:ETHUSDT 1h")
 BELOW, ABOVE = (Condition.parse(f"BTCUSDT 1h: {text}") for text in ("every(close < sma(5))", "every(close > sma(5))"))
 LEVEL = Condition.parse("BTCUSDT 1h: close < sma(20)")
 ELSEWHERE = Condition.parse("ETHUSDT 1h: every(close < sma(5) and close@BTCUSDT > 0)")
@@ -46,15 +47,15 @@ def at(hour: int) -> int:
 def test_spans(
     spans: list[tuple[int, int | None]], active: list[int], from_nothing: int, from_twelve: int | None
 ) -> None:
-    held = [ActiveSpan(*span) for span in spans]
-    assert [close for close in (*range(30), 99) if is_active(held, close)] == [
+    active_spans = [ActiveSpan(*span) for span in spans]
+    assert [close for close in (*range(30), 99) if is_active(active_spans, close)] == [
         close
         for close in (*range(30), 99)
         if any(begin < close and (end is None or close <= end) for begin, end in spans)
     ]
-    assert all(is_active(held, close) for close in active)
-    assert wanted_from(held, None) == from_nothing
-    assert wanted_from(held, 12) == from_twelve
+    assert [close for close in active if is_active(active_spans, close)] == active
+    assert wanted_from(active_spans, None) == from_nothing
+    assert wanted_from(active_spans, 12) == from_twelve
 
 
 @pytest.fixture
@@ -66,28 +67,28 @@ def hourly(sample: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def want(store: FileStore, held: Condition, hour: int, bot: str = "bot") -> None:
-    store.registry.subscribe([SubscriptionRequest("ann", bot, held.id, "dca", {})], active_from_ms=at(hour))
+def want(store: FileStore, condition: Condition, hour: int, bot: str = "bot") -> None:
+    store.registry.subscribe([SubscriptionRequest("ann", bot, condition.id, "dca", {})], active_from_ms=at(hour))
 
 
-def leave(store: FileStore, held: Condition, hour: int, grace: int = 4, bot: str = "bot") -> bool:
-    return store.registry.unsubscribe("ann", bot, held.id, at_ms=at(hour), grace_ms=grace * HOUR)
+def leave(store: FileStore, condition: Condition, hour: int, grace: int = 4, bot: str = "bot") -> bool:
+    return store.registry.unsubscribe("ann", bot, condition.id, at_ms=at(hour), grace_ms=grace * HOUR)
 
 
-def spans(store: FileStore, held: Condition) -> list[tuple[int, int | None]]:
+def spans(store: FileStore, condition: Condition) -> list[tuple[int, int | None]]:
     return [
         ((span.from_ms - DAY_MS) // HOUR, None if span.until_ms is None else (span.until_ms - DAY_MS) // HOUR)
-        for span in store.registry.activity()[held.id]
+        for span in store.registry.activity()[condition.id]
     ]
 
 
-def fired(store: FileStore, held: Condition) -> list[int]:
-    rows = store.triggers.after(0, 100_000).filter(pl.col("condition_id") == held.id)
+def fired(store: FileStore, condition: Condition) -> list[int]:
+    rows = store.triggers.after(0, 100_000).filter(pl.col("condition_id") == condition.id)
     return [(close - DAY_MS) // HOUR for close in rows["close_time"].dt.epoch("ms")]
 
 
-def scanned(candles: pl.DataFrame, held: Condition) -> list[int]:
-    return [(close - DAY_MS) // HOUR for close in analysis.scan([held], candles)["close_time"].dt.epoch("ms")]
+def scanned(candles: pl.DataFrame, condition: Condition) -> list[int]:
+    return [(close - DAY_MS) // HOUR for close in analysis.scan([condition], candles)["close_time"].dt.epoch("ms")]
 
 
 def test_when_a_condition_is_active(store: FileStore, hourly: pl.DataFrame) -> None:
@@ -119,10 +120,10 @@ def test_activity_is_there_after_opening_again(tmp_path: Path, hourly: pl.DataFr
         want(store, BELOW, 2)
         leave(store, BELOW, 3)
         want(store, BELOW, 30)
-        held = store.registry.activity()
+        activity = store.registry.activity()
         counted = store.registry.subscribers()
     with FileStore(tmp_path / "s") as store:
-        assert store.registry.activity() == held
+        assert store.registry.activity() == activity
         assert store.registry.subscribers() == counted == {BELOW.id: 1}
         assert leave(store, BELOW, 31)
         assert store.registry.subscribers() == {}
@@ -131,11 +132,11 @@ def test_activity_is_there_after_opening_again(tmp_path: Path, hourly: pl.DataFr
 async def test_what_nobody_wants_is_judged_for_the_grace_time_and_resumes(
     store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: pl.DataFrame
 ) -> None:
-    """BELOW is wanted all the time, ABOVE and LEVEL not from 10:00 to 20:00; both live on one series."""
+    """BELOW is always wanted, ABOVE and LEVEL are not from hour 10 to hour 30; all are on one series."""
     store.candles.upsert(hourly)
     store.registry.register([BELOW, ABOVE, LEVEL], active_from_ms=at(0))
-    for held in (BELOW, ABOVE, LEVEL):
-        want(store, held, 0)
+    for condition in (BELOW, ABOVE, LEVEL):
+        want(store, condition, 0)
     runtime = Runtime(store, log, clock)
     judged = []
     for hour in range(1, 49):
@@ -148,10 +149,13 @@ async def test_what_nobody_wants_is_judged_for_the_grace_time_and_resumes(
         await advance(runtime, "1h", at(hour))
         judged.append(store.ticks.ticks()["conditions"][-1])
     assert judged == [3] * 14 + [1] * 16 + [3] * 18
-    everything = {held: [hour for hour in scanned(hourly, held) if 0 < hour <= 48] for held in (BELOW, ABOVE, LEVEL)}
+    everything = {
+        condition: [hour for hour in scanned(hourly, condition) if 0 < hour <= 48]
+        for condition in (BELOW, ABOVE, LEVEL)
+    }
     assert fired(store, BELOW) == everything[BELOW]
-    for held in (ABOVE, LEVEL):
-        assert fired(store, held) == [hour for hour in everything[held] if hour <= 14 or hour > 30]
+    for condition in (ABOVE, LEVEL):
+        assert fired(store, condition) == [hour for hour in everything[condition] if hour <= 14 or hour > 30]
     assert len(fired(store, ABOVE)) < len(everything[ABOVE])
     assert audit(store).differences == ()
 
@@ -170,13 +174,13 @@ async def test_a_group_that_nobody_wanted_goes_on_where_it_is_wanted_again(
     want(store, ABOVE, 100)
     want(store, LEVEL, 100)
     clock.move_to(at(110))
-    for held in (runtime, Runtime(store, log, clock)):
-        await advance(held, "1h", at(110))
+    for each in (runtime, Runtime(store, log, clock)):
+        await advance(each, "1h", at(110))
     assert store.ticks.watermarks("1h") == {BTC: at(110)}
     assert store.ticks.ticks().height == 4 + 10
-    for held in (ABOVE, LEVEL):
-        expected = [hour for hour in scanned(hourly, held) if 0 < hour <= 4 or 100 < hour <= 110]
-        assert fired(store, held) == expected
+    for condition in (ABOVE, LEVEL):
+        expected = [hour for hour in scanned(hourly, condition) if 0 < hour <= 4 or 100 < hour <= 110]
+        assert fired(store, condition) == expected
     assert audit(store).differences == ()
     wrong = hourly.filter(pl.col("open_time") == datetime(2024, 8, 6, tzinfo=UTC)).with_columns(pl.col("close") * 0.99)
     assert store.candles.upsert(wrong.filter(pl.col("symbol") == "BTCUSDT")).revised == 1, "it is part of the history"
@@ -185,7 +189,7 @@ async def test_a_group_that_nobody_wanted_goes_on_where_it_is_wanted_again(
 async def test_a_condition_starts_where_its_series_has_been_judged(
     store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: pl.DataFrame
 ) -> None:
-    """What a series was judged on without a condition is not claimed for it."""
+    """Candles on which its series was judged without the condition do not count as judged for it."""
     store.candles.upsert(hourly)
     store.registry.register([BELOW], active_from_ms=at(0))
     runtime = Runtime(store, log, clock)
@@ -200,12 +204,12 @@ async def test_a_condition_starts_where_its_series_has_been_judged(
 async def test_a_condition_that_comes_while_its_candle_is_judged_is_judged_on_it(
     store: FileStore, log: MemoryLog, hourly: pl.DataFrame
 ) -> None:
-    """Runs prepare a moment before the candle closes: whoever registers in that moment is not missed."""
+    """Runs prepare a moment before the candle closes: a condition registered in that moment is not missed."""
     store.candles.upsert(hourly)
     opposite = [Condition.parse("BTCUSDT 1h: every(close < sma(5) or close >= sma(5))")]
 
     class Meanwhile(ReplayClock):
-        """While the run sleeps until 01:00 somebody registers."""
+        """While the run sleeps until 01:00, somebody registers."""
 
         async def sleep_until(self, time_ms: int) -> None:
             if opposite and time_ms == at(1):
@@ -230,24 +234,24 @@ async def test_any_coming_and_going_gives_what_a_scan_gives(
     runtime = Runtime(store, log, clock)
     hour = 0
     while hour < 120:
-        for held in conditions:
+        for condition in conditions:
             move = dice.random()
-            if held.id not in store.registry.activity():
+            if condition.id not in store.registry.activity():
                 if move < 0.3:
-                    store.registry.register([held], active_from_ms=at(hour), grace_ms=3 * HOUR)
+                    store.registry.register([condition], active_from_ms=at(hour), grace_ms=3 * HOUR)
             elif move < 0.12:
-                want(store, held, hour, dice.choice("ab"))
+                want(store, condition, hour, dice.choice("ab"))
             elif move < 0.3:
-                leave(store, held, hour, 3, dice.choice("ab"))
+                leave(store, condition, hour, 3, dice.choice("ab"))
         hour += dice.choice((1, 1, 2, 9))
         clock.move_to(at(hour))
         if dice.random() < 0.1:
             runtime = Runtime(store, log, clock)
         await advance(runtime, "1h", at(hour))
-    for held in conditions:
-        active = store.registry.activity()[held.id]
-        expected = [close for close in scanned(hourly, held) if close <= hour and is_active(active, at(close))]
-        assert fired(store, held) == expected, str(held)
+    for condition in conditions:
+        active = store.registry.activity()[condition.id]
+        expected = [close for close in scanned(hourly, condition) if close <= hour and is_active(active, at(close))]
+        assert fired(store, condition) == expected, str(condition)
     assert sum(map(len, store.registry.activity().values())) > len(conditions), "some went and came back"
     assert audit(store).differences == ()
 
@@ -260,7 +264,7 @@ def test_a_tick_of_other_conditions_is_refused(store: FileStore, hourly: pl.Data
     version = store.registry.version()
     store.registry.register([BELOW], active_from_ms=at(0))
 
-    def record(close: int, group: str = BTC, registry_version: int | None = version) -> TickRecord:
+    def record(close: int, group: Group = BTC, registry_version: int | None = version) -> TickRecord:
         moves = (WatermarkMove(group, None, at(close)),)
         return TickRecord(
             "1h", at(close), False, moves, NO_TRIGGERS, (), {}, NO_METRICS, registry_version=registry_version
@@ -268,5 +272,5 @@ def test_a_tick_of_other_conditions_is_refused(store: FileStore, hourly: pl.Data
 
     with pytest.raises(StaleTick, match="became active"):
         store.ticks.record_tick(record(1))
-    store.ticks.record_tick(record(1, "BINANCE:ETHUSDT 1h"))
+    store.ticks.record_tick(record(1, ETH))
     store.ticks.record_tick(record(0))

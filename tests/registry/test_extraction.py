@@ -1,6 +1,7 @@
-"""Conditions out of bots' configurations, and symbol and timeframe from around them."""
+"""Conditions from bots' configurations, with the symbol and timeframe around them."""
 
 import asyncio
+from collections.abc import Mapping
 
 import pytest
 
@@ -12,8 +13,8 @@ RSI_LOW = {"indicator": "RSI", "operator": "<", "value": 30}
 RSI_HIGH = {"indicator": "RSI", "operator": ">", "value": 70}
 
 
-def texts(config: dict[str, object], **given: str) -> list[str]:
-    return [str(condition) for condition in extract_conditions(config, **given)]
+def texts(config: Mapping[str, object], **defaults_: str) -> list[str]:
+    return [str(condition) for condition in extract_conditions(config, **defaults_)]
 
 
 def test_a_dca_bot() -> None:
@@ -60,8 +61,8 @@ def test_a_grid_bot() -> None:
 def test_a_trend_bot() -> None:
     condition = {"indicator": "MACD", "operator": "crosses_above", "component": "histogram"}
     config = {"market": "ETHUSDT", "timeframe": "4h", "trend": {"entry": condition, "trailing": {"atr": 3}}}
-    (found,) = extract_conditions(config)
-    assert found == Condition.parse("ETHUSDT 4h: macd.line crosses_above macd.signal")
+    (extracted,) = extract_conditions(config)
+    assert extracted == Condition.parse("ETHUSDT 4h: macd.line crosses_above macd.signal")
 
 
 def test_a_market_making_bot() -> None:
@@ -137,5 +138,5 @@ async def test_defaults_of_concurrent_tasks() -> None:
             await asyncio.sleep(0.01)
             return Condition.parse("close > 1").series.instrument.symbol
 
-    assert await asyncio.gather(ask("BTCUSDT"), ask("ETHUSDT")) == ["BTCUSDT", "ETHUSDT"]
+    assert list(await asyncio.gather(ask("BTCUSDT"), ask("ETHUSDT"))) == ["BTCUSDT", "ETHUSDT"]
     assert current_defaults().symbol is None

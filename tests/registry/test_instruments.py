@@ -1,4 +1,4 @@
-"""One name for every spelling of an instrument."""
+"""One name for all spellings of an instrument."""
 
 import pytest
 from hypothesis import given, settings
@@ -75,8 +75,8 @@ def test_resolving() -> None:
 @given(st.text(), st.text())
 def test_only_hub_errors_escape(text: str, exchange: str) -> None:
     try:
-        found = normalise_instrument(text, exchange)
+        instrument = normalise_instrument(text, exchange)
     except HubError:
         return
-    assert str(found).isascii()
-    assert normalise_instrument(str(found), "OTHER") == found
+    assert str(instrument).isascii()
+    assert normalise_instrument(str(instrument), "OTHER") == instrument

@@ -4,7 +4,7 @@
     {"symbol": "BTCUSDT", "timeframe": "1h", "indicator": "RSI", "operator": "between", "value": [40, 60]}
     {"symbol": "BTCUSDT", "timeframe": "1h", "indicator": "close", "operator": "rises_by", "value": "5%", "bars": 3}
 
-Every refusal is one :class:`ConditionError` with the JSON pointer of the field.
+Every error is a :class:`ConditionError` with the JSON pointer of the field.
 """
 
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ class FlatCondition(JsonObject):
 
 
 def node(flat: FlatCondition, series: Series, pointer: str = "") -> SurfaceNode:
-    """The tree of a flat condition of ``series``; ``pointer`` is where it stands."""
+    """The tree of a flat condition of ``series``; ``pointer`` is its place."""
     leaf = _Reader(flat, series, pointer).leaf()
     return leaf if flat.fire is None else Every(leaf)
 
@@ -93,8 +93,10 @@ class _Reader:
                 return Channel(vocabulary.CHANNELS[word], left, low, high)
         right = self._value(centre)
         with self._at("value"):
-            found = vocabulary.OPERATORS[word]
-            return Crosses(left, right) if found == "crosses" else check_comparison(Comparison(found, left, right))
+            comparison = vocabulary.COMPARISONS[word]
+            if comparison == "crosses":
+                return Crosses(left, right)
+            return check_comparison(Comparison(comparison, left, right))
 
     def _value(self, centre: float | None) -> Operand:
         value = self._flat.value
@@ -102,7 +104,7 @@ class _Reader:
             return self._side(value, step(self._pointer, "value"))
         if centre != 0:
             raise ConditionError(
-                f"value is missing; {self._flat.indicator} does not swing around 0, so say what it is compared with",
+                f"value is missing; {self._flat.indicator} does not swing around 0, so say what to compare it with",
                 pointer=step(self._pointer, "value"),
             )
         return Number(0.0)
@@ -139,7 +141,7 @@ class _Reader:
             return check_bars(1 if self._flat.bars is None else self._flat.bars)
 
     def _operand(self) -> tuple[Operand, float | None]:
-        """What is compared, and the value it swings around."""
+        """What is compared, and the value around which it swings."""
         flat = self._flat
         price = vocabulary.find_price(flat.indicator)
         if price is not None:
@@ -165,7 +167,7 @@ def complete(
     record: Indicator, params: Mapping[str, float] | None, period: float | None, pointer: str
 ) -> tuple[tuple[str, float], ...]:
     """All parameters of ``record`` from the fields ``params`` and ``period`` of the object at ``pointer``."""
-    given: dict[str, float] = {}
+    values: dict[str, float] = {}
     paths: dict[str, tuple[str, ...]] = {}
     fields: list[tuple[str, tuple[str, ...], float]] = [
         (name, ("params", name), value) for name, value in (params or {}).items()
@@ -174,14 +176,14 @@ def complete(
         fields.append(("period", ("period",), period))
     for spelled, path, value in fields:
         name = spelled.lower()
-        if name in given:
+        if name in values:
             first, second = reduce(step, paths[name], pointer), reduce(step, path, pointer)
             raise ConditionError(f"{name} is given twice, in {first} and in {second}", pointer=second)
-        given[name], paths[name] = value, path
+        values[name], paths[name] = value, path
     try:
-        return vocabulary.complete_parameters(record, given)
+        return vocabulary.complete_parameters(record, values)
     except ConditionError as error:
-        wrong = vocabulary.misfit(record, given)
+        wrong = vocabulary.misfit(record, values)
         raise ConditionError(
             str(error), pointer=reduce(step, paths[wrong] if wrong else ("params",), pointer)
         ) from None

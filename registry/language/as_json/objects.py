@@ -1,6 +1,6 @@
-"""JSON objects read level by level: pydantic says what is wrong with one, and the complaint names the whole path.
+"""JSON objects read level by level: pydantic says what is wrong with one, and the error names its whole path.
 
-Every refusal is one :class:`ConditionError` with the JSON pointer of what was wrong.
+Every error is a :class:`ConditionError` with the JSON pointer of what is wrong.
 """
 
 import math
@@ -26,7 +26,7 @@ Amounts = Annotated[dict[Word, Amount], Field(max_length=MOST_FIELDS)]
 
 
 class JsonObject(BaseModel):
-    """One object; values of type ``object`` are read by whoever knows what they may be."""
+    """One object; values of type ``object`` are read by the code that knows what they may be."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
 
@@ -35,19 +35,19 @@ Model = TypeVar("Model", bound=JsonObject)
 
 
 def from_text(text: str) -> object:
-    """The value that a JSON text spells."""
+    """The value of a JSON text."""
     if len(text) > LONGEST_JSON:
         message = f"the condition has {len(text)} characters; at most {LONGEST_JSON} are allowed"
         raise ConditionError(message, pointer="")
     try:
-        # Half a surrogate pair is no JSON, and no bytes either unless it is let through.
+        # A lone surrogate is not JSON, but without this it could not even be encoded.
         return from_json(text.encode(errors="surrogatepass"))
     except ValueError as error:
         raise ConditionError(f"the condition is not valid JSON: {error}", pointer="") from None
 
 
 def validated(model: type[Model], data: Mapping[str, object], pointer: str = "") -> Model:
-    """``data`` as a ``model``; ``pointer`` is where it stands."""
+    """``data`` as a ``model``; ``pointer`` is its place."""
     if len(data) > MOST_FIELDS:
         raise ConditionError(f"{_name(pointer)} has {len(data)} fields; {_fields(model)}", pointer=pointer)
     try:
@@ -57,7 +57,7 @@ def validated(model: type[Model], data: Mapping[str, object], pointer: str = "")
 
 
 def number(value: object, pointer: str) -> float:
-    """``value``, if it is a number that a condition may hold."""
+    """``value``, if it is a number that a condition may contain."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
         raise ConditionError(f"{_name(pointer)} must be a finite number, got {shown(value)}", pointer=pointer)
     if abs(value) > LARGEST_NUMBER:
@@ -66,9 +66,9 @@ def number(value: object, pointer: str) -> float:
 
 
 class pointing_at:  # noqa: N801 - read as a word of a with statement
-    """Turns errors that know no place into errors about the field at ``pointer``, or about its field ``part``."""
+    """Turns errors without a place into errors about the field at ``pointer``, or about its field ``part``."""
 
-    # A generator would be shorter and take five times as long; a condition enters nine of these.
+    # A generator would be shorter but take five times as long, and a condition enters nine of these.
     __slots__ = ("_part", "_pointer")
 
     def __init__(self, pointer: str, part: str | None = None) -> None:
@@ -100,7 +100,7 @@ def shown(value: object) -> str:
         case float():
             return f"{value:g}"
         case int():
-            return str(value) if abs(value) <= LARGEST_NUMBER else "a number far beyond"
+            return str(value) if abs(value) <= LARGEST_NUMBER else "a far larger number"
         case str():
             return ascii(value if len(value) <= 64 else value[:64] + "...")
     return f"a value of type {type(value).__name__}"
@@ -110,14 +110,14 @@ def step(pointer: str, part: object) -> str:
     """``pointer`` one level deeper."""
     if isinstance(part, str) and part.isascii() and part.isidentifier() and len(part) <= 64:
         return f"{pointer}/{part}"
-    # What is not ASCII could do harm to a terminal.
+    # Other characters could harm a terminal.
     name = ascii(str(part)[:64])[1:-1]
     return f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"
 
 
 def _refusal(model: type[JsonObject], detail: ErrorDetails, pointer: str) -> ConditionError:
-    """What pydantic found, in a trader's words."""
-    # Behind the name of a dictionary's key pydantic puts the marker "[key]".
+    """What pydantic complains about, in a trader's words."""
+    # After the name of a dictionary's key, pydantic puts the marker "[key]".
     for part in detail["loc"]:
         pointer = step(pointer, part) if part != "[key]" else pointer
     name, got = _name(pointer), shown(detail["input"])

@@ -63,7 +63,7 @@ class OperandReader:
         return self._operand(data, pointer)
 
     def _operand(self, data: object, pointer: str) -> Operand:
-        # Counted on the way down: an object may hold the same two objects again and again.
+        # Counted on the way down: objects may be nested by reference, again and again.
         self._parts += 1
         if self._parts > 2 * TYPED.operands:
             raise ConditionError(too_many_operands(TYPED), pointer=pointer)
@@ -79,10 +79,10 @@ class OperandReader:
         if "indicator" in data:
             return self._indicator(validated(_Indicator, data, pointer), pointer)
         if "operator" not in data:
-            raise ConditionError("an operand has one of price, indicator, operator", pointer=pointer)
+            raise ConditionError("an operand needs one of price, indicator, operator", pointer=pointer)
         arithmetic = validated(_Arithmetic, data, pointer)
         if arithmetic.operator not in _SIGNS:
-            message = f"an operand is put together with one of {' '.join(_SIGNS)}, got {shown(arithmetic.operator)}"
+            message = f"the operator of an operand is one of {' '.join(_SIGNS)}, got {shown(arithmetic.operator)}"
             raise ConditionError(message, pointer=step(pointer, "operator"))
         return Arithmetic(
             cast(ArithmeticOperator, arithmetic.operator),

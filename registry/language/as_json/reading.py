@@ -8,8 +8,8 @@
 
 A tree is one of ``all any not at_least for within every`` around trees, or an object with an ``operator``, or the text
 of an expression. An operand is a number, the text of one, ``{"price": ...}``, ``{"indicator": ...}`` or
-``{"operator": "+", "left": ..., "right": ...}``. Every refusal is one :class:`ConditionError` with the JSON pointer of
-what was wrong.
+``{"operator": "+", "left": ..., "right": ...}``. Every error is a :class:`ConditionError` with the JSON pointer of
+what is wrong.
 """
 
 from collections.abc import Mapping
@@ -40,14 +40,14 @@ def parse(
 ) -> tuple[Series, SurfaceNode]:
     """The series and the tree that an object, or its JSON text, describes.
 
-    ``symbol`` and ``timeframe`` are taken where the condition names none. Raises :class:`ConditionError` for the
+    ``symbol`` and ``timeframe`` are used where the condition names none. Raises :class:`ConditionError` for the
     condition, :class:`InstrumentError` or :class:`TimeframeError` for the other arguments.
     """
-    given = from_text(data) if isinstance(data, str) else data
-    if not isinstance(given, Mapping):
-        raise ConditionError(f"a condition is an object, got {shown(given)}", pointer="")
+    source = from_text(data) if isinstance(data, str) else data
+    if not isinstance(source, Mapping):
+        raise ConditionError(f"a condition is an object, got {shown(source)}", pointer="")
     model: ExpressionCondition | flat.FlatCondition
-    model = validated(ExpressionCondition, given) if "when" in given else flat.read(given)
+    model = validated(ExpressionCondition, source) if "when" in source else flat.read(source)
     series = Series(_instrument(model, symbol, default_exchange), _timeframe(model, timeframe))
     if isinstance(model, flat.FlatCondition):
         tree, pointer = flat.node(model, series), ""
@@ -91,5 +91,5 @@ def _timeframe(model: ExpressionCondition | flat.FlatCondition, timeframe: str |
 
 def _missing(field: str, example: str) -> ConditionError:
     return ConditionError(
-        f"{field} is missing; name it in the condition ({field}: {example}), or give a default", pointer=f"/{field}"
+        f"{field} is missing; name it in the condition ({field}: {example}), or set a default", pointer=f"/{field}"
     )

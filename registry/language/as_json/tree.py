@@ -14,7 +14,7 @@ from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, 
 from registry.language.tree import All, Any, AtLeast, Comparison, Every, For, Not, Within
 
 COMPOSITES = ("all", "any", "not", "at_least", "for", "within", "every")
-"""Fields of which a tree that is no comparison has exactly one."""
+"""A tree that is not a comparison has exactly one of these fields."""
 
 
 class _Counted(JsonObject):
@@ -64,7 +64,7 @@ class TreeReader:
 
     def node(self, data: object, pointer: str, depth: int = 1) -> SurfaceNode:
         """The tree at ``pointer``."""
-        # Counted on the way down: a list may hold the same list again and again.
+        # Counted on the way down: lists may be nested by reference, again and again.
         self._nodes_read += 1
         if self._nodes_read > TYPED.levels * TYPED.leaves:
             raise ConditionError(too_many(TYPED), pointer=pointer)
@@ -75,10 +75,10 @@ class TreeReader:
             )
         if isinstance(data, str):
             with pointing_at(pointer):
-                found = text.parse_expression(data, self._base)
-                if isinstance(found, Every) and depth > 1:
-                    raise ConditionError("every stands at the top of a condition only")
-                return found
+                tree = text.parse_expression(data, self._base)
+                if isinstance(tree, Every) and depth > 1:
+                    raise ConditionError("every is allowed only at the top of a condition")
+                return tree
         if not isinstance(data, Mapping):
             raise ConditionError(f"a condition is an object or text, got {shown(data)}", pointer=pointer)
         kinds = [kind for kind in COMPOSITES if kind in data]
@@ -86,7 +86,7 @@ class TreeReader:
             return self._leaf(data, pointer, depth)
         if len(data) != 1:
             raise ConditionError(
-                f"an object with {kinds[0]} has no other field; put the others into an object of their own",
+                f"an object with {kinds[0]} has no other fields; put the others into objects of their own",
                 pointer=pointer,
             )
         return self._composite(kinds[0], data[kinds[0]], step(pointer, kinds[0]), depth)
@@ -101,7 +101,7 @@ class TreeReader:
                 return Not(self.node(data, pointer, depth + 1))
             case "every":
                 if depth > 1:
-                    raise ConditionError("every stands at the top of a condition only", pointer=pointer)
+                    raise ConditionError("every is allowed only at the top of a condition", pointer=pointer)
                 return Every(self.node(data, pointer, depth + 1))
             case "at_least":
                 counted = validated(_Counted, _object(data, pointer), pointer)
@@ -115,7 +115,7 @@ class TreeReader:
 
     def _nodes(self, data: object, pointer: str, depth: int) -> tuple[SurfaceNode, ...]:
         if not isinstance(data, list | tuple) or not data:
-            raise ConditionError(f"a list of conditions is expected, got {shown(data)}", pointer=pointer)
+            raise ConditionError(f"expected a list of conditions, got {shown(data)}", pointer=pointer)
         if len(data) > TYPED.leaves:
             raise ConditionError(f"{len(data)} conditions; at most {TYPED.leaves} are allowed", pointer=pointer)
         return tuple(self.node(child, step(pointer, place), depth + 1) for place, child in enumerate(data))
@@ -127,7 +127,7 @@ class TreeReader:
         if not isinstance(word, str):
             listed = " ".join(COMPOSITES)
             raise ConditionError(
-                f"a condition has an operator, or is one of {listed}", pointer=step(pointer, "operator")
+                f"a condition needs an operator, or one of {listed}", pointer=step(pointer, "operator")
             )
         with pointing_at(pointer, "operator"):
             vocabulary.find_operator(word[:64])
@@ -149,7 +149,7 @@ class TreeReader:
         comparison = validated(_Comparison, data, pointer)
         left = self._operand(comparison.left, step(pointer, "left"))
         right = self._operand(comparison.right, step(pointer, "right"))
-        operator = vocabulary.OPERATORS[folded]
+        operator = vocabulary.COMPARISONS[folded]
         with pointing_at(pointer):
             if operator == "crosses":
                 return Crosses(left, right)
@@ -168,11 +168,11 @@ class TreeReader:
             return PriceMove(operator, value, amount, percent or move.percent is not None, bars)
 
     def _flat(self, data: Mapping[str, object], pointer: str, depth: int) -> SurfaceNode:
-        """A comparison as bots send it, of the condition's own series."""
+        """A comparison as bots send it, on the condition's own series."""
         for field in ("symbol", "exchange", "timeframe", "fire"):
             if field in data and (field != "fire" or depth > 1):
                 raise ConditionError(
-                    f"{field} belongs to the whole condition; of an operand it is named in left or right",
+                    f"{field} belongs to the whole condition; for a single operand, name it in left or right",
                     pointer=step(pointer, field),
                 )
         return flat.node(validated(flat.FlatCondition, data, pointer), self._base, pointer)
@@ -180,5 +180,5 @@ class TreeReader:
 
 def _object(data: object, pointer: str) -> Mapping[str, object]:
     if not isinstance(data, Mapping):
-        raise ConditionError(f"an object is expected, got {shown(data)}", pointer=pointer)
+        raise ConditionError(f"expected an object, got {shown(data)}", pointer=pointer)
     return data

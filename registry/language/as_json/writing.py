@@ -41,7 +41,7 @@ def node_to_json(node: SurfaceNode, base: Series) -> dict[str, object]:  # noqa:
 
 
 def operand_to_json(operand: Operand, base: Series) -> object:
-    """An operand of a condition of ``base``; what is the default is left out, parameters are not."""
+    """An operand of a condition of ``base``. Defaults are left out, except for those of parameters."""
     match operand:
         case Number(value):
             return _number(value)

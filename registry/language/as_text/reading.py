@@ -1,4 +1,4 @@
-"""From lark's tree of a text to the tree of a condition, every complaint with its place in the text."""
+"""From lark's tree of a text to the tree of a condition; every error has its position in the text."""
 
 from typing import cast
 
@@ -33,7 +33,7 @@ Child = Token | Tree[Token]
 
 
 class Reader:
-    """Makes nodes of one condition from a tree of the grammar, whose depth is bounded."""
+    """Builds the nodes of one condition from a tree of the grammar, whose depth is bounded."""
 
     def __init__(self, text: str, base: Series, limits: Limits) -> None:
         self._text = text
@@ -51,7 +51,7 @@ class Reader:
                 return Any(self._nodes(children))
             case "every":
                 if not top:
-                    raise self._complaint("every(...) stands at the top of a condition only", tree)
+                    raise self._complaint("every(...) is allowed only at the top of a condition", tree)
                 return Every(self.node(children[0], top=False))
             case "at_least":
                 with located(self._text, first_position(tree)):
@@ -80,18 +80,18 @@ class Reader:
                 sides = [self._side(side) for side in (value, low, high)]
                 return Channel(vocabulary.CHANNELS[vocabulary.fold(str(word))], *sides)
             case "trend", [value, word, *bars]:
-                found = vocabulary.TRENDS[vocabulary.fold(str(word))]
-                return Trend(found, self._side(value), self._bars(bars[0]) if bars else 1)
+                trend = vocabulary.TRENDS[vocabulary.fold(str(word))]
+                return Trend(trend, self._side(value), self._bars(bars[0]) if bars else 1)
             case "move", _:
                 return self._move(tree, 1)
         left, operator, right = tree.children
         assert isinstance(operator, Tree)
         with located(self._text, first_position(operator)):
-            found_operator = vocabulary.find_comparison(words(operator))
-        two = self._side(left), self._side(right)
-        if found_operator == "crosses":
-            return Crosses(*two)
-        return check_comparison(Comparison(found_operator, *two))
+            comparison = vocabulary.find_comparison(words(operator))
+        operands = self._side(left), self._side(right)
+        if comparison == "crosses":
+            return Crosses(*operands)
+        return check_comparison(Comparison(comparison, *operands))
 
     def _move(self, tree: Tree[Token], bars: int) -> PriceMove:
         value, word, amount = tree.children
@@ -106,7 +106,7 @@ class Reader:
         return self._operand(tree, Place())
 
     def _operand(self, tree: Tree[Token], outer: Place) -> Operand:
-        """The operand of ``tree`` inside of parentheses at ``outer``."""
+        """The operand of ``tree`` inside parentheses at ``outer``."""
         children = tree.children
         match tree.data:
             case "number":
@@ -166,7 +166,7 @@ class Reader:
         self, record: Indicator, name: Token, arguments: list[Child]
     ) -> tuple[tuple[tuple[str, float], ...], str | None]:
         """The complete parameters and the source."""
-        given: dict[str, float] = {}
+        values: dict[str, float] = {}
         source: Token | None = None
         places: dict[str, Child] = {}
         order = [parameter.name for parameter in record.parameters]
@@ -189,15 +189,15 @@ class Reader:
             if key == "source" and isinstance(value, Token):
                 source = value
             elif key != "source" and isinstance(value, Tree):
-                given[key] = _number(value)
+                values[key] = _number(value)
             else:
                 kind = "a price such as close" if key == "source" else "a number"
                 raise self._complaint(f"{record.name}: {key} must be {kind}", argument)
             places[key] = value
         try:
-            parameters = vocabulary.complete_parameters(record, given)
+            parameters = vocabulary.complete_parameters(record, values)
         except ConditionError as error:
-            raise self._complaint(str(error), places.get(vocabulary.misfit(record, given) or "", name)) from None
+            raise self._complaint(str(error), places.get(vocabulary.misfit(record, values) or "", name)) from None
         with located(self._text, position(source or name)):
             return parameters, vocabulary.find_source(record, str(source) if source else None)
 

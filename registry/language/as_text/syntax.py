@@ -1,11 +1,11 @@
-"""From text to lark's tree, and every complaint about a text: one :class:`ConditionError` with a caret.
+"""From text to lark's tree. Every error about a text is a :class:`ConditionError` with a caret.
 
     unknown indicator or price 'rsii' (did you mean rsi?); ...
       BTCUSDT 1h: rsii(14) < 30
                   ^
 
-Text comes from anybody: its length and its parentheses are bounded before it is parsed, the depth of the tree and the
-number of comparisons before anything recursive sees it.
+The text may come from anybody: its length and parentheses are bounded before it is parsed, and the depth of the tree
+and the number of comparisons before recursive code sees it.
 """
 
 import re
@@ -44,7 +44,7 @@ _EXPECTED = {
 
 
 def clean(text: str, limits: Limits) -> str:
-    """``text`` with every blank a space; refuses what is too long, as a whole or as a word, or not printable ASCII."""
+    """``text`` with every blank as a space. Refuses long texts, long words, and all but printable ASCII."""
     if len(text) > limits.characters:
         raise ConditionError(
             f"the condition has {len(text)} characters; at most {limits.characters} are allowed", position=0
@@ -53,7 +53,7 @@ def clean(text: str, limits: Limits) -> str:
     if refused is not None:
         shown = f"U+{ord(refused[0]):04X}"
         message = f"character {shown} is not allowed; a condition is written in printable ASCII"
-        # Shown to a terminal, the character itself could do harm.
+        # The character itself could harm a terminal.
         raise complaint(message, _REFUSED.sub("?", text.translate(_BLANKS)), refused.start())
     text = text.translate(_BLANKS)
     too_long = _TOO_LONG.search(text)
@@ -65,7 +65,7 @@ def clean(text: str, limits: Limits) -> str:
 def syntax_tree(text: str, start: int, limits: Limits, *, operand: bool = False) -> Tree[Token]:
     """The tree of the expression, or of the operand, that begins at ``start``, within ``limits``."""
     _check_parentheses(text, start, limits)
-    # Blanks in place of the header keep lark's positions those of the whole text.
+    # With blanks in place of the header, lark's positions are those in the whole text.
     expression = " " * start + text[start:]
     try:
         tree = _lark().parse(expression, start="sum" if operand else "either")
@@ -76,7 +76,7 @@ def syntax_tree(text: str, start: int, limits: Limits, *, operand: bool = False)
 
 
 def first_position(tree: Tree[Token]) -> int:
-    """Where the first word of ``tree`` stands."""
+    """The position of the first word of ``tree``."""
     first: Tree[Token] | Token = tree
     # Not lark's own search, which recurses: the tree may still be too deep.
     while isinstance(first, Tree):
@@ -85,18 +85,18 @@ def first_position(tree: Tree[Token]) -> int:
 
 
 def words(tree: Tree[Token]) -> str:
-    """The words of ``tree``, without what stands between them."""
+    """The words of ``tree``, without what is between them."""
     return "".join(str(token) for token in tree.scan_values(lambda _: True))
 
 
 def position(token: Token) -> int:
-    """Where ``token`` stands."""
+    """The position of ``token``."""
     return token.start_pos or 0
 
 
 @contextmanager
 def located(text: str, at: int) -> Iterator[None]:
-    """Turns errors that know no position into errors about the word at ``at``."""
+    """Turns errors without a position into errors about the word at ``at``."""
     try:
         yield
     except (ConditionError, InstrumentError, TimeframeError) as error:
@@ -106,7 +106,7 @@ def located(text: str, at: int) -> Iterator[None]:
 
 
 def complaint(message: str, text: str, at: int) -> ConditionError:
-    """The error for what stands at ``at``; of a long text, only the surroundings are shown."""
+    """The error about the word at ``at``, with a caret; of a long text, only the surroundings are shown."""
     first = max(0, at - _CARET_REACH)
     before = "..." if first > 0 else ""
     after = "..." if len(text) > at + _CARET_REACH else ""
@@ -118,9 +118,9 @@ def complaint(message: str, text: str, at: int) -> ConditionError:
 @cache
 def _lark() -> Lark:
     grammar = Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
-    # A longer spelling comes before the one it begins with: "rising by" before "rising".
+    # A longer spelling has priority over its beginning: "rising by" over "rising".
     words_of = {
-        "PHRASE.2": [spelling for spelling in vocabulary.OPERATORS if "_" in spelling],
+        "PHRASE.2": [spelling for spelling in vocabulary.COMPARISONS if "_" in spelling],
         "TREND.3": vocabulary.TRENDS,
         "CHANNEL.3": vocabulary.CHANNELS,
         "MOVE.4": vocabulary.MOVES,
@@ -174,7 +174,7 @@ def _operands(leaf: Tree[Token]) -> Iterator[Tree[Token]]:
 
 
 def _unexpected(error: UnexpectedInput, text: str) -> ConditionError:
-    """What a syntax error means to somebody who does not know the grammar."""
+    """A syntax error in words for people who do not know the grammar."""
     parser = error.interactive_parser
     unknown = _unknown_word(parser.parser_state.value_stack, text)
     if unknown is not None:
@@ -182,12 +182,12 @@ def _unexpected(error: UnexpectedInput, text: str) -> ConditionError:
     token = error.token if isinstance(error, UnexpectedToken) else None
     at = position(token) if token is not None else error.pos_in_stream or 0
     shown = " ".join(str(token).split()) if token is not None else text[at]
-    found = f"unexpected {shown!r}"
+    problem = f"unexpected {shown!r}"
     if token is not None and token.type == "$END":
-        at, found = len(text.rstrip()), "the condition ends too early"
+        at, problem = len(text.rstrip()), "the condition ends too early"
     allowed: set[str] = parser.accepts()  # type: ignore[no-untyped-call]  # lark does not annotate it
-    if "_AND" in allowed and vocabulary.fold(shown) in vocabulary.OPERATORS:
-        return complaint(f"{found}: comparisons cannot be chained; write a < b and b < c", text, at)
+    if "_AND" in allowed and vocabulary.fold(shown) in vocabulary.COMPARISONS:
+        return complaint(f"{problem}: comparisons cannot be chained; write a < b and b < c", text, at)
     if "SYMBOL" in allowed:
         allowed.discard("NAME")
     expected = [words for terminal, words in _EXPECTED.items() if terminal in allowed]
@@ -197,11 +197,11 @@ def _unexpected(error: UnexpectedInput, text: str) -> ConditionError:
         expected = ["'('"]
     elif not allowed:
         expected = [_EXPECTED["$END"]]
-    return complaint(f"{found}; expected {', '.join(expected)}", text, at)
+    return complaint(f"{problem}; expected {', '.join(expected)}", text, at)
 
 
 def _unknown_word(read: list[Tree[Token] | Token], text: str) -> ConditionError | None:
-    """The complaint about an unknown operator or function before a syntax error, which it is likely to have caused."""
+    """The error about an unknown operator or function before a syntax error, which it has probably caused."""
     for item, following in pairwise([*read, None]):
         try:
             if isinstance(item, Tree):

@@ -1,7 +1,7 @@
 """Conditions as text: ``BINANCE:BTCUSDT 1h: rsi(14) crosses_below 30 and close > sma(200)@4h``.
 
 ``parse`` reads ``[EXCHANGE:]SYMBOL TIMEFRAME: expression`` into a tree, ``to_text`` writes a tree. The grammar is in
-``grammar.lark``: arithmetic binds tighter than comparison, then come ``for`` and ``within``, ``not``, ``and``, ``or``.
+``grammar.lark``: arithmetic binds tightest, then come comparison, ``for`` and ``within``, ``not``, ``and``, ``or``.
 """
 
 import re
@@ -47,7 +47,7 @@ def parse(
 ) -> tuple[Series, SurfaceNode]:
     """The series that ``text`` begins with, and its expression as a tree.
 
-    ``symbol`` and ``timeframe`` are taken where the text begins with the expression. Raises :class:`ConditionError`
+    ``symbol`` and ``timeframe`` are used where the text begins with the expression. Raises :class:`ConditionError`
     for the text, :class:`InstrumentError` or :class:`TimeframeError` for the other arguments.
     """
     text = clean(text, limits)
@@ -60,7 +60,7 @@ def parse(
     elif symbol is not None and timeframe is not None:
         series = Series(normalise_instrument(symbol, default_exchange), normalise_timeframe(timeframe))
     else:
-        message = "the condition lacks symbol and timeframe; write BTCUSDT 1h: rsi(14) < 30, or give both as defaults"
+        message = "the condition lacks symbol and timeframe; write BTCUSDT 1h: rsi(14) < 30, or set both as defaults"
         raise complaint(message, text, 0)
     return series, _expression(text, series, header.end() if header else 0, limits)
 
@@ -82,12 +82,12 @@ def parse_operand(text: str, base: Series) -> Operand:
 
 
 def to_text(part: SurfaceNode | Operand, base: Series | None = None, *, short: bool = False) -> str:
-    """A tree or an operand as text that parses to the same.
+    """A tree or an operand as text that parses back to it.
 
-    What is not read from ``base`` says so behind an ``@``; without ``base`` nothing does. ``short`` is for people: it
-    leaves out sources that are the default and the exchange of ``base``, and joins two conditions by ``and``.
+    Operands that are not read from ``base`` name their series after an ``@``; without a ``base`` none do. ``short`` is
+    for people: it leaves out default sources and the exchange of ``base``, and joins two conditions by ``and``.
     """
-    return _Writer(base, short).node(part)
+    return _TextWriter(base, short).node(part)
 
 
 def _expression(text: str, base: Series, start: int, limits: Limits) -> SurfaceNode:
@@ -98,7 +98,7 @@ def _expression(text: str, base: Series, start: int, limits: Limits) -> SurfaceN
     return tree
 
 
-class _Writer:
+class _TextWriter:
     def __init__(self, base: Series | None, short: bool) -> None:
         self._base = base
         self._short = short
@@ -146,7 +146,7 @@ class _Writer:
         return self._short and isinstance(node, All | Any) and len(node.children) == 2
 
     def _operand(self, operand: Operand, level: int = _SUM) -> str:
-        """``operand`` where one of ``level`` or tighter can stand."""
+        """``operand``, in parentheses unless it binds as tightly as ``level``."""
         match operand:
             case Number(value):
                 return number_text(value)
@@ -163,12 +163,12 @@ class _Writer:
                 return f"-{self._operand(left, _ATOM)}"
             case Arithmetic(operator, left, right):
                 own = _SUM if operator in ("+", "-") else _PRODUCT
-                # a - b - c is (a - b) - c: only a left side of the same level needs no parentheses.
+                # a - b - c is (a - b) - c: only the left side needs no parentheses at the same level.
                 text = f"{self._operand(left, own)} {operator} {self._operand(right, own + 1)}"
                 return text if own >= level else f"({text})"
 
     def _place(self, series: Series, offset: int) -> str:
-        """Steps back, and the series where it is not the condition's own."""
+        """Steps back, and the series if it is not the condition's own."""
         text = f"[{offset}]" if offset else ""
         if self._base is None:
             return text
@@ -187,5 +187,5 @@ def _bars(bars: int) -> str:
 
 
 def number_text(value: float) -> str:
-    """The shortest decimal that reads back as the same float64; whole numbers without a point, -0 as 0."""
+    """The shortest decimal that reads back as the same float64; whole numbers have no point, -0 is 0."""
     return str(int(value)) if value == int(value) else repr(value).replace("e-0", "e-")

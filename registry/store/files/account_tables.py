@@ -1,4 +1,4 @@
-"""Keys of the API in ``registry.duckdb``, all of them in the owner's memory."""
+"""API keys in ``registry.duckdb``, all of them in the owner's memory."""
 
 from dataclasses import replace
 
@@ -34,10 +34,10 @@ class AccountTables:
 
     def revoke_key(self, key_id: str, *, at_ms: int) -> bool:
         with self._database.alone():
-            held = self._keys.get(key_id)
-            if held is None or held.revoked_ms is not None:
+            key = self._keys.get(key_id)
+            if key is None or key.revoked_ms is not None:
                 return False
-            self._write(replace(held, revoked_ms=at_ms))
+            self._write(replace(key, revoked_ms=at_ms))
             return True
 
     def _write(self, key: ApiKey) -> None:

@@ -12,7 +12,7 @@ from registry.store.files.watermarks import Watermarks
 
 
 class ActivityTables:
-    """The spans of all conditions. Changes are made inside the transaction of what caused them, and then adopted."""
+    """The spans of all conditions. Changes are written in the transaction of their cause, and adopted after it."""
 
     def __init__(self, database: Database, watermarks: Watermarks) -> None:
         self._database = database
@@ -35,24 +35,28 @@ class ActivityTables:
         return dict(self._spans)
 
     def of(self, condition_id: str) -> tuple[ActiveSpan, ...]:
-        """The spans of one condition, oldest first; none of an unknown one."""
+        """The spans of one condition, oldest first; empty for an unknown one."""
         return self._spans.get(condition_id, ())
 
     def begin_at(self, last_change: int) -> int:
-        """The registry's version when its file is opened: the number of spans ever written and changes ever made."""
+        """The registry's version when its file is opened: how many spans were ever written and changes ever made."""
         rows = self._database.rows("SELECT count(*) FROM registry.condition_activity")
         self._known_from = int(str(rows[0][0])) + last_change
         return self._known_from
 
     def begun_after(self, version: int) -> list[tuple[Group, int]] | None:
-        """(group, beginning) of the spans that began with a later version of the registry; ``None`` for a version of
-        before the file was opened, after which something has changed."""
+        """(group, beginning) of the spans that began with a later version of the registry.
+
+        ``None`` for a version from before the file was opened: what changed since then is not known.
+        """
         if version < self._known_from:
             return None
-        return [(group, from_ms_) for _, group, from_ms_ in takewhile(lambda one: one[0] > version, self._begun[::-1])]
+        return [
+            (group, from_ms_) for _, group, from_ms_ in takewhile(lambda begun: begun[0] > version, self._begun[::-1])
+        ]
 
     def begin(self, group: Group, from_ms_: int, until_ms: int | None) -> ActiveSpan:
-        """A span from a time on, or from where the group has been judged without the condition."""
+        """A span that begins at a time, or where the group has already been judged to without the condition."""
         begins = max(from_ms_, self._watermarks.of(group) or 0)
         return ActiveSpan(begins, None if until_ms is None else max(until_ms, begins))
 
@@ -76,10 +80,10 @@ class ActivityTables:
         )
 
     def adopt(self, condition_id: str, group: Group, span: ActiveSpan, version: int) -> None:
-        """Take over a span of a condition of a group that has been committed with a registry version."""
-        held = self._spans.get(condition_id, ())
-        if held and held[-1].from_ms == span.from_ms:
-            self._spans[condition_id] = (*held[:-1], span)
+        """Take over a span that has been committed with a version of the registry."""
+        spans = self._spans.get(condition_id, ())
+        if spans and spans[-1].from_ms == span.from_ms:
+            self._spans[condition_id] = (*spans[:-1], span)
         else:
-            self._spans[condition_id] = (*held, span)
+            self._spans[condition_id] = (*spans, span)
             self._begun.append((version, group, span.from_ms))

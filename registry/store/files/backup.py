@@ -1,4 +1,4 @@
-"""Copies of a whole store: made while its owner works, put in its place while nobody does."""
+"""Backups of a whole store: made while its owner works, restored while nobody uses it."""
 
 import os
 import shutil
@@ -6,22 +6,22 @@ from itertools import count
 from pathlib import Path
 
 from common.errors import StoreError, StoreMissing, StoreNotWritable
-from registry.store.files.database import CATALOGS, Database, refuse_if_held
+from registry.store.files.database import CATALOGS, Database, refuse_if_open
 from registry.store.protocol import Backup
 
 
 def write_backup(database: Database, folder: Path) -> Backup:
-    """Copy everything as it is at one moment; writes go on meanwhile.
+    """Copy everything as of one moment; writes continue meanwhile.
 
-    The folder is there whole or not at all. Raises :class:`StoreError` if there is something already.
+    The folder appears whole or not at all. Raises :class:`StoreError` if it exists already.
     """
     if folder.exists():
-        raise StoreError(f"{folder} exists already; name a folder that does not, each backup has its own")
+        raise StoreError(f"{folder} already exists; name a new folder, each backup has its own")
     partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
     try:
         partial.mkdir(parents=True)
     except OSError as error:
-        raise StoreNotWritable(f"cannot make {partial}: {error.strerror}; name a folder you may write") from error
+        raise StoreNotWritable(f"cannot create {partial}: {error.strerror}; name a writable folder") from error
     try:
         rows = database.copy_to(partial)
         for file in partial.iterdir():
@@ -35,37 +35,38 @@ def write_backup(database: Database, folder: Path) -> Backup:
 
 
 def restore_backup(backup: Path, folder: Path, *, replace: bool) -> Path | None:
-    """Put a backup in the place of a store that nobody has open; where the store before is now, if there was one.
+    """Put a backup in the place of a store that nobody has open. Returns where the previous store is, if there was one.
 
-    Nothing is deleted: with ``replace`` the files that are there are moved to a folder beside them. Raises
-    :class:`StoreMissing` for a folder that is no backup, :class:`common.errors.SchemaMismatch` for one of a newer
-    hub, :class:`common.errors.StoreLocked` while the store is in use, :class:`StoreError` without ``replace``.
+    Nothing is deleted: with ``replace``, the previous files are moved to a folder next to theirs. Raises
+    :class:`StoreMissing` for a folder that is not a backup, :class:`common.errors.SchemaMismatch` for a backup from a
+    newer hub, :class:`common.errors.StoreLocked` while the store is in use, and :class:`StoreError` if there is a store
+    and ``replace`` is false.
     """
     missing = [catalog for catalog in CATALOGS if not (backup / f"{catalog}.duckdb").is_file()]
     if missing:
-        raise StoreMissing(f"{backup} is no backup: it has no {missing[0]}.duckdb; `hub store backup` makes one")
-    there = _files_of(folder)
-    if there and not replace:
+        raise StoreMissing(f"{backup} is not a backup: it has no {missing[0]}.duckdb; `hub store backup` makes one")
+    present = _files_of(folder)
+    if present and not replace:
         raise StoreError(
-            f"there is a store in {folder} already; add --yes to put the backup in its place (its files are kept "
-            "beside it), or set HUB_DATA_DIR to another folder"
+            f"there is already a store in {folder}; add --yes to replace it with the backup (its files are kept in a "
+            "folder next to it), or set HUB_DATA_DIR to another folder"
         )
-    if there:
-        refuse_if_held(folder)
+    if present:
+        refuse_if_open(folder)
     partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
     try:
         partial.mkdir(parents=True)
         for file in _files_of(backup):
             _flush(Path(shutil.copy2(file, partial)))
         _bring_up_to_date(partial, backup)
-        aside = _move_aside(folder, there) if there else None
+        aside = _move_aside(folder, present) if present else None
         folder.mkdir(parents=True, exist_ok=True)
         for file in _files_of(partial):
             file.rename(folder / file.name)
         _flush(folder)
     except OSError as error:
         raise StoreNotWritable(
-            f"cannot restore into {folder}: {error.strerror}; make room or set HUB_DATA_DIR to a folder you may write"
+            f"cannot restore into {folder}: {error.strerror}; free some space, or set HUB_DATA_DIR to a writable folder"
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -73,7 +74,7 @@ def restore_backup(backup: Path, folder: Path, *, replace: bool) -> Path | None:
 
 
 def _bring_up_to_date(copy: Path, backup: Path) -> None:
-    """Open a copy of a backup, before anything makes way for it: what cannot be read is refused."""
+    """Migrate the copy of a backup, before anything makes way for it: an unreadable one is refused."""
     try:
         Database(copy, read_only=False).close()
     except StoreError as error:
@@ -81,7 +82,7 @@ def _bring_up_to_date(copy: Path, backup: Path) -> None:
 
 
 def _files_of(folder: Path) -> list[Path]:
-    """The files of a store, what has not been taken over into them yet included."""
+    """The files of a store, including their write-ahead logs."""
     names = [f"{catalog}.duckdb{ending}" for catalog in CATALOGS for ending in ("", ".wal")]
     return [folder / name for name in names if (folder / name).is_file()]
 
@@ -97,7 +98,7 @@ def _move_aside(folder: Path, files: list[Path]) -> Path:
 
 
 def _flush(path: Path) -> None:
-    """Have a file, or the names in a folder, on the disk and not only in memory."""
+    """Flush a file, or the names in a folder, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

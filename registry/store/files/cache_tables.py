@@ -9,7 +9,7 @@ from registry.groups import Series
 from registry.store.files.database import Database, naive_time
 
 _KEPT = 2
-"""Checkpoints that an owner keeps of a series: the newest may be too young for what looks far back."""
+"""Checkpoints that an owner keeps of a series: the newest may be too young for indicators that look far back."""
 
 
 class CacheTables:

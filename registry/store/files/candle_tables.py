@@ -21,8 +21,8 @@ _CANDLE_COLUMNS = f"s.exchange, s.symbol, s.timeframe, c.open_time, {', '.join(f
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What of a stored series has been judged: candles that open from ``anchor_ms`` on and close by ``until_ms``."""
+class JudgedSpan:
+    """The judged part of a stored series: candles that open from ``anchor_ms`` on and close by ``until_ms``."""
 
     series: Series
     anchor_ms: int
@@ -30,16 +30,16 @@ class Judged:
 
 
 class CandleTables:
-    """Implements :class:`registry.store.parts.candles.CandleStore`. ``judged`` tells what must not be rewritten."""
+    """Implements :class:`registry.store.parts.candles.CandleStore`. ``judged`` returns what must not be rewritten."""
 
-    def __init__(self, database: Database, clock: Clock, judged: Callable[[], list[Judged]]) -> None:
+    def __init__(self, database: Database, clock: Clock, judged: Callable[[], list[JudgedSpan]]) -> None:
         self._database = database
         self._clock = clock
         self._corrections = CorrectionTables(database, clock)
         self._instruments = InstrumentTables(database, clock)
         self._judged = judged
         self._versions: dict[Series, int] = {}
-        # What somebody knows from an owner of before must not look like what this one says.
+        # A version that somebody got from an earlier owner must not equal one of this owner.
         self._first_version = randbits(40)
 
     def upsert(self, candles: pl.DataFrame) -> UpsertCounts:
@@ -66,7 +66,7 @@ class CandleTables:
         return UpsertCounts(**{str(verdict): int(n) for verdict, n in count.items()})
 
     def take_revisions(self, series: Series, rebase: int) -> int:
-        """Make the newest revisions of a series its candles, and keep what they were; how many changed."""
+        """Make the newest revisions of a series its candles, and keep the old ones. Returns how many changed."""
         with self._database.transaction() as transaction:
             fresh = transaction.frame(
                 f"""
@@ -225,7 +225,7 @@ class CandleTables:
         return self._first_version + sum(self._versions.get(name, 0) for name in series)
 
     def _with_verdict(self, transaction: Transaction, candles: pl.DataFrame) -> pl.DataFrame:
-        """What is to be done with each candle: ``series series_id open_time``, its values, ``filled verdict``."""
+        """What to do with each candle: ``series series_id open_time``, its values, ``filled verdict``."""
         judged = pl.DataFrame(
             [
                 (span.series, span.anchor_ms, span.until_ms - DURATION_MS[span.series.timeframe])
@@ -241,11 +241,11 @@ class CandleTables:
             SELECT s.series, s.series_id, i.open_time, {", ".join(f"i.{name}" for name in VALUES)}, i.filled,
                 CASE
                     WHEN r.series_id IS NULL AND {same.format("c")} THEN 'unchanged'
-                    WHEN i.filled AND NOT c.filled THEN 'unchanged' -- a real candle stands there
+                    WHEN i.filled AND NOT c.filled THEN 'unchanged' -- there is a real candle
                     WHEN EXISTS (
                         SELECT 1 FROM judged j WHERE j.series = s.series AND i.open_time BETWEEN j.first AND j.last
                     )
-                        -- The source's last word counts, also when it takes a correction back.
+                        -- The newest version of the source counts, even if it takes a correction back.
                         THEN CASE WHEN {same.format("r")} THEN 'unchanged' ELSE 'revised' END
                     WHEN c.series_id IS NULL THEN 'inserted'
                     WHEN {same.format("c")} THEN 'unchanged'

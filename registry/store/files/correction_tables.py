@@ -1,4 +1,4 @@
-"""What came with candles and is none, in ``candles.duckdb``: rejected rows, later versions, what a rebase ended."""
+"""What arrived as candles but is not used, in ``candles.duckdb``: rejected rows, later versions, replaced candles."""
 
 import polars as pl
 
@@ -11,11 +11,11 @@ IS_NEWEST_REVISION = (
     "row_number() OVER (PARTITION BY r.series_id, r.open_time ORDER BY r.created_at DESC, r.rowid DESC) = 1"
 )
 DIFFERS = "(c.series_id IS NULL OR " + " OR ".join(f"c.{name} <> r.{name}" for name in VALUES) + ")"
-"""Whether revision ``r`` says something else than candle ``c``."""
+"""Whether revision ``r`` differs from candle ``c``."""
 
 
 class CorrectionTables:
-    """The part of :class:`registry.store.parts.candles.CandleStore` that lists them."""
+    """The quarantine, revisions and superseded candles of :class:`registry.store.parts.candles.CandleStore`."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -50,7 +50,7 @@ class CorrectionTables:
         incoming = naive(rows).with_columns(
             pl.lit(naive_time(self._clock.now_ms())).cast(pl.Datetime("ms")).alias("created_at")
         )
-        # A file that is imported again brings the same rows: they are kept once.
+        # Importing a file again brings the same rows; they are stored once.
         fresh = self._database.frame(
             """
             SELECT i.* FROM incoming i ANTI JOIN candles.candle_quarantine q

@@ -1,7 +1,7 @@
 """The two DuckDB files and the one process that may write them.
 
-``registry.duckdb`` holds what is wanted and what came of it, ``candles.duckdb`` the candles: separate backup and
-retention, and candles can be rebuilt without touching the registry. A transaction writes one of them.
+``registry.duckdb`` holds conditions, subscriptions, ticks and triggers, ``candles.duckdb`` the candles: each has its
+own retention, and candles can be rebuilt without touching the registry. A transaction writes one of them.
 """
 
 import os
@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 
 import duckdb
@@ -24,7 +25,7 @@ CATALOGS = ("registry", "candles")
 """File stem and catalog name of the two files."""
 
 _READER_PATIENCE_S = 3.0
-"""How long an owner waits for a reader to close: the dashboard opens the files for the time of a query."""
+"""How long an owner waits for a reader to close: the dashboard opens the files for the duration of a query."""
 
 _FEW_ROWS = 32
 
@@ -32,10 +33,10 @@ _LOCK_HOLDER = re.compile(r"held in (?P<executable>\S+) \(PID (?P<pid>\d+)\)")
 
 
 class Database:
-    """An open pair of files. Reads run on a cursor of their own; writes one after another, each one transaction.
+    """An open pair of files. Each read has a cursor of its own; writes run one after another, each in a transaction.
 
     Raises :class:`StoreMissing`, :class:`StoreLocked`, :class:`StoreNotWritable` or
-    :class:`common.errors.SchemaMismatch` when the files cannot be opened.
+    :class:`common.errors.SchemaMismatch` if the files cannot be opened.
     """
 
     def __init__(self, folder: Path, *, read_only: bool) -> None:
@@ -44,16 +45,18 @@ class Database:
         self._write_lock = threading.RLock()
         self._copying = threading.Lock()
         if read_only and not all(self._file(catalog).exists() for catalog in CATALOGS):
-            raise StoreMissing(f"no store in {folder}; `hub demo` or `hub candles import` makes one")
+            raise StoreMissing(f"no store in {folder}; `hub demo` or `hub candles import` creates one")
         if not read_only:
             self._make_folder()
+        # DuckDB would import it in the middle of a query, and take a Ctrl-C during that for a library that is missing.
+        import_module("pandas")
         self._connection = duckdb.connect()
         try:
             self._connection.execute("SET TimeZone = 'UTC'")
             for catalog in CATALOGS:
                 self._attach(catalog)
             self.migrated: dict[str, tuple[int, int]] = {}
-            """Catalog -> its schema before this process opened it, and now."""
+            """Catalog -> its schema before this process opened it, and after."""
             for catalog in CATALOGS:
                 if read_only:
                     check_schema(self._connection, catalog)
@@ -64,11 +67,11 @@ class Database:
             raise
 
     def close(self) -> None:
-        """Write everything into the files and give them free."""
+        """Write everything into the files and close them."""
         with self._write_lock:
             if not self.read_only:
                 for catalog in CATALOGS:
-                    # A failed checkpoint loses nothing: the write-ahead log stays and is replayed at the next open.
+                    # A failed checkpoint loses nothing: the write-ahead log stays, and the next opening replays it.
                     with suppress(duckdb.Error):
                         self._connection.execute(f"CHECKPOINT {catalog}")
             self._connection.close()
@@ -88,13 +91,13 @@ class Database:
             return zoned(_query(cursor, sql, parameters, tables))
 
     def frames(self, sql: str, rows: int) -> Iterator[pl.DataFrame]:
-        """A query's result in pieces of about so many rows, for what is too large to hold twice. Times stay naive."""
+        """A query's result in batches of about ``rows`` rows, if it is too large to hold twice. Times stay naive."""
         with self._cursor() as cursor:
             for batch in cursor.execute(sql).to_arrow_reader(rows):
                 yield pl.DataFrame(batch)
 
     def copy_to(self, folder: Path) -> int:
-        """Copy both files into a folder, as they are at one moment; the number of rows. Writes go on meanwhile."""
+        """Copy both files into a folder, as of one moment. Returns the number of rows. Writes continue meanwhile."""
         copies = {catalog: f"copy_of_{catalog}" for catalog in CATALOGS}
         with self._copying, ExitStack() as stack:
             cursors = {catalog: stack.enter_context(self._cursor()) for catalog in CATALOGS}
@@ -102,7 +105,7 @@ class Database:
                 for catalog, copy in copies.items():
                     path = str(folder / f"{catalog}.duckdb").replace("'", "''")
                     cursors[catalog].execute(f"ATTACH '{path}' AS {copy}")
-                # A transaction may write one file, so there are two; nothing is written between their beginnings.
+                # A transaction may write only one file, so there are two; nothing is written between their beginnings.
                 with self.alone():
                     for catalog, cursor in cursors.items():
                         cursor.execute("BEGIN")
@@ -130,7 +133,7 @@ class Database:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Nobody else writes while the block runs: for what takes a transaction on each of the files."""
+        """Keep all others from writing while the block runs, for work that takes a transaction on each file."""
         with self._write_lock:
             yield
 
@@ -179,13 +182,12 @@ class Database:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreNotWritable(
-                f"cannot make the store's folder {self.folder}: {error.strerror}; "
-                "set HUB_DATA_DIR to a folder you may write"
+                f"cannot create the store's folder {self.folder}: {error.strerror}; "
+                "set HUB_DATA_DIR to a writable folder"
             ) from error
         if not os.access(self.folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             raise StoreNotWritable(
-                f"no permission to write in {self.folder}; "
-                "set HUB_DATA_DIR to a folder you may write, or change its owner"
+                f"no permission to write to {self.folder}; set HUB_DATA_DIR to a writable folder, or change its owner"
             )
 
 
@@ -205,7 +207,7 @@ class Transaction:
             self._cursor.execute(sql, list(parameters))
 
     def insert(self, table: str, row: Mapping[str, object]) -> None:
-        """Append one row; several are faster as a frame."""
+        """Append one row; for several, a frame is faster."""
         marks = ", ".join("?" for _ in row)
         self._cursor.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", list(row.values()))
 
@@ -214,15 +216,15 @@ class Transaction:
         if rows.height > _FEW_ROWS:
             self.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming", incoming=rows)
         elif rows.height:
-            # Making a frame known to DuckDB takes longer than binding a few values, and much longer on a busy machine.
+            # Registering a frame with DuckDB takes longer than binding a few values, and much longer on a busy machine.
             names = ", ".join(f'"{name}"' for name in rows.columns)
             marks = ", ".join([f"({', '.join('?' * rows.width)})"] * rows.height)
             values = [value for row in rows.iter_rows() for value in row]
             self._cursor.execute(f"INSERT INTO {table} ({names}) VALUES {marks}", values)
 
 
-def refuse_if_held(folder: Path) -> None:
-    """Raise :class:`StoreLocked` if a process has the files open; what else may be wrong with them does not count."""
+def refuse_if_open(folder: Path) -> None:
+    """Raise :class:`StoreLocked` if a process has the files open; anything else that is wrong with them is ignored."""
     for catalog in CATALOGS:
         try:
             duckdb.connect(str(folder / f"{catalog}.duckdb")).close()
@@ -257,6 +259,9 @@ def _query(
 
 @contextmanager
 def _visible(cursor: duckdb.DuckDBPyConnection, tables: Mapping[str, pl.DataFrame]) -> Iterator[None]:
+    if tables:
+        # As with pandas: DuckDB imports it when it is first shown a frame.
+        import pyarrow.dataset  # noqa: F401
     for name, table in tables.items():
         cursor.register(name, table)
     try:
@@ -272,28 +277,28 @@ def _explain(error: duckdb.Error, folder: Path) -> StoreError:
         pid = int(holder["pid"])
         return StoreLocked(
             f"the store in {folder} is in use by process {pid}{_command_of(pid)}; "
-            "work through it (HUB_STORE_URL=http://HOST:PORT, if it is `hub up`), wait for it to end, stop it, or set "
+            "work through it (HUB_STORE_URL=http://HOST:PORT, if it is `hub up`), wait until it ends, stop it, or set "
             "HUB_DATA_DIR to another folder"
         )
     if "Permission denied" in text or "read-only" in text.lower():
         return StoreNotWritable(
-            f"no permission to write the store in {folder}; set HUB_DATA_DIR to a folder you may write"
+            f"no permission to write to the store in {folder}; set HUB_DATA_DIR to a writable folder"
         )
     if "has been invalidated" in text:
-        # DuckDB could not take its log over into the file. Both are as they were, but it works on after a restart only.
+        # DuckDB could not move its log into the file. Both are intact, but it continues only after a restart.
         return StoreNotWritable(
-            f"the store in {folder} stopped when a write failed, as without space left; everything acknowledged is "
-            "kept: free some space, then restart the process that owns it"
+            f"the store in {folder} stopped because a write failed, most likely for lack of space; everything "
+            "acknowledged is kept: free some space, then restart the process that owns it"
         )
     if "No space left" in text or "File too large" in text:
         return StoreNotWritable(
-            f"no space left for the store in {folder}; nothing was recorded, free some and try again"
+            f"no space left for the store in {folder}; nothing was recorded: free some space and try again"
         )
     return StoreError(f"the store in {folder} failed: {text.splitlines()[0]}")
 
 
 def _command_of(pid: int) -> str:
-    """`` (name)`` of a process where the system tells; never its arguments, which may hold secrets."""
+    """`` (name)`` of a process if the system tells it; never its arguments, which may contain secrets."""
     try:
         return f" ({Path(f'/proc/{pid}/comm').read_text().strip()})"
     except OSError:

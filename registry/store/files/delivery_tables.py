@@ -1,4 +1,4 @@
-"""Webhooks and how far readers of triggers have come, in ``registry.duckdb``; all of it in the owner's memory."""
+"""Webhooks and how far readers of triggers have got, in ``registry.duckdb``; all of it in the owner's memory."""
 
 import json
 from dataclasses import asdict, replace
@@ -38,7 +38,7 @@ class DeliveryTables:
         self._webhooks: dict[str, Webhook] = {}
         self._of_user: dict[str, dict[str, Webhook]] = {}
         for row in rows.iter_rows(named=True):
-            self._hold(Webhook(**row))
+            self._remember(Webhook(**row))
 
     def add_webhook(self, webhook: Webhook) -> None:
         self._write(webhook, webhook.created_ms)
@@ -51,10 +51,10 @@ class DeliveryTables:
 
     def set_webhook_state(self, webhook_id: str, state: WebhookState, *, at_ms: int) -> Webhook | None:
         with self._database.alone():
-            held = self._webhooks.get(webhook_id)
-            if held is None or held.state in (state, "ended"):
-                return held
-            self._write(replace(held, state=state, revision=held.revision + 1), at_ms)
+            webhook = self._webhooks.get(webhook_id)
+            if webhook is None or webhook.state in (state, "ended"):
+                return webhook
+            self._write(replace(webhook, state=state, revision=webhook.revision + 1), at_ms)
             return self._webhooks[webhook_id]
 
     def cursors(self) -> dict[str, int]:
@@ -96,14 +96,14 @@ class DeliveryTables:
                 return
             with self._database.transaction() as transaction:
                 transaction.insert("registry.webhooks", row)
-            self._hold(webhook)
+            self._remember(webhook)
 
-    def _hold(self, webhook: Webhook) -> None:
+    def _remember(self, webhook: Webhook) -> None:
         self._webhooks[webhook.webhook_id] = webhook
         self._of_user.setdefault(webhook.user_id, {})[webhook.webhook_id] = webhook
 
     def _compact_cursors(self) -> None:
-        """Keep the newest row of a reader: the table grows by a row with every move."""
+        """Keep only the newest row of each reader: the table grows by one with every move."""
         with self._database.transaction() as transaction:
             transaction.execute(
                 """

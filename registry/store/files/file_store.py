@@ -23,8 +23,8 @@ from registry.store.protocol import Backup, Finding
 class FileStore:
     """Implements :class:`registry.store.protocol.Store` over two DuckDB files in ``folder``.
 
-    One process owns the files; a second one gets :class:`common.errors.StoreLocked`, which names the first.
-    ``read_only`` needs existing files and works only while nobody writes: open, query, close.
+    One process owns the files; in a second one, :class:`common.errors.StoreLocked` names the first.
+    ``read_only`` needs existing files and works only while no process owns them: open, query, close.
     """
 
     def __init__(self, folder: Path, *, read_only: bool = False, clock: Clock | None = None) -> None:
@@ -49,9 +49,9 @@ class FileStore:
         return self._identity
 
     def rebase(self, rebase: Rebase) -> int:
-        # Anchors first: should the process end between the two transactions, the new anchors stand on the candles as
-        # they were, and the revisions are still there for another rebase. Readers see the anchors last, so that no tick
-        # of before gets in.
+        # Anchors first: if the process ends between the two transactions, the new anchors refer to the candles as they
+        # were, and the revisions are still there for another rebase. Readers see the anchors last, so that no tick from
+        # before the rebase gets in.
         with self._database.alone(), self.ticks.rebasing(rebase) as number:
             return self.candles.take_revisions(rebase.stored, number)
 

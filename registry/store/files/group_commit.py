@@ -1,21 +1,21 @@
 """Writes of several threads, committed together.
 
 A commit costs the same milliseconds for one row and for hundreds. While one is under way, the operations of other
-threads line up; the next commit takes all of them. A lone caller waits for nobody.
+threads queue up, and the next commit takes all of them. A lone caller waits for nobody.
 """
 
 import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar, cast
 
-Draft = TypeVar("Draft")
-Answer = TypeVar("Answer")
+_Draft = TypeVar("_Draft")
+_Answer = TypeVar("_Answer")
 
 
-class Waiting(Generic[Draft]):
+class PendingOperation(Generic[_Draft]):
     """An operation that waits for its commit."""
 
-    def __init__(self, operation: Callable[[Draft], object]) -> None:
+    def __init__(self, operation: Callable[[_Draft], object]) -> None:
         self.operation = operation
         self.answer: object = None
         self.error: BaseException | None = None
@@ -23,24 +23,24 @@ class Waiting(Generic[Draft]):
         self.leads = False
 
 
-class Gathering(Generic[Draft]):
-    """Lines operations up and commits them, in the order in which they came, one commit after another.
+class GroupCommit(Generic[_Draft]):
+    """Queues operations and commits them in their order, one commit after another.
 
-    ``commit`` runs the operations of its list on one draft, commits the draft, and sets the answers of those that
-    count and the errors of the others. If it raises, nothing of its list was committed.
+    ``commit`` runs the operations of its list on one draft, commits the draft, and sets the answer or the error of each
+    operation. If it raises, nothing of its list was committed.
     """
 
-    def __init__(self, commit: Callable[[list[Waiting[Draft]]], None]) -> None:
+    def __init__(self, commit: Callable[[list[PendingOperation[_Draft]]], None]) -> None:
         self._commit = commit
         self._mutex = threading.Lock()
-        self._line: list[Waiting[Draft]] = []
+        self._queue: list[PendingOperation[_Draft]] = []
         self._is_led = False
 
-    def run(self, operation: Callable[[Draft], Answer]) -> Answer:
+    def run(self, operation: Callable[[_Draft], _Answer]) -> _Answer:
         """The operation's answer once it is committed; raises what the operation or the commit raised."""
-        mine = Waiting(operation)
+        mine = PendingOperation(operation)
         with self._mutex:
-            self._line.append(mine)
+            self._queue.append(mine)
             mine.leads = not self._is_led
             self._is_led = True
         if not mine.leads:
@@ -49,33 +49,33 @@ class Gathering(Generic[Draft]):
             self._lead()
         if mine.error is not None:
             raise mine.error
-        return cast(Answer, mine.answer)
+        return cast(_Answer, mine.answer)
 
     def _lead(self) -> None:
-        """Commit everything in line, and hand the lead to whoever has come since."""
+        """Commit everything in the queue, and pass the lead to the first operation that has been queued since."""
         with self._mutex:
-            line, self._line = self._line, []
+            batch, self._queue = self._queue, []
         try:
-            self._commit_fairly(line)
+            self._commit_fairly(batch)
         finally:
             with self._mutex:
-                following = self._line[0] if self._line else None
+                following = self._queue[0] if self._queue else None
                 self._is_led = following is not None
             if following is not None:
                 following.leads = True
                 following.woken.set()
-            for other in line:
+            for other in batch:
                 other.woken.set()
 
-    def _commit_fairly(self, line: list[Waiting[Draft]]) -> None:
+    def _commit_fairly(self, batch: list[PendingOperation[_Draft]]) -> None:
         try:
-            self._commit(line)
+            self._commit(batch)
         except BaseException as error:
-            # What cannot be written is one caller's; the others must not suffer from it.
-            if len(line) > 1 and isinstance(error, Exception):
-                for each in line:
+            # Something that cannot be written is the problem of one caller, and must not fail the others.
+            if len(batch) > 1 and isinstance(error, Exception):
+                for each in batch:
                     each.error = None
                     self._commit_fairly([each])
             else:
-                for each in line:
+                for each in batch:
                     each.error = error

@@ -1,4 +1,4 @@
-"""Instruments in ``candles.duckdb``: those that have candles, and those that are listed. All in the owner's memory."""
+"""Instruments in ``candles.duckdb``: those that have candles or are listed. All are in the owner's memory."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from registry.store.files.database import Database, naive_time
 
 
 class InstrumentTables:
-    """The part of :class:`registry.store.parts.candles.CandleStore` that knows instruments."""
+    """The instruments of :class:`registry.store.parts.candles.CandleStore`."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -19,7 +19,7 @@ class InstrumentTables:
         self.reload()
 
     def reload(self) -> None:
-        """Read them again: candles have come, maybe of an instrument that was not known."""
+        """Read them again: candles of an instrument that was not known may have arrived."""
         self._listings = self._load_listings()
 
     def all(self) -> list[Instrument]:
@@ -36,11 +36,11 @@ class InstrumentTables:
             rows = pl.DataFrame(
                 [
                     (
-                        *(one.exchange, one.symbol),
+                        *(instrument.exchange, instrument.symbol),
                         *(listing.calendar, list(listing.aliases), listing.tick_size, listing.lot_size),
                         listing.first_open_ms,
                     )
-                    for one, listing in changed.items()
+                    for instrument, listing in changed.items()
                 ],
                 schema={
                     **dict.fromkeys(("exchange", "symbol", "calendar"), pl.String),
@@ -85,11 +85,11 @@ class InstrumentTables:
             FROM candles.instruments ORDER BY exchange, symbol
             """
         )
-        found = {}
+        listings = {}
         for exchange, symbol, aliases, tick_size, lot_size, first_open_ms, calendar in rows.iter_rows():
-            one = Instrument(exchange, symbol)
-            found[one] = Listing(one, tuple(aliases), tick_size, lot_size, first_open_ms, calendar)
-        return found
+            instrument = Instrument(exchange, symbol)
+            listings[instrument] = Listing(instrument, tuple(aliases), tick_size, lot_size, first_open_ms, calendar)
+        return listings
 
 
 def _refuse_ambiguous(listings: Sequence[Listing]) -> None:
@@ -99,4 +99,6 @@ def _refuse_ambiguous(listings: Sequence[Listing]) -> None:
             name = f"{listing.instrument.exchange}:{alias}"
             other = names.setdefault(name, listing.instrument)
             if other != listing.instrument:
-                raise InstrumentError(f"{name} would name both {other} and {listing.instrument}; an alias names one")
+                raise InstrumentError(
+                    f"{name} would name both {other} and {listing.instrument}; an alias must name only one"
+                )

@@ -1,4 +1,4 @@
-"""Whether what a store keeps agrees with itself. Its tables carry no keys, because one process writes them."""
+"""Whether the data of a store is consistent. Its tables have no key constraints, because one process writes them."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,8 @@ from registry.groups import Group
 from registry.store.files.database import Database
 from registry.store.protocol import Finding
 
-_RESTORE = "stop the hub and restore the newest backup that is without it: hub store restore FOLDER"
+_RESTORE = "stop the hub and restore the newest backup without this problem: hub store restore FOLDER"
+_MOST_COUNTED = 1_000
 _IMPORT = "import the candles of these series into a new store, or restore a backup: hub store restore FOLDER"
 
 
@@ -17,7 +18,7 @@ _IMPORT = "import the candles of these series into a new store, or restore a bac
 class _Check:
     subject: str
     rows: str
-    """SQL for one column of text: what breaks the rule, for people."""
+    """SQL for one column of text: what breaks the rule, as shown to people."""
     mend: str
 
 
@@ -28,12 +29,12 @@ _NEWEST_SUBSCRIPTIONS = """(
 
 _CHECKS = (
     _Check(
-        "each seq has one trigger",
+        "each seq belongs to one trigger",
         "SELECT 'seq ' || seq FROM registry.condition_triggers GROUP BY seq HAVING count(*) > 1",
         _RESTORE,
     ),
     _Check(
-        "seq has no gaps but those of an event log that was ahead",
+        "seq has no gaps, except where an event log was ahead",
         """
         SELECT 'seq ' || s.after + 1 || ' to ' || s.seq - 1 FROM (
             SELECT seq, lag(seq, 1, 0) OVER (ORDER BY seq) AS after FROM (
@@ -67,7 +68,7 @@ _CHECKS = (
         _RESTORE,
     ),
     _Check(
-        "what each condition has done is counted right",
+        "the trigger counts of conditions are correct",
         """
         SELECT s.condition_id FROM registry.condition_state s LEFT JOIN (
             SELECT t.condition_id, count(*) AS triggers FROM registry.condition_triggers t
@@ -78,7 +79,7 @@ _CHECKS = (
         _RESTORE,
     ),
     _Check(
-        "conditions have one row a revision and a time in which they are judged",
+        "each condition has one row per revision, and a time in which it is judged",
         """
         SELECT condition_id FROM registry.condition_registry GROUP BY condition_id, revision HAVING count(*) > 1
         UNION
@@ -94,7 +95,7 @@ _CHECKS = (
         "register the conditions again: hub conditions register",
     ),
     _Check(
-        "subscriptions have one row a revision and a configuration",
+        "each subscription has one row per revision, and a configuration",
         """
         SELECT condition_id FROM registry.user_condition_subscriptions
         GROUP BY user_id, bot_id, condition_id HAVING count(*) <> count(DISTINCT revision) OR count(bot_config) = 0
@@ -102,7 +103,7 @@ _CHECKS = (
         _RESTORE,
     ),
     _Check(
-        "changes of subscriptions are numbered once each",
+        "changes of subscriptions have numbers of their own",
         "SELECT 'change ' || change FROM registry.user_condition_subscriptions GROUP BY change HAVING count(*) > 1",
         _RESTORE,
     ),
@@ -132,7 +133,7 @@ _CHECKS = (
         _IMPORT,
     ),
     _Check(
-        "judged groups know what they were judged from",
+        "each judged series has an anchor",
         """
         SELECT DISTINCT series FROM judged ANTI JOIN registry.series_anchors USING (series)
         """,
@@ -142,24 +143,27 @@ _CHECKS = (
 
 
 def check(database: Database) -> list[Finding]:
-    """Every rule, with what breaks it. Reading a file that is damaged raises :class:`common.errors.StoreError`."""
-    found = []
+    """Every rule, with what breaks it. Raises :class:`common.errors.StoreError` if a file is damaged."""
+    findings = []
     judged = pl.DataFrame({"series": _judged_series(database)}, schema={"series": pl.String})
     for rule in _CHECKS:
         broken = [
             str(text)
-            for (text,) in database.frame(f"SELECT * FROM ({rule.rows}) LIMIT 1000", judged=judged).iter_rows()
+            for (text,) in database.frame(
+                f"SELECT * FROM ({rule.rows}) LIMIT {_MOST_COUNTED}", judged=judged
+            ).iter_rows()
         ]
         if broken:
-            number = "1000 or more" if len(broken) == 1_000 else str(len(broken))
-            found.append(Finding(rule.subject, f"{number} times not: {', '.join(sorted(broken)[:3])}", rule.mend))
+            number = f"{_MOST_COUNTED} or more" if len(broken) == _MOST_COUNTED else str(len(broken))
+            examples = ", ".join(sorted(broken)[:3])
+            findings.append(Finding(rule.subject, f"does not hold for {number}, such as {examples}", rule.mend))
         else:
-            found.append(Finding(rule.subject, None, None))
-    return found
+            findings.append(Finding(rule.subject, None, None))
+    return findings
 
 
 def _judged_series(database: Database) -> list[str]:
-    """The series of all groups with a watermark; a group that cannot be read stands for itself."""
+    """The series of all groups with a watermark; an unreadable group counts as a series of its own."""
     judged: set[str] = set()
     for (text,) in database.rows("SELECT DISTINCT group_key FROM registry.group_watermarks"):
         try:

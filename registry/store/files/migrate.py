@@ -1,7 +1,7 @@
 """Schema of the store: numbered ``migrations/<catalog>/NNNN_name.sql``, each applied once, in one transaction.
 
-``schema_version`` keeps the checksum of each applied file. Files from a newer hub, or a migration that was edited
-after it had been applied, are refused.
+``schema_version`` keeps the checksum of each applied migration. Files written by a newer hub are refused, and so is a
+migration that was edited after it had been applied.
 """
 
 import hashlib
@@ -46,7 +46,10 @@ def migrations(catalog: str) -> list[Migration]:
 
 
 def migrate(connection: duckdb.DuckDBPyConnection, catalog: str) -> tuple[int, int]:
-    """Bring an attached file to the newest schema; its version before and after. Raises :class:`SchemaMismatch`."""
+    """Bring an attached file to the newest schema. Returns its versions before and after.
+
+    Raises :class:`SchemaMismatch`.
+    """
     connection.execute(
         f"CREATE TABLE IF NOT EXISTS {catalog}.schema_version "
         "(version INTEGER NOT NULL, name VARCHAR NOT NULL, sha256 VARCHAR NOT NULL, applied_at TIMESTAMP NOT NULL)"
@@ -83,8 +86,8 @@ def check_schema(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
     missing = [migration for migration in migrations(catalog) if migration.version not in applied]
     if missing:
         raise SchemaMismatch(
-            f"{catalog}.duckdb has schema {max(applied, default=0)}, this hub reads {missing[-1].version}; "
-            "start the process that owns the store once, it brings the file up to date"
+            f"{catalog}.duckdb has schema {max(applied, default=0)}, but this hub reads {missing[-1].version}; "
+            "start the process that owns the store once: it brings the file up to date"
         )
 
 
@@ -97,7 +100,7 @@ def _refuse_unknown(applied: dict[int, str], catalog: str) -> None:
     for version, sha256 in sorted(applied.items()):
         if version not in known:
             raise SchemaMismatch(
-                f"{catalog}.duckdb has schema {version}, this hub knows up to {max(known)}; "
+                f"{catalog}.duckdb has schema {version}, but this hub knows only up to {max(known)}; "
                 "it was written by a newer version: upgrade the hub, or restore a backup from before the upgrade"
             )
         if known[version].sha256 != sha256:

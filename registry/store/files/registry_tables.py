@@ -1,4 +1,4 @@
-"""Conditions and subscriptions in ``registry.duckdb``: rows with a revision, the latest wins, indexed in memory."""
+"""Conditions and subscriptions in ``registry.duckdb``: rows with a revision, the newest counts, indexed in memory."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -6,15 +6,16 @@ from dataclasses import replace
 from functools import partial
 
 from common.clock import Clock
-from common.errors import StoreError, SubscriptionError
+from common.errors import StoreError
 from registry.activity import GRACE_MS, ActiveSpan
 from registry.conditions import Condition
 from registry.groups import Group
 from registry.instruments import Listing, resolve
 from registry.store.files.activity_tables import ActivityTables
 from registry.store.files.database import Database
-from registry.store.files.draft import Draft, Wish, wish_of
-from registry.store.files.group_commit import Gathering, Waiting
+from registry.store.files.group_commit import GroupCommit, PendingOperation
+from registry.store.files.registry_draft import PreparedRequest, RegistryDraft, prepare
+from registry.store.files.subscription_index import SubscriptionKey
 from registry.store.files.subscription_loading import load_subscriptions
 from registry.store.parts.registry import (
     RegisterResult,
@@ -42,42 +43,42 @@ class RegistryTables:
         self._listings = listings
         self._conditions = {condition.condition_id: condition for condition in self._load_conditions()}
         self._subscriptions = load_subscriptions(database)
-        # From what is kept: the same after a restart unless something changed, and never again what it was before.
+        # Derived from the stored rows: unchanged by a restart, and never a version that stood for something else.
         self._version = activity.begin_at(self._subscriptions.last_change)
-        self._gathering = Gathering(self._commit)
+        self._group_commit = GroupCommit(self._commit)
 
     def register(
         self, conditions: Sequence[Condition], *, active_from_ms: int, grace_ms: int = GRACE_MS
     ) -> list[RegisterResult]:
-        # What is known stays known: only the others may have to be written.
+        # A known condition stays known: only the others may have to be written.
         fresh = {
             condition.id: _stored(condition, active_from_ms)
             for condition in conditions
             if condition.id not in self._conditions
         }
-        return self._gathering.run(partial(self._register, conditions, fresh, active_from_ms, grace_ms))
+        return self._group_commit.run(partial(self._register, conditions, fresh, active_from_ms, grace_ms))
 
     def subscribe(self, requests: Sequence[SubscriptionRequest], *, active_from_ms: int) -> list[SubscribeResult]:
-        wishes = [_checked(request) for request in requests]
-        return self._gathering.run(partial(self._subscribe, wishes, active_from_ms))
+        prepared = [prepare(request) for request in requests]
+        return self._group_commit.run(partial(self._subscribe, prepared, active_from_ms))
 
     def unsubscribe(
         self, user_id: str, bot_id: str, condition_id: str, *, at_ms: int, grace_ms: int = GRACE_MS
     ) -> bool:
-        return self._gathering.run(partial(self._end, (user_id, bot_id, condition_id), at_ms + grace_ms))
+        return self._group_commit.run(partial(self._end, (user_id, bot_id, condition_id), at_ms + grace_ms))
 
     def set_paused(
         self, user_id: str, bot_id: str, condition_id: str, paused: bool, *, at_ms: int
     ) -> StoredSubscription | None:
-        return self._gathering.run(partial(self._pause, (user_id, bot_id, condition_id), paused, at_ms))
+        return self._group_commit.run(partial(self._pause, (user_id, bot_id, condition_id), paused, at_ms))
 
     def condition(self, condition_id: str) -> StoredCondition | None:
         return self._conditions.get(condition_id)
 
     def conditions(self, timeframe: str | None = None) -> list[StoredCondition]:
         # Copied in one go: another thread may add conditions meanwhile.
-        held = list(self._conditions.values())
-        return held if timeframe is None else [condition for condition in held if condition.timeframe == timeframe]
+        conditions = list(self._conditions.values())
+        return conditions if timeframe is None else [each for each in conditions if each.timeframe == timeframe]
 
     def activity(self) -> Mapping[str, tuple[ActiveSpan, ...]]:
         return self._activity.all()
@@ -86,8 +87,8 @@ class RegistryTables:
         return self._activity.of(condition_id)
 
     def subscription(self, user_id: str, bot_id: str, condition_id: str) -> StoredSubscription | None:
-        held = self._subscriptions.get((user_id, bot_id, condition_id))
-        return None if held is None or held.subscription.state == "ended" else held.subscription
+        entry = self._subscriptions.get((user_id, bot_id, condition_id))
+        return None if entry is None or entry.subscription.state == "ended" else entry.subscription
 
     def subscriptions_of(self, user_id: str) -> list[StoredSubscription]:
         return self._subscriptions.of_user(user_id)
@@ -105,13 +106,13 @@ class RegistryTables:
         return self._subscriptions.last_change
 
     def bot_config(self, user_id: str, bot_id: str, condition_id: str) -> dict[str, object] | None:
-        held = self._subscriptions.get((user_id, bot_id, condition_id))
-        if held is None or held.subscription.state == "ended":
+        entry = self._subscriptions.get((user_id, bot_id, condition_id))
+        if entry is None or entry.subscription.state == "ended":
             return None
-        # By the number of its change, which lets DuckDB skip all but one of its row groups.
+        # Looked up by the number of its change, which lets DuckDB skip all row groups but one.
         rows = self._database.rows(
             "SELECT bot_config::VARCHAR FROM registry.user_condition_subscriptions WHERE change = ?",
-            [held.config_change],
+            [entry.config_change],
         )
         config: dict[str, object] = json.loads(str(rows[0][0]))
         return config
@@ -128,20 +129,20 @@ class RegistryTables:
     def version(self) -> int:
         return self._version
 
-    def _commit(self, line: list[Waiting[Draft]]) -> None:
-        # Nobody else writes: no tick gets in between the look at the watermarks and the conditions' being known.
+    def _commit(self, batch: list[PendingOperation[RegistryDraft]]) -> None:
+        # Nobody else writes: no tick gets in between reading the watermarks and adopting the conditions.
         with self._database.alone():
-            draft = Draft(self._conditions, self._activity, self._subscriptions, self._clock.now_ms())
-            for waiting in line:
+            draft = RegistryDraft(self._conditions, self._activity, self._subscriptions, self._clock.now_ms())
+            for pending in batch:
                 try:
-                    waiting.answer = waiting.operation(draft)
-                except Exception as error:  # an operation refuses before it changes the draft
-                    waiting.error = error
+                    pending.answer = pending.operation(draft)
+                except Exception as error:  # an operation raises before it changes the draft
+                    pending.error = error
             if draft.is_empty:
                 return
             with self._database.transaction() as transaction:
                 draft.write(transaction)
-            # Whoever sees the new version finds everything that it stands for.
+            # A reader that sees the new version finds everything that it stands for.
             version = self._version + draft.size
             draft.adopt(version)
             self._version = version
@@ -152,7 +153,7 @@ class RegistryTables:
         fresh: Mapping[str, StoredCondition],
         active_from_ms: int,
         grace_ms: int,
-        draft: Draft,
+        draft: RegistryDraft,
     ) -> list[RegisterResult]:
         listings = self._listings() if fresh else []
         known = {listing.instrument for listing in listings}
@@ -181,24 +182,26 @@ class RegistryTables:
                 draft.want(stored, active_from_ms, until_ms)
         return answers
 
-    def _subscribe(self, wishes: Sequence[Wish], active_from_ms: int, draft: Draft) -> list[SubscribeResult]:
-        for wish in wishes:
-            if draft.condition(wish.request.condition_id) is None:
+    def _subscribe(
+        self, prepared: Sequence[PreparedRequest], active_from_ms: int, draft: RegistryDraft
+    ) -> list[SubscribeResult]:
+        for each in prepared:
+            if draft.condition(each.request.condition_id) is None:
                 raise StoreError(
-                    f"condition {wish.request.condition_id!r} is not registered; register it before subscribing"
+                    f"condition {each.request.condition_id!r} is not registered; register it before subscribing"
                 )
-        return [self._take(wish, active_from_ms, draft) for wish in wishes]
+        return [self._take(each, active_from_ms, draft) for each in prepared]
 
-    def _take(self, wish: Wish, active_from_ms: int, draft: Draft) -> SubscribeResult:
-        request = wish.request
-        held = draft.held(wish.key)
-        before = None if held is None else held.subscription
+    def _take(self, prepared: PreparedRequest, active_from_ms: int, draft: RegistryDraft) -> SubscribeResult:
+        request = prepared.request
+        entry = draft.entry(prepared.key)
+        before = None if entry is None else entry.subscription
         is_new = before is None or before.state == "ended"
-        if held is not None and held.subscription.state == "active" and held.content == wish.content:
-            return SubscribeResult(held.subscription, created=False, changed=False)
+        if entry is not None and entry.subscription.state == "active" and entry.content == prepared.content:
+            return SubscribeResult(entry.subscription, created=False, changed=False)
         stored = draft.condition(request.condition_id)
         assert stored is not None
-        # An active one goes on without a gap; what closed while it was paused is not delivered.
+        # An active one continues without a gap; triggers that closed while it was paused are not delivered.
         goes_on = before is not None and before.state == "active"
         begins = before.active_from_ms if before is not None and goes_on else active_from_ms
         policy = request.policy
@@ -217,23 +220,23 @@ class RegistryTables:
             revision=1 if before is None else before.revision + 1,
             change=0,
         )
-        return SubscribeResult(draft.put(subscription, wish.content, wish.config), created=is_new, changed=True)
+        return SubscribeResult(draft.put(subscription, prepared.content, prepared.config), created=is_new, changed=True)
 
-    def _end(self, key: tuple[str, str, str], until_ms: int, draft: Draft) -> bool:
-        held = draft.held(key)
-        if held is None or held.subscription.state == "ended":
+    def _end(self, key: SubscriptionKey, until_ms: int, draft: RegistryDraft) -> bool:
+        entry = draft.entry(key)
+        if entry is None or entry.subscription.state == "ended":
             return False
         if draft.kept(key[2]) == 1:
             draft.end(key[2], until_ms)
-        before = held.subscription
-        draft.put(replace(before, state="ended", revision=before.revision + 1), held.content)
+        before = entry.subscription
+        draft.put(replace(before, state="ended", revision=before.revision + 1), entry.content)
         return True
 
-    def _pause(self, key: tuple[str, str, str], paused: bool, at_ms: int, draft: Draft) -> StoredSubscription | None:
-        held = draft.held(key)
-        if held is None or held.subscription.state == "ended":
+    def _pause(self, key: SubscriptionKey, paused: bool, at_ms: int, draft: RegistryDraft) -> StoredSubscription | None:
+        entry = draft.entry(key)
+        if entry is None or entry.subscription.state == "ended":
             return None
-        before = held.subscription
+        before = entry.subscription
         if (before.state == "paused") == paused:
             return before
         return draft.put(
@@ -243,7 +246,7 @@ class RegistryTables:
                 active_from_ms=before.active_from_ms if paused else max(before.active_from_ms, at_ms),
                 revision=before.revision + 1,
             ),
-            held.content,
+            entry.content,
         )
 
     def _load_conditions(self) -> list[StoredCondition]:
@@ -257,14 +260,6 @@ class RegistryTables:
             """
         )
         return [StoredCondition(**row | {"group": Group.parse(row["group"])}) for row in rows.iter_rows(named=True)]
-
-
-def _checked(request: SubscriptionRequest) -> Wish:
-    try:
-        return wish_of(request)
-    except (TypeError, ValueError):
-        # Neither the configuration nor what is wrong with it is shown: both are private.
-        raise SubscriptionError("bot_config is no JSON object; use text keys and finite numbers") from None
 
 
 def _stored(condition: Condition, active_from_ms: int) -> StoredCondition:

@@ -1,7 +1,7 @@
 """All subscriptions in the owner's memory: by user, by condition, and in the order of their changes.
 
-A million of them are held, so what is kept of each is small: one record, names shared between records, and no
-configuration. Readers of other threads see a subscription as it was before a commit or as it is after it.
+There may be a million of them, so each takes little room: one record, names shared between records, and no
+configuration. Readers in other threads see a subscription as it was before a commit or as it is after it.
 """
 
 from array import array
@@ -12,81 +12,81 @@ from typing import TypeVar
 
 from registry.store.parts.registry import StoredSubscription, SubscriptionState
 
-Key = tuple[str, str, str]
+SubscriptionKey = tuple[str, str, str]
 """User, bot, condition."""
 
 _Name = TypeVar("_Name")
 
 
-class Held:
-    """A subscription as it is now, and what has to be known of it besides."""
+class SubscriptionEntry:
+    """The newest revision of a subscription, and what else the owner has to know about it."""
 
     __slots__ = ("config_change", "content", "subscription")
 
     def __init__(self, subscription: StoredSubscription, content: int | None, config_change: int) -> None:
         self.subscription = subscription
         self.content = content
-        """Digest of what was asked for; ``None``: from before there were any."""
+        """Digest of the request; ``None`` if it comes from an older schema."""
         self.config_change = config_change
-        """The change that brought its configuration, by which the file finds it fast."""
+        """The change that set its configuration, which finds it quickly in the file."""
 
 
 class _User:
-    """Subscriptions of one user by bot and condition, ended ones too, and the number of active ones by bot."""
+    """Subscriptions of one user by bot and condition, including ended ones, and the number of active ones by bot."""
 
-    __slots__ = ("active", "held")
+    __slots__ = ("active", "entries")
 
     def __init__(self) -> None:
-        self.held: dict[tuple[str, str], Held] = {}
+        self.entries: dict[tuple[str, str], SubscriptionEntry] = {}
         self.active: dict[str, int] = {}
 
 
 class SubscriptionIndex:
-    """Written by whoever holds the write lock, read by anybody."""
+    """Written by the holder of the write lock, read by any thread."""
 
     def __init__(self) -> None:
         self._users: dict[str, _User] = {}
-        self._kept: dict[str, dict[Held, None]] = {}
+        self._kept: dict[str, dict[SubscriptionEntry, None]] = {}
         """Condition -> its subscriptions that have not ended, oldest first."""
-        self._changes: tuple[array[int], list[Held]] = array("q"), []
-        """Numbers of changes, and what changed; only the newest change of a subscription counts."""
+        self._changes: tuple[array[int], list[SubscriptionEntry]] = array("q"), []
+        """Numbers of changes, and the entries that changed; only the newest change of a subscription counts."""
         self._size = 0
         self._active: Counter[str] = Counter()
         self._active_users = self._active_bots = self._active_total = 0
 
     def __len__(self) -> int:
-        """Number of subscriptions, ended ones too."""
+        """Number of subscriptions, including ended ones."""
         return self._size
 
-    def get(self, key: Key) -> Held | None:
-        """A subscription, ended ones too."""
+    def get(self, key: SubscriptionKey) -> SubscriptionEntry | None:
+        """A subscription, even if it has ended."""
         user = self._users.get(key[0])
-        return None if user is None else user.held.get(key[1:])
+        return None if user is None else user.entries.get(key[1:])
 
     def of_user(self, user_id: str) -> list[StoredSubscription]:
-        """Those of a user that have not ended, oldest first."""
+        """Subscriptions of a user that have not ended, oldest first."""
         user = self._users.get(user_id)
-        return [] if user is None else _living(user.held.values())
+        return [] if user is None else _living(user.entries.values())
 
     def bots_of_user(self, user_id: str) -> dict[str, int]:
-        """The bots of a user -> their subscriptions that have not ended."""
+        """The bots of a user -> how many of their subscriptions have not ended."""
         return dict(Counter(subscription.bot_id for subscription in self.of_user(user_id)))
 
     def of_condition(self, condition_id: str) -> list[StoredSubscription]:
-        """Those of a condition that have not ended, oldest first."""
+        """Subscriptions to a condition that have not ended, oldest first."""
         return _living(self._kept.get(condition_id, ()))
 
     def changed_after(self, change: int, limit: int) -> list[StoredSubscription]:
         """Subscriptions that changed after a change, in the order of their newest one."""
         changes, changed = self._changes
-        found: list[StoredSubscription] = []
+        subscriptions: list[StoredSubscription] = []
         for place in range(bisect_right(changes, change), len(changes)):
-            if len(found) >= limit:
+            if len(subscriptions) >= limit:
                 break
             subscription = changed[place].subscription
             if subscription.change == changes[place]:
-                found.append(subscription)
-        return found
+                subscriptions.append(subscription)
+        return subscriptions
 
     @property
     def last_change(self) -> int:
@@ -111,48 +111,50 @@ class SubscriptionIndex:
 
     def put(self, subscription: StoredSubscription, content: int | None, config_change: int) -> None:
         """Take over a committed subscription: a new one, or a new revision."""
-        held = self._place(subscription, content, config_change)
+        entry = self._place(subscription, content, config_change)
         # First the subscription, then its change: a reader that sees the change finds the subscription.
         changes, changed = self._changes
-        changed.append(held)
+        changed.append(entry)
         changes.append(subscription.change)
         if len(changes) > 2 * self._size + 1_000:
             self._drop_old_changes()
 
     def fill(self, subscriptions: Iterable[tuple[StoredSubscription, int | None, int]]) -> None:
-        """Take over the newest revisions of a file, each with its content and the change of its configuration, in the
-        order in which they were asked for."""
-        placed = [self._place(*each) for each in subscriptions]
-        placed.sort(key=lambda held: held.subscription.change)
-        self._changes = array("q", [held.subscription.change for held in placed]), placed
+        """Take over the newest revisions from a file, each with its content and the change that set its configuration.
 
-    def _place(self, subscription: StoredSubscription, content: int | None, config_change: int) -> Held:
+        They come in the order in which they were requested.
+        """
+        placed = [self._place(*each) for each in subscriptions]
+        placed.sort(key=lambda entry: entry.subscription.change)
+        self._changes = array("q", [entry.subscription.change for entry in placed]), placed
+
+    def _place(self, subscription: StoredSubscription, content: int | None, config_change: int) -> SubscriptionEntry:
         key = (subscription.bot_id, subscription.condition_id)
         user = self._users.get(subscription.user_id)
         if user is None:
             user = self._users[subscription.user_id] = _User()
-        held = user.held.get(key)
-        before: SubscriptionState = "ended" if held is None else held.subscription.state
-        if held is None:
-            held = Held(subscription, content, config_change)
+        entry = user.entries.get(key)
+        before: SubscriptionState = "ended" if entry is None else entry.subscription.state
+        if entry is None:
+            entry = SubscriptionEntry(subscription, content, config_change)
             self._size += 1
         else:
-            held.subscription, held.content, held.config_change = subscription, content, config_change
+            entry.subscription, entry.content, entry.config_change = subscription, content, config_change
         if before == "ended":
-            # Anew at the end: they stand in the order in which they were asked for.
-            user.held.pop(key, None)
-            user.held[key] = held
-        self._keep(held, before)
+            # Moved to the end: entries are in the order in which they were requested.
+            user.entries.pop(key, None)
+            user.entries[key] = entry
+        self._keep(entry, before)
         self._count(user, subscription, before)
-        return held
+        return entry
 
-    def _keep(self, held: Held, before: SubscriptionState) -> None:
-        condition_id, state = held.subscription.condition_id, held.subscription.state
+    def _keep(self, entry: SubscriptionEntry, before: SubscriptionState) -> None:
+        condition_id, state = entry.subscription.condition_id, entry.subscription.state
         if before == "ended" != state:
-            self._kept.setdefault(condition_id, {})[held] = None
+            self._kept.setdefault(condition_id, {})[entry] = None
         elif before != "ended" == state:
             kept = self._kept[condition_id]
-            del kept[held]
+            del kept[entry]
             if not kept:
                 del self._kept[condition_id]
 
@@ -169,13 +171,13 @@ class SubscriptionIndex:
 
     def _drop_old_changes(self) -> None:
         changes, changed = self._changes
-        newest = [place for place, held in enumerate(changed) if held.subscription.change == changes[place]]
+        newest = [place for place, entry in enumerate(changed) if entry.subscription.change == changes[place]]
         self._changes = array("q", [changes[place] for place in newest]), [changed[place] for place in newest]
 
 
-def _living(held: Iterable[Held]) -> list[StoredSubscription]:
-    # Copied in one go: another thread may add to them meanwhile.
-    return [subscription for each in list(held) if (subscription := each.subscription).state != "ended"]
+def _living(entries: Iterable[SubscriptionEntry]) -> list[StoredSubscription]:
+    # Copied in one go: another thread may add entries meanwhile.
+    return [subscription for entry in list(entries) if (subscription := entry.subscription).state != "ended"]
 
 
 def _add(counts: dict[_Name, int], name: _Name, by: int) -> None:

@@ -1,4 +1,4 @@
-"""Subscriptions from the file into the owner's memory."""
+"""Loading subscriptions from the file into the owner's memory."""
 
 import gc
 from collections.abc import Iterable, Iterator
@@ -39,7 +39,7 @@ def load_subscriptions(database: Database) -> SubscriptionIndex:
     with _without_collector():
         index.fill(_subscriptions(frames))
     if len(index) > _MANY:
-        # They stay: the collector need not look at them each time, which would stop everything for a second.
+        # They stay for good: without this, the collector would scan them each time, and stop everything for a second.
         gc.freeze()
     return index
 
@@ -50,17 +50,17 @@ def _subscriptions(frames: Iterable[pl.DataFrame]) -> Iterator[tuple[StoredSubsc
     for row in chain.from_iterable(frame.iter_rows() for frame in frames):
         user, bot, condition, bot_type, state, active_from, created, revision, change, content, config, *policy = row
         values = tuple(policy)
-        held_policy = policies.get(values)
-        if held_policy is None:
-            held_policy = policies[values] = DeliveryPolicy(*values)
-        # Subscriptions of one bot mostly follow each other.
+        shared_policy = policies.get(values)
+        if shared_policy is None:
+            shared_policy = policies[values] = DeliveryPolicy(*values)
+        # Subscriptions of one bot are mostly adjacent.
         bot_id = bot_id if bot == bot_id else bot
         subscription = StoredSubscription(
             user_id=intern(user),
             bot_id=bot_id,
             condition_id=intern(condition),
             bot_type=intern(bot_type),
-            policy=held_policy,
+            policy=shared_policy,
             state=_STATES[state],
             active_from_ms=active_from,
             created_ms=active_from if created == active_from else created,
@@ -72,7 +72,7 @@ def _subscriptions(frames: Iterable[pl.DataFrame]) -> Iterator[tuple[StoredSubsc
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Millions of objects that all stay: looking for garbage among them again and again would take most of the time."""
+    """Millions of objects that all stay: scanning them for garbage again and again would take most of the time."""
     was_on = gc.isenabled()
     gc.disable()
     try:

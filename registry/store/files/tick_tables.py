@@ -1,24 +1,25 @@
-"""Watermarks, triggers, ticks and their costs in ``registry.duckdb``."""
+"""Ticks, their watermarks, anchors, holes and costs in ``registry.duckdb``."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 
 import polars as pl
+from cachetools import LRUCache
 
 from common import failpoints
 from common.clock import Clock
 from common.errors import StaleTick
 from common.timeframes import show_time, slot_at_or_before
 from registry.groups import Group, Series
-from registry.store.files.candle_tables import Judged
+from registry.store.files.candle_tables import JudgedSpan
 from registry.store.files.database import Database, naive_time
 from registry.store.files.trigger_tables import TriggerTables
 from registry.store.files.watermarks import Watermarks
 from registry.store.parts.ticks import Anchor, Rebase, RunRecord, TickRecord, UnitCosts
 
 _ANSWERS_KEPT = 1_000
-"""Ticks that are known when they come again."""
+"""Ticks whose answers are known if they are sent again."""
 
 
 class TickTables:
@@ -32,8 +33,8 @@ class TickTables:
         triggers: TriggerTables,
         begun_after: Callable[[int], list[tuple[Group, int]] | None],
     ) -> None:
-        """``begun_after`` has the groups and times of conditions that became active after a version of the registry,
-        ``None`` where that is not known."""
+        """``begun_after`` returns the groups and times of conditions that became active after a registry version,
+        ``None`` if that is not known."""
         self._database = database
         self._clock = clock
         self._watermarks = watermarks
@@ -46,7 +47,8 @@ class TickTables:
         self._before_rebases = self._judged_before_rebases()
         self._last_rebase = database.newest("rebase", "registry.series_anchors")
         self._last_tick_id = database.newest("tick_id", "registry.ticks")
-        self._answers = self._recent_answers()
+        self._answers: LRUCache[str, range] = LRUCache(_ANSWERS_KEPT)
+        self._answers.update(self._recent_answers())
 
     def watermarks(self, timeframe: str) -> dict[Group, int]:
         return self._watermarks.of_timeframe(timeframe)
@@ -70,16 +72,16 @@ class TickTables:
         return self._last_rebase
 
     def rebase_watermarks(self) -> dict[int, dict[Group, int]]:
-        found: dict[int, dict[Group, int]] = {}
+        watermarks: dict[int, dict[Group, int]] = {}
         for rebase, group, watermark in self._database.rows(
             "SELECT rebase, group_key, epoch_ms(watermark) FROM registry.rebase_watermarks"
         ):
-            found.setdefault(int(str(rebase)), {})[Group.parse(str(group))] = int(str(watermark))
-        return found
+            watermarks.setdefault(int(str(rebase)), {})[Group.parse(str(group))] = int(str(watermark))
+        return watermarks
 
     @contextmanager
     def rebasing(self, rebase: Rebase) -> Iterator[int]:
-        """Record new anchors; the rebase's number. They count for ticks and readers when the block is over."""
+        """Record new anchors; yields the rebase's number. Ticks and readers see the anchors once the block ends."""
         number = self._last_rebase + 1
         marks = [
             (group, watermark)
@@ -89,7 +91,7 @@ class TickTables:
         rows = _anchor_rows(rebase.anchors, rebase.built_from, number, self._clock.now_ms())
         with self._database.transaction() as transaction:
             transaction.append("registry.series_anchors", rows)
-            # Checkpoints know their anchor by its time, which may be the same as before.
+            # Checkpoints identify their anchor by its time, which may be the same as before.
             transaction.execute(
                 "DELETE FROM registry.condition_evaluation_cache WHERE series IN (SELECT unnest(?))",
                 [list(rebase.anchors)],
@@ -106,17 +108,17 @@ class TickTables:
             self._last_rebase = number
             self._before_rebases = self._judged_before_rebases()
 
-    def judged(self) -> list[Judged]:
-        """What must not be rewritten: what some group has judged, of a built series the candles it is built from."""
+    def judged(self) -> list[JudgedSpan]:
+        """What must not be rewritten: what some group has judged, or the candles that a judged series is built from."""
         until = _judged_until(self._watermarks)
         return self._before_rebases + [
-            Judged(self._stored(series), anchor, until[series])
+            JudgedSpan(self._stored(series), anchor, until[series])
             for series, anchor in self._anchors.items()
             if series in until
         ]
 
     def record_tick(self, record: TickRecord) -> range:
-        # Until the memory knows what was committed: who is next must find the watermarks moved.
+        # Locked until the memory knows what was committed: the next tick must see the moved watermarks.
         with self._database.alone():
             return self._record_tick(record)
 
@@ -155,8 +157,6 @@ class TickTables:
             self._set_anchor(series, open_ms, record.built_from.get(series))
         self._watermarks.adopt(record.timeframe, record.moves)
         self._answers[record.token] = answer
-        if len(self._answers) > 2 * _ANSWERS_KEPT:
-            self._answers = dict(list(self._answers.items())[-_ANSWERS_KEPT:])
         return answer
 
     def record_run(self, record: RunRecord) -> None:
@@ -164,7 +164,7 @@ class TickTables:
         row["tick"] = naive_time(row.pop("tick_ms"))
         row["finished_at"] = naive_time(self._clock.now_ms())
         with self._database.transaction() as transaction:
-            # A run whose answer got lost records itself again.
+            # A run whose answer was lost records itself again.
             known = "SELECT 1 FROM registry.tick_runs WHERE run_id = ? AND timeframe = ? AND tick = ?"
             if transaction.frame(known, [row["run_id"], row["timeframe"], row["tick"]]).is_empty():
                 transaction.insert("registry.tick_runs", row)
@@ -193,7 +193,7 @@ class TickTables:
         return UnitCosts(**rows.row(0, named=True)) if rows.height else None
 
     def _stored(self, series: Series) -> Series:
-        """The stored series that a series is made of."""
+        """The stored series whose candles a series consists of."""
         built_from = self._built_from.get(series)
         return series if built_from is None else series.at(built_from)
 
@@ -213,8 +213,8 @@ class TickTables:
             activated = self._begun_after(record.registry_version)
             if activated is None:
                 raise StaleTick(
-                    "conditions or subscriptions changed between the tick's look at them and the start of the store's "
-                    "owner; nothing was written, load the conditions again"
+                    "conditions or subscriptions changed after the tick loaded them, before the store's owner started; "
+                    "nothing was written, load the conditions again"
                 )
             for group, from_ms_ in activated:
                 if group in moved and from_ms_ < record.close_time_ms:
@@ -231,7 +231,7 @@ class TickTables:
                 )
 
     def _new_anchors(self, record: TickRecord) -> dict[Series, int]:
-        """The anchors of a tick that are not known yet; one that differs from the known is as stale as a watermark."""
+        """The anchors of a tick that are not known yet; raises :class:`StaleTick` if one contradicts a known anchor."""
         fresh: dict[Series, int] = {}
         for series, anchor in record.anchors.items():
             known = self._anchors.get(series)
@@ -244,20 +244,20 @@ class TickTables:
                 )
         return fresh
 
-    def _judged_before_rebases(self) -> list[Judged]:
-        """What was judged from anchors that do not count any more: an audit still needs it as it was."""
-        marks = {rebase: _judged_until(held.items()) for rebase, held in self.rebase_watermarks().items()}
-        found: list[Judged] = []
+    def _judged_before_rebases(self) -> list[JudgedSpan]:
+        """What was judged from anchors that no longer count: an audit still needs it as it was."""
+        marks = {rebase: _judged_until(before.items()) for rebase, before in self.rebase_watermarks().items()}
+        spans: list[JudgedSpan] = []
         earlier: dict[Series, Anchor] = {}
         for anchor in self.anchor_history():
             before, until = earlier.get(anchor.series), marks.get(anchor.rebase, {}).get(anchor.series)
             if before is not None and until is not None:
-                found.append(Judged(before.stored, before.open_ms, until))
+                spans.append(JudgedSpan(before.stored, before.open_ms, until))
             earlier[anchor.series] = anchor
-        return found
+        return spans
 
     def _recent_answers(self) -> dict[str, range]:
-        """Token -> answer of the last ticks: a worker sends its tick again when the owner restarted under it."""
+        """Token -> answer of the last ticks: a worker sends its tick again if the owner restarts meanwhile."""
         rows = self._database.rows(
             "SELECT token, first_seq, last_seq FROM registry.ticks WHERE tick_id > ? AND token IS NOT NULL "
             "ORDER BY tick_id",

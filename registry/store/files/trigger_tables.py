@@ -1,4 +1,4 @@
-"""Triggers in ``registry.duckdb``: numbered without gaps, except for what an event log had already used."""
+"""Triggers in ``registry.duckdb``: numbered without gaps, except for numbers that an event log had already used."""
 
 from collections.abc import Collection, Iterator
 from datetime import datetime
@@ -12,7 +12,7 @@ from registry.store.files.database import Database, Transaction, naive, naive_ti
 from registry.store.parts.triggers import ConditionState
 
 _BLOCK = 100_000
-"""Triggers that a search looks at first, about as many as DuckDB keeps in one row group."""
+"""How many triggers a search scans first: about as many as DuckDB keeps in one row group."""
 
 _NEVER = ConditionState()
 
@@ -20,7 +20,7 @@ _NEVER = ConditionState()
 class TriggerTables:
     """Implements :class:`registry.store.parts.triggers.TriggerStore`; a tick's triggers are written by its own commit.
 
-    The owner keeps in memory what each condition has done, and which ``seq`` comes next.
+    The owner keeps in memory what each condition has done, and which ``seq`` is next.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -48,10 +48,10 @@ class TriggerTables:
         return self._states.get(condition_id, _NEVER)
 
     def counts(self) -> pl.DataFrame:
-        held = sorted(self._states.items())
+        states = sorted(self._states.items())
         return zoned(
             pl.DataFrame(
-                [(name, state.triggers, state.last_close_ms) for name, state in held],
+                [(name, state.triggers, state.last_close_ms) for name, state in states],
                 schema={"condition_id": pl.String, "triggers": pl.Int64, "last_close_time": pl.Int64},
                 orient="row",
             ).with_columns(pl.from_epoch("last_close_time", "ms").cast(pl.Datetime("ms")))
@@ -97,7 +97,7 @@ class TriggerTables:
             if first != self._next_seq or last - first + 1 != fresh.height or fresh["seq"].n_unique() != fresh.height:
                 raise StoreError(
                     f"{fresh.height} triggers from {first} to {last} do not follow {self._next_seq - 1} without gaps; "
-                    "raise the floor to where they begin, and bring them without gaps"
+                    "raise the floor to where they begin, and pass them without gaps"
                 )
             known = transaction.frame(
                 "SELECT f.trigger_id FROM fresh f SEMI JOIN registry.condition_triggers USING (trigger_id)",
@@ -128,7 +128,7 @@ class TriggerTables:
             self._next_seq = seq + 1
 
     def numbered(self, triggers: pl.DataFrame, now: datetime) -> pl.DataFrame:
-        """A tick's triggers as they will be recorded: without those that were adopted."""
+        """A tick's triggers as they will be recorded: numbered, and without those that were adopted."""
         fresh = naive(triggers)
         if self._adopted:
             fresh = fresh.filter(~pl.col("trigger_id").is_in(list(self._adopted)))
@@ -146,14 +146,14 @@ class TriggerTables:
     def _search(
         self, blocks: Iterator[tuple[int, int]], limit: int, sql: str, *parameters: object, **tables: pl.DataFrame
     ) -> pl.DataFrame:
-        """The first ``limit`` rows that are found block by block; blocks are (last seq before it, its last seq)."""
-        found: list[pl.DataFrame] = []
+        """The first ``limit`` rows, searched block by block; a block is (last seq before it, its last seq)."""
+        pieces: list[pl.DataFrame] = []
         for after, until in blocks:
-            missing = limit - sum(frame.height for frame in found)
+            missing = limit - sum(piece.height for piece in pieces)
             if missing <= 0:
                 break
-            found.append(self._database.frame(sql, [*parameters, after, until, missing], **tables))
-        return pl.concat(found) if found else self._database.frame(sql, [*parameters, 0, 0, 0], **tables)
+            pieces.append(self._database.frame(sql, [*parameters, after, until, missing], **tables))
+        return pl.concat(pieces) if pieces else self._database.frame(sql, [*parameters, 0, 0, 0], **tables)
 
     def _blocks_up(self, seq: int) -> Iterator[tuple[int, int]]:
         size = _BLOCK
@@ -168,7 +168,7 @@ class TriggerTables:
             seq, size = seq - size, 2 * size
 
     def _nth_after(self, seq: int, count: int) -> int:
-        """The ``seq`` up to which there are ``count`` triggers after one."""
+        """The ``seq`` up to which ``count`` triggers follow after ``seq``."""
         last = seq + count
         for first_of_gap, last_of_gap in self._gaps:
             if last_of_gap > seq and first_of_gap <= last:
@@ -181,7 +181,7 @@ class TriggerTables:
         transaction.append("registry.seq_gaps", rows.with_columns(pl.lit(now).alias("created_at")))
 
     def _load_states(self) -> dict[str, ConditionState]:
-        """What each condition has done: what is kept, and the triggers since; an owner keeps the sum."""
+        """What each condition has done: the stored state plus the triggers since; an owner stores the sum."""
         since = self._database.newest("last_seq", "registry.condition_state")
         recent = """
             SELECT condition_id, count(*) AS triggers, max(close_time) AS last_close_time, max(seq) AS last_seq

@@ -8,7 +8,7 @@ from registry.store.parts.ticks import WatermarkMove
 
 
 class Watermarks:
-    """Group -> close time up to which it has been judged. What a tick moves is adopted after its commit."""
+    """Group -> close time up to which it has been judged. The moves of a tick are adopted after its commit."""
 
     def __init__(self, database: Database) -> None:
         if not database.read_only:
@@ -39,7 +39,7 @@ class Watermarks:
 
 
 def _compact(database: Database) -> None:
-    """Keep the newest row of a group: the table grows by a row a group and tick."""
+    """Keep only the newest row of each group: the table grows by a row per group and tick."""
     with database.transaction() as transaction:
         transaction.execute(
             """

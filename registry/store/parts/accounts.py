@@ -1,4 +1,4 @@
-"""Keys of the API."""
+"""API keys."""
 
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -8,7 +8,7 @@ Role = Literal["user", "operator"]
 
 @dataclass(frozen=True)
 class ApiKey:
-    """One key of a user; :mod:`registry.keys` makes and checks its text, which is kept nowhere."""
+    """One key of a user; :mod:`registry.keys` makes and checks its text, which is not stored."""
 
     key_id: str
     user_id: str
@@ -21,20 +21,20 @@ class ApiKey:
 
 
 class AccountStore(Protocol):
-    """Keys of the API; :mod:`registry.keys` makes and checks them."""
+    """API keys; :mod:`registry.keys` makes and checks them."""
 
     def add_key(self, key: ApiKey) -> None:
-        """Keep a key."""
+        """Store a key."""
         ...
 
     def key(self, key_id: str) -> ApiKey | None:
-        """A key, revoked ones too."""
+        """A key, even if it is revoked."""
         ...
 
     def keys(self, user_id: str | None = None) -> list[ApiKey]:
-        """All keys, or those of a user, oldest first, revoked ones too."""
+        """All keys, or those of a user, oldest first, including revoked ones."""
         ...
 
     def revoke_key(self, key_id: str, *, at_ms: int) -> bool:
-        """Make a key useless for good; whether it was of use before."""
+        """Invalidate a key for good. Returns whether it was valid before."""
         ...

@@ -1,4 +1,4 @@
-"""Candles, as whatever keeps them offers them."""
+"""Candles, instruments, revisions and the quarantine: what the store keeps of them."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from registry.instruments import Calendar, Instrument, Listing
 
 @dataclass(frozen=True)
 class UpsertCounts:
-    """What happened to the candles of one upsert."""
+    """How many candles of one upsert met which fate."""
 
     inserted: int = 0
     unchanged: int = 0
     replaced: int = 0
-    """Stored before, not yet judged, and different: the new version is the candle."""
+    """Stored before, not yet judged, and different: the new version becomes the candle."""
     revised: int = 0
-    """Judged already, or judged as missing: kept as a revision, the judged version stays."""
+    """Already judged, or judged as missing: stored as a revision, the judged version stays."""
 
 
 class CandleStore(Protocol):
@@ -32,12 +32,12 @@ class CandleStore(Protocol):
     def upsert(self, candles: pl.DataFrame) -> UpsertCounts:
         """Add closed candles, unique by series and open time. Judged ones are never rewritten: see ``revised``.
 
-        An optional column ``filled`` marks candles that stand for slots without trades; they never replace real ones.
+        An optional column ``filled`` marks candles for slots without trades; they never replace real ones.
         """
         ...
 
     def quarantine(self, rows: pl.DataFrame) -> int:
-        """Keep rejected rows with their reasons; the number that was not there before."""
+        """Store rejected rows with their reasons. Returns how many were not stored before."""
         ...
 
     def quarantined(self) -> pl.DataFrame:
@@ -49,27 +49,27 @@ class CandleStore(Protocol):
         ...
 
     def listings(self) -> list[Listing]:
-        """What is known of them, in the order of their names."""
+        """What is known about the instruments, in the order of their names."""
         ...
 
     def list_instruments(self, listings: Sequence[Listing]) -> int:
-        """Make instruments known, or better known; how many of them changed.
+        """Add instruments, or update what is known about them. Returns how many changed.
 
-        Raises :class:`common.errors.InstrumentError` for an alias that would name two of them.
+        Raises :class:`common.errors.InstrumentError` for an alias that would name two instruments.
         """
         ...
 
     def series(self) -> pl.DataFrame:
-        """One row a series: ``series exchange symbol timeframe first_open_time last_open_time candles filled
+        """One row per series: ``series exchange symbol timeframe first_open_time last_open_time candles filled
         revisions``."""
         ...
 
     def gaps(self, series: Series | None = None) -> pl.DataFrame:
-        """Slots between a series' first and last candle that have none, a row a gap: ``series first_open_time
-        last_open_time slots judged calendar``, by series and time.
+        """Slots without a candle between the first and the last candle of a series, one row per gap: ``series
+        first_open_time last_open_time slots judged calendar``, by series and time.
 
-        ``judged`` of them were given up as holes when they were judged. Where the calendar is ``sessions``, gaps are
-        mostly hours in which the market was closed.
+        ``judged`` is how many of the slots were judged as missing. Where the calendar is ``sessions``, most gaps are
+        hours in which the market was closed.
         """
         ...
 
@@ -95,7 +95,7 @@ class CandleStore(Protocol):
         ...
 
     def set_calendar(self, instrument: Instrument, calendar: Calendar) -> None:
-        """Say when an instrument trades; raises :class:`common.errors.InstrumentError` for an unknown one."""
+        """Set when an instrument trades. Raises :class:`common.errors.InstrumentError` for an unknown one."""
         ...
 
     def calendars(self) -> dict[str, Calendar]:
@@ -107,17 +107,17 @@ class CandleStore(Protocol):
         ...
 
     def revisions(self, series: Series | None = None) -> pl.DataFrame:
-        """Versions of candles that came after they had been judged, by series and open time, oldest version first.
+        """Versions of candles that arrived after the candle was judged, by series and open time, oldest version first.
 
-        ``series open_time created_at pending``, the candle as it is judged now (``judged_open`` … ``judged_volume``,
-        null for a slot without one) and the version (``open high low close volume``). ``pending`` is the newest version
-        of its slot where it differs from the judged candle: what a rebase takes.
+        ``series open_time created_at pending``, the candle as it is judged (``judged_open`` … ``judged_volume``, null
+        for a slot without one) and the version (``open high low close volume``). ``pending`` marks the newest version
+        of a slot if it differs from the judged candle: a rebase takes these.
         """
         ...
 
     def superseded(self, series: Series) -> pl.DataFrame:
-        """What candles of a series were before rebases: ``rebase open_time open high low close volume``, oldest rebase
-        first; null values where there was no candle."""
+        """The candles of a series as they were before rebases: ``rebase open_time open high low close volume``, oldest
+        rebase first; null values where there was no candle."""
         ...
 
     def names(self) -> set[Series]:
@@ -125,5 +125,5 @@ class CandleStore(Protocol):
         ...
 
     def version(self, series: Collection[Series]) -> int:
-        """Grows with every change of candles of these series, and is another one when the owner of the files is."""
+        """Grows with every change to candles of these series, and differs from one owner of the files to the next."""
         ...

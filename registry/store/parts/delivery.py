@@ -1,4 +1,4 @@
-"""Where triggers are sent to, and how far readers of triggers have come."""
+"""Where triggers are delivered, and how far readers of triggers have got."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 @dataclass(frozen=True)
 class LogReading:
-    """How far the event log is at one moment."""
+    """The state of the event log at one moment."""
 
     read_ms: int
     stored_seq: int
@@ -15,11 +15,11 @@ class LogReading:
     published_seq: int
     """``seq`` of the newest event."""
     events: int
-    """That the stream holds."""
+    """Events in the stream."""
     bytes: int
-    """Of memory that the stream takes."""
+    """Memory that the stream takes."""
     lags: Mapping[str, int]
-    """Consumer group -> events that it has not applied."""
+    """Consumer group -> events that it has not applied yet."""
 
 
 WebhookState = Literal["active", "paused", "ended"]
@@ -27,7 +27,7 @@ WebhookState = Literal["active", "paused", "ended"]
 
 @dataclass(frozen=True)
 class Webhook:
-    """A user's address for triggers."""
+    """An address to which a user's triggers are sent."""
 
     webhook_id: str
     user_id: str
@@ -44,34 +44,34 @@ class Webhook:
 
 
 class DeliveryStore(Protocol):
-    """Where triggers are sent to, and how far readers of triggers have come."""
+    """Where triggers are delivered, and how far readers of triggers have got."""
 
     def add_webhook(self, webhook: Webhook) -> None:
-        """Keep a user's webhook."""
+        """Store a user's webhook."""
         ...
 
     def webhooks(self, user_id: str | None = None) -> list[Webhook]:
-        """All webhooks, or those of a user, oldest first, ended ones too."""
+        """All webhooks, or those of a user, oldest first, including ended ones."""
         ...
 
     def webhook(self, webhook_id: str) -> Webhook | None:
-        """A webhook, ended ones too."""
+        """A webhook, even if it has ended."""
         ...
 
     def set_webhook_state(self, webhook_id: str, state: WebhookState, *, at_ms: int) -> Webhook | None:
-        """Pause, resume or end a webhook, ``None`` if there is none; an ended one stays so."""
+        """Pause, resume or end a webhook; ``None`` if there is none. An ended one stays ended."""
         ...
 
     def cursors(self) -> dict[str, int]:
-        """Reader's name -> the last ``seq`` or change that it has applied."""
+        """Name of a reader -> the last ``seq`` or change that it has applied."""
         ...
 
     def move_cursor(self, name: str, seq: int) -> None:
-        """Note how far a reader has come."""
+        """Record how far a reader has got."""
         ...
 
     def record_log(self, reading: LogReading) -> None:
-        """Note how far the event log is; one reading a moment."""
+        """Record the state of the event log; at most one reading per moment is kept."""
         ...
 
     def log_readings(self, limit: int) -> list[LogReading]:

@@ -16,7 +16,7 @@ class RegisterResult:
 
     condition_id: str
     created: bool
-    """False when an equal condition was registered before."""
+    """False if an equal condition was registered before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ SubscriptionState = Literal["active", "paused", "ended"]
 class SubscriptionRequest:
     """A user's bot that wants a condition's triggers. ``bot_config`` is private to the user.
 
-    Raises :class:`common.errors.SubscriptionError` for names that cannot be.
+    Raises :class:`common.errors.SubscriptionError` for malformed names.
     """
 
     user_id: str
@@ -67,14 +67,14 @@ class StoredSubscription:
     bot_type: str
     policy: DeliveryPolicy
     state: SubscriptionState
-    """Of a paused one the condition is judged on, and nothing is delivered."""
+    """While it is paused, the condition continues to be judged, but nothing is delivered."""
     active_from_ms: int
     """Only triggers that close after it are delivered."""
     created_ms: int
-    """When it was asked for; anew after it had ended."""
+    """When it was requested; set anew if it is requested again after it ended."""
     revision: int
     change: int
-    """Grows over all subscriptions with every revision: how far a reader of changes has come."""
+    """Numbers the revisions of all subscriptions in one sequence; readers of changes remember how far they have got."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class SubscribeResult:
 
     subscription: StoredSubscription
     created: bool
-    """There was none, or it had ended."""
+    """True if there was none, or it had ended."""
     changed: bool
 
 
@@ -93,31 +93,31 @@ class RegistryStore(Protocol):
     def register(
         self, conditions: Sequence[Condition], *, active_from_ms: int, grace_ms: int = GRACE_MS
     ) -> list[RegisterResult]:
-        """Add conditions whose instruments are known. Raises :class:`common.errors.InstrumentError`.
+        """Add conditions. Raises :class:`common.errors.InstrumentError` for unknown instruments.
 
-        New or known, each is judged for the grace time, and longer when somebody subscribes to it.
+        Whether new or known, each is judged for the grace time, and longer if somebody subscribes to it.
         """
         ...
 
     def subscribe(self, requests: Sequence[SubscriptionRequest], *, active_from_ms: int) -> list[SubscribeResult]:
-        """Add or renew subscriptions; an answer to each request, in their order.
+        """Add or renew subscriptions; returns one answer per request, in their order.
 
-        Their conditions are judged on, or again. The same request again changes nothing; a paused subscription is
-        resumed by it. Raises :class:`common.errors.SubscriptionError` for a configuration that is no JSON, and
-        :class:`common.errors.StoreError` for a condition that is not registered; nothing is written then.
+        Their conditions continue to be judged, or are judged again. Repeating a request changes nothing, except that it
+        resumes a paused subscription. Raises :class:`common.errors.SubscriptionError` for a configuration that cannot
+        be JSON, and :class:`common.errors.StoreError` for a condition that is not registered; then nothing is written.
         """
         ...
 
     def unsubscribe(
         self, user_id: str, bot_id: str, condition_id: str, *, at_ms: int, grace_ms: int = GRACE_MS
     ) -> bool:
-        """End a subscription; whether there was one. Without any other the condition is judged for the grace time."""
+        """End a subscription. Returns whether there was one. After a condition's last one, its grace time begins."""
         ...
 
     def set_paused(
         self, user_id: str, bot_id: str, condition_id: str, paused: bool, *, at_ms: int
     ) -> StoredSubscription | None:
-        """Pause a subscription or resume it, ``None`` if there is none. Resumed, it is active from ``at_ms`` on."""
+        """Pause or resume a subscription; ``None`` if there is none. A resumed one is active from ``at_ms`` on."""
         ...
 
     def subscription(self, user_id: str, bot_id: str, condition_id: str) -> StoredSubscription | None:
@@ -129,7 +129,7 @@ class RegistryStore(Protocol):
         ...
 
     def bots_of(self, user_id: str) -> Mapping[str, int]:
-        """The bots of a user -> their subscriptions that have not ended."""
+        """The bots of a user -> how many of their subscriptions have not ended."""
         ...
 
     def subscribers_of(self, condition_id: str) -> list[StoredSubscription]:
@@ -145,7 +145,7 @@ class RegistryStore(Protocol):
         ...
 
     def bot_config(self, user_id: str, bot_id: str, condition_id: str) -> dict[str, object] | None:
-        """The private configuration of a subscription that has not ended: for what acts for its user."""
+        """The private configuration of a subscription that has not ended, for code that acts on behalf of its user."""
         ...
 
     def condition(self, condition_id: str) -> StoredCondition | None:
@@ -161,7 +161,7 @@ class RegistryStore(Protocol):
         ...
 
     def activity_of(self, condition_id: str) -> tuple[ActiveSpan, ...]:
-        """When a condition is judged, oldest first; nothing for one that is not registered."""
+        """When a condition is judged, oldest first; empty for one that is not registered."""
         ...
 
     def subscriber_count(self, condition_id: str) -> int:
@@ -177,5 +177,5 @@ class RegistryStore(Protocol):
         ...
 
     def version(self) -> int:
-        """Grows with every change of conditions or subscriptions, over restarts too."""
+        """Grows with every change to conditions or subscriptions, across restarts too."""
         ...

@@ -1,4 +1,4 @@
-"""Watermarks, anchors, and what ticks cost."""
+"""Watermarks, anchors, and the cost of ticks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,42 +21,44 @@ class WatermarkMove:
 
 @dataclass(frozen=True)
 class Anchor:
-    """The first candle that a series is judged from, and what the series is made of; the newest one counts."""
+    """The first candle that a series is judged from, and what the series is built from. The newest anchor counts."""
 
     series: Series
     open_ms: int
     built_from: str | None
-    """The timeframe that it is built from; ``None``: its own candles."""
+    """The timeframe whose candles it is built from; ``None`` for its own candles."""
     rebase: int
-    """The rebase that set it; 0 for the series' first tick."""
+    """The rebase that set it; 0 if the series' first tick did."""
     created_ms: int | None
-    """When it was set; ``None`` for those of older schemas."""
+    """When it was set; ``None`` if it comes from an older schema."""
 
     @property
     def stored(self) -> Series:
-        """The stored series that the series is made of."""
+        """The stored series whose candles it consists of."""
         return self.series if self.built_from is None else self.series.at(self.built_from)
 
 
 @dataclass(frozen=True)
 class Rebase:
-    """The wish to judge series from corrected candles: the newest revisions of ``stored`` become its candles, and all
-    series that are made of it get new anchors."""
+    """A request to judge series from corrected candles.
+
+    The newest revisions of ``stored`` become its candles, and all series built from it get new anchors.
+    """
 
     series: Series
-    """The series that was asked for."""
+    """The requested series."""
     stored: Series
     anchors: Mapping[Series, int]
     built_from: Mapping[Series, str]
-    """Those of ``anchors`` that are built."""
+    """The series of ``anchors`` that are built -> the timeframe they are built from."""
 
 
 @dataclass(frozen=True)
 class TickMetrics:
-    """What a tick did and what isolated bots would have done for the same verdicts. Column names of table ``ticks``.
+    """What a tick did, and what isolated bots would have done for the same verdicts; columns of table ``ticks``.
 
-    ``isolated_*``: one bot a subscription, nothing shared. ``equal_sharing_*``: equal conditions are judged once, but
-    each of them loads its candles and computes its indicators by itself. The plain ones were really done.
+    ``isolated_*``: one bot per subscription, nothing shared. ``equal_sharing_*``: equal conditions are judged once, but
+    each loads its candles and computes its indicators by itself. The others count the work that was really done.
     """
 
     subscriptions: int
@@ -76,12 +78,12 @@ class TickMetrics:
 class TickRecord:
     """Everything that one tick writes, in one transaction or not at all.
 
-    ``triggers`` has the columns of table ``condition_triggers`` without ``seq`` and ``emitted_at``; times zoned UTC.
-    ``holes`` are (stored series, open time) judged as missing; ``anchors`` the first judged open time of new series,
-    ``built_from`` those of them that are built and the timeframe that they are built from. ``rebase`` is the last
-    rebase by then: a tick from before it is refused. ``registry_version`` is that of the conditions that were
-    judged: the tick is refused if others of its groups became active on its candle in the meantime. ``token`` names
-    this attempt: a record that comes a second time, because the first answer was lost, gets that answer.
+    ``triggers`` has the columns of table ``condition_triggers`` without ``seq`` and ``emitted_at``; its times are zoned
+    UTC. ``holes`` are the slots (stored series, open time) judged as missing; ``anchors`` has the first judged open
+    time of each new series; ``built_from`` names, for those that are built, the timeframe they are built from.
+    ``rebase`` is the last rebase that the tick knew: a tick from before a rebase is refused. ``registry_version`` is
+    the version of the judged conditions: the tick is refused if others of its groups became active on its candle in the
+    meantime. ``token`` names this attempt: if the answer is lost and the record sent again, it gets the same answer.
     """
 
     timeframe: str
@@ -114,7 +116,7 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class UnitCosts:
-    """Mean microseconds of the parts of an isolated evaluation, from ``sample`` ones that were really done."""
+    """Mean microseconds of the parts of an isolated evaluation, measured on ``sample`` real ones."""
 
     sample: int
     load_us: float
@@ -123,7 +125,7 @@ class UnitCosts:
 
 
 class TickStore(Protocol):
-    """Watermarks, anchors, and what ticks cost."""
+    """Watermarks, anchors, and the cost of ticks."""
 
     def watermarks(self, timeframe: str) -> dict[Group, int]:
         """Group -> close time up to which it has been judged."""
@@ -134,19 +136,19 @@ class TickStore(Protocol):
         ...
 
     def built_from(self) -> dict[Series, str]:
-        """Those of them that have been judged as built -> the timeframe that they are built from."""
+        """The anchored series that are built from another timeframe -> that timeframe."""
         ...
 
     def record_tick(self, record: TickRecord) -> range:
-        """Record a tick; the ``seq`` of its triggers, without those that were adopted before.
+        """Record a tick. Returns the ``seq`` of its triggers, without those that were adopted before.
 
         Raises :class:`common.errors.StaleTick` and writes nothing unless every stored watermark is where the tick
-        started. The same record again (by its ``token``) gets the same answer.
+        started. The same record again (with the same ``token``) gets the same answer.
         """
         ...
 
     def anchor_history(self) -> list[Anchor]:
-        """All anchors that were ever set, oldest first."""
+        """All anchors ever set, oldest first."""
         ...
 
     def last_rebase(self) -> int:
@@ -154,11 +156,11 @@ class TickStore(Protocol):
         ...
 
     def rebase_watermarks(self) -> dict[int, dict[Group, int]]:
-        """Rebase -> group that read a rebased series -> close time up to which it had been judged before."""
+        """Rebase -> each group that read a rebased series -> close time up to which it had been judged before."""
         ...
 
     def record_run(self, record: RunRecord) -> None:
-        """Record what a flow run cost beyond its ticks."""
+        """Record the cost of a flow run beyond that of its ticks."""
         ...
 
     def record_unit_costs(self, costs: UnitCosts) -> None:

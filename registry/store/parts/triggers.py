@@ -17,10 +17,10 @@ class ConditionState:
 
 
 class TriggerStore(Protocol):
-    """Triggers. Their ``seq`` are assigned when they are recorded, by :meth:`TickStore.record_tick`."""
+    """Triggers. They get their ``seq`` when they are recorded, by :meth:`TickStore.record_tick`."""
 
     def last_seq(self) -> int:
-        """The highest ``seq`` in use: of the newest trigger, or of a floor that was raised above it; 0 before."""
+        """The highest ``seq`` in use: of the newest trigger, or of a floor raised above it; 0 if there is neither."""
         ...
 
     def after(self, seq: int, limit: int, condition_ids: Collection[str] | None = None) -> pl.DataFrame:
@@ -36,23 +36,23 @@ class TriggerStore(Protocol):
         ...
 
     def adopt(self, rows: pl.DataFrame) -> int:
-        """Take triggers from an event log that is ahead of this store; how many ``seq`` that were.
+        """Take triggers from an event log that is ahead of this store. Returns how many ``seq`` they used.
 
         ``rows`` has all columns of table ``condition_triggers``, times zoned UTC. Those above :meth:`last_seq` are
-        taken and must follow it without gaps. A trigger that is there already is not added again: its ``seq`` becomes a
-        gap. Watermarks stay: a tick that brings an adopted trigger once more records it no second time.
+        taken; they must follow it without gaps. A trigger that is already stored is not added again: its ``seq``
+        becomes a gap. Watermarks stay: a tick that yields an adopted trigger again does not record it a second time.
         Raises :class:`common.errors.StoreError` for rows that do not follow.
         """
         ...
 
     def raise_floor(self, seq: int) -> None:
-        """Let the next trigger have a ``seq`` above this one, for good."""
+        """Ensure, for good, that the next trigger gets a ``seq`` above this one."""
         ...
 
     def floor_gaps(self) -> list[tuple[int, int]]:
-        """First and last ``seq`` of ranges that no trigger of this store has or will have, oldest first."""
+        """First and last ``seq`` of ranges that no trigger of this store has or will ever have, oldest first."""
         ...
 
     def counts(self) -> pl.DataFrame:
-        """``condition_id triggers last_close_time`` of every condition that ever fired."""
+        """``condition_id triggers last_close_time`` of every condition that has ever fired."""
         ...

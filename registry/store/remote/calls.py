@@ -1,7 +1,7 @@
-"""Calls to the process that owns a store: kept connections, and patience while the owner restarts.
+"""Calls to the process that owns a store: persistent connections, and patience while the owner restarts.
 
-Every operation is safe to repeat, so a call whose answer is lost is made again under the same name. It is
-``http.client``, with a connection a thread, because flow runs make many small calls.
+Every operation is safe to repeat, so a call whose answer is lost is made again under the same name. It uses
+``http.client``, with one connection per thread, because flow runs make many small calls.
 """
 
 import random
@@ -28,7 +28,7 @@ class Calls:
         self._url = url.rstrip("/")
         place = urlsplit(self._url)
         if place.scheme not in ("http", "https") or not place.hostname:
-            raise StoreError(f"store url {url!r} is not known; use http://HOST:PORT")
+            raise StoreError(f"unknown store URL {url!r}; use http://HOST:PORT")
         kind = HTTPSConnection if place.scheme == "https" else HTTPConnection
         self._connect: Callable[[], HTTPConnection] = lambda: kind(
             place.hostname or "", place.port, timeout=_SOCKET_TIMEOUT_S
@@ -41,7 +41,7 @@ class Calls:
         self._open: list[HTTPConnection] = []
 
     def call(self, operation: str, body: bytes, patience_s: float) -> bytes:
-        """The answer's bytes. Raises what the owner raised, :class:`StoreUnreachable` when it stays away."""
+        """The answer's bytes. Raises what the owner raised, or :class:`StoreUnreachable` if it stays away."""
         headers = self._headers | {CALL_HEADER: uuid4().hex}
         deadline, pause_s = None, 0.0
         while True:
@@ -54,12 +54,12 @@ class Calls:
                 problem: object = error
             else:
                 problem = "it is starting or stopping"
-            # The first repetition is at once: an owner closes connections that were idle for a while.
+            # The first retry is immediate: an owner closes connections that were idle for a while.
             deadline = deadline or time.monotonic() + patience_s
             if time.monotonic() + pause_s > deadline:
                 raise StoreUnreachable(
                     f"the store's owner at {self._url} does not answer ({problem}); start it with `hub up`, or set "
-                    "HUB_STORE_URL to where it is"
+                    "HUB_STORE_URL to its address"
                 )
             time.sleep(pause_s * random.uniform(0.5, 1.0))
             pause_s = min(max(2 * pause_s, 0.02), _LONGEST_PAUSE_S)
@@ -67,7 +67,7 @@ class Calls:
             return answer
         if status == _NOT_ALLOWED:
             raise StoreDenied(
-                f"the store's owner at {self._url} does not take this token; set HUB_STORE_TOKEN to the owner's, or "
+                f"the store's owner at {self._url} rejects this token; set HUB_STORE_TOKEN to the owner's, or "
                 "HUB_DATA_DIR to its data folder"
             )
         raise self._refusal(status, answer)
@@ -97,4 +97,4 @@ class Calls:
         try:
             return decode_error(answer)
         except Exception:
-            return StoreError(f"what answers at {self._url} with status {status} is no store of the hub")
+            return StoreError(f"{self._url} answers with status {status} and is not a store of the hub")

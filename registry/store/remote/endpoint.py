@@ -1,6 +1,6 @@
 """The store for other processes of the hub: ``POST /store/<operation>``, guarded by a token.
 
-Not for users: whoever has the token may do everything that the store can do.
+Not for users: the token permits everything that the store can do.
 """
 
 import asyncio
@@ -29,11 +29,12 @@ from registry.store.remote.wire import (
 _log = logging.getLogger(__name__)
 
 _THREADS = 16
-_ANSWERS_KEPT = 1_000
+_REPLIES_KEPT = 1_000
 
 _REFUSED, _FAILED, _NO_SPACE = 409, 500, 507
 
-Answer = tuple[int, bytes]
+Reply = tuple[int, bytes]
+"""Status and body."""
 
 
 def store_interface(store: Store, token: str) -> Starlette:
@@ -46,11 +47,11 @@ class _Endpoint:
         self._store = store
         self._token = f"Bearer {token}".encode()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="store")
-        self._writes: OrderedDict[str, asyncio.Future[Answer]] = OrderedDict()
-        """Calls that write, and their answers: a repetition gets the first one's."""
+        self._writes: OrderedDict[str, asyncio.Future[Reply]] = OrderedDict()
+        """The newest calls that write, in flight or replied to: a repeated call gets the reply of the first one."""
 
     async def answer(self, request: Request) -> Response:
-        # Before the body is read: nobody else may send the owner work to do.
+        # Before the body is read: without the token nobody can make the owner work.
         if not compare_digest(request.headers.get("authorization", "").encode("latin-1"), self._token):
             return Response(status_code=401)
         operation = operations().get(request.path_params["operation"])
@@ -66,19 +67,20 @@ class _Endpoint:
         status, body = await self._answer_to(operation, request.headers.get(CALL_HEADER), await request.body())
         return _response((status, body))
 
-    async def _answer_to(self, operation: Operation, call: str | None, body: bytes) -> Answer:
+    async def _answer_to(self, operation: Operation, call: str | None, body: bytes) -> Reply:
         loop = asyncio.get_running_loop()
         if call is None or operation.name not in WRITES:
             return await loop.run_in_executor(self._threads, self._run, operation, body)
-        written = self._writes.get(call)
-        if written is None:
-            written = self._writes[call] = loop.run_in_executor(self._threads, self._run, operation, body)
-            while len(self._writes) > _ANSWERS_KEPT and next(iter(self._writes.values())).done():
+        write = self._writes.get(call)
+        if write is None:
+            write = self._writes[call] = loop.run_in_executor(self._threads, self._run, operation, body)
+            # A write in flight is never dropped: its repetition must not run it a second time.
+            while len(self._writes) > _REPLIES_KEPT and next(iter(self._writes.values())).done():
                 self._writes.popitem(last=False)
-        # A client that goes away does not end the write: it may come again and ask for its answer.
-        return await asyncio.shield(written)
+        # A client that disconnects does not cancel the write: it may come back and ask for the reply.
+        return await asyncio.shield(write)
 
-    def _run(self, operation: Operation, body: bytes) -> Answer:
+    def _run(self, operation: Operation, body: bytes) -> Reply:
         try:
             return 200, operation.run(self._store, body)
         except HubError as error:
@@ -88,10 +90,10 @@ class _Endpoint:
             return _FAILED, encode_error(StoreError(f"{operation.name} failed in the store's owner; its log says why"))
 
 
-def _refusal(error: HubError) -> Answer:
+def _refusal(error: HubError) -> Reply:
     return _NO_SPACE if isinstance(error, StoreNotWritable) else _REFUSED, encode_error(error)
 
 
-def _response(answer: Answer) -> Response:
-    status, body = answer
+def _response(reply: Reply) -> Response:
+    status, body = reply
     return Response(body, status, media_type=CONTENT_TYPE)

@@ -17,15 +17,15 @@ from registry.store.remote.calls import Calls
 from registry.store.remote.wire import Operation, operations
 
 _PATIENCE_AT_FIRST_S = 5.0
-"""An owner that has never answered is rather not there than restarting."""
+"""An owner that has never answered is more likely absent than restarting."""
 
 
 class HttpStore:
     """Implements :class:`registry.store.protocol.Store` by calls to the process that owns the files at ``url``.
 
-    It may be used by several threads. While the owner restarts, calls wait for up to ``patience_s`` and go on by
-    themselves; :class:`common.errors.StoreUnreachable` says when it stays away. Errors of the owner are raised here
-    as the same classes.
+    Safe to use from several threads. While the owner restarts, calls wait for up to ``patience_s`` and then continue;
+    if it stays away, they raise :class:`common.errors.StoreUnreachable`. Errors of the owner are raised here as the
+    same classes.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class HttpStore:
 
         def call(*arguments: Any, **named: Any) -> Any:
             if is_refused:
-                raise StoreNotWritable(f"the store was opened read-only: {operation.name} would write")
+                raise StoreNotWritable(f"the store was opened read-only, but {operation.name} writes")
             body = operation.encode_call(arguments, named)
             return operation.decode_answer(self._calls.call(operation.name, body, self._patience_s))
 

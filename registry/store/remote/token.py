@@ -1,4 +1,4 @@
-"""The token that lets processes of one data folder use the store of its owner."""
+"""The token that lets the processes of a data folder use the store through its owner."""
 
 import os
 import secrets
@@ -10,12 +10,12 @@ _NAME = "store_token"
 
 
 def owner_token(settings: Settings) -> str:
-    """The token that an owner asks for: ``HUB_STORE_TOKEN``, else that of the data folder, made if there is none."""
+    """The token that an owner requires: ``HUB_STORE_TOKEN``, else that of the data folder, created if there is none."""
     if (known := client_token(settings)) is not None:
         return known
     path = settings.data_dir / _NAME
     token = secrets.token_urlsafe(32)
-    # Whole or not at all under its name, and never readable by others, not even for a moment.
+    # Under its name it exists whole or not at all, and others can never read it, not even for a moment.
     partial = path.with_name(f"{_NAME}.{os.getpid()}")
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -24,7 +24,7 @@ def owner_token(settings: Settings) -> str:
         partial.rename(path)
     except OSError as error:
         raise StoreNotWritable(
-            f"cannot write {path}: {error.strerror}; set HUB_DATA_DIR to a folder you may write, or HUB_STORE_TOKEN"
+            f"cannot write {path}: {error.strerror}; set HUB_DATA_DIR to a writable folder, or set HUB_STORE_TOKEN"
         ) from error
     return token
 

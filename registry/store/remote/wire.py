@@ -1,7 +1,7 @@
 """The store's operations as bytes, derived from the signatures of :class:`registry.store.protocol.Store`.
 
 A call is a MessagePack map of its arguments, an answer is its value. Frames travel as Arrow IPC, a condition as its
-text and id, an error by the name of its class. Whoever changes a signature changes ``PROTOCOL``, and both ends notice.
+text and id, an error as the name of its class. Changing a signature changes ``PROTOCOL``, and both ends notice.
 """
 
 import inspect
@@ -24,21 +24,21 @@ from registry.store.protocol import Store
 CONTENT_TYPE = "application/vnd.msgpack"
 PROTOCOL_HEADER = "x-hub-store-protocol"
 CALL_HEADER = "x-hub-store-call"
-"""Names one call, so that its repetition gets the first one's answer."""
+"""Names one call, so that its repetition gets the answer of the first one."""
 
 
 class _Spelled(msgspec.Struct, array_like=True, frozen=True):
-    """A condition on its way."""
+    """A condition in transit."""
 
     condition_id: str
     text: str
 
     def read(self) -> Condition:
-        """The condition, if it has the same id here."""
+        """The condition; raises :class:`StoreError` if it has another id here."""
         condition = Condition.parse(self.text)
         if condition.id != self.condition_id:
             raise StoreError(
-                f"{self.text!r} has the id {condition.id} here and {self.condition_id} where it comes from: the two "
+                f"{self.text!r} has the id {condition.id} here, but {self.condition_id} where it comes from; the two "
                 "processes have different versions of the hub; restart both with the same one"
             )
         return condition
@@ -46,7 +46,7 @@ class _Spelled(msgspec.Struct, array_like=True, frozen=True):
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of the store; ``part`` is the property that it belongs to, ``None`` for the store's own."""
+    """One method of the store; ``part`` is the property that it belongs to, ``None`` for the store's own methods."""
 
     part: str | None
     method: Callable[..., Any]
@@ -68,12 +68,12 @@ class Operation:
 
     @cached_property
     def _arguments(self) -> type[msgspec.Struct]:
-        found: list[Any] = []
+        struct_fields: list[Any] = []
         for parameter in list(self.signature.parameters.values())[1:]:
             hint = self._hints[parameter.name]
             has_default = parameter.default is not inspect.Parameter.empty
-            found.append((parameter.name, hint, parameter.default) if has_default else (parameter.name, hint))
-        return msgspec.defstruct(self.method.__name__, found, kw_only=True, forbid_unknown_fields=True)
+            struct_fields.append((parameter.name, hint, parameter.default) if has_default else (parameter.name, hint))
+        return msgspec.defstruct(self.method.__name__, struct_fields, kw_only=True, forbid_unknown_fields=True)
 
     @cached_property
     def _call_decoder(self) -> msgspec.msgpack.Decoder[Any]:
@@ -84,7 +84,7 @@ class Operation:
         return msgspec.msgpack.Decoder(self._hints["return"], dec_hook=_restored)
 
     def encode_call(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> bytes:
-        """The arguments of a call; raises ``TypeError`` for those that the method does not take."""
+        """The arguments of a call; raises ``TypeError`` for arguments that the method does not take."""
         bound = self.signature.bind(None, *arguments, **named).arguments
         for name in bound.keys() & self._hints.keys():
             if self._hints[name] == list[_Spelled]:
@@ -92,11 +92,11 @@ class Operation:
         return _encode(dict(list(bound.items())[1:]))
 
     def run(self, store: Store, body: bytes) -> bytes:
-        """Do what a call asks for; its answer. Raises :class:`StoreError` for a body that is no such call."""
+        """Carry out a call and return its answer. Raises :class:`StoreError` for a body that is not such a call."""
         try:
             call = self._call_decoder.decode(body)
         except (msgspec.MsgspecError, pl.exceptions.PolarsError, OSError, ValueError) as error:
-            raise StoreError(f"this is no call of {self.name}: {error}") from error
+            raise StoreError(f"this is not a call of {self.name}: {error}") from error
         owner = store if self.part is None else getattr(store, self.part)
         positional, named = [], {}
         for parameter in list(self.signature.parameters.values())[1:]:
@@ -114,7 +114,7 @@ class Operation:
         return self._answer_decoder.decode(body)
 
     def described(self) -> str:
-        """The operation with everything that it depends on, as text."""
+        """The operation, and every record that it depends on, as text."""
         records = {name: hint for hint in self._hints.values() for name, hint in _records_in(hint)}
         shapes = [
             f"{name}({', '.join(f'{field.name}: {field.type}' for field in fields(records[name]))})"
@@ -134,18 +134,18 @@ def encode_error(error: HubError) -> bytes:
 
 
 def decode_error(body: bytes) -> HubError:
-    """The error that :func:`encode_error` made; of a class that is not known here, a :class:`StoreError`."""
+    """The error that :func:`encode_error` encoded; a :class:`StoreError` if its class is not known here."""
     name, message, attributes = msgspec.msgpack.decode(body, type=tuple[str, str, dict[str, Any]])
     kind = getattr(errors, name, None)
     known = kind if isinstance(kind, type) and issubclass(kind, HubError) else StoreError
-    # Not by its constructor, which may want more than a message.
+    # Not through its constructor, which may need more than a message.
     error = known.__new__(known)
     error.args = (message,)
     vars(error).update(attributes)
     return error
 
 
-def _found_operations() -> Iterator[Operation]:
+def _find_operations() -> Iterator[Operation]:
     for name, member in vars(Store).items():
         if isinstance(member, property):
             part = get_type_hints(member.fget)["return"]
@@ -160,11 +160,11 @@ def _encode(value: object) -> bytes:
     try:
         return _ENCODER.encode(value)
     except UnicodeEncodeError as error:
-        raise StoreError(f"text with {error.object[error.start]!a} cannot be sent: it is half a character") from error
+        raise StoreError(f"text with {error.object[error.start]!a} cannot be sent: half of a surrogate pair") from error
 
 
 def _plain(value: object) -> object:
-    """What msgspec does not know, as something that it knows."""
+    """A value that msgspec does not know, as one that it knows."""
     if isinstance(value, pl.DataFrame):
         return _ipc(value)
     if isinstance(value, range):
@@ -204,7 +204,7 @@ def _records_in(hint: Any) -> Iterator[tuple[str, Any]]:
 
 
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=_plain)
-_OPERATIONS = {operation.name: operation for operation in _found_operations()}
+_OPERATIONS = {operation.name: operation for operation in _find_operations()}
 
 PROTOCOL = sha256("\n".join(map(Operation.described, _OPERATIONS.values())).encode()).hexdigest()[:16]
-"""Names this version of the operations and their records."""
+"""Identifies this version of the operations and their records."""

@@ -1,24 +1,29 @@
-"""Moving windows: exactly as many as allowed in any span, and no memory of who is gone."""
+"""Moving windows: exactly as many as allowed in any span, and idle users are forgotten."""
 
 import random
 
-from limits import parse
+import pytest
 
-from api.http.moving_windows import MovingWindows
+from api.http.moving_windows import MovingWindows, RateLimit
+from tests.api.still_clock import StillClock
 
 
-class Clock:
-    """Stands still until a test moves it."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
+@pytest.mark.parametrize(
+    ("text", "amount", "seconds"),
+    [
+        ("60/minute", 60, 60),
+        ("1000/5 minute", 1000, 300),
+        ("2/1 second", 2, 1),
+        ("7/hour", 7, 3_600),
+        ("1/3 day", 1, 259_200),
+    ],
+)
+def test_a_rate_of_the_settings(text: str, amount: int, seconds: int) -> None:
+    assert RateLimit.parse(text) == RateLimit(amount, seconds)
 
 
 def test_never_more_in_any_span_and_never_less_than_allowed() -> None:
-    clock, dice, limit = Clock(), random.Random(3), parse("7/10 second")
+    clock, dice, limit = StillClock(), random.Random(3), RateLimit.parse("7/10 second")
     windows = MovingWindows(clock)
     taken: list[float] = []
     for _ in range(3_000):
@@ -34,13 +39,13 @@ def test_never_more_in_any_span_and_never_less_than_allowed() -> None:
 
 
 def test_each_user_and_each_class_has_a_window() -> None:
-    windows, limit = MovingWindows(Clock()), parse("1/second")
+    windows, limit = MovingWindows(StillClock()), RateLimit.parse("1/second")
     assert [windows.take(limit, name, whose) for name in ("read", "write") for whose in ("ann", "bob")] == [True] * 4
     assert not windows.take(limit, "read", "ann")
 
 
-def test_who_is_gone_is_forgotten() -> None:
-    clock, limit = Clock(), parse("5/second")
+def test_idle_users_are_forgotten() -> None:
+    clock, limit = StillClock(), RateLimit.parse("5/second")
     windows = MovingWindows(clock)
     for number in range(10_000):
         windows.take(limit, "read", f"user-{number}")

@@ -1,4 +1,4 @@
-"""Preview, explain, status and the lists of triggers say what the engine says."""
+"""Preview, explain, status and the lists of triggers agree with the engine."""
 
 from pathlib import Path
 
@@ -77,24 +77,24 @@ def test_triggers_by_page_and_since(tmp_path: Path) -> None:
             pages += [item["seq"] for item in page["items"]]
             cursor = page["next_cursor"]
         assert pages == seqs[1::2][::-1]
-        found, after = [], 0
+        items, after = [], 0
         for _ in range(10):
             page = ann.get("/triggers", params={"after_seq": after, "limit": 2}).json()
-            found += page["items"]
+            items += page["items"]
             after = page["after_seq"]
             if not page["more"]:
                 break
-        assert [item["seq"] for item in found] == seqs[::2]
+        assert [item["seq"] for item in items] == seqs[::2]
         assert after == seqs[-1]
         assert bob.get("/triggers").json() == {"items": [], "after_seq": seqs[-1], "more": False}
         everything = hub.as_user("root", "operator").get("/triggers", params={"all": "true"}).json()["items"]
         assert [item["seq"] for item in everything] == seqs
         status = ann.get(f"/conditions/{mine}/status").json()
         assert (status["triggers"], status["last_seq"], status["active"]) == (5, seqs[-2], True)
-        assert status["last_trigger"] == found[-1]["close_time"] == status["judged_until"]
+        assert status["last_trigger"] == items[-1]["close_time"] == status["judged_until"]
 
 
-def test_triggers_of_before_a_subscription_are_not_its_own(tmp_path: Path) -> None:
+def test_triggers_from_before_a_subscription_are_not_delivered(tmp_path: Path) -> None:
     with a_hub(tmp_path) as hub:
         ann = hub.as_user("ann")
         condition_id = ann.post("/conditions/register", json={"condition": "BTCUSDT 1h: close > 1"}).json()[

@@ -1,9 +1,8 @@
-"""Server-sent events: what a reader missed and what comes, each once, in order, for its user alone."""
+"""Server-sent events: what a reader missed and what comes, each once, in order, for its user only."""
 
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +14,11 @@ from api.streams import event_stream
 from events.log.publisher import drain
 from registry.store.parts.registry import SubscriptionRequest
 from tests.api.served_hub import Hub, a_hub
+from tests.waiting import wait_for
 
 
 class Reader:
-    """Reads a stream in a thread until it has as many events as wanted, or the stream ends."""
+    """Reads a stream in a thread until the block or the stream ends."""
 
     def __init__(self, client: httpx.Client, **query: object) -> None:
         self.seqs: list[int] = []
@@ -41,10 +41,9 @@ class Reader:
             self._stop.set()
             thread.join()
 
-    def wait_for(self, count: int) -> list[int]:
-        deadline = time.monotonic() + 20
-        while len(self.seqs) < count and not self.ended.is_set() and time.monotonic() < deadline:
-            time.sleep(0.01)
+    def until(self, count: int) -> list[int]:
+        """The events, once there are so many or the stream has ended."""
+        wait_for(lambda: len(self.seqs) >= count or self.ended.is_set(), f"{count} events")
         return self.seqs
 
     def _read(self, headers: dict[str, str]) -> None:
@@ -70,7 +69,7 @@ class Reader:
             if line:
                 fields[name] = value
                 continue
-            # An empty line ends an event: one that is cut off before it never was, and its id neither.
+            # An empty line completes an event; an incomplete one does not count, and neither does its id.
             self.last_id = fields.get("id", self.last_id)
             if "data" in fields:
                 assert str(json.loads(fields["data"])["seq"]) == fields["id"]
@@ -104,18 +103,18 @@ def test_live_events_reach_those_who_subscribed(tmp_path: Path) -> None:
         ):
             seqs = hub.fire(first, second, other, count=4)
             drain(hub.store, hub.log)
-            assert ann.wait_for(8) == [seq for place, seq in enumerate(seqs) if place % 3 != 2]
-            assert only_b.wait_for(4) == seqs[1::3]
-            assert bob.wait_for(4) == seqs[2::3]
-            assert everything.wait_for(12) == seqs
+            assert ann.until(8) == [seq for place, seq in enumerate(seqs) if place % 3 != 2]
+            assert only_b.until(4) == seqs[1::3]
+            assert bob.until(4) == seqs[2::3]
+            assert everything.until(12) == seqs
 
 
 def test_what_is_not_published_comes_too(tmp_path: Path) -> None:
     with a_hub(tmp_path) as hub:
         condition = subscribed(hub, "ann", "a", 1)
         with Reader(hub.as_user("ann")).reading() as ann:
-            assert ann.wait_for(0) == []
-            assert ann.wait_for(len(seqs := hub.fire(condition, count=3))) == seqs
+            assert ann.seqs == []
+            assert ann.until(len(seqs := hub.fire(condition, count=3))) == seqs
 
 
 def test_a_reader_that_comes_and_goes_gets_each_event_once(tmp_path: Path) -> None:
@@ -136,13 +135,14 @@ def test_a_reader_that_comes_and_goes_gets_each_event_once(tmp_path: Path) -> No
         for _ in range(8):
             reader = Reader(hub.as_user("ann"))
             with reader.reading(last_id):
-                reader.wait_for(3)
+                reader.until(3)
             seqs, last_id = seqs + reader.seqs, reader.last_id
         stop.set()
         thread.join()
         last = Reader(hub.as_user("ann"))
         with last.reading(last_id):
-            seqs += last.wait_for(len(fired) - len(seqs))
+            seqs += last.until(len(fired) - len(seqs))
+        assert len(fired) >= 8
         assert seqs == fired
 
 
@@ -151,24 +151,24 @@ def test_from_a_seq_and_from_the_beginning(tmp_path: Path) -> None:
         condition = subscribed(hub, "ann", "a", 1)
         seqs = hub.fire(condition, count=5)
         with Reader(hub.as_user("ann"), after_seq=seqs[1]).reading() as later:
-            assert later.wait_for(3) == seqs[2:]
+            assert later.until(3) == seqs[2:]
         with Reader(hub.as_user("ann"), after_seq=0).reading() as all_of_them:
-            assert all_of_them.wait_for(5) == seqs
+            assert all_of_them.until(5) == seqs
         with Reader(hub.as_user("ann"), after_seq=0).reading(str(seqs[3])) as header_wins:
-            assert header_wins.wait_for(1) == seqs[4:]
+            assert header_wins.until(1) == seqs[4:]
 
 
 def test_a_subscription_counts_while_the_stream_is_open(tmp_path: Path) -> None:
     with a_hub(tmp_path) as hub, Reader(hub.as_user("ann")).reading() as ann:
         first = subscribed(hub, "ann", "a", 1)
         seqs = hub.fire(first)
-        assert ann.wait_for(1) == seqs
+        assert ann.until(1) == seqs
         which = {"bot_id": "a", "condition_id": first}
         hub.as_user("ann").post("/conditions/pause", json=which)
         missed = hub.fire(first)
         hub.as_user("ann").post("/conditions/resume", json=which)
         seqs += hub.fire(first)
-        assert ann.wait_for(2) == seqs
+        assert ann.until(2) == seqs
         assert not set(missed) & set(ann.seqs)
 
 
@@ -177,10 +177,8 @@ def test_heartbeats_move_the_place_to_come_back_to(tmp_path: Path) -> None:
         other = subscribed(hub, "bob", "b", 1)
         with Reader(hub.as_user("ann")).reading() as ann:
             newest = str(hub.fire(other, count=3)[-1])
-            deadline = time.monotonic() + 10
-            while ann.last_id != newest and time.monotonic() < deadline:
-                time.sleep(0.01)
-            assert (ann.last_id, ann.seqs) == (newest, [])
+            wait_for(lambda: ann.last_id == newest, "a heartbeat with the newest seq")
+            assert ann.seqs == []
 
 
 def test_a_reader_that_does_not_read_is_cut_off_and_holds_up_nobody(
@@ -201,15 +199,17 @@ def test_a_reader_that_does_not_read_is_cut_off_and_holds_up_nobody(
             slow.connect(("127.0.0.1", hub.port))
             slow.sendall(f"GET /events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {hub.key('ann')}\r\n\r\n".encode())
             seqs: list[int] = []
-            while hub.service.feed.streams_of("ann") < 2:
-                time.sleep(0.01)
-            deadline = time.monotonic() + 20
-            while hub.service.feed.streams_of("ann") == 2 and time.monotonic() < deadline:
-                seqs += hub.fire(*conditions)
+            feed = hub.service.user_feed
+            wait_for(lambda: feed.streams_of("ann") == 2, "both streams to be open")
+
+            def is_cut_off() -> bool:
+                seqs.extend(hub.fire(*conditions))
                 drain(hub.store, hub.log)
-            assert hub.service.feed.streams_of("ann") == 1
+                return feed.streams_of("ann") == 1
+
+            wait_for(is_cut_off, "the slow reader to be cut off")
             assert "hub_event_streams_cut_total 1.0" in metrics(hub)
-            assert quick.wait_for(len(seqs)) == seqs
+            assert quick.until(len(seqs)) == seqs
 
 
 def metrics(hub: Hub) -> str:
@@ -220,5 +220,5 @@ def test_streams_end_when_the_service_stops(tmp_path: Path) -> None:
     with a_hub(tmp_path) as hub:
         reader = Reader(hub.as_user("ann"))
         with reader.reading():
-            hub.service.feed.end_streams()
+            hub.service.user_feed.end_streams()
             assert reader.ended.wait(10)

@@ -1,4 +1,4 @@
-"""Files in all their spellings become the same rows; a file that cannot be read says why."""
+"""All spellings of a file become the same rows; the error for an unreadable file says why."""
 
 import gzip
 import io
@@ -293,26 +293,26 @@ SHORT_HEADER = f"t,o,h,l,c,v\n2025-01-01,00:00,{LINES[0]}\n"
     ("name", "text", "options", "message"),
     [
         ("BTCUSDT-1h.csv", "", {}, "the file is empty (0 bytes)"),
-        ("BTCUSDT-1h.csv", "\n\n", {}, "the file holds no rows"),
-        ("BTCUSDT-1h.csv", "open_time,open,high,low,close,volume\n", {}, "the file holds no rows"),
-        ("BTCUSDT-1h.json", "[]", {}, "the file holds no rows"),
+        ("BTCUSDT-1h.csv", "\n\n", {}, "the file contains no rows"),
+        ("BTCUSDT-1h.csv", "open_time,open,high,low,close,volume\n", {}, "the file contains no rows"),
+        ("BTCUSDT-1h.json", "[]", {}, "the file contains no rows"),
         ("BTCUSDT-1h.json", "{}", {}, "the JSON is not a list of candles"),
         ("BTCUSDT-1h.json", "[1, [2]]", {}, "neither a list of lists nor a list of objects"),
-        ("BTCUSDT-1h.json", "[1", {}, "the file is not JSON"),
+        ("BTCUSDT-1h.json", "[1", {}, "the file is not valid JSON"),
         ("BTCUSDT-1h.parquet", "PAR1", {}, "the file cannot be read"),
         ("BTCUSDT-1h.feather", "nothing of the kind", {}, "the file cannot be read"),
         ("BTCUSDT-1h.csv.gz", "nothing of the kind", {}, "the file cannot be read"),
         ("BTCUSDT-1h.zip", "nothing of the kind", {}, "the file cannot be read"),
         ("BTCUSDT-1h.xlsx", "nothing of the kind", {}, "supported are .parquet .feather .csv .txt"),
-        ("BTCUSDT-1h.csv", "time,price\n1,2\n", {}, "no column for open, high, low, close, volume; found time, price"),
-        ("BTCUSDT-1h.csv", "t,o,h,l,c\n1,2,3,4,5\n", {}, "no column for volume; found t, o, h, l, c"),
+        ("BTCUSDT-1h.csv", "time,price\n1,2\n", {}, "no column for open, high, low, close, volume; the file has time"),
+        ("BTCUSDT-1h.csv", "t,o,h,l,c\n1,2,3,4,5\n", {}, "no column for volume; the file has t, o, h, l, c"),
         ("BTCUSDT-1h.csv", "t,o,h,l,c,v,Close,close\n1,2,3,4,5,6,7,8\n", {}, "2 columns are called 'close'"),
-        ("BTCUSDT-1h.csv", "1,2,3\n", {}, "the file has no header and 3 columns"),
+        ("BTCUSDT-1h.csv", "1,2,3\n", {}, "the file has 3 columns and no header"),
         ("B-1h.csv", SHORT_HEADER, {}, "names 6 columns (t, o, h, l, c, v) but the rows have 7"),
         ("export.csv", with_times(START, START), {}, "pass the option symbol"),
         ("export.csv", with_times(START, START), {"symbol": "BTCUSDT"}, "pass the option timeframe"),
         ("BTC_USDT_USDT-1h-mark.csv", with_times(START, START), {"timeframe": "1h"}, "pass the option symbol"),
-        ("BTCUSDT-8m.csv", with_times(START, START), {}, "the file's name: timeframe '8m' is not supported"),
+        ("BTCUSDT-8m.csv", with_times(START, START), {}, "in the file's name: timeframe '8m' is not supported"),
         ("BTCUSDT-5m.csv", with_times(START, START), {"timeframe": "1h"}, "the file's name says 5m"),
         ("BTCUSDT-5m.csv", with_times(START, START), {"symbol": "ETHUSDT"}, "the file's name says BTCUSDT"),
         ("e.csv", f"symbol,t,o,h,l,c,v\nETHUSDT,{CANDLE}", ONE, "a column says ETHUSDT"),
@@ -329,7 +329,7 @@ def test_files_that_cannot_be_read(write: Write, name: str, text: str, options: 
 
 
 def test_other_unreadable_files(write: Write, tmp_path: Path) -> None:
-    with pytest.raises(CandleFileError, match="there is no such file"):
+    with pytest.raises(CandleFileError, match="no such file"):
         read_candles(tmp_path / "BTCUSDT-1h.csv")
     with pytest.raises(CandleFileError, match="byte 1 is not UTF-8 text"):
         read_candles(write(b"t\xff", "BTCUSDT-1h.csv"))
@@ -337,7 +337,7 @@ def test_other_unreadable_files(write: Write, tmp_path: Path) -> None:
     with zipfile.ZipFile(two, "w") as archive:
         archive.writestr("a.csv", "")
         archive.writestr("b.csv", "")
-    with pytest.raises(CandleFileError, match="holds 2 CSV files; it must hold exactly one"):
+    with pytest.raises(CandleFileError, match="contains 2 CSV files; it must contain exactly one"):
         read_candles(write(two.getvalue(), "BTCUSDT-1h.zip"))
     nested = tmp_path / "BTCUSDT-1h.parquet"
     pl.DataFrame({"t": [START], **{name: [[1.0]] for name in "ohlcv"}}).write_parquet(nested)
@@ -354,6 +354,6 @@ def test_other_unreadable_files(write: Write, tmp_path: Path) -> None:
         ({"symbol": "KRAKEN:BTCUSD", "exchange": "COINBASE"}, InstrumentError),
     ],
 )
-def test_options_that_are_none(write: Write, options: dict[str, str], error: type[HubError]) -> None:
+def test_invalid_options(write: Write, options: dict[str, str], error: type[HubError]) -> None:
     with pytest.raises(error):
         read_candles(write(with_times(START, START)), **options)

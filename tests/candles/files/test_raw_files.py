@@ -1,4 +1,4 @@
-"""Real files with real defects, as exchanges, archives and bug reports gave them."""
+"""Real files with real defects, as exchanges, archives and bug reports supplied them."""
 
 from pathlib import Path
 
@@ -6,23 +6,24 @@ import pytest
 
 from candles import reasons
 from candles.files.reading import read_candles
-from candles.quality import Checked, Gap, check
+from candles.quality import CheckedCandles, Gap, check
 from common.errors import CandleFileError
 from common.timeframes import show_time, to_ms
+from registry.groups import Series
 
 AFTER = 1_783_000_000_000  # 2026-07
 
 
-def judge(path: Path, *, now_ms: int = AFTER, **options: str) -> Checked:
+def judge(path: Path, *, now_ms: int = AFTER, **options: str) -> CheckedCandles:
     return check(read_candles(path, **options), now_ms=now_ms)
 
 
-def span(checked: Checked) -> tuple[str, str]:
+def span(checked: CheckedCandles) -> tuple[str, str]:
     times = checked.candles["open_time"]
     return show_time(to_ms(times[0])), show_time(to_ms(times[-1]))
 
 
-def counts(checked: Checked) -> dict[str, int]:
+def counts(checked: CheckedCandles) -> dict[str, int]:
     return dict(checked.quarantined["reason"].value_counts().iter_rows())
 
 
@@ -47,7 +48,7 @@ def test_binance_dumps_in_both_units(raw_folder: Path, name: str, first: str, la
 def test_an_exchange_outage(raw_folder: Path) -> None:
     checked = judge(raw_folder / "binance_vision" / "BTCUSDT-1h-2023-03.csv")
     assert checked.candles.height == 743
-    assert checked.gaps == (Gap("BINANCE:BTCUSDT 1h", 1_679_662_800_000, 1),)
+    assert checked.gaps == (Gap(Series.parse("BINANCE:BTCUSDT 1h"), 1_679_662_800_000, 1),)
     assert show_time(checked.gaps[0].first_missing_ms) == "2023-03-24 13:00"
 
 
@@ -71,12 +72,12 @@ def test_freqtrade_files(raw_folder: Path) -> None:
     ("name", "message"),
     [
         ("freqtrade/UNITTEST_BTC-8m.feather", "the file is empty"),
-        ("freqtrade/NOPAIR_XXX-4m.json", "the file holds no rows"),
+        ("freqtrade/NOPAIR_XXX-4m.json", "the file contains no rows"),
         ("freqtrade/UNITTEST_BTC-8m.json.gz", "timeframe '8m' is not supported"),
         ("freqtrade/BTC_USDT-1Mo.feather", "timeframe '1Mo' is not supported"),
         ("freqtrade/XRP_ETH-trades.parquet", "no column for open, high, low, close, volume"),
-        ("freqtrade/kraken_BCHEUR_q1.csv", "no header and 3 columns"),
-        ("other/nautilus_truefx_usdjpy-ticks.csv", "found timestamp, bid, ask"),
+        ("freqtrade/kraken_BCHEUR_q1.csv", "the file has 3 columns and no header"),
+        ("other/nautilus_truefx_usdjpy-ticks.csv", "the file has timestamp, bid, ask"),
         ("other/backtrader_2006-01-02-volume-min-001.head3000.txt", "the header names 7 columns"),
     ],
 )
@@ -111,10 +112,10 @@ def test_an_unclosed_last_row(raw_folder: Path) -> None:
 def test_a_deliberately_broken_file(raw_folder: Path) -> None:
     checked = judge(raw_folder / "other" / "skender_bad.csv", symbol="SPY", timeframe="1d", exchange="ARCA")
     assert checked.candles.height + checked.quarantined.height == 502
-    found = counts(checked)
-    assert found[reasons.ALL_ZERO] == 51
-    assert found[reasons.MISSING_VALUE] >= 50
-    assert found[reasons.HIGH_BELOW_LOW] == 2
+    by_reason = counts(checked)
+    assert by_reason[reasons.ALL_ZERO] == 51
+    assert by_reason[reasons.MISSING_VALUE] >= 50
+    assert by_reason[reasons.HIGH_BELOW_LOW] == 2
     by_line = dict(checked.quarantined.select("line", "reason").iter_rows())
     assert by_line[358] == reasons.PRICE_NOT_POSITIVE
     assert by_line[362] == by_line[363] == reasons.HIGH_BELOW_LOW

@@ -107,7 +107,7 @@ def test_stage_times_are_milliseconds_stacked() -> None:
         ),
     ],
 )
-def test_what_is_on_one_scale_stands_in_one_pane(
+def test_values_on_one_scale_share_a_pane(
     candles: pl.DataFrame,
     text: str,
     price: tuple[list[str], list[float]],
@@ -117,8 +117,8 @@ def test_what_is_on_one_scale_stands_in_one_pane(
     readings = read_values(Condition.parse(f"BTCUSDT 1h: {text}"), candles, 100)
     assert (sorted(readings.price.lines), readings.price.levels) == price
     assert (readings.volume.lines, readings.volume.levels) == volume
-    found = [(pane.name, sorted(pane.lines), sorted(pane.levels), pane.low, pane.high) for pane in readings.panes]
-    assert sorted(found, key=str) == sorted(panes, key=str)
+    drawn = [(pane.name, sorted(pane.lines), sorted(pane.levels), pane.low, pane.high) for pane in readings.panes]
+    assert sorted(drawn, key=str) == sorted(panes, key=str)
 
 
 def test_values_are_those_of_the_whole_history(candles: pl.DataFrame) -> None:
@@ -174,7 +174,7 @@ def test_candles_have_linked_panes_and_markers_at_the_price(candles: pl.DataFram
     (rsi,) = (line for line in lines if line["name"] == "rsi(14)")
     assert [mark["yAxis"] for mark in rsi["markLine"]["data"]] == [30]
     assert len(options["grid"]) == len(options["xAxis"]) == len(options["yAxis"]) == 3
-    assert all(zoom["xAxisIndex"] == [0, 1, 2] for zoom in options["dataZoom"])
+    assert [zoom["xAxisIndex"] for zoom in options["dataZoom"]] == [[0, 1, 2]] * 2
     bottom = options["grid"][-1]["top"] + options["grid"][-1]["height"]
     assert bottom < chart.height
     json.dumps({name: part for name, part in options.items() if name != "dataset"})
@@ -186,7 +186,7 @@ def test_candles_have_linked_panes_and_markers_at_the_price(candles: pl.DataFram
         (None, 10_000),
         (9_950, 10_000),
         (9_901, 10_000),
-        # Earlier than the window: a quarter of a window stands behind it.
+        # Before the window: a quarter of a window follows it.
         (5_000, 5_025),
         (9_900, 9_925),
     ],

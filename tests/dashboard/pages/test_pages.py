@@ -6,7 +6,6 @@ import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
@@ -15,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from analysis.savings import summarise
 from registry.store import open_store
 from registry.store.files.file_store import FileStore
+from tests.dashboard.conftest import Judged
 from tests.registry.store.serving import TOKEN, serving
 
 OpenApp = Callable[..., AppTest]
@@ -24,7 +24,7 @@ NEVER = "ETHUSDT 1h: close > 1000000"
 UNWANTED = "BTCUSDT 1h: atr(14) > atr(100)"
 
 
-def test_savings_shows_the_figures_of_the_store(judged: Any, open_app: OpenApp) -> None:
+def test_savings_shows_the_figures_of_the_store(judged: Judged, open_app: OpenApp) -> None:
     app = open_app(judged.folder)
     with open_store(f"duckdb:{judged.folder / 'store'}", read_only=True) as store:
         savings = summarise(store)
@@ -48,24 +48,26 @@ def test_savings_shows_the_figures_of_the_store(judged: Any, open_app: OpenApp) 
 
 
 def test_pages_are_the_same_through_the_owner_of_the_store(
-    judged: Any, open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+    judged: Judged, open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pages = ("savings", "conditions")
     on_files = [_text(open_app(judged.folder, page)) for page in pages]
+    assert all(on_files)
     with FileStore(judged.folder / "store") as store, serving(store) as url:
         monkeypatch.setenv("HUB_STORE_URL", url)
         monkeypatch.setenv("HUB_STORE_TOKEN", TOKEN)
         assert [_text(open_app(judged.folder, page)) for page in pages] == on_files
 
 
-def test_the_parts_of_what_was_avoided_add_up(judged: Any, open_app: OpenApp) -> None:
+def test_the_parts_of_what_was_avoided_add_up(judged: Judged, open_app: OpenApp) -> None:
     table = pl.DataFrame(open_app(judged.folder).dataframe[0].value)
+    assert table.height == 3
     for row in table.iter_rows(named=True):
         avoided = row["equal conditions"] + row["indicators and series"]
         assert row["isolated bots"] - avoided == row["done by the hub"]
 
 
-def test_conditions_are_sorted_by_subscribers(judged: Any, open_app: OpenApp) -> None:
+def test_conditions_are_sorted_by_subscribers(judged: Judged, open_app: OpenApp) -> None:
     app = open_app(judged.folder, "conditions")
     assert not app.exception
     table = pl.DataFrame(app.dataframe[0].value)
@@ -74,7 +76,7 @@ def test_conditions_are_sorted_by_subscribers(judged: Any, open_app: OpenApp) ->
     assert table.filter(~pl.col("settled"))["condition"].to_list() == ["atr(14) > atr(100)"]
 
 
-def test_conditions_are_found_by_words_of_their_text(judged: Any, open_app: OpenApp) -> None:
+def test_conditions_are_searched_by_words_of_their_text_and_by_id(judged: Judged, open_app: OpenApp) -> None:
     app = open_app(judged.folder, "conditions")
     app.text_input(key="search").set_value("RSI eth").run()
     assert pl.DataFrame(app.dataframe[0].value)["symbol"].to_list() == ["BINANCE:ETHUSDT"]
@@ -85,15 +87,15 @@ def test_conditions_are_found_by_words_of_their_text(judged: Any, open_app: Open
     assert app.dataframe[0].value.empty
 
 
-def test_conditions_are_filtered_by_symbol_and_timeframe(judged: Any, open_app: OpenApp) -> None:
+def test_conditions_are_filtered_by_symbol_and_timeframe(judged: Judged, open_app: OpenApp) -> None:
     app = open_app(judged.folder, "conditions")
     app.multiselect(key="symbols").set_value(["BINANCE:BTCUSDT"]).run()
-    app.get_by_key("timeframes").set_value(["1h"]).run()
+    app.button_group(key="timeframes").set_value(["1h"]).run()
     assert not app.exception
     assert pl.DataFrame(app.dataframe[0].value).height == 3
 
 
-def test_a_link_opens_one_condition(judged: Any, open_app: OpenApp) -> None:
+def test_a_link_opens_one_condition(judged: Judged, open_app: OpenApp) -> None:
     app = open_app(judged.folder, "conditions", id=judged.ids[CROSSING])
     assert not app.exception
     text = _text(app)
@@ -104,24 +106,25 @@ def test_a_link_opens_one_condition(judged: Any, open_app: OpenApp) -> None:
     assert len(app.get("echarts_chart")) == 1
     triggers = pl.DataFrame(app.dataframe[0].value)
     assert triggers.columns == ["closed", "price", "rsi(14)", "settled", "late"]
+    assert triggers.height > 0
     assert (triggers["rsi(14)"] < 30).all()
     assert triggers.height == _number({metric.label: metric.value for metric in app.metric}["Triggers"])
 
 
 @pytest.mark.parametrize("text", [NEVER, UNWANTED])
-def test_every_condition_can_be_opened(judged: Any, open_app: OpenApp, text: str) -> None:
+def test_every_condition_can_be_opened(judged: Judged, open_app: OpenApp, text: str) -> None:
     app = open_app(judged.folder, "conditions", id=judged.ids[text])
     assert not app.exception
     assert len(app.get("echarts_chart")) == 1
 
 
-def test_a_condition_that_has_not_fired_says_so(judged: Any, open_app: OpenApp) -> None:
+def test_a_condition_that_has_not_fired_says_so(judged: Judged, open_app: OpenApp) -> None:
     app = open_app(judged.folder, "conditions", id=judged.ids[NEVER])
     assert "has not fired up to 2024-08-07 00:00" in app.info[0].value
     assert app.code[0].value == "hub tick 1h"
 
 
-def test_an_unknown_id_says_so_and_leads_back(judged: Any, open_app: OpenApp) -> None:
+def test_an_unknown_id_says_so_and_leads_back(judged: Judged, open_app: OpenApp) -> None:
     app = open_app(judged.folder, "conditions", id="f" * 32)
     assert "No condition has the id" in app.warning[0].value
     app.button[0].click().run()
@@ -129,9 +132,11 @@ def test_an_unknown_id_says_so_and_leads_back(judged: Any, open_app: OpenApp) ->
     assert app.dataframe
 
 
-def test_no_user_bot_or_configuration_is_shown(judged: Any, open_app: OpenApp) -> None:
+def test_no_user_bot_or_configuration_is_shown(judged: Judged, open_app: OpenApp) -> None:
     for page, query in (("savings", {}), ("conditions", {}), ("conditions", {"id": judged.ids[CROSSING]})):
         app = open_app(judged.folder, page, **query)
+        assert _text(app)
+        assert app.dataframe
         assert "secret" not in _text(app)
         assert not any("secret" in frame.value.to_csv() for frame in app.dataframe)
 
@@ -159,7 +164,7 @@ def test_a_store_without_ticks_names_the_next_command(open_app: OpenApp, without
     assert app.code[0].value == "hub tick 1h"
 
 
-def test_a_condition_without_ticks_shows_its_candles(open_app: OpenApp, without_ticks: Path, judged: Any) -> None:
+def test_a_condition_without_ticks_shows_its_candles(open_app: OpenApp, without_ticks: Path, judged: Judged) -> None:
     app = open_app(without_ticks, "conditions", id=judged.ids[CROSSING])
     assert not app.exception
     assert "has not been judged yet" in app.info[0].value
@@ -167,8 +172,8 @@ def test_a_condition_without_ticks_shows_its_candles(open_app: OpenApp, without_
 
 
 @pytest.mark.parametrize("page", ["savings", "conditions"])
-def test_a_locked_store_says_who_holds_it(open_app: OpenApp, empty: Path, page: str) -> None:
-    with _held(empty / "store") as pid:
+def test_a_locked_store_says_who_owns_it(open_app: OpenApp, empty: Path, page: str) -> None:
+    with _owned(empty / "store") as pid:
         app = open_app(empty, page)
         assert not app.exception
         assert "Another process is writing" in app.warning[0].value
@@ -177,9 +182,7 @@ def test_a_locked_store_says_who_holds_it(open_app: OpenApp, empty: Path, page: 
     assert "No conditions yet" in app.info[0].value
 
 
-def test_a_setting_that_cannot_be_used_is_named(
-    open_app: OpenApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unusable_setting_is_named(open_app: OpenApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUB_REDIS_PORT", "no number")
     app = open_app(tmp_path)
     assert not app.exception
@@ -194,7 +197,7 @@ def test_the_app_stays_on_this_machine_and_has_both_themes() -> None:
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[int]:
+def _owned(folder: Path) -> Iterator[int]:
     """Another process that owns the store; its process id."""
     code = (
         "import sys; from pathlib import Path; from registry.store.files.file_store import FileStore\n"

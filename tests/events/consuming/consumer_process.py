@@ -1,4 +1,4 @@
-"""A consumer in a process of its own, which a test lets die."""
+"""A consumer in a process of its own, which a test can kill."""
 
 import os
 import signal
@@ -18,9 +18,9 @@ from registry.store.files.file_store import FileStore
 
 
 def consume(store_path: Path, socket: Path, ledger_path: Path, *, kill: str = "", failpoint: str = "") -> None:
-    """Append ``seq:bot`` to a file for each effect, through the ledger, until nothing comes any more.
+    """Append ``seq:bot`` to a file for each effect, through the ledger, until no more events come.
 
-    ``kill`` lets the handler end the process at the delivery of a ``seq`` to the bot ``bad``.
+    ``kill`` makes the handler end the process at the delivery of that ``seq`` to the bot ``bad``.
     """
     failpoints.arm(failpoint)
     effects = ledger_path.parent / "effects"

@@ -1,4 +1,4 @@
-"""Consumers as tests run them: what was delivered to whom, and handlers that refuse."""
+"""Consumers as tests run them, and a handler that remembers what it got and refuses on demand."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,7 +35,7 @@ class Bots:
         return [(delivery.event.seq, delivery.subscription.bot_id) for delivery in self.deliveries]
 
     def seqs(self, bot: str = "") -> list[int]:
-        """What a bot got, or what all did."""
+        """What one bot got, or all of them."""
         return [seq for seq, name in self.got if bot in ("", name)]
 
 
@@ -58,7 +58,7 @@ def consuming(
 
 
 def settle(consumer: Consumer) -> None:
-    """Rounds until nothing comes any more."""
+    """Run rounds until no more events come."""
     idle = 0
     while idle < 2:
         idle = 0 if consumer.step(wait_ms=1) else idle + 1

@@ -1,4 +1,4 @@
-"""Effects happen once: in the ledger's file with their mark, elsewhere by a client order id and a question."""
+"""Effects happen once: in the ledger's file with their mark, elsewhere with a client order id and a question."""
 
 import subprocess
 import sys
@@ -91,7 +91,7 @@ def test_a_killed_process_leaves_whole_effects_and_no_halves(path: Path) -> None
 
 
 class Exchange:
-    """Takes orders by client order id, and forgets none; some attempts fail before it hears of them, or after."""
+    """Takes orders by client order id and forgets none; some attempts fail before they reach it, some after."""
 
     def __init__(self) -> None:
         self.orders: list[str] = []
@@ -167,10 +167,11 @@ def test_two_threads_with_one_effect_act_once(path: Path) -> None:
     with Ledger(path) as ledger:
         first = threading.Thread(target=lambda: ledger.perform("id", slow, confirm=exchange.has))
         first.start()
-        entered.wait(10)
+        assert entered.wait(10)
         assert ledger.perform("id", exchange.buy, confirm=exchange.has) is None
         first.join()
     assert exchange.orders == ["id"]
+    assert exchange.questions == 0, "the second thread waited for the first"
 
 
 def test_an_effect_elsewhere_is_refused_inside_a_transaction(path: Path) -> None:
@@ -189,6 +190,14 @@ def test_old_marks_are_dropped_and_pending_ones_stay(path: Path) -> None:
         assert ledger.forget_before(0) == 0
         assert ledger.forget_before(1 << 60) == 1
         assert ledger.pending() == ["pending"]
+
+
+def test_marks_are_dated_by_the_clock_that_was_passed_in(path: Path) -> None:
+    exchange = Exchange()
+    with Ledger(path, now_ms=lambda: 1_000) as ledger:
+        ledger.perform("id", exchange.buy, confirm=exchange.has)
+        assert ledger.forget_before(1_000) == 0
+        assert ledger.forget_before(1_001) == 1
 
 
 def test_a_second_process_is_told_to_take_another_ledger(path: Path) -> None:
@@ -214,4 +223,5 @@ def test_a_bot_needs_nothing_of_the_hub_for_it() -> None:
     probe = "import sys, events.consuming.ledger; print(*sys.modules)"
     shown = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, cwd=ROOT)
     loaded = {name.split(".")[0] for name in shown.stdout.split()}
+    assert "events" in loaded
     assert not loaded & {"registry", "flows", "redis", "duckdb", "polars", "pydantic", "numpy", "msgspec"}

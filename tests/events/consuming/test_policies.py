@@ -6,7 +6,7 @@ import pytest
 
 from events.consuming.policies import PastDeliveries, fired_again, held_back, held_back_anyway, needs_memory
 from events.log.payload import Event
-from registry.store.parts.registry import StoredSubscription
+from registry.store.parts.registry import StoredSubscription, SubscriptionState
 from registry.subscriptions import DeliveryPolicy
 
 HOUR = 3_600_000
@@ -21,14 +21,14 @@ def event(hour: int, *, settled: bool = True) -> Event:
 
 
 def verdict(
-    hour: int, policy: DeliveryPolicy, fired: PastDeliveries | None = None, *, now: int | None = None
+    hour: int, policy: DeliveryPolicy, past: PastDeliveries | None = None, *, now: int | None = None
 ) -> str | None:
     now_ms = (hour if now is None else now) * HOUR
-    return held_back(replace(SUBSCRIPTION, policy=policy), event(hour), fired, now_ms)
+    return held_back(replace(SUBSCRIPTION, policy=policy), event(hour), past, now_ms)
 
 
 @pytest.mark.parametrize(
-    ("hour", "policy", "fired", "now", "reason"),
+    ("hour", "policy", "past", "now", "reason"),
     [
         (11, DeliveryPolicy(), None, 11, None),
         (10, DeliveryPolicy(), None, 11, "before_start"),
@@ -46,9 +46,9 @@ def verdict(
     ],
 )
 def test_a_policy_and_an_event(
-    hour: int, policy: DeliveryPolicy, fired: PastDeliveries | None, now: int, reason: str | None
+    hour: int, policy: DeliveryPolicy, past: PastDeliveries | None, now: int, reason: str | None
 ) -> None:
-    assert verdict(hour, policy, fired, now=now) == reason
+    assert verdict(hour, policy, past, now=now) == reason
 
 
 def test_unsettled_events_reach_those_who_take_them() -> None:
@@ -59,9 +59,9 @@ def test_unsettled_events_reach_those_who_take_them() -> None:
 
 
 @pytest.mark.parametrize(("state", "reason"), [("paused", "paused"), ("ended", "ended"), ("active", None)])
-def test_only_active_subscriptions_are_served(state: str, reason: str | None) -> None:
-    held = replace(SUBSCRIPTION, state=state)  # type: ignore[arg-type]
-    assert held_back(held, event(12), None, 12 * HOUR) == reason
+def test_only_active_subscriptions_are_served(state: SubscriptionState, reason: str | None) -> None:
+    subscription = replace(SUBSCRIPTION, state=state)
+    assert held_back(subscription, event(12), None, 12 * HOUR) == reason
 
 
 def test_what_is_true_right_then_closed_before_the_start() -> None:

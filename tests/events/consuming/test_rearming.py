@@ -1,4 +1,4 @@
-"""Deliveries without a trigger: TRUE at the subscription, TRUE still when a bot is ready again."""
+"""Deliveries without a trigger: TRUE when a bot subscribes, still TRUE when it is ready again."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ class Died(BaseException):
 
 
 class Truth:
-    """Conditions that are TRUE, on the candle that closed last."""
+    """Conditions that are TRUE on the newest closed candle."""
 
     def __init__(self, *true: str) -> None:
         self.true = set(true)

@@ -1,43 +1,58 @@
 """An event log in memory."""
 
-import time
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Sequence
 
 from events.log.payload import Entry, Event, decode, entry_of
-from events.log.redis_log import Appended
+from events.log.redis_log import Appended, foreign
 
 
 class MemoryLog:
-    """An event log with the promise of the real one: it takes a batch only where it continues."""
+    """An event log that promises the same as the real one, as ``test_event_log_contract.py`` checks."""
 
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.marked: str | None = None
-        self.skipped = 0
+    def __init__(self, owner: str | None = None, events: Iterable[Event] = ()) -> None:
+        self.events = list(events)
+        self._owner = owner
+        self._skipped_to = 0
+        self._changed = threading.Condition()
 
     def owner(self) -> str | None:
-        return self.marked
+        return self._owner
 
     def last_seq(self) -> int:
-        return max(self.skipped, self.events[-1].seq if self.events else 0)
+        return max(self._skipped_to, self.events[-1].seq if self.events else 0)
 
     def append(self, owner: str, after: int, entries: Sequence[Entry]) -> Appended:
-        if taken := after == self.last_seq():
-            self.marked = owner
-            self.events.extend(decode(entry.payload) for entry in entries)
-        return Appended(taken, self.last_seq())
+        with self._changed:
+            if is_taken := self._continues(owner, after):
+                self.events.extend(decode(entry.payload) for entry in entries)
+                self._changed.notify_all()
+            return Appended(is_taken, self.last_seq())
 
     def skip(self, owner: str, after: int, seq: int) -> Appended:
-        if taken := after == self.last_seq():
-            self.marked, self.skipped = owner, seq
-        return Appended(taken, self.last_seq())
+        with self._changed:
+            if is_taken := self._continues(owner, after):
+                self._skipped_to = seq
+            return Appended(is_taken, self.last_seq())
 
     def read(self, after_seq: int, limit: int, *, wait_ms: int = 0) -> list[Entry]:
-        found = [event for event in self.events if event.seq > after_seq][:limit]
-        if wait_ms and not found:
-            time.sleep(min(wait_ms, 20) / 1000)
-        return [entry_of(event) for event in found]
+        def following() -> list[Event]:
+            return [event for event in self.events if event.seq > after_seq][:limit]
+
+        with self._changed:
+            if wait_ms:
+                self._changed.wait_for(following, wait_ms / 1000)
+            return [entry_of(event) for event in following()]
 
     def newest(self, until_seq: int) -> Entry | None:
-        found = [event for event in self.events if event.seq <= until_seq]
-        return entry_of(found[-1]) if found else None
+        earlier = [event for event in self.events if event.seq <= until_seq]
+        return entry_of(earlier[-1]) if earlier else None
+
+    def _continues(self, owner: str, after: int) -> bool:
+        """Whether the log takes what follows ``after``; it then belongs to ``owner``."""
+        if self._owner not in (None, owner):
+            raise foreign(str(self._owner))
+        if after != self.last_seq():
+            return False
+        self._owner = owner
+        return True

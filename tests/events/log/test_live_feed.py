@@ -1,4 +1,4 @@
-"""The live feed: what was missed, then what comes, without a hole and without a double, however slow the reader is."""
+"""The live feed: missed events, then live ones, without gaps or duplicates, however slow the reader is."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -16,10 +16,11 @@ from events.server import BundledServer
 from registry.store.files.file_store import FileStore
 from tests.events.log.memory_log import MemoryLog
 from tests.registry.store.ticks import BTC, HOUR, tick
+from tests.waiting import wait_for_async
 
 
 class Hub:
-    """A store that fires, and a real log that is told of it."""
+    """A store that fires, and a real log that it publishes to."""
 
     def __init__(self, store: FileStore, log: RedisEventLog) -> None:
         self.store = store
@@ -62,12 +63,12 @@ async def running(feed: LiveFeed) -> AsyncIterator[LiveFeed]:
 
 
 async def taken(following: Following, until: int) -> list[Entry]:
-    """Everything up to a ``seq``, and what comes in the same gulp."""
-    found: list[Entry] = []
+    """Everything up to a ``seq``, and what is taken together with it."""
+    entries: list[Entry] = []
     async with asyncio.timeout(20):
-        while not found or found[-1].seq < until:
-            found += await following.take()
-    return found
+        while not entries or entries[-1].seq < until:
+            entries += await following.take()
+    return entries
 
 
 def seqs(entries: list[Entry]) -> list[int]:
@@ -78,11 +79,11 @@ async def test_what_was_missed_comes_first_and_what_follows_joins_on(hub: Hub) -
     hub.publish(2_500)
     async with running(LiveFeed(hub.store.triggers, hub.log)) as feed:
         with feed.follow(after_seq=10) as following:
-            found = await following.take()
+            entries = await following.take()
             await asyncio.to_thread(hub.publish, 700)
-            found += await taken(following, 3_200)
-            assert seqs(found) == list(range(11, 3_201))
-            assert found[0].event.trigger_id == hub.store.triggers.after(10, 1)["trigger_id"][0]
+            entries += await taken(following, 3_200)
+            assert seqs(entries) == list(range(11, 3_201))
+            assert entries[0].event.trigger_id == hub.store.triggers.after(10, 1)["trigger_id"][0]
 
 
 async def test_readers_that_come_while_events_do_miss_and_repeat_nothing(hub: Hub) -> None:
@@ -99,13 +100,13 @@ async def test_readers_that_come_while_events_do_miss_and_repeat_nothing(hub: Hu
 async def test_a_slow_reader_loses_its_queue_and_no_event(hub: Hub) -> None:
     async with running(LiveFeed(hub.store.triggers, hub.log, queue=10)) as feed:
         with feed.follow() as slow, feed.follow() as quick:
-            found: list[Entry] = []
+            entries: list[Entry] = []
             for number in range(1, 6):
                 await asyncio.to_thread(hub.publish, 100)
                 assert seqs(await taken(quick, number * 100))[-1] == number * 100
-                found += await slow.take()
-            found += await taken(slow, 500)
-            assert seqs(found) == list(range(1, 501))
+                entries += await slow.take()
+            entries += await taken(slow, 500)
+            assert seqs(entries) == list(range(1, 501))
 
 
 async def test_a_reader_of_some_conditions_gets_those_and_moves_on_with_all(hub: Hub) -> None:
@@ -116,7 +117,7 @@ async def test_a_reader_of_some_conditions_gets_those_and_moves_on_with_all(hub:
             assert seqs(await taken(following, 3)) == [3]
             await asyncio.to_thread(hub.publish, 20)
             assert seqs(await taken(following, 23)) == [23]
-            await until(lambda: following.position == 40)
+            await wait_for_async(lambda: following.position == 40, "the reader to pass over what it does not want")
             following.watch([f"{3:032x}"])
             await asyncio.to_thread(hub.publish, 20)
             assert seqs(await taken(following, 44)) == [44]
@@ -135,12 +136,12 @@ async def test_iterating_gives_one_event_after_another(hub: Hub) -> None:
     hub.publish(5)
     async with running(LiveFeed(hub.store.triggers, hub.log)) as feed:
         with feed.follow(after_seq=0) as following:
-            found = []
+            iterated = []
             async for entry in following:
-                found.append(entry.seq)
+                iterated.append(entry.seq)
                 if entry.seq == 5:
                     break
-            assert found == [1, 2, 3, 4, 5]
+            assert iterated == [1, 2, 3, 4, 5]
 
 
 async def test_a_trimmed_or_wiped_stream_leaves_no_hole(hub: Hub, server: BundledServer) -> None:
@@ -181,6 +182,7 @@ async def test_a_store_that_fails_for_a_while_stops_no_reader(store: FileStore, 
             store.ticks.record_tick(tick(HOUR, (BTC, None), triggers=5))
             drain(store, log)
             assert seqs(await taken(following, 5)) == [1, 2, 3, 4, 5]
+    assert not failures, "the reader was served although the store failed"
 
 
 async def test_a_reader_from_beyond_the_newest_waits_for_what_follows(store: FileStore, log: MemoryLog) -> None:
@@ -190,10 +192,3 @@ async def test_a_reader_from_beyond_the_newest_waits_for_what_follows(store: Fil
             store.ticks.record_tick(tick(2 * HOUR, (BTC, HOUR), triggers=5))
             drain(store, log)
             assert seqs(await taken(following, 10)) == [9, 10]
-
-
-async def until(condition: object) -> None:
-    assert callable(condition)
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Whatever a server goes through, the log ends as the store is: contiguous, in order, whole."""
+"""Whatever a server goes through, the log ends up equal to the store: contiguous, in order, complete."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -52,7 +52,7 @@ def test_a_log_cut_between_look_and_publish_has_no_hole(
             any_server.start()
 
     monkeypatch.setattr(failpoints, "reach", lose_the_end)
-    # The batch after 50 does not continue what the server still has, so it is refused and what is missing comes first.
+    # The batch after 50 does not continue what the server still has: it is refused, and what is missing is sent first.
     assert drain(firing.store, firing.log) > 10
     assert firing.log_is_whole()
 

@@ -1,4 +1,4 @@
-"""Draining: whatever the log already has, and whoever else publishes, every trigger is there once and in order."""
+"""Draining: whatever the log already has, and however many publish, every trigger ends up there once, in order."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,9 +33,9 @@ def test_everything_goes_to_a_real_server_in_order(full: FileStore, tmp_path: Pa
         log = RedisEventLog(client)
         assert drain(full, log) == TOTAL
         assert drain(full, log) == 0
-        events = [held.event for held in log.read(0, 10_000)]
+        events = [entry.event for entry in log.read(0, 10_000)]
         rows = full.triggers.after(0, 10_000)
-        assert [(held.seq, held.trigger_id, held.price) for held in events] == list(
+        assert [(event.seq, event.trigger_id, event.price) for event in events] == list(
             zip(rows["seq"], rows["trigger_id"], rows["price"], strict=True)
         )
         assert events[0].values == {"rsi(14, close)": 29.5}
@@ -48,7 +48,7 @@ def test_a_log_that_lost_its_end_gets_it_again(full: FileStore, log: MemoryLog) 
     drain(full, log)
     del log.events[300:]
     assert drain(full, log) == TOTAL - 300
-    assert [held.seq for held in log.events] == list(range(1, TOTAL + 1))
+    assert [event.seq for event in log.events] == list(range(1, TOTAL + 1))
 
 
 def test_a_log_that_lost_everything_gets_everything(full: FileStore, log: MemoryLog) -> None:
@@ -58,7 +58,7 @@ def test_a_log_that_lost_everything_gets_everything(full: FileStore, log: Memory
 
 
 class ShorterOnce(MemoryLog):
-    """A server that comes back with a shorter log, once, between our look and our write."""
+    """A server that comes back with a shorter log, once, between the publisher's look and its write."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,16 +75,16 @@ def test_a_shorter_log_between_look_and_write_leaves_no_hole(full: FileStore) ->
     log = ShorterOnce()
     drain(full, log)
     assert log.was_cut
-    assert [held.seq for held in log.events] == list(range(1, TOTAL + 1))
+    assert [event.seq for event in log.events] == list(range(1, TOTAL + 1))
 
 
 class Deaf(MemoryLog):
-    """A log that takes nothing."""
+    """A log that accepts nothing."""
 
     def append(self, owner: str, after: int, entries: Sequence[Entry]) -> Appended:
         return Appended(False, self.last_seq())
 
 
 def test_a_log_that_takes_nothing_is_given_up_with_an_error(full: FileStore) -> None:
-    with pytest.raises(EventLogError, match="does not take what follows trigger 0"):
+    with pytest.raises(EventLogError, match="does not accept what follows trigger 0"):
         drain(full, Deaf())

@@ -1,7 +1,4 @@
-"""The log forgets what is old, and nothing that somebody still reads; what it forgot is in the store."""
-
-import time
-from collections.abc import Callable
+"""The log drops old events, but none that a live consumer still has to read; dropped ones are in the store."""
 
 from common.clock import ReplayClock
 from events.consuming.group import GroupReader, forget
@@ -13,6 +10,7 @@ from events.metrics import GROUP_LAG
 from tests.events.firing import Firing
 from tests.events.servers import FaultyServer
 from tests.registry.store.ticks import HOUR
+from tests.waiting import wait_for
 
 
 def fire_by_the_hour(firing: Firing, clock: ReplayClock, hours: int, each: int) -> None:
@@ -70,16 +68,26 @@ def test_the_keeper_publishes_what_nobody_did_and_notes_how_far_it_is(
 ) -> None:
     firing.fire(8)
     with keeping(LogKeeper(firing.store, firing.log, clock)) as keeper:
-        wait_for(lambda: firing.log.last_seq() == 8)
-        wait_for(lambda: bool(firing.store.delivery.log_readings(1)))
+        wait_for(lambda: firing.log.last_seq() == 8, "the first triggers to be published")
+        wait_for(lambda: firing.store.delivery.log_readings(1), "a reading of the log")
         server.kill()
         firing.fire(4)
-        wait_for(lambda: keeper.problem is not None)
+        wait_for(lambda: keeper.problem is not None, "the keeper to miss its server")
         server.start()
-        wait_for(lambda: keeper.problem is None and firing.log.last_seq() == 12)
+        wait_for(lambda: keeper.problem is None and firing.log.last_seq() == 12, "the other triggers to be published")
     (reading,) = firing.store.delivery.log_readings(5)
     assert (reading.published_seq, reading.events, reading.lags) == (8, 8, {})
     assert reading.bytes > 0
+
+
+def test_the_keeper_leaves_triggers_to_their_publisher_for_one_look(firing: Firing, clock: ReplayClock) -> None:
+    keeper = LogKeeper(firing.store, firing.log, clock)
+    keeper.begin()
+    firing.fire(3)
+    keeper.look()
+    assert firing.log.last_seq() == 0
+    keeper.look()
+    assert firing.log.last_seq() == 3
 
 
 def test_a_reading_says_how_far_each_group_is(firing: Firing) -> None:
@@ -89,13 +97,6 @@ def test_a_reading_says_how_far_each_group_is(firing: Firing) -> None:
     assert (reading.read_ms, reading.lags) == (5, {"g": 3})
     firing.store.delivery.record_log(reading)
     assert firing.store.delivery.log_readings(1) == [reading]
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_consumer_that_was_forgotten_is_not_measured_any_more(firing: Firing, clock: ReplayClock) -> None:

@@ -1,4 +1,4 @@
-"""A bot's server, as webhooks meet it."""
+"""A bot's server that webhooks are posted to."""
 
 import json
 import threading
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Receiver:
-    """A bot's server: what it got, and what it answers (200 unless ``answer`` says otherwise)."""
+    """Remembers what it got, and answers 200 unless ``answer`` says otherwise."""
 
     def __init__(self) -> None:
         self.got: list[tuple[str, dict[str, str], bytes]] = []
@@ -20,7 +20,7 @@ class Receiver:
                 length = int(self.headers["Content-Length"])
                 body = self.rfile.read(length)
                 if len(body) < length:
-                    return  # whoever sends it died on the way
+                    return  # the sender died on the way
                 receiver.got.append((self.path, dict(self.headers), body))
                 self.send_response(receiver.answer(self.path, json.loads(body)["event"]["seq"]))
                 self.send_header("Content-Length", "0")

@@ -1,9 +1,8 @@
-"""Webhooks: signed, in order, again until they are taken, and one's trouble is its own."""
+"""Webhooks: signed, in order, retried until accepted, and one's trouble does not affect the others."""
 
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from common.clock import SystemClock
+from common.clock import Clock, ReplayClock
 from common.webhook_signature import verify
 from events.consuming.delivery import Delivery
 from events.consuming.ledger import Ledger
@@ -23,6 +22,7 @@ from registry.store.parts.delivery import Webhook
 from registry.store.parts.registry import StoredSubscription
 from registry.subscriptions import DeliveryPolicy
 from tests.events.webhooks.receiver import Receiver
+from tests.waiting import wait_for
 
 SUBSCRIPTION = StoredSubscription("ann", "bot-1", "c" * 32, "dca", DeliveryPolicy(), "active", 0, 0, 1, 1)
 
@@ -45,34 +45,47 @@ def delivery(seq: int, subscription: StoredSubscription = SUBSCRIPTION) -> Deliv
 
 
 @contextmanager
-def sending(store: FileStore, path: Path, *, allow_loopback: bool = True, pauses: int = 7) -> Iterator[Webhooks]:
+def sending(
+    store: FileStore, path: Path, clock: Clock, *, allow_loopback: bool = True, pauses: int = 7
+) -> Iterator[Webhooks]:
+    """A running sender, which retries a number of times without pausing."""
     stop = threading.Event()
-    with Ledger(path / "ledger") as ledger:
-        webhooks = Webhooks(store, ledger, SystemClock(), allow_loopback=allow_loopback, pauses_s=[0.02] * pauses)
+    with Ledger(path / "ledger", now_ms=clock.now_ms) as ledger:
+        webhooks = Webhooks(store, ledger, clock, allow_loopback=allow_loopback, pauses_s=[0.0] * pauses)
         thread = threading.Thread(target=webhooks.run, args=(stop,))
         thread.start()
-        yield webhooks
-        stop.set()
-        thread.join()
+        try:
+            yield webhooks
+        finally:
+            stop.set()
+            thread.join()
 
 
-def test_deliveries_are_signed_and_in_order(store: FileStore, receiver: Receiver, tmp_path: Path) -> None:
+def is_put_off(webhooks: Webhooks, clock: Clock) -> bool:
+    """Whether the sender has seen the waiting deliveries of the only webhook, and put them off."""
+    ((_, due_ms),) = webhooks.outbox.firsts()
+    return due_ms > clock.now_ms()
+
+
+def test_deliveries_are_signed_and_in_order(
+    store: FileStore, receiver: Receiver, tmp_path: Path, clock: ReplayClock
+) -> None:
     store.delivery.add_webhook(hook(receiver, "a"))
-    with sending(store, tmp_path) as webhooks:
+    with sending(store, tmp_path, clock) as webhooks:
         for seq in range(1, 31):
             webhooks(delivery(seq))
             webhooks(delivery(seq))
-        wait_for(lambda: len(receiver.got) >= 30)
+        wait_for(lambda: len(receiver.got) >= 30, "30 deliveries")
     assert receiver.seqs("a") == list(range(1, 31)), "each once, in order"
     for _, headers, body in receiver.got:
-        assert verify("secret of a", headers, body)
-        assert not verify("secret of b", headers, body)
-        said = json.loads(body)
-        assert headers["Hub-Delivery"] == said["delivery_id"]
-        assert set(said) == {"delivery_id", "occasion", "bot_id", "event"}
+        assert verify("secret of a", headers, body, now_s=clock.now_ms() / 1000)
+        assert not verify("secret of b", headers, body, now_s=clock.now_ms() / 1000)
+        content = json.loads(body)
+        assert headers["Hub-Delivery"] == content["delivery_id"]
+        assert set(content) == {"delivery_id", "occasion", "bot_id", "event"}
 
 
-def test_only_what_is_wanted_is_sent(store: FileStore, receiver: Receiver, tmp_path: Path) -> None:
+def test_only_what_is_wanted_is_sent(store: FileStore, receiver: Receiver, tmp_path: Path, clock: ReplayClock) -> None:
     for made in (
         hook(receiver, "all"),
         hook(receiver, "late", from_seq=1),
@@ -82,11 +95,11 @@ def test_only_what_is_wanted_is_sent(store: FileStore, receiver: Receiver, tmp_p
         hook(receiver, "foreign", user_id="bob"),
     ):
         store.delivery.add_webhook(made)
-    with sending(store, tmp_path) as webhooks:
+    with sending(store, tmp_path, clock) as webhooks:
         webhooks(delivery(1))
         webhooks(delivery(2))
         webhooks(delivery(2, replace(SUBSCRIPTION, bot_id="bot-2")))
-        wait_for(lambda: len(receiver.got) >= 6)
+        wait_for(lambda: len(receiver.got) >= 6 and not webhooks.outbox.firsts(), "all to be sent")
     assert receiver.seqs("all") == [1, 2, 2]
     assert receiver.seqs("late") == [2, 2]
     assert receiver.seqs("other") == [2]
@@ -94,64 +107,74 @@ def test_only_what_is_wanted_is_sent(store: FileStore, receiver: Receiver, tmp_p
 
 
 def test_a_failing_one_is_tried_again_in_order_and_holds_up_nobody(
-    store: FileStore, receiver: Receiver, tmp_path: Path
+    store: FileStore, receiver: Receiver, tmp_path: Path, clock: ReplayClock
 ) -> None:
     refused = iter([500, 302, 404])
     receiver.answer = lambda path, seq: next(refused, 200) if (path, seq) == ("/bad", 2) else 200
     store.delivery.add_webhook(hook(receiver, "bad"))
     store.delivery.add_webhook(hook(receiver, "good"))
-    with sending(store, tmp_path) as webhooks:
+    with sending(store, tmp_path, clock) as webhooks:
         for seq in (1, 2, 3):
             webhooks(delivery(seq))
-        wait_for(lambda: len(receiver.seqs("bad")) >= 6 and len(receiver.seqs("good")) >= 3)
+        wait_for(lambda: len(receiver.seqs("bad")) >= 6 and len(receiver.seqs("good")) >= 3, "both to have all")
     assert receiver.seqs("bad") == [1, 2, 2, 2, 2, 3]
     assert receiver.seqs("good") == [1, 2, 3]
 
 
-def test_what_is_refused_for_good_is_put_aside_and_the_webhook_paused(
-    store: FileStore, receiver: Receiver, tmp_path: Path
+def test_what_is_refused_for_good_is_given_up_and_the_webhook_paused_until_it_is_resumed(
+    store: FileStore, receiver: Receiver, tmp_path: Path, clock: ReplayClock
 ) -> None:
     receiver.answer = lambda *_: 500
     store.delivery.add_webhook(hook(receiver, "a"))
-    with sending(store, tmp_path, pauses=1) as webhooks:
+    with sending(store, tmp_path, clock, pauses=1) as webhooks:
         for seq in range(1, MOST_DEAD_IN_A_ROW + 2):
             webhooks(delivery(seq))
-        wait_for(lambda: store.delivery.webhooks("ann")[0].state == "paused")
-        time.sleep(0.1)
+        wait_for(lambda: store.delivery.webhooks("ann")[0].state == "paused", "the webhook to be paused")
+        wait_for(lambda: is_put_off(webhooks, clock), "the sender to pass over the paused webhook")
         dead = [parcel.delivery_id for parcel in webhooks.outbox.dead("a", 100)]
         assert dead == [delivery(seq).delivery_id for seq in range(1, MOST_DEAD_IN_A_ROW + 1)]
         assert len(webhooks.outbox.waiting("a", 100)) == 1
-    assert receiver.seqs("a") == [1, 1, 2, 2, 3, 3]
+        assert receiver.seqs("a") == [1, 1, 2, 2, 3, 3]
+        receiver.answer = lambda *_: 200
+        store.delivery.set_webhook_state("a", "active", at_ms=clock.now_ms())
+        clock.move_to(clock.now_ms() + 60_000)
+        wait_for(lambda: not webhooks.outbox.firsts(), "what waited to be sent")
+    assert receiver.seqs("a") == [1, 1, 2, 2, 3, 3, 4]
 
 
-def test_one_that_is_gone_is_paused_at_once(store: FileStore, receiver: Receiver, tmp_path: Path) -> None:
+def test_one_that_is_gone_is_paused_at_once(
+    store: FileStore, receiver: Receiver, tmp_path: Path, clock: ReplayClock
+) -> None:
     receiver.answer = lambda *_: 410
     store.delivery.add_webhook(hook(receiver, "a"))
-    with sending(store, tmp_path) as webhooks:
+    with sending(store, tmp_path, clock) as webhooks:
         webhooks(delivery(1))
-        wait_for(lambda: store.delivery.webhooks("ann")[0].state == "paused")
+        wait_for(lambda: is_put_off(webhooks, clock), "the sender to pass over the paused webhook")
+        assert store.delivery.webhooks("ann")[0].state == "paused"
     assert receiver.seqs("a") == [1]
 
 
-def test_what_was_not_sent_is_sent_after_a_restart(store: FileStore, receiver: Receiver, tmp_path: Path) -> None:
+def test_what_was_not_sent_is_sent_after_a_restart(
+    store: FileStore, receiver: Receiver, tmp_path: Path, clock: ReplayClock
+) -> None:
     store.delivery.add_webhook(hook(receiver, "a"))
     with Ledger(tmp_path / "ledger") as ledger:
-        stopped = Webhooks(store, ledger, SystemClock(), allow_loopback=True)
+        stopped = Webhooks(store, ledger, clock, allow_loopback=True)
         stopped(delivery(1))
         stopped(delivery(2))
-    with sending(store, tmp_path) as webhooks:
+    with sending(store, tmp_path, clock) as webhooks:
         webhooks(delivery(1))
-        wait_for(lambda: len(receiver.got) >= 2)
+        wait_for(lambda: not webhooks.outbox.firsts(), "all to be sent")
     assert receiver.seqs("a") == [1, 2]
 
 
 def test_what_cannot_be_noted_is_not_sent_without_a_pause(
-    store: FileStore, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: FileStore, receiver: Receiver, tmp_path: Path, clock: ReplayClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.delivery.add_webhook(hook(receiver, "a"))
 
     class Stop(threading.Event):
-        """Ends the sender when it pauses, or when it has gone on for too long without that."""
+        """Ends the sender when it pauses, or when it has gone on for too long without pausing."""
 
         pauses = 0
 
@@ -168,7 +191,7 @@ def test_what_cannot_be_noted_is_not_sent_without_a_pause(
 
     stop = Stop()
     with Ledger(tmp_path / "ledger") as ledger:
-        webhooks = Webhooks(store, ledger, SystemClock(), allow_loopback=True)
+        webhooks = Webhooks(store, ledger, clock, allow_loopback=True)
         monkeypatch.setattr(webhooks.outbox, "settle", full)
         webhooks(delivery(1))
         webhooks.run(stop)
@@ -176,18 +199,30 @@ def test_what_cannot_be_noted_is_not_sent_without_a_pause(
 
 
 def test_this_machine_is_not_sent_to_unless_that_is_allowed(
-    store: FileStore, receiver: Receiver, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    store: FileStore, receiver: Receiver, tmp_path: Path, clock: ReplayClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.delivery.add_webhook(hook(receiver, "a"))
-    with sending(store, tmp_path, allow_loopback=False, pauses=0) as webhooks:
-        webhooks(delivery(1))
-        wait_for(lambda: bool(webhooks.outbox.dead("a", 1)))
+    with sending(store, tmp_path, clock, allow_loopback=False, pauses=0) as webhooks:
+        for seq in range(1, MOST_DEAD_IN_A_ROW + 1):
+            webhooks(delivery(seq))
+        wait_for(lambda: len(webhooks.outbox.dead("a", 10)) == MOST_DEAD_IN_A_ROW, "all to be given up")
     assert receiver.got == []
+    assert "webhook a was paused: webhooks are sent over https only" in caplog.text
     assert receiver.url("a") not in caplog.text
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def test_a_mark_is_forgotten_after_thirty_days_of_the_clock(
+    store: FileStore, receiver: Receiver, tmp_path: Path, clock: ReplayClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.delivery.add_webhook(hook(receiver, "a"))
+    before_ms: list[int] = []
+    with Ledger(tmp_path / "ledger", now_ms=clock.now_ms) as ledger:
+        webhooks = Webhooks(store, ledger, clock, allow_loopback=True)
+        monkeypatch.setattr(webhooks.outbox, "forget_before", before_ms.append)
+        stop = threading.Event()
+        thread = threading.Thread(target=webhooks.run, args=(stop,))
+        thread.start()
+        wait_for(lambda: before_ms, "the sender to tidy up")
+        stop.set()
+        thread.join()
+    assert before_ms == [clock.now_ms() - 30 * 24 * 3_600_000]

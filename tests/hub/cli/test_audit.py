@@ -67,10 +67,10 @@ def correct(hourly: pl.DataFrame) -> None:
 
 
 def test_explain_by_text_and_by_id(hub: Run) -> None:
-    held = Condition.parse(TEXT)
+    condition = Condition.parse(TEXT)
     code, by_text, err = hub("conditions", "explain", TEXT, "--at", "2024-08-05 02:00")
     assert (code, err) == (0, "")
-    assert hub("conditions", "explain", held.id, "--at", "2024-08-05T02:00+00:00")[1] == by_text
+    assert hub("conditions", "explain", condition.id, "--at", "2024-08-05T02:00+00:00")[1] == by_text
     assert "\nfires: TRUE, one step before TRUE" in by_text
     assert "rsi(14) less 30:" in by_text
     assert "candle from 2024-08-05 01:00 to 2024-08-05 02:00 UTC" in by_text
@@ -86,7 +86,7 @@ def test_explain_agrees_with_what_is_recorded(hub: Run) -> None:
         fired += shown["fires"]
     assert fired > 0
     _, out, _ = hub("conditions", "explain", TEXT, "--at", "2024-08-04 20:00", "--json")
-    assert "active from 2024-08-05 00:00" in json.loads(out)["hub"]["notes"][0]
+    assert "active since 2024-08-05 00:00" in json.loads(out)["hub"]["notes"][0]
     _, out, _ = hub("conditions", "explain", "BTCUSDT 1h: close > 1", "--json")
     assert "not registered" in json.loads(out)["hub"]["notes"][0]
 
@@ -118,7 +118,7 @@ def test_verify_agrees_or_fails(hub: Run) -> None:
     shown = json.loads(out)
     assert code == 1
     assert err.startswith("error: 1 of ")
-    assert [held["kind"] for held in shown["differences"]] == ["missing"]
+    assert [difference["kind"] for difference in shown["differences"]] == ["missing"]
     code, out, _ = hub("verify")
     assert code == 1
     assert "not recorded" in out

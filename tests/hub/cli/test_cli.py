@@ -59,7 +59,7 @@ def write(name: str, *rows: str) -> str:
         ('{"symbol":"BTCUSDT","timeframe":"7m","indicator":"RSI","operator":"<","value":30}', "7m"),
         ('{"symbol":"BTCUSDT","timeframe":"1h","indicator":"RSJ","operator":"<","value":30}', "RSI"),
         ('{"symbol":', "JSON"),
-        ("", ""),
+        ("", "symbol and timeframe"),
     ],
 )
 def test_a_condition_that_cannot_be_read(hub: Run, condition: str, says: str) -> None:
@@ -91,7 +91,7 @@ def test_import_list_register_and_status(hub: Run) -> None:
     assert err.startswith("registered\nit is judged until ")
     code, second, err = hub("conditions", "register", "btc-usdt 1m: 30.0 > rsi(14)")
     assert (code, second) == (0, first)
-    assert "known already" in err
+    assert "already known" in err
     code, out, _ = hub("status", "--json")
     assert json.loads(out)["conditions"] == 1
     code, out, _ = hub("conditions", "list", "--json")
@@ -138,14 +138,14 @@ def test_bad_rows_are_reported_and_nothing_is_lost(
     if accepted is not None:
         assert (report["accepted"], kept, len(report["gaps"])) == (accepted, rejected, gaps)
     _, listed, _ = hub("candles", "quarantine", "--json")
-    assert len(json.loads(listed) if listed else []) == kept
+    assert len(json.loads(listed)) == kept
 
 
 def test_the_table_of_an_import_names_reasons_and_gaps(hub: Run) -> None:
     code, out, _ = hub("candles", "import", write("BTCUSDT-1m.csv", row(0), row(1, high=0.2), row(5)))
     assert code == 0
-    assert "1 rows quarantined" in out
-    assert "misses 4 from 2024-08-05 00:01" in out.replace("\n", " ")
+    assert "1 row quarantined" in out
+    assert "is missing 4 candles from 2024-08-05 00:01" in out.replace("\n", " ")
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_an_empty_file_fails(hub: Run) -> None:
 def test_a_wrong_command_line_exits_with_2(hub: Run, arguments: tuple[str, ...]) -> None:
     code, out, _ = hub(*arguments)
     assert code == 2
-    assert out == "" or "Error" in out
+    assert out == ""
 
 
 def test_a_bad_setting_is_named(hub: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +207,7 @@ def test_a_folder_that_cannot_be_made(
     code, out, err = hub(*command)
     assert code == 1
     assert out == ""
-    assert "set HUB_DATA_DIR to a folder you may write" in err
+    assert "set HUB_DATA_DIR to a writable folder" in err
 
 
 def test_a_store_elsewhere_does_not_hide_a_bad_data_folder(
@@ -218,7 +218,7 @@ def test_a_store_elsewhere_does_not_hide_a_bad_data_folder(
     monkeypatch.setenv("HUB_STORE_URL", f"duckdb:{tmp_path / 'store'}")
     code, _, err = hub("tick", "1h")
     assert code == 1
-    assert "set HUB_DATA_DIR to a folder you may write" in err
+    assert "set HUB_DATA_DIR to a writable folder" in err
 
 
 def test_a_busy_port_stops_the_demo(hub: Run, monkeypatch: pytest.MonkeyPatch) -> None:

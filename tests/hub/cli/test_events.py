@@ -56,15 +56,15 @@ def test_tail_shows_events(capsys: pytest.CaptureFixture[str], condition_id: str
     lines = run(capsys, "tail").splitlines()
     assert [line.split()[0] for line in lines] == ["1", "2", "3"]
     assert all("BINANCE:BTCUSDT 1h" in line and condition_id in line for line in lines)
-    held = [json.loads(line) for line in run(capsys, "tail", "--after", "1", "--json").splitlines()]
-    assert [event["seq"] for event in held] == [2, 3]
+    shown = [json.loads(line) for line in run(capsys, "tail", "--after", "1", "--json").splitlines()]
+    assert [event["seq"] for event in shown] == [2, 3]
     assert run(capsys, "tail", "--condition", "another") == ""
 
 
 def test_lag_says_how_far_everybody_is(capsys: pytest.CaptureFixture[str]) -> None:
-    held = json.loads(run(capsys, "lag", "--json"))
-    assert (held["stored_seq"], held["published_seq"], held["lag"], held["events"]) == (3, 3, 0, 3)
-    (consumer,) = held["consumers"]
+    reading = json.loads(run(capsys, "lag", "--json"))
+    assert (reading["stored_seq"], reading["published_seq"], reading["lag"], reading["events"]) == (3, 3, 0, 3)
+    (consumer,) = reading["consumers"]
     assert (consumer["consumer"], consumer["applied_seq"], consumer["lag"], consumer["pending"]) == ("bots", 3, 0, 0)
     assert "3 triggers stored, 3 published, 0 to publish" in run(capsys, "lag")
 
@@ -115,12 +115,14 @@ def test_a_consumer_is_forgotten_and_comes_back_where_it_was(
         assert len(bots.attempts) == 6, "three triggers for two bots, and none of them again"
         assert json.loads(run(capsys, "forget", "gone", "--json"))["letters"] == 6
         assert "gone" not in run(capsys, "lag") + run(capsys, "dead", "list")
-        assert "no consumer 'gone' has read the log; there are: bots" in run(capsys, "forget", "gone", code=1)
+        assert "no consumer 'gone' has read the log; known consumers: bots" in run(capsys, "forget", "gone", code=1)
     client.close()
 
 
 def test_what_is_not_there_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "has no dead letter '7-0'; hub events dead list bots" in run(capsys, "dead", "drop", "bots", "7-0", code=1)
+    assert "has no dead letter '7-0'; see: hub events dead list bots" in run(
+        capsys, "dead", "drop", "bots", "7-0", code=1
+    )
     assert "their ids, or --all" in run(capsys, "dead", "retry", "bots", code=1)
 
 
@@ -128,7 +130,7 @@ def test_a_log_that_does_not_run_is_said(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HUB_DATA_DIR", str(tmp_path))
-    assert "`hub up` starts it" in run(capsys, "tail", code=1)
+    assert "start it with `hub up`" in run(capsys, "tail", code=1)
     assert not (tmp_path / "events").exists(), "looking makes nothing"
 
 
@@ -145,7 +147,8 @@ def test_following_goes_on_with_what_comes(
         return real(log, after_seq, limit, wait_ms=min(wait_ms, 20))
 
     monkeypatch.setattr(RedisEventLog, "read", read)
-    with pytest.raises(SystemExit, match="130"):
-        app_cli.run(["events", "tail", "--follow", "--json"])
-    assert len(capsys.readouterr().out.splitlines()) == 3
+    assert app_cli.run(["events", "tail", "--follow", "--json"]) == 130
+    shown = capsys.readouterr()
+    assert len(shown.out.splitlines()) == 3
+    assert shown.err == "stopped\n"
     client.close()

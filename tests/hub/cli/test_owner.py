@@ -68,7 +68,7 @@ def test_a_wrong_token_and_an_owner_that_is_away_are_said(
     monkeypatch.setenv("HUB_STORE_TOKEN", "wrong")
     code, out, err = hub("status")
     assert (code, out) == (1, "")
-    assert "does not take this token" in err
+    assert "rejects this token" in err
     assert "HUB_STORE_TOKEN" in err
     monkeypatch.setattr(http_store, "_PATIENCE_AT_FIRST_S", 0.1)
     monkeypatch.setenv("HUB_STORE_URL", "http://127.0.0.1:9")

@@ -8,13 +8,14 @@ import polars as pl
 import pytest
 
 from common.settings import Settings
+from registry.groups import Series
 from registry.store import open_store
 from registry.store.files.file_store import FileStore
 from registry.store.remote.token import owner_token
 from tests.hub.cli.test_audit import Run
 from tests.registry.store.serving import serving
 
-BTC = "BINANCE:BTCUSDT 1h"
+BTC = Series.parse("BINANCE:BTCUSDT 1h")
 
 
 @pytest.fixture

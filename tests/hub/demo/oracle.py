@@ -25,6 +25,7 @@ import numpy as np
 import polars as pl
 import talib
 from numpy.typing import NDArray
+from talib._ta_lib import MA_Type
 
 SAMPLE = Path(__file__).parents[3] / "candles" / "sample"
 STEP_MS = {"5m": 5 * 60_000, "1h": 60 * 60_000}
@@ -164,10 +165,10 @@ class _Text:
         defaults, output = _DEFAULTS[word]
         arguments = list(self._listed(lambda: self._words.pop(0))) if self._words[:1] == ["("] else []
         source = arguments.pop() if arguments and arguments[-1] in _PRICES else "close"
-        given = tuple(float(argument) for argument in arguments)
+        written = tuple(float(argument) for argument in arguments)
         if self._took("."):
             output = self._words.pop(0)
-        return Read(word, given + defaults[len(given) :], source, output)
+        return Read(word, written + defaults[len(written) :], source, output)
 
     def _listed(self, part: Callable[[], Any]) -> Iterator[Any]:
         self._expect("(")
@@ -177,10 +178,10 @@ class _Text:
         self._expect(")")
 
     def _took(self, word: str) -> bool:
-        found = self._words[:1] == [word]
-        if found:
+        is_next = self._words[:1] == [word]
+        if is_next:
             del self._words[0]
-        return found
+        return is_next
 
     def _expect(self, word: str) -> None:
         if not self._took(word):
@@ -253,32 +254,32 @@ class _Series:
         whole = [int(parameter) for parameter in operand.parameters]
         match operand.name, operand.output:
             case "sma", "value":
-                found = _Values(talib.SMA(source, whole[0]), source)
+                computed = _Values(talib.SMA(source, whole[0]), source)
             case "ema", "value":
-                found = _Values(talib.EMA(source, whole[0]), source)
+                computed = _Values(talib.EMA(source, whole[0]), source)
             case "rsi", "value":
-                found = _Values(talib.RSI(source, whole[0]), nothing + 100)
+                computed = _Values(talib.RSI(source, whole[0]), nothing + 100)
             case "macd", ("line" | "signal" | "histogram") as output:
                 lines = dict(zip(("line", "signal", "histogram"), talib.MACD(source, *whole), strict=True))
-                found = _Values(lines[output], source)
+                computed = _Values(lines[output], source)
             case "atr", "value":
-                found = _Values(talib.ATR(high, low, close, whole[0]), close)
+                computed = _Values(talib.ATR(high, low, close, whole[0]), close)
             case "stoch", ("k" | "d") as output:
-                # Of its arguments the second and the third length are followed by a kind of average: 0 is simple.
-                k, d = talib.STOCH(high, low, close, whole[0], whole[1], 0, whole[2], 0)
-                found = _Values(k if output == "k" else d, nothing + 100)
+                # The second and the third length are each followed by a kind of average.
+                k, d = talib.STOCH(high, low, close, whole[0], whole[1], MA_Type.SMA, whole[2], MA_Type.SMA)
+                computed = _Values(k if output == "k" else d, nothing + 100)
             case "highest", "value":
-                found = _Values(talib.MAX(source, whole[0]), nothing)
+                computed = _Values(talib.MAX(source, whole[0]), nothing)
             case "lowest", "value":
-                found = _Values(talib.MIN(source, whole[0]), nothing)
+                computed = _Values(talib.MIN(source, whole[0]), nothing)
             case "bbands", output:
-                found = self._bands(whole[0], operand.parameters[1], source, output)
+                computed = self._bands(whole[0], operand.parameters[1], source, output)
             case _:
                 raise ValueError(f"the oracle does not know {operand}")
-        return found
+        return computed
 
     def _bands(self, period: int, stddev: float, source: Floats, output: str) -> _Values:
-        upper, middle, lower = talib.BBANDS(source, period, stddev, stddev, 0)
+        upper, middle, lower = talib.BBANDS(source, period, stddev, stddev, MA_Type.SMA)
         with np.errstate(divide="ignore", invalid="ignore"):
             if output == "bandwidth":
                 return _Values((upper - lower) / middle, np.ones(source.size))
@@ -317,8 +318,8 @@ class Oracle:
         """An operand's value on the candle that closes then, and its scale, 0 where it must be met exactly."""
         series = self._series[symbol, timeframe]
         row = int((close_ms - series.closes_ms[0]) // series.step_ms)
-        found = series.read(operand)
-        return float(found.values[row]), float(found.scale[row])
+        column = series.read(operand)
+        return float(column.values[row]), float(column.scale[row])
 
     def judge(self, wish: Wish) -> Verdict:
         """When the wish fires within the time of the demo."""

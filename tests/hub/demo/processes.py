@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from events.log.redis_log import STREAM, RedisEventLog
 from events.server import BundledServer
 from registry.store import open_store
 from registry.store.protocol import Store
+from tests.waiting import wait_for
 
 HUB = Path(sys.executable).with_name("hub")
 
@@ -66,7 +66,8 @@ class Run:
     @property
     def report(self) -> dict[str, Any]:
         """The JSON on standard output."""
-        return json.loads(self.output)
+        report: dict[str, Any] = json.loads(self.output)
+        return report
 
     def wait(self) -> int:
         """The exit code; a run that hangs is killed and its messages are raised."""
@@ -78,25 +79,21 @@ class Run:
 
     def wait_for(self, phase: str) -> None:
         """Return when the demo says that a phase begins."""
-        deadline = time.monotonic() + LONGEST_S
-        while f"{phase} …" not in self.messages:
-            assert self._process.poll() is None, f"ended with {self._process.returncode}:\n{self.messages}"
-            assert time.monotonic() < deadline, f"no {phase!r} within {LONGEST_S:g} s:\n{self.messages}"
-            time.sleep(0.01)
+        wait_for(lambda: f"{phase} …" in self._messages_of_a_living(), f"the phase {phase!r}", LONGEST_S)
 
     def wait_for_events(self, count: int) -> None:
         """Return when the replay has published so many events."""
         self.wait_for("Replay")
-        deadline = time.monotonic() + LONGEST_S
         client = BundledServer(self._folder.part / "events").connect()
         try:
             log = RedisEventLog(client)
-            while (published := log.last_seq()) < count:
-                assert self._process.poll() is None, f"ended with {self._process.returncode}:\n{self.messages}"
-                assert time.monotonic() < deadline, f"{published} events within {LONGEST_S:g} s:\n{self.messages}"
-                time.sleep(0.01)
+            wait_for(lambda: self._messages_of_a_living() and log.last_seq() >= count, f"{count} events", LONGEST_S)
         finally:
             client.close()
+
+    def _messages_of_a_living(self) -> str:
+        assert self._process.poll() is None, f"ended with {self._process.returncode}:\n{self.messages}"
+        return self.messages
 
     def kill(self) -> int:
         """SIGKILL; the exit code, which is another one if the demo had ended before."""
@@ -155,7 +152,7 @@ class DemoFolder:
             client = server.connect()
             try:
                 entries: Any = client.xrange(STREAM)
-                events = [held.event for held in RedisEventLog(client).read(0, len(entries) + 1)]
+                events = [entry.event for entry in RedisEventLog(client).read(0, len(entries) + 1)]
             finally:
                 client.close()
         finally:
@@ -173,12 +170,12 @@ class DemoFolder:
     def processes(self) -> list[int]:
         """All living processes that were started with this data folder (Linux; none are found elsewhere)."""
         mark = f"HUB_DATA_DIR={self.root}".encode()
-        found = []
+        started_here = []
         for place in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):  # it ended meanwhile, or belongs to somebody else
                 if mark in (place / "environ").read_bytes().split(b"\0"):
-                    found.append(int(place.name))
-        return found
+                    started_here.append(int(place.name))
+        return started_here
 
     def clear(self) -> None:
         """End what still runs, and start nothing any more."""

@@ -135,10 +135,10 @@ def test_it_finds_exactly_what_the_oracle_finds(demo: Demo, said: list[Said]) ->
 
 
 def test_every_condition_is_registered_once(demo: Demo, said: list[Said]) -> None:
-    registered = [held.condition_id for held in demo.conditions]
+    registered = [condition.condition_id for condition in demo.conditions]
 
     assert sorted(registered) == sorted({one.condition_id for one in said})
-    assert all(Condition.parse(held.text).id == held.condition_id for held in demo.conditions)
+    assert all(Condition.parse(condition.text).id == condition.condition_id for condition in demo.conditions)
 
 
 def test_prices_are_closes(demo: Demo, said: list[Said]) -> None:
@@ -251,8 +251,8 @@ def test_the_report_counts_right(demo: Demo, bots: list[Bot], said: list[Said]) 
         "evaluations": over_all_ticks(lambda _: 1),
         "isolated_evaluations": over_all_ticks(wanted_by.__getitem__),
         "indicators": sum(TICKS[timeframe] for _, _, _, _, timeframe in unique_indicators),
-        "isolated_indicators": over_all_ticks(lambda held: wanted_by[held] * len(computed[held])),
-        "equal_sharing_indicators": over_all_ticks(lambda held: len(computed[held])),
+        "isolated_indicators": over_all_ticks(lambda name: wanted_by[name] * len(computed[name])),
+        "equal_sharing_indicators": over_all_ticks(lambda name: len(computed[name])),
         "loads": sum(TICKS[timeframe] for _, timeframe in series),
         "isolated_loads": over_all_ticks(wanted_by.__getitem__),
         "equal_sharing_loads": over_all_ticks(lambda _: 1),
@@ -319,6 +319,13 @@ def test_nobody_is_named_outside_the_store(demo: Demo, bots: list[Bot]) -> None:
     files = [path for part in ("events", "prefect") for path in (demo.folder.part / part).rglob("*") if path.is_file()]
     assert any(path.stat().st_size > 1_000_000 for path in files), "the event log's file should be among them"
     assert not [path for path in files if PRIVATE.search(path.read_bytes())]
+
+
+def test_its_messages_are_its_own(demo: Demo) -> None:
+    """Prefect's client would like to say at exit what it has still to send."""
+    lines = demo.run.messages.splitlines()
+    assert lines[0] == "Loading libraries …"
+    assert [line for line in lines if not line.endswith(" …")] == []
 
 
 def test_it_leaves_nothing_running(demo: Demo) -> None:

@@ -49,14 +49,14 @@ def test_it_agrees_with_the_scan(
     wish = oracle.understand(text)
     expected = candles.judge(wish)
 
-    held = Condition.parse(text)
+    condition = Condition.parse(text)
     symbol, timeframe = series.split()
-    found = scan([held], sample.filter(symbol=symbol, timeframe=timeframe)).select(
+    triggers = scan([condition], sample.filter(symbol=symbol, timeframe=timeframe)).select(
         pl.col("close_time").dt.epoch("ms"), "price"
     )
-    within = found.filter(pl.col("close_time").is_between(oracle.AFTER_MS, oracle.UNTIL_MS, closed="right"))
+    within = triggers.filter(pl.col("close_time").is_between(oracle.AFTER_MS, oracle.UNTIL_MS, closed="right"))
 
-    assert oracle.is_momentary(wish.tree) is held.momentary is momentary
+    assert oracle.is_momentary(wish.tree) is condition.momentary is momentary
     fires = dict(within.iter_rows())
     assert set(fires) ^ set(expected.fires) <= set(expected.near)
     assert len(expected.near) < 10

@@ -1,15 +1,17 @@
-"""``docs/indicators.md`` is what the catalogue says today, and what it says is true."""
+"""``docs/indicators.md`` is what the catalogue says, and what it says is true."""
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from indicators import catalogue
-from indicators.catalogue import IndicatorError
+from indicators.catalogue import Indicator, IndicatorError
 from indicators.codegen import page
 from registry import Condition
 from registry.language.tree import IndicatorOutput, variables
+from tests.indicators.reference import Columns
 
 TEXT = page.PAGE.read_text("utf-8")
 ENTRIES = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", TEXT, flags=re.MULTILINE | re.DOTALL))
@@ -21,16 +23,18 @@ def blocks(name: str, kind: str) -> list[str]:
 
 
 def read(condition: Condition) -> list[IndicatorOutput]:
-    return [held for held in variables(condition.tree) if isinstance(held, IndicatorOutput)]
+    return [operand for operand in variables(condition.tree) if isinstance(operand, IndicatorOutput)]
 
 
-def test_the_page_is_fresh(capsys):
+def test_the_page_is_fresh(capsys: pytest.CaptureFixture[str]) -> None:
     assert page.main(["--check"]) == 0, "run `make docs`"
     assert capsys.readouterr().err == ""
 
 
-def test_a_stale_page_is_named_and_mended(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(page, "FOLDER", tmp_path / "docs")
+def test_a_stale_page_is_named_and_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(page, "DOCS_FOLDER", tmp_path / "docs")
     monkeypatch.setattr(page, "PAGE", tmp_path / "docs" / "indicators.md")
     page.PAGE.parent.mkdir()
     for text in (None, TEXT.replace("Formula", "Recipe")):
@@ -44,38 +48,38 @@ def test_a_stale_page_is_named_and_mended(tmp_path, monkeypatch, capsys):
         capsys.readouterr()
 
 
-def test_every_entry_is_on_it_once_and_in_the_contents():
+def test_every_entry_is_on_it_once_and_in_the_contents() -> None:
     assert re.findall(r"^### (\w+)$", TEXT, flags=re.MULTILINE) == [
-        held for group in page.GROUPS.values() for held in group
+        name for group in page.GROUPS.values() for name in group
     ]
     assert sorted(ENTRIES) == sorted(catalogue()) == sorted(MEASURED)
     assert re.findall(r"\]\(#(\w+)\)", TEXT) == list(ENTRIES)
 
 
-def test_an_entry_without_a_group_or_without_measurements_is_refused(monkeypatch):
-    with pytest.raises(ValueError, match="lacks rsi: run `make measure`"):
-        page.page({name: held for name, held in MEASURED.items() if name != "rsi"})
+def test_an_entry_without_a_group_or_without_measurements_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="has no entry for rsi: run `make measure`"):
+        page.page({name: entry for name, entry in MEASURED.items() if name != "rsi"})
     monkeypatch.setitem(page.GROUPS, "Candles", ())
-    with pytest.raises(ValueError, match="differ in heikin_ashi"):
+    with pytest.raises(ValueError, match="differ: heikin_ashi"):
         page.page(MEASURED)
 
 
-def test_examples_are_conditions_of_the_entry(record):
+def test_examples_are_conditions_of_the_entry(record: Indicator) -> None:
     (lines,) = blocks(record.name, "condition")
     conditions = [Condition.parse(line) for line in lines.splitlines()]
     for condition in conditions:
-        assert {held.indicator for held in read(condition)} == {record.name}
+        assert {output.indicator for output in read(condition)} == {record.name}
         assert Condition.parse(condition.to_json()) == condition
     if len(record.outputs) > 1:
         written = re.findall(rf"{record.name}(?:\([^)]*\))?\.(\w+)", lines)
         assert set(written) == {output.name for output in record.outputs}
     defaults = tuple(record.complete({}).items())
-    assert {held.parameters for condition in conditions for held in read(condition)} == {defaults}
+    assert {output.parameters for condition in conditions for output in read(condition)} == {defaults}
     if record.has_source:
-        assert "hlc3" in {held.source for held in read(conditions[-1])}
+        assert "hlc3" in {output.source for output in read(conditions[-1])}
 
 
-def test_the_flat_example_is_the_first_one(record):
+def test_the_flat_example_is_the_first_one(record: Indicator) -> None:
     (text,) = blocks(record.name, "json")
     flat = Condition.parse(json.loads(text))
     first = Condition.parse(blocks(record.name, "condition")[0].splitlines()[0])
@@ -83,8 +87,8 @@ def test_the_flat_example_is_the_first_one(record):
     assert json.loads(text).keys() & {"params"} == ({"params"} if record.parameters else set())
 
 
-def test_an_output_without_a_name_is_the_one_that_the_page_says(record):
-    meant = re.findall(r"^\| `(\w+)`, meant without a name", ENTRIES[record.name], flags=re.MULTILINE)
+def test_an_output_without_a_name_is_the_one_that_the_page_says(record: Indicator) -> None:
+    meant = re.findall(r"^\| `(\w+)`, the default", ENTRIES[record.name], flags=re.MULTILINE)
     if len(record.outputs) == 1:
         assert meant == []
         return
@@ -98,7 +102,7 @@ def test_an_output_without_a_name_is_the_one_that_the_page_says(record):
             Condition.parse(text)
 
 
-def test_bounds_are_those_of_the_language(record):
+def test_bounds_are_those_of_the_language(record: Indicator) -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\S+) \| (\S+) \| (\S+) \| (\w*) ?\|$", ENTRIES[record.name], flags=re.MULTILINE)
     assert [row[0] for row in rows] == [parameter.name for parameter in record.parameters]
     for (name, default, low, high, kind), parameter in zip(rows, record.parameters, strict=True):
@@ -109,7 +113,7 @@ def test_bounds_are_those_of_the_language(record):
                 record.complete({name: beyond})
 
 
-def test_it_answers_the_usual_questions(record):
+def test_it_answers_the_usual_questions(record: Indicator) -> None:
     entry = ENTRIES[record.name]
     for heading in ("Formula", "Seed", "Range", "Flat", "Source", "First value", "Agreement"):
         assert entry.count(f"**{heading}") == 1, heading
@@ -120,7 +124,7 @@ def test_it_answers_the_usual_questions(record):
     assert ("Not all combinations" in entry) == (record.rule is not None)
 
 
-def test_what_was_measured_is_what_is_promised(record):
+def test_what_was_measured_is_what_is_promised(record: Indicator) -> None:
     measured, parameters = MEASURED[record.name], record.complete({})
     assert measured.keys() == {"settle", "against", "difference"}
     assert 0 <= measured["difference"] <= (1e-9 if record.name == "cci" else 1e-11)
@@ -132,19 +136,19 @@ def test_what_was_measured_is_what_is_promised(record):
 
 
 @pytest.mark.parametrize("name", ["sma", "ema", "vwap", "zscore", "heikin_ashi"])
-def test_measuring_again_gives_the_same(name, markets):
+def test_measuring_again_gives_the_same(name: str, markets: dict[str, Columns]) -> None:
     """A digit of the last bits may come out differently on another processor."""
     pytest.importorskip("talib")
     from tests.indicators.measuring import measure
 
-    found = measure(catalogue()[name], markets)
-    assert {**found, "difference": 0} == {**MEASURED[name], "difference": 0}
-    assert found["difference"] <= 10 * MEASURED[name]["difference"]
+    measured = measure(catalogue()[name], markets)
+    assert {**measured, "difference": 0} == {**MEASURED[name], "difference": 0}
+    assert measured["difference"] <= 10 * MEASURED[name]["difference"]
 
 
-def test_nothing_is_compiled_to_write_it():
+def test_nothing_is_compiled_to_write_it() -> None:
     import subprocess
     import sys
 
     command = "import sys, indicators.codegen.page as p; p.page(p.read_measured()); sys.exit('numba' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", command], cwd=page.FOLDER.parent, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", command], cwd=page.DOCS_FOLDER.parent, check=False).returncode == 0

@@ -57,13 +57,14 @@ def test_rounding_is_as_small_as_the_differences_are(length: int) -> None:
     _, tilts = over_time(length, True, quiet)
     for begin in range(0, distances.size, 7):
         window = [Fraction(value) for value in quiet[begin : begin + length]]
-        mean = sum(window) / length
-        distance = sum(value - window[-1] for value in window)
-        spread = sum((value - mean) ** 2 for value in window)
-        tilt = sum(value * (place - Fraction(length - 1, 2)) for place, value in enumerate(window))
+        zero = Fraction(0)
+        mean = sum(window, zero) / length
+        distance = sum((value - window[-1] for value in window), zero)
+        spread = sum(((value - mean) * (value - mean) for value in window), zero)
+        tilt = sum((value * (place - Fraction(length - 1, 2)) for place, value in enumerate(window)), zero)
         widest = abs(distance) + spread + abs(tilt)
-        for found, exact in ((distances, distance), (spreads, spread), (tilts, tilt)):
-            assert abs(Fraction(found[begin]) - exact) <= Fraction(length, 10**15) * max(1, widest)
+        for computed, exact in ((distances, distance), (spreads, spread), (tilts, tilt)):
+            assert abs(Fraction(computed[begin]) - exact) <= Fraction(length, 10**15) * max(Fraction(1), widest)
 
 
 @pytest.mark.parametrize("length", [2, 7, 20, 21, 100])

@@ -1,4 +1,4 @@
-"""A hub with the sample's candles of 1h up to the start of 5 August 2024."""
+"""A hub with the sample's 1h candles up to the start of 5 August 2024."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

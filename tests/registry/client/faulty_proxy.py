@@ -1,4 +1,4 @@
-"""Stands between a client and the hub, and breaks connections as a test says."""
+"""A proxy between a client and the hub that breaks connections as a test asks."""
 
 import socket
 import threading
@@ -7,13 +7,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 PASS = 1 << 60
-"""Bytes after which a connection that is let through breaks."""
+"""As many bytes as any connection will ever pass: it does not break."""
 
 
 @dataclass
 class FaultyProxy:
-    """``script`` has an entry for each connection to come: how many bytes of the hub's answers pass before it breaks,
-    or an answer to give instead. Without an entry all bytes pass."""
+    """``script`` has an entry for each future connection: how many bytes of the hub's answers pass before it breaks, or
+    an answer to give instead. Without an entry all bytes pass."""
 
     target: int
     script: list[int | bytes] = field(default_factory=list)

@@ -1,9 +1,8 @@
-"""A hub on a port of this machine: the real API on a real store, with a clock that a test moves."""
+"""A hub on a local port: the real API on a real store, with a clock that the test moves."""
 
 import asyncio
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,12 +22,11 @@ from registry.keys import new_key
 from registry.store.files.file_store import FileStore
 from registry.store.parts.accounts import Role
 from tests.events.log.memory_log import MemoryLog
-
-START_S = 10.0
+from tests.waiting import wait_for
 
 
 class ServedHub:
-    """What a test needs of it: its address, keys, candles, and ticks."""
+    """What a test needs of a hub: its address, keys, candles and ticks."""
 
     def __init__(self, store: FileStore, clock: ReplayClock, settings: Settings) -> None:
         self.store = store
@@ -36,6 +34,7 @@ class ServedHub:
         self.settings = settings
         self.log = MemoryLog()
         self.port = 0
+        self._service: Service | None = None
         self._runtime = Runtime(store, self.log, clock)
 
     @property
@@ -43,32 +42,33 @@ class ServedHub:
         return f"http://127.0.0.1:{self.port}"
 
     def key(self, user_id: str = "alice", role: Role = "user") -> str:
-        """A key of its own for a user."""
+        """A new key for a user."""
         key, text = new_key(user_id, role, "", self.clock.now_ms())
         self.store.accounts.add_key(key)
         return text
 
     def advance(self, candles: pl.DataFrame, timeframe: str = "1h") -> Advanced:
-        """Candles that have come since, and a tick that judges them."""
+        """Add candles and run the tick that judges them."""
         self.store.candles.upsert(candles)
         close_ms = max(map(to_ms, candles["open_time"])) + DURATION_MS[timeframe]
         self.clock.move_to(close_ms)
         return asyncio.run(advance(self._runtime, timeframe, close_ms))
 
+    def streams_of(self, user_id: str) -> int:
+        """How many streams of triggers a user has open."""
+        return 0 if self._service is None else self._service.user_feed.streams_of(user_id)
+
     @contextmanager
     def serving(self, port: int = 0) -> Iterator["ServedHub"]:
-        """Until the block ends; again on the same port if a test wants it."""
+        """Serve until the block ends; a test may serve again on the same port."""
         listener = socket.create_server(("127.0.0.1", port))
         self.port = listener.getsockname()[1]
-        app = create_app(Service(self.store, self.settings, self.log, self.clock))
-        server = uvicorn.Server(http_config(app, grace_s=1))
+        self._service = Service(self.store, self.settings, self.log, self.clock)
+        server = uvicorn.Server(http_config(create_app(self._service), grace_s=1))
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:
-            until = time.monotonic() + START_S
-            while not server.started and time.monotonic() < until:
-                time.sleep(0.01)
-            assert server.started
+            wait_for(lambda: server.started, "the hub to start")
             yield self
         finally:
             server.should_exit = True
@@ -78,6 +78,6 @@ class ServedHub:
 
 @contextmanager
 def open_hub(folder: Path, clock: ReplayClock, **settings: object) -> Iterator[ServedHub]:
-    """A hub that is not served yet."""
+    """A hub that is not being served yet."""
     with FileStore(folder / "store", clock=clock) as store:
         yield ServedHub(store, clock, Settings(_env_file=None, data_dir=folder, **settings))  # type: ignore[arg-type]

@@ -1,7 +1,6 @@
-"""Broken connections, a hub that is away: what is asked for happens once, no trigger is missed or comes twice."""
+"""Broken connections and a hub that is away: a request happens once, no trigger is missed or comes twice."""
 
 import asyncio
-import itertools
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +11,7 @@ from common.errors import ApiRefused, KeyRefused
 from registry.client import AsyncHubClient, HubClient, Trigger
 from tests.registry.client.faulty_proxy import faulty_proxy
 from tests.registry.client.served_hub import ServedHub
+from tests.waiting import wait_for_async
 
 DAY = datetime(2024, 8, 5, tzinfo=UTC)
 EVERY = "BTCUSDT 1h: every(close > 0)"
@@ -19,13 +19,13 @@ LATER = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 0\r\nContent-Length: 
 
 
 def candles(hourly: pl.DataFrame, first: int, last: int) -> pl.DataFrame:
-    """Those that open from ``first`` until before ``last`` hours after ``DAY``."""
+    """BTC candles that open from ``first`` until before ``last`` hours after ``DAY``."""
     span = (DAY + timedelta(hours=first), DAY + timedelta(hours=last))
     return hourly.filter(pl.col("open_time").is_between(*span, closed="left") & (pl.col("symbol") == "BTCUSDT"))
 
 
 def subscribed(hub: ServedHub, user_id: str = "alice") -> str:
-    """A user with a subscription; a key of theirs."""
+    """A key of a user who has a subscription."""
     key = hub.key(user_id)
     with HubClient(hub.url, key) as client:
         client.subscribe_bot("bot", client.register_condition(EVERY), "dca")
@@ -36,7 +36,7 @@ def test_a_request_survives_broken_connections(hub: ServedHub) -> None:
     with faulty_proxy(hub.port, [0, 10, LATER, 200]) as proxy, HubClient(proxy.url, hub.key()) as client:
         condition_id = client.register_condition(EVERY)
         assert proxy.connections == 5
-    assert [held.condition_id for held in hub.store.registry.conditions()] == [condition_id]
+    assert [condition.condition_id for condition in hub.store.registry.conditions()] == [condition_id]
 
 
 def test_a_refusal_is_not_sent_again(hub: ServedHub) -> None:
@@ -48,7 +48,7 @@ def test_a_refusal_is_not_sent_again(hub: ServedHub) -> None:
 
 async def test_no_trigger_is_missed_or_comes_twice(hub: ServedHub, hourly: pl.DataFrame) -> None:
     key = subscribed(hub)
-    # The first answers break at all kinds of places: within the headers, within an event, between two.
+    # The first answers break in various places: within the headers, within an event, between two events.
     script: list[int | bytes] = [150, 900, LATER, 3000]
     with faulty_proxy(hub.port, script) as proxy:
         async with AsyncHubClient(proxy.url, key) as client:
@@ -87,7 +87,7 @@ def test_a_stream_goes_on_when_the_hub_comes_back(hub: ServedHub, hourly: pl.Dat
         thread = threading.Thread(target=listen)
         thread.start()
         assert enough.wait(20)
-    # Nobody listens on the port; what fires meanwhile waits in the store.
+    # Nobody listens on the port; what fires in the meantime waits in the store.
     hub.advance(candles(hourly, 3, 6))
     with hub.serving(port):
         thread.join(30)
@@ -96,14 +96,13 @@ def test_a_stream_goes_on_when_the_hub_comes_back(hub: ServedHub, hourly: pl.Dat
 
 async def test_a_stream_begins_with_what_comes_or_after_what_was_seen(hub: ServedHub, hourly: pl.DataFrame) -> None:
     key = subscribed(hub)
-    hub_tick = asyncio.to_thread(hub.advance, candles(hourly, 0, 4))
-    await hub_tick
+    await asyncio.to_thread(hub.advance, candles(hourly, 0, 4))
     async with AsyncHubClient(hub.url, key) as client:
         stream = client.triggers(after_seq=2)
         assert [(await anext(stream)).seq for _ in range(2)] == [3, 4]
         fresh = client.triggers()
         waiting = asyncio.ensure_future(anext(fresh))
-        await asyncio.sleep(0.3)
+        await wait_for_async(lambda: hub.streams_of("alice") == 2, "the second stream to open")
         await asyncio.to_thread(hub.advance, candles(hourly, 4, 5))
         assert (await asyncio.wait_for(waiting, 20)).seq == 5
 
@@ -133,7 +132,7 @@ def test_threads_share_a_client(hub: ServedHub) -> None:
             threading.Thread(target=lambda part: made.extend(map(client.register_condition, part)), args=(texts[k::8],))
             for k in range(8)
         ]
-        for thread in itertools.chain(threads):
+        for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()

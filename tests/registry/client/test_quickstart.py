@@ -17,7 +17,7 @@ from registry import Condition
 from tests.registry.client.served_hub import ServedHub
 
 PAGE = Path(__file__).parents[3].joinpath("docs", "quickstart.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+BLOCKS: list[str] = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 DAY = datetime(2024, 8, 5, tzinfo=UTC)
 EXAMPLES = {
     "# Example: DCA Bot with RSI condition": "dca",
@@ -25,12 +25,12 @@ EXAMPLES = {
     "# Grid Bot with multiple conditions": "grid",
     "# Trend Bot with MACD crossover": "trend",
 }
-"""First lines of the examples that people who write bots were given."""
+"""First line -> kind of bot, of the examples that bot developers were given."""
 
 
 def example(first_line: str) -> str:
-    (found,) = [block for block in BLOCKS if block.startswith(first_line)]
-    return found
+    (block,) = [block for block in BLOCKS if block.startswith(first_line)]
+    return block
 
 
 def test_the_examples_are_printed_as_they_were_given() -> None:
@@ -39,7 +39,7 @@ def test_the_examples_are_printed_as_they_were_given() -> None:
 
 
 def runnable() -> Iterator[str]:
-    """The blocks in their order; what an example leaves open is filled in, and what it needs around it is around it."""
+    """The blocks in order; gaps in the examples are filled in, and the context that they need is put around them."""
     for block in BLOCKS:
         kind = next((kind for line, kind in EXAMPLES.items() if block.startswith(line)), None)
         filled = block.replace("{...}", '{"maxOrders": 5}')
@@ -57,7 +57,7 @@ async def run(block: str, names: dict[str, object]) -> None:
 
 
 def demo_candles(first: int, last: int) -> pl.DataFrame:
-    """Made-up ones of 1m, as the page's loop makes them."""
+    """Made-up 1m candles, like those of the page's loop."""
     opens = [DAY + timedelta(minutes=minute) for minute in range(first, last)]
     prices = {"open": 1.0, "high": 2.0, "low": 1.0, "close": 2.0, "volume": 10.0}
     frame = pl.DataFrame({"open_time": opens}).with_columns(pl.col("open_time").cast(pl.Datetime("ms", "UTC")))
@@ -80,15 +80,15 @@ async def test_from_nothing_to_a_first_trigger(
     for block in blocks:
         running = asyncio.create_task(run(block, names))
         if "client.triggers" in block:
-            # The page's loop in the third terminal: a candle a minute, each judged.
+            # The loop in the page's third terminal: a candle every minute, each of them judged.
             minute = 0
             while not running.done():
                 await asyncio.to_thread(hub.advance, demo_candles(minute, minute + 1), "1m")
                 minute += 1
                 await asyncio.sleep(0.1)
         await running
-    held = {(one.bot_id, one.bot_type, one.condition_id) for one in hub.store.registry.subscriptions_of("alice")}
-    assert held == {
+    subscriptions = hub.store.registry.subscriptions_of("alice")
+    assert {(one.bot_id, one.bot_type, one.condition_id) for one in subscriptions} == {
         (bot, kind, Condition.parse(text).id)
         for bot, kind, text in (
             ("dca_bot_123", "dca", "BTCUSDT 1h: rsi(14) crosses_below 30"),

@@ -1,11 +1,11 @@
-"""What the tests of the condition language measure it against: Kleene's logic over candles with gaps.
+"""The reference for tests of the condition language: Kleene's logic over candles with gaps.
 
 Slow, literal and written from the definitions of the language: every node that can be written is judged as it is
-defined, nothing is rewritten first. It knows nothing of the code under test but its nodes.
+defined, and nothing is rewritten first. Of the code under test it knows only the nodes.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from registry.groups import Series
@@ -23,6 +23,7 @@ from registry.language.tree import (
     Not,
     Number,
     Operand,
+    Operator,
     Price,
     Variable,
     Within,
@@ -46,8 +47,8 @@ class History:
     ``values`` are those of variables without steps back; a MACD's histogram is the difference of its two lines.
     """
 
-    present: dict[Series, Sequence[bool]]
-    values: dict[Variable, Sequence[float]]
+    present: Mapping[Series, Sequence[bool]]
+    values: Mapping[Variable, Sequence[float]]
 
     def value(self, operand: Operand, now: int) -> float:
         """The value at slot ``now`` of ``SERIES``; NaN where there is none."""
@@ -91,8 +92,8 @@ def truth(node: SurfaceNode, history: History, now: int) -> Truth:
         case Any(children):
             return any_of(truth(child, history, now) for child in children)
         case AtLeast(count, children):
-            found = [truth(child, history, now) for child in children]
-            true, unknown = found.count(True), found.count(None)
+            truths = [truth(child, history, now) for child in children]
+            true, unknown = truths.count(True), truths.count(None)
             return True if true >= count else False if true + unknown < count else None
         case For(child, bars):
             return all_of(over_bars(child, bars, history, now))
@@ -112,17 +113,17 @@ def truth(node: SurfaceNode, history: History, now: int) -> Truth:
         case PriceMove(operator, value, amount, percent, bars):
             return any_of(moved(operator, value, amount, percent, steps, history, now) for steps in range(1, bars + 1))
         case Trend(operator, value, bars):
-            sign = ">" if operator == "rising" else "<"
+            sign: Operator = ">" if operator == "rising" else "<"
             return all_of(over_bars(Comparison(sign, value, back(value, 1)), bars, history, now))
 
 
 def over_bars(child: SurfaceNode, bars: int, history: History, now: int) -> list[Truth]:
-    found: list[Truth] = []
+    truths: list[Truth] = []
     slot: int | None = now
     for _ in range(bars):
-        found.append(None if slot is None else truth(child, history, slot))
+        truths.append(None if slot is None else truth(child, history, slot))
         slot = None if slot is None else history.before(slot)
-    return found
+    return truths
 
 
 def crossing(after: str, first: str, left: Operand, right: Operand, history: History, now: int) -> Truth:
@@ -178,24 +179,24 @@ def judged(operator: str, a: float, b: float) -> Truth:
     return {"<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b}[operator]
 
 
-def negated(found: Truth) -> Truth:
-    return None if found is None else not found
+def negated(value: Truth) -> Truth:
+    return None if value is None else not value
 
 
-def all_of(found: Iterable[Truth]) -> Truth:
-    known = list(found)
+def all_of(truths: Iterable[Truth]) -> Truth:
+    known = list(truths)
     return False if False in known else None if None in known else True
 
 
-def any_of(found: Iterable[Truth]) -> Truth:
-    known = list(found)
+def any_of(truths: Iterable[Truth]) -> Truth:
+    known = list(truths)
     return True if True in known else None if None in known else False
 
 
 def fires(node: SurfaceNode, momentary: bool, history: History) -> list[int]:
     """The slots of ``SERIES`` on which a condition fires."""
     slots = [slot for slot, exists in enumerate(history.present[SERIES]) if exists]
-    found = {slot: truth(node, history, slot) for slot in slots}
+    truths = {slot: truth(node, history, slot) for slot in slots}
     if momentary:
-        return [slot for slot in slots if found[slot] is True]
-    return [slot for slot in slots if found[slot] is True and found.get(slot - 1) is False]
+        return [slot for slot in slots if truths[slot] is True]
+    return [slot for slot in slots if truths[slot] is True and truths.get(slot - 1) is False]

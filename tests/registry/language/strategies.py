@@ -1,6 +1,7 @@
 """Random conditions: any tree that can be written, on few or on all operands."""
 
 import os
+from typing import get_args
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -9,11 +10,14 @@ from common.errors import ConditionError
 from indicators.catalogue import PRICES, catalogue
 from registry.language.surface import (
     Channel,
+    ChannelOperator,
     Crosses,
     Leaf,
+    MoveOperator,
     PriceMove,
     SurfaceNode,
     Trend,
+    TrendOperator,
     check_comparison,
     children_of,
 )
@@ -28,6 +32,7 @@ from registry.language.tree import (
     Not,
     Number,
     Operand,
+    Operator,
     Price,
     Within,
 )
@@ -41,22 +46,23 @@ def examples(count: int) -> settings:
 
 LINES = ("line", "signal", "histogram")
 MACD = (("fast", 12), ("slow", 26), ("signal", 9))
-COMPARISONS = ("<", "<=", ">", ">=", "crosses_above", "crosses_below")
+COMPARISONS: tuple[Operator, ...] = get_args(Operator)
 
 
 @st.composite
 def indicator_outputs(draw: st.DrawFn) -> IndicatorOutput:
     record = draw(st.sampled_from(list(catalogue().values())))
-    given: dict[str, float] = {}
+    values: dict[str, float] = {}
     free = record.parameters if record.rule is None else ()
     for parameter in draw(st.sets(st.sampled_from(free))) if free else ():
-        number = st.integers(int(parameter.low), int(parameter.high)) if parameter.whole else st.floats(0.01, 100)
-        given[parameter.name] = draw(number.filter(lambda value, p=parameter: p.low <= value <= p.high))
+        low, high = parameter.low, parameter.high
+        whole = st.integers(int(low), int(high))
+        values[parameter.name] = draw(whole if parameter.whole else st.floats(max(low, 0.01), min(high, 100.0)))
     source = draw(st.sampled_from(PRICES)) if record.has_source else None
     output = draw(st.sampled_from(record.outputs)).name
     series = draw(st.sampled_from([SERIES, SERIES, LONGER, OTHER]))
     offset = draw(st.sampled_from([0, 0, 1, 500]))
-    return IndicatorOutput(series, record.name, tuple(record.complete(given).items()), source, output, offset)
+    return IndicatorOutput(series, record.name, tuple(record.complete(values).items()), source, output, offset)
 
 
 numbers = st.one_of(
@@ -97,21 +103,22 @@ def leaves(draw: st.DrawFn, atoms: st.SearchStrategy[Operand], *, most_bars: int
     try:
         match kind:
             case "comparison":
-                operator = draw(st.sampled_from(COMPARISONS))
-                return check_comparison(Comparison(operator, draw(operand), draw(operand)))
+                comparison = draw(st.sampled_from(COMPARISONS))
+                return check_comparison(Comparison(comparison, draw(operand), draw(operand)))
             case "crosses":
                 return Crosses(draw(operand), draw(operand))
             case "channel":
-                operator = draw(st.sampled_from(["between", "outside", "enters", "exits"]))
-                return Channel(operator, draw(operand), draw(operand), draw(operand))
+                channel: ChannelOperator = draw(st.sampled_from(get_args(ChannelOperator)))
+                return Channel(channel, draw(operand), draw(operand), draw(operand))
             case "move":
                 percent = draw(st.booleans())
                 amount = draw(st.sampled_from([0.1, 1.0, 50.0]).map(Number) if percent else operand)
-                operator = draw(st.sampled_from(["rises_by", "falls_by"]))
-                return PriceMove(operator, draw(operand), amount, percent, draw(bars))
-        return Trend(draw(st.sampled_from(["rising", "falling"])), draw(operand), draw(bars))
+                move: MoveOperator = draw(st.sampled_from(get_args(MoveOperator)))
+                return PriceMove(move, draw(operand), amount, percent, draw(bars))
+        trend: TrendOperator = draw(st.sampled_from(get_args(TrendOperator)))
+        return Trend(trend, draw(operand), draw(bars))
     except ConditionError:
-        # Two constants, an empty channel, a constant beyond 1e15: what cannot be written.
+        # Two constants, an empty channel or a constant beyond 1e15, none of which can be written.
         return Comparison("<", draw(atoms.filter(lambda atom: not isinstance(atom, Number))), Number(30.0))
 
 
@@ -121,7 +128,7 @@ def trees(of: st.SearchStrategy[Leaf], *, most_bars: int = 3, levels: int = 2) -
     level: st.SearchStrategy[SurfaceNode] = of
     for _ in range(levels):
         children = st.lists(level, min_size=1, max_size=3).map(tuple)
-        counted = children.flatmap(lambda held: st.builds(AtLeast, st.integers(1, len(held)), st.just(held)))
+        counted = children.flatmap(lambda nodes: st.builds(AtLeast, st.integers(1, len(nodes)), st.just(nodes)))
         level = st.one_of(
             of,
             level.map(Not),

@@ -3,7 +3,7 @@
 import pytest
 
 from registry import Condition
-from registry.language.vocabulary import CHANNELS, MOVES, OPERATORS, TRENDS
+from registry.language.vocabulary import CHANNELS, COMPARISONS, MOVES, TRENDS
 
 HEADER = "BTCUSDT 1h: "
 SAME = [
@@ -71,7 +71,7 @@ SAME = [
     ("not (not rsi < 30 or not close > 1)", "rsi < 30 and close > 1"),
     ("not rsi < 30 and close > 1", "(not rsi < 30) and close > 1"),
     ("all(rsi < 30, any(close > 1, close > 1))", "close > 1 and rsi < 30"),
-    *((f"close {word} open", f"close {operator} open") for word, operator in OPERATORS.items()),
+    *((f"close {word} open", f"close {operator} open") for word, operator in COMPARISONS.items()),
     *((f"rsi {word} 40 and 60", f"rsi {operator} 40 and 60") for word, operator in CHANNELS.items()),
     *((f"close {word} 5", f"close {operator} 5{'%' * percent}") for word, (operator, percent) in MOVES.items()),
     *((f"volume {word}", f"volume {operator} 1 bar") for word, operator in TRENDS.items()),

@@ -25,7 +25,7 @@ from registry.language.tree import (
     Within,
     is_momentary,
 )
-from registry.language.vocabulary import OPERATORS
+from registry.language.vocabulary import COMPARISONS
 from tests.registry.language.reference import SERIES
 
 RSI = IndicatorOutput(SERIES, "rsi", (("period", 14),), "close", "value")
@@ -84,9 +84,9 @@ def test_precedence() -> None:
     assert read("((close > 1))") == a
 
 
-@pytest.mark.parametrize("spelling", sorted(OPERATORS))
+@pytest.mark.parametrize("spelling", sorted(COMPARISONS))
 def test_every_spelling_of_an_operator(spelling: str) -> None:
-    operator = OPERATORS[spelling]
+    operator = COMPARISONS[spelling]
     for text, right in ((f"close {spelling} 1", Number(1)), (f"close {spelling.upper().replace('_', ' ')} rsi", RSI)):
         assert read(text) == (Crosses(CLOSE, right) if operator == "crosses" else Comparison(operator, CLOSE, right))
     flat = {"symbol": "BTCUSDT", "timeframe": "1h", "indicator": "close", "operator": spelling, "value": 1}
@@ -233,13 +233,13 @@ def test_momentary(expression: str, momentary: bool) -> None:
 
 def test_defaults_stand_in_and_never_override() -> None:
     expected = Condition.parse("KRAKEN:ETHUSDT 4h: rsi < 30")
-    given_ = {"symbol": "ETHUSDT", "timeframe": "4h", "default_exchange": "KRAKEN"}
-    assert Condition.parse("rsi < 30", **given_) == expected
-    assert Condition.parse({"indicator": "RSI", "operator": "<", "value": 30}, **given_) == expected
+    stand_ins = {"symbol": "ETHUSDT", "timeframe": "4h", "default_exchange": "KRAKEN"}
+    assert Condition.parse("rsi < 30", **stand_ins) == expected
+    assert Condition.parse({"indicator": "RSI", "operator": "<", "value": 30}, **stand_ins) == expected
     own = Condition.parse("BINANCE:BTCUSDT 1h: rsi < 30")
-    assert Condition.parse("BINANCE:BTCUSDT 1h: rsi < 30", **given_) == own
+    assert Condition.parse("BINANCE:BTCUSDT 1h: rsi < 30", **stand_ins) == own
     flat = {"symbol": "BINANCE:BTCUSDT", "timeframe": "1h", "indicator": "RSI", "operator": "<", "value": 30}
-    assert Condition.parse(flat, **given_) == own
+    assert Condition.parse(flat, **stand_ins) == own
 
 
 SERIES_FIELDS: dict[str, object] = {"symbol": "BTCUSDT", "timeframe": "1h"}
@@ -275,7 +275,7 @@ def test_flat_conditions(flat: dict[str, object], expression: str) -> None:
 @given(
     st.integers(2, 1000),
     st.one_of(st.integers(-(10**15), 10**15), st.floats(-1e15, 1e15)),
-    st.sampled_from(sorted(OPERATORS)),
+    st.sampled_from(sorted(COMPARISONS)),
 )
 @settings(max_examples=50)
 def test_a_flat_condition_equals_its_text(period: int, value: float, operator: str) -> None:

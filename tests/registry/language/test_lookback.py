@@ -5,8 +5,10 @@ import pytest
 from registry import Condition, ConditionError
 
 
-def needed(text: str) -> dict[str, tuple[int, int]]:
-    return {str(series)[8:]: (held.lookback, held.settle) for series, held in Condition.parse(text).needed.items()}
+def candles_needed(text: str) -> dict[str, tuple[int, int]]:
+    return {
+        str(series)[8:]: (needed.lookback, needed.settle) for series, needed in Condition.parse(text).needed.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -27,20 +29,20 @@ def needed(text: str) -> dict[str, tuple[int, int]]:
     ],
 )
 def test_candles_of_the_own_series(expression: str, lookback: int) -> None:
-    assert needed(f"BTCUSDT 1h: {expression}")["BTCUSDT 1h"][0] == lookback
+    assert candles_needed(f"BTCUSDT 1h: {expression}")["BTCUSDT 1h"][0] == lookback
 
 
 def test_candles_of_other_series() -> None:
-    found = needed("BTCUSDT 1h: sma(20)[1]@4h crosses_above close@ETHUSDT for 5 bars")
+    candles = candles_needed("BTCUSDT 1h: sma(20)[1]@4h crosses_above close@ETHUSDT for 5 bars")
     # Five candles of an hour and the one before the first may touch three of four hours.
-    assert found == {"BTCUSDT 1h": (0, 0), "BTCUSDT 4h": (22, 22), "ETHUSDT 1h": (5, 5)}
-    assert list(found) == [
+    assert candles == {"BTCUSDT 1h": (0, 0), "BTCUSDT 4h": (22, 22), "ETHUSDT 1h": (5, 5)}
+    assert list(candles) == [
         str(series)[8:] for series in Condition.parse("BTCUSDT 1h: close@4h > close@ETHUSDT").all_series
     ]
 
 
 def test_settling() -> None:
-    lookback, settle = needed("BTCUSDT 1h: rsi < 30 for 3 bars")["BTCUSDT 1h"]
+    lookback, settle = candles_needed("BTCUSDT 1h: rsi < 30 for 3 bars")["BTCUSDT 1h"]
     assert lookback == 16
     assert settle > 200
 
@@ -49,10 +51,10 @@ def test_the_longest_look_back_counts_candles_of_each_series(monkeypatch: pytest
     assert Condition.parse("BTCUSDT 1m: close > sma(200)@1w"), "two million minutes, but two hundred weeks"
     monkeypatch.setattr("registry.language.lookback.LONGEST_LOOKBACK", 1_300)
     assert Condition.parse("BTCUSDT 1m: close > sma(1000)[301]@1d")
-    with pytest.raises(ConditionError, match=r"looks back on 1301 candles of 1d; at most 1300 are allowed") as caught:
+    with pytest.raises(ConditionError, match=r"looks back 1301 candles of 1d; at most 1300 are allowed") as caught:
         Condition.parse("BTCUSDT 1m: close > 1 and close > sma(1000)[302]@1d")
     assert caught.value.position == len("BTCUSDT 1m: ")
     tree = {"left": "sma(1000)[302]@1d", "operator": "<", "right": 1}
-    with pytest.raises(ConditionError, match="looks back on 1301 candles of 1d") as caught:
+    with pytest.raises(ConditionError, match="looks back 1301 candles of 1d") as caught:
         Condition.parse({"symbol": "BTCUSDT", "timeframe": "1m", "when": tree})
     assert caught.value.pointer == "/when"

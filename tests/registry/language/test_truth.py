@@ -49,7 +49,7 @@ def history(source: random.Random, slots: int = 8) -> History:
     counts = {series: slots // ratio for series, ratio in RATIO.items()}
     present = {series: [source.random() > 1 / 7 for _ in range(count)] for series, count in counts.items()}
     variables: list[Variable] = [CLOSE, OPEN, LINE, SIGNAL, Price(LONGER, "close"), Price(OTHER, "close")]
-    return History(present, {held: [source.choice(TIES) for _ in range(counts[held.series])] for held in variables})
+    return History(present, {each: [source.choice(TIES) for _ in range(counts[each.series])] for each in variables})
 
 
 def same_truth(tree: SurfaceNode, rewritten: SurfaceNode, seed: int) -> set[bool | None]:
@@ -121,10 +121,11 @@ RULES = [
 def test_each_rule_on_all_values(original: str, rewritten: str) -> None:
     tree = read(original)
     assert to_text(canonical(tree)) == rewritten
-    inside = tuple(held for held in (CLOSE, OPEN) if held.field in original) or (LINE, SIGNAL)
+    prices = tuple(price for price in (CLOSE, OPEN) if price.field in original)
+    inside: tuple[Variable, ...] = prices or (LINE, SIGNAL)
     seen = set()
     for values in itertools.product(POOL, repeat=2 * len(inside)):
-        columns = {held: values[2 * place : 2 * place + 2] for place, held in enumerate(inside)}
+        columns = {variable: values[2 * place : 2 * place + 2] for place, variable in enumerate(inside)}
         candles = History({SERIES: (True, True)}, columns)
         expected = truth(tree, candles, 1)
         seen.add(expected)
@@ -218,9 +219,9 @@ def test_entering_a_channel_on_another_series_takes_a_step_of_the_own(channel: C
     candles, rewritten = history(random.Random(seed)), canonical(channel)
     for now in range(8):
         if candles.present[SERIES][now]:
-            expected, found = truth(channel, candles, now), truth(rewritten, candles, now)
-            # What is not known now and was not the opposite before is left open.
-            assert found is expected or (expected is False and found is None)
+            expected, actual = truth(channel, candles, now), truth(rewritten, candles, now)
+            # What is UNKNOWN now and was not the opposite before is left open.
+            assert actual is expected or (expected is False and actual is None)
 
 
 def test_a_channel_on_a_longer_timeframe_is_entered_once() -> None:

@@ -2,8 +2,7 @@
 
 import multiprocessing
 import socket
-import time
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,9 +14,10 @@ from starlette.routing import Mount
 from registry.store.files.file_store import FileStore
 from registry.store.remote.endpoint import store_interface
 from tests.registry.store.serving import TOKEN
+from tests.waiting import wait_for
 
 _FORKS = multiprocessing.get_context("forkserver")
-# Owners start within milliseconds, as what they import is there already.
+# Owners start within milliseconds, because everything they import is loaded already.
 _FORKS.set_forkserver_preload(["tests.registry.store.owner"])
 
 
@@ -30,15 +30,11 @@ class Owner:
             self.port: int = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._process = self._started()
-        # The first of them waits for what they all import.
-        while True:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
-                return
-            assert self._process.is_alive()
-            time.sleep(0.02)
+        # The first one also waits for the imports that all of them share.
+        wait_for(self._answers, f"the owner of {folder} to listen", patience_s=60)
 
     def kill(self) -> None:
-        """End it without warning, as `kill -9` does."""
+        """End it without warning, like `kill -9`."""
         self._process.kill()
         self._process.join()
 
@@ -54,6 +50,14 @@ class Owner:
     ) -> None:
         self._process.terminate()
         self._process.join()
+
+    def _answers(self) -> bool:
+        assert self._process.is_alive()
+        try:
+            socket.create_connection(("127.0.0.1", self.port)).close()
+        except OSError:
+            return False
+        return True
 
     def _started(self) -> multiprocessing.process.BaseProcess:
         process = _FORKS.Process(target=_own, args=(self._folder, self.port))

@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -12,11 +11,12 @@ from starlette.routing import Mount
 
 from registry.store.protocol import Store
 from registry.store.remote.endpoint import store_interface
+from tests.waiting import wait_for
 
 TOKEN = "token of the tests"
 
 OpenAt = Callable[..., AbstractContextManager[Store]]
-"""Opens the store of a folder, by a clock."""
+"""Opens the store in a folder, with a clock."""
 
 
 @contextmanager
@@ -28,8 +28,7 @@ def serving(store: Store, port: int = 0, token: str = TOKEN) -> Iterator[str]:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
-            while not server.started and thread.is_alive():
-                time.sleep(0.005)
+            wait_for(lambda: server.started or not thread.is_alive(), "the store to be served")
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True

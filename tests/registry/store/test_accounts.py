@@ -1,4 +1,4 @@
-"""Keys of the API, webhooks and cursors: kept, found, and never shown."""
+"""API keys, webhooks and cursors are kept, and never shown."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +12,9 @@ from tests.registry.store.serving import OpenAt
 
 def test_a_key_is_known_by_its_text_alone() -> None:
     key, text = new_key("ann", "user", "laptop", 5)
-    found = read_key_text(text)
-    assert found is not None
-    key_id, secret = found
+    parts = read_key_text(text)
+    assert parts is not None
+    key_id, secret = parts
     assert (key_id, len(key_id), len(secret)) == (key.key_id, 12, 43)
     assert matches(key, secret)
     assert not matches(key, secret[:-1] + ("A" if secret[-1] != "A" else "B"))

@@ -7,14 +7,15 @@ import pytest
 
 from common.clock import ReplayClock
 from common.errors import StoreNotWritable
+from registry.groups import Series
 from registry.store import open_store
 from registry.store.protocol import Store
 from tests.registry.store.serving import OpenAt
 
-BTC, ETH = "BINANCE:BTCUSDT 1h", "BINANCE:ETHUSDT 1h"
+BTC, ETH, NONE = (Series.parse(f"BINANCE:{symbol} 1h") for symbol in ("BTCUSDT", "ETHUSDT", "NONE"))
 
 
-def checkpoint(series: str, open_ms: int, *indicators: str, anchor_ms: int = 7, rebase: int = 0) -> pl.DataFrame:
+def checkpoint(series: Series, open_ms: int, *indicators: str, anchor_ms: int = 7, rebase: int = 0) -> pl.DataFrame:
     names = ["", *indicators]
     states = [f"{series} {open_ms} {name}".encode() if name else b"" for name in names]
     return pl.DataFrame(
@@ -35,16 +36,16 @@ def checkpoint(series: str, open_ms: int, *indicators: str, anchor_ms: int = 7, 
     )
 
 
-def opens(store: Store, series: str) -> list[int]:
+def opens(store: Store, series: Series) -> list[int]:
     return store.cache.of([series])["open_ms"].unique().sort().to_list()
 
 
 def test_rows_come_back_as_they_were(store: Store) -> None:
     saved = checkpoint(BTC, 10, "rsi", "sma", anchor_ms=3, rebase=2)
     store.cache.save("1h 0/1", saved)
-    found = store.cache.of([BTC])
-    assert found.schema == saved.schema
-    assert found.equals(saved.sort("indicator"))
+    kept = store.cache.of([BTC])
+    assert kept.schema == saved.schema
+    assert kept.equals(saved.sort("indicator"))
     every_byte = bytes(range(256))
     store.cache.save("1h 0/1", saved.with_columns(pl.lit(every_byte).alias("state"), pl.lit(11).alias("open_ms")))
     assert set(store.cache.of([BTC]).filter(pl.col("open_ms") == 11)["state"]) == {every_byte}
@@ -54,7 +55,7 @@ def test_only_the_series_that_are_asked_for(store: Store) -> None:
     store.cache.save("1h 0/1", pl.concat([checkpoint(BTC, 10, "rsi"), checkpoint(ETH, 20, "rsi")]))
     assert set(store.cache.of([ETH])["series"]) == {ETH}
     assert store.cache.of([]).is_empty()
-    assert store.cache.of(["BINANCE:NONE 1h"]).is_empty()
+    assert store.cache.of([NONE]).is_empty()
     assert store.cache.of([BTC, ETH, ETH]).height == 4
 
 

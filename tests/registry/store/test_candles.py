@@ -136,6 +136,6 @@ def test_everything_is_there_after_opening_again(open_at: OpenAt, tmp_path: Path
         judge_until(store, candles, 20)
     with open_at(tmp_path / "s") as store:
         assert store.candles.between(BTC, 0, 10**15).equals(candles)
-        assert store.ticks.watermarks("1h") == {BTC: int(candles["open_time"].dt.epoch("ms")[19]) + HOUR}
+        assert store.ticks.watermarks("1h") == {Group([BTC]): int(candles["open_time"].dt.epoch("ms")[19]) + HOUR}
         changed = candles.with_columns(pl.col("close") * 1.0 + 0.0, pl.col("volume") + 1)
         assert store.candles.upsert(changed) == replace(UpsertCounts(), revised=20, replaced=30)

@@ -37,4 +37,4 @@ def test_readings_older_than_a_week_are_forgotten(open_at: OpenAt, tmp_path: Pat
         for age_ms in (WEEK_MS + 1_000, WEEK_MS - 1_000, 0):
             store.delivery.record_log(reading(now_ms - age_ms))
     with open_at(tmp_path / "store", clock) as store:
-        assert [held.read_ms for held in store.delivery.log_readings(10)] == [now_ms, now_ms - WEEK_MS + 1_000]
+        assert [reading_.read_ms for reading_ in store.delivery.log_readings(10)] == [now_ms, now_ms - WEEK_MS + 1_000]

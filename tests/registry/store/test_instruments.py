@@ -42,7 +42,7 @@ def test_a_condition_can_wait_for_candles(store: Store, sample: pl.DataFrame) ->
 
 def test_another_name_is_told(store: Store) -> None:
     store.candles.list_instruments([FULL])
-    with pytest.raises(InstrumentError, match=r"XBTUSDT is another name of BINANCE:BTCUSDT; write BINANCE:BTCUSDT"):
+    with pytest.raises(InstrumentError, match=r"XBTUSDT is another name for BINANCE:BTCUSDT; write BINANCE:BTCUSDT"):
         store.registry.register([Condition.parse("XBTUSDT 1h: rsi < 30")], active_from_ms=0)
     with pytest.raises(InstrumentError, match="did you mean BINANCE:BTCUSDT"):
         store.registry.register([Condition.parse("KRAKEN:BTCUSDT 1h: rsi < 30")], active_from_ms=0)

@@ -1,4 +1,4 @@
-"""The owner is killed at random moments: everything that it acknowledged is there, and clients go on by themselves.
+"""The owner is killed at random moments: everything it acknowledged is there, and clients continue by themselves.
 
 ``HUB_TEST_EFFORT=15`` kills it more than a hundred times. The same moments again: ``HUB_TEST_SEED=N``.
 """
@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -22,7 +23,8 @@ from registry.store.parts.registry import StoredSubscription, SubscriptionReques
 from registry.store.protocol import Store
 from tests.registry.store.owner import Owner
 from tests.registry.store.serving import TOKEN
-from tests.registry.store.ticks import BTC, HOUR, tick
+from tests.registry.store.ticks import BTC, ETH, HOUR, tick
+from tests.waiting import wait_for
 
 KILLS = 7 * int(os.environ.get("HUB_TEST_EFFORT", "1"))
 SEED = int(os.environ.get("HUB_TEST_SEED", random.randrange(10**9)))
@@ -49,8 +51,8 @@ def register_and_subscribe(store: Store, done: Acknowledged, turn: int) -> None:
     condition = Condition.parse(f"BTCUSDT 1h: rsi(14) < {turn // 1_000 + 1}.{turn % 1_000:03d}")
     store.registry.register([condition], active_from_ms=0)
     done.conditions.add(condition.id)
-    wishes = [SubscriptionRequest("ann", f"{turn} {bot}", condition.id, "dca", {"turn": turn}) for bot in "abc"]
-    for subscribed in store.registry.subscribe(wishes, active_from_ms=turn):
+    requests = [SubscriptionRequest("ann", f"{turn} {bot}", condition.id, "dca", {"turn": turn}) for bot in "abc"]
+    for subscribed in store.registry.subscribe(requests, active_from_ms=turn):
         done.subscriptions[subscribed.subscription.bot_id, condition.id] = subscribed.subscription
     paused = store.registry.set_paused("ann", f"{turn} a", condition.id, True, at_ms=turn)
     assert paused is not None
@@ -123,6 +125,11 @@ def working(store: Store, done: Acknowledged, failed: list[BaseException]) -> It
             thread.join()
 
 
+def answered(done: Acknowledged, failed: list[BaseException], total: int) -> bool:
+    """Whether the owner has given so many answers; true as well once a thread has failed."""
+    return done.total() >= total or bool(failed)
+
+
 def test_what_was_acknowledged_is_there_whenever_the_owner_is_killed(tmp_path: Path, sample: pl.DataFrame) -> None:
     dice = random.Random(SEED)
     done, failed = Acknowledged(), list[BaseException]()
@@ -132,10 +139,7 @@ def test_what_was_acknowledged_is_there_whenever_the_owner_is_killed(tmp_path: P
     with Owner(tmp_path) as owner, open_store(owner.url, token=TOKEN) as store:
         with working(store, done, failed):
             for _ in range(KILLS):
-                seen = done.total()
-                deadline = time.monotonic() + 60
-                while done.total() < seen + 3 and not failed and time.monotonic() < deadline:
-                    time.sleep(0.01)
+                wait_for(partial(answered, done, failed, done.total() + 3), "the owner to answer", 60)
                 time.sleep(dice.random() * 0.4)
                 owner.kill()
                 owner.start()
@@ -152,14 +156,14 @@ def assert_there(store: Store, done: Acknowledged) -> None:
     """Whether the store has everything that was acknowledged."""
     seed = f"HUB_TEST_SEED={SEED}"
     assert done.ticks, seed
-    assert {held.condition_id for held in store.registry.conditions()} >= done.conditions, seed
-    held = {(one.bot_id, one.condition_id): one for one in store.registry.subscriptions_of("ann")}
-    assert held == done.subscriptions, seed
+    assert {stored.condition_id for stored in store.registry.conditions()} >= done.conditions, seed
+    subscriptions = {(each.bot_id, each.condition_id): each for each in store.registry.subscriptions_of("ann")}
+    assert subscriptions == done.subscriptions, seed
     changes = [one.change for one in store.registry.subscription_changes(0, 10**9)]
     assert len(set(changes)) == len(changes), seed
     assert store.ticks.ticks().height == len(done.ticks), seed
     assert store.triggers.after(0, 10**9)["seq"].to_list() == list(range(1, done.ticks[-1].stop)), seed
-    candles = store.candles.between("BINANCE:ETHUSDT 1h", 0, 10**15)
+    candles = store.candles.between(ETH.base, 0, 10**15)
     assert dict(zip(candles["open_time"].dt.epoch("ms"), candles["volume"], strict=True)) == done.volumes, seed
     keys = store.accounts.keys()
     assert {key.key_id for key in keys} == done.keys, seed

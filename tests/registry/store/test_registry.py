@@ -19,7 +19,7 @@ def with_candles(store: Store, sample: pl.DataFrame) -> Store:
     return store
 
 
-def wish(user: str, bot: str, condition: Condition, **config: object) -> SubscriptionRequest:
+def request_for(user: str, bot: str, condition: Condition, **config: object) -> SubscriptionRequest:
     return SubscriptionRequest(user, bot, condition.id, "dca", config)
 
 
@@ -35,7 +35,7 @@ def test_equal_conditions_are_one(with_candles: Store) -> None:
     assert [answer.created for answer in answers] == [True, False, True]
     assert answers[0].condition_id == answers[1].condition_id
     assert [answer.created for answer in with_candles.registry.register([SAME], active_from_ms=9)] == [False]
-    stored = {held.condition_id: held for held in with_candles.registry.conditions("1h")}
+    stored = {each.condition_id: each for each in with_candles.registry.conditions("1h")}
     assert set(stored) == {RSI.id, OTHER.id}
     assert stored[RSI.id].active_from_ms == 5, "known already: it stays active from its first registration"
     assert stored[RSI.id].canonical == RSI.canonical
@@ -51,11 +51,11 @@ def test_an_unknown_instrument_is_refused_and_nothing_is_stored(with_candles: St
 def test_subscribing_twice_is_one_subscription(with_candles: Store) -> None:
     registry = with_candles.registry
     registry.register([RSI, OTHER], active_from_ms=0)
-    wishes = [wish("ann", "b1", RSI), wish("ann", "b1", RSI), wish("bob", "b1", RSI)]
-    answers = registry.subscribe(wishes, active_from_ms=0)
+    requests = [request_for("ann", "b1", RSI), request_for("ann", "b1", RSI), request_for("bob", "b1", RSI)]
+    answers = registry.subscribe(requests, active_from_ms=0)
     assert [(answer.created, answer.changed) for answer in answers] == [(True, True), (False, False), (True, True)]
     assert [answer.subscription.user_id for answer in answers] == ["ann", "ann", "bob"]
-    (again,) = registry.subscribe([wish("ann", "b1", RSI)], active_from_ms=7)
+    (again,) = registry.subscribe([request_for("ann", "b1", RSI)], active_from_ms=7)
     assert (again.subscription, again.changed) == (answers[0].subscription, False)
     assert registry.subscribers() == {RSI.id: 2}
     assert registry.totals() == {"conditions": 2, "subscriptions": 2, "users": 2, "bots": 2}
@@ -64,8 +64,8 @@ def test_subscribing_twice_is_one_subscription(with_candles: Store) -> None:
 def test_another_configuration_is_a_new_revision_of_the_same_subscription(with_candles: Store) -> None:
     registry = with_candles.registry
     registry.register([RSI], active_from_ms=0)
-    registry.subscribe([wish("ann", "b1", RSI, size=1)], active_from_ms=0)
-    (changed,) = registry.subscribe([wish("ann", "b1", RSI, size=2)], active_from_ms=9)
+    registry.subscribe([request_for("ann", "b1", RSI, size=1)], active_from_ms=0)
+    (changed,) = registry.subscribe([request_for("ann", "b1", RSI, size=2)], active_from_ms=9)
     assert (changed.created, changed.changed, changed.subscription.revision) == (False, True, 2)
     assert changed.subscription.active_from_ms == 0, "it was active all the time"
     assert registry.totals()["subscriptions"] == 1
@@ -73,7 +73,7 @@ def test_another_configuration_is_a_new_revision_of_the_same_subscription(with_c
 
 def test_a_condition_must_be_registered_first(with_candles: Store) -> None:
     with pytest.raises(StoreError, match="register it"):
-        with_candles.registry.subscribe([wish("ann", "b1", RSI)], active_from_ms=0)
+        with_candles.registry.subscribe([request_for("ann", "b1", RSI)], active_from_ms=0)
 
 
 def test_every_change_moves_the_version(with_candles: Store) -> None:
@@ -81,29 +81,29 @@ def test_every_change_moves_the_version(with_candles: Store) -> None:
     seen = [registry.version()]
     registry.register([RSI], active_from_ms=0)
     seen.append(registry.version())
-    registry.subscribe([wish("ann", "b1", RSI)], active_from_ms=0)
+    registry.subscribe([request_for("ann", "b1", RSI)], active_from_ms=0)
     seen.append(registry.version())
     assert len(set(seen)) == 3
     registry.register([SAME], active_from_ms=0)
-    registry.subscribe([wish("ann", "b1", RSI)], active_from_ms=0)
+    registry.subscribe([request_for("ann", "b1", RSI)], active_from_ms=0)
     assert registry.version() == seen[-1]
 
 
 def test_a_version_stands_for_one_content_over_restarts(open_at: OpenAt, tmp_path: Path, sample: pl.DataFrame) -> None:
-    """Or a worker would take the conditions of the owner before for those of this one."""
+    """Otherwise a worker could take the conditions of the previous owner for those of this one."""
     seen: dict[int, tuple[int, ...]] = {}
     hours = sample.filter((pl.col("timeframe") == "1h") & (pl.col("symbol") == "BTCUSDT")).head(3)
     candle_versions = set()
     for turn in range(3):
         with open_at(tmp_path) as store:
             store.candles.upsert(hours.with_columns(pl.col("volume") + turn))
-            candle_versions.add(store.candles.version(["BINANCE:BTCUSDT 1h"]))
+            candle_versions.add(store.candles.version([RSI.series]))
             registry = store.registry
             assert not seen or max(seen) == registry.version(), "nothing has changed"
-            held = [Condition.parse(f"BTCUSDT 1h: rsi(14) < {turn + 1}.{number}") for number in range(2)]
-            registry.register(held, active_from_ms=turn)
-            registry.subscribe([wish("ann", "b", held[0]), wish("ann", "b", held[1])], active_from_ms=turn)
-            registry.unsubscribe("ann", "b", held[0].id, at_ms=turn)
+            first, second = (Condition.parse(f"BTCUSDT 1h: rsi(14) < {turn + 1}.{number}") for number in range(2))
+            registry.register([first, second], active_from_ms=turn)
+            registry.subscribe([request_for("ann", "b", first), request_for("ann", "b", second)], active_from_ms=turn)
+            registry.unsubscribe("ann", "b", first.id, at_ms=turn)
             assert registry.version() not in seen
             seen[registry.version()] = tuple(registry.totals().values())
     assert list(seen) == sorted(seen)
@@ -117,14 +117,14 @@ def test_the_registry_is_the_same_after_opening_again(open_at: OpenAt, tmp_path:
         symbol = store.candles.instruments()[0].symbol
         condition = Condition.parse(f"{symbol} 1h: rsi < 30")
         store.registry.register([condition], active_from_ms=42)
-        store.registry.subscribe([wish("ann", "b1", condition, size=1)], active_from_ms=42)
+        store.registry.subscribe([request_for("ann", "b1", condition, size=1)], active_from_ms=42)
         before = (store.registry.conditions(), store.registry.subscriptions_of("ann"), store.registry.totals())
     with open_at(tmp_path / "s", clock) as store:
         registry = store.registry
         assert (registry.conditions(), registry.subscriptions_of("ann"), registry.totals()) == before
-        assert not registry.subscribe([wish("ann", "b1", condition, size=1)], active_from_ms=50)[0].changed
-        assert registry.subscribe([wish("ann", "b1", condition, size=9)], active_from_ms=50)[0].changed
+        assert not registry.subscribe([request_for("ann", "b1", condition, size=1)], active_from_ms=50)[0].changed
+        assert registry.subscribe([request_for("ann", "b1", condition, size=9)], active_from_ms=50)[0].changed
 
 
 def test_a_configuration_is_in_no_text_of_its_request() -> None:
-    assert "hunter2" not in repr(wish("ann", "b1", RSI, secret="hunter2"))
+    assert "hunter2" not in repr(request_for("ann", "b1", RSI, secret="hunter2"))

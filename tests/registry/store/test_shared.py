@@ -1,6 +1,6 @@
 """Eight processes at once: they register, subscribe and read while candles are written and ticks are recorded.
 
-No error, and no write of anybody is lost. ``HUB_TEST_EFFORT=N``: N times as many turns.
+There is no error, and no write is lost. ``HUB_TEST_EFFORT=N``: N times as many turns.
 """
 
 import multiprocessing
@@ -38,12 +38,12 @@ def take_part(url: str, number: int) -> list[str]:
             assert ids == [condition.id for condition in conditions]
             requests = [SubscriptionRequest(user, "bot", condition_id, "dca", {"of": user}) for condition_id in ids]
             answers = store.registry.subscribe(requests, active_from_ms=0)
-            assert all(answer.created and answer.subscription.user_id == user for answer in answers)
+            assert [(answer.created, answer.subscription.user_id) for answer in answers] == [(True, user)] * 2
             mine += ids
-            assert [held.condition_id for held in store.registry.subscriptions_of(user)] == mine
+            assert [each.condition_id for each in store.registry.subscriptions_of(user)] == mine
             assert store.registry.bot_config(user, "bot", ids[0]) == {"of": user}
-            assert user in {held.user_id for held in store.registry.subscribers_of(ids[1])}
-            assert store.candles.between(BTC, 0, 10**15).height > 0
+            assert user in {each.user_id for each in store.registry.subscribers_of(ids[1])}
+            assert store.candles.between(BTC.base, 0, 10**15).height > 0
             triggers = store.triggers.after(last_seq, 10_000)["seq"].to_list()
             assert triggers == list(range(last_seq + 1, last_seq + 1 + len(triggers)))
             last_seq += len(triggers)
@@ -77,13 +77,13 @@ def test_eight_processes_at_once_lose_nothing(tmp_path: Path, sample: pl.DataFra
     assert recorded[0] > 0
     with FileStore(tmp_path) as store:
         for number, mine in enumerate(subscribed):
-            assert [held.condition_id for held in store.registry.subscriptions_of(f"user {number}")] == mine
+            assert [each.condition_id for each in store.registry.subscriptions_of(f"user {number}")] == mine
         assert store.registry.totals() == {
             "conditions": (PROCESSES + 1) * TURNS,
             "subscriptions": 2 * PROCESSES * TURNS,
             "users": PROCESSES,
             "bots": PROCESSES,
         }
-        assert store.candles.between(BTC, 0, 10**15).equals(hours.head(100 + recorded[0]))
+        assert store.candles.between(BTC.base, 0, 10**15).equals(hours.head(100 + recorded[0]))
         assert store.triggers.last_seq() == 2 * recorded[0]
         assert store.ticks.ticks().height == recorded[0]

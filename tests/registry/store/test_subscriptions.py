@@ -38,19 +38,19 @@ def hub(store: Store, sample: pl.DataFrame) -> Store:
     return filled(store, sample)
 
 
-def wish(user: str, bot: str, condition: Condition = RSI, **policy: object) -> SubscriptionRequest:
+def request_for(user: str, bot: str, condition: Condition = RSI, **policy: object) -> SubscriptionRequest:
     return SubscriptionRequest(user, bot, condition.id, "dca", {"of": bot}, DeliveryPolicy(**policy))  # type: ignore[arg-type]
 
 
-def subscribe(hub: Store, *wishes: SubscriptionRequest, at_ms: int = 0) -> list[StoredSubscription]:
-    return [answer.subscription for answer in hub.registry.subscribe(wishes, active_from_ms=at_ms)]
+def subscribe(hub: Store, *requests: SubscriptionRequest, at_ms: int = 0) -> list[StoredSubscription]:
+    return [answer.subscription for answer in hub.registry.subscribe(requests, active_from_ms=at_ms)]
 
 
 def test_a_policy_comes_back_and_lasts_a_year_where_nothing_is_said(hub: Store) -> None:
     asked = DeliveryPolicy(60, 3, 10_000, 30, True, True, True)
     request = SubscriptionRequest("ann", "full", RSI.id, "dca", {}, asked)
     begin, day = to_ms(datetime(2024, 8, 5, 11, 30, tzinfo=UTC)), to_ms(datetime(2025, 8, 6, tzinfo=UTC))
-    full, plain = subscribe(hub, request, wish("ann", "plain"), at_ms=begin)
+    full, plain = subscribe(hub, request, request_for("ann", "plain"), at_ms=begin)
     assert full.policy == asked
     assert plain.policy == DeliveryPolicy(expires_ms=day)
     assert hub.registry.subscriptions_of("ann") == [full, plain]
@@ -58,8 +58,8 @@ def test_a_policy_comes_back_and_lasts_a_year_where_nothing_is_said(hub: Store) 
 
 
 def test_another_policy_is_a_change(hub: Store) -> None:
-    subscribe(hub, wish("ann", "b"))
-    (answer,) = hub.registry.subscribe([wish("ann", "b", cooldown_s=60)], active_from_ms=9)
+    subscribe(hub, request_for("ann", "b"))
+    (answer,) = hub.registry.subscribe([request_for("ann", "b", cooldown_s=60)], active_from_ms=9)
     assert (answer.created, answer.changed, answer.subscription.policy.cooldown_s) == (False, True, 60)
 
 
@@ -84,25 +84,25 @@ def test_a_policy_that_cannot_be_is_refused_by_name(wrong: dict[str, object]) ->
 @pytest.mark.parametrize("field", ["user_id", "bot_id", "bot_type"])
 def test_names_that_cannot_be_are_refused(field: str, name: str) -> None:
     with pytest.raises(SubscriptionError, match=field):
-        replace(wish("ann", "b"), **{field: name})  # type: ignore[arg-type]
+        replace(request_for("ann", "b"), **{field: name})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("config", [{"n": float("nan")}, {"n": {"m": [float("inf")]}}])
 def test_a_configuration_that_is_no_json_is_refused_without_being_shown(hub: Store, config: dict[str, object]) -> None:
     with pytest.raises(SubscriptionError, match="bot_config") as refused:
-        subscribe(hub, replace(wish("ann", "b"), bot_config={"secret": "hunter2", **config}))
+        subscribe(hub, replace(request_for("ann", "b"), bot_config={"secret": "hunter2", **config}))
     assert "hunter2" not in str(refused.value)
 
 
 def test_pausing_keeps_it_and_resuming_skips_the_pause(hub: Store) -> None:
-    (made,) = subscribe(hub, wish("ann", "b"), at_ms=10)
+    (made,) = subscribe(hub, request_for("ann", "b"), at_ms=10)
     paused = hub.registry.set_paused("ann", "b", RSI.id, True, at_ms=20)
     assert paused is not None
     assert (paused.state, paused.active_from_ms, paused.revision) == ("paused", 10, 2)
     assert hub.registry.set_paused("ann", "b", RSI.id, True, at_ms=30) == paused
     assert hub.registry.subscribers() == {}
     assert hub.registry.subscribers_of(RSI.id) == [paused]
-    assert hub.registry.activity()[RSI.id][-1].until_ms is None, "it is judged on"
+    assert hub.registry.activity()[RSI.id][-1].until_ms is None, "it continues to be judged"
     resumed = hub.registry.set_paused("ann", "b", RSI.id, False, at_ms=40)
     assert resumed == replace(made, active_from_ms=40, revision=3, change=resumed.change if resumed else 0)
     assert hub.registry.subscribers() == {RSI.id: 1}
@@ -110,15 +110,15 @@ def test_pausing_keeps_it_and_resuming_skips_the_pause(hub: Store) -> None:
 
 
 def test_subscribing_to_a_paused_one_resumes_it(hub: Store) -> None:
-    subscribe(hub, wish("ann", "b"), at_ms=10)
+    subscribe(hub, request_for("ann", "b"), at_ms=10)
     hub.registry.set_paused("ann", "b", RSI.id, True, at_ms=20)
-    (answer,) = hub.registry.subscribe([wish("ann", "b")], active_from_ms=30)
+    (answer,) = hub.registry.subscribe([request_for("ann", "b")], active_from_ms=30)
     assert (answer.created, answer.changed) == (False, True)
     assert (answer.subscription.state, answer.subscription.active_from_ms) == ("active", 30)
 
 
 def test_an_ended_one_is_gone_for_its_user_and_begins_anew(hub: Store, clock: ReplayClock) -> None:
-    (made,) = subscribe(hub, wish("ann", "b"))
+    (made,) = subscribe(hub, request_for("ann", "b"))
     assert hub.registry.unsubscribe("ann", "b", RSI.id, at_ms=5)
     assert not hub.registry.unsubscribe("ann", "b", RSI.id, at_ms=5)
     assert hub.registry.subscription("ann", "b", RSI.id) is None
@@ -126,23 +126,23 @@ def test_an_ended_one_is_gone_for_its_user_and_begins_anew(hub: Store, clock: Re
     assert hub.registry.bot_config("ann", "b", RSI.id) is None
     assert hub.registry.set_paused("ann", "b", RSI.id, True, at_ms=6) is None
     clock.move_to(clock.now_ms() + 1_000)
-    (answer,) = hub.registry.subscribe([wish("ann", "b")], active_from_ms=7)
+    (answer,) = hub.registry.subscribe([request_for("ann", "b")], active_from_ms=7)
     assert (answer.created, answer.subscription.revision) == (True, 3)
     assert answer.subscription.created_ms == made.created_ms + 1_000
 
 
 def test_a_configuration_is_read_as_it_was_last_given(hub: Store) -> None:
-    subscribe(hub, wish("ann", "b"), replace(wish("ann", "other"), bot_config={"of": "other bot"}))
+    subscribe(hub, request_for("ann", "b"), replace(request_for("ann", "other"), bot_config={"of": "other bot"}))
     hub.registry.set_paused("ann", "b", RSI.id, True, at_ms=1)
     assert hub.registry.bot_config("ann", "b", RSI.id) == {"of": "b"}
-    subscribe(hub, replace(wish("ann", "b"), bot_config={"of": "b", "size": [1, 2.5]}))
+    subscribe(hub, replace(request_for("ann", "b"), bot_config={"of": "b", "size": [1, 2.5]}))
     assert hub.registry.bot_config("ann", "b", RSI.id) == {"of": "b", "size": [1, 2.5]}
     assert hub.registry.bot_config("bob", "b", RSI.id) is None
 
 
 def test_changes_are_read_in_order_each_subscription_once(hub: Store) -> None:
     registry = hub.registry
-    one, two, three = subscribe(hub, wish("ann", "1"), wish("ann", "2"), wish("bob", "1", SMA))
+    one, two, three = subscribe(hub, request_for("ann", "1"), request_for("ann", "2"), request_for("bob", "1", SMA))
     assert registry.subscription_changes(0, 10) == [one, two, three]
     assert registry.subscription_changes(one.change, 1) == [two]
     assert registry.last_change() == three.change
@@ -158,7 +158,7 @@ def test_changes_are_read_in_order_each_subscription_once(hub: Store) -> None:
 
 
 def test_thousands_of_changes_of_one_leave_one(hub: Store) -> None:
-    (made,) = subscribe(hub, wish("ann", "b"))
+    (made,) = subscribe(hub, request_for("ann", "b"))
     index = SubscriptionIndex()
     for change in range(1, 5_000):
         index.put(replace(made, revision=change, change=change), None, 1)
@@ -184,19 +184,27 @@ def test_everything_is_there_after_opening_again(open_at: OpenAt, tmp_path: Path
 
     with open_at(tmp_path) as store:
         hub = filled(store, sample)
-        subscribe(hub, wish("ann", "1", cooldown_s=5, max_fires=1), wish("ann", "2"), wish("bob", "1", SMA), at_ms=3)
+        subscribe(
+            hub,
+            request_for("ann", "1", cooldown_s=5, max_fires=1),
+            request_for("ann", "2"),
+            request_for("bob", "1", SMA),
+            at_ms=3,
+        )
         hub.registry.set_paused("ann", "2", RSI.id, True, at_ms=4)
         hub.registry.unsubscribe("bob", "1", SMA.id, at_ms=5)
         before = everything(hub)
     with open_at(tmp_path) as again:
         assert everything(again) == before
-        assert not again.registry.subscribe([wish("ann", "1", cooldown_s=5, max_fires=1)], active_from_ms=9)[0].changed
+        assert not again.registry.subscribe([request_for("ann", "1", cooldown_s=5, max_fires=1)], active_from_ms=9)[
+            0
+        ].changed
 
 
 def test_many_threads_write_at_once_and_each_gets_its_own_answer(
     open_at: OpenAt, tmp_path: Path, sample: pl.DataFrame
 ) -> None:
-    """Half of them ask for the impossible: that is theirs alone."""
+    """Half of them ask for the impossible, which affects nobody else."""
     start = threading.Barrier(8)
 
     def work(hub: Store, number: int) -> tuple[int, int]:
@@ -227,7 +235,7 @@ def test_many_threads_write_at_once_and_each_gets_its_own_answer(
 
 
 def test_a_write_that_fails_leaves_memory_and_file_as_they_were(hub: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    (made,) = subscribe(hub, wish("ann", "b"))
+    (made,) = subscribe(hub, request_for("ann", "b"))
     from registry.store.files.activity_tables import ActivityTables
 
     def fail(*_: object) -> None:
@@ -236,10 +244,10 @@ def test_a_write_that_fails_leaves_memory_and_file_as_they_were(hub: Store, monk
     with monkeypatch.context() as patch:
         patch.setattr(ActivityTables, "write", fail)
         with pytest.raises(StoreError, match="no space left"):
-            subscribe(hub, wish("ann", "c", SMA))
+            subscribe(hub, request_for("ann", "c", SMA))
     assert hub.registry.subscriptions_of("ann") == [made]
     assert hub.registry.last_change() == made.change
-    assert subscribe(hub, wish("ann", "c", SMA))[0].change == made.change + 1
+    assert subscribe(hub, request_for("ann", "c", SMA))[0].change == made.change + 1
 
 
 def test_subscriptions_from_before_states_are_kept(tmp_path: Path) -> None:
@@ -266,14 +274,14 @@ def test_subscriptions_from_before_states_are_kept(tmp_path: Path) -> None:
             ("a", "active", 1),
             ("b", "ended", 3),
         ]
-        (held,) = store.registry.subscriptions_of("ann")
-        assert (held.active_from_ms, held.created_ms, held.revision) == (7, 8, 1)
-        assert held.policy.expires_ms is not None
+        (kept,) = store.registry.subscriptions_of("ann")
+        assert (kept.active_from_ms, kept.created_ms, kept.revision) == (7, 8, 1)
+        assert kept.policy.expires_ms is not None
         assert store.registry.bot_config("ann", "a", "c") == {"n": 1}
 
 
-def test_whoever_sees_a_condition_finds_when_it_is_judged(hub: Store) -> None:
-    """While another thread registers: what a worker reads one after the other belongs together."""
+def test_a_reader_that_sees_a_condition_finds_when_it_is_judged(hub: Store) -> None:
+    """While another thread registers, successive reads of a worker are consistent."""
 
     def register() -> None:
         for number in range(40):
@@ -284,9 +292,10 @@ def test_whoever_sees_a_condition_finds_when_it_is_judged(hub: Store) -> None:
     try:
         while registering.is_alive():
             version = hub.registry.version()
-            held = hub.registry.conditions()
+            conditions = hub.registry.conditions()
             activity = hub.registry.activity()
-            assert {one.condition_id for one in held} <= activity.keys()
+            assert {condition.condition_id for condition in conditions} <= activity.keys()
             assert version <= hub.registry.version()
     finally:
         registering.join()
+    assert len(hub.registry.conditions()) == len(hub.registry.activity()) == 42

@@ -1,7 +1,6 @@
 """A tick is recorded once and whole, from where the watermarks are, or not at all."""
 
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -16,6 +15,7 @@ from registry.store.parts.ticks import RunRecord, TickRecord, UnitCosts
 from registry.store.protocol import Store
 from tests.registry.store.serving import OpenAt
 from tests.registry.store.ticks import BTC, ETH, HOUR, tick
+from tests.waiting import wait_for
 
 
 def test_seq_is_contiguous_over_ticks(store: Store) -> None:
@@ -57,7 +57,7 @@ def test_a_record_that_comes_again_gets_the_answer_that_was_lost(open_at: OpenAt
 
 def test_the_same_tick_by_two_threads_is_recorded_once(store: Store, tmp_path: Path) -> None:
     """The second one comes when the first is on disk and memory does not know it yet."""
-    held, errors = tmp_path / "held", []
+    pause, errors = tmp_path / "pause", list[StaleTick]()
 
     def record() -> None:
         try:
@@ -65,16 +65,14 @@ def test_the_same_tick_by_two_threads_is_recorded_once(store: Store, tmp_path: P
         except StaleTick as stale:
             errors.append(stale)
 
-    failpoints.arm(f"after_commit:1:pause={held}")
+    failpoints.arm(f"after_commit:1:pause={pause}")
     try:
         threads = [threading.Thread(target=record) for _ in range(2)]
         threads[0].start()
-        deadline = time.monotonic() + 20
-        while not held.exists():
-            assert time.monotonic() < deadline
+        wait_for(pause.exists, "the first thread to commit")
         threads[1].start()
         threads[1].join(0.5)
-        held.unlink()
+        pause.unlink()
         for thread in threads:
             thread.join(20)
     finally:
@@ -103,7 +101,7 @@ def test_another_process_goes_on_where_the_last_one_was(open_at: OpenAt, tmp_pat
         store.ticks.record_unit_costs(UnitCosts(10, 1.0, 2.0, 3.0))
     with open_at(tmp_path / "s", clock) as store:
         assert store.ticks.watermarks("1h") == {BTC: 5 * HOUR}
-        assert store.ticks.anchors() == {BTC: 0}
+        assert store.ticks.anchors() == {BTC.base: 0}
         assert store.ticks.unit_costs() == UnitCosts(10, 1.0, 2.0, 3.0)
         assert store.ticks.runs()["ticks"].to_list() == [5]
         assert store.ticks.record_tick(tick(6 * HOUR, (BTC, 5 * HOUR), triggers=1)) == range(6, 7)

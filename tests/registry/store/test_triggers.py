@@ -8,6 +8,7 @@ import pytest
 from common.clock import ReplayClock
 from common.errors import StoreError
 from common.timeframes import from_ms
+from registry.groups import Group
 from registry.store.files import trigger_tables
 from registry.store.parts.ticks import TickMetrics, TickRecord, WatermarkMove
 from registry.store.parts.triggers import ConditionState
@@ -15,7 +16,7 @@ from registry.store.protocol import Store
 from tests.registry.store.serving import OpenAt
 
 HOUR = 3_600_000
-BTC = "BINANCE:BTCUSDT 1h"
+BTC = Group.parse("BINANCE:BTCUSDT 1h")
 
 
 def rows_of(close_ms: int, *conditions: str) -> pl.DataFrame:

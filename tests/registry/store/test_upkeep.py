@@ -1,4 +1,4 @@
-"""Backups, restores, checks and gaps: what is copied is whole, what is replaced is kept, what is wrong is found."""
+"""Backups, restores, checks and gaps: copies are whole, replaced files are kept, and inconsistencies are reported."""
 
 import threading
 from collections.abc import Callable
@@ -18,6 +18,7 @@ from registry.store.parts.registry import SubscriptionRequest
 from registry.store.protocol import Store
 from tests.registry.store.serving import OpenAt
 from tests.registry.store.ticks import BTC, ETH, HOUR, tick
+from tests.waiting import wait_for
 
 RSI = Condition.parse("BTCUSDT 1h: rsi(14) < 30")
 
@@ -74,6 +75,7 @@ def test_a_backup_holds_whole_commits_while_others_write(store: Store, tmp_path:
     writing = threading.Thread(target=write)
     writing.start()
     try:
+        wait_for(lambda: store.ticks.ticks().height > 1, "ticks to be recorded")
         for name in ("a", "b", "c"):
             store.backup(str(tmp_path / name))
     finally:
@@ -86,8 +88,10 @@ def test_a_backup_holds_whole_commits_while_others_write(store: Store, tmp_path:
             assert candles - ticks.height in (0, 1), "both files are of one moment"
             assert copy.triggers.last_seq() == 3 * ticks.height == copy.triggers.after(0, 10_000).height
             # Their conditions were never registered.
-            assert {one.subject for one in copy.check() if one.problem} <= {"triggers belong to registered conditions"}
-            assert copy.ticks.watermarks("1h") == ({BTC: ticks.height * HOUR} if ticks.height else {})
+            assert {each.subject for each in copy.check() if each.problem} == {
+                "triggers belong to registered conditions"
+            }
+            assert copy.ticks.watermarks("1h") == {BTC: ticks.height * HOUR}
 
 
 def test_a_backup_begins_between_writes(tmp_path: Path) -> None:
@@ -103,10 +107,10 @@ def test_a_backup_begins_between_writes(tmp_path: Path) -> None:
 
 def test_a_backup_replaces_nothing(store: Store, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
-    with pytest.raises(StoreError, match="exists already"):
+    with pytest.raises(StoreError, match="already exists"):
         store.backup(str(tmp_path / "there"))
     (tmp_path / "file").touch()
-    with pytest.raises(StoreNotWritable, match="name a folder"):
+    with pytest.raises(StoreNotWritable, match="name a writable folder"):
         store.backup(str(tmp_path / "file" / "x"))
     assert {path.name for path in tmp_path.iterdir()} == {"store", "there", "file"}
 
@@ -169,23 +173,23 @@ def _row(table: str, **changed: str) -> str:
 @pytest.mark.parametrize(
     ("subject", "damage"),
     [
-        ("each seq has one trigger", _row("registry.condition_triggers", trigger_id="'other'")),
+        ("each seq belongs to one trigger", _row("registry.condition_triggers", trigger_id="'other'")),
         ("seq has no gaps", "DELETE FROM registry.condition_triggers WHERE seq = 1"),
         ("each trigger is recorded once", _row("registry.condition_triggers", seq="3")),
         ("triggers belong", "DELETE FROM registry.condition_registry"),
         ("ticks are numbered", "UPDATE registry.ticks SET tick_id = 5"),
-        ("what each condition has done", "UPDATE registry.condition_state SET triggers = triggers + 1"),
-        ("conditions have one row", _row("registry.condition_registry", text="'x'")),
-        ("conditions have one row", "DELETE FROM registry.condition_activity"),
+        ("the trigger counts of conditions", "UPDATE registry.condition_state SET triggers = triggers + 1"),
+        ("each condition has one row", _row("registry.condition_registry", text="'x'")),
+        ("each condition has one row", "DELETE FROM registry.condition_activity"),
         ("subscriptions are to", "DELETE FROM registry.condition_registry"),
-        ("subscriptions have one row", _row("registry.user_condition_subscriptions", change="9")),
-        ("subscriptions have one row", "UPDATE registry.user_condition_subscriptions SET bot_config = NULL"),
+        ("each subscription has one row", _row("registry.user_condition_subscriptions", change="9")),
+        ("each subscription has one row", "UPDATE registry.user_condition_subscriptions SET bot_config = NULL"),
         ("changes of subscriptions", _row("registry.user_condition_subscriptions", revision="9")),
         ("each slot has one candle", _row("candles.candles", volume="1.0")),
         ("candles belong", "DELETE FROM candles.series"),
         ("candles belong", "DELETE FROM candles.instruments"),
         ("candles belong", _row("candles.instruments", calendar="'x'")),
-        ("judged groups", "DELETE FROM registry.series_anchors"),
+        ("each judged series", "DELETE FROM registry.series_anchors"),
     ],
 )
 def test_what_does_not_agree_is_found_and_nothing_else(
@@ -200,9 +204,10 @@ def test_what_does_not_agree_is_found_and_nothing_else(
     with FileStore(tmp_path) as store, store._database.transaction() as transaction:
         transaction.execute(damage)
     with FileStore(tmp_path) as store:
-        wrong = [one for one in store.check() if one.problem]
-    assert any(one.subject.startswith(subject) and one.mend for one in wrong), wrong
-    assert "ann" not in str(wrong)
+        problems = [finding for finding in store.check() if finding.problem]
+    assert any(finding.subject.startswith(subject) and finding.mend for finding in problems), problems
+    assert all(str(finding.problem).startswith("does not hold for ") for finding in problems)
+    assert "ann" not in str(problems)
 
 
 @pytest.mark.parametrize("hold", [FileStore, duckdb.connect], ids=["the hub", "somebody else"])
@@ -216,7 +221,7 @@ def test_a_store_in_use_is_not_replaced(tmp_path: Path, hold: Callable[..., obje
     opened = "FileStore(p)" if hold is FileStore else "duckdb.connect(str(p / 'registry.duckdb'))"
     code = (
         "import duckdb, sys; from pathlib import Path; from registry.store.files.file_store import FileStore\n"
-        f"p = Path(sys.argv[1]); held = {opened}; print('open', flush=True); sys.stdin.read(); held.close()"
+        f"p = Path(sys.argv[1]); opened = {opened}; print('open', flush=True); sys.stdin.read(); opened.close()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / "store")], stdin=subprocess.PIPE, stdout=subprocess.PIPE

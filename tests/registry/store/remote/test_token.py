@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from common.errors import StoreNotWritable
 from common.settings import Settings
@@ -21,7 +22,7 @@ def test_clients_of_the_same_folder_find_it(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_the_setting_wins_and_nothing_is_written(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path / "data", store_token="of the environment", _env_file=None)  # type: ignore[arg-type]
+    settings = Settings(data_dir=tmp_path / "data", store_token=SecretStr("of the environment"), _env_file=None)
     assert owner_token(settings) == client_token(settings) == "of the environment"
     assert "of the environment" not in repr(settings)
     assert not (tmp_path / "data").exists()

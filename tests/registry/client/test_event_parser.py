@@ -1,11 +1,11 @@
-"""Server-sent events from bytes, wherever they are cut."""
+"""Server-sent events from bytes, wherever they are split."""
 
 import httpx
 import msgspec
 import pytest
 
 from common.errors import ApiRefused, KeyRefused
-from registry.client.event_stream import EventStream, ServerEvent
+from registry.client.event_parser import EventParser, ServerEvent
 from registry.client.results import Trigger
 from registry.client.trigger_feed import TriggerFeed
 
@@ -22,31 +22,31 @@ EVENTS = [
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 1000])
-def test_the_same_events_however_the_bytes_are_cut(size: int) -> None:
-    stream = EventStream()
-    found = [event for start in range(0, len(WIRE), size) for event in stream.feed(WIRE[start : start + size])]
-    assert found == EVENTS
-    assert stream.retry_ms == 2500
+def test_the_same_events_however_the_bytes_are_split(size: int) -> None:
+    parser = EventParser()
+    events = [event for start in range(0, len(WIRE), size) for event in parser.feed(WIRE[start : start + size])]
+    assert events == EVENTS
+    assert parser.retry_ms == 2500
 
 
-def test_an_event_that_did_not_come_whole_is_asked_for_again() -> None:
-    stream = EventStream()
-    list(stream.feed(WIRE))
-    stream.broken()
-    assert stream.last_id == "10"
-    assert list(stream.feed(b"\n\n")) == []
-    assert list(stream.feed(b"data: next\n\n")) == [ServerEvent("message", "next", "10")]
+def test_an_incomplete_event_is_asked_for_again() -> None:
+    parser = EventParser()
+    list(parser.feed(WIRE))
+    parser.broken()
+    assert parser.last_id == "10"
+    assert list(parser.feed(b"\n\n")) == []
+    assert list(parser.feed(b"data: next\n\n")) == [ServerEvent("message", "next", "10")]
 
 
-def test_ids_and_waits_that_are_none() -> None:
-    stream = EventStream("3")
-    assert list(stream.feed(b"id: a\0b\nretry: soon\n\n")) == []
-    assert (stream.last_id, stream.retry_ms) == ("3", None)
+def test_invalid_ids_and_waits_are_ignored() -> None:
+    parser = EventParser("3")
+    assert list(parser.feed(b"id: a\0b\nretry: soon\n\n")) == []
+    assert (parser.last_id, parser.retry_ms) == ("3", None)
 
 
 def test_a_line_without_end_is_refused() -> None:
     with pytest.raises(ValueError, match="longer than"):
-        list(EventStream().feed(b"data: " + b"x" * (1 << 21)))
+        list(EventParser().feed(b"data: " + b"x" * (1 << 21)))
 
 
 def sent(seq: int) -> bytes:
@@ -69,14 +69,14 @@ def sent(seq: int) -> bytes:
     return b"id: %d\nevent: trigger\ndata: %b\n\n" % (seq, msgspec.json.encode(trigger))
 
 
-def test_a_trigger_that_is_sent_again_is_given_once() -> None:
+def test_a_trigger_that_is_sent_twice_is_returned_once() -> None:
     feed = TriggerFeed("bot", 4)
     assert (feed.query, feed.headers["Last-Event-ID"]) == ({"bot_id": "bot"}, "4")
-    found = feed.feed(sent(4) + sent(5) + sent(6))
+    triggers = feed.feed(sent(4) + sent(5) + sent(6))
     feed.wait_after(None)
     assert feed.headers["Last-Event-ID"] == "6"
-    found += feed.feed(b": heartbeat\nid: 9\n\n" + sent(5) + sent(6) + sent(10))
-    assert [trigger.seq for trigger in found] == [5, 6, 10]
+    triggers += feed.feed(b": heartbeat\nid: 9\n\n" + sent(5) + sent(6) + sent(10))
+    assert [trigger.seq for trigger in triggers] == [5, 6, 10]
     assert feed.feed(b"event: something of a later version\ndata: {}\n\n") == []
 
 

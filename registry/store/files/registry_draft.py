@@ -1,4 +1,4 @@
-"""What the operations of one commit change: they see each other's changes, readers see them after the commit."""
+"""The changes of one commit to the registry: its operations see each other's, readers see them after the commit."""
 
 import hashlib
 import json
@@ -7,36 +7,44 @@ from dataclasses import dataclass, fields, replace
 
 import polars as pl
 
+from common.errors import SubscriptionError
 from registry.activity import ActiveSpan
 from registry.store.files.activity_tables import ActivityTables
 from registry.store.files.database import Transaction, naive_time
-from registry.store.files.subscription_index import Held, Key, SubscriptionIndex
+from registry.store.files.subscription_index import SubscriptionEntry, SubscriptionIndex, SubscriptionKey
 from registry.store.parts.registry import StoredCondition, StoredSubscription, SubscriptionRequest
 from registry.subscriptions import POLICY_FIELDS
 
 
 @dataclass(frozen=True)
-class Wish:
-    """A request, brought into the form in which it is kept."""
+class PreparedRequest:
+    """A request in the form in which it is stored."""
 
     request: SubscriptionRequest
     config: str
     content: int
 
     @property
-    def key(self) -> Key:
+    def key(self) -> SubscriptionKey:
         return (self.request.user_id, self.request.bot_id, self.request.condition_id)
 
 
-def wish_of(request: SubscriptionRequest) -> Wish:
-    """A request with its configuration as text, and the digest by which it is known when it comes again."""
-    config = json.dumps(request.bot_config, sort_keys=True, separators=(",", ":"), allow_nan=False)
+def prepare(request: SubscriptionRequest) -> PreparedRequest:
+    """A request with its configuration as text, and the digest that recognises it when it is repeated.
+
+    Raises :class:`SubscriptionError` for a configuration that cannot be JSON.
+    """
+    try:
+        config = json.dumps(request.bot_config, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError):
+        # Neither the configuration nor what is wrong with it is shown: both are private.
+        raise SubscriptionError("bot_config is not a JSON object; use text keys and finite numbers") from None
     policy = [getattr(request.policy, name) for name in POLICY_FIELDS]
     text = json.dumps([request.bot_type, policy]) + config
-    return Wish(request, config, int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))
+    return PreparedRequest(request, config, int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))
 
 
-class Draft:
+class RegistryDraft:
     """Conditions, spans and subscriptions as they will be after the commit."""
 
     def __init__(
@@ -52,7 +60,7 @@ class Draft:
         self._subscriptions = subscriptions
         self._new_conditions: dict[str, StoredCondition] = {}
         self._spans: dict[str, list[ActiveSpan]] = {}
-        self._changed: dict[Key, tuple[Held, str | None]] = {}
+        self._changed: dict[SubscriptionKey, tuple[SubscriptionEntry, str | None]] = {}
         self._last_change = subscriptions.last_change
 
     @property
@@ -61,7 +69,7 @@ class Draft:
 
     @property
     def size(self) -> int:
-        """By how much the commit makes the registry's version grow: its spans and its changes of subscriptions."""
+        """By how much the commit raises the registry's version: its spans and its changes of subscriptions."""
         return sum(map(len, self._spans.values())) + self._last_change - self._subscriptions.last_change
 
     def condition(self, condition_id: str) -> StoredCondition | None:
@@ -74,46 +82,46 @@ class Draft:
         self._spans[condition.condition_id] = [span]
 
     def want(self, condition: StoredCondition, from_ms_: int, until_ms: int | None) -> None:
-        """Have a known condition judged from a time on until another, where that changes anything."""
+        """Have a known condition judged from one time until another, if that changes anything."""
         last = self._last_span(condition.condition_id)
         if last.until_ms is None or (until_ms is not None and until_ms <= last.until_ms):
             return
-        # A group that has been judged beyond the end of the span was judged without the condition since.
+        # A group judged beyond the end of the span has been judged without the condition since then.
         begun = self._activity.begin(condition.group, from_ms_, until_ms)
         goes_on = begun.from_ms <= last.until_ms
         self._put_span(condition.condition_id, ActiveSpan(last.from_ms, until_ms) if goes_on else begun)
 
     def end(self, condition_id: str, until_ms: int) -> None:
-        """Have a condition judged until a time, and not on and on."""
+        """Have a condition judged only until a time."""
         last = self._last_span(condition_id)
         self._put_span(condition_id, ActiveSpan(last.from_ms, max(last.from_ms, until_ms)))
 
-    def held(self, key: Key) -> Held | None:
-        """A subscription as it will be, ended ones too."""
+    def entry(self, key: SubscriptionKey) -> SubscriptionEntry | None:
+        """A subscription as it will be, even if it has ended."""
         changed = self._changed.get(key)
         return self._subscriptions.get(key) if changed is None else changed[0]
 
     def kept(self, condition_id: str) -> int:
         """Number of subscriptions of a condition that will not have ended."""
         count = self._subscriptions.kept(condition_id)
-        for key, (held, _) in self._changed.items():
+        for key, (entry, _) in self._changed.items():
             if key[2] == condition_id:
                 before = self._subscriptions.get(key)
                 was_kept = before is not None and before.subscription.state != "ended"
-                count += (held.subscription.state != "ended") - was_kept
+                count += (entry.subscription.state != "ended") - was_kept
         return count
 
     def put(
         self, subscription: StoredSubscription, content: int | None, config: str | None = None
     ) -> StoredSubscription:
-        """Take over a new revision, with its number of change; ``config`` stays as it is where there is none."""
+        """Take over a new revision, and number its change; without a ``config`` it keeps its configuration."""
         key = (subscription.user_id, subscription.bot_id, subscription.condition_id)
         before, unwritten = self._changed.get(key, (self._subscriptions.get(key), None))
         config = unwritten if config is None else config
         self._last_change += 1
         numbered = replace(subscription, change=self._last_change)
-        came_with = self._last_change if config is not None or before is None else before.config_change
-        self._changed[key] = (Held(numbered, content, came_with), config)
+        config_change = self._last_change if config is not None or before is None else before.config_change
+        self._changed[key] = (SubscriptionEntry(numbered, content, config_change), config)
         return numbered
 
     def write(self, transaction: Transaction) -> None:
@@ -127,16 +135,16 @@ class Draft:
             transaction.append("registry.user_condition_subscriptions", rows)
 
     def adopt(self, version: int) -> None:
-        """Take over into the owner's memory what has been committed with a version of the registry."""
-        # First the times in which conditions are judged: whoever sees a condition finds them.
+        """Take over the draft into the owner's memory, once it has been committed with a version of the registry."""
+        # First the spans: a reader that sees a condition finds when it is judged.
         for condition_id, spans in self._spans.items():
             condition = self.condition(condition_id)
             assert condition is not None
             for span in spans:
                 self._activity.adopt(condition_id, condition.group, span, version)
         self._conditions.update(self._new_conditions)
-        for held, _ in sorted(self._changed.values(), key=lambda changed: changed[0].subscription.change):
-            self._subscriptions.put(held.subscription, held.content, held.config_change)
+        for entry, _ in sorted(self._changed.values(), key=lambda changed: changed[0].subscription.change):
+            self._subscriptions.put(entry.subscription, entry.content, entry.config_change)
 
     def _last_span(self, condition_id: str) -> ActiveSpan:
         spans = self._spans.get(condition_id)
@@ -165,23 +173,24 @@ def _condition_rows(conditions: dict[str, StoredCondition], now_ms: int) -> pl.D
     )
 
 
-def _subscription_rows(changed: Iterable[tuple[Held, str | None]], now_ms: int) -> pl.DataFrame:
+def _subscription_rows(changed: Iterable[tuple[SubscriptionEntry, str | None]], now_ms: int) -> pl.DataFrame:
     rows = [
         (
-            held.subscription.user_id,
-            held.subscription.bot_id,
-            held.subscription.condition_id,
-            held.subscription.revision,
-            held.subscription.change,
-            held.subscription.state,
-            held.subscription.bot_type,
+            subscription.user_id,
+            subscription.bot_id,
+            subscription.condition_id,
+            subscription.revision,
+            subscription.change,
+            subscription.state,
+            subscription.bot_type,
             config,
-            held.content,
-            held.subscription.active_from_ms,
-            held.subscription.created_ms,
-            *(getattr(held.subscription.policy, name) for name in POLICY_FIELDS),
+            entry.content,
+            subscription.active_from_ms,
+            subscription.created_ms,
+            *(getattr(subscription.policy, name) for name in POLICY_FIELDS),
         )
-        for held, config in changed
+        for entry, config in changed
+        for subscription in (entry.subscription,)
     ]
     return pl.DataFrame(rows, schema=_SUBSCRIPTION_SCHEMA, orient="row").with_columns(
         pl.from_epoch("active_from", time_unit="ms").cast(pl.Datetime("ms")),

@@ -1,4 +1,4 @@
-"""Server-sent events, as the HTML standard describes them, from the bytes of an answer."""
+"""Parses server-sent events, as the HTML standard defines them, from the bytes of an answer."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,18 +8,17 @@ _LONGEST_LINE = 1 << 20
 
 @dataclass(frozen=True)
 class ServerEvent:
-    """One event: its ``data``, and the id up to which the stream has been read with it."""
+    """One event; ``last_id`` is the id up to which the stream has been read with it."""
 
     kind: str
     data: str
     last_id: str
 
 
-class EventStream:
-    """Takes the bytes of a stream as they come and gives its events.
+class EventParser:
+    """Takes the bytes of a stream as they arrive and returns its events.
 
-    ``last_id`` outlives a connection: it is what the next one asks to go on from. An event that did not arrive whole
-    does not move it.
+    ``last_id`` outlives a connection: the next one resumes from there. An incomplete event does not change it.
     """
 
     def __init__(self, last_id: str = "") -> None:
@@ -44,7 +43,7 @@ class EventStream:
                 yield event
 
     def broken(self) -> None:
-        """The connection ended: what has no end of its own yet is forgotten."""
+        """The connection ended: an incomplete event is dropped."""
         self._begin()
 
     def _take(self, line: str) -> ServerEvent | None:

@@ -1,4 +1,4 @@
-"""What a consumer keeps in its ledger: how far it is, what subscriptions have had, and deliveries that wait or died."""
+"""What a consumer keeps in its ledger: its position, past deliveries, and deliveries that wait or were given up."""
 
 import sqlite3
 from collections import Counter
@@ -10,7 +10,7 @@ from common.errors import LedgerError
 from events.consuming.delivery import Delivery, Occasion
 from events.consuming.ledger import Ledger
 from events.consuming.policies import PastDeliveries, fired_again
-from events.consuming.subscribers import Lane, lane_of
+from events.consuming.subscribers import OrderingKey, ordering_key
 from events.log.payload import Event, decode, encode
 from registry.store.parts.registry import StoredSubscription
 
@@ -18,40 +18,40 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS fired (          -- only for policies that need it
     condition_id TEXT NOT NULL, user_id TEXT NOT NULL, bot_id TEXT NOT NULL,
-    since_ms INTEGER NOT NULL,              -- when the subscription was asked for: a later one starts anew
+    since_ms INTEGER NOT NULL,              -- when the subscription was made: a later one starts afresh
     deliveries INTEGER NOT NULL, last_close_ms INTEGER NOT NULL,
     PRIMARY KEY (condition_id, user_id, bot_id)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS greeted (        -- subscriptions that were asked about when they began
+CREATE TABLE IF NOT EXISTS greeted (        -- subscriptions whose condition was checked when they began
     condition_id TEXT NOT NULL, user_id TEXT NOT NULL, bot_id TEXT NOT NULL, since_ms INTEGER NOT NULL,
     PRIMARY KEY (condition_id, user_id, bot_id)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS held (           -- deliveries that a handler refused, and those behind them
+CREATE TABLE IF NOT EXISTS held (           -- deliveries that a handler refused, and those queued behind them
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     delivery_id TEXT NOT NULL UNIQUE,
     user_id TEXT NOT NULL, bot_id TEXT NOT NULL, condition_id TEXT NOT NULL,
     occasion TEXT NOT NULL, payload BLOB NOT NULL,
     attempts INTEGER NOT NULL, due_ms INTEGER NOT NULL, reason TEXT NOT NULL,
-    state TEXT NOT NULL                     -- waiting, dead, or told: dead, and the log knows
+    state TEXT NOT NULL                     -- waiting, dead, or told: dead, and in the dead letters
 );
 CREATE INDEX IF NOT EXISTS held_lanes ON held (user_id, bot_id, condition_id, number) WHERE state = 'waiting';
-CREATE TABLE IF NOT EXISTS rearmed (        -- bots that are ready again and have no answer yet
+CREATE TABLE IF NOT EXISTS rearmed (        -- rearm requests that are not handled yet
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     user_id TEXT NOT NULL, bot_id TEXT NOT NULL, condition_id TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS tried (delivery_id TEXT PRIMARY KEY, attempts INTEGER NOT NULL) WITHOUT ROWID;
 """
 
-State = Literal["waiting", "dead", "told"]
+DeliveryState = Literal["waiting", "dead", "told"]
 
 
 @dataclass(frozen=True)
-class Held:
+class Undelivered:
     """A delivery that waits for another attempt, or that was given up."""
 
     number: int
     delivery_id: str
-    lane: Lane
+    key: OrderingKey
     occasion: Occasion
     event: Event
     attempts: int
@@ -60,20 +60,20 @@ class Held:
 
 @dataclass
 class Changes:
-    """What a stretch of events changes; committed with the place that it reaches."""
+    """What applying a run of events changes; committed together with the position that it reaches."""
 
-    fired: dict[Lane, tuple[int, PastDeliveries]] = field(default_factory=dict)
-    held: list[tuple[Delivery, int, int, str, State]] = field(default_factory=list)
-    """Delivery, attempts, when the next one is due, why, state."""
+    fired: dict[OrderingKey, tuple[int, PastDeliveries]] = field(default_factory=dict)
+    undelivered: list[tuple[Delivery, int, int, str, DeliveryState]] = field(default_factory=list)
+    """Delivery, attempts so far, when the next one is due, reason, state."""
     greeted: list[StoredSubscription] = field(default_factory=list)
     rearmed: list[int] = field(default_factory=list)
-    """Numbers of the wishes of bots that were answered."""
+    """Numbers of the rearm requests that were handled."""
 
 
-class Book:
-    """The consumer's tables in a ledger, with what is asked often in memory.
+class ConsumerState:
+    """The consumer's tables in its ledger, with what is needed often also in memory.
 
-    Raises :class:`common.errors.LedgerError` for a ledger of another consumer or of another hub.
+    Raises :class:`common.errors.LedgerError` if the ledger belongs to another consumer or another hub.
     """
 
     def __init__(self, ledger: Ledger, consumer: str, store_identity: str) -> None:
@@ -85,8 +85,8 @@ class Book:
             for name, value in (("consumer", consumer), ("store", store_identity)):
                 if about.setdefault(name, value) != value:
                     raise LedgerError(
-                        f"the ledger {ledger.path} is that of {name} {about[name]!r}, not of {value!r}; "
-                        "each consumer of each hub has a ledger of its own"
+                        f"the ledger {ledger.path} belongs to {name} {about[name]!r}, not to {value!r}; "
+                        "every consumer of every hub needs a ledger of its own"
                     )
                 transaction.execute("INSERT OR IGNORE INTO about VALUES (?, ?)", [name, value])
             self._fired = {
@@ -102,55 +102,58 @@ class Book:
             )
             self._untold = bool(transaction.execute("SELECT 1 FROM held WHERE state = 'dead' LIMIT 1").fetchall())
         self.seq = int(about["seq"]) if "seq" in about else None
-        """``seq`` up to which everything is applied; ``None`` before the first start."""
+        """``seq`` up to which every event is applied; ``None`` before the first start."""
         self.change = int(about["change"]) if "change" in about else None
-        """Change of subscriptions up to which they were greeted."""
+        """The change of subscriptions up to which new ones were greeted."""
 
     def fired(self, subscription: StoredSubscription, changes: Changes) -> PastDeliveries | None:
-        """What a subscription has had, with what is not committed yet."""
-        lane = lane_of(subscription)
-        found = changes.fired.get(lane) or self._fired.get(lane)
-        return found[1] if found is not None and found[0] == subscription.created_ms else None
+        """The past deliveries of a subscription, including those that are not committed yet."""
+        key = ordering_key(subscription)
+        since_and_past = changes.fired.get(key) or self._fired.get(key)
+        if since_and_past is None:
+            return None
+        since_ms, past = since_and_past
+        return past if since_ms == subscription.created_ms else None
 
     def note_fired(self, subscription: StoredSubscription, close_ms: int, changes: Changes) -> None:
         """Count a delivery."""
         before = self.fired(subscription, changes)
-        changes.fired[lane_of(subscription)] = subscription.created_ms, fired_again(before, close_ms)
+        changes.fired[ordering_key(subscription)] = subscription.created_ms, fired_again(before, close_ms)
 
     def is_greeted(self, subscription: StoredSubscription) -> bool:
-        """Whether a subscription was asked about when it began."""
-        return self._greeted.get(lane_of(subscription)) == subscription.created_ms
+        """Whether a subscription's condition was already checked when it began."""
+        return self._greeted.get(ordering_key(subscription)) == subscription.created_ms
 
-    def rearm(self, lane: Lane) -> int:
-        """Note on disk that a bot is ready again; the number of its wish. From any thread."""
+    def rearm(self, key: OrderingKey) -> int:
+        """Record on disk that a bot is ready again; returns the number of the request. Thread-safe."""
         with self._ledger.transaction() as transaction:
-            added = transaction.execute("INSERT INTO rearmed (user_id, bot_id, condition_id) VALUES (?, ?, ?)", lane)
+            added = transaction.execute("INSERT INTO rearmed (user_id, bot_id, condition_id) VALUES (?, ?, ?)", key)
             number = added.lastrowid
         assert number is not None
         return number
 
-    def rearmed(self) -> list[tuple[int, Lane]]:
-        """Number and lane of the wishes that were not answered before the process ended, oldest first."""
+    def rearmed(self) -> list[tuple[int, OrderingKey]]:
+        """Number and key of the rearm requests that no earlier process handled, oldest first."""
         with self._ledger.transaction() as transaction:
             rows = transaction.execute("SELECT number, user_id, bot_id, condition_id FROM rearmed ORDER BY number")
             return [(number, (user, bot, condition)) for number, user, bot, condition in rows.fetchall()]
 
-    def holds(self, delivery_id: str) -> bool:
-        """Whether a delivery waits or was given up."""
+    def keeps(self, delivery_id: str) -> bool:
+        """Whether a delivery is waiting or was given up."""
         with self._ledger.transaction() as transaction:
             return bool(transaction.execute("SELECT 1 FROM held WHERE delivery_id = ?", [delivery_id]).fetchall())
 
     @property
     def has_waiting(self) -> bool:
-        """Whether any delivery waits."""
+        """Whether any delivery is waiting."""
         return bool(self._waiting)
 
-    def is_waiting(self, lane: Lane) -> bool:
-        """Whether something of a lane waits, so that what follows must wait too."""
-        return lane in self._waiting
+    def is_waiting(self, key: OrderingKey) -> bool:
+        """Whether a delivery with this key is waiting, so that later ones have to wait too."""
+        return key in self._waiting
 
     def commit(self, seq: int, change: int, changes: Changes) -> None:
-        """Reach a place, with everything that led there, in one transaction."""
+        """Advance to a position, together with everything that led there, in one transaction."""
         with self._ledger.transaction() as transaction:
             transaction.executemany(
                 "INSERT OR REPLACE INTO about VALUES (?, ?)", [("seq", str(seq)), ("change", str(change))]
@@ -158,37 +161,40 @@ class Book:
             transaction.executemany(
                 "INSERT OR REPLACE INTO fired VALUES (?, ?, ?, ?, ?, ?)",
                 [
-                    (condition, user, bot, since, fired.count, fired.last_close_ms)
-                    for (user, bot, condition), (since, fired) in changes.fired.items()
+                    (condition, user, bot, since, past.count, past.last_close_ms)
+                    for (user, bot, condition), (since, past) in changes.fired.items()
                 ],
             )
             transaction.executemany(
                 "INSERT OR REPLACE INTO greeted VALUES (?, ?, ?, ?)",
-                [(held.condition_id, held.user_id, held.bot_id, held.created_ms) for held in changes.greeted],
+                [
+                    (subscription.condition_id, subscription.user_id, subscription.bot_id, subscription.created_ms)
+                    for subscription in changes.greeted
+                ],
             )
             waiting = [
-                lane_of(delivery.subscription)
-                for delivery, attempts, due_ms, reason, state in changes.held
-                if _hold(transaction, delivery, attempts, due_ms, reason, state) and state == "waiting"
+                ordering_key(delivery.subscription)
+                for delivery, attempts, due_ms, reason, state in changes.undelivered
+                if _keep(transaction, delivery, attempts, due_ms, reason, state) and state == "waiting"
             ]
             transaction.executemany("DELETE FROM rearmed WHERE number = ?", [(number,) for number in changes.rearmed])
             transaction.execute("DELETE FROM tried")
         self.seq, self.change = seq, change
         self._fired.update(changes.fired)
-        self._greeted.update({lane_of(held): held.created_ms for held in changes.greeted})
+        self._greeted.update({ordering_key(subscription): subscription.created_ms for subscription in changes.greeted})
         self._waiting.update(waiting)
-        self._untold |= any(state == "dead" for _, _, _, _, state in changes.held)
+        self._untold |= any(state == "dead" for _, _, _, _, state in changes.undelivered)
 
     def note_try(self, delivery_id: str) -> int:
-        """Count an attempt on disk before it is made, as it may end the process; how many there were before."""
+        """Count an attempt on disk before it is made, as it may end the process; returns how many came before."""
         with self._ledger.transaction() as transaction:
             row = transaction.execute("SELECT attempts FROM tried WHERE delivery_id = ?", [delivery_id]).fetchone()
             before = 0 if row is None else int(row[0])
             transaction.execute("INSERT OR REPLACE INTO tried VALUES (?, ?)", [delivery_id, before + 1])
         return before
 
-    def due(self, now_ms: int, limit: int) -> list[Held]:
-        """Deliveries whose next attempt is due: the first of each lane, as the others keep its order."""
+    def due(self, now_ms: int, limit: int) -> list[Undelivered]:
+        """Deliveries whose next attempt is due: only the first of each key, so that order is kept."""
         if not self._waiting:
             return []
         return self._read(
@@ -201,64 +207,64 @@ class Book:
         )
 
     def next_due_ms(self) -> int | None:
-        """When the next attempt is due at the earliest, ``None`` if nothing waits."""
+        """When the earliest next attempt is due, ``None`` if nothing is waiting."""
         if not self._waiting:
             return None
         with self._ledger.transaction() as transaction:
             return int(transaction.execute("SELECT min(due_ms) FROM held WHERE state = 'waiting'").fetchone()[0])
 
-    def settle(self, held: Held) -> None:
-        """Let go of a waiting delivery: taken, or not wanted any more."""
+    def settle(self, waiting: Undelivered) -> None:
+        """Remove a waiting delivery: it was accepted, or is no longer wanted."""
         with self._ledger.transaction() as transaction:
-            transaction.execute("DELETE FROM held WHERE number = ?", [held.number])
-            transaction.execute("DELETE FROM tried WHERE delivery_id = ?", [held.delivery_id])
-        self._leave(held.lane)
+            transaction.execute("DELETE FROM held WHERE number = ?", [waiting.number])
+            transaction.execute("DELETE FROM tried WHERE delivery_id = ?", [waiting.delivery_id])
+        self._leave(waiting.key)
 
-    def hold_on(self, held: Held, due_ms: int | None, reason: str) -> None:
-        """Note a failed attempt; ``None`` for when the next one is due gives the delivery up."""
+    def note_failure(self, waiting: Undelivered, due_ms: int | None, reason: str) -> None:
+        """Record a failed attempt and when the next one is due; ``None`` gives the delivery up."""
         state = "dead" if due_ms is None else "waiting"
         with self._ledger.transaction() as transaction:
             transaction.execute(
                 "UPDATE held SET attempts = attempts + 1, due_ms = ?, reason = ?, state = ? WHERE number = ?",
-                [due_ms or 0, reason, state, held.number],
+                [due_ms or 0, reason, state, waiting.number],
             )
-            transaction.execute("DELETE FROM tried WHERE delivery_id = ?", [held.delivery_id])
+            transaction.execute("DELETE FROM tried WHERE delivery_id = ?", [waiting.delivery_id])
         if state == "dead":
             self._untold = True
-            self._leave(held.lane)
+            self._leave(waiting.key)
 
-    def dead(self, *, all_of_them: bool = False) -> list[Held]:
-        """Given up and not told to the log yet, or all that were given up."""
+    def dead(self, *, all_of_them: bool = False) -> list[Undelivered]:
+        """Deliveries that were given up and are not in the dead letters yet, or all that were given up."""
         if not (self._untold or all_of_them):
             return []
         return self._read("WHERE state = 'dead' OR (? AND state = 'told') ORDER BY number", [all_of_them])
 
-    def note_told(self, held: Iterable[Held]) -> None:
-        """The log knows these dead ones."""
+    def note_told(self, dead: Iterable[Undelivered]) -> None:
+        """Record that these deliveries are in the dead letters."""
         with self._ledger.transaction() as transaction:
             transaction.executemany(
-                "UPDATE held SET state = 'told' WHERE number = ?", [(each.number,) for each in held]
+                "UPDATE held SET state = 'told' WHERE number = ?", [(delivery.number,) for delivery in dead]
             )
 
     def revive(self, delivery: Delivery) -> None:
-        """Let a dead delivery wait for attempts again, as somebody asked for."""
+        """Queue a dead delivery for new attempts, as an operator asked."""
         with self._ledger.transaction() as transaction:
             _drop(transaction, delivery.delivery_id)
-            is_fresh = _hold(transaction, delivery, 0, 0, "", "waiting")
-        if is_fresh:
-            self._waiting[lane_of(delivery.subscription)] += 1
+            is_new = _keep(transaction, delivery, 0, 0, "", "waiting")
+        if is_new:
+            self._waiting[ordering_key(delivery.subscription)] += 1
 
     def drop(self, delivery_id: str) -> None:
-        """Forget a dead delivery, as somebody asked for."""
+        """Forget a dead delivery, as an operator asked."""
         with self._ledger.transaction() as transaction:
             _drop(transaction, delivery_id)
 
-    def _leave(self, lane: Lane) -> None:
-        self._waiting[lane] -= 1
-        if self._waiting[lane] <= 0:
-            del self._waiting[lane]
+    def _leave(self, key: OrderingKey) -> None:
+        self._waiting[key] -= 1
+        if self._waiting[key] <= 0:
+            del self._waiting[key]
 
-    def _read(self, where: str, parameters: list[object]) -> list[Held]:
+    def _read(self, where: str, parameters: list[object]) -> list[Undelivered]:
         with self._ledger.transaction() as transaction:
             rows = transaction.execute(
                 "SELECT number, delivery_id, user_id, bot_id, condition_id, occasion, payload, attempts, reason "
@@ -266,7 +272,9 @@ class Book:
                 parameters,
             ).fetchall()
         return [
-            Held(number, delivery_id, (user, bot, condition), OCCASIONS[occasion], decode(payload), attempts, reason)
+            Undelivered(
+                number, delivery_id, (user, bot, condition), OCCASIONS[occasion], decode(payload), attempts, reason
+            )
             for number, delivery_id, user, bot, condition, occasion, payload, attempts, reason in rows
         ]
 
@@ -274,10 +282,10 @@ class Book:
 OCCASIONS: dict[str, Occasion] = {occasion: occasion for occasion in get_args(Occasion)}
 
 
-def _hold(
-    transaction: sqlite3.Connection, delivery: Delivery, attempts: int, due_ms: int, reason: str, state: State
+def _keep(
+    transaction: sqlite3.Connection, delivery: Delivery, attempts: int, due_ms: int, reason: str, state: DeliveryState
 ) -> bool:
-    """Keep a delivery; whether it was not there yet."""
+    """Store a delivery; returns whether it is new."""
     added = transaction.execute(
         """
         INSERT OR IGNORE INTO held
@@ -286,7 +294,7 @@ def _hold(
         """,
         [
             delivery.delivery_id,
-            *lane_of(delivery.subscription),
+            *ordering_key(delivery.subscription),
             delivery.occasion,
             encode(delivery.event),
             attempts,

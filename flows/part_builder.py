@@ -1,0 +1,84 @@
+"""Builds parts from the store: each series from its newest usable checkpoint, otherwise from its anchor."""
+
+from collections.abc import Mapping, Sequence
+
+from candles.series import SeriesReader
+from common.timeframes import DURATION_MS
+from engine.calendars import calendar_of
+from engine.part import Part, PlanGroup, Repeats, SeriesHistory
+from engine.plan import Plan, make_plan
+from flows.checkpoints import Checkpoints
+from registry.conditions import Condition
+from registry.groups import Group, Series
+from registry.store.protocol import Store
+
+
+class PartBuilder:
+    """Builds parts from the candles of ``reader``; ``new_anchors`` are those that the store does not know yet."""
+
+    def __init__(self, store: Store, reader: SeriesReader, new_anchors: Mapping[Series, int]) -> None:
+        self.reader = reader
+        self._store = store
+        self._new_anchors = new_anchors
+
+    def build(self, reached: Mapping[Group, int], conditions: Mapping[Group, Sequence[Condition]]) -> Part:
+        """A part of the groups in ``reached``, each brought to the close time that it has reached."""
+        plan = make_plan(condition for group in reached for condition in conditions[group])
+        index = {series: position for position, series in enumerate(plan.series)}
+        members = [make_plan_group(group, index) for group in sorted(reached)]
+        calendars = self._store.candles.calendars()
+        return Part(
+            plan,
+            members,
+            reached,
+            [calendar_of(series, calendars) for series in plan.series],
+            self._histories(plan, members, reached),
+        )
+
+    def _histories(
+        self, plan: Plan, members: Sequence[PlanGroup], reached: Mapping[Group, int]
+    ) -> dict[Series, SeriesHistory]:
+        """The candles of each series since a checkpoint, or since its anchor if no checkpoint is usable."""
+        known, until = self._store.ticks.anchors(), max(reached.values())
+        anchors = [known.get(series, self._new_anchors.get(series, 0)) for series in plan.series]
+        checkpoints = Checkpoints(self._store, plan)
+        ends = [until] * len(plan.series)
+        for member in members:
+            ends[member.base] = reached[member.group]
+        bases = {member.base for member in members}
+        histories = [
+            self._history(position, plan, anchor, end, checkpoints)
+            for position, (anchor, end) in enumerate(zip(anchors, ends, strict=True))
+        ]
+        while True:
+            # A checkpoint that leaves too few candles to repeat is replaced by an older one, or by the anchor.
+            short = Repeats(plan, bases, ends, [history.candles for history in histories]).short
+            again = [position for position, history in enumerate(histories) if short[position] and history.past]
+            if not again:
+                return dict(zip(plan.series, histories, strict=True))
+            for position in again:
+                histories[position] = self._history(
+                    position, plan, anchors[position], ends[position], checkpoints, newer=histories[position]
+                )
+
+    def _history(
+        self,
+        position: int,
+        plan: Plan,
+        anchor: int,
+        end: int,
+        checkpoints: Checkpoints,
+        newer: SeriesHistory | None = None,
+    ) -> SeriesHistory:
+        """A series since its newest checkpoint, or since the last one before that of ``newer``."""
+        series = plan.series[position]
+        before = end if newer is None or newer.past is None else newer.past.open_ms + DURATION_MS[series.timeframe] - 1
+        past = checkpoints.of(position, anchor, before)
+        start = anchor if past is None else past.open_ms + 1
+        candles = self.reader.between(series, start, end - DURATION_MS[series.timeframe] + 1)
+        return SeriesHistory(anchor, candles, past)
+
+
+def make_plan_group(group: Group, index: Mapping[Series, int]) -> PlanGroup:
+    """A group in a plan whose series have the positions ``index``."""
+    return PlanGroup(group, index[group.base], tuple(index[series] for series in group.series))

@@ -1,0 +1,87 @@
+"""Conditions that were parsed before, by their exact spelling.
+
+Bots send the same few conditions again and again, and users tune a number: a source that was seen before costs one
+look-up, and one that differs only in the number it compares with costs little more.
+"""
+
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from cachetools import LRUCache
+
+from registry.language.tree import LARGEST_NUMBER
+
+if TYPE_CHECKING:
+    from registry.conditions import Condition
+
+_LONGEST_SOURCE, _MOST_FIELDS = 400, 12
+"""Nearly all sources are smaller; larger ones are parsed each time."""
+_SMALLEST = 256
+_CAPACITY = 16_384 * _SMALLEST
+"""Characters."""
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
+Written = str | tuple[object, ...]
+"""A text, or the names, types and values of the fields of a flat object: equal only if written alike."""
+
+
+class ConditionCache:
+    """The conditions used most recently. Safe to use from several threads.
+
+    A condition takes as much room as its canonical text has characters, but at least 256: 16,384 ordinary conditions
+    fit in, and huge ones cannot fill the memory.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._conditions: LRUCache[object, Condition] = LRUCache(_CAPACITY, _size)
+
+    def get(self, key: object) -> "Condition | None":
+        """The condition kept under a key, ``None`` if there is none."""
+        with self._lock:
+            try:
+                return self._conditions[key]
+            except KeyError:
+                return None
+
+    def put(self, key: object, condition: "Condition") -> "Condition":
+        """Keep a condition under a key, unless it is larger than the whole cache, and return it."""
+        with self._lock, suppress(ValueError):
+            self._conditions[key] = condition
+        return condition
+
+    def __len__(self) -> int:
+        """Number of conditions kept."""
+        return len(self._conditions)
+
+
+def as_written(source: object) -> tuple[Written | None, float | None]:
+    """A source without the number that a flat object compares with; and that number, if there is one.
+
+    A 0 is left in: a comparison with 0 may be written in another way (``registry.language.canonical``, rule 3).
+    The source is ``None`` if it is too large, or not flat.
+    """
+    if isinstance(source, str):
+        return (source if len(source) <= _LONGEST_SOURCE else None), None
+    if type(source) is not dict or len(source) > _MOST_FIELDS:
+        return None, None
+    fields: list[object] = []
+    threshold: float | None = None
+    for name, value in source.items():
+        kind = type(value)
+        if kind is float or kind is int:
+            if name == "value" and 0 < abs(value) <= LARGEST_NUMBER:
+                threshold = float(value)
+                continue
+            # -0.0 equals 0.0 and is written differently.
+            fields += (name, kind, repr(value) if kind is float else value)
+        elif kind not in _PLAIN or (kind is str and len(value) > _LONGEST_SOURCE):
+            return None, None
+        else:
+            fields += (name, kind, value)
+    return tuple(fields), threshold
+
+
+def _size(condition: "Condition") -> int:
+    return max(_SMALLEST, len(condition.canonical))

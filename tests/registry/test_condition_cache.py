@@ -1,0 +1,63 @@
+"""Parsing what was parsed before: the same condition, in bounded memory, from any number of threads."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from registry import Condition, condition_cache, conditions
+from registry.condition_cache import ConditionCache
+
+FLAT = {"symbol": "BTCUSDT", "timeframe": "1h", "indicator": "rsi", "operator": "<"}
+
+
+@pytest.fixture(autouse=True)
+def empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conditions, "_CACHE", ConditionCache())
+
+
+def test_a_text_and_a_canonical_text_are_parsed_once() -> None:
+    condition = Condition.parse("BTCUSDT 1h: rsi < 30")
+    assert Condition.parse("BTCUSDT 1h: rsi < 30") is condition
+    assert Condition.parse("BTCUSDT 1h: rsi < 30", default_exchange="KRAKEN") != condition
+    stored = Condition.from_canonical(condition.canonical)
+    assert stored == condition
+    assert Condition.from_canonical(condition.canonical) is stored
+
+
+def test_a_flat_object_without_a_threshold_is_not_one_with_a_threshold() -> None:
+    macd = {**FLAT, "indicator": "macd", "component": "histogram"}
+    above_five = Condition.parse({**macd, "value": 5})
+    around_zero = Condition.parse(macd)
+    assert above_five.canonical.endswith("< 5")
+    assert around_zero.canonical.endswith("line < macd(12, 26, 9, close).signal")
+    assert Condition.parse({**macd, "value": 6}).canonical.endswith("< 6")
+    assert Condition.parse(macd) is around_zero
+
+
+def test_long_conditions_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(condition_cache, "_CAPACITY", 20_000)
+    cache = ConditionCache()
+    monkeypatch.setattr(conditions, "_CACHE", cache)
+    small = Condition.parse({**FLAT, "value": 30})
+    large = Condition._parse("BTCUSDT 1h: close rises_by 1% within 500 bars", None, None, "BINANCE")
+    assert len(large.canonical) > 20_000
+    assert cache.put("large", large) is large
+    assert cache.get("large") is None, "larger than the whole cache"
+    assert cache.get(small.canonical) is None
+    for number in range(200):
+        Condition.parse(f"BTCUSDT 1h: close > {number}")
+    assert 70 <= len(cache) <= 78
+    assert Condition.parse("BTCUSDT 1h: close > 199") is Condition.parse("BTCUSDT 1h: close > 199")
+
+
+def test_many_threads_get_the_same_conditions() -> None:
+    def work(number: int) -> list[str]:
+        texts = [f"BTCUSDT 1h: close > {(number + turn) % 7}" for turn in range(70)]
+        flats: list[Mapping[str, object]] = [{**FLAT, "value": (number * turn) % 11 + 1} for turn in range(70)]
+        return [Condition.parse(text).id for text in texts] + [Condition.parse(flat).id for flat in flats]
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(work, range(8)))
+    assert answers == [work(number) for number in range(8)]
+    assert len({condition_id for ids in answers for condition_id in ids}) == 18

@@ -16,6 +16,7 @@
     │   ├── StoreNotWritable    no permission to write, or no space left
     │   ├── StoreUnreachable    the process that owns the store does not answer
     │   ├── StoreDenied         that process rejects the token
+    │   ├── ConditionRetired    an operator has taken the condition out
     │   ├── SchemaMismatch      the files were written by a newer or an edited schema
     │   └── StaleTick           somebody else recorded a tick in the meantime
     ├── ServiceError            the HTTP service cannot be started, reached or stopped
@@ -116,6 +117,10 @@ class StoreUnreachable(StoreError):
 
 class StoreDenied(StoreError):
     """The process that owns the store rejects the token."""
+
+
+class ConditionRetired(StoreError):
+    """An operator has taken the condition out: it can be neither registered nor subscribed to."""
 
 
 class SchemaMismatch(StoreError):

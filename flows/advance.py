@@ -21,6 +21,7 @@ from engine.evaluate import FiredCondition
 from engine.part import Part, PlanGroup
 from events.log.publisher import drain
 from flows.checkpoints import CHECKPOINT_TICKS
+from flows.isolation import concerns_everybody
 from flows.live import Live
 from flows.runtime import Runtime
 from flows.tick_candles import TickCandles
@@ -79,8 +80,12 @@ async def advance(
             await runtime.clock.sleep_until(close_ms)
             try:
                 triggers = _judge_slot(runtime, live, close_ms, due, done)
-            except StaleTick as stale:
-                _log.warning("%s", stale)
+            except Exception as error:
+                if isinstance(error, StaleTick):
+                    _log.warning("%s", error)
+                elif concerns_everybody(error) or not live.isolate(runtime.store, due, runtime.clock.now_ms()):
+                    raise
+                # Parts may have moved beyond what was recorded.
                 runtime.forget(timeframe, shard, shards)
                 live = runtime.prepare(timeframe, shard, shards)
                 continue

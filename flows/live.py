@@ -5,8 +5,10 @@ groups have reached (``flows.part_builder``), and merged into the part where the
 move.
 """
 
+import logging
+import random
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,16 +17,23 @@ from numpy.typing import NDArray
 
 from candles.series import SeriesReader
 from common import failpoints
+from common.errors import HubError
 from common.timeframes import DURATION_MS
 from engine.part import Part, PlanGroup
 from engine.plan import Plan
 from flows.checkpoints import save
+from flows.isolation import concerns_everybody, find_culprits, judging, reason_for
 from flows.part_builder import PartBuilder
 from registry.activity import ActiveSpan, wanted_from
 from registry.conditions import Condition
 from registry.groups import Group, Series
+from registry.store.parts.registry import StoredCondition, read_condition
 from registry.store.protocol import Store
 
+_log = logging.getLogger(__name__)
+
+_MOST_RETRIED = 16
+"""How many groups with conditions in error are tried again at a time, chosen at random so that each gets its turn."""
 _EXPIRED_SHARE = 20
 """Plans are made again when more than one in this many conditions has expired."""
 
@@ -78,43 +87,98 @@ class Live:
         self.ticks_since_checkpoint = 0
 
     def grow(self, store: Store) -> None:
-        """Take in conditions that were registered, or whose series got their first candles, since the last call."""
+        """Take in conditions that were registered, or whose series got their first candles, since the last call.
+
+        A condition that cannot be read or planned becomes an error of its own, and the others are taken in without it.
+        """
+        while errors := self._take_in_fresh(store):
+            if not _report(store, errors) and not errors.keys() <= store.registry.unjudged().keys():
+                raise next(iter(errors.values()))
+
+    def isolate(self, store: Store, groups: Collection[Group], now_ms: int) -> bool:
+        """Find the conditions of some groups because of which a slot could not be judged, and report them as errors.
+
+        Returns whether there are any that were none before. The state is of no use afterwards.
+        """
+        marks = store.ticks.watermarks(self.timeframe)
+        conditions: dict[Group, list[Condition]] = {}
+        for group in groups:
+            wanted = [each for each in self.conditions[group] if self._is_wanted(each.id, marks.get(group))]
+            if wanted:
+                conditions[group] = wanted
+        reached = {group: self._start_of(group, members, marks.get(group)) for group, members in conditions.items()}
+        culprits = find_culprits(conditions, judging(store, self.reader, self.anchors, reached, now_ms))
+        return bool(_report(store, {condition.id: error for condition, error in culprits.items()}))
+
+    def _take_in_fresh(self, store: Store) -> dict[str, Exception]:
+        """One round of :meth:`grow`: condition id -> why it cannot be taken in. The rest follows in the next round."""
+        errors: dict[str, Exception] = {}
         self.registry_version = store.registry.version()
         self.reader = SeriesReader.of(store)
         self._subscribers, self._subscriptions = store.registry.subscribers(), {}
         self.activity = store.registry.activity()
         marks, known = store.ticks.watermarks(self.timeframe), store.ticks.anchors()
-        fresh = self._fresh_conditions(store, marks)
-        read = {series for added in fresh.values() for condition in added for series in condition.all_series}
-        self.anchors |= {series: self.reader.first(series) or 0 for series in read if series not in known}
+        fresh = self._fresh_conditions(store, marks, errors)
+        if errors:
+            return errors
         homes = {member.group: part for part in self.parts for member in part.groups}
         alone: dict[Group, int] = {}
         together: dict[tuple[Part | None, int], dict[Group, int]] = {}
-        for group, added in fresh.items():
-            if group in homes:
-                reached = homes[group].reached[group]
-            else:
-                reached = self._start_of(group, added, marks.get(group))
-                self.recorded[group] = marks.get(group)
-                if reached != self.recorded[group]:
-                    self.versions[group] = self.candle_version(store, group)
+        for group, reached in self._starts(fresh, homes, marks, known, errors).items():
             if len(group.series) == 1:
                 alone[group] = reached
             else:
                 home = homes.get(group) or self._part_at(reached)
                 together.setdefault((home, reached), {})[group] = reached
+        if errors:
+            return errors
+        rounds = [(home, groups) for (home, _), groups in together.items()]
         if alone:
-            self._take_in(store, next((part for part in self.parts if part.is_alone), None), alone, fresh)
-        for (home, _), groups in together.items():
-            self._take_in(store, home, groups, fresh)
-        for group, added in fresh.items():
-            self.conditions.setdefault(group, []).extend(added)
+            rounds.insert(0, (next((part for part in self.parts if part.is_alone), None), alone))
+        for home, groups in rounds:
+            errors |= self._take_in(store, home, groups, fresh)
+            if errors:
+                return errors
+            for group, reached in groups.items():
+                self.conditions.setdefault(group, []).extend(fresh[group])
+                if group not in homes:
+                    self.recorded[group] = marks.get(group)
+                    if reached != self.recorded[group]:
+                        self.versions[group] = self.candle_version(store, group)
         self._ending = [
             (group, condition.id)
             for group, conditions in self.conditions.items()
             for condition in conditions
             if self.activity[condition.id][-1].until_ms is not None
         ]
+        return errors
+
+    def _starts(
+        self,
+        fresh: Mapping[Group, Sequence[Condition]],
+        homes: Mapping[Group, Part],
+        marks: Mapping[Group, int],
+        known: Collection[Series],
+        errors: dict[str, Exception],
+    ) -> dict[Group, int]:
+        """The close time that each group has reached; ``known`` are the series with an anchor.
+
+        Conditions whose series cannot be read are added to ``errors``, unless no series can.
+        """
+        starts: dict[Group, int] = {}
+        for group, added in fresh.items():
+            try:
+                self.anchors |= {each: self.reader.first(each) or 0 for each in group.series if each not in known}
+                starts[group] = (
+                    homes[group].reached[group] if group in homes else self._start_of(group, added, marks.get(group))
+                )
+            except Exception as error:
+                if concerns_everybody(error):
+                    raise
+                errors |= {condition.id: error for condition in added}
+        if errors and not starts and len({group.base for group in fresh}) > 1:
+            raise next(iter(errors.values()))
+        return starts
 
     def _start_of(self, group: Group, conditions: Iterable[Condition], watermark: int | None) -> int:
         """The close time from which a group is judged: its watermark, or later if none of its conditions was wanted
@@ -155,26 +219,43 @@ class Live:
         )
         return expired * _EXPIRED_SHARE > sum(map(len, self.conditions.values()))
 
-    def _fresh_conditions(self, store: Store, marks: Mapping[Group, int]) -> dict[Group, list[Condition]]:
-        """Group -> conditions of this shard that are wanted, not here yet, and whose series all have candles."""
+    def _fresh_conditions(
+        self, store: Store, marks: Mapping[Group, int], errors: dict[str, Exception]
+    ) -> dict[Group, list[Condition]]:
+        """Group -> conditions of this shard that are wanted, not here yet, and whose series all have candles.
+
+        Those that cannot be read are added to ``errors``.
+        """
+        unjudged = store.registry.unjudged()
         here = {condition.id for conditions in self.conditions.values() for condition in conditions}
         fresh: dict[Group, list[Condition]] = {}
         self.absent = set()
         for registered in store.registry.conditions(self.timeframe):
-            if registered.condition_id in here:
+            if registered.condition_id in here or registered.condition_id in unjudged:
                 continue
             # Conditions registered since the activity was read are taken in next time, as the version has changed.
-            spans = self.activity.get(registered.condition_id)
-            if spans is None or wanted_from(spans, marks.get(registered.group)) is None:
+            if not self._is_wanted(registered.condition_id, marks.get(registered.group)):
                 continue
-            condition = Condition.from_canonical(registered.canonical)
-            if _shard_of(condition, self.shards) != self.shard:
+            try:
+                condition = read_condition(registered)
+                if _shard_of(condition, self.shards) != self.shard:
+                    continue
+                missing = {series for series in condition.all_series if not self.reader.exists(series)}
+            except Exception as error:
+                if concerns_everybody(error):
+                    raise
+                errors[registered.condition_id] = error
                 continue
-            if missing := {series for series in condition.all_series if not self.reader.exists(series)}:
+            if missing:
                 self.absent |= missing
             else:
                 fresh.setdefault(condition.group, []).append(condition)
         return fresh
+
+    def _is_wanted(self, condition_id: str, watermark: int | None) -> bool:
+        """Whether a condition has candles to be judged on after its group's watermark."""
+        spans = self.activity.get(condition_id)
+        return spans is not None and wanted_from(spans, watermark) is not None
 
     def _part_at(self, reached: int) -> Part | None:
         """A part whose groups move together and have all reached the given close time."""
@@ -184,15 +265,74 @@ class Live:
 
     def _take_in(
         self, store: Store, home: Part | None, reached: Mapping[Group, int], conditions: Mapping[Group, list[Condition]]
-    ) -> None:
-        fresh = self._build(store, reached, conditions)
+    ) -> dict[str, Exception]:
+        """Take in groups, or return why some of their conditions keep them from being taken in."""
+        try:
+            fresh = self._build(store, reached, conditions)
+        except Exception as error:
+            if concerns_everybody(error):
+                raise
+            builder = PartBuilder(store, self.reader, self.anchors)
+            culprits = find_culprits(
+                {group: conditions[group] for group in reached},
+                lambda some: builder.build({group: reached[group] for group in some}, some),
+            )
+            if not culprits:
+                raise
+            return {condition.id: each for condition, each in culprits.items()}
         if home is None:
             self.parts.append(fresh)
         else:
             home.adopt(fresh)
+        return {}
 
     def _build(self, store: Store, reached: Mapping[Group, int], conditions: Mapping[Group, list[Condition]]) -> Part:
         return PartBuilder(store, self.reader, self.anchors).build(reached, conditions)
+
+
+def retry_errors(store: Store, timeframe: str, now_ms: int) -> None:
+    """Try conditions in error again: those that can be judged by now are judged from where they stopped."""
+    in_error = {condition_id for condition_id, why in store.registry.unjudged().items() if why.state == "err"}
+    if not in_error:
+        return
+    groups: dict[Group, list[StoredCondition]] = {}
+    for stored in store.registry.conditions(timeframe):
+        if stored.condition_id in in_error:
+            groups.setdefault(stored.group, []).append(stored)
+    marks, reader = store.ticks.watermarks(timeframe), SeriesReader.of(store)
+    recovered: list[str] = []
+    for group in random.sample(list(groups), min(_MOST_RETRIED, len(groups))):
+        since_ms = min(each.active_from_ms for each in groups[group])
+        readable: dict[str, Condition] = {}
+        for each in groups[group]:
+            try:
+                readable[each.condition_id] = read_condition(each)
+            except HubError:
+                continue
+        if not readable:
+            continue
+        try:
+            anchors = {series: reader.first(series) or 0 for series in group.series}
+            reached = marks.get(group) or _first_watermark(reader, group.base, since_ms)
+            judging(store, reader, anchors, {group: reached}, now_ms)({group: list(readable.values())})
+        except Exception as error:
+            if concerns_everybody(error):
+                raise
+        else:
+            recovered += readable
+    if recovered:
+        store.registry.report_errors({}, recovered)
+        _log.warning("conditions that were in error can be judged again: %s", ", ".join(sorted(recovered)))
+
+
+def _report(store: Store, errors: Mapping[str, Exception]) -> list[str]:
+    """Have errors kept in the store, where the conditions' status tells them; those that are new are logged, once."""
+    fresh = store.registry.report_errors({each: reason_for(error) for each, error in errors.items()}) if errors else []
+    for condition_id in fresh:
+        error = errors[condition_id]
+        known = isinstance(error, HubError)
+        _log.error("condition %s is not judged: %s", condition_id, error, exc_info=None if known else error)
+    return fresh
 
 
 def _first_watermark(reader: SeriesReader, base: Series, active_from_ms: int) -> int:

@@ -11,9 +11,12 @@ from common.settings import Settings, load_settings
 from events.log.reconciliation import reconcile
 from events.log.redis_log import EventLog
 from events.opening import open_log
-from flows.live import Live
+from flows.live import Live, retry_errors
 from registry.store import open_configured
 from registry.store.protocol import Store
+
+_RETRY_NS = 10 * 60 * 1_000_000_000
+"""How often conditions in error are tried again."""
 
 ShardKey = tuple[str, int, int]
 """Timeframe, shard, number of shards."""
@@ -31,10 +34,15 @@ class Runtime:
     """Measures how long publishing takes and pauses."""
     publish_from_ns: int = 0
     """Time of ``monotonic_ns`` before which publishing is not attempted, because it failed a short while ago."""
+    retry_from_ns: dict[ShardKey, int] = field(default_factory=dict)
+    """Time of ``monotonic_ns`` before which conditions in error are not tried again."""
 
     def prepare(self, timeframe: str, shard: int, shards: int) -> Live:
         """The state at the stored watermarks: kept from the previous run, and extended by what was registered since."""
         key = (timeframe, shard, shards)
+        if shard == 0 and self.monotonic_ns() >= self.retry_from_ns.get(key, 0):
+            self.retry_from_ns[key] = self.monotonic_ns() + _RETRY_NS
+            retry_errors(self.store, timeframe, self.clock.now_ms())
         live = self.live.get(key)
         if live is not None and (not self._is_valid(live) or live.is_mostly_expired()):
             del self.live[key]

@@ -20,6 +20,7 @@ _LONGEST_SOURCE, _MOST_FIELDS = 400, 12
 _SMALLEST = 256
 _CAPACITY = 16_384 * _SMALLEST
 """Characters."""
+_MOST_SHAPES = 4_096
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 Written = str | tuple[object, ...]
@@ -54,6 +55,28 @@ class ConditionCache:
     def __len__(self) -> int:
         """Number of conditions kept."""
         return len(self._conditions)
+
+
+class ShapeCache:
+    """Shapes of conditions used most recently. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._shapes: LRUCache[tuple[str, bool, bool, bool], None] = LRUCache(_MOST_SHAPES)
+
+    def __contains__(self, shape: tuple[str, bool, bool, bool]) -> bool:
+        with self._lock:
+            try:
+                self._shapes[shape]
+            except KeyError:
+                return False
+            return True
+
+    def add(self, shape: tuple[str, bool, bool, bool]) -> None:
+        """Keep a shape, unless it is a long text."""
+        if len(shape[0]) <= _LONGEST_SOURCE:
+            with self._lock:
+                self._shapes[shape] = None
 
 
 def as_written(source: object) -> tuple[Written | None, float | None]:

@@ -9,7 +9,7 @@ from hashlib import sha256
 
 from common.errors import ConditionError
 from indicators.catalogue import catalogue
-from registry.condition_cache import ConditionCache, as_written
+from registry.condition_cache import ConditionCache, ShapeCache, as_written
 from registry.defaults import current_defaults
 from registry.groups import Group, Series
 from registry.instruments import Instrument
@@ -97,6 +97,12 @@ class Condition:
                 f"the condition has {len(condition.text)} characters when written with its parameters; at most"
                 f" {TYPED.characters} are allowed"
             )
+        if len(condition.canonical) > STORED.characters:
+            raise ConditionError(
+                f"the condition has {len(condition.canonical)} characters when reduced to what is judged; at most"
+                f" {STORED.characters} are allowed: look back over fewer bars, or register its parts as conditions of"
+                " their own"
+            )
         return condition
 
     @classmethod
@@ -131,6 +137,30 @@ class Condition:
             all_series=(series, *sorted(others, key=str)),
             text=f"{series}: {text.to_text(surface, series, short=True)}",
         )
+
+    def check_reads_back(self) -> None:
+        """Raises :class:`ConditionError` unless the canonical text reads back as this condition.
+
+        A store keeps only the text, so a condition that fails here could never be judged. Conditions that differ only
+        in the number they compare with are read once.
+        """
+        shape = _shape(self)
+        if shape is not None and shape in _READ_BACK:
+            return
+        try:
+            again = Condition.from_canonical(self.canonical)
+        except ConditionError as error:
+            raise ConditionError(
+                f"the condition cannot be stored, as its canonical text does not read back: {_brief(error)};"
+                " write it in a simpler way, and report it as a fault of the hub"
+            ) from error
+        if again.id != self.id:
+            raise ConditionError(
+                f"the condition cannot be stored, as it has the id {self.id} and its canonical text reads back with the"
+                f" id {again.id}; report it as a fault of the hub"
+            )
+        if shape is not None:
+            _READ_BACK.add(shape)
 
     def to_json(self) -> dict[str, object]:
         """The condition as it was written, as JSON that parses back to it: ``{"symbol", "timeframe", "when"}``."""
@@ -169,6 +199,30 @@ def _identity(versions: str, canonical: str) -> str:
 
 _CACHE = ConditionCache()
 """By how they were written (flat objects that differ only in their threshold share one), and by canonical text."""
+
+
+_READ_BACK = ShapeCache()
+"""Shapes of conditions whose canonical text has been read back."""
+
+
+def _shape(condition: Condition) -> tuple[str, bool, bool, bool] | None:
+    """What the reading of a canonical text depends on besides the number it ends with; ``None`` if on everything.
+
+    A number is read in one way whatever its digits are, its sign, point and exponent aside. 0 is left out
+    (``registry.language.canonical``, rule 3).
+    """
+    tree = condition.tree
+    if not isinstance(tree, Comparison) or not isinstance(tree.right, Number) or tree.right.value == 0:
+        return None
+    number = text.number_text(tree.right.value)
+    if float(number) != tree.right.value or not condition.canonical.endswith(f" {number}"):
+        return None
+    return condition.canonical.removesuffix(number), number[0] == "-", "." in number, "e" in number
+
+
+def _brief(error: ConditionError) -> str:
+    """The first line of a message, without the excerpt of the text."""
+    return str(error).split("\n", 1)[0]
 
 
 def _with_threshold(sibling: Condition, value: float) -> Condition | None:

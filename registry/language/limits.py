@@ -30,7 +30,12 @@ class Limits:
 TYPED = Limits(characters=4096, levels=8, leaves=32, operands=32, steps=500, parentheses=64)
 """What people and bots may send."""
 STORED = Limits(characters=1_000_000, levels=12, leaves=10_000, operands=128, steps=1000, parentheses=80)
-"""What a canonical text may contain: the above, reduced to what is judged."""
+"""What a canonical text may contain: the above, reduced to what is judged.
+
+No condition within ``TYPED`` and ``MOST_UNFOLDED`` reduces to more, its characters aside: those are counted once it has
+been written. ``enters`` and ``rises_by`` add at most three levels and ``every`` one, a percentage triples the operands
+of a value, and steps back add up to 500 and 500.
+"""
 
 
 def check_bars(bars: float) -> int:

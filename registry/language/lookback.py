@@ -7,8 +7,9 @@ from common.errors import ConditionError
 from common.timeframes import DURATION_MS
 from indicators.catalogue import catalogue
 from registry.groups import Series
+from registry.language.arithmetic import shifted
 from registry.language.desugar import desugar
-from registry.language.surface import SurfaceNode
+from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Trend
 from registry.language.tree import (
     CROSSINGS,
     All,
@@ -40,7 +41,7 @@ class Needed:
 def candles_needed(tree: Node, base: Series) -> dict[Series, Needed]:
     """Series -> candles of that series, the condition's own first, the others sorted by their text."""
     needed = {base: Needed(0, 0)}
-    for variable, bars in sorted(_paths(tree, 0), key=lambda path: path[0].series):
+    for variable, bars in sorted(_paths(tree, 0, base), key=lambda path: path[0].series):
         ratio = _ratio(variable, base)
         # Any step of the condition's timeframe may be the one on which a longer candle closes.
         steps = variable.offset + -(-bars // ratio)
@@ -52,7 +53,7 @@ def candles_needed(tree: Node, base: Series) -> dict[Series, Needed]:
 
 def check_lookback(written: SurfaceNode, base: Series) -> None:
     """Raises :class:`ConditionError` for a condition that looks back more than 20,000 candles of a series."""
-    for variable, bars in _paths(desugar(written, base), 0):
+    for variable, bars in _paths(written, 0, base):
         lookback = _of(variable)[0] + variable.offset + -(-bars // _ratio(variable, base))
         if lookback > LONGEST_LOOKBACK:
             raise ConditionError(
@@ -61,20 +62,29 @@ def check_lookback(written: SurfaceNode, base: Series) -> None:
             )
 
 
-def _paths(node: Node, bars: int) -> Iterator[tuple[Variable, int]]:
-    """Every variable, with how many steps of the condition's timeframe the nodes above it go back."""
+def _paths(node: Node | SurfaceNode, bars: int, base: Series) -> Iterator[tuple[Variable, int]]:
+    """Every variable, with how many steps of the condition's timeframe the nodes above it go back.
+
+    Of the many candles that ``rises_by`` and ``falls_by`` look at, only the newest and the oldest are told.
+    """
     match node:
+        case PriceMove(_, value, amount, _, moved):
+            for side in (value, shifted(value, moved), amount):
+                for variable in variables(side):
+                    yield variable, bars
+        case Crosses() | Channel() | Trend():
+            yield from _paths(desugar(node, base), bars, base)
         case Comparison(operator, left, right):
             for side in (left, right):
                 for variable in variables(side):
                     yield variable, bars + (operator in CROSSINGS)
         case Not(child) | Every(child):
-            yield from _paths(child, bars)
+            yield from _paths(child, bars, base)
         case For(child, lasting) | Within(child, lasting):
-            yield from _paths(child, bars + lasting - 1)
+            yield from _paths(child, bars + lasting - 1, base)
         case All(children) | Any(children) | AtLeast(_, children):
             for child in children:
-                yield from _paths(child, bars)
+                yield from _paths(child, bars, base)
 
 
 def _of(variable: Variable) -> tuple[int, int]:

@@ -134,9 +134,11 @@ def children_of(node: SurfaceNode) -> tuple[SurfaceNode, ...]:
 def check_size(node: SurfaceNode, limits: Limits) -> None:
     """Refuses a tree that is too deep, has too many comparisons or reduces to too many operands.
 
-    Does not recurse: the tree may have been built by a program.
+    Nothing is built to count them, and rewriting to the canonical tree only ever drops some. So what is accepted as it
+    was written is accepted again as the canonical text that is stored. Does not recurse: the tree may have been built
+    by a program.
     """
-    leaves = unfolded = 0
+    leaves = reduced = 0
     waiting: list[tuple[SurfaceNode, int]] = [(node, 1)]
     while waiting:
         part, depth = waiting.pop()
@@ -149,13 +151,13 @@ def check_size(node: SurfaceNode, limits: Limits) -> None:
             operands = sum(map(_size, operands_of(part)))
             if operands > limits.operands:
                 raise ConditionError(too_many_operands(limits))
-            unfolded += _unfolded(part) if isinstance(part, PriceMove) else 2 * operands
+            reduced += _reduced(part)
         else:
             waiting += [(child, depth + 1) for child in children_of(part)]
-    if unfolded > MOST_UNFOLDED:
+    if reduced > MOST_UNFOLDED:
         raise ConditionError(
-            f"the condition reduces to {unfolded} operands, as rises_by and falls_by look at every candle; at most"
-            f" {MOST_UNFOLDED} are allowed"
+            f"the condition reduces to {reduced} operands, as rises_by and falls_by look at every candle; at most"
+            f" {MOST_UNFOLDED} are allowed: look back over fewer bars, or register its parts as conditions of their own"
         )
 
 
@@ -216,10 +218,21 @@ def atoms(operand: Operand) -> Iterator[Operand]:
             yield part
 
 
-def _unfolded(move: PriceMove) -> int:
-    """The number of operands that ``move`` reduces to."""
-    size = _size(move.value)
-    return move.bars * (4 * size + 2 if move.percent else 2 * size + _size(move.amount))
+def _reduced(leaf: Leaf) -> int:
+    """The number of operands that ``leaf`` reduces to; ``registry.language.desugar`` says to which comparisons."""
+    sizes = [_size(operand) for operand in operands_of(leaf)]
+    match leaf:
+        case PriceMove(percent=True):
+            return leaf.bars * (4 * sizes[0] + 2)
+        case PriceMove():
+            return leaf.bars * (2 * sizes[0] + sizes[1])
+        case Channel(operator):
+            value, low, high = sizes
+            return (2 * value + low + high) * (2 if operator in ("enters", "exits") else 1)
+        case Comparison():
+            return sum(sizes)
+        case Crosses() | Trend():
+            return 2 * sum(sizes)
 
 
 def _size(operand: Operand) -> int:

@@ -45,7 +45,7 @@ class ActivityTables:
         return self._known_from
 
     def begun_after(self, version: int) -> list[tuple[Group, int]] | None:
-        """(group, beginning) of the spans that began with a later version of the registry.
+        """(group, time) of the spans that began, or were cut short, at a time, with a later version of the registry.
 
         ``None`` for a version from before the file was opened: what changed since then is not known.
         """
@@ -59,6 +59,10 @@ class ActivityTables:
         """A span that begins at a time, or where the group has already been judged to without the condition."""
         begins = max(from_ms_, self._watermarks.of(group) or 0)
         return ActiveSpan(begins, None if until_ms is None else max(until_ms, begins))
+
+    def judged_until(self, group: Group) -> int | None:
+        """The close time up to which a group has been judged, ``None`` before its first tick."""
+        return self._watermarks.of(group)
 
     def last(self, condition_id: str) -> ActiveSpan:
         """The newest span of a registered condition."""
@@ -84,6 +88,9 @@ class ActivityTables:
         spans = self._spans.get(condition_id, ())
         if spans and spans[-1].from_ms == span.from_ms:
             self._spans[condition_id] = (*spans[:-1], span)
+            if span.until_ms is not None and span.until_ms <= max(span.from_ms, self.judged_until(group) or 0):
+                # Cut short: a tick that was prepared before must not judge it any further.
+                self._begun.append((version, group, span.until_ms))
         else:
             self._spans[condition_id] = (*spans, span)
             self._begun.append((version, group, span.from_ms))

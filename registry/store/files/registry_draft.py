@@ -12,7 +12,8 @@ from registry.activity import ActiveSpan
 from registry.store.files.activity_tables import ActivityTables
 from registry.store.files.database import Transaction, naive_time
 from registry.store.files.subscription_index import SubscriptionEntry, SubscriptionIndex, SubscriptionKey
-from registry.store.parts.registry import StoredCondition, StoredSubscription, SubscriptionRequest
+from registry.store.files.unjudged_tables import UnjudgedTables
+from registry.store.parts.registry import StoredCondition, StoredSubscription, SubscriptionRequest, Unjudged
 from registry.subscriptions import POLICY_FIELDS
 
 
@@ -52,9 +53,12 @@ class RegistryDraft:
         conditions: dict[str, StoredCondition],
         activity: ActivityTables,
         subscriptions: SubscriptionIndex,
+        unjudged: UnjudgedTables,
         now_ms: int,
     ) -> None:
         self.now_ms = now_ms
+        self._unjudged_before = unjudged
+        self._unjudged: dict[str, Unjudged | None] = {}
         self._conditions = conditions
         self._activity = activity
         self._subscriptions = subscriptions
@@ -65,7 +69,7 @@ class RegistryDraft:
 
     @property
     def is_empty(self) -> bool:
-        return not (self._new_conditions or self._spans or self._changed)
+        return not (self._new_conditions or self._spans or self._changed or self._unjudged)
 
     @property
     def size(self) -> int:
@@ -90,6 +94,29 @@ class RegistryDraft:
         begun = self._activity.begin(condition.group, from_ms_, until_ms)
         goes_on = begun.from_ms <= last.until_ms
         self._put_span(condition.condition_id, ActiveSpan(last.from_ms, until_ms) if goes_on else begun)
+
+    def unjudged(self, condition_id: str) -> Unjudged | None:
+        """Why a condition will not be judged; ``None`` if it will be."""
+        if condition_id in self._unjudged:
+            return self._unjudged[condition_id]
+        return self._unjudged_before.of(condition_id)
+
+    def stop(self, condition: StoredCondition, why: Unjudged, at_ms: int) -> None:
+        """Have a condition judged no longer than it has been, and at most until a time."""
+        self._unjudged[condition.condition_id] = why
+        last = self._last_span(condition.condition_id)
+        until_ms = max(last.from_ms, min(at_ms, self._activity.judged_until(condition.group) or last.from_ms))
+        if last.until_ms is None or until_ms < last.until_ms:
+            self._put_span(condition.condition_id, ActiveSpan(last.from_ms, until_ms))
+
+    def resume(self, condition: StoredCondition, from_ms_: int | None, grace_ms: int) -> None:
+        """Have a stopped condition judged again: from a time, or from where it stopped."""
+        self._unjudged[condition.condition_id] = None
+        last = self._last_span(condition.condition_id)
+        if from_ms_ is None:
+            from_ms_ = last.from_ms if last.until_ms is None else last.until_ms
+        is_wanted = self.kept(condition.condition_id) > 0
+        self.want(condition, from_ms_, None if is_wanted else max(from_ms_, self.now_ms) + grace_ms)
 
     def end(self, condition_id: str, until_ms: int) -> None:
         """Have a condition judged only until a time."""
@@ -130,6 +157,8 @@ class RegistryDraft:
             transaction.append("registry.condition_registry", _condition_rows(self._new_conditions, self.now_ms))
         if self._spans:
             self._activity.write(transaction, self._spans, self.now_ms)
+        if self._unjudged:
+            self._unjudged_before.write(transaction, self._unjudged, self.now_ms)
         if self._changed:
             rows = _subscription_rows(self._changed.values(), self.now_ms)
             transaction.append("registry.user_condition_subscriptions", rows)
@@ -142,6 +171,8 @@ class RegistryDraft:
             assert condition is not None
             for span in spans:
                 self._activity.adopt(condition_id, condition.group, span, version)
+        if self._unjudged:
+            self._unjudged_before.adopt(self._unjudged)
         self._conditions.update(self._new_conditions)
         for entry, _ in sorted(self._changed.values(), key=lambda changed: changed[0].subscription.change):
             self._subscriptions.put(entry.subscription, entry.content, entry.config_change)

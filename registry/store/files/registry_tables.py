@@ -1,12 +1,14 @@
 """Conditions and subscriptions in ``registry.duckdb``: rows with a revision, the newest counts, indexed in memory."""
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from common.clock import Clock
-from common.errors import StoreError
+from common.errors import ConditionRetired, HubError, StoreError
+from common.timeframes import show_time
 from registry.activity import GRACE_MS, ActiveSpan
 from registry.conditions import Condition
 from registry.groups import Group
@@ -17,14 +19,21 @@ from registry.store.files.group_commit import GroupCommit, PendingOperation
 from registry.store.files.registry_draft import PreparedRequest, RegistryDraft, prepare
 from registry.store.files.subscription_index import SubscriptionKey
 from registry.store.files.subscription_loading import load_subscriptions
+from registry.store.files.unjudged_tables import UnjudgedTables
 from registry.store.parts.registry import (
     RegisterResult,
     StoredCondition,
     StoredSubscription,
     SubscribeResult,
     SubscriptionRequest,
+    Unjudged,
 )
 from registry.subscriptions import default_expiry_ms
+
+_log = logging.getLogger(__name__)
+
+_LONGEST_REASON = 500
+"""Characters."""
 
 
 class RegistryTables:
@@ -43,6 +52,7 @@ class RegistryTables:
         self._listings = listings
         self._conditions = {condition.condition_id: condition for condition in self._load_conditions()}
         self._subscriptions = load_subscriptions(database)
+        self._unjudged = UnjudgedTables(database)
         # Derived from the stored rows: unchanged by a restart, and never a version that stood for something else.
         self._version = activity.begin_at(self._subscriptions.last_change)
         self._group_commit = GroupCommit(self._commit)
@@ -71,6 +81,27 @@ class RegistryTables:
         self, user_id: str, bot_id: str, condition_id: str, paused: bool, *, at_ms: int
     ) -> StoredSubscription | None:
         return self._group_commit.run(partial(self._pause, (user_id, bot_id, condition_id), paused, at_ms))
+
+    def report_errors(self, errors: Mapping[str, str], judged_again: Sequence[str] = ()) -> list[str]:
+        return self._group_commit.run(partial(self._report_errors, errors, judged_again))
+
+    def retire(self, condition_id: str, why: str, *, at_ms: int) -> Unjudged:
+        reason = " ".join(why.split())
+        if not 1 <= len(reason) <= _LONGEST_REASON:
+            raise StoreError(
+                f"the reason for retiring {condition_id} has {len(reason)} characters; write 1 to {_LONGEST_REASON},"
+                " as its subscribers read it in the condition's status"
+            )
+        return self._group_commit.run(partial(self._retire, condition_id, Unjudged("retired", reason, at_ms)))
+
+    def reinstate(self, condition_id: str, *, active_from_ms: int, grace_ms: int = GRACE_MS) -> bool:
+        return self._group_commit.run(partial(self._reinstate, condition_id, active_from_ms, grace_ms))
+
+    def unjudged(self) -> Mapping[str, Unjudged]:
+        return self._unjudged.all()
+
+    def unjudged_of(self, condition_id: str) -> Unjudged | None:
+        return self._unjudged.of(condition_id)
 
     def condition(self, condition_id: str) -> StoredCondition | None:
         return self._conditions.get(condition_id)
@@ -132,7 +163,9 @@ class RegistryTables:
     def _commit(self, batch: list[PendingOperation[RegistryDraft]]) -> None:
         # Nobody else writes: no tick gets in between reading the watermarks and adopting the conditions.
         with self._database.alone():
-            draft = RegistryDraft(self._conditions, self._activity, self._subscriptions, self._clock.now_ms())
+            draft = RegistryDraft(
+                self._conditions, self._activity, self._subscriptions, self._unjudged, self._clock.now_ms()
+            )
             for pending in batch:
                 try:
                     pending.answer = pending.operation(draft)
@@ -155,6 +188,8 @@ class RegistryTables:
         grace_ms: int,
         draft: RegistryDraft,
     ) -> list[RegisterResult]:
+        for condition in conditions:
+            _refuse_retired(condition.id, draft)
         listings = self._listings() if fresh else []
         known = {listing.instrument for listing in listings}
         for condition in conditions:
@@ -179,6 +214,8 @@ class RegistryTables:
                     new = replace(new, active_from_ms=span.from_ms)
                 draft.add_condition(new, span)
             else:
+                if draft.unjudged(condition.id) is not None:
+                    draft.resume(stored, None, grace_ms)
                 draft.want(stored, active_from_ms, until_ms)
         return answers
 
@@ -190,7 +227,31 @@ class RegistryTables:
                 raise StoreError(
                     f"condition {each.request.condition_id!r} is not registered; register it before subscribing"
                 )
+            _refuse_retired(each.request.condition_id, draft)
         return [self._take(each, active_from_ms, draft) for each in prepared]
+
+    def _report_errors(self, errors: Mapping[str, str], judged_again: Sequence[str], draft: RegistryDraft) -> list[str]:
+        fresh = []
+        for condition_id, reason in errors.items():
+            stored, before = draft.condition(condition_id), draft.unjudged(condition_id)
+            if stored is not None and before is None:
+                fresh.append(condition_id)
+                draft.stop(stored, Unjudged("err", reason[:_LONGEST_REASON], draft.now_ms), draft.now_ms)
+        for condition_id in judged_again:
+            stored, before = draft.condition(condition_id), draft.unjudged(condition_id)
+            if stored is not None and before is not None and before.state == "err":
+                draft.resume(stored, None, GRACE_MS)
+        return fresh
+
+    def _retire(self, condition_id: str, why: Unjudged, draft: RegistryDraft) -> Unjudged:
+        draft.stop(_registered(condition_id, draft), why, why.since_ms)
+        return why
+
+    def _reinstate(self, condition_id: str, active_from_ms: int, grace_ms: int, draft: RegistryDraft) -> bool:
+        stored, before = _registered(condition_id, draft), draft.unjudged(condition_id)
+        if before is not None:
+            draft.resume(stored, active_from_ms if before.state == "retired" else None, grace_ms)
+        return before is not None
 
     def _take(self, prepared: PreparedRequest, active_from_ms: int, draft: RegistryDraft) -> SubscribeResult:
         request = prepared.request
@@ -259,10 +320,39 @@ class RegistryTables:
             ORDER BY created_at, condition_id
             """
         )
-        return [StoredCondition(**row | {"group": Group.parse(row["group"])}) for row in rows.iter_rows(named=True)]
+        conditions = []
+        for row in rows.iter_rows(named=True):
+            try:
+                conditions.append(StoredCondition(**row | {"group": Group.parse(row["group"])}))
+            except HubError as error:
+                # One damaged row must not keep the store from opening.
+                _log.error("condition %s is left out: it cannot be read: %s", row["condition_id"], error)
+        return conditions
+
+
+def _refuse_retired(condition_id: str, draft: RegistryDraft) -> None:
+    why = draft.unjudged(condition_id)
+    if why is not None and why.state == "retired":
+        raise ConditionRetired(retired_text(condition_id, why))
+
+
+def retired_text(condition_id: str, why: Unjudged) -> str:
+    """Why a condition can be neither registered nor subscribed to."""
+    return (
+        f"condition {condition_id} was retired by an operator of the hub at {show_time(why.since_ms)}: {why.reason};"
+        " use another condition, or ask the operator to reinstate it"
+    )
+
+
+def _registered(condition_id: str, draft: RegistryDraft) -> StoredCondition:
+    stored = draft.condition(condition_id)
+    if stored is None:
+        raise StoreError(f"condition {condition_id!r} is not registered; list those that are: hub conditions list")
+    return stored
 
 
 def _stored(condition: Condition, active_from_ms: int) -> StoredCondition:
+    condition.check_reads_back()
     base = condition.series.instrument
     return StoredCondition(
         condition_id=condition.id,

@@ -219,7 +219,7 @@ class TickTables:
             for group, from_ms_ in activated:
                 if group in moved and from_ms_ < record.close_time_ms:
                     raise StaleTick(
-                        f"a condition of {group} became active on the candle that closes at "
+                        f"a condition of {group} became active, or no longer is, on the candle that closes at "
                         f"{_shown(record.close_time_ms)}; nothing was written, load the conditions again"
                     )
         for move in record.moves:

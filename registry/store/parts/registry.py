@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from common.errors import ConditionError
 from registry.activity import GRACE_MS, ActiveSpan
 from registry.conditions import Condition
 from registry.groups import Group
@@ -33,6 +34,30 @@ class StoredCondition:
     """The series that it reads: its watermark is the group's."""
     definition_versions: str
     active_from_ms: int
+
+
+def read_condition(stored: StoredCondition) -> Condition:
+    """The condition that a store has; raises :class:`common.errors.ConditionError` if it cannot be read any more."""
+    condition = Condition.from_canonical(stored.canonical)
+    if condition.id != stored.condition_id:
+        raise ConditionError(
+            f"its id is {stored.condition_id}, but its canonical text has the id {condition.id} in this version of the"
+            " hub, which computes an indicator in another way; register it again and subscribe to the new id"
+        )
+    return condition
+
+
+UnjudgedState = Literal["err", "retired"]
+"""``err``: a tick could not judge it; ``retired``: an operator has taken it out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unjudged:
+    """Why a registered condition is not judged, and since when."""
+
+    state: UnjudgedState
+    reason: str
+    since_ms: int
 
 
 SubscriptionState = Literal["active", "paused", "ended"]
@@ -93,9 +118,12 @@ class RegistryStore(Protocol):
     def register(
         self, conditions: Sequence[Condition], *, active_from_ms: int, grace_ms: int = GRACE_MS
     ) -> list[RegisterResult]:
-        """Add conditions. Raises :class:`common.errors.InstrumentError` for unknown instruments.
+        """Add conditions. Raises :class:`common.errors.InstrumentError` for unknown instruments,
+        :class:`common.errors.ConditionRetired` for a condition that an operator has retired, and
+        :class:`common.errors.ConditionError` for one that could not be read back; then nothing is written.
 
-        Whether new or known, each is judged for the grace time, and longer if somebody subscribes to it.
+        Whether new or known, each is judged for the grace time, and longer if somebody subscribes to it. One that could
+        not be judged is tried again.
         """
         ...
 
@@ -104,7 +132,8 @@ class RegistryStore(Protocol):
 
         Their conditions continue to be judged, or are judged again. Repeating a request changes nothing, except that it
         resumes a paused subscription. Raises :class:`common.errors.SubscriptionError` for a configuration that cannot
-        be JSON, and :class:`common.errors.StoreError` for a condition that is not registered; then nothing is written.
+        be JSON, :class:`common.errors.ConditionRetired` for a condition that an operator has retired, and
+        :class:`common.errors.StoreError` for one that is not registered; then nothing is written.
         """
         ...
 
@@ -118,6 +147,39 @@ class RegistryStore(Protocol):
         self, user_id: str, bot_id: str, condition_id: str, paused: bool, *, at_ms: int
     ) -> StoredSubscription | None:
         """Pause or resume a subscription; ``None`` if there is none. A resumed one is active from ``at_ms`` on."""
+        ...
+
+    def report_errors(self, errors: Mapping[str, str], judged_again: Sequence[str] = ()) -> list[str]:
+        """Note why conditions cannot be judged (id -> reason), and which ones can be again.
+
+        From then on a condition in error is not judged. Judged again, it continues where it stopped, unless its group
+        has come further. Returns those that were not in error before; unknown and retired ones are left as they are.
+        """
+        ...
+
+    def retire(self, condition_id: str, why: str, *, at_ms: int) -> Unjudged:
+        """Take a condition out: it is judged no longer, and can be neither registered nor subscribed to.
+
+        Its triggers and subscriptions stay. Retiring it again changes the reason. Raises
+        :class:`common.errors.StoreError` for a condition that is not registered and for a reason that is empty or has
+        more than 500 characters.
+        """
+        ...
+
+    def reinstate(self, condition_id: str, *, active_from_ms: int, grace_ms: int = GRACE_MS) -> bool:
+        """Have a condition judged again that was retired or in error. Returns whether it was one of the two.
+
+        Candles that closed before ``active_from_ms`` do not trigger a retired one. Raises
+        :class:`common.errors.StoreError` for a condition that is not registered.
+        """
+        ...
+
+    def unjudged(self) -> Mapping[str, Unjudged]:
+        """Condition id -> why it is not judged, although it is registered."""
+        ...
+
+    def unjudged_of(self, condition_id: str) -> Unjudged | None:
+        """Why a condition is not judged; ``None`` if it is, or is not registered."""
         ...
 
     def subscription(self, user_id: str, bot_id: str, condition_id: str) -> StoredSubscription | None:

@@ -7,11 +7,11 @@ condition as it was written; each of its nodes has the truth of what it desugars
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-import polars as pl
 
 from analysis.valuation import Valuation, warm_up
 from common.errors import CandlesMissing
 from common.timeframes import DURATION_MS, show_time, slot_at_or_before
+from engine.candle_history import AnyHistory, has_candles
 from engine.program import FALSE, TRUE
 from registry.conditions import Condition
 from registry.explanation import CandleExplanation, Distance, Explained, Freshness, Reading, Truth, Verdict
@@ -30,7 +30,7 @@ TRUTHS: tuple[Truth, Truth, Truth] = ("FALSE", "UNKNOWN", "TRUE")
 
 def explain(
     condition: Condition,
-    histories: Mapping[Series, pl.DataFrame],
+    histories: Mapping[Series, AnyHistory],
     calendars: Mapping[str, Calendar] | None = None,
     *,
     at_ms: int | None = None,
@@ -41,10 +41,13 @@ def explain(
     instruments in ``calendars`` trade in sessions. Raises :class:`common.errors.CandlesMissing` for a series without
     candles.
     """
-    missing = [series for series in condition.all_series if histories.get(series, _NOTHING).is_empty()]
+    missing = [series for series in condition.all_series if not has_candles(histories.get(series))]
     if missing:
         raise CandlesMissing(f"no candles of {', '.join(missing)}; import some: hub candles import FILE")
-    return _Explainer(Valuation(condition, histories, calendars or {})).at(at_ms)
+    until_ms = None if at_ms is None else at_ms - DURATION_MS[condition.timeframe]
+    # The candle, and the one before it.
+    values = Valuation(condition, histories, calendars or {}, last=2, until_ms=until_ms)
+    return _Explainer(values).at(at_ms)
 
 
 class _Explainer:
@@ -57,7 +60,7 @@ class _Explainer:
         values, condition = self._values, self._condition
         open_ms, row = self._candle(at_ms)
         if row is None:
-            later = bool((values.opens > open_ms).any())
+            later = values.stretch(self._base).last_open_ms > open_ms
             verdict: Verdict = "no candle" if later else "waiting"
             reason = (
                 f"{self._base} has no candle that opens at {show_time(open_ms)}"
@@ -84,11 +87,11 @@ class _Explainer:
 
     def _candle(self, at_ms: int | None) -> tuple[int, int | None]:
         """Open time and row of the last candle closed by a time; no row if the slot has no candle."""
-        values, times = self._values, self._values.times(self._base)
+        values, calendar = self._values, self._values.stretch(self._base).calendar
         if at_ms is None:
             return int(values.opens[-1]), values.opens.size - 1
         length = DURATION_MS[self._base.timeframe]
-        if times.calendar.has_sessions:
+        if calendar.has_sessions:
             row = int(np.searchsorted(values.closes, at_ms, side="right")) - 1
             if row >= 0:
                 return int(values.opens[row]), row
@@ -121,12 +124,12 @@ class _Explainer:
         )
 
     def _freshness(self, series: Series) -> Freshness:
-        opens = self._values.times(series).opens
+        stretch = self._values.stretch(series)
         return Freshness(
             series=series,
-            first_open_time=int(opens[0]),
-            last_close_time=int(opens[-1]) + DURATION_MS[series.timeframe],
-            candles=opens.size,
+            first_open_time=stretch.first_open_ms,
+            last_close_time=stretch.last_open_ms + DURATION_MS[series.timeframe],
+            candles=stretch.total,
         )
 
     def _explained(self, node: SurfaceNode, row: int) -> Explained:
@@ -192,11 +195,11 @@ class _Explainer:
         if at < 0:
             seen = show_time(slot_at_or_before(int(values.closes[row]), variable.series.timeframe))
             return f"{text}: {variable.series} has no candle that closes at {seen}"
-        times = values.times(variable.series)
-        if times.runs[at] < variable.offset:
-            gap = show_time(int(times.opens[at - times.runs[at]]))
+        stretch = values.stretch(variable.series)
+        if stretch.runs[at] < variable.offset:
+            gap = show_time(int(stretch.opens[at - stretch.runs[at]]))
             return f"{text}: {variable.offset} steps back there is no candle, or one is missing before {gap}"
-        needed, there = warm_up(variable), at + 1 - variable.offset
+        needed, there = warm_up(variable), stretch.earlier + at + 1 - variable.offset
         if isinstance(variable, IndicatorOutput) and there < needed:
             return f"{text} needs {needed} candles of {variable.series} and has {there}"
         return f"{text} has no finite value"
@@ -204,7 +207,11 @@ class _Explainer:
     def _step_missing(self, row: int) -> tuple[str, ...]:
         if self._values.steps_back[row]:
             return ()
-        return (f"it is the first candle of {self._base}" if row == 0 else "the candle one step before is missing",)
+        return (
+            f"it is the first candle of {self._base}"
+            if self._values.candles(self._base, row) == 1
+            else "the candle one step before is missing",
+        )
 
     def _text(self, operand: Operand) -> str:
         return to_text(operand, self._base, short=True)
@@ -225,6 +232,3 @@ def _readings(node: Explained) -> Iterator[Reading]:
 
 def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
-
-
-_NOTHING = pl.DataFrame()

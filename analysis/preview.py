@@ -10,7 +10,9 @@ import polars as pl
 
 from common.errors import CandlesMissing
 from common.timeframes import DURATION_MS
-from engine.history import scan
+from engine.candle_history import AnyHistory, as_history, has_candles
+from engine.history import TRIGGER_SCHEMA, HistoryEvaluator, span_of
+from engine.plan import make_plan
 from registry.conditions import Condition
 from registry.groups import Series
 from registry.instruments import Calendar
@@ -33,32 +35,35 @@ YEAR_MS = 365 * DURATION_MS["1d"]
 
 def preview(
     condition: Condition,
-    histories: Mapping[Series, pl.DataFrame],
+    histories: Mapping[Series, AnyHistory],
     calendars: Mapping[str, Calendar] | None = None,
     *,
     start_ms: int | None = None,
     end_ms: int | None = None,
 ) -> PreviewScan:
-    """Scan whole histories, so that indicators have the values that they have live, and keep the triggers of a span.
+    """Scan histories from their first candles, so that indicators have the values that they have live, and keep the
+    triggers of a span.
 
     By default the span ends with the newest candle, and begins a year before its end. Raises
     :class:`common.errors.CandlesMissing` for a series without candles.
     """
-    missing = [series for series in condition.all_series if histories.get(series, _NOTHING).is_empty()]
+    missing = [series for series in condition.all_series if not has_candles(histories.get(series))]
     if missing:
         raise CandlesMissing(f"no candles of {', '.join(missing)}; they must be imported before a preview")
     length = DURATION_MS[condition.timeframe]
-    closes = histories[condition.series]["open_time"].dt.epoch("ms") + length
-    end = int(closes[-1]) if end_ms is None else end_ms
+    end = as_history(histories[condition.series]).last_open_ms + length if end_ms is None else end_ms
     start = end - YEAR_MS if start_ms is None else start_ms
-    triggers = scan([condition], pl.concat(histories.values(), how="diagonal"), calendars=calendars)
-    fired = triggers["close_time"].dt.epoch("ms")
-    return PreviewScan(
-        start_ms=start,
-        end_ms=end,
-        candles=int(((closes > start) & (closes <= end)).sum()),
-        triggers=triggers.filter((fired > start) & (fired <= end)),
-    )
-
-
-_NOTHING = pl.DataFrame()
+    plan = make_plan([condition])
+    streams = {series: as_history(histories[series]) for series in plan.series}
+    evaluator = HistoryEvaluator(plan, streams, calendars or {}, span=span_of(plan))
+    candles = 0
+    frames = [pl.DataFrame(schema=TRIGGER_SCHEMA)]
+    for rows in evaluator.rows(from_ms=start - length):
+        closes = rows.opens + length
+        if closes[0] > end:
+            break
+        candles += int(((closes > start) & (closes <= end)).sum())
+        triggers = evaluator.triggers(rows)
+        fired = triggers["close_time"].dt.epoch("ms")
+        frames.append(triggers.filter((fired > start) & (fired <= end)))
+    return PreviewScan(start_ms=start, end_ms=end, candles=candles, triggers=pl.concat(frames))

@@ -21,6 +21,7 @@ import polars as pl
 
 from candles.series import SeriesReader
 from common.timeframes import DURATION_MS
+from engine.candle_history import FrameHistory
 from engine.history import HistoryEvaluator
 from engine.plan import make_plan
 from registry.conditions import Condition
@@ -152,7 +153,7 @@ def calibrate(
         plan = make_plan([condition])
         started = time.perf_counter_ns()
         histories = {
-            series: reader.last(series, at_ms - DURATION_MS[series.timeframe] + 1, needed.settle + 2)
+            series: FrameHistory(reader.last(series, at_ms - DURATION_MS[series.timeframe] + 1, needed.settle + 2))
             for series, needed in condition.needed.items()
         }
         loaded = time.perf_counter_ns()

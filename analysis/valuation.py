@@ -1,13 +1,13 @@
-"""Values and truths of one condition's tree on every candle of its series, straight from the language's definition.
+"""Values and truths of one condition's tree on the candles of its series, straight from the language's definition.
 
 ``engine.evaluate`` and ``engine.history`` run a plan that thousands of conditions share, and keep only what fired. This
 module evaluates one condition, node by node, and has nothing but the indicators in common with them: much slower, but
 able to say what each part of the tree was. A test holds both to the same result.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any as AnyValue
+from functools import reduce
 
 import numpy as np
 import polars as pl
@@ -15,12 +15,16 @@ from numpy.typing import NDArray
 
 from common.timeframes import DURATION_MS
 from engine.calendars import SeriesCalendar, calendar_of
+from engine.candle_history import AnyHistory, as_history
+from engine.plan import memory
 from engine.program import FALSE, TRUE, UNKNOWN
 from indicators.catalogue import find
-from indicators.compute import Array, compute, source_array
+from indicators.compute import Array, input_arrays, scan, source_array, start
 from registry.conditions import Condition
 from registry.groups import Series
 from registry.instruments import Calendar
+from registry.language.desugar import desugar
+from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Trend, children_of, operands_of
 from registry.language.tree import (
     All,
     Any,
@@ -37,6 +41,7 @@ from registry.language.tree import (
     Price,
     Variable,
     Within,
+    variables,
 )
 
 TruthColumn = NDArray[np.uint8]
@@ -44,52 +49,103 @@ TruthColumn = NDArray[np.uint8]
 
 
 class Valuation:
-    """The values of operands and the truths of nodes, computed on first use and kept."""
+    """The values of operands and the truths of nodes on the last candles of a condition's series.
+
+    Indicators are moved over the histories block by block, from the first candle on, and only what the last candles
+    need is kept. Truths and values are computed when they are asked for, and only those of whole nodes are kept:
+    ``rises_by`` within 500 candles unfolds to thousands of operands.
+    """
 
     def __init__(
-        self, condition: Condition, histories: Mapping[Series, pl.DataFrame], calendars: Mapping[str, Calendar]
+        self,
+        condition: Condition,
+        histories: Mapping[Series, AnyHistory],
+        calendars: Mapping[str, Calendar],
+        *,
+        last: int | None = None,
+        until_ms: int | None = None,
     ) -> None:
-        """``histories`` has the candles of each series that the condition reads, oldest first, from its anchor on."""
+        """``histories`` has the candles of each series that the condition reads, oldest first, from its anchor on.
+
+        The columns have the candles that open by ``until_ms``, by default all that there are. With ``last``, truths and
+        values are right on the last so many of them; those before are there to be looked back on.
+        """
         self.condition = condition
-        self._histories = histories
-        self._calendars = calendars
-        self._times: dict[Series, _Times] = {}
-        self._computed: dict[Operand, Array] = {}
-        self._values: dict[Operand, Array] = {}
+        base = condition.series
+        written = desugar(condition.surface, base)
+        read = dict.fromkeys((*variables(condition.tree), *variables(written), *_read_as_written(condition.surface)))
+        reach: dict[Series, int] = dict.fromkeys(condition.all_series, 1)
+        for variable in read:
+            reach[variable.series] = max(reach[variable.series], variable.offset + 1)
+        kept = None if last is None else last + max(memory(condition.tree), memory(written)) + 1
+        wanted = {
+            series: dict.fromkeys(_undelayed(variable) for variable in read if variable.series == series)
+            for series in condition.all_series
+        }
+        close = Price(base, "close", 0)
+        wanted[base][close] = None
+        self._series: dict[Series, _Stretch] = {}
+        for series in (base, *condition.all_series[1:]):
+            stretch = _Stretch(wanted[series], calendar_of(series, calendars))
+            if series == base:
+                stretch.read(histories[series], until_ms, lambda opens: opens.size - kept - reach[base] if kept else 0)
+                self.opens = stretch.opens
+                self.closes = self.opens + DURATION_MS[condition.timeframe]
+            else:
+                stretch.read(histories[series], self._last_close(), self._before(series, kept, reach[series]))
+            self._series[series] = stretch
+        self._views: dict[Series, NDArray[np.int64]] = {}
         self._truths: dict[Node, TruthColumn] = {}
-        self.opens = self.times(condition.series).opens
-        self.closes = self.opens + DURATION_MS[condition.timeframe]
-        self.close = source_array(histories[condition.series], "close")
-        self.steps_back = self.times(condition.series).runs
+        self.close = self._own_values(close)
+        self.steps_back = self.stretch(base).runs
         """How many consecutive steps lead to each candle: beyond them a candle is missing."""
 
-    def times(self, series: Series) -> "_Times":
-        """The times of a series' candles."""
-        if series not in self._times:
-            history = self._histories[series]
-            opens = history["open_time"].dt.epoch("ms").to_numpy()
-            self._times[series] = _Times(opens, calendar_of(series, self._calendars))
-        return self._times[series]
+    def _last_close(self) -> int:
+        return int(self.closes[-1]) if self.closes.size else -1
+
+    def _before(self, series: Series, kept: int | None, reach: int) -> Callable[[NDArray[np.int64]], int]:
+        """Where another series' candles begin to be needed."""
+        if kept is None or not self.closes.size:
+            return lambda opens: 0  # noqa: ARG005 - all of them are
+        first_close, length = int(self.closes[0]), DURATION_MS[series.timeframe]
+        return lambda opens: int(np.searchsorted(opens, first_close - length, side="right")) - 1 - reach
+
+    def stretch(self, series: Series) -> "_Stretch":
+        """The last candles of a series."""
+        return self._series[series]
 
     def row(self, series: Series, row: int) -> int:
         """The row of a series that a candle of the base sees: the last slot that has closed, -1 if it has no candle."""
         if series == self.condition.series:
             return row
-        rows, _ = self.times(series).calendar.last_closed(self.times(series).opens, self.closes[row : row + 1])
+        stretch = self.stretch(series)
+        rows, _ = stretch.closed_by(self.closes[row : row + 1])
         return int(rows[0])
 
     def candles(self, series: Series, row: int) -> int:
         """How many candles a series has from its anchor up to a candle of the base."""
+        stretch = self.stretch(series)
         if series == self.condition.series:
-            return row + 1
-        _, count = self.times(series).calendar.last_closed(self.times(series).opens, self.closes[row : row + 1])
-        return int(count[0])
+            return stretch.earlier + row + 1
+        _, count = stretch.closed_by(self.closes[row : row + 1])
+        return stretch.earlier + int(count[0])
 
     def value(self, operand: Operand) -> Array:
         """float64, one value for each candle of the base; what is not known is not finite."""
-        if operand not in self._values:
-            self._values[operand] = self._value(operand)
-        return self._values[operand]
+        if isinstance(operand, Number):
+            return np.full(self.opens.size, operand.value)
+        if isinstance(operand, Arithmetic):
+            left, right = self.value(operand.left), self.value(operand.right)
+            with np.errstate(all="ignore"):
+                return _OPERATIONS[operand.operator](left, right)
+        own = self._own_values(operand)
+        if operand.series == self.condition.series:
+            return own
+        if operand.series not in self._views:
+            stretch = self.stretch(operand.series)
+            self._views[operand.series], _ = stretch.closed_by(self.closes)
+        rows = self._views[operand.series]
+        return np.where(rows >= 0, own[rows], np.nan) if own.size else np.full(rows.size, np.nan)
 
     def before(self, values: Array) -> Array:
         """The values one step before, NaN where that step is missing."""
@@ -115,62 +171,37 @@ class Valuation:
         """Whether there are enough candles since the anchors for the indicators to have settled."""
         return all(self.candles(series, row) >= needed.settle for series, needed in self.condition.needed.items())
 
-    def _value(self, operand: Operand) -> Array:
-        if isinstance(operand, Number):
-            return np.full(self.opens.size, operand.value)
-        if isinstance(operand, Arithmetic):
-            left, right = self.value(operand.left), self.value(operand.right)
-            with np.errstate(all="ignore"):
-                return _OPERATIONS[operand.operator](left, right)
-        own = self._own_values(operand)
-        if operand.series == self.condition.series:
-            return own
-        times = self.times(operand.series)
-        rows, _ = times.calendar.last_closed(times.opens, self.closes)
-        return np.where(rows >= 0, own[rows], np.nan)
-
     def _own_values(self, variable: Variable) -> Array:
         """The values on the candles of the variable's own series."""
-        if variable.offset:
-            runs, now = self.times(variable.series).runs, self._own_values(replace(variable, offset=0))
-            return np.where(runs >= variable.offset, np.roll(now, variable.offset), np.nan)
-        if variable not in self._computed:
-            history = self._histories[variable.series]
-            if isinstance(variable, Price):
-                self._computed[variable] = source_array(history, variable.field)
-            else:
-                parameters: dict[str, AnyValue] = dict(variable.parameters)
-                outputs = compute(variable.indicator, history, source=variable.source, **parameters)
-                self._computed.update({replace(variable, output=name): values for name, values in outputs.items()})
-        return self._computed[variable]
+        stretch = self.stretch(variable.series)
+        now = stretch.values[_undelayed(variable)]
+        if not variable.offset:
+            return now
+        return np.where(stretch.runs >= variable.offset, np.roll(now, variable.offset), np.nan)
 
     def _truth(self, node: Node) -> TruthColumn:  # noqa: PLR0911 - one return for each kind of node
         match node:
             case Comparison():
                 return self._compared(node)
             case Not(child):
-                return (TRUE - self.truth(child)).astype(np.uint8)
+                return (TRUE - self._truth(child)).astype(np.uint8)
             case Every(child):
-                return self.truth(child)
+                return self._truth(child)
             case All(children):
-                lowest: TruthColumn = np.minimum.reduce(self._of(children))
-                return lowest
+                return reduce(np.minimum, map(self._truth, children))
             case Any(children):
-                highest: TruthColumn = np.maximum.reduce(self._of(children))
-                return highest
+                return reduce(np.maximum, map(self._truth, children))
             case AtLeast(count, children):
-                each = self._of(children)
-                true, unknown = (each == TRUE).sum(axis=0), (each == UNKNOWN).sum(axis=0)
-                truths = np.where(true >= count, TRUE, np.where(true + unknown < count, FALSE, UNKNOWN))
-                return truths.astype(np.uint8)
+                true, possible = np.zeros((2, self.opens.size), np.int64)
+                for child in children:
+                    truths = self._truth(child)
+                    true += truths == TRUE
+                    possible += truths != FALSE
+                return np.where(true >= count, TRUE, np.where(possible < count, FALSE, UNKNOWN)).astype(np.uint8)
             case For(child, bars):
-                return self._lasting(self.truth(child), bars, FALSE)
+                return self._lasting(self._truth(child), bars, FALSE)
             case Within(child, bars):
-                return self._lasting(self.truth(child), bars, TRUE)
-
-    def _of(self, nodes: tuple[Node, ...]) -> TruthColumn:
-        """Truths of nodes: uint8[nodes, candles]."""
-        return np.array([self.truth(node) for node in nodes])
+                return self._lasting(self._truth(child), bars, TRUE)
 
     def _compared(self, node: Comparison) -> TruthColumn:
         left, right = self.value(node.left), self.value(node.right)
@@ -188,13 +219,79 @@ class Valuation:
         return np.where(decided, deciding, np.where(unknown, UNKNOWN, TRUE - deciding)).astype(np.uint8)
 
 
-class _Times:
-    """Open times of a series' candles, and how many consecutive steps lead to each."""
+class _Stretch:
+    """The last candles of a series, with the values of what is read of it."""
 
-    def __init__(self, opens: NDArray[np.int64], calendar: SeriesCalendar) -> None:
-        self.opens = opens
+    def __init__(self, wanted: Iterable[Variable], calendar: SeriesCalendar) -> None:
+        """``wanted`` is what is read, without steps back."""
         self.calendar = calendar
-        self.runs = _age(~calendar.adjacent(opens, None)) if opens.size else opens
+        self.opens = np.zeros(0, np.int64)
+        self.runs = np.zeros(0, np.int64)
+        """How many consecutive steps lead to each candle."""
+        self.earlier = 0
+        """Candles from the anchor on that are not kept."""
+        self.total = 0
+        """Candles of the whole history, with those that are too new."""
+        self.first_open_ms = self.last_open_ms = 0
+        """Of the whole history."""
+        self.values: dict[Variable, Array] = {}
+        """float64[n] for each candle that is kept."""
+        self._prices = [variable for variable in wanted if isinstance(variable, Price)]
+        self._computations: dict[_Computation, list[IndicatorOutput]] = {}
+        for variable in wanted:
+            self.values[variable] = np.zeros(0)
+            if isinstance(variable, IndicatorOutput):
+                key = variable.indicator, variable.parameters, variable.source
+                self._computations.setdefault(key, []).append(variable)
+        self._carries = {key: start(find(key[0]), dict(key[1])) for key in self._computations}
+
+    def read(self, candles: AnyHistory, until_ms: int | None, first_needed: Callable[[NDArray[np.int64]], int]) -> None:
+        """Move over a history. ``first_needed`` says from which of the candles so far they may be needed still; those
+        that open after ``until_ms`` are only counted."""
+        for block in as_history(candles).blocks():
+            opens = block["open_time"].dt.epoch("ms").to_numpy()
+            if not self.total:
+                self.first_open_ms = int(opens[0])
+            self.total += opens.size
+            self.last_open_ms = int(opens[-1])
+            count = opens.size if until_ms is None else int(np.searchsorted(opens, until_ms, side="right"))
+            if count:
+                self._take(block[:count], opens[:count])
+                self._drop(max(0, first_needed(self.opens)))
+
+    def closed_by(self, times: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """At each time: the row of the last closed slot's candle, -1 if it has none, and how many candles that are kept
+        had closed."""
+        if not self.opens.size:
+            return np.full(times.size, -1), np.zeros(times.size, np.int64)
+        return self.calendar.last_closed(self.opens, times)
+
+    def _take(self, block: pl.DataFrame, opens: NDArray[np.int64]) -> None:
+        steps = self.calendar.adjacent(opens, int(self.opens[-1]) if self.opens.size else None)
+        runs = _age(~steps)
+        if self.opens.size:
+            # Up to the block's first missing step, the run goes on from the block before.
+            unbroken = np.minimum.accumulate(steps)
+            runs = np.where(unbroken, self.runs[-1] + 1 + np.arange(opens.size), runs)
+        columns = {name: block[name].to_numpy() for name in _COLUMNS}
+        values: dict[Variable, Array] = {price: source_array(columns, price.field) for price in self._prices}
+        for key, outputs in self._computations.items():
+            indicator = find(key[0])
+            inputs = input_arrays(indicator, columns, key[2])
+            computed = scan(indicator, dict(key[1]), self._carries[key], inputs)
+            by_name = {output.name: column for output, column in zip(indicator.outputs, computed, strict=True)}
+            values |= {variable: by_name[variable.output] for variable in outputs}
+        self.opens = np.concatenate([self.opens, opens])
+        self.runs = np.concatenate([self.runs, runs])
+        for variable, column in values.items():
+            self.values[variable] = np.concatenate([self.values[variable], column])
+
+    def _drop(self, count: int) -> None:
+        # The newest candle stays, however old it is: what comes next has to be compared with it.
+        count = min(count, self.opens.size - 1)
+        self.earlier += count
+        self.opens, self.runs = self.opens[count:].copy(), self.runs[count:].copy()
+        self.values = {variable: column[count:].copy() for variable, column in self.values.items()}
 
 
 def warm_up(variable: Variable) -> int:
@@ -203,6 +300,23 @@ def warm_up(variable: Variable) -> int:
         return find(variable.indicator).lookback(dict(variable.parameters)) + 1
     return 1
 
+
+def _undelayed(variable: Variable) -> Variable:
+    return replace(variable, offset=0) if variable.offset else variable
+
+
+def _read_as_written(node: SurfaceNode) -> Iterator[Variable]:
+    """What a node's own operands read, which its canonical form may spell another way."""
+    if isinstance(node, Comparison | Crosses | Channel | PriceMove | Trend):
+        for operand in operands_of(node):
+            yield from variables(operand)
+    for child in children_of(node):
+        yield from _read_as_written(child)
+
+
+_COLUMNS = ("open_time", "open", "high", "low", "close", "volume")
+_Computation = tuple[str, tuple[tuple[str, float], ...], str | None]
+"""Indicator, parameters, source."""
 
 _OPERATIONS = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide}
 _COMPARISONS = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}

@@ -1,17 +1,21 @@
 """What a group was judged from at any time: its epochs, each from one rebase of a series that it reads to the next."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import polars as pl
 
 from candles.series import SeriesReader
 from common.timeframes import DURATION_MS
+from engine.candle_history import CandleHistory, FrameHistory
 from engine.resampling import resample
 from registry.conditions import Condition
 from registry.groups import Group, Series
 from registry.store.parts.ticks import Anchor
 from registry.store.protocol import Store
 
+_BLOCK = 65_536
+"""Slots that are read at once: a few megabytes of candles."""
 _SLOT = ("open_time", "open", "high", "low", "close", "volume")
 
 
@@ -73,24 +77,41 @@ class Epochs:
         closes = pl.col("open_time").dt.epoch("ms") + DURATION_MS[timeframe]
         return candles.filter((pl.col("open_time").dt.epoch("ms") >= anchor.open_ms) & (closes <= epoch.until_ms))
 
-    def up_to(self, condition: Condition, at_ms: int | None) -> dict[Series, pl.DataFrame]:
+    def up_to(self, condition: Condition, at_ms: int | None) -> dict[Series, CandleHistory]:
         """The candles of a condition's series as it was judged at a time, with those that have arrived since.
 
         Before its first tick, or without a time, they are what it would be judged from now. Series without candles are
-        left out.
+        left out. Candles are read as they are used, block by block.
         """
         marks = self._store.ticks.watermarks(condition.timeframe)
         if at_ms is not None and condition.group in marks:
             for epoch in self.of(condition.group, marks[condition.group]):
                 if at_ms <= epoch.until_ms and epoch.rebase < self._last:
-                    return self.histories(epoch)
+                    return {series: FrameHistory(frame) for series, frame in self.histories(epoch).items()}
         reader, anchors = SeriesReader.of(self._store), self._store.ticks.anchors()
-        histories = {}
+        histories: dict[Series, CandleHistory] = {}
         for name in condition.all_series:
             extent = reader.extent(name)
             if extent is not None:
-                histories[name] = reader.between(name, anchors.get(name, extent[0]), extent[1] + 1)
+                histories[name] = StoredHistory(reader, name, anchors.get(name, extent[0]), extent[1])
         return histories
+
+
+@dataclass(frozen=True, slots=True)
+class StoredHistory:
+    """The candles of a series that open from one time to another, read from the store block by block."""
+
+    reader: SeriesReader
+    series: Series
+    first_open_ms: int
+    last_open_ms: int
+
+    def blocks(self) -> Iterator[pl.DataFrame]:
+        span_ms = _BLOCK * DURATION_MS[self.series.timeframe]
+        for start_ms in range(self.first_open_ms, self.last_open_ms + 1, span_ms):
+            block = self.reader.between(self.series, start_ms, min(start_ms + span_ms, self.last_open_ms + 1))
+            if not block.is_empty():
+                yield block
 
 
 def _as_of(candles: pl.DataFrame, superseded: pl.DataFrame, rebase: int) -> pl.DataFrame:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from common.errors import CandlesMissing
 from common.timeframes import DURATION_MS
-from engine.calendars import calendar_of
+from engine.calendars import LONGEST_CLOSURE_MS, calendar_of
+from engine.candle_history import CandleHistory, FrameHistory
 from engine.evaluate import candle_columns, import_kernels
 from engine.firing import FiringState
 from engine.layout import ARITHMETIC
@@ -32,6 +33,10 @@ _SPAN = 4096
 
 _TILE = 1 << 20
 """Values judged at once (8 MB), unless that would be too few candles."""
+
+_FEWEST = 64
+_SPAN_VALUES = 1 << 22
+"""32 MB of slots."""
 
 _OPERATIONS = dict(zip(ARITHMETIC, (np.add, np.subtract, np.multiply, np.divide), strict=True))
 
@@ -88,7 +93,8 @@ def scan(
     done = 0
     frames: list[pl.DataFrame] = []
     for _, of_base in sorted(by_base.items(), key=lambda item: str(item[0])):
-        evaluator = HistoryEvaluator(make_plan(of_base), histories, calendars or {})
+        of_frames = {series: FrameHistory(history) for series, history in histories.items()}
+        evaluator = HistoryEvaluator(make_plan(of_base), of_frames, calendars or {})
         for rows in evaluator.rows():
             frames.append(evaluator.triggers(rows))
             done += rows.opens.size
@@ -126,16 +132,29 @@ class Rows:
 
 
 class HistoryEvaluator:
-    """Judges the conditions of one base series over its history, span by span."""
+    """Judges the conditions of one base series over its history, span by span.
 
-    def __init__(self, plan: Plan, histories: Mapping[Series, pl.DataFrame], calendars: Mapping[str, Calendar]) -> None:
+    Its memory does not grow with the history: it is that of a span of all slots, and of one block of each history.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        histories: Mapping[Series, CandleHistory],
+        calendars: Mapping[str, Calendar],
+        *,
+        span: int | None = None,
+    ) -> None:
+        """``span`` is how many candles are computed at once; it does not change a bit of the result."""
         (base,) = np.flatnonzero(plan.is_base).tolist()
         self.plan = plan
         self._base = base
         self._candles = histories[plan.series[base]]
+        slots = (self._candles.last_open_ms - self._candles.first_open_ms) // DURATION_MS[plan.timeframe] + 1
+        self._span = span = min(span or _SPAN, slots)
         self._own = _SeriesValues(plan, self._base, calendars)
         self._others = [
-            _Other(plan, index, histories[series], calendars)
+            _Other(plan, index, histories[series], calendars, span)
             for index, series in enumerate(plan.series)
             if index != base
         ]
@@ -152,27 +171,38 @@ class HistoryEvaluator:
         self._settle = _settle_columns(plan)
         self._fired = np.empty((2, max(65_536, len(plan.conditions) + 1)), np.int64)
 
-    def rows(self) -> Iterator[Rows]:
-        """The history in spans; each must be judged with :meth:`triggers` before the next is taken."""
+    def rows(self, from_ms: int | None = None) -> Iterator[Rows]:
+        """The history in spans; each must be judged with :meth:`triggers` or :meth:`judge` before the next is taken.
+
+        With ``from_ms``, only spans that are needed to judge the candles that open from then on: before them,
+        indicators are moved on and nothing else. What fires on earlier candles is not right then.
+        """
         plan = self.plan
         length = DURATION_MS[plan.timeframe]
-        buffer = np.full((plan.slots, min(_SPAN, self._candles.height) + 1), np.nan)
-        for begin in range(0, self._candles.height, _SPAN):
-            span = self._candles[begin : begin + _SPAN]
-            if begin:
-                buffer[:, 0] = buffer[:, _SPAN]
-            values = buffer[:, : span.height + 1]
+        buffer = np.full((plan.slots, self._span + 1), np.nan)
+        judged_from = None if from_ms is None else from_ms - (plan.memory + 2) * self._own.longest_step_ms
+        done = height = 0
+        for span in _spans(self._candles, self._span):
+            if height:
+                buffer[:, 0] = buffer[:, height]
+            height = span.height
+            values = buffer[:, : height + 1]
             fresh = values[:, 1:]
-            adjacent = self._own.extend(span, fresh)
             opens = span["open_time"].dt.epoch("ms").to_numpy()
-            counts = {self._base: np.arange(begin + 1, begin + 1 + span.height)}
+            if judged_from is not None and opens[-1] < judged_from:
+                self._own.extend(span, fresh, delays=False)
+                done += height
+                continue
+            adjacent = self._own.extend(span, fresh)
+            counts = {self._base: np.arange(done + 1, done + 1 + height)}
             for other in self._others:
                 counts[other.index] = other.show(opens + length, fresh)
             _calculate(plan, fresh)
             yield Rows(values, np.concatenate([[False], adjacent]), opens, np.array(span["close"], np.float64), counts)
+            done += height
 
-    def triggers(self, rows: Rows) -> pl.DataFrame:
-        """The triggers of the rows, as ``TRIGGER_SCHEMA``."""
+    def judge(self, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """What fires: positions of rows and the conditions that fire on them, in the order of rows and ids."""
         kernels = import_kernels()
         plan = self.plan
         fired_rows, fired = self._fired
@@ -200,7 +230,12 @@ class HistoryEvaluator:
         # Sorting numbers is much faster than sorting times and ids.
         keys.sort()
         at, which = np.divmod(keys, len(plan.conditions))
-        which = self._sorted[which]
+        return at, self._sorted[which]
+
+    def triggers(self, rows: Rows) -> pl.DataFrame:
+        """The triggers of the rows, as ``TRIGGER_SCHEMA``."""
+        plan = self.plan
+        at, which = self.judge(rows)
         length = DURATION_MS[plan.timeframe]
         return pl.DataFrame(
             {
@@ -243,10 +278,11 @@ class _SeriesValues:
         self._run = 0
         self._last_open: int | None = None
         self._calendar = calendar_of(series, calendars)
+        self.longest_step_ms = LONGEST_CLOSURE_MS if self._calendar.has_sessions else DURATION_MS[series.timeframe]
 
-    def extend(self, span: pl.DataFrame, values: Array | dict[int, Array]) -> NDArray[np.bool_]:
+    def extend(self, span: pl.DataFrame, values: Array | dict[int, Array], *, delays: bool = True) -> NDArray[np.bool_]:
         """Fill the series' slots of ``values`` (slot -> float64[n]) for the next candles; returns whether each candle
-        is one step after the previous one."""
+        is one step after the previous one. Without ``delays``, their slots are left as they are."""
         columns = candle_columns(span)
         for field, slot in self._prices:
             values[slot] = source_array(columns, field)
@@ -260,7 +296,7 @@ class _SeriesValues:
         adjacent = self._calendar.adjacent(opens, self._last_open)
         runs = _run_lengths(adjacent, self._run)
         extended = {source: np.concatenate([tail, values[source]]) for source, tail in self._tails.items()}
-        for slot, source, steps in self._delays:
+        for slot, source, steps in self._delays if delays else ():
             delayed = extended[source][self._depth - steps : self._depth - steps + span.height]
             values[slot] = np.where(runs >= steps, delayed, np.nan)
         if span.height:
@@ -270,23 +306,85 @@ class _SeriesValues:
 
 
 class _Other:
-    """Another series that the base reads: at any time it shows the value of its last closed slot."""
+    """Another series that the base reads: at any time it shows the value of its last closed slot.
 
-    def __init__(self, plan: Plan, index: int, candles: pl.DataFrame, calendars: Mapping[str, Calendar]) -> None:
+    It is moved on as far as the base's time needs it.
+    """
+
+    def __init__(
+        self, plan: Plan, index: int, candles: CandleHistory, calendars: Mapping[str, Calendar], span: int
+    ) -> None:
         self.index = index
-        sources = np.flatnonzero(plan.owners == index).tolist()
-        self._values = dict(zip(sources, np.full((len(sources), candles.height), np.nan), strict=True))
-        _SeriesValues(plan, index, calendars).extend(candles, self._values)
+        self._series = _SeriesValues(plan, index, calendars)
+        sources = np.flatnonzero(plan.owners == index)
+        self._values = dict(zip(sources.tolist(), np.full((sources.size, span + 1), np.nan), strict=True))
+        """Slot -> its value on the candle before the span, then those on the span's candles."""
         self._views = [(slot, source) for slot, source in plan.layout.views.array.tolist() if source in self._values]
-        self._opens = candles["open_time"].dt.epoch("ms").to_numpy()
         self._calendar = calendar_of(plan.series[index], calendars)
+        self._length = DURATION_MS[plan.series[index].timeframe]
+        self._spans = _spans(candles, span)
+        self._opens = np.zeros(0, np.int64)
+        """Of the candles in ``_values``."""
+        self._earlier = 0
+        """Candles before those."""
+        self._next = next(self._spans, None)
 
     def show(self, times: NDArray[np.int64], values: Array) -> NDArray[np.int64]:
-        """Fill the views of candles that close at ``times``; returns how many candles had closed by each."""
+        """Fill the views of candles that close at ``times``; returns how many candles had closed by each.
+
+        Times never go back from one call to the next.
+        """
+        counts = np.zeros(times.size, np.int64)
+        begin = 0
+        while begin < times.size:
+            # Until the span after this one begins, what is shown is in this one.
+            following = None if self._next is None else int(self._next["open_time"].dt.epoch("ms")[0]) + self._length
+            stop = times.size if following is None else int(np.searchsorted(times, following))
+            if stop > begin:
+                counts[begin:stop] = self._show(times[begin:stop], values[:, begin:stop])
+                begin = stop
+            if begin < times.size:
+                self._advance(int(times[begin]))
+        return counts
+
+    def _show(self, times: NDArray[np.int64], values: Array) -> NDArray[np.int64]:
+        if not self._opens.size:
+            for slot, _ in self._views:
+                values[slot] = np.nan
+            return np.zeros(times.size, np.int64)
         rows, count = self._calendar.last_closed(self._opens, times)
         for slot, source in self._views:
             values[slot] = np.where(rows >= 0, self._values[source][rows], np.nan)
-        return count
+        return count + self._earlier
+
+    def _advance(self, time_ms: int) -> None:
+        span = self._next
+        assert span is not None
+        kept = min(1, self._opens.size)
+        if kept:
+            for column in self._values.values():
+                column[0] = column[self._opens.size - 1]
+            self._earlier += self._opens.size - 1
+        fresh = {source: column[kept : kept + span.height] for source, column in self._values.items()}
+        opens = span["open_time"].dt.epoch("ms").to_numpy()
+        is_seen = opens[-1] + self._series.longest_step_ms + self._length >= time_ms
+        self._series.extend(span, fresh, delays=is_seen)
+        for source, column in fresh.items():
+            self._values[source][kept : kept + span.height] = column
+        self._opens = np.concatenate([self._opens[self._opens.size - kept :], opens])
+        self._next = next(self._spans, None)
+
+
+def span_of(plan: Plan) -> int:
+    """How many candles to compute at once where memory counts more than speed."""
+    return max(_FEWEST, min(_SPAN, _SPAN_VALUES // max(1, plan.slots)))
+
+
+def _spans(candles: CandleHistory, height: int) -> Iterator[pl.DataFrame]:
+    """A history in frames of at most ``height`` candles."""
+    for block in candles.blocks():
+        for begin in range(0, block.height, height):
+            yield block[begin : begin + height]
 
 
 def _calculate(plan: Plan, values: Array) -> None:

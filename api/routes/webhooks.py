@@ -13,6 +13,7 @@ from api.http.responding import page, respond
 from api.http.routing import HubRequest, hub_router
 from api.routes.parameters import Cursor, Limit, WebhookPath
 from common.errors import WebhookError
+from common.webhook_signature import new_secret
 from events.webhooks.public_post import check_url
 from registry.store.parts.delivery import Webhook, WebhookState
 
@@ -80,7 +81,7 @@ async def _create(body: WebhookBody, request: HubRequest) -> Response:
         webhook_id=secrets.token_hex(16),
         user_id=caller.user_id,
         url=body.url,
-        secret=f"whsec_{secrets.token_urlsafe(32)}",
+        secret=new_secret(),
         bot_id=body.bot_id,
         state="active",
         created_ms=service.clock.now_ms(),

@@ -37,7 +37,7 @@ def test_a_sender_that_dies_sends_all_in_order(step: str, new_hub: NewHub, tmp_p
     assert hub.crashes[step] > 0
     assert receiver.got
     assert [body for _, headers, body in receiver.got if not verify("secret", headers, body)] == []
-    first_time = list(dict.fromkeys(headers["Hub-Delivery"] for _, headers, _ in receiver.got))
+    first_time = list(dict.fromkeys(headers["webhook-id"] for _, headers, _ in receiver.got))
     wanted = [trigger for trigger in scene.expected(ticks) if trigger.condition_id in scene.conditions_of("bot-1")]
     triggers = hub.rest().triggers
     numbers = dict(zip(triggers["trigger_id"], triggers["seq"], strict=True))

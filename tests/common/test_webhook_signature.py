@@ -1,5 +1,6 @@
 """Signatures of webhooks: with the secret they can be verified, and without it nobody can make one."""
 
+import base64
 import hashlib
 import hmac
 import subprocess
@@ -8,26 +9,51 @@ import sys
 import pytest
 
 from common import webhook_signature
-from common.webhook_signature import headers, verify
+from common.webhook_signature import headers, new_secret, sign, verify
 
 BODY = b'{"event":{"seq":7}}'
 NOW = 1_722_945_600
 
 
 def test_a_signature_is_what_the_documentation_says() -> None:
-    expected = hmac.new(b"secret", b"1722945600.id-1." + BODY, hashlib.sha256).hexdigest()
+    expected = base64.b64encode(hmac.new(b"secret", b"id-1.1722945600." + BODY, hashlib.sha256).digest()).decode()
     assert headers("secret", NOW, "id-1", BODY) == {
-        "Hub-Delivery": "id-1",
-        "Hub-Timestamp": "1722945600",
-        "Hub-Signature": f"v1={expected}",
+        "webhook-id": "id-1",
+        "webhook-timestamp": "1722945600",
+        "webhook-signature": f"v1,{expected}",
     }
+
+
+def test_it_is_the_one_that_standard_webhooks_publishes() -> None:
+    """The example of the specification's reference libraries."""
+    secret, body = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", b'{"test": 2432232314}'
+    assert sign(secret, 1_614_265_330, "msg_p5jXN8AQM9LWM0D4loKWxJek", body) == (
+        "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    )
+
+
+def test_a_secret_is_read_in_either_alphabet_of_base64() -> None:
+    key = bytes(range(224, 256))
+    encoded = base64.b64encode(key).decode()
+    unpadded = base64.urlsafe_b64encode(key).decode().rstrip("=")
+    assert encoded.rstrip("=") != unpadded
+    assert sign(f"whsec_{encoded}", NOW, "id-1", BODY) == sign(f"whsec_{unpadded}", NOW, "id-1", BODY)
+    with pytest.raises(ValueError, match="copy it whole"):
+        sign("whsec_a", NOW, "id-1", BODY)
+
+
+def test_a_new_secret_is_32_random_bytes() -> None:
+    first, second = new_secret(), new_secret()
+    assert first != second
+    assert len(base64.b64decode(first.removeprefix("whsec_"), validate=True)) == 32
 
 
 def test_it_verifies_in_any_case_and_beside_others() -> None:
     sent = headers("secret", NOW, "id-1", BODY)
     assert verify("secret", sent, BODY, now_s=NOW + 299)
-    assert verify("secret", {name.lower(): value for name, value in sent.items()}, BODY, now_s=NOW - 299)
-    assert verify("secret", sent | {"Hub-Signature": f"v1=00, {sent['Hub-Signature']}"}, BODY, now_s=NOW)
+    assert verify("secret", {name.title(): value for name, value in sent.items()}, BODY, now_s=NOW - 299)
+    several = f"v1,AAAA v1a,BBBB {sent['webhook-signature']}"
+    assert verify("secret", sent | {"webhook-signature": several}, BODY, now_s=NOW)
 
 
 @pytest.mark.parametrize(
@@ -36,14 +62,14 @@ def test_it_verifies_in_any_case_and_beside_others() -> None:
         ({}, BODY + b" ", NOW),
         ({}, BODY, NOW + 301),
         ({}, BODY, NOW - 301),
-        ({"Hub-Timestamp": str(NOW + 1)}, BODY, NOW),
-        ({"Hub-Timestamp": "now"}, BODY, NOW),
-        ({"Hub-Timestamp": "१७"}, BODY, NOW),
-        ({"Hub-Timestamp": "9" * 40}, BODY, NOW),
-        ({"Hub-Delivery": "id-2"}, BODY, NOW),
-        ({"Hub-Signature": "v1="}, BODY, NOW),
-        ({"Hub-Signature": "é"}, BODY, NOW),
-        ({"Hub-Signature": ""}, BODY, NOW),
+        ({"webhook-timestamp": str(NOW + 1)}, BODY, NOW),
+        ({"webhook-timestamp": "now"}, BODY, NOW),
+        ({"webhook-timestamp": "१७"}, BODY, NOW),
+        ({"webhook-timestamp": "9" * 40}, BODY, NOW),
+        ({"webhook-id": "id-2"}, BODY, NOW),
+        ({"webhook-signature": "v1,"}, BODY, NOW),
+        ({"webhook-signature": "é"}, BODY, NOW),
+        ({"webhook-signature": ""}, BODY, NOW),
     ],
 )
 def test_a_changed_or_old_delivery_does_not_verify(change: dict[str, str], body: bytes, now_s: float) -> None:

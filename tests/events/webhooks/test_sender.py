@@ -81,7 +81,7 @@ def test_deliveries_are_signed_and_in_order(
         assert verify("secret of a", headers, body, now_s=clock.now_ms() / 1000)
         assert not verify("secret of b", headers, body, now_s=clock.now_ms() / 1000)
         content = json.loads(body)
-        assert headers["Hub-Delivery"] == content["delivery_id"]
+        assert headers["webhook-id"] == content["delivery_id"]
         assert set(content) == {"delivery_id", "occasion", "bot_id", "event"}
 
 

@@ -51,13 +51,16 @@ class Service:
         *,
         monotonic: Callable[[], float] = time.monotonic,
         log_problem: Callable[[], str | None] = lambda: None,
+        rearm_webhooks: Callable[[str, str, str], None] = lambda *_: None,
     ) -> None:
         """``monotonic`` gives the seconds that rates are measured in. ``log_problem`` says why triggers cannot be
-        published at the moment, ``None`` if they can."""
+        published at the moment, ``None`` if they can. ``rearm_webhooks`` is told of user, bot and condition when a bot
+        is ready again; its webhooks get a delivery if the condition is still TRUE."""
         self.store = store
         self.settings = settings
         self.log = log
         self.log_problem = log_problem
+        self.rearm_webhooks = rearm_webhooks
         self.clock = clock or SystemClock()
         self.request_metrics = RequestMetrics()
         self.admission = Admission(store.accounts, RateLimiter(Rates.of(settings), monotonic))

@@ -85,6 +85,9 @@ class Settings(BaseSettings):
     quota_webhooks: int = Field(default=20, ge=0)
     """The most webhooks of a user."""
 
+    quota_webhook_backlog_mib: int = Field(default=64, ge=1, le=100_000)
+    """The most that may wait for all webhooks of a user, in MiB on disk."""
+
     webhooks_allow_loopback: bool = False
     """Allows webhooks to this machine and over plain HTTP: for trying them out, never for a hub that others use."""
 

@@ -34,6 +34,12 @@ DEAD = Counter(
 )
 WEBHOOKS_SENT = Counter("hub_webhooks_sent", "Deliveries that webhooks accepted.", registry=METRICS)
 WEBHOOKS_FAILED = Counter("hub_webhook_failures", "Attempts to post to a webhook that failed.", registry=METRICS)
+WEBHOOKS_PAUSED = Counter(
+    "hub_webhooks_paused",
+    "Times that the hub paused a webhook: gone, failing or backlog.",
+    ["reason"],
+    registry=METRICS,
+)
 CONSUMER_LAG = Gauge(
     "hub_consumer_lag_events", "Events that this consumer has not applied.", ["group"], registry=METRICS
 )

@@ -21,6 +21,7 @@ from common.errors import ServiceError
 from common.settings import Settings
 from common.supervised import make_folder
 from engine.warming import warm
+from events.consuming.current_truths import StoreTruthSource
 from events.log.keeper import LogKeeper, keeping
 from events.opening import open_log
 from events.webhooks.sender import sending
@@ -67,8 +68,20 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
         )
         stack.enter_context(keeping(keeper))
         ledger = settings.data_dir / "webhooks.ledger"
-        stack.enter_context(sending(store, log, ledger, clock, allow_loopback=settings.webhooks_allow_loopback))
-        service = Service(store, settings, log, clock, log_problem=lambda: keeper.problem)
+        webhooks = stack.enter_context(
+            sending(
+                store,
+                log,
+                ledger,
+                clock,
+                allow_loopback=settings.webhooks_allow_loopback,
+                truths=StoreTruthSource(store, clock),
+                backlog_bytes=settings.quota_webhook_backlog_mib << 20,
+            )
+        )
+        service = Service(
+            store, settings, log, clock, log_problem=lambda: keeper.problem, rearm_webhooks=webhooks.rearm
+        )
         here = stack.enter_context(noted(settings.data_dir, _url(listener)))
         threading.Thread(target=_settle, name="warm-kernels", daemon=True).start()
         app = create_app(service)

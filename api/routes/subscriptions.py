@@ -12,6 +12,7 @@ from api.http.responding import page, respond
 from api.http.routing import HubRequest, hub_router
 from api.routes.parameters import BotQuery, ConditionQuery, Cursor, Limit
 from api.service import Service
+from common.errors import WebhookError
 from registry.explanation import Now
 from registry.store.parts.registry import StoredSubscription, SubscriptionRequest
 from registry.subscriptions import DeliveryPolicy
@@ -85,7 +86,10 @@ async def resume(body: BotCondition, request: HubRequest) -> Response:
 
 @router.post("/conditions/rearm", response_model=SubscribedAnswer, responses=problems(404, 409), openapi_extra=_WRITE)
 async def rearm(body: BotCondition, request: HubRequest) -> Response:
-    """Rearm a subscription with `while_true`: if the condition is still TRUE, the answer says to act now."""
+    """Rearm a subscription with `while_true`: if the condition is still TRUE, the answer says to act now.
+
+    The bot's webhooks get a delivery with the same `trigger_id` in that case.
+    """
     service, caller = request.service, request.caller
     subscription = service.store.registry.subscription(caller.user_id, body.bot_id, body.condition_id)
     if subscription is None:
@@ -93,6 +97,11 @@ async def rearm(body: BotCondition, request: HubRequest) -> Response:
     if not subscription.policy.while_true:
         raise ProblemError(409, "not-while-true", "the subscription cannot be rearmed; subscribe with while_true")
     now = await _now(service, body.condition_id)
+    if now.truth == "TRUE" and subscription.state == "active":
+        try:
+            await service.in_store(service.rearm_webhooks, caller.user_id, body.bot_id, body.condition_id)
+        except WebhookError as error:
+            raise ProblemError(503, "webhooks-unavailable", str(error), headers={"Retry-After": "5"}) from None
     return respond(_with_truth(subscription, now, deliver=subscription.state == "active"))
 
 

@@ -6,7 +6,7 @@ Each step from reading to acknowledging is a method; :meth:`Consumer.step` calls
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from common import failpoints
 from common.clock import Clock
@@ -22,6 +22,7 @@ from events.consuming.rearming import Rearming
 from events.consuming.subscribers import Subscribers
 from events.log.payload import Entry, entries_of
 from events.log.redis_log import RedisEventLog, foreign
+from registry.store.parts.registry import StoredSubscription
 from registry.store.protocol import Store
 
 _log = logging.getLogger(__name__)
@@ -45,6 +46,10 @@ class Consumer:
     deliveries for the same subscription wait behind it; everything else goes on. After the last attempt it goes to the
     stream of dead letters, ``triggers:dead:{name}``. So does a delivery that ends the process as often as that.
 
+    A handler may gather what it gets and write it in batches: ``flush`` is called before deliveries count as accepted.
+    ``is_for`` says whose conditions are worth a check with ``truths``. A new consumer checks the conditions of
+    subscriptions that began after the change ``start_change``, by default after the newest one.
+
     Raises :class:`common.errors.LedgerError` if the ledger belongs to another consumer.
     """
 
@@ -59,7 +64,10 @@ class Consumer:
         *,
         truths: TruthSource | None = None,
         start: int | None = None,
+        start_change: int | None = None,
         retry_after_s: Sequence[float] = RETRY_AFTER_S,
+        flush: Callable[[], object] = lambda: None,
+        is_for: Callable[[StoredSubscription], bool] = lambda _: True,
     ) -> None:
         self.name = name
         self._log = log
@@ -68,9 +76,10 @@ class Consumer:
         self._group = GroupReader(log, name)
         self._state = ConsumerState(ledger, name, store.identity())
         self._subscribers = Subscribers(store.registry)
-        self._dispatch = Dispatch(name, handler, self._state, clock, retry_after_s)
-        self._rearming = Rearming(truths, self._state, self._dispatch, self._subscribers)
+        self._dispatch = Dispatch(name, handler, self._state, clock, retry_after_s, flush)
+        self._rearming = Rearming(truths, self._state, self._dispatch, self._subscribers, is_for)
         self._start = start
+        self._start_change = start_change
         self._seq = self._state.seq or 0
         self._unacknowledged: list[int] = []
         self._is_synchronised = False
@@ -126,7 +135,8 @@ class Consumer:
         if self._state.seq is None:
             # An empty ledger: record where it begins; conditions of earlier subscriptions are not checked.
             self._seq = self._log.last_seq() if self._start is None else self._start
-            self._state.commit(self._seq, self._store.registry.last_change(), Changes())
+            change = self._store.registry.last_change() if self._start_change is None else self._start_change
+            self._state.commit(self._seq, change, Changes())
         self._rearming.refresh()
         group = self._group.synchronise(self._seq)
         if group.was_missing:
@@ -154,6 +164,8 @@ class Consumer:
         due_ms = self._state.next_due_ms()
         if due_ms is not None:
             wait_ms = min(wait_ms, max(0, due_ms - self._clock.now_ms()))
+        if self._rearming.has_more:
+            wait_ms = 0
         entries = self._group.read(_BATCH, wait_ms)
         failpoints.reach("after_read")
         if entries is None:

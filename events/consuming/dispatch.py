@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from traceback import extract_tb
 
@@ -18,6 +18,7 @@ from events.log.payload import Event
 from registry.store.parts.registry import StoredSubscription
 
 _BEHIND = "queued behind an earlier delivery for the same subscription"
+_RETRIES_S = 0.5
 _ENDED_THE_PROCESS = "the process ended on every attempt to handle it"
 
 
@@ -25,10 +26,18 @@ class Dispatch:
     """Decisions since the last :meth:`commit` are in memory only, and are made again after a crash."""
 
     def __init__(
-        self, consumer: str, handler: Handler, state: ConsumerState, clock: Clock, retry_after_s: Sequence[float]
+        self,
+        consumer: str,
+        handler: Handler,
+        state: ConsumerState,
+        clock: Clock,
+        retry_after_s: Sequence[float],
+        flush: Callable[[], object] = lambda: None,
     ) -> None:
+        """``flush`` writes what the handler has only gathered; it is called before deliveries count as accepted."""
         self._consumer = consumer
         self._handler = handler
+        self._flush = flush
         self._state = state
         self._clock = clock
         self._pauses_ms = [int(pause_s * 1000) for pause_s in retry_after_s]
@@ -95,6 +104,7 @@ class Dispatch:
 
     def commit(self, seq: int, change: int) -> None:
         """Advance the ledger to a ``seq`` and a change of subscriptions, with all decisions made on the way."""
+        self._flush()
         changes, self._changes = self._changes, Changes()
         self._blocked.clear()
         for reason, count in self._skipped.items():
@@ -108,11 +118,16 @@ class Dispatch:
             self._state.commit(seq, change, changes)
 
     def retry_due(self, subscribers: Subscribers) -> None:
-        """Retry deliveries that are due; the next one for the same subscription follows at once."""
-        now_ms = self._clock.now_ms()
-        while due := self._state.due(now_ms, 100):
+        """Retry deliveries that are due; the next one for the same subscription follows at once.
+
+        Stops after a moment, so that those of others do not wait for thousands of these.
+        """
+        now_ms, end_s = self._clock.now_ms(), time.monotonic() + _RETRIES_S
+        while time.monotonic() < end_s and (due := self._state.due(now_ms, 100)):
             for waiting in due:
                 self._retry(waiting, subscribers.get(waiting.key), now_ms)
+                if time.monotonic() >= end_s:
+                    break
 
     def _retry(self, waiting: Undelivered, subscription: StoredSubscription | None, now_ms: int) -> None:
         event = waiting.event
@@ -122,6 +137,7 @@ class Dispatch:
         elif self._has_ended_every_process(waiting):
             self._state.note_failure(waiting, None, _ENDED_THE_PROCESS)
         elif (failure := self._handle(Delivery(event, subscription, waiting.occasion))) is None:
+            self._flush()
             self._survived.discard(waiting.number)
             self._state.settle(waiting)
         else:

@@ -2,15 +2,21 @@
 
 Each webhook gets its deliveries in order. One that fails is retried with growing pauses, and later ones wait behind it;
 other webhooks are not held up. After a crash a delivery may be repeated, with the same id.
+
+Nobody waits for the webhooks of somebody else: users take turns and have a share of the threads each
+(:mod:`events.webhooks.fair_share`), an attempt has one deadline (:mod:`events.webhooks.public_post`), and what waits
+for a user's webhooks has a limit in bytes.
 """
 
 import logging
 import threading
+import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -19,12 +25,14 @@ from common.clock import Clock
 from common.errors import WebhookError
 from events import metrics
 from events.consuming.consumer import Consumer
-from events.consuming.delivery import Delivery
+from events.consuming.delivery import Delivery, TruthSource
 from events.consuming.ledger import Ledger
 from events.log.redis_log import RedisEventLog
-from events.webhooks.outbox import Outbox, Parcel
+from events.webhooks.fair_share import FairShare
+from events.webhooks.outbox import NewParcel, Outbox, Parcel
 from events.webhooks.public_post import post
 from registry.store.parts.delivery import Webhook
+from registry.store.parts.registry import StoredSubscription
 from registry.store.protocol import Store
 
 _log = logging.getLogger(__name__)
@@ -38,18 +46,35 @@ PAUSES_S = (5.0, 30.0, 120.0, 600.0, 3_600.0, 10_800.0, 21_600.0)
 MOST_DEAD_IN_A_ROW = 3
 """A webhook is paused after this many deliveries in a row were given up; its user can resume it."""
 
-_THREADS = 32
+BACKLOG_BYTES = 64 << 20
+"""What may wait for all webhooks of a user."""
+
+_THREADS = 64
+_THREADS_OF_USER = 4
+_SLOW_THREADS = 32
+_SLOW_S = 2.0
+"""A webhook whose server took this long shares threads with those that failed."""
+_TURN_S = 2.0
+"""After this long, others have their turn."""
 _AT_ONCE = 100
+_PUT_AT_ONCE = 1_000
 _LOOK_S = 1.0
-_TROUBLE_S = 30.0
+_TROUBLE_MS = 30_000
 _PAUSED_LOOK_MS = 5_000
 _TIDY_MS = 3_600_000
-_KEPT_MS = 30 * 24 * 3_600_000
+_KEPT_MS = 24 * 3_600_000
 _GONE = 410
+_STARTING_S = 3.0
+
+_PauseReason = Literal["gone", "failing", "backlog"]
 
 
 class Webhooks:
-    """Accepts deliveries as a :class:`events.consuming.delivery.Handler`, and sends them."""
+    """Accepts deliveries as a :class:`events.consuming.delivery.Handler`, and sends them.
+
+    Deliveries are gathered in memory; :meth:`flush` writes them in one transaction, and must be called before they
+    count as accepted.
+    """
 
     def __init__(
         self,
@@ -59,15 +84,22 @@ class Webhooks:
         *,
         allow_loopback: bool = False,
         pauses_s: Sequence[float] = PAUSES_S,
+        backlog_bytes: int = BACKLOG_BYTES,
     ) -> None:
         self._store = store
         self._outbox = Outbox(ledger)
         self._clock = clock
         self._allow_loopback = allow_loopback
         self._pauses_ms = [int(pause_s * 1000) for pause_s in pauses_s]
+        self._backlog_bytes = backlog_bytes
         self._dead_in_a_row: Counter[str] = Counter()
-        self._busy: set[str] = set()
+        self._share = FairShare(most=_THREADS, most_of_user=_THREADS_OF_USER, most_slow=_SLOW_THREADS)
+        self._gathered: list[NewParcel] = []
+        self._gathering = threading.RLock()
         self._wake = threading.Event()
+        self._tidied_ms: int | None = None
+        self._rearm: Callable[[str, str, str], None] | None = None
+        self._can_rearm = threading.Event()
 
     @property
     def outbox(self) -> Outbox:
@@ -76,72 +108,181 @@ class Webhooks:
 
     def __call__(self, delivery: Delivery) -> None:
         subscription, event = delivery.subscription, delivery.event
-        for webhook in self._store.delivery.webhooks(subscription.user_id):
-            if webhook.state != "active" or webhook.bot_id not in (None, subscription.bot_id):
-                continue
+        body = {
+            "delivery_id": delivery.delivery_id,
+            "occasion": delivery.occasion,
+            "bot_id": subscription.bot_id,
+            "event": event,
+        }
+        encoded: bytes | None = None
+        backlog: Mapping[str, int] | None = None
+        for webhook in self._active(subscription.user_id, subscription.bot_id):
             if 0 < event.seq <= webhook.from_seq:
                 continue
-            body = {
-                "delivery_id": delivery.delivery_id,
-                "occasion": delivery.occasion,
-                "bot_id": subscription.bot_id,
-                "event": event,
-            }
-            self._outbox.put(webhook.webhook_id, delivery.delivery_id, msgspec.json.encode(body))
+            backlog = backlog or self._backlog(subscription.user_id)
+            if self._is_overfull(webhook, backlog):
+                self._pause(webhook, "backlog", "too much waits for its user's webhooks")
+                continue
+            encoded = encoded or msgspec.json.encode(body)
+            with self._gathering:
+                self._gathered.append(NewParcel(webhook.webhook_id, delivery.delivery_id, encoded))
             self._wake.set()
+        if len(self._gathered) >= _PUT_AT_ONCE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was gathered into the outbox, in one transaction. Thread-safe."""
+        with self._gathering:
+            if not self._gathered:
+                return
+            self._outbox.put(self._gathered, self._clock.now_ms())
+            webhook_ids = {parcel.webhook_id for parcel in self._gathered}
+            self._gathered.clear()
+        for webhook_id in webhook_ids:
+            self._offer(webhook_id)
+        self._wake.set()
+
+    def is_for(self, subscription: StoredSubscription) -> bool:
+        """Whether deliveries for a subscription go to any webhook."""
+        return bool(self._active(subscription.user_id, subscription.bot_id))
+
+    def rearm(self, user_id: str, bot_id: str, condition_id: str) -> None:
+        """Say that a bot is ready again: its webhooks get a delivery if the condition is still TRUE. Thread-safe.
+
+        On disk when it returns. Raises :class:`WebhookError` while the consumer is not running.
+        """
+        if not self._active(user_id, bot_id):
+            return
+        if not self._can_rearm.wait(_STARTING_S) or self._rearm is None:
+            raise WebhookError(
+                "the hub does not deliver to webhooks at the moment; repeat the request in a few seconds"
+            )
+        self._rearm(user_id, bot_id, condition_id)
+
+    def rearm_with(self, rearm: Callable[[str, str, str], None]) -> None:
+        """Pass on what :meth:`rearm` is told to a consumer."""
+        self._rearm = rearm
+        self._can_rearm.set()
 
     def run(self, stop: threading.Event) -> None:
-        """Send until told to stop."""
+        """Send until told to stop. Attempts under way then are aborted, and made again after the next start."""
+        for webhook_id, _ in self._outbox.firsts():
+            self._offer(webhook_id)
         with ThreadPoolExecutor(_THREADS, "webhook") as threads:
-            tidied_ms: int | None = None
             while not stop.is_set():
                 self._wake.clear()
-                now_ms = self._clock.now_ms()
-                if tidied_ms is None or now_ms - tidied_ms > _TIDY_MS:
-                    self._outbox.forget_before(now_ms - _KEPT_MS)
-                    tidied_ms = now_ms
-                pause_s = _LOOK_S
-                for webhook_id, due_ms in self._outbox.firsts():
-                    left_ms = due_ms - self._clock.now_ms()
-                    if left_ms > 0:
-                        pause_s = min(pause_s, left_ms / 1000)
-                    elif webhook_id not in self._busy:
-                        self._busy.add(webhook_id)
-                        threads.submit(self._serve, webhook_id, stop)
-                self._wake.wait(pause_s)
+                try:
+                    self._tidy()
+                    self.flush()
+                    while (following := self._share.take(self._clock.now_ms())) is not None:
+                        threads.submit(self._serve, following, stop)
+                except Exception as error:
+                    # A full disk, mostly. What was gathered is kept, and written once that works again.
+                    _log.error("the outbox of webhooks cannot be written (%s), trying again", type(error).__name__)
+                    stop.wait(_LOOK_S)
+                due_ms = self._share.next_due_ms()
+                left_s = _LOOK_S if due_ms is None else (due_ms - self._clock.now_ms()) / 1000
+                self._wake.wait(min(_LOOK_S, max(0.0, left_s)))
+
+    def _tidy(self) -> None:
+        """Once an hour: forget old marks."""
+        now_ms = self._clock.now_ms()
+        if self._tidied_ms is None or now_ms - self._tidied_ms > _TIDY_MS:
+            self._outbox.forget_before(now_ms - _KEPT_MS)
+            self._tidied_ms = now_ms
+
+    def _active(self, user_id: str, bot_id: str) -> list[Webhook]:
+        """The webhooks that a bot's deliveries go to."""
+        return [
+            webhook
+            for webhook in self._store.delivery.webhooks(user_id)
+            if webhook.state == "active" and webhook.bot_id in (None, bot_id)
+        ]
+
+    def _offer(self, webhook_id: str) -> None:
+        """Have a webhook served that has something waiting."""
+        backlog = self._outbox.backlog(webhook_id)
+        if backlog.deliveries:
+            webhook = self._store.delivery.webhook(webhook_id)
+            self._share.offer(webhook_id, webhook.user_id if webhook else "", backlog.due_ms)
+
+    def _backlog(self, user_id: str) -> dict[str, int]:
+        """A user's webhooks, with the bytes that wait for each."""
+        return {
+            one.webhook_id: self._outbox.backlog(one.webhook_id).bytes
+            for one in self._store.delivery.webhooks(user_id)
+            if one.state != "ended"
+        }
+
+    def _is_overfull(self, webhook: Webhook, backlog: Mapping[str, int]) -> bool:
+        """Whether a webhook has used up what may wait for its user: all of it together, and its part of it."""
+        part = self._backlog_bytes // max(1, len(backlog))
+        return sum(backlog.values()) >= self._backlog_bytes and backlog.get(webhook.webhook_id, 0) >= part
 
     def _serve(self, webhook_id: str, stop: threading.Event) -> None:
-        """Send the waiting deliveries of one webhook, up to the first failure."""
+        """A webhook's turn."""
+        slow: bool | None = True
         try:
-            for parcel in self._outbox.waiting(webhook_id, _AT_ONCE):
-                webhook = self._store.delivery.webhook(webhook_id)
-                if webhook is None or webhook.state == "ended":
-                    self._outbox.drop(webhook_id)
-                    return
-                if webhook.state == "paused":
-                    self._outbox.postpone(parcel, self._clock.now_ms() + _PAUSED_LOOK_MS)
-                    return
-                if stop.is_set() or not self._send(webhook, parcel):
-                    return
-        except Exception:
+            slow = self._take_turn(webhook_id, stop)
+        except Exception as error:
             # One webhook's trouble must not affect others; its address and its secret must not reach the log.
-            _log.error("deliveries to webhook %s could not be processed, trying again later", webhook_id)
+            _log.error(
+                "deliveries to webhook %s could not be processed (%s), trying again later",
+                webhook_id,
+                type(error).__name__,
+            )
             # Without a pause, a delivery that cannot be marked as sent, as on a full disk, would be sent over and over.
-            stop.wait(_TROUBLE_S)
+            self._outbox.postpone(webhook_id, self._clock.now_ms() + _TROUBLE_MS)
         finally:
-            self._busy.discard(webhook_id)
+            self._share.done(webhook_id, slow=slow)
+            self._offer(webhook_id)
             self._wake.set()
 
-    def _send(self, webhook: Webhook, parcel: Parcel) -> bool:
-        headers = webhook_signature.headers(
-            webhook.secret, self._clock.now_ms() // 1000, parcel.delivery_id, parcel.body
-        )
+    def _take_turn(self, webhook_id: str, stop: threading.Event) -> bool | None:
+        """Send waiting deliveries of a webhook, up to the first failure.
+
+        Returns whether it was slow; ``None`` if it has ended.
+        """
+        began_s = time.monotonic()
+        for parcel in self._outbox.waiting(webhook_id, _AT_ONCE):
+            webhook = self._store.delivery.webhook(webhook_id)
+            if webhook is None or webhook.state == "ended":
+                self._outbox.drop(webhook_id)
+                self._dead_in_a_row.pop(webhook_id, None)
+                return None
+            if webhook.state == "paused":
+                self._outbox.postpone(webhook_id, self._clock.now_ms() + _PAUSED_LOOK_MS)
+                return False
+            attempt_s = time.monotonic()
+            if stop.is_set() or not self._send(webhook, parcel, stop):
+                return True
+            now_s = time.monotonic()
+            if now_s - attempt_s > _SLOW_S:
+                return True
+            if now_s - began_s > _TURN_S:
+                return False
+        return False
+
+    def _send(self, webhook: Webhook, parcel: Parcel, stop: threading.Event) -> bool:
         fixed = {"Content-Type": "application/json", "User-Agent": "condition-hub"}
         failpoints.reach("before_post")
         try:
-            status = post(webhook.url, {**fixed, **headers}, parcel.body, allow_loopback=self._allow_loopback)
+            headers = webhook_signature.headers(
+                webhook.secret, self._clock.now_ms() // 1000, parcel.delivery_id, parcel.body
+            )
+            status = post(
+                webhook.url,
+                {**fixed, **headers},
+                parcel.body,
+                allow_loopback=self._allow_loopback,
+                aborted=stop.is_set,
+            )
         except WebhookError as error:
+            if stop.is_set():
+                return False
             status, reason = 0, str(error)
+        except Exception as error:
+            status, reason = 0, f"it could not be posted ({type(error).__name__})"
         else:
             reason = f"status {status}"
         failpoints.reach("after_post")
@@ -157,27 +298,57 @@ class Webhooks:
         self._dead_in_a_row[webhook.webhook_id] += is_last
         if status == _GONE or self._dead_in_a_row[webhook.webhook_id] >= MOST_DEAD_IN_A_ROW:
             self._dead_in_a_row.pop(webhook.webhook_id, None)
-            self._store.delivery.set_webhook_state(webhook.webhook_id, "paused", at_ms=self._clock.now_ms())
-            _log.warning("webhook %s was paused: %s", webhook.webhook_id, reason)
+            self._pause(webhook, "gone" if status == _GONE else "failing", reason)
         return False
+
+    def _pause(self, webhook: Webhook, why: _PauseReason, reason: str) -> None:
+        self._store.delivery.set_webhook_state(webhook.webhook_id, "paused", at_ms=self._clock.now_ms())
+        metrics.WEBHOOKS_PAUSED.labels(why).inc()
+        _log.warning("webhook %s was paused: %s", webhook.webhook_id, reason)
 
 
 @contextmanager
 def sending(
-    store: Store, log: RedisEventLog, ledger_path: Path, clock: Clock, *, allow_loopback: bool = False
+    store: Store,
+    log: RedisEventLog,
+    ledger_path: Path,
+    clock: Clock,
+    *,
+    allow_loopback: bool = False,
+    truths: TruthSource | None = None,
+    backlog_bytes: int = BACKLOG_BYTES,
 ) -> Iterator[Webhooks]:
-    """Accept deliveries to webhooks and send them, in threads, while the block runs."""
+    """Accept deliveries to webhooks and send them, in threads, while the block runs.
+
+    ``truths`` knows what is TRUE right now, for subscriptions that want to be told without a trigger.
+    """
     stop = threading.Event()
     with Ledger(ledger_path, now_ms=clock.now_ms) as ledger:
-        webhooks = Webhooks(store, ledger, clock, allow_loopback=allow_loopback)
+        webhooks = Webhooks(store, ledger, clock, allow_loopback=allow_loopback, backlog_bytes=backlog_bytes)
 
         def take() -> None:
             # As long as there are no webhooks, no events are expanded for them.
+            change = before = store.registry.last_change()
             while not (hooks := store.delivery.webhooks()):
+                # From before a look that found none: whoever subscribes right after making the first one is greeted.
+                change, before = before, store.registry.last_change()
                 if stop.wait(_LOOK_S):
                     return
-            first = min(hook.from_seq for hook in hooks)
-            Consumer(CONSUMER, log, store, ledger, webhooks, clock, start=first).run(stop)
+            consumer = Consumer(
+                CONSUMER,
+                log,
+                store,
+                ledger,
+                webhooks,
+                clock,
+                truths=truths,
+                start=min(hook.from_seq for hook in hooks),
+                start_change=change,
+                flush=webhooks.flush,
+                is_for=webhooks.is_for,
+            )
+            webhooks.rearm_with(consumer.rearm)
+            consumer.run(stop)
 
         threads = [
             threading.Thread(target=take, name="webhooks-take"),

@@ -137,9 +137,10 @@ def test_a_server_that_is_silent_during_the_handshake_ends_with_the_deadline(mon
 
 def test_an_attempt_can_be_aborted() -> None:
     looks = iter([False] * 5)
-    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(WebhookError, match="aborted"):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        post(url, {}, b"", allow_loopback=True, aborted=lambda: next(looks, True))
+        with pytest.raises(WebhookError, match="aborted"):
+            post(url, {}, b"", allow_loopback=True, aborted=lambda: next(looks, True))
 
 
 @contextmanager

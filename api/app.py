@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from api.http.edge import Edge
 from api.http.openapi import describe
 from api.http.problems import add_handlers
+from api.http.proxies import TrustedProxies
 from api.routes import catalogue, health, insight, registration, subscriptions, triggers, webhooks
 from api.service import Service
 
@@ -37,7 +38,8 @@ def create_app(service: Service) -> FastAPI:
         # FastAPI searches an included router on every request; adding its routes directly takes a tenth of the time.
         app.router.routes.extend(topic.router.routes)
     describe(app)
-    app.add_middleware(Edge, metrics=service.request_metrics)
+    proxies = TrustedProxies(service.settings.api_trusted_proxies)
+    app.add_middleware(Edge, metrics=service.request_metrics, proxies=proxies)
     return app
 
 

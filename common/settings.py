@@ -1,11 +1,12 @@
 """Settings: environment variables ``HUB_*`` (and ``REDIS_URL``), then ``.env`` in the working directory."""
 
 from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from common.errors import SettingsError
 
@@ -61,6 +62,10 @@ class Settings(BaseSettings):
     api_port: int = Field(default=8000, ge=0, le=65535)
     """Its port; 0 picks a free one."""
 
+    api_trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    """Networks of the proxies in front of the service, with commas between them: from these alone, ``X-Forwarded-For``
+    says who sent a request."""
+
     api_rate_read: Rate = "6000/minute"
     """Requests per user that only read stored data."""
 
@@ -99,6 +104,11 @@ class Settings(BaseSettings):
 
     quota_subscriptions: int = Field(default=20_000, ge=1)
     """The most subscriptions of a user."""
+
+    @field_validator("api_trusted_proxies", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @property
     def grace_ms(self) -> int:

@@ -6,6 +6,7 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from api.http.problems import ProblemError
+from api.http.proxies import sender
 from api.http.rates import RateClass, RateLimiter
 from registry.keys import matches, read_key_text
 from registry.store.parts.accounts import AccountStore, ApiKey, Role
@@ -39,9 +40,9 @@ class Admission:
 
         Raises a problem: 401 without a valid key, 403 for users on an operators' route, 429 beyond the rate.
         """
-        address = scope["client"][0] if scope.get("client") else ""
         key = self._key(Headers(scope=scope).get("authorization"))
         if key is None:
+            address = sender(scope["client"][0]) if scope.get("client") else ""
             self._limiter.check_refused(address)
             self._limiter.count_refused(address)
             detail = f"the key is missing, wrong or revoked; {_HOW}"

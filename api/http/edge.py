@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.problems import ProblemError, problem
+from api.http.proxies import TrustedProxies
 from api.http.request_metrics import RequestMetrics
 
 STORE_PATH = "/store"
@@ -30,15 +31,19 @@ def new_request_id() -> str:
 class Edge:
     """Wraps the application. It is pure ASGI, so that streams are passed on as they come."""
 
-    def __init__(self, app: ASGIApp, metrics: RequestMetrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: RequestMetrics, proxies: TrustedProxies) -> None:
         self._app = app
         self._metrics = metrics
+        self._proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        proposed_id = Headers(scope=scope).get("x-request-id", "")
+        headers = Headers(scope=scope)
+        if self._proxies and scope.get("client"):
+            scope["client"] = self._proxies.client(scope["client"][0], headers.getlist("x-forwarded-for")), 0
+        proposed_id = headers.get("x-request-id", "")
         request_id = proposed_id if _REQUEST_ID.fullmatch(proposed_id) else new_request_id()
         scope["hub.request_id"] = request_id
         is_internal = scope["path"].startswith(f"{STORE_PATH}/")
@@ -49,11 +54,11 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = request_id
-                headers["X-Content-Type-Options"] = "nosniff"
+                answer_headers = MutableHeaders(scope=message)
+                answer_headers["X-Request-ID"] = request_id
+                answer_headers["X-Content-Type-Options"] = "nosniff"
                 for name, value in scope.get("hub.headers", {}).items():
-                    headers[name] = value
+                    answer_headers[name] = value
             await send(message)
 
         try:
@@ -82,6 +87,7 @@ class Edge:
             "ms": round(seconds * 1000, 2),
             "user": caller.user_id if caller else None,
             "key": caller.key_id if caller else None,
+            "address": None if caller or not scope.get("client") else scope["client"][0],
         }
         failure: BaseException | None = scope.get("hub.failure")
         if failure is None:

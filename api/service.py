@@ -15,6 +15,7 @@ from api.http.rates import RateLimiter, Rates
 from api.http.request_metrics import RequestMetrics
 from api.hub_metrics import HubMetrics
 from api.on_demand import OnDemand
+from api.readiness import Readiness
 from api.registrar import Registrar
 from api.streams.user_feed import UserFeed
 from common.clock import Clock, SystemClock
@@ -52,14 +53,15 @@ class Service:
         monotonic: Callable[[], float] = time.monotonic,
         log_problem: Callable[[], str | None] = lambda: None,
         rearm_webhooks: Callable[[str, str, str], None] = lambda *_: None,
+        problems: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         """``monotonic`` gives the seconds that rates are measured in. ``log_problem`` says why triggers cannot be
         published at the moment, ``None`` if they can. ``rearm_webhooks`` is told of user, bot and condition when a bot
-        is ready again; its webhooks get a delivery if the condition is still TRUE."""
+        is ready again; its webhooks get a delivery if the condition is still TRUE. ``problems`` lists what makes the
+        service unavailable, such as a loop that has ended."""
         self.store = store
         self.settings = settings
         self.log = log
-        self.log_problem = log_problem
         self.rearm_webhooks = rearm_webhooks
         self.clock = clock or SystemClock()
         self.request_metrics = RequestMetrics()
@@ -72,6 +74,9 @@ class Service:
         self.on_demand = OnDemand(store)
         self.hub_metrics = HubMetrics(store, log, self.clock)
         self.user_feed = UserFeed(store, log, self.request_metrics)
+        self.readiness = Readiness(
+            store, log, self.clock, log_problem=log_problem, problems=lambda: [*self.user_feed.problems(), *problems()]
+        )
         self._writers = ThreadPoolExecutor(_STORE_THREADS, "api-store")
         self._judges = ThreadPoolExecutor(_JUDGING_THREADS, "api-judge")
 
@@ -82,6 +87,7 @@ class Service:
     async def stop(self) -> None:
         """End streams and threads; the store stays open."""
         await self.user_feed.stop()
+        self.readiness.stop()
         for pool in (self._writers, self._judges):
             await asyncio.to_thread(pool.shutdown)
 

@@ -95,7 +95,7 @@ def _ready(url: str) -> str:
         faults = "; ".join(
             f"{name}: {health[name]['detail']}" for name in ("store", "event_log") if not health[name]["ok"]
         )
-        raise HubError(f"{url} is {health['status']}: {faults}")
+        raise HubError(f"{url} is {health['status']}: {'; '.join([*filter(None, [faults]), *health['problems']])}")
     return f"{url} is ready"
 
 

@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import uvicorn
@@ -33,6 +33,8 @@ from registry.store.remote.token import owner_token
 
 _GRACE_S = 10
 """How long requests under way may take when the service stops."""
+_LOOPS = ("log-keeper", "server-watch", "webhooks-take", "webhooks-send")
+"""Threads that work as long as the service runs, by name."""
 _COLLECTED_AFTER = 10_000
 """New objects between two garbage collections. Conditions stay: collecting after every 700 mostly finds nothing."""
 
@@ -79,14 +81,26 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
                 backlog_bytes=settings.quota_webhook_backlog_mib << 20,
             )
         )
+        loops = [thread for thread in threading.enumerate() if thread.name in _LOOPS]
         service = Service(
-            store, settings, log, clock, log_problem=lambda: keeper.problem, rearm_webhooks=webhooks.rearm
+            store,
+            settings,
+            log,
+            clock,
+            log_problem=lambda: keeper.problem,
+            rearm_webhooks=webhooks.rearm,
+            problems=lambda: _ended(loops),
         )
         here = stack.enter_context(noted(settings.data_dir, _url(listener)))
         threading.Thread(target=_settle, name="warm-kernels", daemon=True).start()
         app = create_app(service)
         app.mount(STORE_PATH, store_interface(store, owner_token(settings)))
         _run(app, service, listener, lambda: announce(_greeting(here, store)))
+
+
+def _ended(loops: Sequence[threading.Thread]) -> list[str]:
+    """What readiness says about the loops that should run as long as the service does."""
+    return [f"the loop {loop.name} has ended; restart the service" for loop in loops if not loop.is_alive()]
 
 
 def _settle() -> None:

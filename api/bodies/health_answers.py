@@ -26,6 +26,7 @@ class ReadyAnswer(Answer):
     status: Literal["ok", "degraded", "unavailable"]
     store: CheckAnswer
     event_log: CheckAnswer
+    problems: Annotated[list[str], Field(description="What else is broken and makes the service unavailable")]
     last_tick_age_s: Annotated[
         float | None, Field(description="Seconds since the newest judged candle closed; null before the first tick")
     ]

@@ -51,6 +51,11 @@ class UserFeed:
         """Start following the log."""
         self._task = asyncio.create_task(self._live.run(), name="live feed")
 
+    def problems(self) -> list[str]:
+        """Why streams get nothing, if the log is not followed any more."""
+        has_ended = self._task is not None and self._task.done() and not self._stopped
+        return ["the live feed has ended: streams get no events until the service is restarted"] if has_ended else []
+
     async def stop(self) -> None:
         """Stop following, and end all streams."""
         self.end_streams()

@@ -61,6 +61,10 @@ class Store(Protocol):
         """A name that only this store and its backups have."""
         ...
 
+    def commit_problem(self) -> str | None:
+        """Why nothing can be written at the moment; ``None`` if it can, or nobody has tried."""
+        ...
+
     def rebase(self, rebase: Rebase) -> int:
         """Judge series from their corrected candles from now on. Returns how many candles changed. Triggers stay.
 

@@ -19,6 +19,7 @@ import polars as pl
 
 from common.errors import StoreError, StoreLocked, StoreMissing, StoreNotWritable
 from common.timeframes import from_ms
+from registry.store.files.commit_health import CommitHealth
 from registry.store.files.migrate import check_schema, migrate
 
 CATALOGS = ("registry", "candles")
@@ -44,6 +45,7 @@ class Database:
         self.read_only = read_only
         self._write_lock = threading.RLock()
         self._copying = threading.Lock()
+        self.commits = CommitHealth()
         if read_only and not all(self._file(catalog).exists() for catalog in CATALOGS):
             raise StoreMissing(f"no store in {folder}; `hub demo` or `hub candles import` creates one")
         if not read_only:
@@ -142,7 +144,7 @@ class Database:
         """One transaction: committed when the block ends, rolled back when it raises."""
         if self.read_only:
             raise StoreNotWritable(f"the store in {self.folder} was opened read-only")
-        with self._write_lock, self._cursor() as cursor:
+        with self._write_lock, self._cursor() as cursor, self.commits.watching():
             cursor.execute("BEGIN")
             try:
                 yield Transaction(cursor)

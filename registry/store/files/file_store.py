@@ -48,6 +48,9 @@ class FileStore:
     def identity(self) -> str:
         return self._identity
 
+    def commit_problem(self) -> str | None:
+        return self._database.commits.problem()
+
     def rebase(self, rebase: Rebase) -> int:
         # Anchors first: if the process ends between the two transactions, the new anchors refer to the candles as they
         # were, and the revisions are still there for another rebase. Readers see the anchors last, so that no tick from

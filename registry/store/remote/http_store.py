@@ -55,6 +55,9 @@ class HttpStore:
     def identity(self) -> str:
         return cast(str, self._own["identity"]())
 
+    def commit_problem(self) -> str | None:
+        return cast(str | None, self._own["commit_problem"]())
+
     def rebase(self, rebase: Rebase) -> int:
         return cast(int, self._own["rebase"](rebase))
 

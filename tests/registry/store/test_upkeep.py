@@ -41,6 +41,12 @@ def contents(store: Store) -> tuple[object, ...]:
     )
 
 
+def test_a_store_that_takes_writes_has_no_problem_with_commits(store: Store, sample: pl.DataFrame) -> None:
+    assert store.commit_problem() is None
+    fill(store, sample)
+    assert store.commit_problem() is None
+
+
 def test_a_restored_backup_is_the_store_of_its_moment(
     store: Store, open_at: OpenAt, tmp_path: Path, sample: pl.DataFrame
 ) -> None:

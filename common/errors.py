@@ -8,6 +8,7 @@
     ├── CandleFileError         a candle file cannot be read at all (single bad rows are quarantined)
     ├── CandlesMissing          a requested series has no candles
     ├── SubscriptionError       a subscription asks for something impossible
+    ├── UserNameError           a name or label is not one that a user's key may have
     ├── AuditFailed             the recorded triggers differ from what the candles imply
     ├── SettingsError           the environment or `.env` holds an unusable value
     ├── StoreError              the store cannot do what was asked
@@ -73,6 +74,10 @@ class TimeframeError(HubError):
 
 class TimeFormatError(HubError):
     """A time cannot be read."""
+
+
+class UserNameError(HubError):
+    """A name or a label is not one that a user's key may have."""
 
 
 class SubscriptionError(HubError):

@@ -6,10 +6,12 @@ first.
 
 import logging
 import os
+import secrets
 import sys
 import threading
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -45,7 +47,12 @@ class PrefectServer:
             [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
             answers=lambda: _is_healthy(port),
             patience_s=180.0,
-            environment={**_QUIET, "PREFECT_HOME": str(self._folder), "PREFECT_API_URL": _api_url(port)},
+            environment={
+                **self._environment(port),
+                "PREFECT_SERVER_API_AUTH_STRING": self._login(),
+                # Every page in a browser of this machine can reach the port; only its own may read what it answers.
+                "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port}",
+            },
             failure=PrefectServerError,
         )
         self._supervised.start()
@@ -55,13 +62,35 @@ class PrefectServer:
         """Point this process's Prefect at the server. Call it before anything imports Prefect."""
         for name in _TALKATIVE:
             logging.getLogger(name).setLevel(logging.ERROR)
-        os.environ.update({**_QUIET, "PREFECT_HOME": str(self._folder), "PREFECT_API_URL": _api_url(self._port())})
+        os.environ.update(self._environment(self._port()))
 
     def stop(self) -> None:
         """End the server after sending it everything that this process still has for it; its database stays."""
         if self._supervised is not None:
             _send_waiting_events()
             self._supervised.stop()
+
+    def _environment(self, port: int) -> dict[str, str]:
+        return {
+            **_QUIET,
+            "PREFECT_HOME": str(self._folder),
+            "PREFECT_API_URL": _api_url(port),
+            "PREFECT_API_AUTH_STRING": self._login(),
+        }
+
+    def _login(self) -> str:
+        """What the server asks its clients for, ``name:password``; kept in the folder, for its owner alone."""
+        path = self._folder / "prefect.login"
+        if not path.exists():
+            make_folder(self._folder, PrefectServerError)
+            # Whoever is first decides; a file appears under its name with its content.
+            draft = path.with_name(f"prefect.login.{secrets.token_hex(8)}")
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(f"hub:{secrets.token_urlsafe(32)}")
+            with suppress(FileExistsError):
+                os.link(draft, path)
+            draft.unlink()
+        return path.read_text()
 
     def _port(self) -> int:
         """The port of the server that runs in the folder, or else a free one, which is noted there."""

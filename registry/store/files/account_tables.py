@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from common.clock import Clock
+from registry.keys import check_user
 from registry.store.files.database import Database, naive_time
 from registry.store.parts.accounts import ApiKey
 
@@ -24,6 +25,7 @@ class AccountTables:
         self._keys = {row["key_id"]: ApiKey(**row) for row in rows.iter_rows(named=True)}
 
     def add_key(self, key: ApiKey) -> None:
+        check_user(key.user_id, key.label)
         self._write(key)
 
     def key(self, key_id: str) -> ApiKey | None:

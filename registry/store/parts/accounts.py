@@ -24,7 +24,7 @@ class AccountStore(Protocol):
     """API keys; :mod:`registry.keys` makes and checks them."""
 
     def add_key(self, key: ApiKey) -> None:
-        """Store a key."""
+        """Store a key. Raises :class:`common.errors.UserNameError` for a name that no user may have."""
         ...
 
     def key(self, key_id: str) -> ApiKey | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import HubError, UserNameError
 from registry.keys import matches, new_key, read_key_text
 from registry.store.parts.delivery import Webhook
 from tests.registry.store.serving import OpenAt
@@ -44,6 +45,47 @@ def test_keys_are_kept_and_revoked_for_good(open_at: OpenAt, tmp_path: Path) -> 
         assert not store.accounts.revoke_key("none", at_ms=10)
     with open_at(tmp_path / "s") as store:
         assert store.accounts.keys() == [replace(ann, revoked_ms=9), bob]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        " ",
+        "ann ",
+        "\tann",
+        "ann\n",
+        "ann\nbob",
+        "a\x00b",
+        "\x7f",
+        "\u202eann",
+        "a\u2028b",
+        "\ud800",
+        "n" * 129,
+        "Jo\u0308rg",
+    ],
+    ids=ascii,
+)
+def test_a_name_that_cannot_be_shown_is_no_user(open_at: OpenAt, tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserNameError):
+        new_key(name, "user", "", 5)
+    key, _ = new_key("ann", "user", "", 5)
+    # Whoever has the token of the store makes no such user either.
+    with open_at(tmp_path / "s") as store:
+        with pytest.raises(HubError):
+            store.accounts.add_key(replace(key, user_id=name))
+        if name:
+            with pytest.raises(HubError):
+                store.accounts.add_key(replace(key, label=name))
+        assert store.accounts.keys() == []
+
+
+@pytest.mark.parametrize("name", ["a", "ann@example.org", "Jörg", "bot farm 7", "n" * 128, "日本"])
+def test_names_of_people_are_users(open_at: OpenAt, tmp_path: Path, name: str) -> None:
+    key, _ = new_key(name, "user", "", 5)
+    with open_at(tmp_path / "s") as store:
+        store.accounts.add_key(key)
+        assert store.accounts.keys(name) == [key]
 
 
 def test_webhooks_and_cursors_are_kept(open_at: OpenAt, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import sys
 
 from common.errors import HubError
+from common.private_files import keep_private
 from common.settings import load_settings
 from hub.logs import log_to_stderr
 from hub.serve import serve
@@ -10,6 +11,7 @@ from hub.serve import serve
 
 def main() -> None:
     """Serve until SIGTERM or Ctrl-C."""
+    keep_private()
     log_to_stderr()
     try:
         serve(load_settings(), lambda text: print(text, file=sys.stderr, flush=True))

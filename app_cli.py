@@ -2,9 +2,12 @@
 
 import sys
 
+from common.private_files import keep_private
+
 
 def main() -> None:
     """Run the process's command line and exit with its code."""
+    keep_private()
     try:
         # Here, because loading the commands takes long enough for a Ctrl-C.
         from hub.cli.app import main as run_and_exit

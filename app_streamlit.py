@@ -4,8 +4,11 @@ from pathlib import Path
 
 import streamlit as st
 
+from common.private_files import keep_private
+
 _DASHBOARD = Path(__file__).parent / "dashboard"
 
+keep_private()
 # A file, because Streamlit would fetch the picture of a Material icon from the internet.
 st.set_page_config(page_title="Condition Hub", page_icon=str(_DASHBOARD / "icon.svg"), layout="wide")
 st.navigation(

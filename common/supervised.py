@@ -18,6 +18,7 @@ from typing import Self
 
 from common import processes
 from common.errors import EventServerError, HubError
+from common.private_files import NotPrivate, close_to_others, make_private_folder
 from common.processes import start_time
 
 
@@ -88,6 +89,8 @@ class SupervisedServer:
                 env={**os.environ, **(self._environment or {})},
                 # Ctrl-C at the terminal is meant for the hub, which then stops its servers in order.
                 start_new_session=True,
+                # Also where a program uses the hub as a library, and has a umask of its own.
+                umask=0o077,
             )
         if not self._wait_for_answer(self._patience_s):
             code = self._child.poll()
@@ -124,13 +127,16 @@ class SupervisedServer:
 
 
 def make_folder(folder: Path, failure: type[HubError]) -> None:
-    """Create a server's folder; raises ``failure`` if that is not possible."""
+    """Create a server's folder, for this user alone; raises ``failure`` if that is not possible."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
+        close_to_others([folder])
     except OSError as error:
         raise failure(
             f"cannot create the folder {folder}: {error.strerror}; set HUB_DATA_DIR to a writable folder"
         ) from error
+    except NotPrivate as error:
+        raise failure(str(error)) from error
 
 
 def free_port() -> int:

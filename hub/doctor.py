@@ -10,6 +10,7 @@ import httpx
 
 from common.clock import SystemClock
 from common.errors import HubError
+from common.private_files import exposed, files_of_hub
 from common.settings import Settings
 from common.timeframes import DURATION_MS, to_ms
 from events.server import connect_to
@@ -31,6 +32,7 @@ class HealthCheck:
 def examine(settings: Settings) -> Iterator[HealthCheck]:
     """Check everything, one thing after another; nothing is changed."""
     yield _folder(settings.data_dir)
+    yield _private(settings)
     yield _space(settings.data_dir)
     here = running(settings.data_dir)
     if here is None:
@@ -76,6 +78,25 @@ def _folder(folder: Path) -> HealthCheck:
             "data folder", False, f"no permission to write to {existing}; set HUB_DATA_DIR to another folder"
         )
     return HealthCheck("data folder", True, str(folder.absolute()))
+
+
+def _private(settings: Settings) -> HealthCheck:
+    scheme, _, place = settings.resolved_store_url.partition(":")
+    store = Path(place)
+    places = [*files_of_hub(settings.data_dir), *((store, *store.glob("*.duckdb*")) if scheme == "duckdb" else ())]
+    try:
+        open_to_others = list(dict.fromkeys(exposed(places)))
+    except OSError as error:
+        return HealthCheck("private files", False, f"cannot look at {error.filename}: {error.strerror}")
+    if not open_to_others:
+        return HealthCheck("private files", True, "only this user can open what the hub has written")
+    shown = " ".join(map(str, open_to_others[:3])) + (" ..." if len(open_to_others) > 3 else "")
+    return HealthCheck(
+        "private files",
+        False,
+        f"other users can read secrets in {len(open_to_others)} files and folders: {shown}; restart the hub, which "
+        "closes them, or run chmod -R go-rwx on them",
+    )
 
 
 def _space(folder: Path) -> HealthCheck:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import signal
 import socket
 import sys
@@ -18,6 +19,7 @@ from api.http.edge import STORE_PATH
 from api.service import Service
 from common.clock import SystemClock
 from common.errors import ServiceError
+from common.private_files import NotPrivate, close_to_others, files_of_hub
 from common.settings import Settings
 from common.supervised import make_folder
 from engine.warming import warm
@@ -30,6 +32,8 @@ from registry.store.owner import Running, noted, running
 from registry.store.protocol import Store
 from registry.store.remote.endpoint import store_interface
 from registry.store.remote.token import owner_token
+
+_log = logging.getLogger(__name__)
 
 _GRACE_S = 10
 """How long requests under way may take when the service stops."""
@@ -56,6 +60,7 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
             "HUB_STORE_URL names the store of another process; unset it if this service is to own the store itself"
         )
     make_folder(settings.data_dir, ServiceError)
+    _close_to_others(settings)
     gc.set_threshold(_COLLECTED_AFTER)
     with ExitStack() as stack:
         # Until the server handles signals itself: whatever has been started is stopped in order.
@@ -101,6 +106,16 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
 def _ended(loops: Sequence[threading.Thread]) -> list[str]:
     """What readiness says about the loops that should run as long as the service does."""
     return [f"the loop {loop.name} has ended; restart the service" for loop in loops if not loop.is_alive()]
+
+
+def _close_to_others(settings: Settings) -> None:
+    """What an earlier hub, a copy or a restored backup left open to other users is closed to them, and said."""
+    try:
+        closed = close_to_others(files_of_hub(settings.data_dir))
+    except NotPrivate as error:
+        raise ServiceError(str(error)) from error
+    if closed:
+        _log.warning("%d files and folders were open to other users; now only this user can open them", len(closed))
 
 
 def _settle() -> None:

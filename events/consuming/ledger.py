@@ -4,11 +4,12 @@ This module needs nothing else of the hub, only Python's standard library, so a 
 """
 
 import hashlib
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal, Self, TypeVar
 
@@ -53,6 +54,7 @@ class Ledger:
         self.path = Path(path)
         self._now_ms = now_ms
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        _keep_private(self.path)
         self._lock = threading.RLock()
         self._acting = threading.Condition()
         self._under_way: set[str] = set()
@@ -213,6 +215,16 @@ class Ledger:
 
     def _mark(self, effect_id: str, state: Literal["pending", "done"]) -> None:
         self._connection.execute("INSERT OR REPLACE INTO effects VALUES (?, ?, ?)", [effect_id, state, self._now_ms()])
+
+
+def _keep_private(path: Path) -> None:
+    """Positions and deliveries are nobody else's business. SQLite gives its other files the mode of this one."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    # By its name: closing a file that this process has already opened would release its locks.
+    status = path.stat()
+    if status.st_mode & 0o077 and status.st_uid == os.geteuid():
+        path.chmod(0o600)
 
 
 def client_order_id(bot_id: str, condition_id: str, close_ms: int, action: str) -> str:

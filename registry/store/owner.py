@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import ServiceError
+from common.private_files import write_private
 from common.processes import start_time
 from common.settings import Settings
 
@@ -40,7 +41,7 @@ def noted(data_dir: Path, url: str) -> Iterator[Running]:
     """Note in the data folder that this process serves it, for as long as the block runs."""
     here = Running(os.getpid(), url)
     partial = _note(data_dir).with_suffix(".partial")
-    partial.write_text(json.dumps({"pid": here.pid, "started": start_time(here.pid), "url": here.url}))
+    write_private(partial, json.dumps({"pid": here.pid, "started": start_time(here.pid), "url": here.url}))
     partial.rename(_note(data_dir))
     try:
         yield here

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 import app_cli
+from hub.logs import PACKAGES, JsonLines
 from registry.store.files.file_store import FileStore
 from tests.api.served_hub import few_candles
 from tests.waiting import wait_for
@@ -50,10 +51,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def hub(folder: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Shell]:
     yield Shell(capsys)
     # `hub up` lets them write to what was standard error.
-    for name in ("hub", "uvicorn.error"):
+    for name in (*PACKAGES, "uvicorn.error"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
     logging.getLogger("uvicorn.access").disabled = False
+    libraries = logging.getLogger()
+    libraries.handlers = [each for each in libraries.handlers if not isinstance(each.formatter, JsonLines)]
+    logging.captureWarnings(False)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from itertools import count
 from pathlib import Path
 
 from common.errors import StoreError, StoreMissing, StoreNotWritable
+from common.private_files import make_private_folder
 from registry.store.files.database import CATALOGS, Database, refuse_if_open
 from registry.store.protocol import Backup
 
@@ -19,12 +20,13 @@ def write_backup(database: Database, folder: Path) -> Backup:
         raise StoreError(f"{folder} already exists; name a new folder, each backup has its own")
     partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
     try:
-        partial.mkdir(parents=True)
+        make_private_folder(partial)
     except OSError as error:
         raise StoreNotWritable(f"cannot create {partial}: {error.strerror}; name a writable folder") from error
     try:
         rows = database.copy_to(partial)
         for file in partial.iterdir():
+            file.chmod(0o600)
             _flush(file)
         partial.rename(folder)
         _flush(folder.parent)
@@ -55,12 +57,14 @@ def restore_backup(backup: Path, folder: Path, *, replace: bool) -> Path | None:
         refuse_if_open(folder)
     partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
     try:
-        partial.mkdir(parents=True)
+        make_private_folder(partial)
         for file in _files_of(backup):
-            _flush(Path(shutil.copy2(file, partial)))
+            copy = Path(shutil.copy2(file, partial))
+            copy.chmod(0o600)
+            _flush(copy)
         _bring_up_to_date(partial, backup)
         aside = _move_aside(folder, present) if present else None
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
         for file in _files_of(partial):
             file.rename(folder / file.name)
         _flush(folder)
@@ -91,7 +95,7 @@ def _move_aside(folder: Path, files: list[Path]) -> Path:
     taken = {path.name for path in folder.parent.iterdir()}
     names = (f"{folder.name}.before-restore-{number}" for number in count(1))
     aside = folder.with_name(next(name for name in names if name not in taken))
-    aside.mkdir()
+    make_private_folder(aside)
     for file in files:
         file.rename(aside / file.name)
     return aside

@@ -4,6 +4,7 @@
 own retention, and candles can be rebuilt without touching the registry. A transaction writes one of them.
 """
 
+import logging
 import os
 import re
 import threading
@@ -18,6 +19,7 @@ import duckdb
 import polars as pl
 
 from common.errors import StoreError, StoreLocked, StoreMissing, StoreNotWritable
+from common.private_files import NotPrivate, close_to_others, make_private_folder
 from common.timeframes import from_ms
 from registry.store.files.commit_health import CommitHealth
 from registry.store.files.migrate import check_schema, migrate
@@ -29,6 +31,8 @@ _READER_PATIENCE_S = 3.0
 """How long an owner waits for a reader to close: the dashboard opens the files for the duration of a query."""
 
 _FEW_ROWS = 32
+
+_log = logging.getLogger(__name__)
 
 _LOCK_HOLDER = re.compile(r"held in (?P<executable>\S+) \(PID (?P<pid>\d+)\)")
 
@@ -57,6 +61,8 @@ class Database:
             self._connection.execute("SET TimeZone = 'UTC'")
             for catalog in CATALOGS:
                 self._attach(catalog)
+                if not read_only:
+                    self._file(catalog).chmod(0o600)
             self.migrated: dict[str, tuple[int, int]] = {}
             """Catalog -> its schema before this process opened it, and after."""
             for catalog in CATALOGS:
@@ -181,7 +187,7 @@ class Database:
 
     def _make_folder(self) -> None:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self.folder)
         except OSError as error:
             raise StoreNotWritable(
                 f"cannot create the store's folder {self.folder}: {error.strerror}; "
@@ -190,6 +196,17 @@ class Database:
         if not os.access(self.folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             raise StoreNotWritable(
                 f"no permission to write to {self.folder}; set HUB_DATA_DIR to a writable folder, or change its owner"
+            )
+        try:
+            # Before DuckDB puts anything there; it creates files with the mode that the process's umask leaves.
+            opened = close_to_others([self.folder, *(path for path in self.folder.glob("*.duckdb*"))])
+        except NotPrivate as error:
+            raise StoreNotWritable(str(error)) from error
+        if opened:
+            _log.warning(
+                "other users could read the store in %s; now only this user can: %s",
+                self.folder,
+                " ".join(path.name for path in opened),
             )
 
 

@@ -4,6 +4,7 @@ import os
 import secrets
 
 from common.errors import StoreNotWritable
+from common.private_files import make_private_folder
 from common.settings import Settings
 
 _NAME = "store_token"
@@ -18,7 +19,7 @@ def owner_token(settings: Settings) -> str:
     # Under its name it exists whole or not at all, and others can never read it, not even for a moment.
     partial = path.with_name(f"{_NAME}.{os.getpid()}")
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        make_private_folder(settings.data_dir)
         with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(token)
         partial.rename(path)

@@ -14,6 +14,7 @@
     ├── StoreError              the store cannot do what was asked
     │   ├── StoreLocked         another process owns the files
     │   ├── StoreMissing        there is no store in that place
+    │   ├── StoreDamaged        its files are not as the hub left them
     │   ├── StoreNotWritable    no permission to write, or no space left
     │   ├── StoreUnreachable    the process that owns the store does not answer
     │   ├── StoreDenied         that process rejects the token
@@ -110,6 +111,10 @@ class StoreLocked(StoreError):
 
 class StoreMissing(StoreError):
     """There is no store in that place."""
+
+
+class StoreDamaged(StoreError):
+    """The files of the store are damaged."""
 
 
 class StoreNotWritable(StoreError):

@@ -10,6 +10,9 @@ from common.private_files import make_private_folder
 from registry.store.files.database import CATALOGS, Database, refuse_if_open
 from registry.store.protocol import Backup
 
+_ENDINGS = ("", ".wal", ".wal.checkpoint", ".wal.recovery")
+"""Of a file, its write-ahead log, and what DuckDB has beside it during a checkpoint and during recovery."""
+
 
 def write_backup(database: Database, folder: Path) -> Backup:
     """Copy everything as of one moment; writes continue meanwhile.
@@ -87,7 +90,7 @@ def _bring_up_to_date(copy: Path, backup: Path) -> None:
 
 def _files_of(folder: Path) -> list[Path]:
     """The files of a store, including their write-ahead logs."""
-    names = [f"{catalog}.duckdb{ending}" for catalog in CATALOGS for ending in ("", ".wal")]
+    names = [f"{catalog}.duckdb{ending}" for catalog in CATALOGS for ending in _ENDINGS]
     return [folder / name for name in names if (folder / name).is_file()]
 
 

@@ -18,11 +18,12 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from common.errors import StoreError, StoreLocked, StoreMissing, StoreNotWritable
+from common.errors import StoreDamaged, StoreError, StoreLocked, StoreMissing, StoreNotWritable
 from common.private_files import NotPrivate, close_to_others, make_private_folder
 from common.timeframes import from_ms
 from registry.store.files.commit_health import CommitHealth
 from registry.store.files.migrate import check_schema, migrate
+from registry.store.files.write_ahead_log import LogCondition, examine
 
 CATALOGS = ("registry", "candles")
 """File stem and catalog name of the two files."""
@@ -33,6 +34,8 @@ _READER_PATIENCE_S = 3.0
 _FEW_ROWS = 32
 
 _log = logging.getLogger(__name__)
+
+_DAMAGED = re.compile(r"[Cc]orrupt|replaying (checkpoint )?WAL|not a valid DuckDB database file|checksum")
 
 _LOCK_HOLDER = re.compile(r"held in (?P<executable>\S+) \(PID (?P<pid>\d+)\)")
 
@@ -173,6 +176,7 @@ class Database:
         path = str(self._file(catalog)).replace("'", "''")
         deadline = time.monotonic() + (0.0 if self.read_only else _READER_PATIENCE_S)
         while True:
+            log = self._write_ahead_log(catalog)
             try:
                 self._connection.execute(f"ATTACH '{path}' AS {catalog}{mode}")
             except duckdb.Error as error:
@@ -180,7 +184,28 @@ class Database:
                     raise _explain(error, self.folder) from error
                 time.sleep(0.05)
             else:
-                return
+                break
+        if log.dropped and not self.read_only:
+            _log.warning(
+                "the write-ahead log of %s ended in the middle of a write: its last %d bytes, after the last commit, "
+                "were dropped. If the process was killed, that write had not been acknowledged and nothing is lost; "
+                "after a power cut or a disk fault, compare with a backup, and run `hub store check` and `hub verify`",
+                self._file(catalog).name,
+                log.dropped,
+            )
+
+    def _write_ahead_log(self, catalog: str) -> LogCondition:
+        try:
+            log = examine(self._file(catalog).with_suffix(".duckdb.wal"))
+        except OSError as error:
+            raise StoreNotWritable(f"cannot read {error.filename}: {error.strerror}") from error
+        if not log.begins_well:
+            # DuckDB would open the file without it, and without a word.
+            raise StoreDamaged(
+                f"the write-ahead log {log.path} is damaged: it does not begin like one, so nothing in it can be read; "
+                f"{_mend(log.path)}"
+            )
+        return log
 
     def _file(self, catalog: str) -> Path:
         return self.folder / f"{catalog}.duckdb"
@@ -246,7 +271,8 @@ def refuse_if_open(folder: Path) -> None:
     """Raise :class:`StoreLocked` if a process has the files open; anything else that is wrong with them is ignored."""
     for catalog in CATALOGS:
         try:
-            duckdb.connect(str(folder / f"{catalog}.duckdb")).close()
+            # Only to read: a damaged write-ahead log stays as it is.
+            duckdb.connect(str(folder / f"{catalog}.duckdb"), read_only=True).close()
         except duckdb.Error as error:
             if isinstance(explained := _explain(error, folder), StoreLocked):
                 raise explained from error
@@ -313,7 +339,22 @@ def _explain(error: duckdb.Error, folder: Path) -> StoreError:
         return StoreNotWritable(
             f"no space left for the store in {folder}; nothing was recorded: free some space and try again"
         )
+    if _DAMAGED.search(text):
+        log = re.search(r'WAL file "([^"]+)"', text)
+        mend = _mend(Path(log[1]) if log else None)
+        return StoreDamaged(f"the store in {folder} failed: {text.splitlines()[0]}; its files are damaged: {mend}")
     return StoreError(f"the store in {folder} failed: {text.splitlines()[0]}")
+
+
+def _mend(log: Path | None) -> str:
+    """How to go on with damaged files."""
+    restore = "restore the newest backup: hub store restore BACKUP --yes (it keeps these files)"
+    if log is None:
+        return restore
+    return (
+        f"{restore}; or move {log.name} elsewhere, which gives up what was written since the last checkpoint: triggers "
+        "among it come back from the event log, candles can be imported again"
+    )
 
 
 def _command_of(pid: int) -> str:

@@ -30,8 +30,6 @@ _SPELLINGS = 10_000
 _STORE_THREADS = 32
 """How many requests can wait for a commit at once; the store commits them together."""
 _JUDGING_THREADS = 2
-THIN = 5
-"""Users are not told the number of subscribers while there are fewer than this."""
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -127,6 +125,11 @@ class Service:
         return await self.in_store(self.on_demand.settled_at, condition) if known is None else known[0]
 
     def shown_subscribers(self, condition_id: str, caller: Caller) -> int | None:
-        """The number of subscribers of a condition, ``None`` if the caller may not know it."""
-        count = self.store.registry.subscriber_count(condition_id)
-        return count if caller.is_operator or count >= THIN else None
+        """How many subscriptions a condition has, for operators; for users, how many other users it has.
+
+        ``None`` if the caller may not know it. A user's own bots do not count: otherwise, with four of them, the number
+        would tell of a single stranger.
+        """
+        if caller.is_operator:
+            return self.store.registry.subscriber_count(condition_id)
+        return self.store.registry.popularity(condition_id, caller.user_id) or None

@@ -178,6 +178,33 @@ def test_few_subscribers_are_shown_to_operators_only(tmp_path: Path) -> None:
                 assert hub.as_user("carl").get(f"/conditions/{condition}/explain").json()["notes"] == notes
 
 
+def test_own_bots_do_not_make_a_condition_popular(tmp_path: Path) -> None:
+    with a_hub(tmp_path) as hub:
+        ann = hub.as_user("ann")
+        text = {"condition": "BTCUSDT 1h: close > 1"}
+        condition = ann.post("/conditions/register", json=text).json()["condition_id"]
+
+        def subscribe(user: str, *bots: str) -> None:
+            for bot in bots:
+                body = {"bot_id": bot, "condition_id": condition, "bot_type": "dca"}
+                assert hub.as_user(user).post("/conditions/subscribe", json=body).status_code == 201
+
+        def seen() -> tuple[int | None, int | None]:
+            status = ann.get(f"/conditions/{condition}/status").json()
+            return status["subscribers"], ann.post("/conditions/preview", json=text).json()["subscribers"]
+
+        subscribe("ann", "a", "b", "c", "d")
+        subscribe("stranger-1", "a")
+        assert seen() == (None, None)
+        subscribe("stranger-1", "b", "c", "d", "e")
+        assert seen() == (None, None)
+        for number in range(2, 6):
+            subscribe(f"stranger-{number}", "a")
+            assert seen() == ((5, 5) if number == 5 else (None, None))
+        operator = hub.as_user("root", "operator").get(f"/conditions/{condition}/status").json()
+        assert operator["subscribers"] == 13
+
+
 @pytest.mark.parametrize(
     "header",
     [

@@ -154,6 +154,9 @@ class RegistryTables:
     def subscriber_count(self, condition_id: str) -> int:
         return self._subscriptions.active(condition_id)
 
+    def popularity(self, condition_id: str, user_id: str) -> int:
+        return self._subscriptions.popularity(condition_id, user_id)
+
     def totals(self) -> dict[str, int]:
         return {"conditions": len(self._conditions), **self._subscriptions.totals()}
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TypeVar
 
-from registry.store.parts.registry import StoredSubscription, SubscriptionState
+from registry.store.parts.registry import THIN, StoredSubscription, SubscriptionState
 
 SubscriptionKey = tuple[str, str, str]
 """User, bot, condition."""
@@ -52,6 +52,9 @@ class SubscriptionIndex:
         """Numbers of changes, and the entries that changed; only the newest change of a subscription counts."""
         self._size = 0
         self._active: Counter[str] = Counter()
+        self._popular: dict[str, dict[str, int]] = {}
+        """Condition -> its users -> how many of their subscriptions are active, for conditions with at least ``THIN``
+        active ones. Fewer subscriptions can only be of fewer users."""
         self._active_users = self._active_bots = self._active_total = 0
 
     def __len__(self) -> int:
@@ -100,6 +103,15 @@ class SubscriptionIndex:
     def active(self, condition_id: str) -> int:
         """Number of active subscriptions of a condition."""
         return self._active[condition_id]
+
+    def popularity(self, condition_id: str, user_id: str) -> int:
+        """Number of users other than one who have active subscriptions of a condition; 0 if there are fewer than
+        ``THIN``."""
+        users = self._popular.get(condition_id)
+        if users is None:
+            return 0
+        others = len(users) - (user_id in users)
+        return others if others >= THIN else 0
 
     def kept(self, condition_id: str) -> int:
         """Number of subscriptions of a condition that have not ended."""
@@ -164,10 +176,21 @@ class SubscriptionIndex:
             return
         self._active_total += by
         _add(self._active, subscription.condition_id, by)
+        self._count_users(subscription.condition_id, subscription.user_id, by)
         users, bots = len(user.active) > 0, len(user.active)
         _add(user.active, subscription.bot_id, by)
         self._active_users += (len(user.active) > 0) - users
         self._active_bots += len(user.active) - bots
+
+    def _count_users(self, condition_id: str, user_id: str, by: int) -> None:
+        """Follow one subscription that has become active or inactive."""
+        if self._active[condition_id] < THIN:
+            self._popular.pop(condition_id, None)
+        elif condition_id in self._popular:
+            _add(self._popular[condition_id], user_id, by)
+        else:
+            active = (one for one in self.of_condition(condition_id) if one.state == "active")
+            self._popular[condition_id] = dict(Counter(one.user_id for one in active))
 
     def _drop_old_changes(self) -> None:
         changes, changed = self._changes

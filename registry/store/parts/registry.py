@@ -61,6 +61,8 @@ class Unjudged:
 
 
 SubscriptionState = Literal["active", "paused", "ended"]
+THIN = 5
+"""A condition with fewer users than this is not called popular: a smaller number would tell who they are."""
 
 
 @dataclass(frozen=True)
@@ -228,6 +230,11 @@ class RegistryStore(Protocol):
 
     def subscriber_count(self, condition_id: str) -> int:
         """Number of active subscriptions of a condition."""
+        ...
+
+    def popularity(self, condition_id: str, user_id: str) -> int:
+        """Number of users other than ``user_id`` who have active subscriptions of a condition, 0 while there are fewer
+        than ``THIN``: what that user may know of the others."""
         ...
 
     def subscribers(self) -> Mapping[str, int]:

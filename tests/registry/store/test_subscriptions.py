@@ -109,6 +109,27 @@ def test_pausing_keeps_it_and_resuming_skips_the_pause(hub: Store) -> None:
     assert hub.registry.set_paused("bob", "b", RSI.id, True, at_ms=50) is None
 
 
+def test_popularity_counts_other_users_with_active_subscriptions_from_five_on(hub: Store) -> None:
+    def popularity() -> list[int]:
+        return [hub.registry.popularity(RSI.id, user) for user in ("user-0", "nobody")]
+
+    for number in range(4):
+        subscribe(hub, request_for(f"user-{number}", "b"), request_for(f"user-{number}", "c"))
+    assert popularity() == [0, 0]
+    subscribe(hub, request_for("user-4", "b"))
+    assert popularity() == [0, 5]
+    subscribe(hub, request_for("user-5", "b"))
+    assert popularity() == [5, 6]
+    hub.registry.set_paused("user-5", "b", RSI.id, True, at_ms=20)
+    hub.registry.unsubscribe("user-1", "b", RSI.id, at_ms=20)
+    assert popularity() == [0, 5], "user-1 has another bot"
+    hub.registry.unsubscribe("user-1", "c", RSI.id, at_ms=20)
+    assert popularity() == [0, 0]
+    hub.registry.set_paused("user-5", "b", RSI.id, False, at_ms=30)
+    assert popularity() == [0, 5]
+    assert hub.registry.popularity("unknown", "user-0") == 0
+
+
 def test_subscribing_to_a_paused_one_resumes_it(hub: Store) -> None:
     subscribe(hub, request_for("ann", "b"), at_ms=10)
     hub.registry.set_paused("ann", "b", RSI.id, True, at_ms=20)

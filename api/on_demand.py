@@ -19,8 +19,8 @@ from registry.store.protocol import Store
 
 _READER_S = 2.0
 """How long a reader of the series, and everything looked up with it, is used."""
-_TRUTHS_CACHED = 20_000
-"""A truth takes a few hundred bytes."""
+_TRUTHS_BYTES = 16 * 1024 * 1024
+"""A truth takes a few hundred bytes, and a hundred more for each value that it names."""
 
 
 class OnDemand:
@@ -28,7 +28,7 @@ class OnDemand:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._truths: LRUCache[Hashable, Now] = LRUCache(_TRUTHS_CACHED)
+        self._truths: LRUCache[Hashable, Now] = LRUCache(_TRUTHS_BYTES, _memory_of)
         self._lock = Lock()
         self._reader = SeriesReader.of(store)
         self._reader_until = 0.0
@@ -97,3 +97,7 @@ class OnDemand:
         """When it would have fired."""
         histories = Epochs(self._store).up_to(condition, None)
         return preview(condition, histories, self._store.candles.calendars(), start_ms=start_ms, end_ms=end_ms)
+
+
+def _memory_of(now: Now) -> int:
+    return 700 + sum(100 + len(name) for name in now.values)

@@ -5,14 +5,14 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import ParamSpec, TypeVar
 
-from api.bodies.condition_spellings import Spellings
+from api.bodies.condition_spellings import Spellings, is_short
 from api.http.admission import Admission, Caller
 from api.http.problems import not_found
 from api.http.quotas import Quotas
 from api.http.rates import RateLimiter, Rates
 from api.http.request_metrics import RequestMetrics
+from api.http.turns import Arguments, Result, Turns
 from api.hub_metrics import HubMetrics
 from api.on_demand import OnDemand
 from api.readiness import Readiness
@@ -26,13 +26,12 @@ from registry.store.parts.registry import RegisterResult, StoredCondition
 from registry.store.protocol import Store
 
 _MINUTE_MS = 60_000
-_SPELLINGS = 10_000
+_SPELLINGS_BYTES = 32 * 1024 * 1024
+_SHORT = 2_000
+"""Characters of canonical text that are read within two milliseconds."""
 _STORE_THREADS = 32
 """How many requests can wait for a commit at once; the store commits them together."""
 _JUDGING_THREADS = 2
-
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
 
 
 class Service:
@@ -68,9 +67,10 @@ class Service:
         self.making_webhooks = asyncio.Lock()
         """Locked from counting a user's webhooks until one has been added."""
         self.registrar = Registrar(lambda conditions: self.in_store(self.register_now, conditions))
-        self.spellings = Spellings(settings.default_exchange, size=_SPELLINGS)
+        self.spellings = Spellings(settings.default_exchange, size=_SPELLINGS_BYTES)
         self.on_demand = OnDemand(store)
         self.hub_metrics = HubMetrics(store, log, self.clock)
+        self.turns = Turns("api-turns")
         self.user_feed = UserFeed(store, log, self.request_metrics)
         self.readiness = Readiness(
             store, log, self.clock, log_problem=log_problem, problems=lambda: [*self.user_feed.problems(), *problems()]
@@ -88,6 +88,7 @@ class Service:
         self.readiness.stop()
         for pool in (self._writers, self._judges):
             await asyncio.to_thread(pool.shutdown)
+        await asyncio.to_thread(self.turns.shutdown)
 
     async def in_store(
         self, work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
@@ -115,14 +116,27 @@ class Service:
             raise not_found("condition; register it first")
         return stored
 
-    def condition(self, condition_id: str) -> Condition:
-        """A registered condition, parsed; raises a 404 problem."""
-        return Condition.from_canonical(self.stored(condition_id).canonical)
+    async def read(self, spelling: object, caller: Caller) -> Condition:
+        """The condition that a caller spells; raises :class:`ConditionError`. What may take long waits its turn."""
+        if is_short(spelling):
+            return self.spellings.read(spelling)
+        return await self.turns.run(caller.user_id, self.spellings.read, spelling)
 
-    async def settled_at(self, condition: Condition) -> int | None:
+    async def condition(self, condition_id: str, caller: Caller) -> Condition:
+        """A registered condition, parsed; raises a 404 problem. What may take long waits its turn."""
+        canonical = self.stored(condition_id).canonical
+        if len(canonical) <= _SHORT:
+            return Condition.from_canonical(canonical)
+        return await self.turns.run(caller.user_id, Condition.from_canonical, canonical)
+
+    async def settled_at(self, condition: Condition, caller: Caller) -> int | None:
         """Close time from which a condition's indicators have settled; ``None`` while a series has no candles."""
         known = self.on_demand.known_settled_at(condition.id)
-        return await self.in_store(self.on_demand.settled_at, condition) if known is None else known[0]
+        if known is not None:
+            return known[0]
+        if len(condition.canonical) <= _SHORT:
+            return await self.in_store(self.on_demand.settled_at, condition)
+        return await self.turns.run(caller.user_id, self.on_demand.settled_at, condition)
 
     def shown_subscribers(self, condition_id: str, caller: Caller) -> int | None:
         """How many subscriptions a condition has, for operators; for users, how many other users it has.

@@ -70,10 +70,10 @@ class Settings(BaseSettings):
     """Requests per user that only read stored data."""
 
     api_rate_write: Rate = "3000/minute"
-    """Requests per user that register, subscribe and the like."""
+    """Requests per user that register, subscribe and the like, each counted once per started KiB of its body."""
 
-    api_rate_bulk: Rate = "120/minute"
-    """Bulk registrations per user, of up to 1000 conditions each."""
+    api_rate_bulk: Rate = "1200/minute"
+    """Bulk registrations per user, each counted once per started 8 KiB or 50 conditions, and once per refused one."""
 
     api_rate_compute: Rate = "120/minute"
     """Requests per user that judge candles on demand: preview and explain."""

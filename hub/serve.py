@@ -41,6 +41,8 @@ _LOOPS = ("log-keeper", "server-watch", "webhooks-take", "webhooks-send")
 """Threads that work as long as the service runs, by name."""
 _COLLECTED_AFTER = 10_000
 """New objects between two garbage collections. Conditions stay: collecting after every 700 mostly finds nothing."""
+_SWITCHED_AFTER_S = 0.001
+"""How long a busy thread keeps the interpreter from the event loop, which needs it several times for each request."""
 
 
 def serve(settings: Settings, announce: Callable[[str], object]) -> None:
@@ -62,6 +64,7 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
     make_folder(settings.data_dir, ServiceError)
     _close_to_others(settings)
     gc.set_threshold(_COLLECTED_AFTER)
+    sys.setswitchinterval(_SWITCHED_AFTER_S)
     with ExitStack() as stack:
         # Until the server handles signals itself: whatever has been started is stopped in order.
         before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

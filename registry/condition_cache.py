@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 _LONGEST_SOURCE, _MOST_FIELDS = 400, 12
 """Nearly all sources are smaller; larger ones are parsed each time."""
-_SMALLEST = 256
-_CAPACITY = 16_384 * _SMALLEST
-"""Characters."""
+_CAPACITY = 32 * 1024 * 1024
+"""Bytes of memory."""
+_MEMORY, _MEMORY_TYPED, _MEMORY_CANONICAL = 1_000, 30, 14
+"""As measured: bytes of a condition, of a character as it was written, and of one of canonical text."""
 _MOST_SHAPES = 4_096
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
@@ -30,13 +31,12 @@ Written = str | tuple[object, ...]
 class ConditionCache:
     """The conditions used most recently. Safe to use from several threads.
 
-    A condition takes as much room as its canonical text has characters, but at least 256: 16,384 ordinary conditions
-    fit in, and huge ones cannot fill the memory.
+    Its size is counted in bytes of memory: some 16,000 ordinary conditions fit in, and huge ones cannot fill it alone.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._conditions: LRUCache[object, Condition] = LRUCache(_CAPACITY, _size)
+        self._conditions: LRUCache[object, Condition] = LRUCache(_CAPACITY, memory_of)
 
     def get(self, key: object) -> "Condition | None":
         """The condition kept under a key, ``None`` if there is none."""
@@ -51,6 +51,11 @@ class ConditionCache:
         with self._lock, suppress(ValueError):
             self._conditions[key] = condition
         return condition
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory that they take, as estimated."""
+        return int(self._conditions.currsize)
 
     def __len__(self) -> int:
         """Number of conditions kept."""
@@ -106,5 +111,6 @@ def as_written(source: object) -> tuple[Written | None, float | None]:
     return tuple(fields), threshold
 
 
-def _size(condition: "Condition") -> int:
-    return max(_SMALLEST, len(condition.canonical))
+def memory_of(condition: "Condition") -> int:
+    """Bytes of memory that a condition takes with its trees; estimated from its texts, and never much too low."""
+    return _MEMORY + _MEMORY_TYPED * len(condition.text) + _MEMORY_CANONICAL * len(condition.canonical)

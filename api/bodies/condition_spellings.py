@@ -1,6 +1,7 @@
 """Conditions as they are sent: the JSON schemas of their spellings, and a cached reader."""
 
 from collections.abc import Mapping
+from hashlib import sha256
 from threading import Lock
 from typing import Any
 
@@ -10,10 +11,14 @@ from cachetools import LRUCache, cached
 from common.errors import ConditionError
 from common.timeframes import DURATION_MS
 from indicators.catalogue import NAMES, PRICES
+from registry.condition_cache import memory_of
 from registry.conditions import Condition
 from registry.language.as_json.objects import shown
 from registry.language.limits import TYPED
 from registry.language.vocabulary import ALL_OPERATORS
+
+_LONGEST_KEY = 400
+_SHORT_TEXT, _FEW_FIELDS = 200, 12
 
 _SERIES = {
     "symbol": {
@@ -94,16 +99,50 @@ BULK_SCHEMA: dict[str, Any] = {
 """JSON schema of one condition of a bulk. It allows anything: each gets its own result, and none fails the request."""
 
 
+def is_short(spelling: object) -> bool:
+    """Whether a spelling is read within two milliseconds, whatever it is: short, flat, and nothing that unfolds.
+
+    Only a move within several candles unfolds, and it names their number: ``within`` in a text, ``bars`` in an object.
+    """
+    if isinstance(spelling, str):
+        return _is_short_text(spelling)
+    if not isinstance(spelling, dict) or len(spelling) > _FEW_FIELDS or "bars" in spelling or "when" in spelling:
+        return False
+    for value in spelling.values():
+        if isinstance(value, str):
+            if not _is_short_text(value):
+                return False
+        elif isinstance(value, list | dict) and not (
+            len(value) <= _FEW_FIELDS and all(map(_is_number, value.values() if isinstance(value, dict) else value))
+        ):
+            return False
+    return True
+
+
+def _is_short_text(text: str) -> bool:
+    # A text that begins with a brace is an object as JSON, where every letter can be written as an escape.
+    return len(text) <= _SHORT_TEXT and "within" not in text.lower() and not text.lstrip().startswith("{")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float)
+
+
 class Spellings:
-    """Reads conditions. Many users send the same few, so the ``size`` spellings used last are cached.
+    """Reads conditions. Many users send the same few, so those used last are cached, in ``size`` bytes of memory.
 
     :meth:`Condition.parse` has a cache too, but not of trees, and those take hundreds of times as long to parse.
     """
 
     def __init__(self, default_exchange: str, *, size: int) -> None:
         self._default_exchange = default_exchange
-        cache: LRUCache[bytes, Condition] = LRUCache(size)
-        self._cached = cached(cache, key=msgspec.json.encode, lock=Lock())(self._parse)
+        self._cache: LRUCache[bytes, Condition] = LRUCache(size, memory_of)
+        self._cached = cached(self._cache, key=_key, lock=Lock())(self._parse)
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory that the cached conditions take, as estimated."""
+        return int(self._cache.currsize)
 
     def read(self, spelling: object) -> Condition:
         """The condition of an object or a text; raises :class:`ConditionError`."""
@@ -111,6 +150,12 @@ class Spellings:
 
     def _parse(self, spelling: object) -> Condition:
         return Condition.parse(_unwrapped(spelling), default_exchange=self._default_exchange)
+
+
+def _key(spelling: object) -> bytes:
+    """The spelling as JSON, or the hash of a long one: a key takes memory, too."""
+    encoded = msgspec.json.encode(spelling)
+    return encoded if len(encoded) <= _LONGEST_KEY else sha256(encoded).digest()
 
 
 def _unwrapped(spelling: object) -> Mapping[str, object] | str:

@@ -49,10 +49,21 @@ class Admission:
             raise ProblemError(401, "unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})
         caller = Caller(key.user_id, key.role, key.key_id)
         scope["hub.caller"] = caller
+        scope["hub.rate"] = rate
         headers = self._limiter.take(rate, caller.user_id)
         if operators_only and not caller.is_operator:
             raise ProblemError(403, "operators-only", "this is for operators; ask one for a key with their role")
         return caller, headers
+
+    def take_more(self, scope: Scope, cost: int) -> None:
+        """Count an admitted request more often, as soon as its cost is known. Raises a 429 problem beyond the rate."""
+        if cost:
+            scope["hub.headers"] = self._limiter.take_more(scope["hub.rate"], scope["hub.caller"].user_id, cost)
+
+    def charge(self, scope: Scope, cost: int) -> None:
+        """Count an admitted request more often for what it has cost already, even beyond the rate."""
+        if cost:
+            scope["hub.headers"] = self._limiter.charge(scope["hub.rate"], scope["hub.caller"].user_id, cost)
 
     def _key(self, header: str | None) -> ApiKey | None:
         scheme, _, text = (header or "").partition(" ")

@@ -7,6 +7,8 @@ from typing import Any, NoReturn
 
 DEEPEST = 32
 """Levels of objects and lists in a body."""
+MOST_VALUES = 100_000
+"""Values in a body: a thousand conditions with a hundred values each."""
 _LONGEST_INTEGER = 310
 """Characters of an integer, with its sign: about the range of a double."""
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
@@ -22,13 +24,16 @@ def read_json(raw: bytes) -> Any:
     """The value of a JSON text in UTF-8; raises :class:`BodyError`.
 
     Besides invalid JSON, it refuses duplicate fields of an object, NaN and infinities, numbers outside the range of a
-    double, lone surrogates, and more than ``DEEPEST`` levels.
+    double, lone surrogates, more than ``DEEPEST`` levels, and more than ``MOST_VALUES`` values.
     """
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
         raise BodyError(f"the body is not UTF-8: byte {error.start} is invalid") from None
-    if _depth(raw) > DEEPEST:
+    outside = _STRING.sub(b"", raw)
+    if outside.count(b",") + outside.count(b"[") + outside.count(b"{") > MOST_VALUES:
+        raise BodyError(f"the body has too many values; at most {MOST_VALUES:,} are allowed, so send less at once")
+    if _depth(outside) > DEEPEST:
         raise BodyError(f"the body is nested too deeply; at most {DEEPEST} levels are allowed")
     try:
         value = _DECODER.decode(text)
@@ -44,10 +49,10 @@ def read_json(raw: bytes) -> Any:
     return value
 
 
-def _depth(raw: bytes) -> int:
-    """How deep brackets outside strings are nested; the parser refuses unbalanced ones."""
+def _depth(outside: bytes) -> int:
+    """How deep brackets are nested in what is outside strings; the parser refuses unbalanced ones."""
     depth = deepest = 0
-    for bracket in _NO_BRACKET.sub(b"", _STRING.sub(b"", raw)):
+    for bracket in _NO_BRACKET.sub(b"", outside):
         if bracket in b"[{":
             depth += 1
             deepest = max(deepest, depth)

@@ -1,4 +1,4 @@
-"""Moving windows: when each user's latest requests came, as far back as they count."""
+"""Moving windows: what each user's latest requests came to, as far back as they count."""
 
 import time
 from collections import deque
@@ -11,7 +11,7 @@ _SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """At most ``amount`` requests in any span of ``seconds``."""
+    """At most ``amount`` in any span of ``seconds``; a request counts once, and a costly one several times."""
 
     amount: int
     seconds: int
@@ -24,6 +24,28 @@ class RateLimit:
         return cls(int(amount), int(count or 1) * _SECONDS[unit])
 
 
+class _Window:
+    """Times and costs, oldest first, and the sum of the costs."""
+
+    __slots__ = ("costs", "seconds", "times", "total")
+
+    def __init__(self, seconds: int) -> None:
+        self.times: deque[float] = deque()
+        self.costs: deque[int] = deque()
+        self.seconds = seconds
+        self.total = 0
+
+    def drop(self, until: float) -> None:
+        while self.times and self.times[0] <= until:
+            self.times.popleft()
+            self.total -= self.costs.popleft()
+
+    def add(self, now: float, cost: int) -> None:
+        self.times.append(now)
+        self.costs.append(cost)
+        self.total += cost
+
+
 class MovingWindows:
     """Keeps one window for each class and user. For use on one event loop.
 
@@ -32,38 +54,57 @@ class MovingWindows:
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._windows: dict[tuple[str, str], tuple[deque[float], int]] = {}
-        """(class, user) -> times, oldest first, and the seconds for which each of them counts."""
+        self._windows: dict[tuple[str, str], _Window] = {}
+        """By class and user."""
         self._swept = monotonic()
 
-    def take(self, limit: RateLimit, name: str, whose: str) -> bool:
-        """Count a request unless the limit has been reached; whether it was counted."""
-        times = self._counted(limit, name, whose)
-        if len(times) >= limit.amount:
+    def take(self, limit: RateLimit, name: str, whose: str, cost: int = 1) -> bool:
+        """Count a request unless that would exceed the limit; whether it was counted."""
+        window = self._counted(limit, name, whose)
+        if window.total + cost > limit.amount:
             return False
-        if not times:
-            self._sweep()
-            self._windows[name, whose] = times, limit.seconds
-        times.append(self._monotonic())
+        self._add(window, name, whose, cost)
         return True
 
-    def left(self, limit: RateLimit, name: str, whose: str) -> tuple[int, float]:
-        """How many more requests are allowed, and the seconds until there is room for another one."""
-        times = self._counted(limit, name, whose)
-        return limit.amount - len(times), times[0] + limit.seconds - self._monotonic() if times else 0.0
+    def charge(self, limit: RateLimit, name: str, whose: str, cost: int) -> None:
+        """Count what a request has already cost, even beyond the limit: then the next one waits for longer."""
+        if cost:
+            self._add(self._counted(limit, name, whose), name, whose, cost)
 
-    def _counted(self, limit: RateLimit, name: str, whose: str) -> deque[float]:
-        times, _ = self._windows.get((name, whose), (deque[float](), 0))
-        since = self._monotonic() - limit.seconds
-        while times and times[0] <= since:
-            times.popleft()
-        return times
+    def left(self, limit: RateLimit, name: str, whose: str, cost: int = 1) -> tuple[int, float]:
+        """How much more is allowed, and the seconds until there is more room, and enough for ``cost``."""
+        window = self._counted(limit, name, whose)
+        remaining = max(0, limit.amount - window.total)
+        if not window.times:
+            return remaining, 0.0
+        needed, last = window.total + cost - limit.amount, window.times[0]
+        for counted, at in zip(window.costs, window.times, strict=True):
+            last = at
+            needed -= counted
+            if needed <= 0:
+                break
+        return remaining, last + limit.seconds - self._monotonic()
+
+    def _counted(self, limit: RateLimit, name: str, whose: str) -> _Window:
+        window = self._windows.get((name, whose)) or _Window(limit.seconds)
+        window.drop(self._monotonic() - limit.seconds)
+        return window
+
+    def _add(self, window: _Window, name: str, whose: str, cost: int) -> None:
+        if not window.times:
+            self._sweep()
+            self._windows[name, whose] = window
+        window.add(self._monotonic(), cost)
 
     def _sweep(self) -> None:
         """Drop windows in which nothing counts any more."""
         now = self._monotonic()
         if now - self._swept > _SWEEP_S:
             self._swept = now
-            over = [key for key, (times, seconds) in self._windows.items() if not times or times[-1] <= now - seconds]
+            over = [
+                key
+                for key, window in self._windows.items()
+                if not window.times or window.times[-1] <= now - window.seconds
+            ]
             for key in over:
                 del self._windows[key]

@@ -1,4 +1,12 @@
-"""Rate limits: each class of requests has a rate per user, counted in this process."""
+"""Rate limits: each class of requests has a rate per user, counted in this process.
+
+A request counts once, and more often the more work it makes, so that a user's rate bounds the time that others lose:
+
+- ``write``: once for each started KiB of its body; a condition that is refused, once more for each 256 bytes;
+- ``bulk``: once for each started 8 KiB or 50 conditions, whichever are more, and once for each refused condition;
+- any: once more for each 1,000 characters of canonical text that had to be worked out or read (``rises_by`` within many
+  candles unfolds to a comparison with each of them).
+"""
 
 import math
 import time
@@ -12,6 +20,36 @@ from common.settings import Settings
 
 RateClass = Literal["read", "write", "bulk", "compute", "stream"]
 """``compute`` judges candles on demand (preview and explain); ``stream`` opens a stream of events."""
+
+_BYTES_COUNTED: dict[RateClass, int] = {"write": 1024, "bulk": 8 * 1024}
+"""Bytes of a body that count once."""
+_CONDITIONS_COUNTED = 50
+"""Conditions of a bulk registration that count once."""
+_REFUSED_BYTES_COUNTED = 256
+"""Bytes of a refused condition that count once more."""
+_UNFOLDED_COUNTED = 1_000
+"""Characters of canonical text that count once more."""
+
+
+def cost_of_body(name: RateClass, size: int) -> int:
+    """How often a request with a body of that many bytes counts, beyond the once for which it was admitted."""
+    counted = _BYTES_COUNTED.get(name)
+    return max(0, -(-size // counted) - 1) if counted else 0
+
+
+def cost_of_many(conditions: int, size: int) -> int:
+    """How often a bulk registration counts for its conditions, beyond what its body counts for."""
+    return max(0, -(-conditions // _CONDITIONS_COUNTED) - 1 - cost_of_body("bulk", size))
+
+
+def cost_of_refusal(size: int) -> int:
+    """How often a refused condition counts, beyond what its body counts for."""
+    return size // _REFUSED_BYTES_COUNTED
+
+
+def cost_of_unfolding(canonical: str) -> int:
+    """How often a condition counts for the size of its canonical text."""
+    return len(canonical) // _UNFOLDED_COUNTED
 
 
 @dataclass(frozen=True)
@@ -36,7 +74,7 @@ class Rates:
 
 
 class RateLimiter:
-    """Counts requests in moving windows: never more than the rate in any span of its length."""
+    """Counts requests in moving windows: no request is let in that exceeds the rate in any span of its length."""
 
     def __init__(self, rates: Rates, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._limits = rates.limits
@@ -53,6 +91,28 @@ class RateLimiter:
             )
         return headers
 
+    def take_more(self, name: RateClass, user_id: str, cost: int) -> dict[str, str]:
+        """Count more for a request that was let in, now that its cost is known; returns the headers as they are then.
+
+        Raises a 429 problem if that exceeds the rate; then nothing more is counted.
+        """
+        limit = self._limits[name]
+        if not cost or self._windows.take(limit, name, user_id, cost):
+            return self._headers(name, limit, user_id)
+        wanted = min(cost, limit.amount)
+        headers = self._headers(name, limit, user_id, wanted)
+        raise _too_many(
+            f"this request counts {cost} times more, and {limit.amount} of the class {name} are allowed in"
+            f" {_span(limit)}; {headers['RateLimit-Remaining']} are left: send less at once",
+            headers,
+        )
+
+    def charge(self, name: RateClass, user_id: str, cost: int) -> dict[str, str]:
+        """Count more for what a request has cost already; returns the headers as they are then."""
+        limit = self._limits[name]
+        self._windows.charge(limit, name, user_id, cost)
+        return self._headers(name, limit, user_id)
+
     def check_refused(self, address: str) -> None:
         """Raises a 429 problem for an address that has sent too many wrong keys."""
         limit = self._limits["refused"]
@@ -64,8 +124,8 @@ class RateLimiter:
         """Count a wrong or missing key."""
         self._windows.take(self._limits["refused"], "refused", address)
 
-    def _headers(self, name: str, limit: RateLimit, whose: str) -> dict[str, str]:
-        remaining, reset_s = self._windows.left(limit, name, whose)
+    def _headers(self, name: str, limit: RateLimit, whose: str, cost: int = 1) -> dict[str, str]:
+        remaining, reset_s = self._windows.left(limit, name, whose, cost)
         # Rounded up, so that a client that waits this long is let in.
         reset = max(1, math.ceil(reset_s))
         return {

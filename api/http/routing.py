@@ -16,7 +16,8 @@ from fastapi.routing import APIRoute
 from api.http.admission import Caller
 from api.http.json_body import BodyError, read_json
 from api.http.problems import ProblemError
-from api.http.rates import RateClass
+from api.http.rates import RateClass, cost_of_body
+from api.http.turns import Arguments, Result
 from api.service import Service
 
 LARGEST_BODY = 64 * 1024
@@ -24,6 +25,9 @@ LARGEST_BULK_BODY = 1024 * 1024
 """The most bytes that a body may have."""
 BODY_PATIENCE_S = 10.0
 """How long a body may take to arrive."""
+
+_SMALL_BODY = 8 * 1024
+"""Bytes that are read within a few milliseconds, whatever they are."""
 
 RouteHandler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -48,11 +52,27 @@ class HubRequest(Request):
     async def body(self) -> bytes:
         if not hasattr(self, "_body"):
             self._body = await self._bounded()
+            self.take_more(cost_of_body(self.scope["hub.rate"], len(self._body)))
         return self._body
+
+    def take_more(self, cost: int) -> None:
+        """Count the request more often in its rate, before it makes work; raises a 429 problem beyond the rate."""
+        self.service.admission.take_more(self.scope, cost)
+
+    def charge(self, cost: int) -> None:
+        """Count the request more often in its rate, for work that it has made."""
+        self.service.admission.charge(self.scope, cost)
+
+    async def apart(
+        self, work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Result:
+        """Run work that keeps a processor busy in the thread in which users take turns."""
+        return await self.service.turns.run(self.caller.user_id, work, *args, **kwargs)
 
     async def json(self) -> Any:
         try:
-            return read_json(await self.body())
+            raw = await self.body()
+            return read_json(raw) if len(raw) <= _SMALL_BODY else await self.apart(read_json, raw)
         except BodyError as error:
             raise ProblemError(400, "invalid-body", str(error)) from None
 

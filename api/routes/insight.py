@@ -12,6 +12,7 @@ from api.http.admission import Caller
 from api.http.openapi import problems
 from api.http.problem_details import ProblemItem
 from api.http.problems import ProblemError, invalid_condition
+from api.http.rates import cost_of_refusal, cost_of_unfolding
 from api.http.responding import respond
 from api.http.routing import HubRequest, hub_router
 from api.routes.parameters import ConditionPath
@@ -41,8 +42,9 @@ async def status(condition_id: ConditionPath, request: HubRequest) -> Response:
     """Whether a condition is registered and judged, how far, and how often it has fired."""
     service, caller = request.service, request.caller
     stored = service.stored(condition_id)
-    condition = service.condition(condition_id)
-    settled_at = await service.settled_at(condition)
+    request.take_more(cost_of_unfolding(stored.canonical))
+    condition = await service.condition(condition_id, caller)
+    settled_at = await service.settled_at(condition, caller)
     spans = service.store.registry.activity_of(condition_id)
     state = service.store.triggers.condition_state(condition_id)
     answer = StatusAnswer(
@@ -67,7 +69,7 @@ async def status(condition_id: ConditionPath, request: HubRequest) -> Response:
 async def explain(condition_id: ConditionPath, request: HubRequest, at: _At = None) -> Response:
     """Why a condition fires on a candle, or why it does not: every part of it, with its values now and before."""
     service, caller = request.service, request.caller
-    condition = service.condition(condition_id)
+    condition = await service.condition(condition_id, caller)
     try:
         explanation, standing = await service.judged(service.on_demand.explain, condition, at)
     except CandlesMissing as error:
@@ -83,8 +85,9 @@ async def preview(body: PreviewBody, request: HubRequest) -> Response:
         detail = "start must be before end"
         raise ProblemError(422, "invalid-request", detail, errors=[ProblemItem(pointer="/start", detail=detail)])
     try:
-        condition = service.spellings.read(body.condition)
+        condition = await service.read(body.condition, caller)
     except HubError as error:
+        request.charge(cost_of_refusal(len(await request.body())))
         raise invalid_condition(error, "/condition") from None
     try:
         scan = await service.judged(service.on_demand.preview, condition, body.start, body.end)

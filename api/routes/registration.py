@@ -1,5 +1,6 @@
 """Registering conditions, one or many."""
 
+import time
 from collections.abc import Sequence
 
 import msgspec
@@ -8,8 +9,10 @@ from fastapi import Response
 from api.bodies.answers import BulkAnswer, ConditionAnswer
 from api.bodies.requests import BulkBody, ConditionBody
 from api.http.problems import invalid_condition
+from api.http.rates import cost_of_many, cost_of_refusal, cost_of_unfolding
 from api.http.responding import respond
 from api.http.routing import HubRequest, hub_router
+from api.http.turns import SLICE_S
 from api.service import Service
 from common.errors import ConditionError, HubError, InstrumentError
 from registry.conditions import Condition
@@ -30,9 +33,11 @@ async def register(body: ConditionBody, request: HubRequest) -> Response:
     """Register a condition in any spelling. Equal conditions get the same id, whoever registers them."""
     service, caller = request.service, request.caller
     try:
-        condition = service.spellings.read(body)
+        condition = await service.read(body, caller)
     except HubError as error:
+        request.charge(cost_of_refusal(len(await request.body())))
         raise invalid_condition(error) from None
+    request.take_more(cost_of_unfolding(condition.canonical))
     fresh = int(service.store.registry.condition(condition.id) is None)
     service.quotas.take_conditions(caller.user_id, fresh)
     created = False
@@ -42,7 +47,7 @@ async def register(body: ConditionBody, request: HubRequest) -> Response:
         raise invalid_condition(error, "/symbol" if "symbol" in body else "") from None
     finally:
         service.quotas.give_back(caller.user_id, fresh - created)
-    answer = condition_answer(service, condition, await service.settled_at(condition))
+    answer = condition_answer(service, condition, await service.settled_at(condition, caller))
     location = {"Location": f"/conditions/{condition.id}/status"}
     return respond(answer, 201 if created else 200, location)
 
@@ -51,10 +56,15 @@ async def register(body: ConditionBody, request: HubRequest) -> Response:
 async def register_bulk(body: BulkBody, request: HubRequest) -> Response:
     """Register up to 1000 conditions. One that is refused does not keep the others from being registered.
 
-    The body may have 1 MiB.
+    The body may have 1 MiB. The request counts in its rate once for each started 8 KiB or 50 conditions, whichever are
+    more, and once for each refused condition.
     """
     service, caller = request.service, request.caller
-    outcomes = await service.in_store(_read_all, service, body.conditions)
+    request.take_more(cost_of_many(len(body.conditions), len(await request.body())))
+    reading = _Reading(service, body.conditions)
+    while not reading.is_done:
+        request.take_more(await request.apart(reading.go_on))
+    outcomes = reading.outcomes
     conditions = {outcome.id: outcome for outcome in outcomes if isinstance(outcome, Condition)}
     fresh = sum(service.store.registry.condition(condition_id) is None for condition_id in conditions)
     service.quotas.take_conditions(caller.user_id, fresh)
@@ -86,33 +96,50 @@ def condition_answer(service: Service, condition: Condition, settled_at: int | N
     )
 
 
-def _read_all(service: Service, spellings: Sequence[object]) -> list[Condition | HubError]:
-    """Each condition, or why it cannot be registered."""
-    known = service.store.candles.instruments()
-    checked: dict[Instrument, InstrumentError | None] = {}
-    outcomes: list[Condition | HubError] = []
-    for spelling in spellings:
+class _Reading:
+    """Many spellings on their way to conditions, a slice of time after the other."""
+
+    def __init__(self, service: Service, spellings: Sequence[object]) -> None:
+        self._service = service
+        self._spellings = spellings
+        self._known: Sequence[Instrument] | None = None
+        self._checked: dict[Instrument, InstrumentError | None] = {}
+        self.outcomes: list[Condition | HubError] = []
+        """Each condition, or why it cannot be registered."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all have been read."""
+        return len(self.outcomes) == len(self._spellings)
+
+    def go_on(self) -> int:
+        """Read some more; returns how often the request counts for them beyond their number and bytes."""
+        if self._known is None:
+            self._known = self._service.store.candles.instruments()
+        cost, until = 0, time.monotonic() + SLICE_S
+        while not self.is_done and time.monotonic() < until:
+            outcome = self._read(self._spellings[len(self.outcomes)])
+            cost += cost_of_unfolding(outcome.canonical) if isinstance(outcome, Condition) else 1
+            self.outcomes.append(outcome)
+        return cost
+
+    def _read(self, spelling: object) -> Condition | HubError:
         try:
-            condition = service.spellings.read(spelling)
+            condition = self._service.spellings.read(spelling)
         except HubError as error:
-            outcomes.append(error)
-            continue
-        problems = [_unknown(instrument, known, checked) for instrument in condition.instruments]
-        outcomes.append(next((problem for problem in problems if problem is not None), condition))
-    return outcomes
+            return error
+        problems = map(self._unknown, condition.instruments)
+        return next((problem for problem in problems if problem is not None), condition)
 
-
-def _unknown(
-    instrument: Instrument, known: Sequence[Instrument], checked: dict[Instrument, InstrumentError | None]
-) -> InstrumentError | None:
-    """Why an instrument cannot be used; ``None`` if it can."""
-    if instrument not in checked:
-        try:
-            resolve(instrument, known)
-            checked[instrument] = None
-        except InstrumentError as error:
-            checked[instrument] = error
-    return checked[instrument]
+    def _unknown(self, instrument: Instrument) -> InstrumentError | None:
+        """Why an instrument cannot be used; ``None`` if it can."""
+        if instrument not in self._checked:
+            try:
+                resolve(instrument, self._known or ())
+                self._checked[instrument] = None
+            except InstrumentError as error:
+                self._checked[instrument] = error
+        return self._checked[instrument]
 
 
 def _bulk_answer(outcomes: Sequence[Condition | HubError], registered: dict[str, RegisterResult]) -> bytes:

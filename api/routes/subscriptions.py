@@ -6,8 +6,10 @@ from fastapi import Response
 
 from api.bodies.answers import SubscribedAnswer, SubscriptionAnswer, SubscriptionPage
 from api.bodies.requests import BotCondition, PolicyBody, SubscribeBody
+from api.http.admission import Caller
 from api.http.openapi import problems
 from api.http.problems import ProblemError, not_found
+from api.http.rates import cost_of_unfolding
 from api.http.responding import page, respond
 from api.http.routing import HubRequest, hub_router
 from api.routes.parameters import BotQuery, ConditionQuery, Cursor, Limit
@@ -34,7 +36,7 @@ _WRITE = {"x-rate-class": "write"}
 async def subscribe(body: SubscribeBody, request: HubRequest) -> Response:
     """Subscribe one of the caller's bots to a condition, or resume its subscription. The answer has its truth."""
     service, caller = request.service, request.caller
-    service.stored(body.condition_id)
+    request.take_more(cost_of_unfolding(service.stored(body.condition_id).canonical))
     subscription_request = SubscriptionRequest(
         user_id=caller.user_id,
         bot_id=body.bot_id,
@@ -47,7 +49,7 @@ async def subscribe(body: SubscribeBody, request: HubRequest) -> Response:
         (subscribed,) = await service.in_store(
             service.store.registry.subscribe, [subscription_request], active_from_ms=service.clock.now_ms()
         )
-    now = await _now(service, body.condition_id)
+    now = await _now(service, body.condition_id, caller)
     subscription = subscribed.subscription
     # Repeating the request on the same candle gives the same answer; on later candles, triggers are delivered instead.
     is_then = now.close_time is not None and now.close_time <= subscription.active_from_ms
@@ -96,7 +98,8 @@ async def rearm(body: BotCondition, request: HubRequest) -> Response:
         raise not_found("subscription")
     if not subscription.policy.while_true:
         raise ProblemError(409, "not-while-true", "the subscription cannot be rearmed; subscribe with while_true")
-    now = await _now(service, body.condition_id)
+    request.take_more(cost_of_unfolding(service.stored(body.condition_id).canonical))
+    now = await _now(service, body.condition_id, caller)
     if now.truth == "TRUE" and subscription.state == "active":
         try:
             await service.in_store(service.rearm_webhooks, caller.user_id, body.bot_id, body.condition_id)
@@ -139,8 +142,8 @@ async def _set_paused(body: BotCondition, request: HubRequest, *, paused: bool) 
     return respond(_answer(subscription))
 
 
-async def _now(service: Service, condition_id: str) -> Now:
-    return await service.judged(service.on_demand.now, service.condition(condition_id))
+async def _now(service: Service, condition_id: str, caller: Caller) -> Now:
+    return await service.judged(service.on_demand.now, await service.condition(condition_id, caller))
 
 
 def _policy(body: PolicyBody) -> DeliveryPolicy:

@@ -25,11 +25,15 @@ class Limits:
     """Largest k of ``[k]``."""
     parentheses: int
     """Nested in a text."""
+    tokens: int
+    """Words, numbers and signs of a text."""
 
 
-TYPED = Limits(characters=4096, levels=8, leaves=32, operands=32, steps=500, parentheses=64)
+TYPED = Limits(characters=4096, levels=8, leaves=32, operands=32, steps=500, parentheses=64, tokens=1024)
 """What people and bots may send."""
-STORED = Limits(characters=1_000_000, levels=12, leaves=10_000, operands=128, steps=1000, parentheses=80)
+STORED = Limits(
+    characters=1_000_000, levels=12, leaves=10_000, operands=128, steps=1000, parentheses=80, tokens=1_000_000
+)
 """What a canonical text may contain: the above, reduced to what is judged.
 
 No condition within ``TYPED`` and ``MOST_UNFOLDED`` reduces to more, its characters aside: those are counted once it has

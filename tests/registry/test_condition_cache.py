@@ -1,12 +1,13 @@
 """Parsing what was parsed before: the same condition, in bounded memory, from any number of threads."""
 
+import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from registry import Condition, condition_cache, conditions
-from registry.condition_cache import ConditionCache
+from registry.condition_cache import ConditionCache, memory_of
 
 FLAT = {"symbol": "BTCUSDT", "timeframe": "1h", "indicator": "rsi", "operator": "<"}
 
@@ -36,19 +37,44 @@ def test_a_flat_object_without_a_threshold_is_not_one_with_a_threshold() -> None
 
 
 def test_long_conditions_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(condition_cache, "_CAPACITY", 20_000)
+    monkeypatch.setattr(condition_cache, "_CAPACITY", 200_000)
     cache = ConditionCache()
     monkeypatch.setattr(conditions, "_CACHE", cache)
     small = Condition.parse({**FLAT, "value": 30})
     large = Condition._parse("BTCUSDT 1h: close rises_by 1% within 500 bars", None, None, "BINANCE")
-    assert len(large.canonical) > 20_000
+    assert memory_of(large) > 200_000 > len(large.canonical)
     assert cache.put("large", large) is large
     assert cache.get("large") is None, "larger than the whole cache"
     assert cache.get(small.canonical) is None
     for number in range(200):
         Condition.parse(f"BTCUSDT 1h: close > {number}")
-    assert 70 <= len(cache) <= 78
+    assert 200_000 - 3_000 <= cache.memory <= 200_000
+    assert 60 < len(cache) < 150
     assert Condition.parse("BTCUSDT 1h: close > 199") is Condition.parse("BTCUSDT 1h: close > 199")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rsi(14) < 30",
+        " and ".join(f"close > {number}.123" for number in range(32)),
+        "+".join(["close"] * 31) + " > 1",
+        "any(close rises_by 1% within 500 bars, close > 2)",
+        "rsi(14)@4h + ema(3) rises_by 1% within 300 bars",
+    ],
+)
+def test_the_memory_of_a_condition_is_not_underestimated(text: str) -> None:
+    condition = Condition.parse(f"BTCUSDT 1h: {text}")
+    assert size(condition, set()) < 1.2 * memory_of(condition)
+
+
+def size(value: object, seen: set[int]) -> int:
+    """Bytes of a value and of everything that it consists of."""
+    if id(value) in seen:
+        return 0
+    seen.add(id(value))
+    parts = value if isinstance(value, tuple) else [getattr(value, name) for name in getattr(value, "__slots__", ())]
+    return sys.getsizeof(value) + sum(size(part, seen) for part in parts)
 
 
 def test_many_threads_get_the_same_conditions() -> None:

@@ -56,6 +56,16 @@ class OperandReader:
     def __init__(self, base: Series) -> None:
         self._base = base
         self._parts = 0
+        self._characters = 0
+
+    def count_text(self, text: str, pointer: str) -> None:
+        """Count one of the texts of the condition: all together may be as long as a condition that is a text."""
+        self._characters += len(text)
+        if self._characters > TYPED.characters:
+            raise ConditionError(
+                f"the texts in the condition have more than {TYPED.characters} characters; write a smaller condition",
+                pointer=pointer,
+            )
 
     def operand(self, data: object, pointer: str) -> Operand:
         """The operand at ``pointer``."""
@@ -68,6 +78,7 @@ class OperandReader:
         if self._parts > 2 * TYPED.operands:
             raise ConditionError(too_many_operands(TYPED), pointer=pointer)
         if isinstance(data, str):
+            self.count_text(data, pointer)
             with pointing_at(pointer):
                 return text.parse_operand(data, self._base)
         if not isinstance(data, Mapping):

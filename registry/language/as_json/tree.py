@@ -60,7 +60,8 @@ class TreeReader:
     def __init__(self, base: Series) -> None:
         self._base = base
         self._nodes_read = 0
-        self._operand = OperandReader(base).operand
+        self._operands = OperandReader(base)
+        self._operand = self._operands.operand
 
     def node(self, data: object, pointer: str, depth: int = 1) -> SurfaceNode:
         """The tree at ``pointer``."""
@@ -74,6 +75,7 @@ class TreeReader:
                 pointer=pointer,
             )
         if isinstance(data, str):
+            self._operands.count_text(data, pointer)
             with pointing_at(pointer):
                 tree = text.parse_expression(data, self._base)
                 if isinstance(tree, Every) and depth > 1:

@@ -4,8 +4,9 @@
       BTCUSDT 1h: rsii(14) < 30
                   ^
 
-The text may come from anybody: its length and parentheses are bounded before it is parsed, and the depth of the tree
-and the number of comparisons before recursive code sees it.
+The text may come from anybody: its length, words and parentheses are bounded before it is parsed, which takes a
+hundred times as long as counting them, and the depth of the tree and the number of comparisons before recursive code
+sees it.
 """
 
 import re
@@ -26,6 +27,9 @@ from registry.language.places import PLACE_PATTERN
 _COMPOSITES = ("all", "any", "negation", "every", "at_least", "lasting")
 _REFUSED = re.compile(r"[^ -~\t\r\n]")
 _TOO_LONG = re.compile(r"\w{65}|[<>=!]{65}", re.ASCII)
+_TOKEN = re.compile(r"\w+|[<>=!]+|\S", re.ASCII)
+_FOREIGN = frozenset("\"$&';?\\^`{|}~#")
+"""Printable characters that no condition contains."""
 _BLANKS = str.maketrans("\t\r\n", "   ")
 _CARET_REACH = 60
 _EXPECTED = {
@@ -64,7 +68,7 @@ def clean(text: str, limits: Limits) -> str:
 
 def syntax_tree(text: str, start: int, limits: Limits, *, operand: bool = False) -> Tree[Token]:
     """The tree of the expression, or of the operand, that begins at ``start``, within ``limits``."""
-    _check_parentheses(text, start, limits)
+    _check_tokens(text, start, limits)
     # With blanks in place of the header, lark's positions are those in the whole text.
     expression = " " * start + text[start:]
     try:
@@ -135,13 +139,20 @@ def _any_of(spellings: Iterable[str]) -> str:
     return rf"({'|'.join(patterns)})(?!\w)"
 
 
-def _check_parentheses(text: str, start: int, limits: Limits) -> None:
+def _check_tokens(text: str, start: int, limits: Limits) -> None:
+    """Refuses in one pass what cannot be a condition, or would take long to parse."""
     depth = 0
-    for parenthesis in re.finditer(r"[()]", text[start:]):
-        depth += 1 if parenthesis[0] == "(" else -1
+    for count, token in enumerate(_TOKEN.finditer(text, start), 1):
+        character = token[0][0]
+        if count > limits.tokens:
+            message = f"too many words, numbers and signs; at most {limits.tokens} are allowed in one condition"
+            raise complaint(message, text, token.start())
+        if character in _FOREIGN:
+            raise complaint(f"unexpected {character!r}; no condition contains it", text, token.start())
+        depth += (character == "(") - (character == ")")
         if depth > limits.parentheses:
             message = f"parentheses are nested too deeply; at most {limits.parentheses} levels are allowed"
-            raise complaint(message, text, start + parenthesis.start())
+            raise complaint(message, text, token.start())
 
 
 def _check_size(tree: Tree[Token], text: str, limits: Limits) -> None:

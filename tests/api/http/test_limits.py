@@ -74,6 +74,52 @@ def test_wrong_keys_of_one_address(tmp_path: Path) -> None:
         assert hub.as_user("ann").get("/indicators").status_code == 200
 
 
+def remaining(answer: httpx.Response) -> int:
+    return int(answer.headers["RateLimit-Remaining"])
+
+
+def test_a_write_counts_by_the_bytes_of_its_body_and_a_long_refusal_more(tmp_path: Path) -> None:
+    with a_hub(tmp_path, StillClock(), api_rate_write="100/hour") as hub:
+        ann = hub.as_user("ann")
+
+        def register(text: str) -> httpx.Response:
+            return ann.post("/conditions/register", json={"condition": text})
+
+        assert remaining(register("BTCUSDT 1h: close > 1")) == 99
+        assert remaining(register("BTCUSDT 1h: close > 1" + " " * 2_000)) == 97, "two KiB, and a bit less"
+        refused = register("BTCUSDT 1h: close >" + " " * 2_000)
+        assert (refused.status_code, remaining(refused)) == (422, 97 - 2 - 7)
+        unfolded = register("BTCUSDT 1h: close rises_by 1% within 100 bars")
+        size = len(unfolded.json()["canonical"])
+        assert (unfolded.status_code, remaining(unfolded)) == (201, 88 - 1 - size // 1_000)
+        left = remaining(unfolded)
+        beyond = register("BTCUSDT 1h: rsi(14)@4h + rsi(15)@4h + ema(3) rises_by 1% within 490 bars")
+        assert (beyond.status_code, remaining(beyond), left > 0) == (429, left - 1, True)
+        assert beyond.headers["Retry-After"] == beyond.headers["RateLimit-Reset"] == "3600"
+        assert "send less at once" in beyond.json()["detail"]
+        assert remaining(register("BTCUSDT 1h: close > 1")) == left - 2
+
+
+def test_a_bulk_registration_counts_by_its_conditions_bytes_and_refusals(tmp_path: Path) -> None:
+    with a_hub(tmp_path, StillClock(), api_rate_bulk="100/hour") as hub:
+        ann = hub.as_user("ann")
+
+        def register(*texts: str) -> httpx.Response:
+            return ann.post("/conditions/register/bulk", json={"conditions": texts})
+
+        assert remaining(register("BTCUSDT 1h: close > 1")) == 99
+        assert remaining(register(*["BTCUSDT 1h: close > 1"] * 120)) == 96
+        assert remaining(register(*["BTCUSDT 1h: close > 1" + " " * 4_000] * 10)) == 96 - 5
+        assert remaining(register("BTCUSDT 1h: close > 2", "?", "XYZ 1h: close > 1")) == 91 - 3
+        beyond = register(*["?"] * 90)
+        assert beyond.status_code == 429
+        assert beyond.headers["RateLimit-Limit"] == "100"
+        before = len(hub.store.registry.conditions())
+        refused = register(*[f"BTCUSDT 1h: close rises_by {number}% within 400 bars" for number in range(1, 30)])
+        assert refused.status_code == 429
+        assert len(hub.store.registry.conditions()) == before, "a refused request registers nothing"
+
+
 def subscribe(client: httpx.Client, bot: str, condition: str) -> httpx.Response:
     return client.post("/conditions/subscribe", json={"bot_id": bot, "condition_id": condition, "bot_type": "dca"})
 

@@ -52,3 +52,31 @@ def test_idle_users_are_forgotten() -> None:
     clock.now += 100
     windows.take(limit, "read", "ann")
     assert list(windows._windows) == [("read", "ann")]
+
+
+def test_a_costly_request_takes_the_room_of_several_and_gives_it_back() -> None:
+    clock, limit = StillClock(), RateLimit.parse("10/10 second")
+    windows = MovingWindows(clock)
+    assert windows.take(limit, "write", "ann", 6)
+    clock.now += 4
+    assert not windows.take(limit, "write", "ann", 5)
+    assert windows.take(limit, "write", "ann", 4)
+    assert windows.left(limit, "write", "ann") == (0, 6.0)
+    assert windows.left(limit, "write", "ann", 6) == (0, 6.0)
+    assert windows.left(limit, "write", "ann", 7) == (0, 10.0), "the second one has to end, too"
+    clock.now += 6
+    assert windows.left(limit, "write", "ann") == (6, 4.0)
+    assert windows.take(limit, "write", "ann", 6)
+
+
+def test_a_charge_beyond_the_limit_makes_the_next_one_wait_for_longer() -> None:
+    clock, limit = StillClock(), RateLimit.parse("10/10 second")
+    windows = MovingWindows(clock)
+    windows.charge(limit, "write", "ann", 8)
+    clock.now += 5
+    windows.charge(limit, "write", "ann", 12)
+    assert windows.left(limit, "write", "ann") == (0, 10.0), "without the first, 12 of 10 are left"
+    clock.now += 5
+    assert not windows.take(limit, "write", "ann")
+    clock.now += 5
+    assert windows.take(limit, "write", "ann")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from registry import Condition, ConditionError, HubError
 from registry.extraction import extract_conditions
+from registry.language.as_text import syntax
 from registry.language.limits import TYPED
 from registry.language.tree import All, Node
 from registry.language.vocabulary import COMPARISONS
@@ -58,6 +59,35 @@ def test_limits_are_what_they_say() -> None:
     error = refused("BTCUSDT 1h: " + "(" * 65 + "close > 1" + ")" * 65)
     assert "parentheses are nested too deeply; at most 64 levels" in str(error)
     assert error.position == len("BTCUSDT 1h: ") + 64
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("close" + "+close" * 600 + " > 1", "too many words, numbers and signs; at most 1024"),
+        ("close > 1 and " * 200 + "close ? 1", "unexpected '?'; no condition contains it"),
+        ("(" * 65 + "close ; 1", "parentheses are nested too deeply"),
+    ],
+)
+def test_what_cannot_be_a_condition_is_never_parsed(text: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def parse() -> None:
+        raise AssertionError("the parser was asked")
+
+    monkeypatch.setattr(syntax, "_lark", parse)
+    assert message in str(refused(f"BTCUSDT 1h: {text}"))
+
+
+def test_the_texts_of_a_tree_are_bounded_together() -> None:
+    def tree(blanks: int) -> dict[str, object]:
+        texts = [f"close > {number}{' ' * blanks}" for number in range(8)]
+        return {"symbol": "BTCUSDT", "timeframe": "1h", "when": {"all": texts}}
+
+    assert Condition.parse(tree(500))
+    error = refused(tree(510))
+    assert "texts in the condition have more than 4096 characters" in str(error)
+    assert error.pointer == "/when/all/7"
+    operands = [{"left": f"close{' ' * 2000}", "operator": ">", "right": number} for number in range(3)]
+    assert "more than 4096 characters" in str(refused({**tree(0), "when": {"all": operands}}))
 
 
 def test_the_largest_condition_is_read_back_from_its_own_text() -> None:
@@ -209,7 +239,7 @@ def test_what_a_condition_comes_down_to_is_bounded() -> None:
     assert Condition.from_canonical(largest.canonical) == largest
     text = "BTCUSDT 1h: " + " and ".join(["close rises_by 1% within 500"] * 4)
     assert "reduces to 12000 operands" in str(refused(text))
-    many = " or ".join(["macd>" + "+".join(["macd"] * 31)] * 20)
+    many = " or ".join(["macd>" + "+".join(["macd"] * 31)] * 15)
     assert "characters when written with its parameters" in str(refused(f"BTCUSDT 1h: {many}"))
 
 

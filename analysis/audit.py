@@ -16,6 +16,7 @@ import polars as pl
 
 from analysis.valuation import Valuation
 from candles.epochs import Epoch, Epochs
+from common.errors import ConditionError
 from engine.history import scan
 from registry.activity import ActiveSpan, is_active
 from registry.conditions import Condition
@@ -23,7 +24,7 @@ from registry.groups import Group, Series
 from registry.instruments import Calendar
 from registry.language.as_text.text import to_text
 from registry.language.tree import Number, operands
-from registry.store.parts.registry import StoredCondition
+from registry.store.parts.registry import StoredCondition, read_condition
 from registry.store.protocol import Store
 
 Kind = Literal["missing", "extra", "different"]
@@ -64,6 +65,8 @@ class Audit:
     """What pending revisions would have changed: ``missing`` would have fired too, ``extra`` would not have."""
     texts: Mapping[str, str]
     """Condition id -> text."""
+    unreadable: tuple[str, ...] = ()
+    """Conditions whose stored text cannot be read any more: neither they nor their triggers were checked."""
 
 
 def compare(
@@ -126,11 +129,15 @@ def audit(
     pending = set(store.candles.revisions().filter("pending")["series"])
     expected: dict[TriggerKey, TriggerContents] = {}
     revised: list[Difference] = []
+    unreadable: set[str] = set()
     for done, (group, watermark) in enumerate(sorted(marks.items())):
-        judging = {
-            Condition.from_canonical(stored.canonical): activity[stored.condition_id] for stored in groups[group]
-        }
-        for epoch in epochs.of(group, watermark):
+        judging: dict[Condition, Sequence[ActiveSpan]] = {}
+        for stored in groups[group]:
+            try:
+                judging[read_condition(stored)] = activity[stored.condition_id]
+            except ConditionError:
+                unreadable.add(stored.condition_id)
+        for epoch in epochs.of(group, watermark) if judging else ():
             judged = _of_epoch(judging, epoch, epochs.histories(epoch), calendars)
             expected |= judged
             if epoch.rebase == store.ticks.last_rebase() and any(anchor.stored in pending for anchor in epoch.anchors):
@@ -140,13 +147,15 @@ def audit(
             progress(done + 1, len(marks))
     wanted = _Span(since_ms, until_ms)
     recorded = {key: contents for key, contents in _recorded(store).items() if wanted.has(key[1])}
+    recorded = {key: contents for key, contents in recorded.items() if key[0] not in unreadable}
     return Audit(
-        conditions=sum(len(groups[group]) for group in marks),
+        conditions=sum(len(groups[group]) for group in marks) - len(unreadable),
         groups=len(marks),
         triggers=len(recorded),
         differences=compare(recorded, {key: contents for key, contents in expected.items() if wanted.has(key[1])}),
         revised=tuple(difference for difference in revised if wanted.has(difference.close_ms)),
         texts={condition.condition_id: condition.text for group in groups.values() for condition in group},
+        unreadable=tuple(sorted(unreadable)),
     )
 
 

@@ -23,6 +23,7 @@ def as_json(audit: Audit) -> dict[str, Any]:
         "triggers": audit.triggers,
         "differences": [_difference(difference, audit) for difference in audit.differences],
         "revised": [_difference(difference, audit) for difference in audit.revised],
+        "unreadable": list(audit.unreadable),
     }
 
 
@@ -34,6 +35,11 @@ def render(audit: Audit) -> RenderableType:
     ]
     if audit.differences:
         parts.append(_table(audit.differences, audit, _WORDS, "recorded", "expected"))
+    if audit.unreadable:
+        parts.append(
+            f"Not checked, as their stored text cannot be read: {', '.join(audit.unreadable)}"
+            " (hub conditions list says why; hub conditions retire takes them out)."
+        )
     if audit.revised:
         parts.append(
             f"\nFor information: with the candles that were revised after they had been judged, {len(audit.revised):,} "

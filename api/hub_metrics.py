@@ -50,6 +50,11 @@ class HubMetrics(Collector):
     def _conditions(self) -> Iterator[Metric]:
         conditions = self._store.registry.conditions()
         yield GaugeMetricFamily("hub_unique_conditions", "Total unique conditions", len(conditions))
+        states = Counter(why.state for why in self._store.registry.unjudged().values())
+        yield GaugeMetricFamily(
+            "hub_conditions_in_error", "Conditions that ticks cannot judge; their status says why", states["err"]
+        )
+        yield GaugeMetricFamily("hub_conditions_retired", "Conditions that an operator has retired", states["retired"])
         by_series = GaugeMetricFamily(
             "hub_conditions_per_series", "Conditions per symbol and timeframe", labels=["symbol", "timeframe"]
         )

@@ -77,15 +77,18 @@ class Readiness:
             store, problems = self._check_store(), [*self._problems()]
             commit_problem = self._store.commit_problem()
             problems += [commit_problem] if commit_problem else []
+            errors = sum(why.state == "err" for why in self._store.registry.unjudged().values())
             marks = [mark for timeframe in DURATION_MS for mark in self._store.ticks.watermarks(timeframe).values()]
         except Exception as error:
-            store, problems, marks = CheckAnswer(ok=False, detail="it does not answer"), [type(error).__name__], []
+            store, problems = CheckAnswer(ok=False, detail="it does not answer"), [type(error).__name__]
+            errors, marks = 0, []
         event_log = self._check_log()
         return ReadyAnswer(
             status="unavailable" if not store.ok or problems else "ok" if event_log.ok else "degraded",
             store=store,
             event_log=event_log,
             problems=problems,
+            conditions_in_error=errors,
             last_tick_age_s=(self._clock.now_ms() - max(marks)) / 1000 if marks else None,
         )
 
@@ -114,5 +117,6 @@ def _unanswered(seconds: float) -> ReadyAnswer:
         store=CheckAnswer(ok=False, detail=detail),
         event_log=CheckAnswer(ok=False, detail=detail),
         problems=[],
+        conditions_in_error=0,
         last_tick_age_s=None,
     )

@@ -8,7 +8,7 @@ from functools import partial
 
 from api.bodies.condition_spellings import Spellings, is_short
 from api.http.admission import Admission, Caller
-from api.http.problems import not_found
+from api.http.problems import condition_in_error, not_found
 from api.http.quotas import Quotas
 from api.http.rates import RateLimiter, Rates
 from api.http.request_metrics import RequestMetrics
@@ -19,10 +19,11 @@ from api.readiness import Readiness
 from api.registrar import Registrar
 from api.streams.user_feed import UserFeed
 from common.clock import Clock, SystemClock
+from common.errors import ConditionError
 from common.settings import Settings
 from events.log.redis_log import EventLog
 from registry.conditions import Condition
-from registry.store.parts.registry import RegisterResult, StoredCondition
+from registry.store.parts.registry import RegisterResult, StoredCondition, read_condition
 from registry.store.protocol import Store
 
 _MINUTE_MS = 60_000
@@ -75,6 +76,8 @@ class Service:
         self.readiness = Readiness(
             store, log, self.clock, log_problem=log_problem, problems=lambda: [*self.user_feed.problems(), *problems()]
         )
+        self._unreadable: dict[str, str] = {}
+        """Condition id -> why the store's text of it cannot be read."""
         self._writers = ThreadPoolExecutor(_STORE_THREADS, "api-store")
         self._judges = ThreadPoolExecutor(_JUDGING_THREADS, "api-judge")
 
@@ -123,11 +126,20 @@ class Service:
         return await self.turns.run(caller.user_id, self.spellings.read, spelling)
 
     async def condition(self, condition_id: str, caller: Caller) -> Condition:
-        """A registered condition, parsed; raises a 404 problem. What may take long waits its turn."""
-        canonical = self.stored(condition_id).canonical
-        if len(canonical) <= _SHORT:
-            return Condition.from_canonical(canonical)
-        return await self.turns.run(caller.user_id, Condition.from_canonical, canonical)
+        """A registered condition, parsed; raises a 404 problem, and a 409 problem if it cannot be read any more.
+
+        What may take long waits its turn.
+        """
+        stored = self.stored(condition_id)
+        if (why := self._unreadable.get(condition_id)) is None:
+            try:
+                if len(stored.canonical) <= _SHORT:
+                    return read_condition(stored)
+                return await self.turns.run(caller.user_id, read_condition, stored)
+            except ConditionError as error:
+                # Remembered, as it may take long to find out.
+                why = self._unreadable[condition_id] = str(error)
+        raise condition_in_error(why)
 
     async def settled_at(self, condition: Condition, caller: Caller) -> int | None:
         """Close time from which a condition's indicators have settled; ``None`` while a series has no candles."""

@@ -22,7 +22,7 @@ from common.timeframes import DURATION_MS
 from registry.groups import Series
 from registry.store import open_store
 from registry.store.owner import url_of
-from registry.store.parts.registry import StoredCondition
+from registry.store.parts.registry import StoredCondition, Unjudged
 from registry.store.parts.ticks import UnitCosts
 from registry.store.protocol import Store
 from registry.store.remote.token import client_token
@@ -59,6 +59,8 @@ class ConditionFacts:
     """Close time up to which its series has been judged; ``None`` before its first tick."""
     last_close_ms: int | None
     """Close time of its newest candle; ``None`` without candles."""
+    unjudged: Unjudged | None
+    """Why it is not judged; ``None`` if it is."""
 
     @property
     def series(self) -> Series:
@@ -161,6 +163,7 @@ def condition(store_url: str, condition_id: str) -> ConditionFacts | None:
             triggers=store.triggers.of(condition_id, _TRIGGERS_SHOWN),
             judged_ms=store.ticks.watermarks(stored.timeframe).get(stored.group),
             last_close_ms=extent[1] + DURATION_MS[stored.timeframe] if extent else None,
+            unjudged=store.registry.unjudged_of(condition_id),
         )
 
 

@@ -118,6 +118,12 @@ class WebhookPage(Answer):
 class StatusAnswer(ConditionAnswer):
     """Whether a condition is judged, how far, and what it has fired."""
 
+    state: Annotated[
+        Literal["judged", "err", "retired"],
+        Field(description="err: the hub cannot judge it; retired: an operator has taken it out; reason says why"),
+    ]
+    reason: Annotated[str | None, Field(description="Why it is not judged; null if it is")]
+    state_since: Annotated[int | None, Field(description="When that was noted; null if it is judged")]
     active: Annotated[bool, Field(description="Whether candles that close from now on can trigger it")]
     active_until: Annotated[
         int | None, Field(description="It is judged until then unless somebody subscribes; only operators see it")

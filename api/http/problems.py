@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 
 from api.http.problem_details import Problem, ProblemItem
-from common.errors import ConditionError, HubError, InstrumentError, StoreError, TimeframeError
+from common.errors import ConditionError, ConditionRetired, HubError, InstrumentError, StoreError, TimeframeError
 from common.spelling import did_you_mean
 
 MEDIA_TYPE = "application/problem+json"
@@ -47,6 +47,12 @@ def invalid_condition(error: HubError, pointer: str = "") -> ProblemError:
     own = (error.pointer or "") if isinstance(error, ConditionError) else ""
     item = ProblemItem(pointer=pointer + own, detail=str(error))
     return ProblemError(422, "invalid-condition", str(error), errors=[item])
+
+
+def condition_in_error(why: str) -> ProblemError:
+    """For a registered condition that the hub cannot judge."""
+    detail = f"the condition is not judged: {why.split(chr(10), 1)[0]}; its status says since when"
+    return ProblemError(409, "condition-in-error", detail)
 
 
 def problem(request_id: str, error: ProblemError) -> Response:
@@ -114,6 +120,8 @@ async def _on_hub(request: Request, error: Exception) -> Response:
     match error:
         case ConditionError() | InstrumentError() | TimeframeError():
             return _respond(request, invalid_condition(error))
+        case ConditionRetired():
+            raised = ProblemError(409, "condition-retired", str(error))
         case StoreError():
             # Its message names folders and processes, which only operators may see: they find it in the log.
             raised = ProblemError(503, "unavailable", "the store cannot do this at the moment; try again shortly")

@@ -16,7 +16,7 @@ from api.http.rates import cost_of_refusal, cost_of_unfolding
 from api.http.responding import respond
 from api.http.routing import HubRequest, hub_router
 from api.routes.parameters import ConditionPath
-from api.routes.registration import condition_answer
+from api.routes.registration import condition_answer, unreadable_answer
 from common.errors import CandlesMissing, HubError
 from common.timeframes import DURATION_MS
 from registry.activity import is_active
@@ -43,12 +43,22 @@ async def status(condition_id: ConditionPath, request: HubRequest) -> Response:
     service, caller = request.service, request.caller
     stored = service.stored(condition_id)
     request.take_more(cost_of_unfolding(stored.canonical))
-    condition = await service.condition(condition_id, caller)
-    settled_at = await service.settled_at(condition, caller)
+    why: str | None = None
+    unjudged = service.store.registry.unjudged_of(condition_id)
+    try:
+        condition = await service.condition(condition_id, caller)
+    except ProblemError as error:
+        # Also of a condition that cannot be read any more, the status says what is known.
+        known, why = unreadable_answer(stored), error.detail
+    else:
+        known = condition_answer(service, condition, await service.settled_at(condition, caller))
     spans = service.store.registry.activity_of(condition_id)
     state = service.store.triggers.condition_state(condition_id)
     answer = StatusAnswer(
-        **dict(condition_answer(service, condition, settled_at)),
+        **dict(known),
+        state="judged" if unjudged is None and why is None else "err" if unjudged is None else unjudged.state,
+        reason=why if unjudged is None else unjudged.reason,
+        state_since=None if unjudged is None else unjudged.since_ms,
         active=is_active(spans, service.clock.now_ms() + 1),
         active_until=spans[-1].until_ms if spans and caller.is_operator else None,
         judged_until=service.store.ticks.watermarks(stored.timeframe).get(stored.group),

@@ -8,16 +8,17 @@ from fastapi import Response
 
 from api.bodies.answers import BulkAnswer, ConditionAnswer
 from api.bodies.requests import BulkBody, ConditionBody
+from api.http.openapi import problems
 from api.http.problems import invalid_condition
 from api.http.rates import cost_of_many, cost_of_refusal, cost_of_unfolding
 from api.http.responding import respond
 from api.http.routing import HubRequest, hub_router
 from api.http.turns import SLICE_S
 from api.service import Service
-from common.errors import ConditionError, HubError, InstrumentError
+from common.errors import ConditionError, ConditionRetired, HubError, InstrumentError
 from registry.conditions import Condition
 from registry.instruments import Instrument, resolve
-from registry.store.parts.registry import RegisterResult
+from registry.store.parts.registry import RegisterResult, StoredCondition, retired_text
 
 router = hub_router("conditions")
 
@@ -26,7 +27,7 @@ router = hub_router("conditions")
     "/conditions/register",
     status_code=201,
     response_model=ConditionAnswer,
-    responses={200: {"model": ConditionAnswer, "description": "It was known already"}},
+    responses={200: {"model": ConditionAnswer, "description": "It was known already"}, **problems(409)},
     openapi_extra={"x-rate-class": "write"},
 )
 async def register(body: ConditionBody, request: HubRequest) -> Response:
@@ -96,6 +97,24 @@ def condition_answer(service: Service, condition: Condition, settled_at: int | N
     )
 
 
+def unreadable_answer(stored: StoredCondition) -> ConditionAnswer:
+    """The answer about a registered condition whose text cannot be read any more, so that it never fires."""
+    return ConditionAnswer(
+        condition_id=stored.condition_id,
+        condition=stored.text,
+        canonical=stored.canonical,
+        exchange=stored.exchange,
+        symbol=stored.symbol,
+        timeframe=stored.timeframe,
+        series=list(stored.group.series),
+        momentary=False,
+        definition_versions=stored.definition_versions,
+        active_from=stored.active_from_ms,
+        data="missing",
+        settled_at=None,
+    )
+
+
 class _Reading:
     """Many spellings on their way to conditions, a slice of time after the other."""
 
@@ -125,7 +144,11 @@ class _Reading:
 
     def _read(self, spelling: object) -> Condition | HubError:
         try:
-            condition = self._service.spellings.read(spelling)
+            condition, registry = self._service.spellings.read(spelling), self._service.store.registry
+            if registry.condition(condition.id) is None:
+                condition.check_reads_back()
+            elif (why := registry.unjudged_of(condition.id)) is not None and why.state == "retired":
+                raise ConditionRetired(retired_text(condition.id, why))
         except HubError as error:
             return error
         problems = map(self._unknown, condition.instruments)

@@ -29,7 +29,7 @@ _WRITE = {"x-rate-class": "write"}
     response_model=SubscribedAnswer,
     responses={
         200: {"model": SubscribedAnswer, "description": "There was one already; it is as requested"},
-        **problems(403, 404),
+        **problems(403, 404, 409),
     },
     openapi_extra=_WRITE,
 )
@@ -37,6 +37,7 @@ async def subscribe(body: SubscribeBody, request: HubRequest) -> Response:
     """Subscribe one of the caller's bots to a condition, or resume its subscription. The answer has its truth."""
     service, caller = request.service, request.caller
     request.take_more(cost_of_unfolding(service.stored(body.condition_id).canonical))
+    await service.condition(body.condition_id, caller)
     subscription_request = SubscriptionRequest(
         user_id=caller.user_id,
         bot_id=body.bot_id,

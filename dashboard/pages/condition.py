@@ -5,6 +5,7 @@ import json
 import polars as pl
 import streamlit as st
 
+from common.errors import ConditionError
 from common.timeframes import DURATION_MS, show_time, to_ms
 from dashboard import data
 from dashboard.charts.candles import candle_chart
@@ -12,13 +13,22 @@ from dashboard.charts.readings import candles_needed, read_values
 from registry.conditions import Condition
 from registry.language.as_text.text import to_text
 from registry.language.tree import Number, operands
+from registry.store.parts.registry import read_condition
 
 _WINDOWS = (200, 500, 1_000, 2_000)
 
 
 def show(facts: data.ConditionFacts) -> None:
     """Draw the condition."""
-    condition = Condition.from_canonical(facts.stored.canonical)
+    if facts.unjudged is not None:
+        said = "An operator has retired it" if facts.unjudged.state == "retired" else "It is not judged"
+        st.warning(f"{said} (since {show_time(facts.unjudged.since_ms)} UTC): `{facts.unjudged.reason}`")
+    try:
+        condition = read_condition(facts.stored)
+    except ConditionError:
+        st.markdown(f"#### `{facts.stored.text}`")
+        st.error("Its stored text cannot be read any more, so it can be neither judged nor drawn.")
+        return
     _head(facts, condition)
     # The chart is above the table, but the trigger selected in the table decides which candles it shows.
     chart = st.container()

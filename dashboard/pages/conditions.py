@@ -5,6 +5,7 @@ from functools import lru_cache
 import polars as pl
 import streamlit as st
 
+from common.errors import ConditionError
 from dashboard import data
 from dashboard.pages import condition
 from registry.conditions import Condition
@@ -106,12 +107,17 @@ def _filtered(conditions: pl.DataFrame) -> pl.DataFrame:
 
 
 def _settled(canonical: str, slots: int | None) -> bool | None:
-    return None if slots is None else slots >= _settle(canonical)
+    needed = None if slots is None else _settle(canonical)
+    return None if slots is None or needed is None else slots >= needed
 
 
 @lru_cache(maxsize=100_000)
-def _settle(canonical: str) -> int:
-    condition = Condition.from_canonical(canonical)
+def _settle(canonical: str) -> int | None:
+    """Candles until a condition has settled; ``None`` if its text cannot be read any more."""
+    try:
+        condition = Condition.from_canonical(canonical)
+    except ConditionError:
+        return None
     return condition.needed[condition.series].settle
 
 

@@ -123,21 +123,77 @@ def register(text: str, *, json_output: AsJson = False) -> None:
             message(f"it is judged until {show_time(until_ms)}, or longer if a bot subscribes to it")
 
 
+@conditions.command
+def retire(
+    condition_id: Annotated[str, Parameter(help="The id of a registered condition.")],
+    *,
+    why: Annotated[str, Parameter(help="Why; its subscribers read it in the condition's status.")],
+    json_output: AsJson = False,
+) -> None:
+    """Take a condition out: it is judged no longer, and can be neither registered nor subscribed to."""
+    settings = hub_settings()
+    from common.clock import SystemClock
+    from registry.store import open_configured
+
+    with open_configured(settings) as store:
+        retired = store.registry.retire(condition_id.strip(), why, at_ms=SystemClock().now_ms())
+        subscribers = store.registry.subscriber_count(condition_id.strip())
+    if json_output:
+        print_json({"condition_id": condition_id.strip(), "reason": retired.reason, "subscribers": subscribers})
+    else:
+        print(condition_id.strip())
+        message(
+            f"retired: it is not judged any more, and its {subscribers} active subscriptions get nothing;"
+            " hub conditions reinstate brings it back"
+        )
+
+
+@conditions.command
+def reinstate(
+    condition_id: Annotated[str, Parameter(help="The id of a condition that was retired or is in error.")],
+    *,
+    json_output: AsJson = False,
+) -> None:
+    """Have a condition judged again that was retired, from now on, or that is in error, from where it stopped."""
+    settings = hub_settings()
+    from common.clock import SystemClock
+    from registry.store import open_configured
+
+    with open_configured(settings) as store:
+        was_out = store.registry.reinstate(
+            condition_id.strip(), active_from_ms=SystemClock().now_ms(), grace_ms=settings.grace_ms
+        )
+    if json_output:
+        print_json({"condition_id": condition_id.strip(), "reinstated": was_out})
+    else:
+        print(condition_id.strip())
+        message("judged again from the next tick on" if was_out else "it was neither retired nor in error")
+
+
 @conditions.command(name="list")
 def list_conditions(*, json_output: AsJson = False) -> None:
-    """List registered conditions and how often they have fired."""
+    """List registered conditions, how often they have fired, and why some are not judged."""
     import polars as pl
 
     with open_to_read() as store:
         registered = store.registry.conditions()
         counts = store.triggers.counts()
+        unjudged = store.registry.unjudged()
+    states = {condition_id: (why.state, why.reason) for condition_id, why in unjudged.items()}
     frame = pl.DataFrame(
-        [(condition.condition_id, condition.text) for condition in registered],
-        schema={"condition_id": pl.String, "condition": pl.String},
+        [
+            (condition.condition_id, condition.text, *states.get(condition.condition_id, ("judged", None)))
+            for condition in registered
+        ],
+        schema={"condition_id": pl.String, "condition": pl.String, "state": pl.String, "reason": pl.String},
         orient="row",
     ).join(counts, on="condition_id", how="left")
+    frame = frame.with_columns(pl.col("triggers").fill_null(0)).select(
+        "condition_id", "condition", "triggers", "state", "reason"
+    )
     print_frame(
-        frame.with_columns(pl.col("triggers").fill_null(0)),
+        # Mostly all are judged: nobody needs two columns to be told so.
+        frame if unjudged or json_output else frame.drop("state", "reason"),
         json_output,
         empty='No conditions; register one: hub conditions register "BTCUSDT 1h: rsi(14) crosses_below 30"',
     )

@@ -118,6 +118,11 @@ class Status(HubAnswer, frozen=True, kw_only=True):
     active_from: int
     data: Literal["ready", "missing"]
     settled_at: int | None
+    state: Literal["judged", "err", "retired"] = "judged"
+    """``err``: the hub cannot judge it; ``retired``: an operator has taken it out."""
+    reason: str | None = None
+    """Why it is not judged."""
+    state_since: int | None = None
     active: bool
     """Whether candles that close now can trigger it."""
     active_until: int | None

@@ -86,7 +86,12 @@ class RegistryDraft:
         self._spans[condition.condition_id] = [span]
 
     def want(self, condition: StoredCondition, from_ms_: int, until_ms: int | None) -> None:
-        """Have a known condition judged from one time until another, if that changes anything."""
+        """Have a known condition judged from one time until another, if that changes anything.
+
+        One that has been stopped stays so.
+        """
+        if self.unjudged(condition.condition_id) is not None:
+            return
         last = self._last_span(condition.condition_id)
         if last.until_ms is None or (until_ms is not None and until_ms <= last.until_ms):
             return
@@ -120,6 +125,8 @@ class RegistryDraft:
 
     def end(self, condition_id: str, until_ms: int) -> None:
         """Have a condition judged only until a time."""
+        if self.unjudged(condition_id) is not None:
+            return
         last = self._last_span(condition_id)
         self._put_span(condition_id, ActiveSpan(last.from_ms, max(last.from_ms, until_ms)))
 

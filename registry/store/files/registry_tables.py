@@ -8,7 +8,6 @@ from functools import partial
 
 from common.clock import Clock
 from common.errors import ConditionRetired, HubError, StoreError
-from common.timeframes import show_time
 from registry.activity import GRACE_MS, ActiveSpan
 from registry.conditions import Condition
 from registry.groups import Group
@@ -27,6 +26,7 @@ from registry.store.parts.registry import (
     SubscribeResult,
     SubscriptionRequest,
     Unjudged,
+    retired_text,
 )
 from registry.subscriptions import default_expiry_ms
 
@@ -217,8 +217,6 @@ class RegistryTables:
                     new = replace(new, active_from_ms=span.from_ms)
                 draft.add_condition(new, span)
             else:
-                if draft.unjudged(condition.id) is not None:
-                    draft.resume(stored, None, grace_ms)
                 draft.want(stored, active_from_ms, until_ms)
         return answers
 
@@ -337,14 +335,6 @@ def _refuse_retired(condition_id: str, draft: RegistryDraft) -> None:
     why = draft.unjudged(condition_id)
     if why is not None and why.state == "retired":
         raise ConditionRetired(retired_text(condition_id, why))
-
-
-def retired_text(condition_id: str, why: Unjudged) -> str:
-    """Why a condition can be neither registered nor subscribed to."""
-    return (
-        f"condition {condition_id} was retired by an operator of the hub at {show_time(why.since_ms)}: {why.reason};"
-        " use another condition, or ask the operator to reinstate it"
-    )
 
 
 def _registered(condition_id: str, draft: RegistryDraft) -> StoredCondition:

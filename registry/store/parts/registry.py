@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from common.errors import ConditionError
+from common.timeframes import show_time
 from registry.activity import GRACE_MS, ActiveSpan
 from registry.conditions import Condition
 from registry.groups import Group
@@ -58,6 +59,14 @@ class Unjudged:
     state: UnjudgedState
     reason: str
     since_ms: int
+
+
+def retired_text(condition_id: str, why: Unjudged) -> str:
+    """Why a condition can be neither registered nor subscribed to."""
+    return (
+        f"condition {condition_id} was retired by an operator of the hub at {show_time(why.since_ms)}: {why.reason};"
+        " use another condition, or ask the operator to reinstate it"
+    )
 
 
 SubscriptionState = Literal["active", "paused", "ended"]
@@ -124,8 +133,7 @@ class RegistryStore(Protocol):
         :class:`common.errors.ConditionRetired` for a condition that an operator has retired, and
         :class:`common.errors.ConditionError` for one that could not be read back; then nothing is written.
 
-        Whether new or known, each is judged for the grace time, and longer if somebody subscribes to it. One that could
-        not be judged is tried again.
+        Whether new or known, each is judged for the grace time, and longer if somebody subscribes to it.
         """
         ...
 

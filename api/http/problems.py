@@ -121,7 +121,7 @@ async def _on_hub(request: Request, error: Exception) -> Response:
         case ConditionError() | InstrumentError() | TimeframeError():
             return _respond(request, invalid_condition(error))
         case ConditionRetired():
-            raised = ProblemError(409, "condition-retired", str(error))
+            return _respond(request, ProblemError(409, "condition-retired", str(error)))
         case StoreError():
             # Its message names folders and processes, which only operators may see: they find it in the log.
             raised = ProblemError(503, "unavailable", "the store cannot do this at the moment; try again shortly")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from common.timeframes import show_time
 from registry.activity import ActiveSpan, is_active
 from registry.conditions import Condition
+from registry.store.parts.registry import Unjudged
 from registry.store.protocol import Store
 
 _ALL_TRIGGERS = 1 << 40
@@ -26,6 +27,8 @@ class Standing:
     """Watermark of its group, ``None`` before the first tick."""
     recorded: bool
     """Whether a trigger is recorded on the candle."""
+    unjudged: Unjudged | None = None
+    """Why it is not judged, ``None`` if it is."""
 
     def notes(self, close_ms: int, *, with_subscribers: bool = True) -> tuple[str, ...]:
         """Why the hub records no trigger on the candle that closes at ``close_ms``, whatever the candles say.
@@ -39,6 +42,9 @@ class Standing:
             notes.append(
                 f"it has been active since {show_time(self.spans[0].from_ms)}: earlier candles do not trigger it"
             )
+        elif self.unjudged is not None and not is_active(self.spans, close_ms):
+            retired = "an operator retired it" if self.unjudged.state == "retired" else "it could not be judged"
+            notes.append(f"{retired} at {show_time(self.unjudged.since_ms)}: {self.unjudged.reason}")
         elif not is_active(self.spans, close_ms):
             notes.append("it was not judged then: nobody had subscribed to it for too long")
         if self.judged_until_ms is None:
@@ -64,4 +70,5 @@ def standing_of(store: Store, condition: Condition, close_ms: int) -> Standing:
         subscriptions=store.registry.subscribers().get(condition.id, 0),
         judged_until_ms=store.ticks.watermarks(condition.timeframe).get(condition.group),
         recorded=close_ms in set(closes),
+        unjudged=store.registry.unjudged_of(condition.id),
     )

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.explain import TRUTHS
 from analysis.valuation import Valuation
@@ -26,6 +27,7 @@ from registry.language.tree import Every, Node, Not, comparisons, variables
 _RECENT = 1000
 """Candles on which the beginning of the present truth is looked for first: it is there for nearly all conditions, and
 all that is needed for it is there already."""
+_FARTHER = 64
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class CurrentTruth:
 
     truth: Truth
     since_ms: int | None
-    """The first candle of this truth, without a missing one in between; ``None`` where that was not looked for."""
+    """The first candle of this truth, without a missing one in between; ``None`` if it is too far back to look for."""
     close_ms: int
     price: float
     settled: bool
@@ -47,13 +49,13 @@ def current_truth(
     histories: Mapping[Series, AnyHistory],
     calendars: Mapping[str, Calendar] | None = None,
     *,
-    with_since: bool = True,
+    most_values: int | None = None,
 ) -> CurrentTruth | None:
     """What a condition is now; ``None`` where one of its series has no candles.
 
     ``histories`` has the candles of each series that it reads, oldest first, from the anchor on; the instruments in
-    ``calendars`` trade in sessions. ``with_since=False`` leaves out ``since_ms`` where the whole history would have to
-    be judged for it.
+    ``calendars`` trade in sessions. ``most_values`` bounds how far back ``since_ms`` is looked for: candles times
+    operands, no matter how many by default.
     """
     if not all(has_candles(histories.get(series)) for series in condition.all_series):
         return None
@@ -67,8 +69,8 @@ def current_truth(
     since_ms: int | None = None
     if run <= length or length < recent.size or valuation.candles(condition.series, row) == recent.size:
         since_ms = int(valuation.closes[row + 1 - min(run, length)])
-    elif with_since:
-        since_ms = _since(condition, histories, calendars, int(recent[-1]))
+    else:
+        since_ms = _since(condition, histories, calendars, most_values)
     read = dict.fromkeys(
         variable
         for comparison in comparisons(condition.tree)
@@ -86,27 +88,50 @@ def current_truth(
 
 
 def _since(
-    condition: Condition, histories: Mapping[Series, AnyHistory], calendars: Mapping[str, Calendar], truth: int
-) -> int:
-    """Close time of the first candle of a truth that lasts to the end of the history, judged as in a scan."""
+    condition: Condition,
+    histories: Mapping[Series, AnyHistory],
+    calendars: Mapping[str, Calendar],
+    most_values: int | None,
+) -> int | None:
+    """Close time of the first candle of a truth that lasts to the end of the history, judged as in a scan; ``None`` if
+    more than ``most_values`` would have to be judged."""
     told: dict[int, Node] = {TRUE: Every(condition.tree), FALSE: Every(Not(condition.tree))}
-    plan = make_plan(
-        replace(condition, id=f"{condition.id} {value}", tree=node, momentary=True) for value, node in told.items()
-    )
-    values = np.empty(len(plan.conditions), np.uint8)
-    for value in told:
-        values[[known.id for known in plan.conditions].index(f"{condition.id} {value}")] = value
+    ids = {f"{condition.id} {value}": value for value in told}
+    plan = make_plan(replace(condition, id=name, tree=told[value], momentary=True) for name, value in ids.items())
+    values = np.array([ids[known.id] for known in plan.conditions], np.uint8)
     streams = {series: as_history(histories[series]) for series in plan.series}
-    evaluator = HistoryEvaluator(plan, streams, calendars, span=span_of(plan))
-    before, since = -1, 0
-    for rows in evaluator.rows():
+    length, base = DURATION_MS[condition.timeframe], streams[condition.series]
+    candles = (base.last_open_ms - base.first_open_ms) // length + 1
+    most = candles if most_values is None else most_values // plan.slots
+    reach = _RECENT
+    while reach < min(candles, most):
+        # What is not found among the newest candles is looked for in several times as many.
+        reach = min(reach * _FARTHER, candles, most)
+        from_ms = max(base.first_open_ms, base.last_open_ms - (reach - 1) * length)
+        evaluator = HistoryEvaluator(plan, streams, calendars, span=span_of(plan))
+        since = _last_change(evaluator, values, from_ms)
+        if since is not None:
+            return since + length
+    return None
+
+
+def _last_change(evaluator: HistoryEvaluator, values: NDArray[np.uint8], from_ms: int) -> int | None:
+    """Open time of the last candle with another truth than the one before it, or with none one step before it.
+
+    Only candles that open after ``from_ms`` count, and the first of all if it opens then. ``values`` has the truth that
+    each condition tells when it fires.
+    """
+    before = -1
+    last: int | None = None
+    for rows in evaluator.rows(from_ms):
         at, which = evaluator.judge(rows)
         truths = np.full(rows.opens.size, UNKNOWN, np.uint8)
         truths[at] = values[which]
-        changed = ~rows.adjacent[1:]
-        changed |= truths != np.concatenate([[before], truths[:-1]])
+        changed = (truths != np.concatenate([[before], truths[:-1]])) | ~rows.adjacent[1:]
+        counts = rows.opens > from_ms
+        counts[0] |= rows.counts[evaluator.base][0] == 1 and rows.opens[0] >= from_ms
+        changed &= counts
         if changed.any():
-            since = int(rows.opens[np.flatnonzero(changed)[-1]])
+            last = int(rows.opens[np.flatnonzero(changed)[-1]])
         before = int(truths[-1])
-    assert before == truth, "the two evaluations disagree"
-    return since + DURATION_MS[condition.timeframe]
+    return last

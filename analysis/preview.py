@@ -30,6 +30,15 @@ class PreviewScan:
     """As :func:`analysis.scan` gives them, oldest first."""
 
 
+def previewed_span(
+    condition: Condition, histories: Mapping[Series, AnyHistory], start_ms: int | None, end_ms: int | None
+) -> tuple[int, int]:
+    """The span that a preview covers, where it was not said: a year, up to the newest candle."""
+    length = DURATION_MS[condition.timeframe]
+    end = as_history(histories[condition.series]).last_open_ms + length if end_ms is None else end_ms
+    return end - YEAR_MS if start_ms is None else start_ms, end
+
+
 YEAR_MS = 365 * DURATION_MS["1d"]
 
 
@@ -51,8 +60,7 @@ def preview(
     if missing:
         raise CandlesMissing(f"no candles of {', '.join(missing)}; they must be imported before a preview")
     length = DURATION_MS[condition.timeframe]
-    end = as_history(histories[condition.series]).last_open_ms + length if end_ms is None else end_ms
-    start = end - YEAR_MS if start_ms is None else start_ms
+    start, end = previewed_span(condition, histories, start_ms, end_ms)
     plan = make_plan([condition])
     streams = {series: as_history(histories[series]) for series in plan.series}
     evaluator = HistoryEvaluator(plan, streams, calendars or {}, span=span_of(plan))

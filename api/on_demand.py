@@ -8,8 +8,9 @@ from cachetools import LRUCache, cachedmethod
 
 from analysis.explain import explain
 from analysis.now import current_truth
-from analysis.preview import PreviewScan, preview
+from analysis.preview import PreviewScan, preview, previewed_span
 from analysis.standing import Standing, standing_of
+from analysis.work import check_explanation, check_preview
 from candles.epochs import Epochs
 from candles.series import SeriesReader
 from common.timeframes import DURATION_MS
@@ -19,6 +20,8 @@ from registry.store.protocol import Store
 
 _READER_S = 2.0
 """How long a reader of the series, and everything looked up with it, is used."""
+_SINCE_VALUES = 200_000_000
+"""How far back the beginning of a truth is looked for, in candles times operands: a few seconds."""
 _TRUTHS_BYTES = 16 * 1024 * 1024
 """A truth takes a few hundred bytes, and a hundred more for each value that it names."""
 
@@ -26,8 +29,10 @@ _TRUTHS_BYTES = 16 * 1024 * 1024
 class OnDemand:
     """Slow work on the candles of one condition; called from threads. Truths are cached until new candles arrive."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, most_values: int) -> None:
+        """``most_values`` is how many values, candles times operands, one explanation or preview may compute."""
         self._store = store
+        self._most_values = most_values
         self._truths: LRUCache[Hashable, Now] = LRUCache(_TRUTHS_BYTES, _memory_of)
         self._lock = Lock()
         self._reader = SeriesReader.of(store)
@@ -75,7 +80,8 @@ class OnDemand:
     def now(self, condition: Condition) -> Now:
         """What a condition is on the newest candle."""
         histories = Epochs(self._store).up_to(condition, None)
-        current = current_truth(condition, histories, self._store.candles.calendars())
+        most_values = min(self._most_values, _SINCE_VALUES)
+        current = current_truth(condition, histories, self._store.candles.calendars(), most_values=most_values)
         if current is None:
             return Now(truth="UNKNOWN", since=None, close_time=None, price=None, values={}, settled=None)
         return Now(
@@ -88,14 +94,25 @@ class OnDemand:
         )
 
     def explain(self, condition: Condition, at_ms: int | None) -> tuple[CandleExplanation, Standing]:
-        """Why it fires on the last candle closed by a time, or why not; and its standing in the hub."""
+        """Why it fires on the last candle closed by a time, or why not; and its standing in the hub.
+
+        Raises :class:`common.errors.CandlesMissing` and :class:`common.errors.TooMuchWork`.
+        """
         histories = Epochs(self._store).up_to(condition, at_ms)
+        if all(series in histories for series in condition.all_series):
+            check_explanation(condition, histories, self._most_values)
         explanation = explain(condition, histories, self._store.candles.calendars(), at_ms=at_ms)
         return explanation, standing_of(self._store, condition, explanation.close_time)
 
     def preview(self, condition: Condition, start_ms: int | None, end_ms: int | None) -> PreviewScan:
-        """When it would have fired."""
+        """When it would have fired.
+
+        Raises :class:`common.errors.CandlesMissing` and :class:`common.errors.TooMuchWork`.
+        """
         histories = Epochs(self._store).up_to(condition, None)
+        if all(series in histories for series in condition.all_series):
+            start_ms, end_ms = previewed_span(condition, histories, start_ms, end_ms)
+            check_preview(condition, histories, self._most_values, start_ms=start_ms, end_ms=end_ms)
         return preview(condition, histories, self._store.candles.calendars(), start_ms=start_ms, end_ms=end_ms)
 
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from api.bodies.condition_spellings import Spellings, is_short
+from api.fair_share import FairShare
 from api.http.admission import Admission, Caller
 from api.http.problems import condition_in_error, not_found
 from api.http.quotas import Quotas
@@ -32,7 +33,6 @@ _SHORT = 2_000
 """Characters of canonical text that are read within two milliseconds."""
 _STORE_THREADS = 32
 """How many requests can wait for a commit at once; the store commits them together."""
-_JUDGING_THREADS = 2
 
 
 class Service:
@@ -69,7 +69,7 @@ class Service:
         """Locked from counting a user's webhooks until one has been added."""
         self.registrar = Registrar(lambda conditions: self.in_store(self.register_now, conditions))
         self.spellings = Spellings(settings.default_exchange, size=_SPELLINGS_BYTES)
-        self.on_demand = OnDemand(store)
+        self.on_demand = OnDemand(store, most_values=settings.on_demand_values_max)
         self.hub_metrics = HubMetrics(store, log, self.clock)
         self.turns = Turns("api-turns")
         self.user_feed = UserFeed(store, log, self.request_metrics)
@@ -79,7 +79,13 @@ class Service:
         self._unreadable: dict[str, str] = {}
         """Condition id -> why the store's text of it cannot be read."""
         self._writers = ThreadPoolExecutor(_STORE_THREADS, "api-store")
-        self._judges = ThreadPoolExecutor(_JUDGING_THREADS, "api-judge")
+        self._figures = ThreadPoolExecutor(1, "api-figures")
+        self.judging = FairShare(
+            settings.on_demand_threads,
+            waiting_per_user=settings.on_demand_waiting_per_user,
+            waiting=settings.on_demand_waiting,
+        )
+        """The threads that compute on candles."""
 
     def start(self) -> None:
         """Start following the store's triggers."""
@@ -89,7 +95,7 @@ class Service:
         """End streams and threads; the store stays open."""
         await self.user_feed.stop()
         self.readiness.stop()
-        for pool in (self._writers, self._judges):
+        for pool in (self._writers, self._figures, self.judging):
             await asyncio.to_thread(pool.shutdown)
         await asyncio.to_thread(self.turns.shutdown)
 
@@ -100,10 +106,16 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(self._writers, partial(work, *args, **kwargs))
 
     async def judged(
+        self, caller: Caller, work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Result:
+        """Run work that computes on candles in one of a few threads, when it is the caller's turn."""
+        return await self.judging.run(caller.user_id, partial(work, *args, **kwargs))
+
+    async def figured(
         self, work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result:
-        """Run work that computes on candles in one of a few threads, so that quick requests keep theirs."""
-        return await asyncio.get_running_loop().run_in_executor(self._judges, partial(work, *args, **kwargs))
+        """Run work that sums up figures of the hub in the one thread for that."""
+        return await asyncio.get_running_loop().run_in_executor(self._figures, partial(work, *args, **kwargs))
 
     def register_now(self, conditions: Sequence[Condition]) -> list[RegisterResult]:
         """Register conditions in one commit."""

@@ -7,6 +7,7 @@
     ├── TimeFormatError         a time cannot be read
     ├── CandleFileError         a candle file cannot be read at all (single bad rows are quarantined)
     ├── CandlesMissing          a requested series has no candles
+    ├── TooMuchWork             one answer would have to judge more than is allowed
     ├── SubscriptionError       a subscription asks for something impossible
     ├── UserNameError           a name or label is not one that a user's key may have
     ├── AuditFailed             the recorded triggers differ from what the candles imply
@@ -95,6 +96,10 @@ class CandleFileError(HubError):
 
 class CandlesMissing(HubError):
     """A requested series has no candles."""
+
+
+class TooMuchWork(HubError):
+    """One answer would have to judge more than is allowed."""
 
 
 class SettingsError(HubError):

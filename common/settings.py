@@ -87,6 +87,20 @@ class Settings(BaseSettings):
     api_streams_per_user: int = Field(default=20, ge=1, le=10_000)
     """The most event streams that a user may have open at once."""
 
+    on_demand_threads: int = Field(default=4, ge=1, le=64)
+    """Threads that judge candles on demand: explain, preview, and the truth at a subscription. Each user has at most
+    one of them at a time."""
+
+    on_demand_waiting_per_user: int = Field(default=64, ge=1, le=10_000)
+    """The most requests of a user that wait for one of those threads."""
+
+    on_demand_waiting: int = Field(default=1_000, ge=1, le=100_000)
+    """The most requests of all users that wait for one of those threads."""
+
+    on_demand_values_max: int = Field(default=1_000_000_000, ge=1_000_000)
+    """The most values, candles times operands, that one preview or explanation may compute; a thousand million take
+    about 15 s."""
+
     quota_webhooks: int = Field(default=20, ge=0)
     """The most webhooks of a user."""
 

@@ -148,11 +148,12 @@ class HistoryEvaluator:
         """``span`` is how many candles are computed at once; it does not change a bit of the result."""
         (base,) = np.flatnonzero(plan.is_base).tolist()
         self.plan = plan
-        self._base = base
+        self.base = base
+        """The index of the base series."""
         self._candles = histories[plan.series[base]]
         slots = (self._candles.last_open_ms - self._candles.first_open_ms) // DURATION_MS[plan.timeframe] + 1
         self._span = span = min(span or _SPAN, slots)
-        self._own = _SeriesValues(plan, self._base, calendars)
+        self._own = _SeriesValues(plan, self.base, calendars)
         self._others = [
             _Other(plan, index, histories[series], calendars, span)
             for index, series in enumerate(plan.series)
@@ -194,7 +195,7 @@ class HistoryEvaluator:
                 done += height
                 continue
             adjacent = self._own.extend(span, fresh)
-            counts = {self._base: np.arange(done + 1, done + 1 + height)}
+            counts = {self.base: np.arange(done + 1, done + 1 + height)}
             for other in self._others:
                 counts[other.index] = other.show(opens + length, fresh)
             _calculate(plan, fresh)
@@ -218,7 +219,7 @@ class HistoryEvaluator:
                     tile,
                     adjacent,
                     row,
-                    self._base,
+                    self.base,
                     *self._firing.columns(self._moving),
                     *self._truths.columns(),
                     fired_rows,
@@ -241,7 +242,7 @@ class HistoryEvaluator:
             {
                 "condition_id": self._ids.gather(which),
                 "condition": self._texts.gather(which),
-                "symbol": pl.repeat(plan.series[self._base].instrument.symbol, which.size, eager=True, dtype=pl.String),
+                "symbol": pl.repeat(plan.series[self.base].instrument.symbol, which.size, eager=True, dtype=pl.String),
                 "timeframe": pl.repeat(plan.timeframe, which.size, eager=True, dtype=pl.String),
                 "open_time": pl.from_epoch(pl.Series(rows.opens[at]), "ms").cast(pl.Datetime("ms", "UTC")),
                 "close_time": pl.from_epoch(pl.Series(rows.opens[at] + length), "ms").cast(pl.Datetime("ms", "UTC")),

@@ -17,7 +17,7 @@ from api.http.responding import respond
 from api.http.routing import HubRequest, hub_router
 from api.routes.parameters import ConditionPath
 from api.routes.registration import condition_answer, unreadable_answer
-from common.errors import CandlesMissing, HubError
+from common.errors import CandlesMissing, HubError, TooMuchWork
 from common.timeframes import DURATION_MS
 from registry.activity import is_active
 from registry.explanation import CandleExplanation, Explanation, Preview, PreviewTrigger
@@ -73,7 +73,7 @@ async def status(condition_id: ConditionPath, request: HubRequest) -> Response:
 @router.get(
     "/conditions/{condition_id}/explain",
     response_model=Explanation,
-    responses=problems(404, 409),
+    responses=problems(404, 409, 503),
     openapi_extra=_COMPUTE,
 )
 async def explain(condition_id: ConditionPath, request: HubRequest, at: _At = None) -> Response:
@@ -81,13 +81,15 @@ async def explain(condition_id: ConditionPath, request: HubRequest, at: _At = No
     service, caller = request.service, request.caller
     condition = await service.condition(condition_id, caller)
     try:
-        explanation, standing = await service.judged(service.on_demand.explain, condition, at)
+        explanation, standing = await service.judged(caller, service.on_demand.explain, condition, at)
     except CandlesMissing as error:
         raise ProblemError(409, "candles-missing", str(error)) from None
+    except TooMuchWork as error:
+        raise ProblemError(422, "too-much-work", str(error)) from None
     return _json(_EXPLANATION.dump_json(_with_standing(explanation, standing, caller)))
 
 
-@router.post("/conditions/preview", response_model=Preview, responses=problems(409), openapi_extra=_COMPUTE)
+@router.post("/conditions/preview", response_model=Preview, responses=problems(409, 503), openapi_extra=_COMPUTE)
 async def preview(body: PreviewBody, request: HubRequest) -> Response:
     """How often and when a condition would have fired on stored candles. Nothing is registered."""
     service, caller = request.service, request.caller
@@ -100,9 +102,12 @@ async def preview(body: PreviewBody, request: HubRequest) -> Response:
         request.charge(cost_of_refusal(len(await request.body())))
         raise invalid_condition(error, "/condition") from None
     try:
-        scan = await service.judged(service.on_demand.preview, condition, body.start, body.end)
+        scan = await service.judged(caller, service.on_demand.preview, condition, body.start, body.end)
     except CandlesMissing as error:
         raise ProblemError(409, "candles-missing", str(error)) from None
+    except TooMuchWork as error:
+        item = ProblemItem(pointer="/start", detail=str(error))
+        raise ProblemError(422, "too-much-work", str(error), errors=[item]) from None
     days = scan.candles * DURATION_MS[condition.timeframe] / _DAY_MS
     newest = scan.triggers.tail(body.last).reverse() if body.last else scan.triggers.clear()
     answer = Preview(

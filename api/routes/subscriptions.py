@@ -6,14 +6,12 @@ from fastapi import Response
 
 from api.bodies.answers import SubscribedAnswer, SubscriptionAnswer, SubscriptionPage
 from api.bodies.requests import BotCondition, PolicyBody, SubscribeBody
-from api.http.admission import Caller
 from api.http.openapi import problems
 from api.http.problems import ProblemError, not_found
 from api.http.rates import cost_of_unfolding
 from api.http.responding import page, respond
 from api.http.routing import HubRequest, hub_router
 from api.routes.parameters import BotQuery, ConditionQuery, Cursor, Limit
-from api.service import Service
 from common.errors import WebhookError
 from registry.explanation import Now
 from registry.store.parts.registry import StoredSubscription, SubscriptionRequest
@@ -29,7 +27,7 @@ _WRITE = {"x-rate-class": "write"}
     response_model=SubscribedAnswer,
     responses={
         200: {"model": SubscribedAnswer, "description": "There was one already; it is as requested"},
-        **problems(403, 404, 409),
+        **problems(403, 404, 409, 503),
     },
     openapi_extra=_WRITE,
 )
@@ -46,11 +44,13 @@ async def subscribe(body: SubscribeBody, request: HubRequest) -> Response:
         bot_config=body.bot_config,
         policy=_policy(body.policy),
     )
+    # Afterwards it would be too late to refuse.
+    service.judging.check_room(caller.user_id)
     with service.quotas.subscribing(caller.user_id, body.bot_id, body.condition_id):
         (subscribed,) = await service.in_store(
             service.store.registry.subscribe, [subscription_request], active_from_ms=service.clock.now_ms()
         )
-    now = await _now(service, body.condition_id, caller)
+    now = await _now(request, body.condition_id)
     subscription = subscribed.subscription
     # Repeating the request on the same candle gives the same answer; on later candles, triggers are delivered instead.
     is_then = now.close_time is not None and now.close_time <= subscription.active_from_ms
@@ -87,7 +87,9 @@ async def resume(body: BotCondition, request: HubRequest) -> Response:
     return await _set_paused(body, request, paused=False)
 
 
-@router.post("/conditions/rearm", response_model=SubscribedAnswer, responses=problems(404, 409), openapi_extra=_WRITE)
+@router.post(
+    "/conditions/rearm", response_model=SubscribedAnswer, responses=problems(404, 409, 503), openapi_extra=_WRITE
+)
 async def rearm(body: BotCondition, request: HubRequest) -> Response:
     """Rearm a subscription with `while_true`: if the condition is still TRUE, the answer says to act now.
 
@@ -100,7 +102,7 @@ async def rearm(body: BotCondition, request: HubRequest) -> Response:
     if not subscription.policy.while_true:
         raise ProblemError(409, "not-while-true", "the subscription cannot be rearmed; subscribe with while_true")
     request.take_more(cost_of_unfolding(service.stored(body.condition_id).canonical))
-    now = await _now(service, body.condition_id, caller)
+    now = await _now(request, body.condition_id)
     if now.truth == "TRUE" and subscription.state == "active":
         try:
             await service.in_store(service.rearm_webhooks, caller.user_id, body.bot_id, body.condition_id)
@@ -143,8 +145,9 @@ async def _set_paused(body: BotCondition, request: HubRequest, *, paused: bool) 
     return respond(_answer(subscription))
 
 
-async def _now(service: Service, condition_id: str, caller: Caller) -> Now:
-    return await service.judged(service.on_demand.now, await service.condition(condition_id, caller))
+async def _now(request: HubRequest, condition_id: str) -> Now:
+    service, caller = request.service, request.caller
+    return await service.judged(caller, service.on_demand.now, await service.condition(condition_id, caller))
 
 
 def _policy(body: PolicyBody) -> DeliveryPolicy:

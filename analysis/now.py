@@ -22,11 +22,12 @@ from registry.explanation import Truth
 from registry.groups import Series
 from registry.instruments import Calendar
 from registry.language.as_text.text import to_text
-from registry.language.tree import Every, Node, Not, comparisons, variables
+from registry.language.tree import Every, Node, Not, comparisons, operands, variables
 
 _RECENT = 1000
-"""Candles on which the beginning of the present truth is looked for first: it is there for nearly all conditions, and
-all that is needed for it is there already."""
+_RECENT_VALUES = 1 << 17
+"""Candles, and candles times operands, among which the beginning of the present truth is looked for first: whichever is
+more. It is there for nearly all conditions, and the values are at hand."""
 _FARTHER = 64
 
 
@@ -60,8 +61,9 @@ def current_truth(
     if not all(has_candles(histories.get(series)) for series in condition.all_series):
         return None
     calendars = calendars or {}
-    valuation = Valuation(condition, histories, calendars, last=_RECENT)
-    recent = valuation.truth(condition.tree)[-_RECENT:]
+    most_recent = max(_RECENT, _RECENT_VALUES // sum(1 for _ in operands(condition.tree)))
+    valuation = Valuation(condition, histories, calendars, last=most_recent)
+    recent = valuation.truth(condition.tree)[-most_recent:]
     row = valuation.opens.size - 1
     other = np.flatnonzero(recent != recent[-1])
     length = recent.size - 1 - int(other[-1]) if other.size else recent.size
@@ -69,7 +71,7 @@ def current_truth(
     since_ms: int | None = None
     if run <= length or length < recent.size or valuation.candles(condition.series, row) == recent.size:
         since_ms = int(valuation.closes[row + 1 - min(run, length)])
-    else:
+    elif most_values is None or most_values > 0:
         since_ms = _since(condition, histories, calendars, most_values)
     read = dict.fromkeys(
         variable

@@ -25,7 +25,7 @@ class Now:
 
     truth: Truth
     since: int | None
-    """Close time of the first candle of this truth, without a break"""
+    """Close time of the first candle of this truth, without a break; null if that is too far back to look for"""
     close_time: int | None
     """Of the candle; null without candles"""
     price: float | None

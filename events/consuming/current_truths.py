@@ -21,7 +21,9 @@ class StoreTruthSource:
         if stored is None:
             return None
         condition = Condition.parse(stored.text)
-        now = current_truth(condition, Epochs(self._store).up_to(condition, None), self._store.candles.calendars())
+        histories = Epochs(self._store).up_to(condition, None)
+        # How long it has been so is not asked for.
+        now = current_truth(condition, histories, self._store.candles.calendars(), most_values=0)
         if now is None or now.truth != "TRUE":
             return None
         return Event(

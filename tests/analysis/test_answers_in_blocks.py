@@ -49,6 +49,7 @@ def up_to(histories: Mapping[Series, pl.DataFrame], close_ms: int) -> dict[Serie
 @pytest.mark.parametrize("recent", [1, 5, 1000])
 def test_the_present_truth(sample: pl.DataFrame, seed: int, recent: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("analysis.now._RECENT", recent)
+    monkeypatch.setattr("analysis.now._RECENT_VALUES", 0)
     monkeypatch.setattr("analysis.now._FARTHER", 3)
     monkeypatch.setattr("engine.history._SPAN", 23)
     dice = random.Random(900 + seed)
@@ -121,7 +122,10 @@ def test_a_preview_of_any_span(sample: pl.DataFrame, seed: int, monkeypatch: pyt
     assert shown > 100
 
 
-def test_how_long_a_truth_has_lasted_is_looked_for_within_bounds(sample: pl.DataFrame) -> None:
+def test_how_long_a_truth_has_lasted_is_looked_for_within_bounds(
+    sample: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analysis.now._RECENT_VALUES", 0)
     hourly = sample.filter((pl.col("symbol") == "BTCUSDT") & (pl.col("timeframe") == "1h"))
     condition, histories = Condition.parse("BTCUSDT 1h: close rises_by 90% within 5 bars"), histories_of(hourly)
     now = current_truth(condition, histories)

@@ -105,7 +105,10 @@ class WebhookAnswer(Answer):
 class NewWebhookAnswer(WebhookAnswer):
     """A webhook, and the secret that its deliveries are signed with; no other answer shows it."""
 
-    secret: str
+    secret: Annotated[
+        str | None,
+        Field(description="whsec_ and base64; null if the webhook existed: it is shown once, at its creation"),
+    ]
 
 
 class WebhookPage(Answer):

@@ -99,7 +99,7 @@ async def events(
             429, "too-many-streams", f"a user may have {most} open streams", headers={"Retry-After": "5"}
         )
     begin = after_seq if last_event_id is None else int(last_event_id)
-    stream = service.user_feed.open(caller.user_id, bot_id, begin, everything=everything)
+    stream = service.user_feed.open(caller.user_id, caller.key_id, bot_id, begin, everything=everything)
     return EventStreamResponse(service.user_feed, stream, service.request_metrics)
 
 

@@ -19,6 +19,9 @@ from registry.store.parts.delivery import Webhook, WebhookState
 
 router = hub_router("webhooks")
 _WRITE = {"x-rate-class": "write"}
+_DAY_MS = 24 * 3_600_000
+_MADE_A_DAY = 10
+"""Times the quota of webhooks. Those that have ended are kept, so their number needs a limit as well."""
 
 
 @router.post(
@@ -26,18 +29,23 @@ _WRITE = {"x-rate-class": "write"}
     status_code=201,
     response_model=NewWebhookAnswer,
     responses={
-        200: {"model": NewWebhookAnswer, "description": "There was one already; it is active"},
-        **problems(403),
+        200: {"model": NewWebhookAnswer, "description": "There was one already; it is active; secret is null"},
+        **problems(403, 404),
     },
     openapi_extra=_WRITE,
 )
 async def create_webhook(body: WebhookBody, request: HubRequest) -> Response:
-    """Post the triggers of all of the caller's bots, or of one of them, to an address. The answer has the secret."""
+    """Post the triggers of all of the caller's bots, or of one of them, to an address.
+
+    The answer has the secret that signs the posts, and no later one shows it again.
+    """
     service = request.service
     try:
         check_url(body.url, allow_loopback=service.settings.webhooks_allow_loopback)
     except WebhookError as error:
         raise ProblemError(403, "webhook-refused", str(error)) from None
+    if body.bot_id is not None and not _has_bot(request, body.bot_id):
+        raise not_found("bot; subscribe it to a condition first, or leave bot_id out for all of your bots")
     async with service.making_webhooks:
         return await _create(body, request)
 
@@ -68,14 +76,22 @@ async def delete_webhook(webhook_id: WebhookPath, request: HubRequest) -> Respon
 async def _create(body: WebhookBody, request: HubRequest) -> Response:
     service, caller = request.service, request.caller
     delivery = service.store.delivery
-    existing = _webhooks_of(request)
+    made = delivery.webhooks(caller.user_id)
+    existing = [one for one in made if one.state != "ended"]
     known = next((one for one in existing if (one.url, one.bot_id) == (body.url, body.bot_id)), None)
     if known is not None:
         resumed = await _set_state(request, known.webhook_id, "active")
-        return respond(NewWebhookAnswer.model_validate({**_webhook_fields(resumed), "secret": resumed.secret}), 200)
-    if len(existing) >= service.settings.quota_webhooks:
+        return respond(NewWebhookAnswer.model_validate({**_webhook_fields(resumed), "secret": None}), 200)
+    most = service.settings.quota_webhooks
+    if len(existing) >= most:
+        raise ProblemError(403, "quota-exceeded", f"a user may have {most} webhooks; delete one first")
+    since_ms = service.clock.now_ms() - _DAY_MS
+    if sum(one.created_ms > since_ms for one in made) >= _MADE_A_DAY * most:
         raise ProblemError(
-            403, "quota-exceeded", f"a user may have {service.settings.quota_webhooks} webhooks; delete one first"
+            429,
+            "quota-exceeded",
+            f"a user may create {_MADE_A_DAY * most} webhooks a day; resume an existing one instead of making another",
+            headers={"Retry-After": "3600"},
         )
     webhook = Webhook(
         webhook_id=secrets.token_hex(16),
@@ -90,6 +106,12 @@ async def _create(body: WebhookBody, request: HubRequest) -> Response:
     )
     await service.in_store(delivery.add_webhook, webhook)
     return respond(NewWebhookAnswer.model_validate({**_webhook_fields(webhook), "secret": webhook.secret}), 201)
+
+
+def _has_bot(request: HubRequest, bot_id: str) -> bool:
+    """Whether the caller has a bot, which is to say a subscription of it."""
+    subscriptions = request.service.store.registry.subscriptions_of(request.caller.user_id)
+    return any(one.bot_id == bot_id for one in subscriptions)
 
 
 def _webhooks_of(request: HubRequest) -> list[Webhook]:

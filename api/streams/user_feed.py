@@ -17,14 +17,16 @@ class _Closed(msgspec.Struct):
     close_time: int
 
 
+_REVOKED_LOOK_S = 0.5
 _CLOSED = msgspec.json.Decoder(_Closed)
 
 
 @dataclass(eq=False)
 class Stream:
-    """One reader of a user. ``everything`` is for operators."""
+    """One reader of a user, with the key that it came with. ``everything`` is for operators."""
 
     user_id: str
+    key_id: str
     bot_id: str | None
     everything: bool
     following: Following
@@ -44,12 +46,16 @@ class UserFeed:
         self._watch = Watch(store.registry)
         self._live = LiveFeed(store.triggers, log, before=self._take_over)
         self._streams: dict[str, set[Stream]] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._accounts = store.accounts
+        self._tasks: list[asyncio.Task[None]] = []
         self._stopped = False
 
     def start(self) -> None:
-        """Start following the log."""
-        self._task = asyncio.create_task(self._live.run(), name="live feed")
+        """Start following the log, and looking for keys that were revoked."""
+        self._tasks = [
+            asyncio.create_task(self._live.run(), name="live feed"),
+            asyncio.create_task(self._end_revoked(), name="revoked keys"),
+        ]
 
     def problems(self) -> list[str]:
         """Why streams get nothing, if the log is not followed any more."""
@@ -59,9 +65,9 @@ class UserFeed:
     async def stop(self) -> None:
         """Stop following, and end all streams."""
         self.end_streams()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def end_streams(self) -> None:
         """End all streams because the service stops; those opened later end at once."""
@@ -74,11 +80,11 @@ class UserFeed:
         """The number of open streams of a user."""
         return len(self._streams.get(user_id, ()))
 
-    def open(self, user_id: str, bot_id: str | None, after_seq: int | None, *, everything: bool) -> Stream:
+    def open(self, user_id: str, key_id: str, bot_id: str | None, after_seq: int | None, *, everything: bool) -> Stream:
         """A stream of the triggers after ``after_seq``, or of new ones only if it is ``None``. Must be closed."""
         self._watch.add(user_id)
         conditions = None if everything else self._watch.conditions(user_id, bot_id)
-        stream = Stream(user_id, bot_id, everything, self._live.follow(after_seq, conditions))
+        stream = Stream(user_id, key_id, bot_id, everything, self._live.follow(after_seq, conditions))
         self._streams.setdefault(user_id, set()).add(stream)
         self._metrics.streams.inc()
         if self._stopped:
@@ -99,10 +105,25 @@ class UserFeed:
 
     def is_for(self, stream: Stream, entry: Entry) -> bool:
         """Whether an event is for a stream: its candle closed after one of the subscriptions began."""
+        if self._is_revoked(stream):
+            stream.end()
+            return False
         if stream.everything:
             return True
         close_ms = _CLOSED.decode(entry.payload).close_time
         return self._watch.wants(stream.user_id, stream.bot_id, entry.condition_id, close_ms)
+
+    def _is_revoked(self, stream: Stream) -> bool:
+        key = self._accounts.key(stream.key_id)
+        return key is None or key.revoked_ms is not None
+
+    async def _end_revoked(self) -> None:
+        """End the streams whose keys have been revoked. They get no event before that either."""
+        while True:
+            await asyncio.sleep(_REVOKED_LOOK_S)
+            for stream in [one for streams in self._streams.values() for one in streams]:
+                if self._is_revoked(stream):
+                    stream.end()
 
     def _take_over(self) -> None:
         """Apply changed subscriptions to the events that follow."""

@@ -24,6 +24,7 @@ from registry.keys import new_key
 from registry.store.files.file_store import FileStore
 from registry.store.parts.accounts import Role
 from registry.store.parts.ticks import TickMetrics, TickRecord, WatermarkMove
+from registry.store.protocol import Store
 from tests.events.log.memory_log import MemoryLog
 from tests.waiting import wait_for
 
@@ -112,12 +113,12 @@ class Hub:
         return seqs
 
 
-def record_tick(store: FileStore, clock: ReplayClock, condition_ids: tuple[str, ...]) -> range:
-    """One hourly tick after the last one, with the triggers of these conditions."""
+def record_tick(store: Store, clock: ReplayClock, condition_ids: tuple[str, ...], *, before_ms: int = NOON_MS) -> range:
+    """One hourly tick after the last one (the first is after ``before_ms``), with the triggers of these conditions."""
     series, length = Series.parse("BINANCE:BTCUSDT 1h"), DURATION_MS["1h"]
     group = Group((series,))
     mark = store.ticks.watermarks("1h").get(group)
-    close_ms = (mark if mark is not None else NOON_MS) + length
+    close_ms = (mark if mark is not None else before_ms) + length
     clock.move_to(close_ms)
     triggers = pl.DataFrame(
         [

@@ -15,12 +15,37 @@ def test_a_webhook_is_made_once_and_its_secret_shown_to_its_maker_alone(hub: Hub
     assert made.status_code == 201
     again = ann.post("/webhooks", json={"url": URL, "bot_id": None})
     assert again.status_code == 200
-    assert again.json() == made.json()
+    assert again.json() == made.json() | {"secret": None}, "shown once"
     assert made.json()["secret"].startswith("whsec_")
     listed = ann.get("/webhooks")
     assert [one["webhook_id"] for one in listed.json()["items"]] == [made.json()["webhook_id"]]
     assert made.json()["secret"] not in listed.text
     assert hub.as_user("webhook-bob").get("/webhooks").json()["items"] == []
+
+
+def test_a_webhook_is_for_a_bot_of_its_user(hub: Hub) -> None:
+    pat, other = hub.as_user("webhook-pat"), hub.as_user("webhook-other")
+    condition = pat.post("/conditions/register", json={"condition": "BTCUSDT 1h: close > 1"}).json()["condition_id"]
+    subscription = {"bot_id": "grid", "condition_id": condition, "bot_type": "grid"}
+    wanted = {"url": URL, "bot_id": "grid"}
+    refused = pat.post("/webhooks", json=wanted)
+    assert (refused.status_code, "subscribe it to a condition first" in refused.json()["detail"]) == (404, True)
+    pat.post("/conditions/subscribe", json=subscription)
+    assert pat.post("/webhooks", json=wanted).status_code == 201
+    assert other.post("/webhooks", json=wanted).status_code == 404
+    pat.post("/conditions/unsubscribe", json={"bot_id": "grid", "condition_id": condition})
+    assert pat.post("/webhooks", json={"url": f"{URL}/2", "bot_id": "grid"}).status_code == 404
+
+
+def test_webhooks_cannot_be_made_and_deleted_without_end(hub: Hub) -> None:
+    ned = hub.as_user("webhook-ned")
+    most = 10 * hub.settings.quota_webhooks
+    for _ in range(most):
+        made = ned.post("/webhooks", json={"url": URL})
+        assert made.status_code == 201
+        ned.delete(f"/webhooks/{made.json()['webhook_id']}")
+    refused = ned.post("/webhooks", json={"url": URL})
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "3600")
 
 
 def test_one_that_is_deleted_is_gone(hub: Hub) -> None:
@@ -51,6 +76,7 @@ def test_one_that_was_paused_is_resumed(hub: Hub) -> None:
         ("http://hooks.example.com/", 403),
         ("https://10.0.0.1/", 403),
         ("https://hooks.example.com:22/", 403),
+        ("https://hooks..example.com/", 403),
         ("https://ann:pw@example.com/", 422),
         ("https://[::1]/", 422),
         ("ftp://hooks.example.com/", 422),

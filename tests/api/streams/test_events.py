@@ -109,6 +109,21 @@ def test_live_events_reach_those_who_subscribed(tmp_path: Path) -> None:
             assert everything.until(12) == seqs
 
 
+def test_a_revoked_key_ends_its_streams_and_no_others(tmp_path: Path) -> None:
+    with a_hub(tmp_path) as hub:
+        condition = subscribed(hub, "ann", "a", 1)
+        other = hub.as_user("ann", "operator")
+        with Reader(hub.as_user("ann")).reading() as revoked, Reader(other).reading() as valid:
+            key = next(key for key in hub.store.accounts.keys("ann") if key.role == "user")
+            hub.store.accounts.revoke_key(key.key_id, at_ms=0)
+            seqs = hub.fire(condition)
+            drain(hub.store, hub.log)
+            assert valid.until(1) == seqs
+            assert revoked.ended.wait(20)
+            assert not valid.ended.is_set()
+    assert revoked.seqs == []
+
+
 def test_what_is_not_published_comes_too(tmp_path: Path) -> None:
     with a_hub(tmp_path) as hub:
         condition = subscribed(hub, "ann", "a", 1)

@@ -1,6 +1,7 @@
 """Deliveries without a trigger: TRUE when a bot subscribes, still TRUE when it is ready again."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -248,6 +249,96 @@ def test_a_refused_delivery_without_a_trigger_is_tried_again(firing: Firing, pat
         settle(consumer)
         assert len(bots.attempts) == 3
         assert [delivery.occasion for delivery in bots.deliveries] == ["rearm"]
+
+
+def test_nothing_is_checked_for_deliveries_that_go_nowhere(firing: Firing, path: Path, clock: ReplayClock) -> None:
+    (true,) = known_conditions(firing.store, 1)
+    asked: list[str] = []
+
+    class Asked(Truth):
+        def now(self, condition_id: str) -> Event | None:
+            asked.append(condition_id)
+            return super().now(condition_id)
+
+    bots = Bots()
+    options: dict[str, Any] = {"truths": Asked(true), "is_for": lambda one: one.bot_id == "wanted"}
+    with consuming(firing.store, firing.log, path, bots, clock, **options) as consumer:
+        settle(consumer)
+        for bot in ("unwanted", "wanted"):
+            subscribe(firing.store, true, bot, policy=DeliveryPolicy(fire_if_true=True, while_true=True))
+        consumer.rearm("ann", "unwanted", true)
+        settle(consumer)
+    assert bots.got == [(0, "wanted")]
+    assert asked == [true]
+
+
+def test_users_take_turns_when_many_conditions_have_to_be_checked(
+    firing: Firing, path: Path, clock: ReplayClock
+) -> None:
+    (true,) = known_conditions(firing.store, 1)
+    bots = Bots()
+    with consuming(firing.store, firing.log, path, bots, clock, truths=Truth(true)) as consumer:
+        settle(consumer)
+        subscribe(firing.store, true, *(f"ann-{number}" for number in range(5)), policy=FIRE_IF_TRUE)
+        subscribe(firing.store, true, "bob", user="bob", policy=FIRE_IF_TRUE)
+        settle(consumer)
+    assert bots.got.index((0, "bob")) == 1
+
+
+def test_a_condition_that_cannot_be_judged_holds_up_no_other(
+    firing: Firing, path: Path, clock: ReplayClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    poison, true = known_conditions(firing.store, 2)
+
+    class Poisoned(Truth):
+        def now(self, condition_id: str) -> Event | None:
+            if condition_id == poison:
+                raise RecursionError("private")
+            return super().now(condition_id)
+
+    bots = Bots()
+    with consuming(firing.store, firing.log, path, bots, clock, truths=Poisoned(true)) as consumer:
+        settle(consumer)
+        subscribe(firing.store, poison, "a", policy=FIRE_IF_TRUE)
+        subscribe(firing.store, true, "a", policy=FIRE_IF_TRUE)
+        settle(consumer)
+    assert bots.got == [(0, "a")]
+    assert (f"{poison} could not be checked" in caplog.text, "private" in caplog.text) == (True, False)
+
+
+def test_a_handler_that_gathers_writes_before_anything_counts_as_accepted(
+    firing: Firing, path: Path, clock: ReplayClock
+) -> None:
+    (true,) = known_conditions(firing.store, 1)
+    subscribe(firing.store, true, "a", policy=DeliveryPolicy(while_true=True))
+    gathered: list[str] = []
+    written: list[str] = []
+
+    def write() -> None:
+        written.extend(gathered)
+        gathered.clear()
+
+    def refuse() -> None:
+        if gathered:
+            raise OSError("no space left on device")
+
+    options: dict[str, Any] = {"truths": Truth(true)}
+
+    def gather(delivery: Delivery) -> None:
+        gathered.append(delivery.delivery_id)
+
+    with consuming(firing.store, firing.log, path, gather, clock, flush=refuse, **options) as consumer:
+        settle(consumer)
+        firing.publish([true])
+        with pytest.raises(OSError, match="no space"):
+            settle(consumer)
+    gathered.clear()
+    with consuming(firing.store, firing.log, path, gather, clock, flush=write, **options) as consumer:
+        settle(consumer)
+        consumer.rearm("ann", "a", true)
+        settle(consumer)
+    assert [name.partition(":")[0] for name in written] == [true, "rearm"]
+    assert gathered == []
 
 
 def test_without_anybody_to_ask_triggers_still_come(

@@ -85,7 +85,12 @@ class Service:
             client.close()
         self.store.close()
         self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(60) == 0
+        try:
+            assert self.process.wait(60) == 0
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
 
 
 @pytest.fixture(scope="module")

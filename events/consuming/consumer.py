@@ -63,6 +63,7 @@ class Consumer:
         clock: Clock,
         *,
         truths: TruthSource | None = None,
+        forget_user: Callable[[str], object] = lambda _: None,
         start: int | None = None,
         start_change: int | None = None,
         retry_after_s: Sequence[float] = RETRY_AFTER_S,
@@ -78,6 +79,7 @@ class Consumer:
         self._subscribers = Subscribers(store.registry)
         self._dispatch = Dispatch(name, handler, self._state, clock, retry_after_s, flush)
         self._rearming = Rearming(truths, self._state, self._dispatch, self._subscribers, is_for)
+        self._forget_user = forget_user
         self._start = start
         self._start_change = start_change
         self._seq = self._state.seq or 0
@@ -150,7 +152,7 @@ class Consumer:
         if time.monotonic() - self._looked_s < _LOOK_S:
             return
         self._looked_s = time.monotonic()
-        obey(self._log, self.name, self._state, self._subscribers)
+        obey(self._log, self.name, self._state, self._subscribers, self._forget_user)
         metrics.CONSUMER_LAG.labels(self.name).set(max(0, self._log.last_seq() - self._seq))
 
     def _retry_due(self) -> None:

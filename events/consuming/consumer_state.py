@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from common.errors import LedgerError
-from events.consuming.delivery import Delivery, Occasion
+from events.consuming.delivery import Delivery, Occasion, is_to_user
 from events.consuming.ledger import Ledger
 from events.consuming.policies import PastDeliveries, fired_again
 from events.consuming.subscribers import OrderingKey, ordering_key
@@ -253,6 +253,19 @@ class ConsumerState:
             is_new = _keep(transaction, delivery, 0, 0, "", "waiting")
         if is_new:
             self._waiting[ordering_key(delivery.subscription)] += 1
+
+    def forget_user(self, user_id: str) -> None:
+        """Forget what was and what was to be delivered to a user."""
+        with self._ledger.transaction() as transaction:
+            for table in ("fired", "greeted", "held", "rearmed"):
+                transaction.execute(f"DELETE FROM {table} WHERE user_id = ?", [user_id])
+            for table, column in (("effects", "effect_id"), ("tried", "delivery_id")):
+                names = transaction.execute(f"SELECT {column} FROM {table}").fetchall()
+                theirs = [(name,) for (name,) in names if is_to_user(name, user_id)]
+                transaction.executemany(f"DELETE FROM {table} WHERE {column} = ?", theirs)
+        for kept in (self._fired, self._greeted, self._waiting):
+            for key in [key for key in kept if key[0] == user_id]:
+                del kept[key]
 
     def drop(self, delivery_id: str) -> None:
         """Forget a dead delivery, as an operator asked."""

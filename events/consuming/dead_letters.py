@@ -5,6 +5,7 @@ consumer that is down at the moment.
 """
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -21,7 +22,7 @@ _log = logging.getLogger(__name__)
 Letter = dict[str, str]
 """The fields ``delivery_id user_id bot_id condition_id occasion event attempts reason`` of a dead letter."""
 
-RETRY, DROP = "retry", "drop"
+RETRY, DROP, FORGET = "retry", "drop", "forget"
 
 
 def dead_stream(consumer: str) -> str:
@@ -78,12 +79,45 @@ def order(log: RedisEventLog, consumer: str, letter_id: str, letter: Letter, act
         raise explain(error) from error
 
 
-def obey(log: RedisEventLog, consumer: str, state: ConsumerState, subscribers: Subscribers) -> None:
-    """Carry out the orders for a consumer, oldest first; each is removed only once it is in the consumer's ledger."""
+def order_to_forget(log: RedisEventLog, user_id: str) -> list[str]:
+    """Order every consumer to forget a user, and drop the user's dead letters; returns the names of the consumers."""
+    client: Any = log.client
+    names = {group.name for group in log.groups()} | consumers_with_dead_letters(log).keys()
+    try:
+        for name in names:
+            client.xadd(order_stream(name), {"action": FORGET, "user_id": user_id})
+            for stream in (dead_stream(name), order_stream(name)):
+                theirs = [
+                    letter_id
+                    for letter_id, letter in _read(log, stream, None)
+                    if letter.get("user_id") == user_id and letter.get("action") != FORGET
+                ]
+                if theirs:
+                    client.xdel(stream, *theirs)
+    except redis.RedisError as error:
+        raise explain(error) from error
+    return sorted(names)
+
+
+def obey(
+    log: RedisEventLog,
+    consumer: str,
+    state: ConsumerState,
+    subscribers: Subscribers,
+    forget_user: Callable[[str], object] = lambda _: None,
+) -> None:
+    """Carry out the orders for a consumer, oldest first; each is removed only once it is in the consumer's ledger.
+
+    ``forget_user`` forgets what the consumer's handler knows of a user.
+    """
     client: Any = log.client
     for order_id, letter in _read(log, order_stream(consumer), 100):
         try:
-            _carry_out(letter, state, subscribers)
+            if letter["action"] == FORGET:
+                state.forget_user(letter["user_id"])
+                forget_user(letter["user_id"])
+            else:
+                _carry_out(letter, state, subscribers)
         except (KeyError, msgspec.MsgspecError) as error:
             _log.error(
                 "consumer %s: order %s about a dead letter cannot be read (%s), it is dropped",
@@ -105,7 +139,7 @@ def _carry_out(letter: Letter, state: ConsumerState, subscribers: Subscribers) -
         state.drop(letter["delivery_id"])
 
 
-def _read(log: RedisEventLog, stream: str, limit: int) -> list[tuple[str, Letter]]:
+def _read(log: RedisEventLog, stream: str, limit: int | None) -> list[tuple[str, Letter]]:
     client: Any = log.client
     try:
         entries = client.xrange(stream, count=limit)

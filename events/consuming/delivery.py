@@ -26,6 +26,12 @@ class Delivery(msgspec.Struct, frozen=True):
         return named if self.occasion == "trigger" else f"{self.occasion}:{named}"
 
 
+def is_to_user(delivery_id: str, user_id: str) -> bool:
+    """Whether a delivery's id, or a text that ends with it, names a user."""
+    parts = delivery_id.rsplit(":", 2)
+    return len(parts) == 3 and parts[1] == quote(user_id, "")
+
+
 class Handler(Protocol):
     """Acts on deliveries. An exception means that the delivery was refused: it is retried four times at most."""
 

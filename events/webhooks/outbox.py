@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from events.consuming.delivery import is_to_user
 from events.consuming.ledger import Ledger
 
 _SCHEMA = """
@@ -173,6 +174,13 @@ class Outbox:
                 return
             size = len(parcel.body) + _ROW_BYTES
             self._backlogs[parcel.webhook_id] = Backlog(before.deliveries - 1, before.bytes - size)
+
+    def forget_user(self, user_id: str) -> None:
+        """Forget all deliveries to a user."""
+        with self._ledger.transaction() as transaction:
+            rows = transaction.execute("SELECT number, delivery_id FROM webhook_outbox").fetchall()
+            theirs = [(number,) for number, delivery_id in rows if is_to_user(delivery_id, user_id)]
+            transaction.executemany("DELETE FROM webhook_outbox WHERE number = ?", theirs)
 
     def _read(self, webhook_id: str, state: str, limit: int) -> list[Parcel]:
         with self._ledger.transaction() as transaction:

@@ -342,6 +342,7 @@ def sending(
                 webhooks,
                 clock,
                 truths=truths,
+                forget_user=webhooks.outbox.forget_user,
                 start=min(hook.from_seq for hook in hooks),
                 start_change=change,
                 flush=webhooks.flush,

@@ -13,7 +13,7 @@ from typing import TextIO
 from cyclopts import App, CycloptsError
 
 from common.errors import HubError
-from hub.cli import candles, conditions, demo, evaluation, events, instruments, service, store, webhooks
+from hub.cli import candles, conditions, demo, evaluation, events, instruments, service, store, users, webhooks
 from hub.cli.output import message
 
 app = App(
@@ -22,7 +22,7 @@ app = App(
     version_flags=[],
     suppress_keyboard_interrupt=False,
 )
-for _commands in (demo, evaluation, candles, conditions, events, service, instruments, webhooks, store):
+for _commands in (demo, evaluation, candles, conditions, events, service, instruments, webhooks, store, users):
     _commands.add_to(app)
 
 

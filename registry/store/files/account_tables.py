@@ -42,6 +42,16 @@ class AccountTables:
             self._write(replace(key, revoked_ms=at_ms))
             return True
 
+    def forget_user(self, user_id: str) -> int:
+        with self._database.alone():
+            keys = self.keys(user_id)
+            if keys:
+                with self._database.transaction() as transaction:
+                    transaction.execute("DELETE FROM registry.api_keys WHERE user_id = ?", [user_id])
+                for key in keys:
+                    del self._keys[key.key_id]
+            return len(keys)
+
     def _write(self, key: ApiKey) -> None:
         revoked = None if key.revoked_ms is None else naive_time(key.revoked_ms)
         with self._database.transaction() as transaction:

@@ -57,6 +57,17 @@ class DeliveryTables:
             self._write(replace(webhook, state=state, revision=webhook.revision + 1), at_ms)
             return self._webhooks[webhook_id]
 
+    def forget_user(self, user_id: str) -> int:
+        with self._database.alone():
+            webhooks = self.webhooks(user_id)
+            if webhooks:
+                with self._database.transaction() as transaction:
+                    transaction.execute("DELETE FROM registry.webhooks WHERE user_id = ?", [user_id])
+                del self._of_user[user_id]
+                for webhook in webhooks:
+                    del self._webhooks[webhook.webhook_id]
+            return len(webhooks)
+
     def cursors(self) -> dict[str, int]:
         return dict(self._cursors)
 

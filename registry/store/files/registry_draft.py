@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 
@@ -66,10 +67,15 @@ class RegistryDraft:
         self._spans: dict[str, list[ActiveSpan]] = {}
         self._changed: dict[SubscriptionKey, tuple[SubscriptionEntry, str | None]] = {}
         self._last_change = subscriptions.last_change
+        self._more_kept: Counter[str] = Counter()
+        """Condition -> how many more of its subscriptions will not have ended."""
+        self._without_configurations: set[str] = set()
 
     @property
     def is_empty(self) -> bool:
-        return not (self._new_conditions or self._spans or self._changed or self._unjudged)
+        return not (
+            self._new_conditions or self._spans or self._changed or self._unjudged or self._without_configurations
+        )
 
     @property
     def size(self) -> int:
@@ -137,13 +143,20 @@ class RegistryDraft:
 
     def kept(self, condition_id: str) -> int:
         """Number of subscriptions of a condition that will not have ended."""
-        count = self._subscriptions.kept(condition_id)
+        return self._subscriptions.kept(condition_id) + self._more_kept[condition_id]
+
+    def keys_of(self, user_id: str) -> list[SubscriptionKey]:
+        """The subscriptions of a user that there will be, even if they will have ended."""
+        known = [entry.subscription for entry in self._subscriptions.all_of_user(user_id)]
+        keys = [(user_id, subscription.bot_id, subscription.condition_id) for subscription in known]
+        return list(dict.fromkeys([*keys, *(key for key in self._changed if key[0] == user_id)]))
+
+    def drop_configurations(self, user_id: str) -> None:
+        """Remove the configurations that a user's subscriptions have or had; all of them have to be ended as well."""
+        self._without_configurations.add(user_id)
         for key, (entry, _) in self._changed.items():
-            if key[2] == condition_id:
-                before = self._subscriptions.get(key)
-                was_kept = before is not None and before.subscription.state != "ended"
-                count += (entry.subscription.state != "ended") - was_kept
-        return count
+            if key[0] == user_id:
+                self._changed[key] = (entry, None)
 
     def put(
         self, subscription: StoredSubscription, content: int | None, config: str | None = None
@@ -151,6 +164,8 @@ class RegistryDraft:
         """Take over a new revision, and number its change; without a ``config`` it keeps its configuration."""
         key = (subscription.user_id, subscription.bot_id, subscription.condition_id)
         before, unwritten = self._changed.get(key, (self._subscriptions.get(key), None))
+        was_kept = before is not None and before.subscription.state != "ended"
+        self._more_kept[subscription.condition_id] += (subscription.state != "ended") - was_kept
         config = unwritten if config is None else config
         self._last_change += 1
         numbered = replace(subscription, change=self._last_change)
@@ -166,6 +181,13 @@ class RegistryDraft:
             self._activity.write(transaction, self._spans, self.now_ms)
         if self._unjudged:
             self._unjudged_before.write(transaction, self._unjudged, self.now_ms)
+        for user_id in self._without_configurations:
+            # Before the rows of this commit: who subscribes again in it has a new configuration.
+            transaction.execute(
+                "UPDATE registry.user_condition_subscriptions SET bot_config = NULL "
+                "WHERE user_id = ? AND bot_config IS NOT NULL",
+                [user_id],
+            )
         if self._changed:
             rows = _subscription_rows(self._changed.values(), self.now_ms)
             transaction.append("registry.user_condition_subscriptions", rows)

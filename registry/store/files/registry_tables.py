@@ -17,13 +17,14 @@ from registry.store.files.database import Database
 from registry.store.files.group_commit import GroupCommit, PendingOperation
 from registry.store.files.registry_draft import PreparedRequest, RegistryDraft, prepare
 from registry.store.files.subscription_index import SubscriptionKey
-from registry.store.files.subscription_loading import load_subscriptions
+from registry.store.files.subscription_loading import drop_old_configurations, load_subscriptions
 from registry.store.files.unjudged_tables import UnjudgedTables
 from registry.store.parts.registry import (
     RegisterResult,
     StoredCondition,
     StoredSubscription,
     SubscribeResult,
+    SubscriptionRecord,
     SubscriptionRequest,
     Unjudged,
     retired_text,
@@ -51,6 +52,8 @@ class RegistryTables:
         self._clock = clock
         self._listings = listings
         self._conditions = {condition.condition_id: condition for condition in self._load_conditions()}
+        if not database.read_only:
+            drop_old_configurations(database)
         self._subscriptions = load_subscriptions(database)
         self._unjudged = UnjudgedTables(database)
         # Derived from the stored rows: unchanged by a restart, and never a version that stood for something else.
@@ -147,6 +150,19 @@ class RegistryTables:
         )
         config: dict[str, object] = json.loads(str(rows[0][0]))
         return config
+
+    def subscription_records(self, user_id: str) -> list[SubscriptionRecord]:
+        entries = self._subscriptions.all_of_user(user_id)
+        rows = self._database.rows(
+            "SELECT change, bot_config::VARCHAR FROM registry.user_condition_subscriptions "
+            "WHERE user_id = ? AND bot_config IS NOT NULL",
+            [user_id],
+        )
+        configs = {int(str(change)): json.loads(str(config)) for change, config in rows}
+        return [SubscriptionRecord(entry.subscription, configs.get(entry.config_change)) for entry in entries]
+
+    def forget_user(self, user_id: str, *, at_ms: int, grace_ms: int = GRACE_MS) -> int:
+        return self._group_commit.run(partial(self._forget, user_id, at_ms + grace_ms))
 
     def subscribers(self) -> Mapping[str, int]:
         return self._subscriptions.subscribers()
@@ -293,6 +309,10 @@ class RegistryTables:
         before = entry.subscription
         draft.put(replace(before, state="ended", revision=before.revision + 1), entry.content)
         return True
+
+    def _forget(self, user_id: str, until_ms: int, draft: RegistryDraft) -> int:
+        draft.drop_configurations(user_id)
+        return sum(self._end(key, until_ms, draft) for key in draft.keys_of(user_id))
 
     def _pause(self, key: SubscriptionKey, paused: bool, at_ms: int, draft: RegistryDraft) -> StoredSubscription | None:
         entry = draft.entry(key)

@@ -66,6 +66,12 @@ class SubscriptionIndex:
         user = self._users.get(key[0])
         return None if user is None else user.entries.get(key[1:])
 
+    def all_of_user(self, user_id: str) -> list[SubscriptionEntry]:
+        """Subscriptions of a user, even if they have ended, in the order of their newest change."""
+        user = self._users.get(user_id)
+        entries = [] if user is None else list(user.entries.values())
+        return sorted(entries, key=lambda entry: entry.subscription.change)
+
     def of_user(self, user_id: str) -> list[StoredSubscription]:
         """Subscriptions of a user that have not ended, oldest first."""
         user = self._users.get(user_id)

@@ -20,13 +20,29 @@ _ROWS_AT_ONCE = 50_000
 _MANY = 100_000
 
 
+def drop_old_configurations(database: Database) -> None:
+    """Remove the configurations that no subscription has any more: of ended ones, and those that were replaced."""
+    stale = """
+        bot_config IS NOT NULL AND change NOT IN (
+            SELECT max(change) FILTER (bot_config IS NOT NULL) FROM registry.user_condition_subscriptions
+            GROUP BY user_id, bot_id, condition_id
+            HAVING arg_max(state, change) <> 'ended' AND count(bot_config) > 0
+        )
+    """
+    table = "registry.user_condition_subscriptions"
+    # Mostly there are none, and then nothing has to be written.
+    if database.rows(f"SELECT 1 FROM {table} WHERE {stale} LIMIT 1"):
+        with database.transaction() as transaction:
+            transaction.execute(f"UPDATE {table} SET bot_config = NULL WHERE {stale}")
+
+
 def load_subscriptions(database: Database) -> SubscriptionIndex:
     """The newest revision of every subscription of a file."""
     frames = database.frames(
         f"""
         WITH newest AS (
             SELECT max(change) AS change, min(change) AS first_change,
-                max(change) FILTER (bot_config IS NOT NULL) AS config_change
+                coalesce(max(change) FILTER (bot_config IS NOT NULL), max(change)) AS config_change
             FROM registry.user_condition_subscriptions GROUP BY user_id, bot_id, condition_id
         )
         SELECT user_id, bot_id, condition_id, bot_type, state, epoch_ms(active_from), epoch_ms(subscribed_at),

@@ -38,3 +38,7 @@ class AccountStore(Protocol):
     def revoke_key(self, key_id: str, *, at_ms: int) -> bool:
         """Invalidate a key for good. Returns whether it was valid before."""
         ...
+
+    def forget_user(self, user_id: str) -> int:
+        """Remove all keys of a user, so that none of them is valid any more. Returns how many there were."""
+        ...

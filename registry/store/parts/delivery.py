@@ -62,6 +62,10 @@ class DeliveryStore(Protocol):
         """Pause, resume or end a webhook; ``None`` if there is none. An ended one stays ended."""
         ...
 
+    def forget_user(self, user_id: str) -> int:
+        """Remove all webhooks of a user, ended ones too, with their secrets. Returns how many there were."""
+        ...
+
     def cursors(self) -> dict[str, int]:
         """Name of a reader -> the last ``seq`` or change that it has applied."""
         ...

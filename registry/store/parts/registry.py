@@ -114,6 +114,14 @@ class StoredSubscription:
 
 
 @dataclass(frozen=True)
+class SubscriptionRecord:
+    """A subscription, even if it has ended, with its private configuration if that has not been removed."""
+
+    subscription: StoredSubscription
+    bot_config: dict[str, object] | None = field(repr=False)
+
+
+@dataclass(frozen=True)
 class SubscribeResult:
     """The answer to one request."""
 
@@ -218,6 +226,17 @@ class RegistryStore(Protocol):
 
     def bot_config(self, user_id: str, bot_id: str, condition_id: str) -> dict[str, object] | None:
         """The private configuration of a subscription that has not ended, for code that acts on behalf of its user."""
+        ...
+
+    def subscription_records(self, user_id: str) -> list[SubscriptionRecord]:
+        """Everything about the subscriptions of a user, ended ones too, in the order of their newest change."""
+        ...
+
+    def forget_user(self, user_id: str, *, at_ms: int, grace_ms: int = GRACE_MS) -> int:
+        """End all subscriptions of a user, and remove all of their configurations. Returns how many were ended.
+
+        The names of the user and the bots stay in the ended subscriptions: readers of changes have to see their end.
+        """
         ...
 
     def condition(self, condition_id: str) -> StoredCondition | None:

@@ -1,0 +1,140 @@
+"""Everything about one user: shown, without what would let somebody act as the user; and removed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from common.clock import Clock
+from common.errors import EventLogError, HubError
+from common.settings import Settings
+from events.consuming.consumer_state import ConsumerState
+from events.consuming.dead_letters import consumers_with_dead_letters, dead_letters, order_to_forget
+from events.consuming.delivery import is_to_user
+from events.consuming.ledger import Ledger, LedgerInUse
+from events.log.redis_log import RedisEventLog
+from events.opening import connect_log
+from events.webhooks.outbox import Outbox
+from events.webhooks.sender import CONSUMER
+from registry.store.protocol import Store
+
+_MOST_LETTERS = 1_000_000
+
+STAYS = (
+    "conditions and their triggers: equal conditions are one for all users, and say nothing about who registered them",
+    "the names of the user and the bots in the ended subscriptions: consumers have to learn that they have ended",
+    "backups, logs, and event streams and ledgers of consumers of your own that are not running: delete those yourself",
+)
+"""What :func:`delete_user` does not remove, and why."""
+
+
+@dataclass(frozen=True)
+class DeletedUser:
+    """How much was removed."""
+
+    keys: int
+    webhooks: int
+    subscriptions: int
+    """Ended by the deletion; configurations of earlier ones are removed too."""
+    consumers: list[str] | None
+    """Those that forget the user's deliveries; ``None`` if the event log could not be reached."""
+
+
+def export_user(store: Store, settings: Settings, user_id: str) -> dict[str, Any]:
+    """Everything that the hub has of a user, for the user to read: no secret or digest of one is in it.
+
+    Times are in milliseconds since the epoch. Raises :class:`HubError` if there is nothing.
+    """
+    keys, webhooks = store.accounts.keys(user_id), store.delivery.webhooks(user_id)
+    records = store.registry.subscription_records(user_id)
+    if not (keys or webhooks or records):
+        raise HubError(f"there is nothing of a user {user_id!r}; `hub keys list` shows the users that have keys")
+    subscriptions = []
+    for record in records:
+        condition = store.registry.condition(record.subscription.condition_id)
+        text = None if condition is None else condition.text
+        subscriptions.append({**asdict(record.subscription), "condition": text, "bot_config": record.bot_config})
+    return {
+        "user_id": user_id,
+        "keys": [_without(asdict(key), "secret_sha256") for key in keys],
+        "subscriptions": subscriptions,
+        "webhooks": [_without(asdict(webhook), "secret") for webhook in webhooks],
+        "dead_letters": _letters_of(settings, user_id),
+        "deliveries": _deliveries_of(settings, user_id),
+    }
+
+
+def delete_user(store: Store, settings: Settings, user_id: str, clock: Clock) -> DeletedUser:
+    """Remove what the hub has of a user, except :data:`STAYS`. Safe to repeat, also after a crash in between."""
+    now_ms = clock.now_ms()
+    # First the keys: nobody can add anything to what is removed next.
+    keys = store.accounts.forget_user(user_id)
+    ended = store.registry.forget_user(user_id, at_ms=now_ms, grace_ms=settings.grace_ms)
+    webhooks = store.delivery.forget_user(user_id)
+    with _webhook_ledger(settings) as ledger:
+        if ledger is not None:
+            ConsumerState(ledger, CONSUMER, store.identity()).forget_user(user_id)
+            Outbox(ledger).forget_user(user_id)
+    try:
+        with connect_log(settings) as log:
+            consumers = order_to_forget(log, user_id)
+    except EventLogError:
+        consumers = None
+    return DeletedUser(keys, webhooks, ended, consumers)
+
+
+def _letters_of(settings: Settings, user_id: str) -> list[dict[str, str]] | None:
+    """The user's dead letters; ``None`` if the event log cannot be reached."""
+    try:
+        with connect_log(settings) as log:
+            return list(_letters(log, user_id))
+    except EventLogError:
+        return None
+
+
+def _letters(log: RedisEventLog, user_id: str) -> Iterator[dict[str, str]]:
+    for consumer in consumers_with_dead_letters(log):
+        for _, letter in dead_letters(log, consumer, _MOST_LETTERS):
+            if letter["user_id"] == user_id:
+                yield {"consumer": consumer, **letter}
+
+
+def _deliveries_of(settings: Settings, user_id: str) -> dict[str, list[dict[str, object]]] | None:
+    """What the webhooks' ledger has; ``None`` while the running service has the ledger."""
+    with _webhook_ledger(settings) as ledger:
+        if ledger is None:
+            return None
+        with ledger.transaction() as transaction:
+            names = {name for (name,) in transaction.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            rows: dict[str, list[dict[str, object]]] = {"made": [], "waiting": []}
+            if "fired" in names:
+                made = transaction.execute(
+                    "SELECT bot_id, condition_id, deliveries, last_close_ms FROM fired WHERE user_id = ?", [user_id]
+                )
+                labels = [column[0] for column in made.description]
+                rows["made"] = [dict(zip(labels, row, strict=True)) for row in made]
+            if "webhook_outbox" in names:
+                outbox = transaction.execute("SELECT webhook_id, delivery_id, attempts, state FROM webhook_outbox")
+                labels = [column[0] for column in outbox.description]
+                rows["waiting"] = [dict(zip(labels, row, strict=True)) for row in outbox if is_to_user(row[1], user_id)]
+            return rows
+
+
+@contextmanager
+def _webhook_ledger(settings: Settings) -> Iterator[Ledger | None]:
+    """The webhooks' ledger, ``None`` if there is none, or the running service has it."""
+    path = settings.data_dir / "webhooks.ledger"
+    if not path.exists():
+        yield None
+        return
+    try:
+        ledger = Ledger(path)
+    except LedgerInUse:
+        yield None
+        return
+    with ledger:
+        yield ledger
+
+
+def _without(record: dict[str, Any], secret: str) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name != secret}

@@ -32,16 +32,24 @@ def hub_environment(data_dir: Path, settings: Mapping[str, str] | None = None) -
 
 def run_hub(data_dir: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """A command that ends, under a umask that lets everybody read."""
-    return subprocess.run(
-        [HUB, *arguments],
+    command = [str(HUB), *arguments]
+    process = subprocess.Popen(
+        command,
         env=hub_environment(data_dir, settings),
         cwd=data_dir.parent,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
         umask=0o022,
-        timeout=60,
     )
+    try:
+        out, err = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        # A service that was to be refused: stopped in order, or its server would stay.
+        process.terminate()
+        out, err = process.communicate(timeout=60)
+        raise AssertionError(f"hub {' '.join(arguments)} did not end by itself: {err}") from None
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 @dataclass(frozen=True)

@@ -105,10 +105,11 @@ def hub_process(data_dir: Path, **settings: str) -> Iterator[HubProcess]:
         wait_for(serves, "the service to answer", 90)
         url = json.loads((data_dir / "service.json").read_text())["url"]
         yield HubProcess(data_dir, process, log_file, url)
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
     finally:
-        if process.poll() is None:
+        # In order, also after a failure: a killed one would leave its server behind.
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(60)
+        finally:
             process.kill()
             process.wait()

@@ -59,7 +59,7 @@ class UserFeed:
 
     def problems(self) -> list[str]:
         """Why streams get nothing, if the log is not followed any more."""
-        has_ended = self._task is not None and self._task.done() and not self._stopped
+        has_ended = any(task.done() for task in self._tasks) and not self._stopped
         return ["the live feed has ended: streams get no events until the service is restarted"] if has_ended else []
 
     async def stop(self) -> None:

@@ -125,8 +125,7 @@ def test_a_live_feed_that_has_ended_is_said(tmp_path: Path, monkeypatch: pytest.
             raise ValueError("an entry that nobody can read")
 
         hub.log.read = poisoned  # type: ignore[method-assign, assignment]
-        task = hub.service.user_feed._task
-        assert task is not None
+        task = hub.service.user_feed._tasks[0]
         wait_for(task.done, "the live feed to end")
         answer = nobody.get("/health/ready")
         assert answer.status_code == 503

@@ -9,7 +9,7 @@ import pytest
 import app_cli
 from events.consuming.consumer_state import ConsumerState
 from events.consuming.ledger import Ledger
-from events.webhooks.outbox import Outbox
+from events.webhooks.outbox import NewParcel, Outbox
 from events.webhooks.sender import CONSUMER
 from hub.users import STAYS
 from registry.conditions import Condition
@@ -41,7 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             )
             request = SubscriptionRequest(user, "bot", CONDITION.id, "dca", {"apiSecret": f"of {user}"})
             store.registry.subscribe([request], active_from_ms=0)
-            outbox.put(f"w-{user}", f"{CONDITION.id}:5:{user}:bot", b"{}")
+            outbox.put([NewParcel(f"w-{user}", f"{CONDITION.id}:5:{user}:bot", b"{}")], 5)
     return tmp_path
 
 

@@ -2,19 +2,11 @@
 
 from pathlib import Path
 
-import streamlit as st
+from starlette.middleware import Middleware
+from streamlit.starlette import App
 
 from common.private_files import keep_private
-
-_DASHBOARD = Path(__file__).parent / "dashboard"
+from dashboard.own_pages import OwnPagesOnly
 
 keep_private()
-# A file, because Streamlit would fetch the picture of a Material icon from the internet.
-st.set_page_config(page_title="Condition Hub", page_icon=str(_DASHBOARD / "icon.svg"), layout="wide")
-st.navigation(
-    [
-        st.Page(_DASHBOARD / "pages" / "savings.py", title="Savings", url_path="savings", default=True),
-        st.Page(_DASHBOARD / "pages" / "conditions.py", title="Conditions", url_path="conditions"),
-    ],
-    position="top",
-).run()
+app = App(Path(__file__).parent / "dashboard" / "main.py", middleware=[Middleware(OwnPagesOnly)])

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from api.http.docs_page import serve_docs
 from api.http.edge import Edge
 from api.http.openapi import describe
 from api.http.problems import add_handlers
@@ -28,6 +29,8 @@ def create_app(service: Service) -> FastAPI:
         summary="Shared condition evaluation for trading bots.",
         description=_DESCRIPTION,
         lifespan=lifespan,
+        # FastAPI's pages fetch their scripts from a server of others.
+        docs_url=None,
         redoc_url=None,
         # Each route has one address: a redirect would drop the body of a POST.
         redirect_slashes=False,
@@ -38,6 +41,7 @@ def create_app(service: Service) -> FastAPI:
         # FastAPI searches an included router on every request; adding its routes directly takes a tenth of the time.
         app.router.routes.extend(topic.router.routes)
     describe(app)
+    serve_docs(app)
     proxies = TrustedProxies(service.settings.api_trusted_proxies)
     app.add_middleware(Edge, metrics=service.request_metrics, proxies=proxies)
     return app

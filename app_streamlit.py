@@ -9,4 +9,4 @@ from common.private_files import keep_private
 from dashboard.own_pages import OwnPagesOnly
 
 keep_private()
-app = App(Path(__file__).parent / "dashboard" / "main.py", middleware=[Middleware(OwnPagesOnly)])
+app = App(Path(__file__).parent / "dashboard" / "script" / "main.py", middleware=[Middleware(OwnPagesOnly)])

@@ -22,7 +22,7 @@ from registry.store.parts.registry import SubscriptionRequest
 from registry.store.parts.ticks import RunRecord
 from tests.events.log.memory_log import MemoryLog
 
-APP = Path(__file__).parents[2] / "dashboard" / "main.py"
+APP = Path(__file__).parents[2] / "dashboard" / "script" / "main.py"
 FIRST, ACTIVE, LAST = (datetime(2024, month, day, tzinfo=UTC) for month, day in ((7, 1), (8, 4), (8, 7)))
 
 CROSSING = "BTCUSDT 1h: rsi(14) crosses_below 30"
@@ -102,7 +102,7 @@ def open_app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., A
         app = AppTest.from_file(APP, default_timeout=60)
         app.run()
         if page != "savings":
-            app.switch_page(f"pages/{page}.py")
+            app.switch_page(f"../pages/{page}.py")
             for name, value in query.items():
                 app.query_params[name] = value
             app.run()

@@ -2,11 +2,13 @@
 
 import json
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import polars as pl
 import pytest
 
@@ -138,6 +140,22 @@ def test_a_scheduled_run_appears(prefect: Path) -> None:
     done = python(SCHEDULED, prefect)
     assert done.returncode == 0, done.stderr + done.stdout
     assert int(done.stdout.splitlines()[-1]) >= 3
+
+
+def test_the_server_answers_who_knows_its_login_alone(prefect: Path) -> None:
+    login = prefect / "prefect.login"
+    assert stat.S_IMODE(login.stat().st_mode) == 0o600
+    name, password = login.read_text().split(":")
+    own = f"http://127.0.0.1:{(prefect / 'prefect.port').read_text()}"
+    flows = f"{own}/api/flows/filter"
+    with httpx.Client(timeout=30) as client:
+        assert client.post(flows, json={}).status_code == 401
+        assert client.post(flows, json={}, auth=(name, "wrong")).status_code == 401
+        for origin, allowed in (("http://evil.example", None), ("http://127.0.0.1:1", None), (own, own)):
+            answer = client.post(flows, json={}, auth=(name, password), headers={"Origin": origin})
+            assert answer.status_code == 200
+            assert answer.headers.get("Access-Control-Allow-Origin") == allowed
+    assert password not in (prefect / "prefect.log").read_text()
 
 
 def test_the_server_is_adopted_and_stopped(prefect: Path) -> None:

@@ -16,24 +16,26 @@ _PAUSE_S = 0.004
 """How long a busy queue is left to grow before each commit: hundreds in one commit cost little more than one."""
 _MOST = 500
 
-Queue = list[tuple[Condition, asyncio.Future[RegisterResult]]]
+Queue = list[tuple[Condition, str, asyncio.Future[RegisterResult]]]
+"""Conditions, the users who register them, and who waits for each."""
 
 
 class Registrar:
     """Queues conditions while a commit is in progress; the next commit takes all of them. A lone request never waits.
 
-    ``write`` registers conditions in one commit, or raises and registers none. For use on one event loop.
+    ``write`` registers conditions, each of a user, in one commit, or raises and registers none. For use on one event
+    loop.
     """
 
-    def __init__(self, write: Callable[[Sequence[Condition]], Awaitable[list[RegisterResult]]]) -> None:
+    def __init__(self, write: Callable[[Sequence[tuple[Condition, str]]], Awaitable[list[RegisterResult]]]) -> None:
         self._write = write
         self._queue: Queue = []
         self._working: asyncio.Task[None] | None = None
 
-    async def register(self, condition: Condition) -> RegisterResult:
-        """Register one condition; raises the error of this condition only."""
+    async def register(self, condition: Condition, user_id: str) -> RegisterResult:
+        """Register one condition of a user; raises the error of this condition only."""
         answer: asyncio.Future[RegisterResult] = asyncio.get_running_loop().create_future()
-        self._queue.append((condition, answer))
+        self._queue.append((condition, user_id, answer))
         if self._working is None:
             self._working = asyncio.create_task(self._work(), name="registrar")
         return await answer
@@ -52,7 +54,7 @@ class Registrar:
 
     async def _commit(self, batch: Queue) -> None:
         try:
-            answers = await self._write([condition for condition, _ in batch])
+            answers = await self._write([(condition, user_id) for condition, user_id, _ in batch])
         except HubError as error:
             if len(batch) == 1:
                 _fail(batch, error)
@@ -65,12 +67,12 @@ class Registrar:
             if not isinstance(error, Exception):
                 raise
         else:
-            for (_, answer), registration in zip(batch, answers, strict=True):
+            for (*_, answer), registration in zip(batch, answers, strict=True):
                 if not answer.done():
                     answer.set_result(registration)
 
 
 def _fail(batch: Queue, error: BaseException) -> None:
-    for _, answer in batch:
+    for *_, answer in batch:
         if not answer.done():
             answer.set_exception(error)

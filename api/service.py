@@ -67,7 +67,7 @@ class Service:
         self.quotas = Quotas(settings, store.registry, self.clock)
         self.making_webhooks = asyncio.Lock()
         """Locked from counting a user's webhooks until one has been added."""
-        self.registrar = Registrar(lambda conditions: self.in_store(self.register_now, conditions))
+        self.registrar = Registrar(lambda registering: self.in_store(self.register_now, registering))
         self.spellings = Spellings(settings.default_exchange, size=_SPELLINGS_BYTES)
         self.on_demand = OnDemand(store, most_values=settings.on_demand_values_max)
         self.hub_metrics = HubMetrics(store, log, self.clock)
@@ -117,12 +117,20 @@ class Service:
         """Run work that sums up figures of the hub in the one thread for that."""
         return await asyncio.get_running_loop().run_in_executor(self._figures, partial(work, *args, **kwargs))
 
-    def register_now(self, conditions: Sequence[Condition]) -> list[RegisterResult]:
-        """Register conditions in one commit."""
+    def register_now(self, registering: Sequence[tuple[Condition, str]]) -> list[RegisterResult]:
+        """Register conditions, each on behalf of a user, in one commit."""
         now_ms = self.clock.now_ms()
         # Until the end of a minute: registering again within that minute changes nothing, so nothing has to be written.
         until_ms = -(-(now_ms + self.settings.grace_ms) // _MINUTE_MS) * _MINUTE_MS
-        return self.store.registry.register(conditions, active_from_ms=now_ms, grace_ms=until_ms - now_ms)
+        registered_by: dict[str, str] = {}
+        for condition, user_id in registering:
+            registered_by.setdefault(condition.id, user_id)
+        return self.store.registry.register(
+            [condition for condition, _ in registering],
+            active_from_ms=now_ms,
+            grace_ms=until_ms - now_ms,
+            registered_by=registered_by,
+        )
 
     def stored(self, condition_id: str) -> StoredCondition:
         """A registered condition; raises a 404 problem."""

@@ -113,6 +113,12 @@ class Settings(BaseSettings):
     quota_conditions: int = Field(default=20_000, ge=1)
     """The most conditions new to the hub that a user may register in a day."""
 
+    quota_condition_bytes: int = Field(default=8_388_608, ge=1_000)
+    """The most bytes, in canonical form, of the conditions new to the hub that a user may register in a day."""
+
+    quota_config_bytes: int = Field(default=33_554_432, ge=1_000)
+    """The most bytes of configurations, as JSON, that the bots of a user may keep with their subscriptions."""
+
     quota_bots: int = Field(default=1_000, ge=1)
     """The most bots of a user that have subscriptions."""
 

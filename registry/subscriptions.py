@@ -1,5 +1,7 @@
 """How a subscriber may have triggers delivered, within which bounds, and what names may look like."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
@@ -69,6 +71,18 @@ def default_expiry_ms(active_from_ms: int) -> int:
     Whole days, because the store keeps equal policies once.
     """
     return (active_from_ms // _DAY_MS + 366) * _DAY_MS
+
+
+def config_text(bot_config: Mapping[str, object]) -> str:
+    """A bot's configuration as it is stored: JSON in ASCII, equal for equal configurations.
+
+    Raises :class:`common.errors.SubscriptionError` for what cannot be JSON.
+    """
+    try:
+        return json.dumps(bot_config, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError):
+        # Neither the configuration nor what is wrong with it is shown: both are private.
+        raise SubscriptionError("bot_config is not a JSON object; use text keys and finite numbers") from None
 
 
 def check_name(field: str, name: str) -> None:

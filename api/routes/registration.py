@@ -39,15 +39,15 @@ async def register(body: ConditionBody, request: HubRequest) -> Response:
         request.charge(cost_of_refusal(len(await request.body())))
         raise invalid_condition(error) from None
     request.take_more(cost_of_unfolding(condition.canonical))
-    fresh = int(service.store.registry.condition(condition.id) is None)
+    fresh = [condition] if service.store.registry.condition(condition.id) is None else []
     service.quotas.take_conditions(caller.user_id, fresh)
     created = False
     try:
-        created = (await service.registrar.register(condition)).created
+        created = (await service.registrar.register(condition, caller.user_id)).created
     except InstrumentError as error:
         raise invalid_condition(error, "/symbol" if "symbol" in body else "") from None
     finally:
-        service.quotas.give_back(caller.user_id, fresh - created)
+        service.quotas.give_back(caller.user_id, [] if created else fresh)
     answer = condition_answer(service, condition, await service.settled_at(condition, caller))
     location = {"Location": f"/conditions/{condition.id}/status"}
     return respond(answer, 201 if created else 200, location)
@@ -67,14 +67,16 @@ async def register_bulk(body: BulkBody, request: HubRequest) -> Response:
         request.take_more(await request.apart(reading.go_on))
     outcomes = reading.outcomes
     conditions = {outcome.id: outcome for outcome in outcomes if isinstance(outcome, Condition)}
-    fresh = sum(service.store.registry.condition(condition_id) is None for condition_id in conditions)
+    fresh = [one for one in conditions.values() if service.store.registry.condition(one.id) is None]
     service.quotas.take_conditions(caller.user_id, fresh)
     registered: dict[str, RegisterResult] = {}
     try:
-        answers = await service.in_store(service.register_now, list(conditions.values()))
+        registering = [(condition, caller.user_id) for condition in conditions.values()]
+        answers = await service.in_store(service.register_now, registering)
         registered = {answer.condition_id: answer for answer in answers}
     finally:
-        service.quotas.give_back(caller.user_id, fresh - sum(answer.created for answer in registered.values()))
+        created = {answer.condition_id for answer in registered.values() if answer.created}
+        service.quotas.give_back(caller.user_id, [one for one in fresh if one.id not in created])
     return Response(_bulk_answer(outcomes, registered), media_type="application/json")
 
 

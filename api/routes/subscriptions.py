@@ -15,7 +15,7 @@ from api.routes.parameters import BotQuery, ConditionQuery, Cursor, Limit
 from common.errors import WebhookError
 from registry.explanation import Now
 from registry.store.parts.registry import StoredSubscription, SubscriptionRequest
-from registry.subscriptions import DeliveryPolicy
+from registry.subscriptions import DeliveryPolicy, config_text
 
 router = hub_router("subscriptions")
 _WRITE = {"x-rate-class": "write"}
@@ -44,9 +44,10 @@ async def subscribe(body: SubscribeBody, request: HubRequest) -> Response:
         bot_config=body.bot_config,
         policy=_policy(body.policy),
     )
+    size = len(config_text(body.bot_config))
     # Afterwards it would be too late to refuse.
     service.judging.check_room(caller.user_id)
-    with service.quotas.subscribing(caller.user_id, body.bot_id, body.condition_id):
+    with service.quotas.subscribing(caller.user_id, body.bot_id, body.condition_id, size):
         (subscribed,) = await service.in_store(
             service.store.registry.subscribe, [subscription_request], active_from_ms=service.clock.now_ms()
         )

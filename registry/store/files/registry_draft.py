@@ -8,14 +8,13 @@ from dataclasses import dataclass, fields, replace
 
 import polars as pl
 
-from common.errors import SubscriptionError
 from registry.activity import ActiveSpan
 from registry.store.files.activity_tables import ActivityTables
 from registry.store.files.database import Transaction, naive_time
 from registry.store.files.subscription_index import SubscriptionEntry, SubscriptionIndex, SubscriptionKey
 from registry.store.files.unjudged_tables import UnjudgedTables
 from registry.store.parts.registry import StoredCondition, StoredSubscription, SubscriptionRequest, Unjudged
-from registry.subscriptions import POLICY_FIELDS
+from registry.subscriptions import POLICY_FIELDS, config_text
 
 
 @dataclass(frozen=True)
@@ -36,11 +35,7 @@ def prepare(request: SubscriptionRequest) -> PreparedRequest:
 
     Raises :class:`SubscriptionError` for a configuration that cannot be JSON.
     """
-    try:
-        config = json.dumps(request.bot_config, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    except (TypeError, ValueError):
-        # Neither the configuration nor what is wrong with it is shown: both are private.
-        raise SubscriptionError("bot_config is not a JSON object; use text keys and finite numbers") from None
+    config = config_text(request.bot_config)
     policy = [getattr(request.policy, name) for name in POLICY_FIELDS]
     text = json.dumps([request.bot_type, policy]) + config
     return PreparedRequest(request, config, int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))
@@ -64,12 +59,15 @@ class RegistryDraft:
         self._activity = activity
         self._subscriptions = subscriptions
         self._new_conditions: dict[str, StoredCondition] = {}
+        self._registered_by: dict[str, str | None] = {}
         self._spans: dict[str, list[ActiveSpan]] = {}
         self._changed: dict[SubscriptionKey, tuple[SubscriptionEntry, str | None]] = {}
         self._last_change = subscriptions.last_change
         self._more_kept: Counter[str] = Counter()
         """Condition -> how many more of its subscriptions will not have ended."""
         self._without_configurations: set[str] = set()
+        self.superseded: dict[int, int] = {}
+        """Changes whose configurations nobody needs after this commit -> the bytes of these."""
 
     @property
     def is_empty(self) -> bool:
@@ -86,8 +84,9 @@ class RegistryDraft:
         """A condition that is registered, or will be."""
         return self._conditions.get(condition_id) or self._new_conditions.get(condition_id)
 
-    def add_condition(self, condition: StoredCondition, span: ActiveSpan) -> None:
+    def add_condition(self, condition: StoredCondition, span: ActiveSpan, registered_by: str | None) -> None:
         """Register a condition that is not known yet."""
+        self._registered_by[condition.condition_id] = registered_by
         self._new_conditions[condition.condition_id] = condition
         self._spans[condition.condition_id] = [span]
 
@@ -161,22 +160,32 @@ class RegistryDraft:
     def put(
         self, subscription: StoredSubscription, content: int | None, config: str | None = None
     ) -> StoredSubscription:
-        """Take over a new revision, and number its change; without a ``config`` it keeps its configuration."""
+        """Take over a new revision, and number its change; without a ``config`` it keeps its configuration.
+
+        When it ends, it loses its configuration.
+        """
         key = (subscription.user_id, subscription.bot_id, subscription.condition_id)
-        before, unwritten = self._changed.get(key, (self._subscriptions.get(key), None))
+        stored = self._subscriptions.get(key)
+        before, unwritten = self._changed.get(key, (stored, None))
         was_kept = before is not None and before.subscription.state != "ended"
-        self._more_kept[subscription.condition_id] += (subscription.state != "ended") - was_kept
-        config = unwritten if config is None else config
+        has_ended = subscription.state == "ended"
+        self._more_kept[subscription.condition_id] += (not has_ended) - was_kept
+        if stored is not None and stored.config_change and (config is not None or has_ended):
+            self.superseded[stored.config_change] = stored.subscription.config_bytes
+        config = None if has_ended else unwritten if config is None else config
         self._last_change += 1
         numbered = replace(subscription, change=self._last_change)
-        config_change = self._last_change if config is not None or before is None else before.config_change
+        if has_ended:
+            config_change = 0
+        else:
+            config_change = self._last_change if config is not None or before is None else before.config_change
         self._changed[key] = (SubscriptionEntry(numbered, content, config_change), config)
         return numbered
 
     def write(self, transaction: Transaction) -> None:
         """Append everything to the tables."""
         if self._new_conditions:
-            transaction.append("registry.condition_registry", _condition_rows(self._new_conditions, self.now_ms))
+            transaction.append("registry.condition_registry", self._condition_rows())
         if self._spans:
             self._activity.write(transaction, self._spans, self.now_ms)
         if self._unjudged:
@@ -205,6 +214,11 @@ class RegistryDraft:
         self._conditions.update(self._new_conditions)
         for entry, _ in sorted(self._changed.values(), key=lambda changed: changed[0].subscription.change):
             self._subscriptions.put(entry.subscription, entry.content, entry.config_change)
+
+    def _condition_rows(self) -> pl.DataFrame:
+        rows = _condition_rows(self._new_conditions, self.now_ms)
+        users = [self._registered_by[condition_id] for condition_id in self._new_conditions]
+        return rows.with_columns(pl.Series("registered_by", users, pl.String))
 
     def _last_span(self, condition_id: str) -> ActiveSpan:
         spans = self._spans.get(condition_id)

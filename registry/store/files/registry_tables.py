@@ -13,11 +13,11 @@ from registry.conditions import Condition
 from registry.groups import Group
 from registry.instruments import Listing, resolve
 from registry.store.files.activity_tables import ActivityTables
-from registry.store.files.database import Database
+from registry.store.files.database import Database, Transaction, naive_time
 from registry.store.files.group_commit import GroupCommit, PendingOperation
 from registry.store.files.registry_draft import PreparedRequest, RegistryDraft, prepare
 from registry.store.files.subscription_index import SubscriptionKey
-from registry.store.files.subscription_loading import drop_old_configurations, load_subscriptions
+from registry.store.files.subscription_loading import load_subscriptions
 from registry.store.files.unjudged_tables import UnjudgedTables
 from registry.store.parts.registry import (
     RegisterResult,
@@ -35,6 +35,9 @@ _log = logging.getLogger(__name__)
 
 _LONGEST_REASON = 500
 """Characters."""
+_SUPERSEDED_BYTES, _SUPERSEDED_MOST = 4 * 1024 * 1024, 2_000
+"""Configurations that nobody needs are dropped when there are as many bytes of them, or as many of them: each time,
+DuckDB rewrites a part of the table."""
 
 
 class RegistryTables:
@@ -53,15 +56,22 @@ class RegistryTables:
         self._listings = listings
         self._conditions = {condition.condition_id: condition for condition in self._load_conditions()}
         if not database.read_only:
-            drop_old_configurations(database)
+            self._drop_all_superseded()
         self._subscriptions = load_subscriptions(database)
+        self._superseded: dict[int, int] = {}
+        """Changes whose configurations have to be dropped -> the bytes of these. The next start finds them, too."""
         self._unjudged = UnjudgedTables(database)
         # Derived from the stored rows: unchanged by a restart, and never a version that stood for something else.
         self._version = activity.begin_at(self._subscriptions.last_change)
         self._group_commit = GroupCommit(self._commit)
 
     def register(
-        self, conditions: Sequence[Condition], *, active_from_ms: int, grace_ms: int = GRACE_MS
+        self,
+        conditions: Sequence[Condition],
+        *,
+        active_from_ms: int,
+        grace_ms: int = GRACE_MS,
+        registered_by: Mapping[str, str] | None = None,
     ) -> list[RegisterResult]:
         # A known condition stays known: only the others may have to be written.
         fresh = {
@@ -69,7 +79,9 @@ class RegistryTables:
             for condition in conditions
             if condition.id not in self._conditions
         }
-        return self._group_commit.run(partial(self._register, conditions, fresh, active_from_ms, grace_ms))
+        return self._group_commit.run(
+            partial(self._register, conditions, fresh, active_from_ms, grace_ms, registered_by or {})
+        )
 
     def subscribe(self, requests: Sequence[SubscriptionRequest], *, active_from_ms: int) -> list[SubscribeResult]:
         prepared = [prepare(request) for request in requests]
@@ -105,6 +117,19 @@ class RegistryTables:
 
     def unjudged_of(self, condition_id: str) -> Unjudged | None:
         return self._unjudged.of(condition_id)
+
+    def registered_since(self, since_ms: int) -> Mapping[str, tuple[int, int]]:
+        rows = self._database.rows(
+            """
+            SELECT registered_by, count(*), sum(strlen(canonical)) FROM registry.condition_registry
+            WHERE registered_by IS NOT NULL AND created_at >= ? GROUP BY registered_by
+            """,
+            [naive_time(since_ms)],
+        )
+        return {str(user): (int(str(count)), int(str(size))) for user, count, size in rows}
+
+    def config_bytes(self, user_id: str) -> int:
+        return self._subscriptions.config_bytes(user_id)
 
     def condition(self, condition_id: str) -> StoredCondition | None:
         return self._conditions.get(condition_id)
@@ -192,8 +217,13 @@ class RegistryTables:
                     pending.error = error
             if draft.is_empty:
                 return
+            superseded = self._superseded | draft.superseded if draft.superseded else self._superseded
+            drops = len(superseded) >= _SUPERSEDED_MOST or sum(superseded.values()) >= _SUPERSEDED_BYTES
             with self._database.transaction() as transaction:
                 draft.write(transaction)
+                if drops:
+                    _drop_configs(transaction, list(superseded))
+            self._superseded = {} if drops else superseded
             # A reader that sees the new version finds everything that it stands for.
             version = self._version + draft.size
             draft.adopt(version)
@@ -205,6 +235,7 @@ class RegistryTables:
         fresh: Mapping[str, StoredCondition],
         active_from_ms: int,
         grace_ms: int,
+        registered_by: Mapping[str, str],
         draft: RegistryDraft,
     ) -> list[RegisterResult]:
         for condition in conditions:
@@ -231,7 +262,7 @@ class RegistryTables:
                 span = self._activity.begin(new.group, active_from_ms, until_ms)
                 if span.from_ms != new.active_from_ms:
                     new = replace(new, active_from_ms=span.from_ms)
-                draft.add_condition(new, span)
+                draft.add_condition(new, span, registered_by.get(condition.id))
             else:
                 draft.want(stored, active_from_ms, until_ms)
         return answers
@@ -297,6 +328,7 @@ class RegistryTables:
             created_ms=draft.now_ms if before is None or is_new else before.created_ms,
             revision=1 if before is None else before.revision + 1,
             change=0,
+            config_bytes=len(prepared.config),
         )
         return SubscribeResult(draft.put(subscription, prepared.content, prepared.config), created=is_new, changed=True)
 
@@ -307,7 +339,7 @@ class RegistryTables:
         if draft.kept(key[2]) == 1:
             draft.end(key[2], until_ms)
         before = entry.subscription
-        draft.put(replace(before, state="ended", revision=before.revision + 1), entry.content)
+        draft.put(replace(before, state="ended", revision=before.revision + 1, config_bytes=0), entry.content)
         return True
 
     def _forget(self, user_id: str, until_ms: int, draft: RegistryDraft) -> int:
@@ -330,6 +362,24 @@ class RegistryTables:
             ),
             entry.content,
         )
+
+    def _drop_all_superseded(self) -> None:
+        """Drop what a process before this one left, which ended before it came to it."""
+        rows = self._database.rows(
+            """
+            WITH over AS (
+                SELECT user_id, bot_id, condition_id, arg_max(state, change) = 'ended' AS has_ended,
+                    max(change) FILTER (bot_config IS NOT NULL) AS config_change
+                FROM registry.user_condition_subscriptions GROUP BY user_id, bot_id, condition_id
+                HAVING count(bot_config) > (arg_max(state, change) <> 'ended')::INTEGER
+            )
+            SELECT change FROM registry.user_condition_subscriptions JOIN over USING (user_id, bot_id, condition_id)
+            WHERE bot_config IS NOT NULL AND (has_ended OR change < config_change)
+            """
+        )
+        if rows:
+            with self._database.transaction() as transaction:
+                _drop_configs(transaction, [int(str(change)) for (change,) in rows])
 
     def _load_conditions(self) -> list[StoredCondition]:
         rows = self._database.frame(
@@ -362,6 +412,17 @@ def _registered(condition_id: str, draft: RegistryDraft) -> StoredCondition:
     if stored is None:
         raise StoreError(f"condition {condition_id!r} is not registered; list those that are: hub conditions list")
     return stored
+
+
+def _drop_configs(transaction: Transaction, changes: list[int]) -> None:
+    """Forget the configurations that these changes brought; the changes themselves stay."""
+    transaction.execute(
+        """
+        UPDATE registry.user_condition_subscriptions SET bot_config = NULL
+        WHERE change IN (SELECT unnest(?::BIGINT[]))
+        """,
+        [changes],
+    )
 
 
 def _stored(condition: Condition, active_from_ms: int) -> StoredCondition:

@@ -28,15 +28,17 @@ class SubscriptionEntry:
         self.content = content
         """Digest of the request; ``None`` if it comes from an older schema."""
         self.config_change = config_change
-        """The change that set its configuration, which finds it quickly in the file."""
+        """The change that set its configuration, which finds it quickly in the file; 0 if it has ended."""
 
 
 class _User:
     """Subscriptions of one user by bot and condition, including ended ones, and the number of active ones by bot."""
 
-    __slots__ = ("active", "entries")
+    __slots__ = ("active", "config_bytes", "entries")
 
     def __init__(self) -> None:
+        self.config_bytes = 0
+        """Of all configurations of the user."""
         self.entries: dict[tuple[str, str], SubscriptionEntry] = {}
         self.active: dict[str, int] = {}
 
@@ -80,6 +82,11 @@ class SubscriptionIndex:
     def bots_of_user(self, user_id: str) -> dict[str, int]:
         """The bots of a user -> how many of their subscriptions have not ended."""
         return dict(Counter(subscription.bot_id for subscription in self.of_user(user_id)))
+
+    def config_bytes(self, user_id: str) -> int:
+        """Bytes of the configurations of a user's subscriptions that have not ended."""
+        user = self._users.get(user_id)
+        return 0 if user is None else user.config_bytes
 
     def of_condition(self, condition_id: str) -> list[StoredSubscription]:
         """Subscriptions to a condition that have not ended, oldest first."""
@@ -153,6 +160,7 @@ class SubscriptionIndex:
             user = self._users[subscription.user_id] = _User()
         entry = user.entries.get(key)
         before: SubscriptionState = "ended" if entry is None else entry.subscription.state
+        user.config_bytes += subscription.config_bytes - (0 if entry is None else entry.subscription.config_bytes)
         if entry is None:
             entry = SubscriptionEntry(subscription, content, config_change)
             self._size += 1

@@ -20,33 +20,18 @@ _ROWS_AT_ONCE = 50_000
 _MANY = 100_000
 
 
-def drop_old_configurations(database: Database) -> None:
-    """Remove the configurations that no subscription has any more: of ended ones, and those that were replaced."""
-    stale = """
-        bot_config IS NOT NULL AND change NOT IN (
-            SELECT max(change) FILTER (bot_config IS NOT NULL) FROM registry.user_condition_subscriptions
-            GROUP BY user_id, bot_id, condition_id
-            HAVING arg_max(state, change) <> 'ended' AND count(bot_config) > 0
-        )
-    """
-    table = "registry.user_condition_subscriptions"
-    # Mostly there are none, and then nothing has to be written.
-    if database.rows(f"SELECT 1 FROM {table} WHERE {stale} LIMIT 1"):
-        with database.transaction() as transaction:
-            transaction.execute(f"UPDATE {table} SET bot_config = NULL WHERE {stale}")
-
-
 def load_subscriptions(database: Database) -> SubscriptionIndex:
     """The newest revision of every subscription of a file."""
     frames = database.frames(
         f"""
         WITH newest AS (
             SELECT max(change) AS change, min(change) AS first_change,
-                coalesce(max(change) FILTER (bot_config IS NOT NULL), max(change)) AS config_change
+                max(change) FILTER (bot_config IS NOT NULL) AS config_change,
+                arg_max(strlen(bot_config), change) FILTER (bot_config IS NOT NULL) AS config_bytes
             FROM registry.user_condition_subscriptions GROUP BY user_id, bot_id, condition_id
         )
         SELECT user_id, bot_id, condition_id, bot_type, state, epoch_ms(active_from), epoch_ms(subscribed_at),
-            revision, change, content, config_change, {", ".join(POLICY_FIELDS)}
+            revision, change, content, coalesce(config_change, 0), coalesce(config_bytes, 0), {", ".join(POLICY_FIELDS)}
         FROM registry.user_condition_subscriptions JOIN newest USING (change) ORDER BY subscribed_at, first_change
         """,
         rows=_ROWS_AT_ONCE,
@@ -64,7 +49,8 @@ def _subscriptions(frames: Iterable[pl.DataFrame]) -> Iterator[tuple[StoredSubsc
     policies: dict[tuple[object, ...], DeliveryPolicy] = {}
     bot_id = ""
     for row in chain.from_iterable(frame.iter_rows() for frame in frames):
-        user, bot, condition, bot_type, state, active_from, created, revision, change, content, config, *policy = row
+        user, bot, condition, bot_type, state, active_from, created, revision, change, content, *others = row
+        config, size, *policy = others
         values = tuple(policy)
         shared_policy = policies.get(values)
         if shared_policy is None:
@@ -82,6 +68,7 @@ def _subscriptions(frames: Iterable[pl.DataFrame]) -> Iterator[tuple[StoredSubsc
             created_ms=active_from if created == active_from else created,
             revision=revision,
             change=change,
+            config_bytes=size,
         )
         yield subscription, content, change if config == change else config
 

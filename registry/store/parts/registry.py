@@ -111,6 +111,8 @@ class StoredSubscription:
     revision: int
     change: int
     """Numbers the revisions of all subscriptions in one sequence; readers of changes remember how far they have got."""
+    config_bytes: int = 0
+    """How long its configuration is as JSON; 0 once it has ended, as the configuration is dropped then."""
 
 
 @dataclass(frozen=True)
@@ -135,14 +137,29 @@ class RegistryStore(Protocol):
     """Conditions and subscriptions."""
 
     def register(
-        self, conditions: Sequence[Condition], *, active_from_ms: int, grace_ms: int = GRACE_MS
+        self,
+        conditions: Sequence[Condition],
+        *,
+        active_from_ms: int,
+        grace_ms: int = GRACE_MS,
+        registered_by: Mapping[str, str] | None = None,
     ) -> list[RegisterResult]:
         """Add conditions. Raises :class:`common.errors.InstrumentError` for unknown instruments,
         :class:`common.errors.ConditionRetired` for a condition that an operator has retired, and
         :class:`common.errors.ConditionError` for one that could not be read back; then nothing is written.
 
         Whether new or known, each is judged for the grace time, and longer if somebody subscribes to it.
+        ``registered_by`` has the users to whom new conditions are counted, by condition id.
         """
+        ...
+
+    def registered_since(self, since_ms: int) -> Mapping[str, tuple[int, int]]:
+        """User -> how many conditions were new when they registered them, since a time, and the bytes of their
+        canonical texts."""
+        ...
+
+    def config_bytes(self, user_id: str) -> int:
+        """Bytes of the configurations of a user's subscriptions that have not ended."""
         ...
 
     def subscribe(self, requests: Sequence[SubscriptionRequest], *, active_from_ms: int) -> list[SubscribeResult]:

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -186,6 +187,70 @@ def test_a_quota_of_new_conditions_in_a_day(tmp_path: Path) -> None:
         assert register(ann, 9).status_code == 200
         hub.clock.move_to(NOON_MS + 86_400_000)
         assert register(ann, 5).status_code == 201
+
+
+def configure(client: httpx.Client, bot: str, condition: str, size: int) -> httpx.Response:
+    """Subscribe with a configuration of that many bytes as JSON."""
+    body = {"bot_id": bot, "condition_id": condition, "bot_type": "dca", "bot_config": {"a": "x" * (size - 8)}}
+    return client.post("/conditions/subscribe", json=body)
+
+
+def test_a_quota_of_bytes_of_configurations_survives_a_restart(tmp_path: Path) -> None:
+    with a_hub(tmp_path, quota_config_bytes=10_000) as hub:
+        (condition,) = registered(hub, 1)
+        ann = hub.as_user("ann")
+        assert [configure(ann, bot, condition, 4_000).status_code for bot in "abc"] == [201, 201, 403]
+        assert configure(ann, "a", condition, 6_000).status_code == 200
+        # Exactly as many as allowed; and what is there may be sent again.
+        assert [configure(ann, bot, condition, size).status_code for bot, size in (("a", 6_000), ("b", 4_000))] == [
+            200
+        ] * 2
+        refused = configure(ann, "b", condition, 4_001)
+        assert refused.json()["type"] == "urn:condition-hub:problem:quota-exceeded"
+        assert "10,000 bytes; 0 are left, and this needs 1 more" in refused.json()["detail"]
+        assert configure(hub.as_user("bob"), "a", condition, 10_000).status_code == 201
+    with Hub(tmp_path, quota_config_bytes=10_000) as hub:
+        ann = hub.as_user("ann")
+        assert configure(ann, "c", condition, 100).status_code == 403
+        assert configure(ann, "b", condition, 3_000).status_code == 200
+        assert configure(ann, "c", condition, 1_000).status_code == 201
+        ann.post("/conditions/unsubscribe", json={"bot_id": "a", "condition_id": condition})
+        assert configure(ann, "c", condition, 7_000).status_code == 200
+
+
+def test_a_quota_of_bytes_of_configurations_holds_when_all_come_at_once(tmp_path: Path) -> None:
+    with a_hub(tmp_path, quota_config_bytes=10_000) as hub:
+        (condition,) = registered(hub, 1)
+        clients = [hub.as_user("ann") for _ in range(8)]
+        with ThreadPoolExecutor(8) as threads:
+            answers = list(
+                threads.map(lambda at: configure(clients[at % 8], f"b{at}", condition, 1_000).status_code, range(30))
+            )
+        assert sorted(answers) == [201] * 10 + [403] * 20
+        assert hub.store.registry.config_bytes("ann") == 10_000
+
+
+def test_quotas_of_a_day_survive_a_restart_and_count_bytes(tmp_path: Path) -> None:
+    limits: dict[str, Any] = {"quota_conditions": 3, "quota_condition_bytes": 40_000}
+
+    def register(client: httpx.Client, text: str) -> httpx.Response:
+        return client.post("/conditions/register", json={"condition": f"BTCUSDT 1h: {text}"})
+
+    with a_hub(tmp_path, **limits) as hub:
+        ann = hub.as_user("ann")
+        assert register(ann, "close rises_by 1% within 400 bars").status_code == 201
+        refused = register(ann, "close rises_by 2% within 400 bars")
+        assert (refused.status_code, refused.json()["type"]) == (429, "urn:condition-hub:problem:quota-exceeded")
+        assert "40,000 bytes in canonical form" in refused.json()["detail"]
+        assert register(ann, "close > 1").status_code == 201
+        now_ms = hub.clock.now_ms()
+    with Hub(tmp_path, **limits) as hub:
+        ann = hub.as_user("ann")
+        hub.clock.move_to(now_ms)
+        assert register(ann, "close rises_by 2% within 400 bars").status_code == 429
+        assert register(ann, "close > 2").status_code == 201
+        assert register(ann, "close > 3").status_code == 429
+        assert register(hub.as_user("bob"), "close > 3").status_code == 201
 
 
 def test_open_streams_of_a_user(tmp_path: Path) -> None:

@@ -42,6 +42,22 @@ def test_equal_conditions_are_one(with_candles: Store) -> None:
     assert with_candles.registry.conditions("5m") == []
 
 
+def test_conditions_are_counted_to_who_registered_them_first(
+    open_at: OpenAt, tmp_path: Path, sample: pl.DataFrame, clock: ReplayClock
+) -> None:
+    with open_at(tmp_path / "s") as store:
+        store.candles.upsert(sample.filter((pl.col("timeframe") == "1h") & (pl.col("symbol") == "BTCUSDT")).head(3))
+        begun_ms = clock.now_ms()
+        store.registry.register([RSI], active_from_ms=0, registered_by={RSI.id: "ann"})
+        store.registry.register([RSI, OTHER], active_from_ms=0, registered_by={RSI.id: "bob", OTHER.id: "bob"})
+        store.registry.register([Condition.parse("BTCUSDT 1h: close > 5")], active_from_ms=0)
+        counted = {"ann": (1, len(RSI.canonical)), "bob": (1, len(OTHER.canonical))}
+        assert store.registry.registered_since(0) == counted
+    with open_at(tmp_path / "s") as again:
+        assert again.registry.registered_since(0) == counted
+        assert again.registry.registered_since(begun_ms + 10 * 366 * 86_400_000) == {}
+
+
 def test_an_unknown_instrument_is_refused_and_nothing_is_stored(with_candles: Store) -> None:
     with pytest.raises(InstrumentError, match="BTCUSDT"):
         with_candles.registry.register([OTHER, Condition.parse("BTCUSD 1h: close > 1")], active_from_ms=0)

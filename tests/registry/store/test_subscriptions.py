@@ -15,6 +15,7 @@ from common.clock import ReplayClock
 from common.errors import StoreError, SubscriptionError
 from common.timeframes import to_ms
 from registry.conditions import Condition
+from registry.store.files import registry_tables
 from registry.store.files.file_store import FileStore
 from registry.store.files.migrate import migrations
 from registry.store.files.subscription_index import SubscriptionIndex
@@ -107,6 +108,73 @@ def test_pausing_keeps_it_and_resuming_skips_the_pause(hub: Store) -> None:
     assert resumed == replace(made, active_from_ms=40, revision=3, change=resumed.change if resumed else 0)
     assert hub.registry.subscribers() == {RSI.id: 1}
     assert hub.registry.set_paused("bob", "b", RSI.id, True, at_ms=50) is None
+
+
+def configs(store: FileStore) -> list[str]:
+    """The configurations in the file, oldest first."""
+    rows = store._database.rows(
+        "SELECT bot_config FROM registry.user_condition_subscriptions WHERE bot_config IS NOT NULL ORDER BY change"
+    )
+    return [str(config) for (config,) in rows]
+
+
+def sized(bot: str, size: int, mark: str = "x") -> SubscriptionRequest:
+    """A request whose configuration has that many bytes as JSON."""
+    return SubscriptionRequest("ann", bot, RSI.id, "dca", {"of": mark * (size - 9)})
+
+
+def test_bytes_of_configurations_follow_what_is_kept(open_at: OpenAt, tmp_path: Path, sample: pl.DataFrame) -> None:
+    with open_at(tmp_path / "s") as store:
+        filled(store, sample)
+        subscribe(store, sized("a", 100), sized("b", 1_000))
+        assert store.registry.config_bytes("ann") == 1_100
+        subscribe(store, sized("a", 300))
+        store.registry.set_paused("ann", "a", RSI.id, True, at_ms=1)
+        subscribe(store, SubscriptionRequest("bob", "é", RSI.id, "dca", {"é": "ü"}))
+        assert store.registry.config_bytes("bob") == len('{"\\u00e9":"\\u00fc"}')
+        store.registry.unsubscribe("ann", "b", RSI.id, at_ms=2)
+        assert store.registry.config_bytes("ann") == 300
+        kept = store.registry.subscriptions_of("ann")
+    with open_at(tmp_path / "s") as again:
+        assert again.registry.config_bytes("ann") == 300
+        assert again.registry.subscriptions_of("ann") == kept
+        assert again.registry.config_bytes("nobody") == 0
+
+
+def test_superseded_configurations_are_dropped(
+    tmp_path: Path, sample: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry_tables, "_SUPERSEDED_BYTES", 2_500)
+    with FileStore(tmp_path / "s") as store:
+        filled(store, sample)
+        for number in range(4):
+            subscribe(store, sized("a", 1_000, str(number)))
+        assert len(configs(store)) == 1, "three of 1,000 bytes are more than 2,500"
+        subscribe(store, sized("a", 1_000, "5"), sized("b", 500))
+        store.registry.unsubscribe("ann", "b", RSI.id, at_ms=5)
+        store.registry.set_paused("ann", "a", RSI.id, True, at_ms=6)
+        assert len(configs(store)) == 3
+        changes = store.registry.subscription_changes(0, 100)
+    with FileStore(tmp_path / "s") as again:
+        assert len(configs(again)) == 1, "the next start drops what was left"
+        assert again.registry.bot_config("ann", "a", RSI.id) == {"of": "5" * 991}
+        assert again.registry.bot_config("ann", "b", RSI.id) is None
+        assert again.registry.subscription_changes(0, 100) == changes
+        again.registry.set_paused("ann", "a", RSI.id, False, at_ms=7)
+        (answer,) = again.registry.subscribe([sized("b", 700)], active_from_ms=8)
+        assert (answer.created, answer.subscription.revision) == (True, 3)
+        assert again.registry.bot_config("ann", "b", RSI.id) == {"of": "x" * 691}
+        assert again.registry.bot_config("ann", "a", RSI.id) == {"of": "5" * 991}
+        assert not [finding for finding in again.check() if finding.problem]
+
+
+def test_requests_of_one_commit_leave_one_configuration(tmp_path: Path, sample: pl.DataFrame) -> None:
+    with FileStore(tmp_path / "s") as store:
+        filled(store, sample)
+        subscribe(store, sized("a", 100, "1"), sized("a", 200, "2"), sized("a", 300, "3"))
+        assert store.registry.config_bytes("ann") == 300
+        assert store.registry.bot_config("ann", "a", RSI.id) == {"of": "3" * 291}
+        assert len(configs(store)) == 1
 
 
 def test_popularity_counts_other_users_with_active_subscriptions_from_five_on(hub: Store) -> None:

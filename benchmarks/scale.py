@@ -38,6 +38,8 @@ class Scale:
     stored_subscriptions: int = 1_000_000
     asked: int = 400
     """Status requests, and as many requests for a listing."""
+    fair_requests: int = 300
+    """Registrations of a user during each attack, and as many status requests."""
 
 
 FULL = Scale()
@@ -71,4 +73,5 @@ TINY = Scale(
     bulk_conditions=100,
     stored_subscriptions=400,
     asked=20,
+    fair_requests=6,
 )

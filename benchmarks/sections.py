@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from benchmarks import cold, conditions, events, history, live, scan, seed, service, subscriptions
+from benchmarks import cold, conditions, events, fairness, history, live, scan, seed, service, subscriptions
 from benchmarks.peers.process import Peers
 from benchmarks.report import Section
 from benchmarks.scale import Scale
@@ -18,6 +18,7 @@ SECTIONS: dict[str, Callable[[Scale, Peers], Section]] = {
     "cold": cold.cold,
     "events": events.events,
     "service": service.service,
+    "fairness": fairness.fairness,
 }
 """Name on the command line -> how to measure it."""
 

@@ -73,14 +73,14 @@ def service(scale: Scale, peers: Peers) -> Section:  # noqa: ARG001 - sections a
     gc.collect()
     gc.freeze()
     with tempfile.TemporaryDirectory() as made:
-        empty = _fill(Path(made) / "empty", 0, 1)
+        empty = filled(Path(made) / "empty", 0, 1)
         with hub_up(Path(made) / "empty", _UNLIMITED) as served:
             served.settle()
             tables, targets = _registering(scale, served, empty[0])
             table, target = _previewing(scale, served, empty[0])
         tables.append(table)
         targets.append(target)
-        keys = _fill(Path(made) / "full", scale.stored_subscriptions, 20)
+        keys = filled(Path(made) / "full", scale.stored_subscriptions, 20)
         with hub_up(Path(made) / "full", _UNLIMITED) as served:
             served.settle()
             table, others = _asking(scale, served, keys)
@@ -255,7 +255,7 @@ def _stored_conditions(subscriptions: int) -> list[Condition]:
     return [Condition.parse(text) for text in itertools.islice(_conditions(random.Random(7)), count)]
 
 
-def _fill(data_dir: Path, subscriptions: int, users: int) -> list[str]:
+def filled(data_dir: Path, subscriptions: int, users: int) -> list[str]:
     """Make a data folder with a year of candles and some subscriptions; returns the keys of its first users."""
     data_dir.mkdir()
     with FileStore(data_dir / "store") as store:

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from api.bodies.condition_spellings import Spellings, is_short
 from tests.api.served_hub import RSI, Hub, id_of
 
 SPELLINGS = [
@@ -124,3 +125,36 @@ def test_an_invalid_condition_is_a_problem_that_names_the_field(
     assert problem["request_id"] == answer.headers["X-Request-ID"]
     assert problem["errors"][0]["pointer"] == pointer
     assert says in problem["detail"]
+
+
+def test_spellings_are_cached_by_bytes() -> None:
+    spellings = Spellings("BINANCE", size=1_500_000)
+    for number in range(1, 9):
+        spellings.read(f"BTCUSDT 1h: close rises_by {number}% within 500 bars")
+        assert spellings.memory <= 1_500_000
+    assert spellings.memory > 500_000
+    tree = {"symbol": "BTCUSDT", "timeframe": "1h", "when": {"all": ["close > 1", " " * 3_000 + "close > 2"]}}
+    assert spellings.read(tree) is spellings.read(tree)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "short"),
+    [
+        ("BTCUSDT 1h: rsi(14) crosses_below 30", True),
+        ({"condition": "BTCUSDT 1h: rsi(14) crosses_below 30"}, True),
+        (RSI, True),
+        ({**RSI, "params": {"period": 14}}, True),
+        ({**RSI, "value": [1, 2]}, True),
+        ("BTCUSDT 1h: close rises_by 1% WITHIN 500 bars", False),
+        ({"condition": "BTCUSDT 1h: close rises_by 1% within 500 bars"}, False),
+        (' {"symbol": "BTCUSDT", "\\u0062ars": 500}', False),
+        ({**RSI, "bars": 500}, False),
+        ({**RSI, "value": " " * 300}, False),
+        ({**RSI, "value": ["x" * 3_000, 2]}, False),
+        ({"symbol": "BTCUSDT", "timeframe": "1h", "when": "close > 1"}, False),
+        ("close > 1 and " * 20, False),
+        (None, False),
+    ],
+)
+def test_only_what_is_read_at_once_is_short(spelling: object, short: bool) -> None:
+    assert is_short(spelling) is short

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from analysis.savings import Savings, summarise
 from common.clock import Clock
 from common.errors import HubError
+from common.supervision import Loops
 from events.log.redis_log import EventLog
 from registry.store.protocol import Store
 
@@ -24,8 +25,9 @@ _RATE_SPAN_MS = 5 * 60_000
 class HubMetrics(Collector):
     """Reads the store on collection. Names no user, bot or configuration."""
 
-    def __init__(self, store: Store, log: EventLog, clock: Clock) -> None:
+    def __init__(self, store: Store, log: EventLog, clock: Clock, loops: Loops | None = None) -> None:
         self._clock = clock
+        self._loops = loops or Loops()
         self._store = store
         self._log = log
         self._registry = CollectorRegistry()
@@ -46,6 +48,7 @@ class HubMetrics(Collector):
         yield from self._subscriptions()
         yield from self._evaluation()
         yield from self._delivery()
+        yield from self._supervision()
 
     def _conditions(self) -> Iterator[Metric]:
         conditions = self._store.registry.conditions()
@@ -132,6 +135,17 @@ class HubMetrics(Collector):
             yield GaugeMetricFamily(
                 "hub_event_queue_depth", "Triggers recorded but not yet published", max(0, newest - published)
             )
+
+    def _supervision(self) -> Iterator[Metric]:
+        restarts = CounterMetricFamily(
+            "hub_loop_restarts", "Times that a loop of the service failed and began again", labels=["loop"]
+        )
+        up = GaugeMetricFamily("hub_loop_up", "Whether a loop of the service works", labels=["loop"])
+        for loop in self._loops.all():
+            restarts.add_metric([loop.name], loop.restarts)
+            up.add_metric([loop.name], int(loop.is_up))
+        yield restarts
+        yield up
 
     def _totals(self) -> tuple[Savings, float]:
         now = time.monotonic()

@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from api.bodies.health_answers import CheckAnswer, ReadyAnswer
 from common.clock import Clock
 from common.errors import HubError
+from common.supervision import Loops
 from common.timeframes import DURATION_MS
 from events.log.redis_log import EventLog
 from registry.store.protocol import Store
@@ -21,8 +22,8 @@ PATIENCE_S = 5.0
 class Readiness:
     """Answers ``/health/ready``. For use on one event loop.
 
-    ``log_problem`` says why triggers cannot be published, ``None`` if they can; ``problems`` lists what else is broken
-    for good, such as a loop that has ended. Both are called in the probe's thread.
+    ``log_problem`` says why triggers cannot be published, ``None`` if they can; it is called in the probe's thread.
+    While one of ``loops`` does not work, the service is not ready.
     """
 
     def __init__(
@@ -32,14 +33,14 @@ class Readiness:
         clock: Clock,
         *,
         log_problem: Callable[[], str | None],
-        problems: Callable[[], Sequence[str]],
+        loops: Loops,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._log = log
         self._clock = clock
         self._log_problem = log_problem
-        self._problems = problems
+        self._loops = loops
         self._monotonic = monotonic
         # Neither the threads that wait for commits nor those that judge: when all of them are busy, this still answers.
         self._thread = ThreadPoolExecutor(1, "api-readiness")
@@ -74,20 +75,18 @@ class Readiness:
 
     def _look(self) -> ReadyAnswer:
         try:
-            store, problems = self._check_store(), [*self._problems()]
-            commit_problem = self._store.commit_problem()
-            problems += [commit_problem] if commit_problem else []
+            store = self._check_store()
             errors = sum(why.state == "err" for why in self._store.registry.unjudged().values())
             marks = [mark for timeframe in DURATION_MS for mark in self._store.ticks.watermarks(timeframe).values()]
         except Exception as error:
-            store, problems = CheckAnswer(ok=False, detail="it does not answer"), [type(error).__name__]
+            store = CheckAnswer(ok=False, detail=f"it does not answer ({type(error).__name__})")
             errors, marks = 0, []
-        event_log = self._check_log()
+        event_log, loops = self._check_log(), self._check_loops()
         return ReadyAnswer(
-            status="unavailable" if not store.ok or problems else "ok" if event_log.ok else "degraded",
+            status="unavailable" if not (store.ok and loops.ok) else "ok" if event_log.ok else "degraded",
             store=store,
             event_log=event_log,
-            problems=problems,
+            loops=loops,
             conditions_in_error=errors,
             last_tick_age_s=(self._clock.now_ms() - max(marks)) / 1000 if marks else None,
         )
@@ -97,6 +96,9 @@ class Readiness:
             self._store.ticks.unit_costs()
         except HubError:
             return CheckAnswer(ok=False, detail="it does not answer")
+        problem = self._store.commit_problem()
+        if problem is not None:
+            return CheckAnswer(ok=False, detail=problem)
         return CheckAnswer(ok=True, detail=f"newest trigger {self._store.triggers.last_seq()}")
 
     def _check_log(self) -> CheckAnswer:
@@ -109,6 +111,14 @@ class Readiness:
         waiting = max(0, self._store.triggers.last_seq() - published)
         return CheckAnswer(ok=True, detail=f"{waiting} triggers wait to be published")
 
+    def _check_loops(self) -> CheckAnswer:
+        # Names only: anybody may ask, and reasons are in the log.
+        loops = self._loops.all()
+        failing = [loop.name for loop in loops if not loop.is_up]
+        if failing:
+            return CheckAnswer(ok=False, detail=f"failing: {', '.join(failing)}; the service's log says why")
+        return CheckAnswer(ok=True, detail=f"running: {len(loops)}")
+
 
 def _unanswered(seconds: float) -> ReadyAnswer:
     detail = f"not known: a probe has not come back for {seconds:.0f} s"
@@ -116,7 +126,7 @@ def _unanswered(seconds: float) -> ReadyAnswer:
         status="unavailable",
         store=CheckAnswer(ok=False, detail=detail),
         event_log=CheckAnswer(ok=False, detail=detail),
-        problems=[],
+        loops=CheckAnswer(ok=False, detail=detail),
         conditions_in_error=0,
         last_tick_age_s=None,
     )

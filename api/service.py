@@ -22,6 +22,7 @@ from api.streams.user_feed import UserFeed
 from common.clock import Clock, SystemClock
 from common.errors import ConditionError
 from common.settings import Settings
+from common.supervision import Loops
 from events.log.redis_log import EventLog
 from registry.conditions import Condition
 from registry.store.parts.registry import RegisterResult, StoredCondition, read_condition
@@ -51,16 +52,17 @@ class Service:
         monotonic: Callable[[], float] = time.monotonic,
         log_problem: Callable[[], str | None] = lambda: None,
         rearm_webhooks: Callable[[str, str, str], None] = lambda *_: None,
-        problems: Callable[[], Sequence[str]] = tuple,
+        loops: Loops | None = None,
     ) -> None:
         """``monotonic`` gives the seconds that rates are measured in. ``log_problem`` says why triggers cannot be
         published at the moment, ``None`` if they can. ``rearm_webhooks`` is told of user, bot and condition when a bot
-        is ready again; its webhooks get a delivery if the condition is still TRUE. ``problems`` lists what makes the
-        service unavailable, such as a loop that has ended."""
+        is ready again; its webhooks get a delivery if the condition is still TRUE. ``loops`` are the supervised loops
+        of this process, which the live feed joins: the service is unavailable while one of them does not work."""
         self.store = store
         self.settings = settings
         self.log = log
         self.rearm_webhooks = rearm_webhooks
+        self.loops = loops or Loops()
         self.clock = clock or SystemClock()
         self.request_metrics = RequestMetrics()
         self.admission = Admission(store.accounts, RateLimiter(Rates.of(settings), monotonic))
@@ -70,12 +72,10 @@ class Service:
         self.registrar = Registrar(lambda registering: self.in_store(self.register_now, registering))
         self.spellings = Spellings(settings.default_exchange, size=_SPELLINGS_BYTES)
         self.on_demand = OnDemand(store, most_values=settings.on_demand_values_max)
-        self.hub_metrics = HubMetrics(store, log, self.clock)
+        self.hub_metrics = HubMetrics(store, log, self.clock, self.loops)
         self.turns = Turns("api-turns")
-        self.user_feed = UserFeed(store, log, self.request_metrics)
-        self.readiness = Readiness(
-            store, log, self.clock, log_problem=log_problem, problems=lambda: [*self.user_feed.problems(), *problems()]
-        )
+        self.user_feed = UserFeed(store, log, self.request_metrics, self.loops)
+        self.readiness = Readiness(store, log, self.clock, log_problem=log_problem, loops=self.loops)
         self._unreadable: dict[str, str] = {}
         """Condition id -> why the store's text of it cannot be read."""
         self._writers = ThreadPoolExecutor(_STORE_THREADS, "api-store")

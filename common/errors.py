@@ -47,6 +47,8 @@ A message says what was wrong, with the value, and how to fix it:
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from traceback import extract_tb
 
 
 class HubError(Exception):
@@ -233,3 +235,19 @@ class EventLogAhead(EventLogError):
 
 class LedgerError(HubError):
     """A consumer's ledger belongs to another consumer, or to another hub."""
+
+
+def reason_of(error: BaseException) -> str:
+    """What may be said of any exception in logs and dead letters: its type and where it was raised.
+
+    The text of an error may contain a bot's configuration or a key; only the hub's own errors and those of the system
+    and of SQLite are known not to.
+    """
+    frames = extract_tb(error.__traceback__)
+    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    text = ""
+    if isinstance(error, OSError):
+        text = error.strerror or ""
+    elif isinstance(error, HubError) or type(error).__module__ == "sqlite3":
+        text = str(error)[:300]
+    return f"{type(error).__name__}{where}{': ' if text else ''}{text}"

@@ -19,7 +19,7 @@ from typing import Self
 from common import processes
 from common.errors import EventServerError, HubError
 from common.private_files import NotPrivate, close_to_others, make_private_folder
-from common.processes import start_time
+from common.processes import NO_DESCRIPTORS, ProcessState, state_of
 
 
 class SupervisedServer:
@@ -29,6 +29,9 @@ class SupervisedServer:
     either no server, or one that the next start finds. ``command``, with the full path of its program, and
     ``environment`` start it; ``answers`` tells whether it is serving. Raises ``failure`` with the end of the server's
     log if it does not answer within ``patience_s`` seconds.
+
+    "It cannot be told whether it runs" is not "it has died": a server is restarted or replaced only if it is known to
+    be gone or not to answer. While the process has no file descriptor left, nothing is known.
     """
 
     def __init__(
@@ -50,32 +53,66 @@ class SupervisedServer:
         self._environment = environment
         self._failure = failure
         self._child: subprocess.Popen[bytes] | None = None
+        self._noted: tuple[int, str] | None = None
+        """Process id and start time as last read from the note."""
 
     def start(self) -> Self:
         """Adopt the running server, or start one and wait until it answers."""
         make_folder(self._folder, self._failure)
         with self._file("lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if self._recorded_pid() is None or not self._wait_for_answer(2.0):
+            state = self.state
+            if state == "unknown":
+                raise self._failure(
+                    f"cannot tell whether the {self._name} server of {self._folder} is running: the system does not "
+                    "say, most likely because this process has too many files open; raise the limit (`ulimit -n`) and "
+                    "try again"
+                )
+            if state == "gone" or not self._wait_for_answer(2.0):
                 self.stop()
                 self._spawn(lock.fileno())
         return self
 
     def stop(self) -> None:
-        """Stop the server: politely first, by force after ten seconds. Does nothing if none is running."""
-        pid = self._recorded_pid()
-        if pid is not None:
-            _end(pid)
-        if self._child is not None:
-            self._child.kill()
-            self._child.wait()
-            self._child = None
+        """Stop the server: politely first, by force after ten seconds. Does nothing if none is running.
+
+        Raises ``failure`` if that cannot be told.
+        """
+        child, self._child = self._child, None
+        is_ended = child is not None and _end_child(child)
+        state = self.state
+        if state == "unknown" and not is_ended:
+            raise self._failure(
+                f"cannot tell whether the {self._name} server of {self._folder} is running, so it was not stopped; the "
+                "next start takes it over, and stops it in the end"
+            )
+        if state == "running" and self._noted is not None:
+            _end(*self._noted)
         self._file("pid").unlink(missing_ok=True)
 
     @property
     def pid(self) -> int | None:
-        """Process id of the server, ``None`` if it is not running."""
-        return self._recorded_pid()
+        """Process id of the server, ``None`` if it is not known to be running."""
+        if self._child is not None and self._child.poll() is None:
+            return self._child.pid
+        return self._noted[0] if self.state == "running" and self._noted is not None else None
+
+    @property
+    def state(self) -> ProcessState:
+        """Whether the server is running."""
+        if self._child is not None and self._child.poll() is None:
+            return "running"  # to know that of a child, nothing has to be opened
+        try:
+            pid, started = self._file("pid").read_text().split()
+            self._noted = int(pid), started
+        except OSError as error:
+            if error.errno not in NO_DESCRIPTORS:
+                return "gone"  # nothing is noted
+            if self._noted is None:
+                return "unknown"
+        except ValueError:
+            return "gone"
+        return state_of(*self._noted)
 
     def _spawn(self, lock: int) -> None:
         note = [sys.executable, "-S", processes.__file__, str(self._file("pid")), str(lock)]
@@ -107,14 +144,6 @@ class SupervisedServer:
             if ended or time.monotonic() > deadline:
                 return False
             time.sleep(0.05)
-
-    def _recorded_pid(self) -> int | None:
-        try:
-            pid, started = self._file("pid").read_text().split()
-        except (OSError, ValueError):
-            return None
-        # The start time tells our server from a later process with the same number.
-        return int(pid) if start_time(int(pid)) == started else None
 
     def _log_end(self) -> str:
         try:
@@ -157,12 +186,28 @@ def port_is_busy(port: int) -> bool:
         return False
 
 
-def _end(pid: int) -> None:
+def _end_child(child: subprocess.Popen[bytes]) -> bool:
+    """End a child; returns whether it was still running."""
+    if child.poll() is not None:
+        return False
+    child.terminate()
+    try:
+        child.wait(10.0)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+    return True
+
+
+def _end(pid: int, started: str) -> None:
+    """End a process that is no child, and wait until it is gone."""
     for force, patience_s in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
+        if state_of(pid, started) == "gone":
+            return
         with suppress(ProcessLookupError):
             os.kill(pid, force)
         deadline = time.monotonic() + patience_s
         while time.monotonic() < deadline:
-            if start_time(pid) == "gone":
+            if state_of(pid, started) == "gone":
                 return
             time.sleep(0.02)

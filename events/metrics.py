@@ -23,6 +23,11 @@ LOG_EVENTS = Gauge("hub_log_events", "Events in the log.", registry=METRICS)
 LOG_BYTES = Gauge("hub_log_bytes", "Memory that the log uses on its server.", registry=METRICS)
 GROUP_LAG = Gauge("hub_group_lag_events", "Events that a consumer group has not applied.", ["group"], registry=METRICS)
 LOG_FAILURES = Counter("hub_log_failures", "Times that the log's server was down or refused a call.", registry=METRICS)
+UNREADABLE = Counter(
+    "hub_log_entries_unreadable",
+    "Entries of the log that were passed over: damaged, or of somebody else.",
+    registry=METRICS,
+)
 
 DELIVERED = Counter("hub_deliveries", "Deliveries that a handler accepted.", ["group"], registry=METRICS)
 SKIPPED = Counter(

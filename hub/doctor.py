@@ -114,9 +114,9 @@ def _ready(url: str) -> str:
     health = answer.json()
     if health["status"] != "ok":
         faults = "; ".join(
-            f"{name}: {health[name]['detail']}" for name in ("store", "event_log") if not health[name]["ok"]
+            f"{name}: {health[name]['detail']}" for name in ("store", "event_log", "loops") if not health[name]["ok"]
         )
-        raise HubError(f"{url} is {health['status']}: {'; '.join([*filter(None, [faults]), *health['problems']])}")
+        raise HubError(f"{url} is {health['status']}: {faults}")
     return f"{url} is ready"
 
 

@@ -95,8 +95,8 @@ class PrefectServer:
     def _port(self) -> int:
         """The port of the server that runs in the folder, or else a free one, which is noted there."""
         path = self._folder / "prefect.port"
-        running = SupervisedServer("prefect", self._folder, [], answers=lambda: True, patience_s=0).pid is not None
-        if self._supervised is None and not running:
+        state = SupervisedServer("prefect", self._folder, [], answers=lambda: True, patience_s=0).state
+        if self._supervised is None and state == "gone":
             make_folder(self._folder, PrefectServerError)
             path.write_text(str(free_port()))
         return int(path.read_text())

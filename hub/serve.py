@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import uvicorn
@@ -22,6 +22,7 @@ from common.errors import ServiceError
 from common.private_files import NotPrivate, close_to_others, files_of_hub
 from common.settings import Settings
 from common.supervised import make_folder
+from common.supervision import Loops
 from engine.warming import warm
 from events.consuming.current_truths import StoreTruthSource
 from events.log.keeper import LogKeeper, keeping
@@ -37,8 +38,6 @@ _log = logging.getLogger(__name__)
 
 _GRACE_S = 10
 """How long requests under way may take when the service stops."""
-_LOOPS = ("log-keeper", "server-watch", "webhooks-take", "webhooks-send")
-"""Threads that work as long as the service runs, by name."""
 _COLLECTED_AFTER = 10_000
 """New objects between two garbage collections. Conditions stay: collecting after every 700 mostly finds nothing."""
 _SWITCHED_AFTER_S = 0.001
@@ -69,14 +68,16 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
         # Until the server handles signals itself: whatever has been started is stopped in order.
         before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         stack.callback(signal.signal, signal.SIGTERM, before)
+        note = stack.enter_context(noted(settings.data_dir))
+        loops = Loops()
         listener = stack.enter_context(_listening(settings.api_host, settings.api_port))
         store = stack.enter_context(open_store(settings.resolved_store_url))
-        log = stack.enter_context(open_log(settings))
+        log = stack.enter_context(open_log(settings, loops))
         clock = SystemClock()
         keeper = LogKeeper(
             store, log, clock, retention_ms=settings.events_retention_ms, most_events=settings.events_max
         )
-        stack.enter_context(keeping(keeper))
+        stack.enter_context(keeping(keeper, loops))
         ledger = settings.data_dir / "webhooks.ledger"
         webhooks = stack.enter_context(
             sending(
@@ -87,9 +88,9 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
                 allow_loopback=settings.webhooks_allow_loopback,
                 truths=StoreTruthSource(store, clock),
                 backlog_bytes=settings.quota_webhook_backlog_mib << 20,
+                loops=loops,
             )
         )
-        loops = [thread for thread in threading.enumerate() if thread.name in _LOOPS]
         service = Service(
             store,
             settings,
@@ -97,18 +98,15 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
             clock,
             log_problem=lambda: keeper.problem,
             rearm_webhooks=webhooks.rearm,
-            problems=lambda: _ended(loops),
+            loops=loops,
         )
-        here = stack.enter_context(noted(settings.data_dir, _url(listener)))
+        here = note(_url(listener))
         threading.Thread(target=_settle, name="warm-kernels", daemon=True).start()
         app = create_app(service)
         app.mount(STORE_PATH, store_interface(store, owner_token(settings)))
+        # From the end of the server on: a second `hub down` waits for the rest, and does not break it off.
+        stack.callback(signal.signal, signal.SIGTERM, signal.SIG_IGN)
         _run(app, service, listener, lambda: announce(_greeting(here, store)))
-
-
-def _ended(loops: Sequence[threading.Thread]) -> list[str]:
-    """What readiness says about the loops that should run as long as the service does."""
-    return [f"the loop {loop.name} has ended; restart the service" for loop in loops if not loop.is_alive()]
 
 
 def _close_to_others(settings: Settings) -> None:

@@ -26,7 +26,7 @@ class ReadyAnswer(Answer):
     status: Literal["ok", "degraded", "unavailable"]
     store: CheckAnswer
     event_log: CheckAnswer
-    problems: Annotated[list[str], Field(description="What else is broken and makes the service unavailable")]
+    loops: CheckAnswer
     conditions_in_error: Annotated[int, Field(description="Conditions that cannot be judged; their status says why")]
     last_tick_age_s: Annotated[
         float | None, Field(description="Seconds since the newest judged candle closed; null before the first tick")

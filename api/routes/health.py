@@ -22,7 +22,7 @@ async def live() -> Response:
     "/health/ready", response_model=ReadyAnswer, responses={503: {"model": ReadyAnswer, "description": "Not ready"}}
 )
 async def ready(request: HubRequest) -> Response:
-    """Whether the store answers and takes writes, and all that the service needs runs; at most a second old.
+    """Whether the store answers and takes writes, and all loops of the service work; at most a second old.
 
     Without the event log it is degraded: triggers are published later.
     """

@@ -7,6 +7,7 @@ import msgspec
 
 from api.http.request_metrics import RequestMetrics
 from api.streams.wanted import Watch
+from common.supervision import Loops
 from events.log.live_feed import Following, LiveFeed
 from events.log.payload import Entry
 from events.log.redis_log import EventLog
@@ -41,8 +42,9 @@ class Stream:
 class UserFeed:
     """The open streams of all users. For use on one event loop; store and log are read in threads."""
 
-    def __init__(self, store: Store, log: EventLog, metrics: RequestMetrics) -> None:
+    def __init__(self, store: Store, log: EventLog, metrics: RequestMetrics, loops: Loops) -> None:
         self._metrics = metrics
+        self._loop, self._revoked_loop = loops.loop("live-feed"), loops.loop("revoked-keys")
         self._watch = Watch(store.registry)
         self._live = LiveFeed(store.triggers, log, before=self._take_over)
         self._streams: dict[str, set[Stream]] = {}
@@ -53,14 +55,9 @@ class UserFeed:
     def start(self) -> None:
         """Start following the log, and looking for keys that were revoked."""
         self._tasks = [
-            asyncio.create_task(self._live.run(), name="live feed"),
-            asyncio.create_task(self._end_revoked(), name="revoked keys"),
+            asyncio.create_task(self._loop.run_task(self._live.run), name="live feed"),
+            asyncio.create_task(self._revoked_loop.run_task(self._end_revoked), name="revoked keys"),
         ]
-
-    def problems(self) -> list[str]:
-        """Why streams get nothing, if the log is not followed any more."""
-        has_ended = any(task.done() for task in self._tasks) and not self._stopped
-        return ["the live feed has ended: streams get no events until the service is restarted"] if has_ended else []
 
     async def stop(self) -> None:
         """Stop following, and end all streams."""

@@ -13,7 +13,7 @@ from common.clock import Clock
 from common.errors import EventLogError, StoreError
 from events import metrics
 from events.consuming.consumer_state import Changes, ConsumerState, Undelivered
-from events.consuming.dead_letters import letter_of, obey
+from events.consuming.dead_letters import Letter, letter_of, obey
 from events.consuming.delivery import Handler, TruthSource
 from events.consuming.dispatch import Dispatch
 from events.consuming.group import GroupReader
@@ -213,14 +213,22 @@ class Consumer:
         """Acknowledge applied events and add dead letters in one call; the log hands out again what is missing here."""
         done = [seq for seq in self._unacknowledged if seq <= self._seq]
         dead = self._state.dead()
-        if (done or dead) and self._is_synchronised:
+        unreadable = self._group.unreadable
+        if (done or dead or unreadable) and self._is_synchronised:
             failpoints.reach("before_ack")
-            self._put_aside(dead, done)
+            self._put_aside(dead, done + [seq for seq, _ in unreadable], [letter for _, letter in unreadable])
+            unreadable.clear()
             failpoints.reach("after_ack")
             self._unacknowledged = [seq for seq in self._unacknowledged if seq > self._seq]
 
-    def _put_aside(self, dead: Sequence[Undelivered], done: Sequence[int] = ()) -> None:
-        self._group.acknowledge(done, [letter_of(delivery) for delivery in dead])
+    def _put_aside(
+        self, dead: Sequence[Undelivered], done: Sequence[int] = (), unreadable: Sequence[Letter] = ()
+    ) -> None:
+        self._group.acknowledge(done, [*(letter_of(delivery) for delivery in dead), *unreadable])
+        if unreadable:
+            _log.error(
+                "consumer %s: %d unreadable entries of the event log are dead letters", self.name, len(unreadable)
+            )
         if dead:
             metrics.DEAD.labels(self.name).inc(len(dead))
             self._state.note_told(dead)

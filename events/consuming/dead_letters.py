@@ -5,7 +5,7 @@ consumer that is down at the moment.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -23,6 +23,9 @@ Letter = dict[str, str]
 """The fields ``delivery_id user_id bot_id condition_id occasion event attempts reason`` of a dead letter."""
 
 RETRY, DROP, FORGET = "retry", "drop", "forget"
+
+_SHOWN_BYTES = 4_096
+"""How much of an unreadable entry is kept."""
 
 
 def dead_stream(consumer: str) -> str:
@@ -47,6 +50,23 @@ def letter_of(dead: Undelivered) -> Letter:
         "event": encode(dead.event).decode(),
         "attempts": str(dead.attempts),
         "reason": dead.reason,
+    }
+
+
+def unreadable_letter(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Letter:
+    """The dead letter for an entry of the event log that is no event. It belongs to nobody: it can only be dropped."""
+    number = entry_id.decode()
+    content = b" ".join(name + b"=" + value for name, value in fields.items())
+    return {
+        "delivery_id": f"entry {number}",
+        "user_id": "",
+        "bot_id": "",
+        "condition_id": "",
+        "occasion": "unreadable",
+        "event": content[:_SHOWN_BYTES].decode(errors="backslashreplace"),
+        "attempts": "0",
+        "reason": f"entry {number} of the event log is no event of this hub; what the store has under that number was "
+        "delivered from there",
     }
 
 

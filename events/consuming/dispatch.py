@@ -3,12 +3,10 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from traceback import extract_tb
 
 from common import failpoints
 from common.clock import Clock
-from common.errors import HubError
+from common.errors import reason_of
 from events import metrics
 from events.consuming.consumer_state import Changes, ConsumerState, DeliveryState, Undelivered
 from events.consuming.delivery import Delivery, Handler
@@ -185,14 +183,3 @@ class Dispatch:
         self._changes.undelivered.append((delivery, attempts, due_ms, reason, state))
         if state == "waiting":
             self._blocked.add(ordering_key(delivery.subscription))
-
-
-def reason_of(error: Exception) -> str:
-    """Why a handler refused: the type of the error and where it was raised.
-
-    The text of an error may contain a bot's configuration or a key; only the hub's own errors are known not to.
-    """
-    frames = extract_tb(error.__traceback__)
-    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    text = f": {str(error)[:300]}" if isinstance(error, HubError) else ""
-    return f"{type(error).__name__}{where}{text}"

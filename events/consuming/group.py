@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import redis
 
-from events.consuming.dead_letters import Letter, dead_stream, order_stream
+from events.consuming.dead_letters import Letter, dead_stream, order_stream, unreadable_letter
 from events.log.payload import Entry
 from events.log.redis_log import STREAM, RedisEventLog, explain, parse_entry, seq_of
 
@@ -33,6 +32,8 @@ class GroupReader:
     def __init__(self, log: RedisEventLog, name: str) -> None:
         self.name = name
         self._client: Any = log.client
+        self.unreadable: list[tuple[int, Letter]] = []
+        """``seq`` and dead letter of entries that could not be read and are not acknowledged yet."""
 
     def synchronise(self, seq: int) -> Synchronised:
         """Create the group or reset the existing one, so that it reads on after ``seq``.
@@ -57,7 +58,8 @@ class GroupReader:
     def read(self, limit: int, wait_ms: int) -> list[Entry] | None:
         """The next entries, after waiting up to ``wait_ms``; ``None`` if the group is gone because the server lost it.
 
-        An entry that cannot be decoded is left out, as if it had been trimmed: the store has it.
+        An entry that cannot be read is left out, as if it had been trimmed: the store has it. :attr:`unreadable` gets
+        it.
         """
         try:
             streams = self._client.xreadgroup(self.name, _CONSUMER, {STREAM: ">"}, count=limit, block=wait_ms or None)
@@ -67,8 +69,16 @@ class GroupReader:
             raise explain(error) from error
         except redis.RedisError as error:
             raise explain(error) from error
-        entries = [_readable(*id_and_fields) for id_and_fields in (streams[0][1] if streams else [])]
-        return [entry for entry in entries if entry is not None]
+        entries = []
+        for entry_id, fields in streams[0][1] if streams else []:
+            if not fields:
+                continue  # it was trimmed meanwhile
+            entry = parse_entry(entry_id, fields)
+            if entry is None:
+                self.unreadable.append((seq_of(entry_id), unreadable_letter(entry_id, fields)))
+            else:
+                entries.append(entry)
+        return entries
 
     def acknowledge(self, seqs: Sequence[int], letters: Iterable[Letter]) -> None:
         """Acknowledge events and add dead letters, both or neither."""
@@ -114,10 +124,3 @@ def forget(log: RedisEventLog, name: str) -> int | None:
     except redis.RedisError as error:
         raise explain(error) from error
     return int(letters) if was_there or letters else None
-
-
-def _readable(entry_id: bytes, fields: dict[bytes, bytes] | None) -> Entry | None:
-    try:
-        return None if not fields else parse_entry(entry_id, fields)
-    except (KeyError, msgspec.MsgspecError):
-        return None

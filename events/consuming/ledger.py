@@ -90,11 +90,14 @@ class Ledger:
             self._connection.execute(begin)
             try:
                 yield self._connection
+                self._connection.execute(end)
             except BaseException:
-                for statement in undo.split("; "):
-                    self._connection.execute(statement)
+                # On a full disk SQLite may have rolled back by itself; and if the commit failed, the transaction would
+                # stay open, and everything that follows would become part of it.
+                if self._connection.in_transaction:
+                    for statement in undo.split("; "):
+                        self._connection.execute(statement)
                 raise
-            self._connection.execute(end)
 
     @contextmanager
     def once(self, effect_id: str) -> Iterator[sqlite3.Connection | None]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 
 from common.clock import Clock
 from common.errors import EventLogError, StoreError
+from common.supervision import Loops
 from events import metrics
 from events.log.publisher import drain
 from events.log.reconciliation import reconcile
@@ -110,16 +111,16 @@ class LogKeeper:
 
 
 @contextmanager
-def keeping(keeper: LogKeeper) -> Iterator[LogKeeper]:
-    """Start a keeper and run it in a thread for the duration of the block; publish what is left at the end.
+def keeping(keeper: LogKeeper, loops: Loops | None = None) -> Iterator[LogKeeper]:
+    """Start a keeper and run it in a thread for the duration of the block, supervised with ``loops``; publish what is
+    left at the end.
 
     Raises :class:`common.errors.EventLogError` if it cannot start: the log belongs to another store, or its server does
     not answer.
     """
     keeper.begin()
     stop = threading.Event()
-    thread = threading.Thread(target=keeper.run, args=(stop,), name="log-keeper")
-    thread.start()
+    thread = (loops or Loops()).start("log-keeper", lambda: keeper.run(stop), stop)
     try:
         yield keeper
     finally:

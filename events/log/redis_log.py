@@ -1,13 +1,18 @@
 """The event log: one Redis stream whose ids are the triggers' ``seq``, so it has neither gaps nor duplicates."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
 import redis
 
 from common.errors import EventLogAhead, EventLogError
+from events import metrics
 from events.log.payload import Entry, channel, decode
+
+_log = logging.getLogger(__name__)
 
 STREAM = "triggers"
 """Key of the stream. Entry ids are ``{seq}-0``, the only field is ``event``."""
@@ -121,6 +126,8 @@ class RedisEventLog:
         self.client = client
         self._append = client.register_script(_APPEND)
         self._skip = client.register_script(_SKIP)
+        self._unreadable_until = 0
+        """``seq`` up to which unreadable entries have been reported."""
 
     def owner(self) -> str | None:
         identity: Any = self._ask("GET", OWNER)
@@ -155,22 +162,33 @@ class RedisEventLog:
         return int(self._ask("MEMORY", "USAGE", STREAM) or 0)
 
     def read(self, after_seq: int, limit: int, *, wait_ms: int = 0) -> list[Entry]:
-        try:
-            if wait_ms:
-                streams: Any = self.client.xread({STREAM: f"{after_seq}-0"}, count=limit, block=wait_ms)
-                entries = streams[0][1] if streams else []
-            else:
-                entries = self.client.xrange(STREAM, min=f"({after_seq}-0", max="+", count=limit)
-        except redis.RedisError as error:
-            raise explain(error) from error
-        return [parse_entry(entry_id, fields) for entry_id, fields in entries]
+        """As :meth:`EventLog.read`. What cannot be read is left out, as if it had been trimmed: the store has it."""
+        while True:
+            try:
+                if wait_ms:
+                    streams: Any = self.client.xread({STREAM: f"{after_seq}-0"}, count=limit, block=wait_ms)
+                    entries = streams[0][1] if streams else []
+                else:
+                    entries = self.client.xrange(STREAM, min=f"({after_seq}-0", max="+", count=limit)
+            except redis.RedisError as error:
+                raise explain(error) from error
+            readable = [entry for entry in (self._parse(*each) for each in entries) if entry is not None]
+            if readable or not entries:
+                return readable
+            # Nothing but unreadable ones, which would not be waited for: a reader that gets none would ask at once.
+            after_seq = seq_of(entries[-1][0])
 
     def newest(self, until_seq: int) -> Entry | None:
-        try:
-            entries: Any = self.client.xrevrange(STREAM, max=f"{until_seq}-0", min="-", count=1)
-        except redis.RedisError as error:
-            raise explain(error) from error
-        return parse_entry(*entries[0]) if entries else None
+        while True:
+            try:
+                entries: Any = self.client.xrevrange(STREAM, max=f"{until_seq}-0", min="-", count=1)
+            except redis.RedisError as error:
+                raise explain(error) from error
+            if not entries:
+                return None
+            if (entry := self._parse(*entries[0])) is not None:
+                return entry
+            until_seq = seq_of(entries[0][0]) - 1
 
     def trim(self, first_seq: int) -> int:
         """Drop events with a lower ``seq``, possibly keeping a few dozen of them; returns how many were dropped."""
@@ -208,6 +226,19 @@ class RedisEventLog:
         except redis.RedisError as error:
             raise explain(error) from error
 
+    def _parse(self, entry_id: bytes, fields: dict[bytes, bytes]) -> Entry | None:
+        """The log entry in an entry of the stream; ``None``, after a word about it, if it is none."""
+        entry = parse_entry(entry_id, fields)
+        if entry is None and seq_of(entry_id) > self._unreadable_until:
+            self._unreadable_until = seq_of(entry_id)
+            metrics.UNREADABLE.inc()
+            _log.error(
+                "entry %s of the event log cannot be read and is passed over; if the store has a trigger of that "
+                "number, readers get it from there",
+                entry_id.decode(),
+            )
+        return entry
+
     def _ask(self, *command: str | int) -> Any:
         client: Any = self.client
         try:
@@ -216,10 +247,14 @@ class RedisEventLog:
             raise explain(error) from error
 
 
-def parse_entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:
-    """The log entry in an entry of the stream."""
-    payload = fields[b"event"]
-    return Entry(seq_of(entry_id), decode(payload).condition_id, payload)
+def parse_entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry | None:
+    """The log entry in an entry of the stream, ``None`` if that was not written by a hub or was damaged."""
+    try:
+        payload = fields[b"event"]
+        seq, event = seq_of(entry_id), decode(payload)
+    except (KeyError, ValueError, msgspec.MsgspecError):
+        return None
+    return Entry(seq, event.condition_id, payload) if event.seq == seq else None
 
 
 def seq_of(entry_id: bytes | str) -> int:

@@ -23,6 +23,7 @@ import msgspec
 from common import failpoints, webhook_signature
 from common.clock import Clock
 from common.errors import WebhookError
+from common.supervision import Loops
 from events import metrics
 from events.consuming.consumer import Consumer
 from events.consuming.delivery import Delivery, TruthSource
@@ -93,7 +94,7 @@ class Webhooks:
         self._pauses_ms = [int(pause_s * 1000) for pause_s in pauses_s]
         self._backlog_bytes = backlog_bytes
         self._dead_in_a_row: Counter[str] = Counter()
-        self._share = FairShare(most=_THREADS, most_of_user=_THREADS_OF_USER, most_slow=_SLOW_THREADS)
+        self._share = _fair_share()
         self._gathered: list[NewParcel] = []
         self._gathering = threading.RLock()
         self._wake = threading.Event()
@@ -165,21 +166,21 @@ class Webhooks:
         self._can_rearm.set()
 
     def run(self, stop: threading.Event) -> None:
-        """Send until told to stop. Attempts under way then are aborted, and made again after the next start."""
+        """Send until told to stop. Attempts under way then are aborted, and made again after the next start.
+
+        Raises what keeps the outbox from being written, such as a full disk. What was gathered is kept; run it again.
+        """
+        # A new one each time: nothing is left of turns that were given out and could not begin.
+        self._share = _fair_share()
         for webhook_id, _ in self._outbox.firsts():
             self._offer(webhook_id)
         with ThreadPoolExecutor(_THREADS, "webhook") as threads:
             while not stop.is_set():
                 self._wake.clear()
-                try:
-                    self._tidy()
-                    self.flush()
-                    while (following := self._share.take(self._clock.now_ms())) is not None:
-                        threads.submit(self._serve, following, stop)
-                except Exception as error:
-                    # A full disk, mostly. What was gathered is kept, and written once that works again.
-                    _log.error("the outbox of webhooks cannot be written (%s), trying again", type(error).__name__)
-                    stop.wait(_LOOK_S)
+                self._tidy()
+                self.flush()
+                while (following := self._share.take(self._clock.now_ms())) is not None:
+                    threads.submit(self._serve, following, stop)
                 due_ms = self._share.next_due_ms()
                 left_s = _LOOK_S if due_ms is None else (due_ms - self._clock.now_ms()) / 1000
                 self._wake.wait(min(_LOOK_S, max(0.0, left_s)))
@@ -307,6 +308,10 @@ class Webhooks:
         _log.warning("webhook %s was paused: %s", webhook.webhook_id, reason)
 
 
+def _fair_share() -> FairShare:
+    return FairShare(most=_THREADS, most_of_user=_THREADS_OF_USER, most_slow=_SLOW_THREADS)
+
+
 @contextmanager
 def sending(
     store: Store,
@@ -317,23 +322,28 @@ def sending(
     allow_loopback: bool = False,
     truths: TruthSource | None = None,
     backlog_bytes: int = BACKLOG_BYTES,
+    loops: Loops | None = None,
 ) -> Iterator[Webhooks]:
-    """Accept deliveries to webhooks and send them, in threads, while the block runs.
+    """Accept deliveries to webhooks and send them while the block runs, in threads that are supervised with ``loops``.
 
-    ``truths`` knows what is TRUE right now, for subscriptions that want to be told without a trigger.
+    ``truths`` knows what is TRUE right now, for subscriptions that want to be told without a trigger. At the end, sends
+    under way are aborted; they are made again after the next start, with the same ids.
     """
-    stop = threading.Event()
+    stop, loops = threading.Event(), loops or Loops()
     with Ledger(ledger_path, now_ms=clock.now_ms) as ledger:
         webhooks = Webhooks(store, ledger, clock, allow_loopback=allow_loopback, backlog_bytes=backlog_bytes)
+        # Kept when the loop begins again: those who subscribed before it failed are greeted as well.
+        change = before = store.registry.last_change()
 
         def take() -> None:
+            nonlocal change, before
             # As long as there are no webhooks, no events are expanded for them.
-            change = before = store.registry.last_change()
             while not (hooks := store.delivery.webhooks()):
                 # From before a look that found none: whoever subscribes right after making the first one is greeted.
                 change, before = before, store.registry.last_change()
                 if stop.wait(_LOOK_S):
                     return
+            # A new one each time: what the one before decided and could not record is decided again.
             consumer = Consumer(
                 CONSUMER,
                 log,
@@ -352,11 +362,9 @@ def sending(
             consumer.run(stop)
 
         threads = [
-            threading.Thread(target=take, name="webhooks-take"),
-            threading.Thread(target=webhooks.run, args=(stop,), name="webhooks-send"),
+            loops.start("webhooks-take", take, stop),
+            loops.start("webhooks-send", lambda: webhooks.run(stop), stop),
         ]
-        for thread in threads:
-            thread.start()
         try:
             yield webhooks
         finally:

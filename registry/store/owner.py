@@ -4,14 +4,14 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.errors import ServiceError
 from common.private_files import write_private
-from common.processes import start_time
+from common.processes import NO_DESCRIPTORS, start_time, state_of
 from common.settings import Settings
 
 _STOP_PATIENCE_S = 60.0
@@ -23,34 +23,59 @@ class Running:
 
     pid: int
     url: str
+    started: str = field(repr=False)
+    """When its process started, in the system's own format; tells it from a later process with the same number."""
 
 
 def running(data_dir: Path) -> Running | None:
-    """The service that owns a data folder, ``None`` if none is running."""
+    """The service that owns a data folder, ``None`` if none is running.
+
+    One that may be running counts as running. Raises :class:`ServiceError` if this process cannot open another file.
+    """
+    path = _note(data_dir)
     try:
-        note = json.loads(_note(data_dir).read_text())
-        service = Running(int(note["pid"]), str(note["url"]))
-    except (OSError, ValueError, KeyError):
+        note = json.loads(path.read_text())
+        service = Running(int(note["pid"]), str(note["url"]), str(note["started"]))
+    except OSError as error:
+        if error.errno in NO_DESCRIPTORS:
+            raise ServiceError(
+                f"cannot tell whether a hub is running in {data_dir}: this process has too many files open to read "
+                f"{path.name}; raise the limit (`ulimit -n`) and try again"
+            ) from None
         return None
-    # The start time tells the service from a later process with the same number.
-    return service if start_time(service.pid) == note["started"] else None
+    except (ValueError, KeyError):
+        return None
+    return None if state_of(service.pid, service.started) == "gone" else service
 
 
 @contextmanager
-def noted(data_dir: Path, url: str) -> Iterator[Running]:
-    """Note in the data folder that this process serves it, for as long as the block runs."""
-    here = Running(os.getpid(), url)
-    partial = _note(data_dir).with_suffix(".partial")
-    write_private(partial, json.dumps({"pid": here.pid, "started": start_time(here.pid), "url": here.url}))
-    partial.rename(_note(data_dir))
+def noted(data_dir: Path) -> Iterator[Callable[[str], Running]]:
+    """Pass a function that notes in the data folder that this process serves it at a URL.
+
+    The note is removed when the block ends. Enter it before anything that the process has to release, so that the note
+    is there until all of that is done.
+    """
+    path = _note(data_dir)
+    here: list[Running] = []
+
+    def note(url: str) -> Running:
+        pid = os.getpid()
+        service = Running(pid, url, start_time(pid))
+        partial = path.with_suffix(".partial")
+        write_private(partial, json.dumps({"pid": pid, "started": service.started, "url": url}))
+        partial.rename(path)
+        here.append(service)
+        return service
+
     try:
-        yield here
+        yield note
     finally:
-        _note(data_dir).unlink(missing_ok=True)
+        if here:
+            path.unlink(missing_ok=True)
 
 
 def stop(data_dir: Path) -> Running:
-    """Ask the service of a data folder to stop, and wait until it has; raises :class:`ServiceError`."""
+    """Ask the service of a data folder to stop, and wait until its process has ended; raises :class:`ServiceError`."""
     service = running(data_dir)
     if service is None:
         raise ServiceError(f"no hub is running in {data_dir}; `hub up` starts one, HUB_DATA_DIR names another folder")
@@ -62,7 +87,8 @@ def stop(data_dir: Path) -> Running:
                 f"process {service.pid} belongs to another user; stop it as the user who started it"
             ) from None
     deadline = time.monotonic() + _STOP_PATIENCE_S
-    while running(data_dir) == service:
+    # The process itself, not its note: it may have things to write after the note has gone.
+    while state_of(service.pid, service.started) != "gone":
         if time.monotonic() > deadline:
             raise ServiceError(f"process {service.pid} did not stop within {_STOP_PATIENCE_S:g} s; its log may say why")
         time.sleep(0.05)

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from api import readiness
-from api.bodies.health_answers import ReadyAnswer
+from api.bodies.health_answers import CheckAnswer, ReadyAnswer
 from api.readiness import Readiness
 from common.clock import ReplayClock
 from common.errors import EventLogError, StoreError
+from common.supervision import Loops
 from registry.store.files.file_store import FileStore
 from tests.api.served_hub import a_hub
 from tests.api.still_clock import StillClock
@@ -25,22 +26,49 @@ def asked(probe: Readiness) -> ReadyAnswer:
     return asyncio.run(ask())
 
 
-def a_probe(store: FileStore, log: MemoryLog, problems: list[str], clock: StillClock) -> Readiness:
-    return Readiness(store, log, ReplayClock(0), log_problem=lambda: None, problems=lambda: problems, monotonic=clock)
+def a_probe(store: FileStore, log: MemoryLog, loops: Loops, clock: StillClock) -> Readiness:
+    return Readiness(store, log, ReplayClock(0), log_problem=lambda: None, loops=loops, monotonic=clock)
+
+
+class FailingLoop:
+    """A supervised loop in a thread, which fails as long as it is told to."""
+
+    def __init__(self, loops: Loops, name: str) -> None:
+        self.fails = threading.Event()
+        self._loop = loops.loop(name)
+        self._stop = threading.Event()
+        self._thread = loops.start(name, self._work, self._stop)
+
+    def _work(self) -> None:
+        self.fails.wait()
+        if not self._stop.is_set():
+            raise ValueError("api_key=hunter2")
+
+    def fail(self) -> None:
+        self.fails.set()
+        wait_for(lambda: not self._loop.is_up, "the loop to fail")
+
+    def end(self) -> None:
+        self._stop.set()
+        self.fails.set()
+        self._thread.join()
 
 
 def test_an_answer_serves_everybody_for_a_second(store: FileStore, log: MemoryLog) -> None:
-    problems: list[str] = []
-    clock = StillClock()
-    probe = a_probe(store, log, problems, clock)
-    assert asked(probe).status == "ok"
-    problems.append("the loop x has ended")
-    clock.now += 0.9
-    assert asked(probe).status == "ok"
-    clock.now += 0.2
-    answer = asked(probe)
-    assert (answer.status, answer.problems) == ("unavailable", ["the loop x has ended"])
-    problems.clear()
+    loops, clock = Loops(), StillClock()
+    probe, loop = a_probe(store, log, loops, clock), FailingLoop(loops, "taker")
+    try:
+        assert asked(probe).loops == CheckAnswer(ok=True, detail="running: 1")
+        loop.fail()
+        clock.now += 0.9
+        assert asked(probe).status == "ok"
+        clock.now += 0.2
+        answer = asked(probe)
+        assert answer.status == "unavailable"
+        # Anybody may ask: what failed is said, and nothing of why.
+        assert answer.loops == CheckAnswer(ok=False, detail="failing: taker; the service's log says why")
+    finally:
+        loop.end()
     clock.now += 1.1
     assert asked(probe).status == "ok"
 
@@ -53,7 +81,7 @@ def test_many_who_ask_at_once_share_a_probe(store: FileStore, log: MemoryLog, mo
         log,
         ReplayClock(0),
         log_problem=lambda: looks.append(1),
-        problems=tuple,
+        loops=Loops(),
         monotonic=clock,
     )
 
@@ -74,17 +102,18 @@ def test_a_store_or_a_log_that_fails_is_said(store: FileStore, log: MemoryLog, m
     clock = StillClock()
     with monkeypatch.context() as broken:
         broken.setattr(log, "last_seq", fails(EventLogError("gone")))
-        assert asked(a_probe(store, log, [], clock)).status == "degraded"
+        assert asked(a_probe(store, log, Loops(), clock)).status == "degraded"
     with monkeypatch.context() as broken:
         broken.setattr(store.ticks, "unit_costs", fails(StoreError("gone")))
-        assert asked(a_probe(store, log, [], clock)).status == "unavailable"
+        assert asked(a_probe(store, log, Loops(), clock)).status == "unavailable"
     with monkeypatch.context() as broken:
         broken.setattr(store, "commit_problem", lambda: "the last 3 commits failed")
-        answer = asked(a_probe(store, log, [], clock))
-        assert (answer.status, answer.problems) == ("unavailable", ["the last 3 commits failed"])
+        answer = asked(a_probe(store, log, Loops(), clock))
+        assert answer.status == "unavailable"
+        assert answer.store == CheckAnswer(ok=False, detail="the last 3 commits failed")
     with monkeypatch.context() as broken:
         broken.setattr(log, "last_seq", fails(RuntimeError("unexpected")))
-        assert asked(a_probe(store, log, [], clock)).status == "degraded"
+        assert asked(a_probe(store, log, Loops(), clock)).status == "degraded"
 
 
 def test_a_probe_that_hangs_is_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +144,7 @@ def test_readiness_does_not_wait_for_those_who_wait_for_commits(tmp_path: Path) 
         assert all(one.result() for one in waiting)
 
 
-def test_a_live_feed_that_has_ended_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_live_feed_that_fails_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readiness, "FRESH_S", 0.0)
     with a_hub(tmp_path) as hub:
         nobody = hub.nobody()
@@ -125,8 +154,8 @@ def test_a_live_feed_that_has_ended_is_said(tmp_path: Path, monkeypatch: pytest.
             raise ValueError("an entry that nobody can read")
 
         hub.log.read = poisoned  # type: ignore[method-assign, assignment]
-        task = hub.service.user_feed._tasks[0]
-        wait_for(task.done, "the live feed to end")
+        loop = hub.service.loops.loop("live-feed")
+        wait_for(lambda: not loop.is_up, "the live feed to fail")
         answer = nobody.get("/health/ready")
         assert answer.status_code == 503
-        assert "live feed has ended" in answer.json()["problems"][0]
+        assert "failing: live-feed" in answer.json()["loops"]["detail"]

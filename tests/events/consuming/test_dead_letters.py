@@ -3,6 +3,7 @@
 import multiprocessing
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -226,3 +227,30 @@ def test_a_process_killed_between_effect_and_acknowledgement_repeats_no_effect(
     effects = (tmp_path / "effects").read_text().split()
     for bot in ("a", "b"):
         assert [effect for effect in effects if effect.endswith(bot)] == [f"{seq}:{bot}" for seq in range(1, 13)]
+
+
+def test_an_entry_that_is_no_event_is_put_aside_and_what_the_store_has_is_delivered(
+    firing: Firing, conditions: list[str], path: Path, clock: ReplayClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    subscribe(firing.store, conditions[0], "bot")
+    firing.publish(conditions[:1])
+    firing.fire(conditions[:1])
+    client: Any = firing.log.client
+    client.xadd("triggers", {"event": b"\xff{"}, id="2-0")
+    firing.publish(conditions[:1])
+    client.xadd("triggers", {"other": "x" * 10_000}, id="4-0")
+    bots = Bots()
+    with consuming(firing.store, firing.log, path, bots, clock) as consumer:
+        settle(consumer)
+        assert bots.seqs() == [1, 2, 3]
+        letters = [letter for _, letter in dead_letters(firing.log, "bots", 100)]
+        assert [letter["delivery_id"] for letter in letters] == ["entry 2-0", "entry 4-0"]
+        assert letters[0]["event"] == "event=\\xff{"
+        assert len(letters[1]["event"]) == 4_096
+        (group,) = firing.log.groups()
+        assert group.pending == 0, "they hold up no trim"
+        assert "2 unreadable entries" in caplog.text
+        for letter_id, letter in dead_letters(firing.log, "bots", 100):
+            order(firing.log, "bots", letter_id, letter, DROP)
+        settle(consumer)
+    assert dead_letters(firing.log, "bots", 100) == []

@@ -1,9 +1,11 @@
 """Effects happen once: in the ledger's file with their mark, elsewhere with a client order id and a question."""
 
+import sqlite3
 import subprocess
 import sys
 import textwrap
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,11 @@ def table(ledger: Ledger) -> None:
 def positions(ledger: Ledger) -> list[tuple[str, float]]:
     with ledger.transaction() as transaction:
         return list(transaction.execute("SELECT bot, price FROM positions"))
+
+
+def write_much(ledger: Ledger, nested: bool) -> None:
+    with ledger.transaction(), ledger.transaction() if nested else nullcontext():
+        ledger._connection.execute("INSERT INTO positions VALUES (?, 1)", ["x" * 1_000_000])
 
 
 def fail(ledger: Ledger, effect_id: str) -> None:
@@ -225,3 +232,38 @@ def test_a_bot_needs_nothing_of_the_hub_for_it() -> None:
     loaded = {name.split(".")[0] for name in shown.stdout.split()}
     assert "events" in loaded
     assert not loaded & {"registry", "flows", "redis", "duckdb", "polars", "pydantic", "numpy", "msgspec"}
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_full_disk_leaves_no_transaction_open(path: Path, nested: bool) -> None:
+    """What follows would become part of it, and would never be on disk."""
+    with Ledger(path) as ledger:
+        table(ledger)
+        connection = ledger._connection
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            write_much(ledger, nested)
+        assert not connection.in_transaction
+        connection.execute(f"PRAGMA max_page_count = {pages + 100}")
+        with ledger.once("trigger:bot") as effect:
+            assert effect is not None
+            effect.execute("INSERT INTO positions VALUES ('bot', 1)")
+    with Ledger(path) as ledger:
+        assert positions(ledger) == [("bot", 1.0)]
+
+
+def test_a_commit_that_fails_is_undone(path: Path) -> None:
+    with Ledger(path) as ledger:
+        table(ledger)
+        with ledger.transaction() as transaction:
+            transaction.execute("CREATE TABLE orders (position INTEGER REFERENCES bots DEFERRABLE INITIALLY DEFERRED)")
+            transaction.execute("CREATE TABLE bots (number INTEGER PRIMARY KEY)")
+        ledger._connection.execute("PRAGMA foreign_keys = ON")
+        with pytest.raises(sqlite3.IntegrityError), ledger.transaction() as transaction:
+            transaction.execute("INSERT INTO orders VALUES (1)")  # refused by the commit
+        assert not ledger._connection.in_transaction
+        with ledger.transaction() as transaction:
+            transaction.execute("INSERT INTO positions VALUES ('bot', 1)")
+    with Ledger(path) as ledger:
+        assert positions(ledger) == [("bot", 1.0)]

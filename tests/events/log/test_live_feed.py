@@ -11,6 +11,7 @@ from common.errors import StoreError
 from events.log.live_feed import Following, LiveFeed
 from events.log.payload import Entry
 from events.log.publisher import drain
+from events.log.reconciliation import reconcile
 from events.log.redis_log import STREAM, RedisEventLog
 from events.server import BundledServer
 from registry.store.files.file_store import FileStore
@@ -192,3 +193,19 @@ async def test_a_reader_from_beyond_the_newest_waits_for_what_follows(store: Fil
             store.ticks.record_tick(tick(2 * HOUR, (BTC, HOUR), triggers=5))
             drain(store, log)
             assert seqs(await taken(following, 10)) == [9, 10]
+
+
+async def test_an_entry_that_is_no_event_stops_nobody(hub: Hub) -> None:
+    hub.publish(2)
+    async with running(LiveFeed(hub.store.triggers, hub.log)) as feed:
+        with feed.follow(after_seq=0) as following:
+            assert seqs(await taken(following, 2)) == [1, 2]
+            # One that hides a trigger of the store, and one under a number that the store has not given.
+            hub.fire(1)
+            hub.log.client.xadd(STREAM, {"event": "no json"}, id="3-0")
+            await asyncio.to_thread(hub.publish, 2)
+            assert seqs(await taken(following, 5)) == [3, 4, 5]
+            hub.log.client.xadd(STREAM, {"event": "no json"}, id="9-0")
+            await asyncio.to_thread(reconcile, hub.store, hub.log)
+            await asyncio.to_thread(hub.publish, 1)
+            assert seqs(await taken(following, 10)) == [10]

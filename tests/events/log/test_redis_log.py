@@ -66,3 +66,22 @@ def test_a_full_memory_fails_loudly_and_leaves_no_part_of_a_batch(client: redis.
     client.config_set("maxmemory", "0")
     assert seqs(log) == [1]
     assert log.append("store", 1, entries(2)) == (True, 2)
+
+
+def test_what_cannot_be_read_is_passed_over_and_said_once(
+    client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = RedisEventLog(client)
+    log.append("store", 0, entries(1))
+    client.xadd(STREAM, {"event": "no json"}, id="2-0")
+    client.xadd(STREAM, {"something": "else"}, id="3-0")
+    client.xadd(STREAM, {"event": entries(1)[0].payload}, id="4-0")  # the event of another number
+    assert seqs(log) == [1]
+    assert log.read(1, 1) == []
+    assert log.read(1, 1, wait_ms=1) == []
+    assert log.newest(10) == log.newest(1) == entries(1)[0]
+    assert log.newest(0) is None
+    assert log.append("store", 4, entries(5)) == (True, 5)
+    assert log.read(1, 1, wait_ms=1) == entries(5)
+    assert seqs(log) == [1, 5]
+    assert [line.split()[1] for line in caplog.messages] == ["2-0", "3-0", "4-0"]

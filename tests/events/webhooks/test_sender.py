@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from common.clock import Clock, ReplayClock
+from common.supervision import Loops, Pauses
 from common.webhook_signature import verify
 from events.consuming.delivery import Delivery
 from events.consuming.ledger import Ledger
@@ -53,8 +55,8 @@ def sending(
     stop = threading.Event()
     with Ledger(path / "ledger", now_ms=clock.now_ms) as ledger:
         webhooks = Webhooks(store, ledger, clock, allow_loopback=allow_loopback, pauses_s=[0.0] * pauses)
-        thread = threading.Thread(target=webhooks.run, args=(stop,))
-        thread.start()
+        loops = Loops(Pauses(first_s=0.01, longest_s=0.1))
+        thread = loops.start("webhooks-send", lambda: webhooks.run(stop), stop)
         try:
             yield webhooks
         finally:
@@ -281,6 +283,48 @@ def test_the_sender_stops_in_the_middle_of_an_attempt_and_makes_it_again(
     with Ledger(tmp_path / "ledger") as ledger:
         (parcel,) = Webhooks(store, ledger, clock).outbox.waiting("a", 10)
     assert parcel.attempts == 0, "an attempt that the hub broke off does not count"
+
+
+def test_a_stop_waits_for_no_receiver(store: FileStore, tmp_path: Path, clock: ReplayClock) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/a"
+        store.delivery.add_webhook(Webhook("a", "ann", url, "secret", None, "active", 0, 0, 1))
+        stop = threading.Event()
+        with Ledger(tmp_path / "ledger", now_ms=clock.now_ms) as ledger:
+            webhooks = Webhooks(store, ledger, clock, allow_loopback=True)
+            webhooks(delivery(1))
+            thread = threading.Thread(target=webhooks.run, args=(stop,))
+            thread.start()
+            channel, _ = silent.accept()
+            with channel:
+                assert channel.recv(4), "the request is under way, and nobody will answer it"
+                stop.set()
+                thread.join(5)
+                assert not thread.is_alive(), "it would have waited for the answer"
+            (parcel,) = webhooks.outbox.waiting("a", 10)
+            assert parcel.attempts == 0
+
+
+def test_a_sender_whose_outbox_failed_goes_on(
+    store: FileStore, receiver: Receiver, tmp_path: Path, clock: ReplayClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.delivery.add_webhook(hook(receiver, "a"))
+    loops, stop = Loops(Pauses(first_s=0.01)), threading.Event()
+    with Ledger(tmp_path / "ledger", now_ms=clock.now_ms) as ledger:
+        webhooks = Webhooks(store, ledger, clock, allow_loopback=True)
+        with monkeypatch.context() as patched:
+
+            def full(*_: object) -> None:
+                raise sqlite3.OperationalError("database or disk is full")
+
+            patched.setattr(webhooks.outbox, "put", full)
+            webhooks(delivery(1))
+            thread = loops.start("webhooks-send", lambda: webhooks.run(stop), stop)
+            wait_for(loops.problems, "the failure to be seen")
+        wait_for(lambda: receiver.seqs("a") == [1], "the delivery")
+        stop.set()
+        thread.join()
+    assert loops.loop("webhooks-send").restarts >= 1
 
 
 def test_this_machine_is_not_sent_to_unless_that_is_allowed(

@@ -17,6 +17,7 @@
     │   ├── StoreMissing        there is no store in that place
     │   ├── StoreDamaged        its files are not as the hub left them
     │   ├── StoreNotWritable    no permission to write, or no space left
+    │   │   └── StoreBroken     a write failed in such a way that only a restart helps
     │   ├── StoreUnreachable    the process that owns the store does not answer
     │   ├── StoreDenied         that process rejects the token
     │   ├── ConditionRetired    an operator has taken the condition out
@@ -126,6 +127,10 @@ class StoreDamaged(StoreError):
 
 class StoreNotWritable(StoreError):
     """No permission to write, or no space left."""
+
+
+class StoreBroken(StoreNotWritable):
+    """A write to the files failed in such a way that the process that owns them can do nothing but restart."""
 
 
 class StoreUnreachable(StoreError):

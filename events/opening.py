@@ -19,15 +19,16 @@ _LONGEST_PAUSE_S = 60.0
 
 
 @contextmanager
-def open_log(settings: Settings, loops: Loops | None = None) -> Iterator[RedisEventLog]:
+def open_log(settings: Settings, loops: Loops | None = None, *, must_answer: bool = True) -> Iterator[RedisEventLog]:
     """The log on the server named by ``REDIS_URL``, or on the bundled Valkey, which is started, restarted if it dies (a
     loop of ``loops`` sees to that), and stopped at the end.
 
     For the process that owns the store. A process that works on another process's store gets that owner's log, as from
-    :func:`connect_log`. Raises :class:`common.errors.EventServerError`.
+    :func:`connect_log`. With ``must_answer=False``, a server that others started may be down or hang: every call to the
+    log then fails until it answers. Raises :class:`common.errors.EventServerError`.
     """
     if settings.redis_url is not None or url_of(settings).startswith("http"):
-        with connect_log(settings) as log:
+        with connect_log(settings, must_answer=must_answer) as log:
             yield log
         return
     server = BundledServer(settings.data_dir / "events", port=settings.redis_port).start()
@@ -64,15 +65,16 @@ def _kept_alive(server: BundledServer, loops: Loops) -> Iterator[None]:
 
 
 @contextmanager
-def connect_log(settings: Settings) -> Iterator[RedisEventLog]:
+def connect_log(settings: Settings, *, must_answer: bool = True) -> Iterator[RedisEventLog]:
     """The log on a server that is already running; nothing is started or stopped.
 
-    Raises :class:`common.errors.EventServerError` if the server does not answer.
+    Raises :class:`common.errors.EventServerError` if the server does not answer, unless it need not: then its first
+    calls fail, each after ten seconds at most.
     """
     if settings.redis_url is not None:
-        client = connect_to(settings.redis_url.get_secret_value())
+        client = connect_to(settings.redis_url.get_secret_value(), must_answer=must_answer)
     else:
-        client = BundledServer(settings.data_dir / "events").connect_running()
+        client = BundledServer(settings.data_dir / "events").connect_running(must_answer=must_answer)
     try:
         yield RedisEventLog(client)
     finally:

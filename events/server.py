@@ -74,9 +74,11 @@ class BundledServer:
         """A client connected through the unix socket."""
         return _client(self._socket, self._password())
 
-    def connect_running(self) -> redis.Redis:
-        """A client of the server that another process started; raises :class:`EventServerError` without one."""
-        if not (self._folder / "password").exists() or not _answers(self._socket, self._password()):
+    def connect_running(self, *, must_answer: bool = True) -> redis.Redis:
+        """A client of the server that another process started; raises :class:`EventServerError` if there is none, or if
+        it does not answer although it must."""
+        is_known = (self._folder / "password").exists()
+        if not is_known or (must_answer and not _answers(self._socket, self._password())):
             raise EventServerError(
                 f"the event log's server in {self._folder} is not running; start it with `hub up`, or set REDIS_URL "
                 "to a server of your own"
@@ -155,8 +157,9 @@ class BundledServer:
         return place / "s"
 
 
-def connect_to(url: str) -> redis.Redis:
-    """A client for ``REDIS_URL``; raises :class:`EventServerError` if the server does not answer or may evict keys."""
+def connect_to(url: str, *, must_answer: bool = True) -> redis.Redis:
+    """A client for ``REDIS_URL``; raises :class:`EventServerError` if the server may evict keys, or does not answer
+    although it must."""
     try:
         client = redis.Redis.from_url(
             url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=5, socket_timeout=10, legacy_responses=True
@@ -164,17 +167,19 @@ def connect_to(url: str) -> redis.Redis:
     except ValueError:
         raise EventServerError("REDIS_URL is not a Redis URL; write it like redis://127.0.0.1:6379/0") from None
     try:
-        _check(client)
+        _check(client, must_answer)
     except BaseException:
         client.close()
         raise
     return client
 
 
-def _check(client: redis.Redis) -> None:
+def _check(client: redis.Redis, must_answer: bool) -> None:
     try:
         client.ping()
     except redis.RedisError as error:
+        if not must_answer and isinstance(error, (redis.ConnectionError, redis.TimeoutError)):
+            return
         # The URL may contain a password, so it is not shown.
         raise EventServerError(
             f"the server at REDIS_URL does not answer ({type(error).__name__}); "

@@ -32,9 +32,6 @@ from registry.store.parts.ticks import TickMetrics, TickRecord, WatermarkMove
 
 _log = logging.getLogger(__name__)
 
-_PAUSE_FACTOR = 10
-"""After a failed attempt, publishing pauses for this many times as long as the attempt took."""
-
 
 @dataclass
 class Advanced:
@@ -234,9 +231,7 @@ def _publish(runtime: Runtime, done: Advanced) -> None:
         if done.publish_error is None:
             _log.error("%s", error)
         done.publish_error = str(error)
-        # With a server that hangs each attempt takes until its timeout: at most a tenth of the time goes into that.
-        ended = runtime.monotonic_ns()
-        runtime.publish_from_ns = ended + _PAUSE_FACTOR * (ended - started)
+        runtime.pause_publishing(started)
     done.publish_us += (runtime.monotonic_ns() - started) // 1000
 
 

@@ -1,5 +1,6 @@
 """What a flow run works with: store, event log, clocks, and the warm state of the timeframes judged here."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 
 from candles.series import SeriesReader
 from common.clock import Clock, SystemClock
+from common.errors import EventLogAhead, EventLogError
 from common.settings import Settings, load_settings
 from events.log.reconciliation import reconcile
 from events.log.redis_log import EventLog
@@ -15,8 +17,11 @@ from flows.live import Live, retry_errors
 from registry.store import open_configured
 from registry.store.protocol import Store
 
+_log = logging.getLogger(__name__)
+
 _RETRY_NS = 10 * 60 * 1_000_000_000
 """How often conditions in error are tried again."""
+_PAUSE_FACTOR = 10
 
 ShardKey = tuple[str, int, int]
 """Timeframe, shard, number of shards."""
@@ -54,6 +59,12 @@ class Runtime:
             live.grow(self.store)
         self.live[key] = live
         return live
+
+    def pause_publishing(self, started_ns: int) -> None:
+        """After an attempt that began at ``started_ns`` and failed: leave the log alone for ten times as long as it
+        took, as with a server that hangs each attempt lasts until its timeout."""
+        ended_ns = self.monotonic_ns()
+        self.publish_from_ns = ended_ns + _PAUSE_FACTOR * (ended_ns - started_ns)
 
     def forget(self, timeframe: str, shard: int, shards: int) -> None:
         """Drop a state that may have moved beyond what was recorded."""
@@ -106,15 +117,26 @@ def current_runtime() -> Runtime:
 
 @contextmanager
 def open_runtime(settings: Settings | None = None, clock: Clock | None = None) -> Iterator[Runtime]:
-    """Open the store and the event log named by the settings, and use them until the end of the block."""
+    """Open the store and the event log named by the settings, and use them until the end of the block.
+
+    Judging does not need the log. A server that does not answer costs ten seconds now and then, and what fires is
+    published by a later run or by the owner.
+    """
     settings = settings or load_settings()
     clock = clock or SystemClock()
     with (
         open_configured(settings, clock=clock) as store,
-        open_log(settings) as log,
+        open_log(settings, must_answer=False) as log,
         use_runtime(Runtime(store, log, clock)) as runtime,
     ):
         # Before anything is judged: a store restored from an older backup gets back the triggers that its log has.
-        reconcile(store, log)
+        started_ns = runtime.monotonic_ns()
+        try:
+            reconcile(store, log)
+        except EventLogAhead:
+            raise
+        except EventLogError as error:
+            _log.error("%s", error)
+            runtime.pause_publishing(started_ns)
         yield runtime
         runtime.close()

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import socket
 import sys
@@ -11,14 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import uvicorn
-from fastapi import FastAPI
 
 from api.app import create_app
 from api.http.connection import http_config
 from api.http.edge import STORE_PATH
 from api.service import Service
 from common.clock import SystemClock
-from common.errors import ServiceError
+from common.errors import ServiceError, StoreBroken
 from common.private_files import NotPrivate, close_to_others, files_of_hub
 from common.settings import Settings
 from common.supervised import make_folder
@@ -29,6 +29,7 @@ from events.log.keeper import LogKeeper, keeping
 from events.opening import open_log
 from events.webhooks.sender import sending
 from registry.store import open_store
+from registry.store.files.file_store import FileStore
 from registry.store.owner import Running, noted, running
 from registry.store.protocol import Store
 from registry.store.remote.endpoint import store_interface
@@ -38,6 +39,8 @@ _log = logging.getLogger(__name__)
 
 _GRACE_S = 10
 """How long requests under way may take when the service stops."""
+_LAST_S = 30.0
+"""How long a service whose store is broken may take to end in order."""
 _COLLECTED_AFTER = 10_000
 """New objects between two garbage collections. Conditions stay: collecting after every 700 mostly finds nothing."""
 _SWITCHED_AFTER_S = 0.001
@@ -47,8 +50,9 @@ _SWITCHED_AFTER_S = 0.001
 def serve(settings: Settings, announce: Callable[[str], object]) -> None:
     """Own the data folder until SIGTERM or Ctrl-C. ``announce`` gets a message for people once requests are answered.
 
-    Raises :class:`ServiceError` if the folder already has a service or the port is taken, and whatever opening the
-    store or the event log raises.
+    Raises :class:`ServiceError` if the folder already has a service or the port is taken, whatever opening the store or
+    the event log raises, and :class:`StoreBroken` if a write to the store failed in such a way that only a restart
+    helps: a supervisor, such as systemd, then starts the service again.
     """
     there = running(settings.data_dir)
     if there is not None:
@@ -106,7 +110,26 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
         app.mount(STORE_PATH, store_interface(store, owner_token(settings)))
         # From the end of the server on: a second `hub down` waits for the rest, and does not break it off.
         stack.callback(signal.signal, signal.SIGTERM, signal.SIG_IGN)
-        _run(app, service, listener, lambda: announce(_greeting(here, store)))
+        server = _Server(http_config(app, grace_s=_GRACE_S), service, lambda: announce(_greeting(here, store)))
+        broken: list[StoreBroken] = []
+        if isinstance(store, FileStore):
+            store.when_broken(lambda error: _give_up(error, broken, server))
+        server.run([listener])
+        if broken:
+            raise broken[0]
+
+
+def _give_up(error: StoreBroken, broken: list[StoreBroken], server: uvicorn.Server) -> None:
+    """End the service after a failure of its store that cannot be waited out. Requests under way get errors."""
+    broken.append(error)
+    if len(broken) > 1:
+        return
+    _log.critical("%s; this process ends", error)
+    server.should_exit = True
+    # Whatever may still hang on to the store: nothing more can be written, and nothing acknowledged is lost.
+    last = threading.Timer(_LAST_S, os._exit, [1])
+    last.daemon = True
+    last.start()
 
 
 def _close_to_others(settings: Settings) -> None:
@@ -157,11 +180,6 @@ class _Server(uvicorn.Server):
         # A second signal comes from somebody who does not want to wait.
         self.force_exit = self.should_exit
         self.should_exit = True
-
-
-def _run(app: FastAPI, service: Service, listener: socket.socket, announce: Callable[[], object]) -> None:
-    config = http_config(app, grace_s=_GRACE_S)
-    _Server(config, service, announce).run([listener])
 
 
 @contextmanager

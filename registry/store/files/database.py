@@ -9,7 +9,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from importlib import import_module
@@ -18,7 +18,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from common.errors import StoreDamaged, StoreError, StoreLocked, StoreMissing, StoreNotWritable
+from common.errors import StoreBroken, StoreDamaged, StoreError, StoreLocked, StoreMissing, StoreNotWritable
 from common.private_files import NotPrivate, close_to_others, make_private_folder
 from common.timeframes import from_ms
 from registry.store.files.commit_health import CommitHealth
@@ -50,6 +50,8 @@ class Database:
     def __init__(self, folder: Path, *, read_only: bool) -> None:
         self.folder = folder
         self.read_only = read_only
+        self.when_broken: Callable[[StoreBroken], object] = lambda _: None
+        """Called, from any thread and perhaps more than once, when DuckDB can only be restarted."""
         self._write_lock = threading.RLock()
         self._copying = threading.Lock()
         self.commits = CommitHealth()
@@ -169,7 +171,10 @@ class Database:
             with self._connection.cursor() as cursor:
                 yield cursor
         except duckdb.Error as error:
-            raise _explain(error, self.folder) from error
+            explained = _explain(error, self.folder)
+            if isinstance(explained, StoreBroken):
+                self.when_broken(explained)
+            raise explained from error
 
     def _attach(self, catalog: str) -> None:
         mode = " (READ_ONLY)" if self.read_only else ""
@@ -325,15 +330,16 @@ def _explain(error: duckdb.Error, folder: Path) -> StoreError:
             "work through it (HUB_STORE_URL=http://HOST:PORT, if it is `hub up`), wait until it ends, stop it, or set "
             "HUB_DATA_DIR to another folder"
         )
+    if isinstance(error, duckdb.FatalException) or "has been invalidated" in text:
+        # DuckDB could not move its log into the file, or could not make sure that a write is on disk. What was
+        # acknowledged is intact, but it continues only after a restart.
+        return StoreBroken(
+            f"the store in {folder} stopped because a write failed, for lack of space or because of the disk; "
+            "everything acknowledged is kept: free some space, then restart the process that owns it"
+        )
     if "Permission denied" in text or "read-only" in text.lower():
         return StoreNotWritable(
             f"no permission to write to the store in {folder}; set HUB_DATA_DIR to a writable folder"
-        )
-    if "has been invalidated" in text:
-        # DuckDB could not move its log into the file. Both are intact, but it continues only after a restart.
-        return StoreNotWritable(
-            f"the store in {folder} stopped because a write failed, most likely for lack of space; everything "
-            "acknowledged is kept: free some space, then restart the process that owns it"
         )
     if "No space left" in text or "File too large" in text:
         return StoreNotWritable(

@@ -1,9 +1,11 @@
 """The store in files that this process owns."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
 from common.clock import Clock, SystemClock
+from common.errors import StoreBroken
 from registry.store.files.account_tables import AccountTables
 from registry.store.files.activity_tables import ActivityTables
 from registry.store.files.backup import write_backup
@@ -63,6 +65,10 @@ class FileStore:
 
     def check(self) -> list[Finding]:
         return check(self._database)
+
+    def when_broken(self, tell: Callable[[StoreBroken], object]) -> None:
+        """Have ``tell`` called, from any thread and perhaps more than once, when the files can only be opened again."""
+        self._database.when_broken = tell
 
     def close(self) -> None:
         self._database.close()

@@ -5,8 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from common.errors import StoreBroken
+from registry.keys import new_key
+from registry.store.files.database import Transaction
 from registry.store.files.file_store import FileStore
 
 CHILD = """
@@ -19,6 +23,8 @@ from tests.registry.store.ticks import BTC, HOUR, tick
 folder, limit, checkpoint_at = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 store = FileStore(folder)
 store._database._connection.execute(f"SET checkpoint_threshold = '{checkpoint_at}'")
+broken = []
+store.when_broken(broken.append)
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 done, told = 0, []
 while len(told) < 3:
@@ -34,6 +40,7 @@ try:
     after = "recorded"
 except StoreNotWritable as error:
     after = str(error)
+assert bool(broken) == ("restart the process" in "".join([*told, after])), (broken, told, after)
 store.close()
 print(json.dumps([done, told, after]))
 """
@@ -73,3 +80,21 @@ def test_a_file_that_could_not_take_its_log_over_loses_nothing(tmp_path: Path, c
         assert done <= ticks <= done + 1
         assert store.triggers.last_seq() == 200 * ticks
         assert store.triggers.after(0, 10**9).height == 200 * ticks
+
+
+def test_a_write_of_which_nobody_knows_whether_it_is_on_disk_is_told_to_the_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a failed fsync another one may succeed although the data is lost: only a restart reads what is there."""
+    broken: list[StoreBroken] = []
+    with FileStore(tmp_path) as store:
+        store.when_broken(broken.append)
+
+        def fail(*_: object) -> None:
+            raise duckdb.FatalException("FATAL Error: fsync failed!")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Transaction, "insert", fail)
+            with pytest.raises(StoreBroken, match="restart the process that owns it"):
+                store.accounts.add_key(new_key("ann", "user", "", 0)[0])
+    assert len(broken) == 1

@@ -41,18 +41,25 @@ class DelayRings:
         self._ring = ring
 
     def adopt(self, other: "DelayRings", plan: Plan, other_plan: Plan) -> None:
-        """Copy all columns of another plan's rings; see :meth:`engine.evaluate.Evaluator.adopt`."""
+        """Copy the columns that both plans' rings have; see :meth:`engine.evaluate.Evaluator.adopt`."""
         readings = {slot: operand for (owner, operand), slot in other_plan.layout.slots.items() if owner is None}
         depth = other._ring.shape[0]
         # The rings are as deep as the longest delay of all; each reading is known only for its own longest one.
-        longest: dict[int, int] = {}
-        for _, theirs, steps in other._delays.tolist():
-            longest[theirs] = max(longest.get(theirs, 0), steps)
+        longest, needed = other._longest(), self._longest()
         for source, theirs in other._column.items():
-            mine = self._column[plan.layout.slots[None, readings[source]]]
-            for age in range(1, longest[theirs] + 1):
+            mine = self._column.get(plan.layout.slots.get((None, readings[source]), -1))
+            if mine is None:
+                continue
+            for age in range(1, min(longest[theirs], needed[mine]) + 1):
                 value = other._ring[(other._turns[theirs] - age) % depth, theirs]
                 self._ring[(self._turns[mine] - age) % self._ring.shape[0], mine] = value
+
+    def _longest(self) -> dict[int, int]:
+        """Column -> the longest delay of its reading."""
+        longest: dict[int, int] = {}
+        for _, column, steps in self._delays.tolist():
+            longest[column] = max(longest.get(column, 0), steps)
+        return longest
 
     def step(self, now: Array, before: Array, stepping: NDArray[np.bool_], plan: Plan, kernels: Any) -> None:
         """Store the readings of the series that step, and fill the slots of their delays."""

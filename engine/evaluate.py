@@ -126,12 +126,17 @@ class Evaluator:
         return int(self._candles[series])
 
     def adopt(self, other: "Evaluator") -> None:
-        """Copy what another evaluator at the same moment knows about everything in its plan, which this plan contains.
+        """Copy what another evaluator at the same moment knows about everything that is in both plans.
 
-        On what both had already they agree, because values are a function of the candles.
+        On what both had already they agree, because values are a function of the candles; where candles have changed
+        since, the other one counts.
         """
         plan, other_plan = self.plan, other.plan
-        index = [plan.layout.index[series] for series in other_plan.series]
+        index = {
+            theirs: plan.layout.index[series]
+            for theirs, series in enumerate(other_plan.series)
+            if series in plan.layout.index
+        }
         lanes = {
             (block.computation, series): (number, lane)
             for number, block in enumerate(plan.indicators)
@@ -139,18 +144,26 @@ class Evaluator:
         }
         for number, block in enumerate(other_plan.indicators):
             for lane, series in enumerate(block.series):
-                if series != SPARE:
-                    self._program.fill(*lanes[block.computation, index[series]], other._program.carry(number, lane))
+                place = None if series == SPARE else lanes.get((block.computation, index.get(series, SPARE)))
+                if place is not None and series in index:
+                    self._program.fill(*place, other._program.carry(number, lane))
         for (owner, operand), slot in other_plan.layout.slots.items():
-            mine = plan.layout.slots[None if owner is None else index[owner], operand]
-            self._now[mine], self._before[mine] = other._now[slot], other._before[slot]
+            if owner is None or owner in index:
+                mine = plan.layout.slots.get((None if owner is None else index[owner], operand))
+                if mine is not None:
+                    self._now[mine], self._before[mine] = other._now[slot], other._before[slot]
         self._delays.adopt(other._delays, plan, other_plan)
+        remembering = plan.program.remembering
         for (base, node), truth in other_plan.program.remembering.items():
-            mine = plan.program.place((index[base], node))
-            self._truths.remember(mine, other._truths.remembered(truth))
+            if base in index and (index[base], node) in remembering:
+                self._truths.remember(remembering[index[base], node], other._truths.remembered(truth))
         for position, condition in enumerate(other_plan.conditions):
-            self._firing.know(plan.position(condition), other._firing.previous(position))
-        self._candles[index], self._close[index] = other._candles, other._close
+            if condition in plan:
+                mine = plan.position(condition)
+                self._firing.know(mine, other._firing.previous(position))
+                self._truths.array[plan.roots[mine]] = other._truths.array[other_plan.roots[position]]
+        theirs, mine_too = list(index), list(index.values())
+        self._candles[mine_too], self._close[mine_too] = other._candles[theirs], other._close[theirs]
 
     def step(self, timeframe: str, candles: Array, present: NDArray[np.bool_], stepping: NDArray[np.bool_]) -> None:
         """Steps 2 and 3 for the ``stepping`` series of one timeframe.

@@ -18,7 +18,7 @@ from common.candle_columns import VALUES
 from common.timeframes import DURATION_MS, slot_at_or_before
 from engine.calendars import LONGEST_CLOSURE_MS, SeriesCalendar
 from engine.evaluate import Evaluator, FiredCondition, SeriesPast
-from engine.plan import Plan
+from engine.plan import Plan, make_plan
 from indicators.kernels.tick_program import CANDLE_ROWS
 from registry.groups import Group, Series
 
@@ -93,7 +93,10 @@ class Part:
         self._bases = {group.base for group in self.groups}
 
     def adopt(self, other: "Part") -> None:
-        """Take in another part's conditions and groups. Both must be at the same moment, unless both are alone."""
+        """Take in another part's conditions and groups. Both must be at the same moment, unless both are alone.
+
+        Groups that are here already are then as the other part has them.
+        """
         self.plan.extend(other.plan.conditions)
         self._evaluator.grow()
         self._evaluator.adopt(other._evaluator)
@@ -105,6 +108,8 @@ class Part:
         self._calendars += tuple(other._calendars[position] for position in fresh)
         self._first_open += [other._first_open[position] for position in fresh]
         self._last_open += [other._last_open[position] for position in fresh]
+        for position, mine in enumerate(theirs):
+            self._first_open[mine], self._last_open[mine] = other._first_open[position], other._last_open[position]
         here = {member.group for member in self.groups}
         self.groups += tuple(
             PlanGroup(member.group, theirs[member.base], tuple(theirs[index] for index in member.series))
@@ -113,6 +118,28 @@ class Part:
         )
         self.reached |= other.reached
         self._read_series()
+
+    def carve(self, groups: Collection[Group]) -> "Part":
+        """A part of only these groups, as they are here. Nothing is read for it, and this part stays as it is."""
+        plan = make_plan(condition for condition in self.plan.conditions if condition.group in groups)
+        index = plan.layout.index
+        members = [
+            PlanGroup(member.group, index[member.group.base], tuple(index[series] for series in member.group.series))
+            for member in self.groups
+            if member.group in groups
+        ]
+        place = [self.plan.layout.index[series] for series in plan.series]
+        part = Part.__new__(Part)
+        part.plan = plan
+        part.groups = tuple(members)
+        part.reached = {member.group: self.reached[member.group] for member in members}
+        part._evaluator = Evaluator(plan)
+        part._evaluator.adopt(self._evaluator)
+        part._calendars = tuple(self._calendars[position] for position in place)
+        part._read_series()
+        part._first_open = [self._first_open[position] for position in place]
+        part._last_open = [self._last_open[position] for position in place]
+        return part
 
     def pasts(self) -> Iterator[tuple[Series, SeriesPast]]:
         """(series, state of its indicators) for all series that have had a candle."""

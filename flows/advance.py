@@ -175,7 +175,7 @@ class _Tick:
         """Judge the slot's candle for groups of a part. The part is split if its other groups cannot follow."""
         live = self._live
         if not part.is_alone and len(movers) < len(part.groups):
-            part = live.split(self._runtime.store, part, movers)
+            part = live.split(part, movers)
             # The part of the movers has a plan of its own, in which series have other indices.
             movers = part.groups
         started = time.perf_counter_ns()

@@ -60,8 +60,9 @@ class Live:
     """Condition id -> the spans in which candles have to close to trigger it."""
     absent: set[Series] = field(default_factory=set)
     """Series without candles that conditions wait for."""
-    versions: dict[Group, int] = field(default_factory=dict)
-    """Group that has seen candles without a tick -> version of the candles from which its state was built."""
+    versions: dict[Group, tuple[frozenset[Series], int]] = field(default_factory=dict)
+    """Group that has seen candles without a tick -> those of its series whose candles may still change, and the version
+    of these candles from which its state was built."""
     ticks_since_checkpoint: int = 0
     _ending: list[tuple[Group, str]] = field(default_factory=list)
     """(group, condition id) of conditions that are judged only for a grace time."""
@@ -136,15 +137,20 @@ class Live:
         if alone:
             rounds.insert(0, (next((part for part in self.parts if part.is_alone), None), alone))
         for home, groups in rounds:
+            # Before the state is built: candles that come meanwhile count as changed.
+            versions = {
+                group: self._version_of(store, group, reached, marks)
+                for group, reached in groups.items()
+                if group not in homes and reached != marks.get(group)
+            }
             errors |= self._take_in(store, home, groups, fresh)
             if errors:
                 return errors
-            for group, reached in groups.items():
+            self.versions |= versions
+            for group in groups:
                 self.conditions.setdefault(group, []).extend(fresh[group])
                 if group not in homes:
                     self.recorded[group] = marks.get(group)
-                    if reached != self.recorded[group]:
-                        self.versions[group] = self.candle_version(store, group)
         self._ending = [
             (group, condition.id)
             for group, conditions in self.conditions.items()
@@ -189,25 +195,56 @@ class Live:
             return wanted
         return max(watermark or 0, _first_watermark(self.reader, group.base, wanted))
 
-    def has_other_sources(self, store: Store) -> bool:
-        """Whether a series without a stored anchor would by now be built from other candles than its state was."""
-        if not self.anchors:
-            return False
-        now = SeriesReader.of(store)
-        return any(now.source(series) != self.reader.source(series) for series in self.anchors)
+    def outdated(self, store: Store) -> set[Group]:
+        """Groups whose state was built from candles that have changed since, or would by now be built from others.
 
-    def candle_version(self, store: Store, group: Group) -> int:
-        """A number that changes with the candles of a group's series."""
-        return store.candles.version({self.reader.stored(series) for series in group.series})
+        Only groups that wait for their first tick can be among them: what has been judged no longer changes.
+        """
+        now = SeriesReader.of(store) if self.anchors else self.reader
+        other = {series for series in self.anchors if now.source(series) != self.reader.source(series)}
+        return {
+            group
+            for group, (series, version) in self.versions.items()
+            if self._candle_version(store, series) != version or not other.isdisjoint(group.series)
+        }
 
-    def split(self, store: Store, part: Part, movers: Iterable[PlanGroup]) -> Part:
+    def drop(self, groups: Collection[Group]) -> None:
+        """Forget what is known about some groups, so that :meth:`grow` builds them again; the others stay as they
+        are."""
+        for part in list(self.parts):
+            leaving = groups & part.reached.keys()
+            if leaving:
+                self.parts.remove(part)
+                if staying := part.reached.keys() - leaving:
+                    self.parts.append(part.carve(staying))
+        for group in groups:
+            for known in (self.conditions, self.recorded, self.versions):
+                known.pop(group, None)
+        read = {series for group in self.conditions for series in group.series}
+        self.anchors = {series: anchor for series, anchor in self.anchors.items() if series in read}
+
+    def _version_of(
+        self, store: Store, group: Group, reached: int, marks: Mapping[Group, int]
+    ) -> tuple[frozenset[Series], int]:
+        """What is kept in ``versions`` for a group that waits for its first tick."""
+        series = self._changeable(group, reached, marks)
+        return series, self._candle_version(store, series)
+
+    def _changeable(self, group: Group, reached: int, marks: Mapping[Group, int]) -> frozenset[Series]:
+        """The series of a group whose candles up to ``reached`` may still change: those that no group has judged so
+        far. A live series that a waiting group reads is not among them, although it gets candles all the time."""
+        judged = {series for other, mark in marks.items() if mark >= reached for series in other.series}
+        return frozenset(group.series) - judged
+
+    def _candle_version(self, store: Store, series: Collection[Series]) -> int:
+        """A number that changes with the candles of some series."""
+        return store.candles.version({self.reader.stored(each) for each in series}) if series else 0
+
+    def split(self, part: Part, movers: Iterable[PlanGroup]) -> Part:
         """Split a part into the groups that can move and those that cannot; returns the part of the movers."""
         moving = {member.group for member in movers}
         self.parts.remove(part)
-        halves = [
-            self._build(store, {group: part.reached[group] for group in half}, self.conditions)
-            for half in (moving, set(part.reached) - moving)
-        ]
+        halves = [part.carve(half) for half in (moving, part.reached.keys() - moving)]
         self.parts += halves
         return halves[0]
 

@@ -54,8 +54,11 @@ class Runtime:
             live = None
         if live is None:
             live = Live(timeframe, shard, shards, SeriesReader.of(self.store), self.store.ticks.last_rebase())
-        if self._can_grow(live):
+        outdated = live.outdated(self.store)
+        if outdated or self._can_grow(live):
             self.live.pop(key, None)
+            # Only they are built again; a group that waits must not cost all others their state.
+            live.drop(outdated)
             live.grow(self.store)
         self.live[key] = live
         return live
@@ -78,15 +81,10 @@ class Runtime:
         self.live.clear()
 
     def _is_valid(self, live: Live) -> bool:
-        """Whether the state agrees with the store.
-
-        The candles of a group that has a tick no longer change; those that a group has seen without a tick may have.
-        """
+        """Whether the state has come as far as the store says, since the last rebase."""
         marks = self.store.ticks.watermarks(live.timeframe)
-        if live.rebase != self.store.ticks.last_rebase() or live.has_other_sources(self.store):
-            return False
-        return all(marks.get(group) == mark for group, mark in live.recorded.items()) and all(
-            live.candle_version(self.store, group) == version for group, version in live.versions.items()
+        return live.rebase == self.store.ticks.last_rebase() and all(
+            marks.get(group) == mark for group, mark in live.recorded.items()
         )
 
     def _can_grow(self, live: Live) -> bool:

@@ -63,7 +63,8 @@ def knowledge(live: Live) -> dict[str, object]:
     """Everything that later ticks depend on, under names that do not depend on its place. Numbers are bits."""
     known: dict[str, object] = {}
     for part in live.parts:
-        kind = "alone" if part.is_alone else "together"
+        # Groups that wait together know other series as they were then.
+        kind = "alone" if part.is_alone else f"together at {max(part.reached.values())}"
         for name, value in _known_of(part).items():
             key = f"{kind}: {name}"
             assert key not in known or known[key] == value, f"two parts know different things of {key}"

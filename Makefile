@@ -11,7 +11,7 @@ help:
 	@echo "make demo       run the main job on real candles"
 	@echo "make dashboard  look at the demo's data in a browser (DATA=$(DATA) PORT=$(PORT))"
 	@echo "make test       lint, types and tests"
-	@echo "make chaos      kill, cut and fill up everything for a quarter of an hour and write docs/reliability.md"
+	@echo "make chaos      kill, cut, fill up and attack everything for half an hour and write docs/reliability.md"
 	@echo "make lint       ruff and mypy"
 	@echo "make kernels    regenerate indicators/_kernels from the indicators"
 	@echo "make docs       write docs/indicators.md from the indicators and what was measured"
@@ -46,7 +46,7 @@ test: setup lint
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 chaos: setup
-	@HUB_CHAOS_REPORT=1 HUB_TEST_EFFORT=10 $(BIN)/pytest tests/chaos
+	@HUB_CHAOS_REPORT=1 HUB_TEST_EFFORT=10 $(BIN)/pytest tests/chaos tests/attacks
 
 lint: setup
 	@$(BIN)/ruff check .

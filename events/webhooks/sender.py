@@ -4,8 +4,8 @@ Each webhook gets its deliveries in order. One that fails is retried with growin
 other webhooks are not held up. After a crash a delivery may be repeated, with the same id.
 
 Nobody waits for the webhooks of somebody else: users take turns and have a share of the threads each
-(:mod:`events.webhooks.fair_share`), an attempt has one deadline (:mod:`events.webhooks.public_post`), and what waits
-for a user's webhooks has a limit in bytes.
+(:mod:`events.webhooks.sending_shares`), an attempt has one deadline (:mod:`events.webhooks.public_post`), and what
+waits for a user's webhooks has a limit in bytes.
 """
 
 import logging
@@ -29,9 +29,9 @@ from events.consuming.consumer import Consumer
 from events.consuming.delivery import Delivery, TruthSource
 from events.consuming.ledger import Ledger
 from events.log.redis_log import RedisEventLog
-from events.webhooks.fair_share import FairShare
 from events.webhooks.outbox import NewParcel, Outbox, Parcel
 from events.webhooks.public_post import post
+from events.webhooks.sending_shares import SendingShares
 from registry.store.parts.delivery import Webhook
 from registry.store.parts.registry import StoredSubscription
 from registry.store.protocol import Store
@@ -308,8 +308,8 @@ class Webhooks:
         _log.warning("webhook %s was paused: %s", webhook.webhook_id, reason)
 
 
-def _fair_share() -> FairShare:
-    return FairShare(most=_THREADS, most_of_user=_THREADS_OF_USER, most_slow=_SLOW_THREADS)
+def _fair_share() -> SendingShares:
+    return SendingShares(most=_THREADS, most_of_user=_THREADS_OF_USER, most_slow=_SLOW_THREADS)
 
 
 @contextmanager

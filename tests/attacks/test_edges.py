@@ -239,8 +239,9 @@ def test_readiness_is_red_while_nothing_can_be_written(service: Service) -> None
         try:
             wait_for(lambda: register(ann) == 503, "a write to be refused")
             wait_for(lambda: ann.get("/health/ready").status_code == 503, "readiness to say so")
-            problems = ann.get("/health/ready").json()["problems"]
-            assert "commits failed" in problems[0]
+            store = ann.get("/health/ready").json()["store"]
+            assert not store["ok"]
+            assert "commits failed" in store["detail"]
             assert ann.get("/health/live").status_code == 200
         finally:
             resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (most, most))

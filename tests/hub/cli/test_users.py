@@ -86,8 +86,8 @@ def test_deleting_asks_first_and_says_what_stays(folder: Path, capsys: pytest.Ca
     assert (left["keys"], left["webhooks"], left["deliveries"]) == ([], [], {"made": [], "waiting": []})
     assert [(each["state"], each["bot_config"]) for each in left["subscriptions"]] == [("ended", None)]
     with Ledger(folder / "webhooks.ledger") as ledger, ledger.transaction() as transaction:
-        marks = [mark for (mark,) in transaction.execute("SELECT effect_id FROM effects")]
-    assert marks == [f"webhook w-bob {CONDITION.id}:5:bob:bot"]
+        waiting = [delivery for (delivery,) in transaction.execute("SELECT delivery_id FROM webhook_outbox")]
+    assert waiting == [f"{CONDITION.id}:5:bob:bot"]
 
     again = json.loads(run(capsys, "delete", "ann", "--yes", "--json")[1])
     assert (again["keys"], again["webhooks"], again["subscriptions"], again["consumers"]) == (0, 0, 0, None)
@@ -97,4 +97,4 @@ def test_a_name_that_looks_like_a_time_is_no_time(folder: Path, capsys: pytest.C
     """Every delivery of this close time has the name in its id."""
     assert run(capsys, "delete", "5", "--yes")[0] == 0
     with Ledger(folder / "webhooks.ledger") as ledger, ledger.transaction() as transaction:
-        assert len(transaction.execute("SELECT effect_id FROM effects").fetchall()) == 2
+        assert len(transaction.execute("SELECT delivery_id FROM webhook_outbox").fetchall()) == 2

@@ -5,7 +5,7 @@ import threading
 from collections import Counter, deque
 
 
-class FairShare:
+class SendingShares:
     """The webhooks that have something to send, each at most once. Thread-safe.
 
     A user has at most ``most_of_user`` threads at once. Webhooks that were slow or failed last time together have at

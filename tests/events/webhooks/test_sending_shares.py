@@ -2,20 +2,20 @@
 
 import pytest
 
-from events.webhooks.fair_share import FairShare
+from events.webhooks.sending_shares import SendingShares
 
 
 @pytest.fixture
-def share() -> FairShare:
-    return FairShare(most=6, most_of_user=2, most_slow=3)
+def share() -> SendingShares:
+    return SendingShares(most=6, most_of_user=2, most_slow=3)
 
 
-def turns(share: FairShare, now_ms: int = 0) -> list[str]:
+def turns(share: SendingShares, now_ms: int = 0) -> list[str]:
     """Everything that can be served now."""
     return list(iter(lambda: share.take(now_ms), None))
 
 
-def test_users_take_turns_and_none_has_more_than_a_share(share: FairShare) -> None:
+def test_users_take_turns_and_none_has_more_than_a_share(share: SendingShares) -> None:
     for number in range(5):
         share.offer(f"ann-{number}", "ann", 0)
     share.offer("bob-0", "bob", 0)
@@ -24,7 +24,7 @@ def test_users_take_turns_and_none_has_more_than_a_share(share: FairShare) -> No
     assert turns(share) == ["ann-2"]
 
 
-def test_slow_ones_leave_threads_to_the_others(share: FairShare) -> None:
+def test_slow_ones_leave_threads_to_the_others(share: SendingShares) -> None:
     names = [f"user-{number}" for number in range(8)]
     for name in names:
         share.offer(f"{name} hook", name, 0)
@@ -46,7 +46,7 @@ def test_slow_ones_leave_threads_to_the_others(share: FairShare) -> None:
     assert "user-0 hook" in turns(share), "one that answers again is as quick as others"
 
 
-def test_a_webhook_is_served_once_at_a_time_and_when_it_is_due(share: FairShare) -> None:
+def test_a_webhook_is_served_once_at_a_time_and_when_it_is_due(share: SendingShares) -> None:
     share.offer("a", "ann", 100)
     share.offer("a", "ann", 0)
     assert turns(share, 99) == []

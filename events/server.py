@@ -153,8 +153,14 @@ class BundledServer:
     def _private_socket(self) -> Path:
         """A place for the socket in a new folder, whose name nobody can guess and prepare."""
         place = Path(tempfile.mkdtemp(prefix="condition-hub-"))
+        socket = place / "s"
+        if not _fits(socket):
+            place.rmdir()
+            raise EventServerError(
+                f"the path {socket} is too long for a socket; set HUB_DATA_DIR or TMPDIR to a folder with a shorter one"
+            )
         write_private(self._note, str(place))
-        return place / "s"
+        return socket
 
 
 def connect_to(url: str, *, must_answer: bool = True) -> redis.Redis:

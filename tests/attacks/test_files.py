@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from common.errors import EventServerError
 from common.settings import load_settings
 from events.server import BundledServer
 from hub.serve import serve
@@ -93,10 +95,13 @@ def test_a_data_folder_of_another_user_is_refused(open_place: Path) -> None:
     assert list(data.iterdir()) == []
 
 
-def test_a_socket_is_never_in_a_place_that_somebody_can_guess(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_socket_is_never_in_a_place_that_somebody_can_guess(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     """The path of the data folder is too long for a socket, and the temporary folder is everybody's."""
-    shared = tmp_path / "tmp"
-    shared.mkdir()
+    # Not below tmp_path, which alone may be too long for a socket.
+    shared = Path(tempfile.mkdtemp())
+    request.addfinalizer(lambda: shutil.rmtree(shared))
     monkeypatch.setattr(tempfile, "tempdir", str(shared))
     folder = tmp_path / ("long" * 20) / "events"
     server = BundledServer(folder).start()
@@ -124,3 +129,12 @@ def test_a_socket_is_never_in_a_place_that_somebody_can_guess(tmp_path: Path, mo
     finally:
         server.stop()
     assert list(shared.iterdir()) == [trap]
+
+
+def test_a_temporary_folder_whose_path_is_too_long_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = tmp_path / ("long" * 20)
+    shared.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(shared))
+    with pytest.raises(EventServerError, match="TMPDIR"):
+        BundledServer(shared / "events").start()
+    assert [path.name for path in shared.iterdir()] == ["events"]

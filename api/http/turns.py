@@ -1,8 +1,8 @@
 """Turns: work that keeps a processor busy, in one thread, of one user after the other.
 
 Python runs one thread at a time, so a second thread would only compete with the event loop. Each user has at most one
-piece of work in the queue: whoever brings a thousand of them waits for himself, and everybody else for one piece of
-his. Whoever brings long work cuts it into pieces (``SLICE_S``).
+piece of work in the queue: a user with a thousand pieces waits for them alone, and everybody else waits for one of them
+at most. Long work has to be cut into pieces (``SLICE_S``).
 """
 
 import asyncio
@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 
 class _Queue:
-    """The turn of one user, and how many of his pieces of work want it."""
+    """The turn of one user, and how many pieces of that user's work want it."""
 
     __slots__ = ("turn", "wanting")
 

@@ -95,10 +95,11 @@ _CHECKS = (
         "register the conditions again: hub conditions register",
     ),
     _Check(
-        "each subscription has one row per revision, and a configuration",
+        "each subscription has one row per revision, and a configuration until it ends",
         """
         SELECT condition_id FROM registry.user_condition_subscriptions
-        GROUP BY user_id, bot_id, condition_id HAVING count(*) <> count(DISTINCT revision) OR count(bot_config) = 0
+        GROUP BY user_id, bot_id, condition_id HAVING count(*) <> count(DISTINCT revision)
+            OR (arg_max(state, change) <> 'ended' AND count(bot_config) = 0)
         """,
         _RESTORE,
     ),

@@ -171,6 +171,18 @@ def test_a_damaged_store_can_be_replaced(tmp_path: Path) -> None:
     FileStore(tmp_path / "store").close()
 
 
+def test_a_subscription_that_has_ended_needs_no_configuration(
+    open_at: OpenAt, tmp_path: Path, sample: pl.DataFrame
+) -> None:
+    with open_at(tmp_path / "s") as store:
+        fill(store, sample)
+        assert store.registry.unsubscribe("ann", "b", RSI.id, at_ms=10)
+    # Its configuration is dropped by then, too.
+    with open_at(tmp_path / "s") as store:
+        assert store.registry.bot_config("ann", "b", RSI.id) is None
+        assert [finding.problem for finding in store.check() if finding.problem is not None] == []
+
+
 def _row(table: str, **changed: str) -> str:
     values = ", ".join(f"{value} AS {name}" for name, value in changed.items())
     return f"INSERT INTO {table} SELECT * REPLACE ({values}) FROM {table} LIMIT 1"

@@ -1,4 +1,4 @@
-"""Fairness: what one user feels while another does his worst within his rates, with default settings.
+"""Fairness: what one user feels while another does the worst that the rates allow, with default settings.
 
 The hub, the attacker and the measured user are three processes on the same cores.
 """

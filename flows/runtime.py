@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 _RETRY_NS = 10 * 60 * 1_000_000_000
 """How often conditions in error are tried again."""
 _PAUSE_FACTOR = 10
+"""After a failure to publish, publishing pauses for this many times as long as the failed attempt took."""
 
 ShardKey = tuple[str, int, int]
 """Timeframe, shard, number of shards."""

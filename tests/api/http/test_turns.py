@@ -1,4 +1,4 @@
-"""Turns: whoever brings much work waits for himself, and others for one piece of it."""
+"""Turns: a user with much work waits for it alone, and others for one piece of it at most."""
 
 import asyncio
 import threading

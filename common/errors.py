@@ -5,6 +5,8 @@
     ├── InstrumentError         a symbol or exchange is unknown or malformed
     ├── TimeframeError          a timeframe is not in the closed list
     ├── TimeFormatError         a time cannot be read
+    ├── ZoneError               a time zone is unknown
+    ├── GridError               a grid is impossible, or its text cannot be read
     ├── CandleFileError         a candle file cannot be read at all (single bad rows are quarantined)
     ├── CandlesMissing          a requested series has no candles
     ├── TooMuchWork             one answer would have to judge more than is allowed
@@ -79,6 +81,14 @@ class TimeframeError(HubError):
 
 class TimeFormatError(HubError):
     """A time cannot be read."""
+
+
+class ZoneError(HubError):
+    """A time zone is unknown."""
+
+
+class GridError(HubError):
+    """A grid is impossible, or its text cannot be read."""
 
 
 class UserNameError(HubError):

@@ -15,6 +15,7 @@ from math import inf
 from typing import Literal
 
 from common.errors import InstrumentError
+from common.grids import UTC_GRID, Grid
 
 _LONGEST = 64
 _REMEMBERED = 4096
@@ -58,6 +59,8 @@ class Listing:
     first_open_ms: int | None = None
     """Open time of its first candle ever, in milliseconds."""
     calendar: Calendar = "24x7"
+    grid: Grid = UTC_GRID
+    """Where its slots begin."""
 
     def __post_init__(self) -> None:
         for name, size in (("tick_size", self.tick_size), ("lot_size", self.lot_size)):

@@ -6,6 +6,7 @@ import polars as pl
 
 from common.clock import Clock
 from common.errors import InstrumentError
+from common.grids import Grid
 from registry.instruments import Calendar, Instrument, Listing, resolve
 from registry.store.files.database import Database, naive_time
 
@@ -38,7 +39,7 @@ class InstrumentTables:
                     (
                         *(instrument.exchange, instrument.symbol),
                         *(listing.calendar, list(listing.aliases), listing.tick_size, listing.lot_size),
-                        listing.first_open_ms,
+                        *(listing.first_open_ms, str(listing.grid)),
                     )
                     for instrument, listing in changed.items()
                 ],
@@ -47,6 +48,7 @@ class InstrumentTables:
                     "aliases": pl.List(pl.String),
                     **dict.fromkeys(("tick_size", "lot_size"), pl.Float64),
                     "first_open_time": pl.Int64,
+                    "grid": pl.String,
                 },
                 orient="row",
             ).with_columns(
@@ -81,14 +83,16 @@ class InstrumentTables:
         rows = self._database.frame(
             """
             SELECT exchange, symbol, coalesce(aliases, []) AS aliases, tick_size, lot_size,
-                epoch_ms(first_open_time) AS first_open_ms, calendar
+                epoch_ms(first_open_time) AS first_open_ms, calendar, coalesce(grid, 'UTC') AS grid
             FROM candles.instruments ORDER BY exchange, symbol
             """
         )
         listings = {}
-        for exchange, symbol, aliases, tick_size, lot_size, first_open_ms, calendar in rows.iter_rows():
+        for exchange, symbol, aliases, tick_size, lot_size, first_open_ms, calendar, grid in rows.iter_rows():
             instrument = Instrument(exchange, symbol)
-            listings[instrument] = Listing(instrument, tuple(aliases), tick_size, lot_size, first_open_ms, calendar)
+            listings[instrument] = Listing(
+                *(instrument, tuple(aliases), tick_size, lot_size, first_open_ms, calendar), Grid.parse(grid)
+            )
         return listings
 
 

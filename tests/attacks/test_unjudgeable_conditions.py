@@ -6,6 +6,7 @@ of which is either refused at the door or registered, read back, judged, explain
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -222,6 +223,15 @@ def _subscription(condition_id: str) -> Mapping[str, object]:
     return {"bot_id": "b", "condition_id": condition_id, "bot_type": "dca", "bot_config": {}}
 
 
+MOST_MEMORY_KIB = 256 * 1024
+"""What explaining one condition may add to the memory of the process."""
+
+
+def peak_memory_kib() -> int:
+    """The most memory that this process has ever had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 @pytest.mark.parametrize("part", range(max(1, EFFORT // 2)))
 async def test_whatever_is_registered_near_the_limits_is_judged(
     tmp_path: Path, part: int, sample: pl.DataFrame
@@ -267,6 +277,9 @@ async def test_whatever_is_registered_near_the_limits_is_judged(
         marks = store.ticks.watermarks("1h")
         assert {marks[condition.group] for condition in conditions} == {to_ms(start + HOUR * 2)}
         assert not audit(store).differences
-        for condition in conditions[:: max(1, len(conditions) // 20)]:
-            history = Epochs(store).up_to(condition, None)
-            assert explain(condition, history, store.candles.calendars()).condition_id == condition.id
+        epochs, calendars = Epochs(store), store.candles.calendars()
+        for condition in conditions if EFFORT > 1 else conditions[:: len(conditions) // 20]:
+            before = peak_memory_kib()
+            explanation = explain(condition, epochs.up_to(condition, None), calendars)
+            assert explanation.condition_id == condition.id
+            assert peak_memory_kib() - before < MOST_MEMORY_KIB, condition.text

@@ -15,13 +15,14 @@ import numpy as np
 import polars as pl
 
 from analysis.valuation import Valuation
+from candles.calendars import stored_calendars
 from candles.epochs import Epoch, Epochs
 from common.errors import ConditionError
+from engine.calendars import Calendars
 from engine.history import scan
 from registry.activity import ActiveSpan, is_active
 from registry.conditions import Condition
 from registry.groups import Group, Series
-from registry.instruments import Calendar
 from registry.language.as_text.text import to_text
 from registry.language.tree import Number, operands
 from registry.store.parts.registry import StoredCondition, read_condition
@@ -83,7 +84,7 @@ def compare(
 
 
 def expected_triggers(
-    conditions: Iterable[Condition], histories: Mapping[Series, pl.DataFrame], calendars: Mapping[str, Calendar]
+    conditions: Iterable[Condition], histories: Mapping[Series, pl.DataFrame], calendars: Calendars
 ) -> dict[TriggerKey, TriggerContents]:
     """All triggers of conditions on histories that begin at the anchors."""
     by_id = {condition.id: condition for condition in conditions}
@@ -125,7 +126,7 @@ def audit(
         for group, watermark in store.ticks.watermarks(timeframe).items()
         if group in groups
     }
-    epochs, calendars, activity = Epochs(store), store.candles.calendars(), store.registry.activity()
+    epochs, current, activity = Epochs(store), stored_calendars(store), store.registry.activity()
     pending = set(store.candles.revisions().filter("pending")["series"])
     expected: dict[TriggerKey, TriggerContents] = {}
     revised: list[Difference] = []
@@ -138,6 +139,7 @@ def audit(
             except ConditionError:
                 unreadable.add(stored.condition_id)
         for epoch in epochs.of(group, watermark) if judging else ():
+            calendars = current.with_fixed(epoch.grids)
             judged = _of_epoch(judging, epoch, epochs.histories(epoch), calendars)
             expected |= judged
             if epoch.rebase == store.ticks.last_rebase() and any(anchor.stored in pending for anchor in epoch.anchors):
@@ -174,7 +176,7 @@ def _of_epoch(
     conditions: Mapping[Condition, Sequence[ActiveSpan]],
     epoch: Epoch,
     histories: Mapping[Series, pl.DataFrame],
-    calendars: Mapping[str, Calendar],
+    calendars: Calendars,
 ) -> dict[TriggerKey, TriggerContents]:
     """The triggers that conditions of one group should have had in an epoch, while they were active."""
     if any(history.is_empty() for history in histories.values()):

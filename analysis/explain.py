@@ -10,13 +10,13 @@ import numpy as np
 
 from analysis.valuation import Valuation, warm_up
 from common.errors import CandlesMissing
-from common.timeframes import DURATION_MS, show_time, slot_at_or_before
+from common.timeframes import show_time
+from engine.calendars import AnyCalendars, as_calendars
 from engine.candle_history import AnyHistory, has_candles
 from engine.program import FALSE, TRUE
 from registry.conditions import Condition
 from registry.explanation import CandleExplanation, Distance, Explained, Freshness, Reading, Truth, Verdict
 from registry.groups import Series
-from registry.instruments import Calendar
 from registry.language.arithmetic import shifted
 from registry.language.as_text.text import to_text
 from registry.language.desugar import desugar
@@ -31,22 +31,23 @@ TRUTHS: tuple[Truth, Truth, Truth] = ("FALSE", "UNKNOWN", "TRUE")
 def explain(
     condition: Condition,
     histories: Mapping[Series, AnyHistory],
-    calendars: Mapping[str, Calendar] | None = None,
+    calendars: AnyCalendars | None = None,
     *,
     at_ms: int | None = None,
 ) -> CandleExplanation:
     """Explain the last candle that had closed by ``at_ms``, by default the newest.
 
-    ``histories`` has the candles of each series that the condition reads, oldest first, from the anchor on; the
-    instruments in ``calendars`` trade in sessions. Raises :class:`common.errors.CandlesMissing` for a series without
-    candles.
+    ``histories`` has the candles of each series that the condition reads, oldest first, from the anchor on;
+    ``calendars`` says which instruments trade in sessions, and on which grids series are. Raises
+    :class:`common.errors.CandlesMissing` for a series without candles.
     """
     missing = [series for series in condition.all_series if not has_candles(histories.get(series))]
     if missing:
         raise CandlesMissing(f"no candles of {', '.join(missing)}; import some: hub candles import FILE")
-    until_ms = None if at_ms is None else at_ms - DURATION_MS[condition.timeframe]
+    known = as_calendars(calendars)
+    until_ms = None if at_ms is None else known.of(condition.series).last_open(at_ms)
     # The candle, and the one before it.
-    values = Valuation(condition, histories, calendars or {}, last=2, until_ms=until_ms)
+    values = Valuation(condition, histories, known, last=2, until_ms=until_ms)
     return _Explainer(values).at(at_ms)
 
 
@@ -90,12 +91,11 @@ class _Explainer:
         values, calendar = self._values, self._values.stretch(self._base).calendar
         if at_ms is None:
             return int(values.opens[-1]), values.opens.size - 1
-        length = DURATION_MS[self._base.timeframe]
         if calendar.has_sessions:
             row = int(np.searchsorted(values.closes, at_ms, side="right")) - 1
             if row >= 0:
                 return int(values.opens[row]), row
-        open_ms = slot_at_or_before(at_ms, self._base.timeframe) - length
+        open_ms = calendar.last_open(at_ms)
         row = int(np.searchsorted(values.opens, open_ms))
         is_there = row < values.opens.size and values.opens[row] == open_ms
         return open_ms, row if is_there else None
@@ -105,7 +105,7 @@ class _Explainer:
     ) -> CandleExplanation:
         values, condition = self._values, self._condition
         tree = None if row is None else self._explained(condition.surface, row)
-        close_ms = open_ms + DURATION_MS[condition.timeframe]
+        close_ms = values.stretch(self._base).calendar.close(open_ms)
         return CandleExplanation(
             condition_id=condition.id,
             condition=str(condition),
@@ -128,7 +128,7 @@ class _Explainer:
         return Freshness(
             series=series,
             first_open_time=stretch.first_open_ms,
-            last_close_time=stretch.last_open_ms + DURATION_MS[series.timeframe],
+            last_close_time=stretch.calendar.close(stretch.last_open_ms),
             candles=stretch.total,
         )
 
@@ -193,7 +193,8 @@ class _Explainer:
         values, text = self._values, self._text(variable)
         at = values.row(variable.series, row)
         if at < 0:
-            seen = show_time(slot_at_or_before(int(values.closes[row]), variable.series.timeframe))
+            calendar = values.stretch(variable.series).calendar
+            seen = show_time(calendar.close(calendar.last_open(int(values.closes[row]))))
             return f"{text}: {variable.series} has no candle that closes at {seen}"
         stretch = values.stretch(variable.series)
         if stretch.runs[at] < variable.offset:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from analysis.explain import TRUTHS
 from analysis.valuation import Valuation
-from common.timeframes import DURATION_MS
+from engine.calendars import AnyCalendars, Calendars, as_calendars
 from engine.candle_history import AnyHistory, as_history, has_candles
 from engine.history import HistoryEvaluator, span_of
 from engine.plan import make_plan
@@ -20,7 +20,6 @@ from engine.program import FALSE, TRUE, UNKNOWN
 from registry.conditions import Condition
 from registry.explanation import Truth
 from registry.groups import Series
-from registry.instruments import Calendar
 from registry.language.as_text.text import to_text
 from registry.language.tree import Every, Node, Not, comparisons, operands, variables
 
@@ -33,11 +32,13 @@ _FARTHER = 64
 
 @dataclass(frozen=True)
 class CurrentTruth:
-    """A condition on the newest candle of its series. Times are close times in milliseconds."""
+    """A condition on the newest candle of its series. Times are milliseconds, of closes unless it is said otherwise."""
 
     truth: Truth
     since_ms: int | None
     """The first candle of this truth, without a missing one in between; ``None`` if it is too far back to look for."""
+    open_ms: int
+    """Open time of that candle."""
     close_ms: int
     price: float
     settled: bool
@@ -48,21 +49,21 @@ class CurrentTruth:
 def current_truth(
     condition: Condition,
     histories: Mapping[Series, AnyHistory],
-    calendars: Mapping[str, Calendar] | None = None,
+    calendars: AnyCalendars | None = None,
     *,
     most_values: int | None = None,
 ) -> CurrentTruth | None:
     """What a condition is now; ``None`` where one of its series has no candles.
 
-    ``histories`` has the candles of each series that it reads, oldest first, from the anchor on; the instruments in
-    ``calendars`` trade in sessions. ``most_values`` bounds how far back ``since_ms`` is looked for: candles times
-    operands, no matter how many by default.
+    ``histories`` has the candles of each series that it reads, oldest first, from the anchor on; ``calendars`` says
+    which instruments trade in sessions, and on which grids series are. ``most_values`` bounds how far back ``since_ms``
+    is looked for: candles times operands, no matter how many by default.
     """
     if not all(has_candles(histories.get(series)) for series in condition.all_series):
         return None
-    calendars = calendars or {}
+    known = as_calendars(calendars)
     most_recent = max(_RECENT, _RECENT_VALUES // sum(1 for _ in operands(condition.tree)))
-    valuation = Valuation(condition, histories, calendars, last=most_recent)
+    valuation = Valuation(condition, histories, known, last=most_recent)
     recent = valuation.truth(condition.tree)[-most_recent:]
     row = valuation.opens.size - 1
     other = np.flatnonzero(recent != recent[-1])
@@ -72,7 +73,7 @@ def current_truth(
     if run <= length or length < recent.size or valuation.candles(condition.series, row) == recent.size:
         since_ms = int(valuation.closes[row + 1 - min(run, length)])
     elif most_values is None or most_values > 0:
-        since_ms = _since(condition, histories, calendars, most_values)
+        since_ms = _since(condition, histories, known, most_values)
     read = dict.fromkeys(
         variable
         for comparison in comparisons(condition.tree)
@@ -82,6 +83,7 @@ def current_truth(
     return CurrentTruth(
         truth=TRUTHS[recent[-1]],
         since_ms=since_ms,
+        open_ms=int(valuation.opens[row]),
         close_ms=int(valuation.closes[row]),
         price=float(valuation.close[row]),
         settled=valuation.settled(row),
@@ -92,7 +94,7 @@ def current_truth(
 def _since(
     condition: Condition,
     histories: Mapping[Series, AnyHistory],
-    calendars: Mapping[str, Calendar],
+    calendars: Calendars,
     most_values: int | None,
 ) -> int | None:
     """Close time of the first candle of a truth that lasts to the end of the history, judged as in a scan; ``None`` if
@@ -102,18 +104,19 @@ def _since(
     plan = make_plan(replace(condition, id=name, tree=told[value], momentary=True) for name, value in ids.items())
     values = np.array([ids[known.id] for known in plan.conditions], np.uint8)
     streams = {series: as_history(histories[series]) for series in plan.series}
-    length, base = DURATION_MS[condition.timeframe], streams[condition.series]
-    candles = (base.last_open_ms - base.first_open_ms) // length + 1
+    calendar, base = calendars.of(condition.series), streams[condition.series]
+    newest = calendar.slots.number(base.last_open_ms)
+    candles = newest - calendar.slots.number(base.first_open_ms) + 1
     most = candles if most_values is None else most_values // plan.slots
     reach = _RECENT
     while reach < min(candles, most):
         # What is not found among the newest candles is looked for in several times as many.
         reach = min(reach * _FARTHER, candles, most)
-        from_ms = max(base.first_open_ms, base.last_open_ms - (reach - 1) * length)
+        from_ms = max(base.first_open_ms, calendar.slots.open(newest - (reach - 1)))
         evaluator = HistoryEvaluator(plan, streams, calendars, span=span_of(plan))
         since = _last_change(evaluator, values, from_ms)
         if since is not None:
-            return since + length
+            return calendar.close(since)
     return None
 
 

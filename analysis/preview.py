@@ -10,12 +10,12 @@ import polars as pl
 
 from common.errors import CandlesMissing
 from common.timeframes import DURATION_MS
+from engine.calendars import AnyCalendars, as_calendars
 from engine.candle_history import AnyHistory, as_history, has_candles
 from engine.history import TRIGGER_SCHEMA, HistoryEvaluator, span_of
 from engine.plan import make_plan
 from registry.conditions import Condition
 from registry.groups import Series
-from registry.instruments import Calendar
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,15 @@ class PreviewScan:
 
 
 def previewed_span(
-    condition: Condition, histories: Mapping[Series, AnyHistory], start_ms: int | None, end_ms: int | None
+    condition: Condition,
+    histories: Mapping[Series, AnyHistory],
+    start_ms: int | None,
+    end_ms: int | None,
+    calendars: AnyCalendars | None = None,
 ) -> tuple[int, int]:
     """The span that a preview covers, where it was not said: a year, up to the newest candle."""
-    length = DURATION_MS[condition.timeframe]
-    end = as_history(histories[condition.series]).last_open_ms + length if end_ms is None else end_ms
+    calendar = as_calendars(calendars).of(condition.series)
+    end = calendar.close(as_history(histories[condition.series]).last_open_ms) if end_ms is None else end_ms
     return end - YEAR_MS if start_ms is None else start_ms, end
 
 
@@ -45,7 +49,7 @@ YEAR_MS = 365 * DURATION_MS["1d"]
 def preview(
     condition: Condition,
     histories: Mapping[Series, AnyHistory],
-    calendars: Mapping[str, Calendar] | None = None,
+    calendars: AnyCalendars | None = None,
     *,
     start_ms: int | None = None,
     end_ms: int | None = None,
@@ -59,18 +63,17 @@ def preview(
     missing = [series for series in condition.all_series if not has_candles(histories.get(series))]
     if missing:
         raise CandlesMissing(f"no candles of {', '.join(missing)}; they must be imported before a preview")
-    length = DURATION_MS[condition.timeframe]
-    start, end = previewed_span(condition, histories, start_ms, end_ms)
+    known = as_calendars(calendars)
+    start, end = previewed_span(condition, histories, start_ms, end_ms, known)
     plan = make_plan([condition])
     streams = {series: as_history(histories[series]) for series in plan.series}
-    evaluator = HistoryEvaluator(plan, streams, calendars or {}, span=span_of(plan))
+    evaluator = HistoryEvaluator(plan, streams, known, span=span_of(plan))
     candles = 0
     frames = [pl.DataFrame(schema=TRIGGER_SCHEMA)]
-    for rows in evaluator.rows(from_ms=start - length):
-        closes = rows.opens + length
-        if closes[0] > end:
+    for rows in evaluator.rows(from_ms=known.of(condition.series).last_open(start)):
+        if rows.ends[0] > end:
             break
-        candles += int(((closes > start) & (closes <= end)).sum())
+        candles += int(((rows.ends > start) & (rows.ends <= end)).sum())
         triggers = evaluator.triggers(rows)
         fired = triggers["close_time"].dt.epoch("ms")
         frames.append(triggers.filter((fired > start) & (fired <= end)))

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 import polars as pl
 
 from candles.series import SeriesReader
-from common.timeframes import DURATION_MS
 from engine.candle_history import FrameHistory
 from engine.history import HistoryEvaluator
 from engine.plan import make_plan
@@ -148,16 +147,16 @@ def calibrate(
     """
     chosen = random.Random(seed).choices(list(conditions), k=sample)
     load_ns = indicators_ns = check_ns = loads = indicators = 0
-    calendars, reader = store.candles.calendars(), SeriesReader.of(store)
+    reader = SeriesReader.of(store)
     for condition in chosen:
         plan = make_plan([condition])
         started = time.perf_counter_ns()
         histories = {
-            series: FrameHistory(reader.last(series, at_ms - DURATION_MS[series.timeframe] + 1, needed.settle + 2))
+            series: FrameHistory(reader.last(series, reader.calendar(series).last_open(at_ms) + 1, needed.settle + 2))
             for series, needed in condition.needed.items()
         }
         loaded = time.perf_counter_ns()
-        evaluator = HistoryEvaluator(plan, histories, calendars)
+        evaluator = HistoryEvaluator(plan, histories, reader.calendars)
         rows = list(evaluator.rows())
         computed = time.perf_counter_ns()
         evaluator.triggers(rows[-1].last(plan.memory + 2))

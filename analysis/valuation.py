@@ -13,8 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from common.timeframes import DURATION_MS
-from engine.calendars import SeriesCalendar, calendar_of
+from engine.calendars import AnyCalendars, SeriesCalendar, as_calendars
 from engine.candle_history import AnyHistory, as_history
 from engine.plan import memory
 from engine.program import FALSE, TRUE, UNKNOWN
@@ -22,7 +21,6 @@ from indicators.catalogue import find
 from indicators.compute import Array, input_arrays, scan, source_array, start
 from registry.conditions import Condition
 from registry.groups import Series
-from registry.instruments import Calendar
 from registry.language.desugar import desugar
 from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Trend, children_of, operands_of
 from registry.language.tree import (
@@ -60,7 +58,7 @@ class Valuation:
         self,
         condition: Condition,
         histories: Mapping[Series, AnyHistory],
-        calendars: Mapping[str, Calendar],
+        calendars: AnyCalendars,
         *,
         last: int | None = None,
         until_ms: int | None = None,
@@ -85,14 +83,15 @@ class Valuation:
         close = Price(base, "close", 0)
         wanted[base][close] = None
         self._series: dict[Series, _Stretch] = {}
+        known = as_calendars(calendars)
         for series in (base, *condition.all_series[1:]):
-            stretch = _Stretch(wanted[series], calendar_of(series, calendars))
+            stretch = _Stretch(wanted[series], known.of(series))
             if series == base:
                 stretch.read(histories[series], until_ms, lambda opens: opens.size - kept - reach[base] if kept else 0)
                 self.opens = stretch.opens
-                self.closes = self.opens + DURATION_MS[condition.timeframe]
+                self.closes = stretch.calendar.close(self.opens)
             else:
-                stretch.read(histories[series], self._last_close(), self._before(series, kept, reach[series]))
+                stretch.read(histories[series], self._last_close(), self._before(stretch.calendar, kept, reach[series]))
             self._series[series] = stretch
         self._views: dict[Series, NDArray[np.int64]] = {}
         self._truths: dict[Node, TruthColumn] = {}
@@ -103,12 +102,12 @@ class Valuation:
     def _last_close(self) -> int:
         return int(self.closes[-1]) if self.closes.size else -1
 
-    def _before(self, series: Series, kept: int | None, reach: int) -> Callable[[NDArray[np.int64]], int]:
+    def _before(self, calendar: SeriesCalendar, kept: int | None, reach: int) -> Callable[[NDArray[np.int64]], int]:
         """Where another series' candles begin to be needed."""
         if kept is None or not self.closes.size:
             return lambda opens: 0  # noqa: ARG005 - all of them are
-        first_close, length = int(self.closes[0]), DURATION_MS[series.timeframe]
-        return lambda opens: int(np.searchsorted(opens, first_close - length, side="right")) - 1 - reach
+        last_open = calendar.last_open(int(self.closes[0]))
+        return lambda opens: int(np.searchsorted(opens, last_open, side="right")) - 1 - reach
 
     def stretch(self, series: Series) -> "_Stretch":
         """The last candles of a series."""

@@ -42,8 +42,8 @@ def check_preview(
     length, size = DURATION_MS[condition.timeframe], _operands(condition)
     history = histories[condition.series]
     before = memory(condition.tree) + 2
-    begin, end = max(start_ms, history.first_open_ms), min(end_ms, history.last_open_ms + length)
-    candles = max(0, end - begin) // length + before
+    begin, end = max(start_ms, history.first_open_ms), min(end_ms, history.last_open_ms)
+    candles = max(0, end - begin) // length + 1 + before
     moved = _values_moved(condition, histories)
     if moved + candles * size <= most_values:
         return

@@ -13,7 +13,6 @@ from analysis.standing import Standing, standing_of
 from analysis.work import check_explanation, check_preview
 from candles.epochs import Epochs
 from candles.series import SeriesReader
-from common.timeframes import DURATION_MS
 from registry.conditions import Condition
 from registry.explanation import CandleExplanation, Now
 from registry.store.protocol import Store
@@ -67,21 +66,24 @@ class OnDemand:
                 first = reader.first(series)
             if first is None:
                 return None
-            times.append(first + max(needed.settle, needed.lookback + 1) * DURATION_MS[series.timeframe])
+            slots = reader.calendar(series).slots
+            times.append(slots.close(slots.number(first) + max(needed.settle, needed.lookback + 1) - 1))
         return max(times)
 
     def _state_of(self, condition: Condition) -> Hashable:
         """Changes with everything that could change the condition's truth."""
         reader = self.reader()
         stored = [reader.stored(series) for series in condition.all_series]
-        return condition.id, self._store.candles.version(stored), self._store.ticks.last_rebase()
+        grids = tuple(map(reader.calendars.grid, condition.all_series))
+        return condition.id, self._store.candles.version(stored), self._store.ticks.last_rebase(), grids
 
     @cachedmethod(lambda self: self._truths, key=_state_of, lock=lambda self: self._lock)
     def now(self, condition: Condition) -> Now:
         """What a condition is on the newest candle."""
-        histories = Epochs(self._store).up_to(condition, None)
+        epochs = Epochs(self._store)
+        histories, calendars = epochs.up_to(condition, None), epochs.calendars(condition, None)
         most_values = min(self._most_values, _SINCE_VALUES)
-        current = current_truth(condition, histories, self._store.candles.calendars(), most_values=most_values)
+        current = current_truth(condition, histories, calendars, most_values=most_values)
         if current is None:
             return Now(truth="UNKNOWN", since=None, close_time=None, price=None, values={}, settled=None)
         return Now(
@@ -98,10 +100,11 @@ class OnDemand:
 
         Raises :class:`common.errors.CandlesMissing` and :class:`common.errors.TooMuchWork`.
         """
-        histories = Epochs(self._store).up_to(condition, at_ms)
+        epochs = Epochs(self._store)
+        histories, calendars = epochs.up_to(condition, at_ms), epochs.calendars(condition, at_ms)
         if all(series in histories for series in condition.all_series):
             check_explanation(condition, histories, self._most_values)
-        explanation = explain(condition, histories, self._store.candles.calendars(), at_ms=at_ms)
+        explanation = explain(condition, histories, calendars, at_ms=at_ms)
         return explanation, standing_of(self._store, condition, explanation.close_time)
 
     def preview(self, condition: Condition, start_ms: int | None, end_ms: int | None) -> PreviewScan:
@@ -109,11 +112,12 @@ class OnDemand:
 
         Raises :class:`common.errors.CandlesMissing` and :class:`common.errors.TooMuchWork`.
         """
-        histories = Epochs(self._store).up_to(condition, None)
+        epochs = Epochs(self._store)
+        histories, calendars = epochs.up_to(condition, None), epochs.calendars(condition, None)
         if all(series in histories for series in condition.all_series):
-            start_ms, end_ms = previewed_span(condition, histories, start_ms, end_ms)
+            start_ms, end_ms = previewed_span(condition, histories, start_ms, end_ms, calendars)
             check_preview(condition, histories, self._most_values, start_ms=start_ms, end_ms=end_ms)
-        return preview(condition, histories, self._store.candles.calendars(), start_ms=start_ms, end_ms=end_ms)
+        return preview(condition, histories, calendars, start_ms=start_ms, end_ms=end_ms)
 
 
 def _memory_of(now: Now) -> int:

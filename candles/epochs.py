@@ -3,10 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
+from candles.calendars import stored_calendars
 from candles.series import SeriesReader
+from common.grids import Grid
+from common.slots import slots_of
 from common.timeframes import DURATION_MS
+from engine.calendars import Calendars, SeriesCalendar
 from engine.candle_history import CandleHistory, FrameHistory
 from engine.resampling import resample
 from registry.conditions import Condition
@@ -29,6 +34,11 @@ class Epoch:
     rebase: int
     anchors: tuple[Anchor, ...]
     """In the order of the group's series."""
+
+    @property
+    def grids(self) -> dict[Series, Grid]:
+        """Series -> the grid by which it was judged."""
+        return {anchor.series: anchor.grid for anchor in self.anchors}
 
 
 class Epochs:
@@ -71,11 +81,14 @@ class Epochs:
         candles = _as_of(candles, self._store.candles.superseded(stored), epoch.rebase)
         if revised:
             pending = self._store.candles.revisions(stored).filter("pending")
-            candles = _replaced(candles, pending.select(_SLOT))
+            # What is on another grid has no candle to correct here.
+            opens = pending["open_time"].dt.epoch("ms").to_numpy()
+            fitting = np.asarray(slots_of(stored.timeframe, anchor.grid).is_open(opens), np.bool_)
+            candles = _replaced(candles, pending.filter(pl.Series(fitting)).select(_SLOT))
         if anchor.built_from is not None:
-            candles = resample(candles, anchor.built_from, timeframe).drop("partial")
-        closes = pl.col("open_time").dt.epoch("ms") + DURATION_MS[timeframe]
-        return candles.filter((pl.col("open_time").dt.epoch("ms") >= anchor.open_ms) & (closes <= epoch.until_ms))
+            candles = resample(candles, anchor.built_from, timeframe, anchor.grid).drop("partial")
+        last_ms = SeriesCalendar(timeframe, grid=anchor.grid).last_open(epoch.until_ms)
+        return candles.filter(pl.col("open_time").dt.epoch("ms").is_between(anchor.open_ms, last_ms))
 
     def up_to(self, condition: Condition, at_ms: int | None) -> dict[Series, CandleHistory]:
         """The candles of a condition's series as it was judged at a time, with those that have arrived since.
@@ -83,11 +96,9 @@ class Epochs:
         Before its first tick, or without a time, they are what it would be judged from now. Series without candles are
         left out. Candles are read as they are used, block by block.
         """
-        marks = self._store.ticks.watermarks(condition.timeframe)
-        if at_ms is not None and condition.group in marks:
-            for epoch in self.of(condition.group, marks[condition.group]):
-                if at_ms <= epoch.until_ms and epoch.rebase < self._last:
-                    return {series: FrameHistory(frame) for series, frame in self.histories(epoch).items()}
+        past = self._past(condition, at_ms)
+        if past is not None:
+            return {series: FrameHistory(frame) for series, frame in self.histories(past).items()}
         reader, anchors = SeriesReader.of(self._store), self._store.ticks.anchors()
         histories: dict[Series, CandleHistory] = {}
         for name in condition.all_series:
@@ -95,6 +106,19 @@ class Epochs:
             if extent is not None:
                 histories[name] = StoredHistory(reader, name, anchors.get(name, extent[0]), extent[1])
         return histories
+
+    def calendars(self, condition: Condition, at_ms: int | None) -> Calendars:
+        """The calendars and grids that belong to the candles of :meth:`up_to`."""
+        past, current = self._past(condition, at_ms), stored_calendars(self._store)
+        return current if past is None else current.with_fixed(past.grids)
+
+    def _past(self, condition: Condition, at_ms: int | None) -> Epoch | None:
+        """The epoch before the last rebase in which a condition was judged at a time; ``None`` if there is none."""
+        marks = self._store.ticks.watermarks(condition.timeframe)
+        if at_ms is None or condition.group not in marks:
+            return None
+        epochs = self.of(condition.group, marks[condition.group])
+        return next((epoch for epoch in epochs if at_ms <= epoch.until_ms and epoch.rebase < self._last), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,32 +4,40 @@ A filled candle is flat at the previous close, has volume 0 and is marked. Filli
 this way: where candles are missing for another reason, a gap must stay a gap.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
+import numpy as np
 import polars as pl
 
 from candles.files.raw import CANDLE_SCHEMA, SERIES_COLUMNS
 from candles.quality import Gap
 from common.candle_columns import OHLC
-from common.timeframes import DURATION_MS
+from common.grids import UTC_GRID, Grid
+from common.slots import slots_of
+from registry.instruments import Instrument
 
 
-def fill_gaps(candles: pl.DataFrame, gaps: Sequence[Gap]) -> pl.DataFrame:
+def fill_gaps(
+    candles: pl.DataFrame, gaps: Sequence[Gap], grids: Mapping[Instrument, Grid] = MappingProxyType({})
+) -> pl.DataFrame:
     """Candles with their gaps filled and a column ``filled``, sorted by series and open time.
 
-    ``candles`` has the columns of ``CANDLE_SCHEMA``; ``gaps`` are the ones between them.
+    ``candles`` has the columns of ``CANDLE_SCHEMA``; ``gaps`` are the ones between them. ``grids`` has the instruments
+    that are not on UTC's grid.
     """
     marked = candles.with_columns(pl.lit(False).alias("filled"))
     if not gaps:
         return marked
-    lengths = [DURATION_MS[gap.series.timeframe] for gap in gaps]
+    slots = [slots_of(gap.series.timeframe, grids.get(gap.series.instrument, UTC_GRID)) for gap in gaps]
+    firsts = [each.number(gap.first_missing_ms) for each, gap in zip(slots, gaps, strict=True)]
     missing = pl.DataFrame(
         {
             "series": [gap.series for gap in gaps],
-            "before_ms": [gap.first_missing_ms - length for gap, length in zip(gaps, lengths, strict=True)],
+            "before_ms": [each.open(first - 1) for each, first in zip(slots, firsts, strict=True)],
             "open_ms": [
-                list(range(gap.first_missing_ms, gap.first_missing_ms + gap.missing * length, length))
-                for gap, length in zip(gaps, lengths, strict=True)
+                each.open(np.arange(first, first + gap.missing))
+                for each, first, gap in zip(slots, firsts, gaps, strict=True)
             ],
         },
         schema_overrides={"open_ms": pl.List(pl.Int64)},

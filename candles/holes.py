@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 from candles.series import SeriesReader
-from common.timeframes import DURATION_MS
 from registry.groups import Series
 
 _HOLD_TIMEFRAMES = 2
@@ -21,15 +20,16 @@ def holes_among(missing: Iterable[Missing], reader: SeriesReader, now_ms: int) -
     each missing sub-candle counts.
     """
     holes: set[tuple[Series, int]] = set()
+    newest: dict[Series, int] = {}
+    """Series -> its newest hole."""
     for series, open_ms, has_sessions in missing:
-        for stored, slot_ms in reader.missing_parts(series, open_ms):
-            length = DURATION_MS[stored.timeframe]
-            if now_ms < slot_ms + length + min(_HOLD_TIMEFRAMES * length, _LONGEST_HOLD_MS):
+        for stored, slot_ms, close_ms in reader.missing_parts(series, open_ms):
+            if now_ms < close_ms + min(_HOLD_TIMEFRAMES * (close_ms - slot_ms), _LONGEST_HOLD_MS):
                 return None
             if not has_sessions:
                 holes.add((stored, slot_ms))
+                newest[series] = max(newest.get(series, slot_ms), slot_ms)
     # A candle after a series' newest hole is after all of its holes.
-    for stored, slot_ms in dict(sorted(holes)).items():
-        if reader.first_stored_from(stored, slot_ms) is None:
-            return None
+    if any(reader.first_part_from(series, slot_ms) is None for series, slot_ms in sorted(newest.items())):
+        return None
     return holes

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from candles import reasons
 from candles.files.raw import CANDLE_SCHEMA, SERIES_COLUMNS, RawCandles
 from common.candle_columns import OHLC, VALUES
-from common.timeframes import DURATION_MS, slot_at_or_before
+from common.slots import slots_of
+from common.timeframes import DURATION_MS
 from registry.groups import Series, series_of
 
 _KEY = (*SERIES_COLUMNS, "open_time")
@@ -42,9 +44,7 @@ class CheckedCandles:
 
 def check(raw: RawCandles, *, now_ms: int) -> CheckedCandles:
     """Judge every row of ``raw``; a candle whose close time is after ``now_ms`` is still open."""
-    judged = raw.rows.with_columns(
-        pl.col("timeframe").replace_strict(DURATION_MS, default=None, return_dtype=pl.Int64).alias("length")
-    ).with_columns(_reason(now_ms).alias("reason"))
+    judged = _with_slots(raw.rows).with_columns(_reason(now_ms).alias("reason"))
     judged = _one_row_per_slot(judged)
 
     accepted = judged.filter(pl.col("reason").is_null()).sort(_KEY)
@@ -58,13 +58,29 @@ def check(raw: RawCandles, *, now_ms: int) -> CheckedCandles:
     )
 
 
+def _with_slots(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows with the ``length`` of their timeframe, null if it is none of the list, and the slot that they open in: its
+    ``number``, ``begin_ms`` and ``close_ms``."""
+    opens = rows["open_time"].dt.epoch("ms").fill_null(0).to_numpy()
+    timeframes = rows["timeframe"].fill_null("")
+    columns = {name: np.zeros(rows.height, np.int64) for name in ("number", "begin_ms", "close_ms")}
+    for timeframe in timeframes.unique():
+        if timeframe in DURATION_MS:
+            slots, mine = slots_of(timeframe), (timeframes == timeframe).to_numpy()
+            numbers = slots.number(opens[mine])
+            for name, values in (
+                ("number", numbers),
+                ("begin_ms", slots.open(numbers)),
+                ("close_ms", slots.close(numbers)),
+            ):
+                columns[name][mine] = values
+    length = pl.col("timeframe").replace_strict(DURATION_MS, default=None, return_dtype=pl.Int64)
+    return rows.with_columns(length.alias("length"), *(pl.Series(*column) for column in columns.items()))
+
+
 def _reason(now_ms: int) -> pl.Expr:
     """The first reason to reject a row taken by itself, null if there is none."""
     open_ms = pl.col("open_time").dt.epoch("ms")
-    # Where the slot that contains the epoch begins: 0 except for weeks, which start on Monday.
-    phase = pl.col("timeframe").replace_strict(
-        {name: slot_at_or_before(0, name) for name in DURATION_MS}, default=None, return_dtype=pl.Int64
-    )
     dearest, cheapest = pl.max_horizontal(_OPEN, _CLOSE), pl.min_horizontal(_OPEN, _CLOSE)
     contradicts = (_HIGH < _LOW) | (dearest > _HIGH) | (cheapest < _LOW)
     # Read as open, close, high, low, the column "low" holds the high and the column "close" the low.
@@ -79,8 +95,8 @@ def _reason(now_ms: int) -> pl.Expr:
         reasons.COLUMN_ORDER: contradicts & swapped_fits,
         reasons.HIGH_BELOW_LOW: _HIGH < _LOW,
         reasons.OUTSIDE_RANGE: contradicts,
-        reasons.OFF_GRID: (open_ms - phase) % pl.col("length") != 0,
-        reasons.STILL_OPEN: open_ms + pl.col("length") > now_ms,
+        reasons.OFF_GRID: open_ms != pl.col("begin_ms"),
+        reasons.STILL_OPEN: pl.col("close_ms") > now_ms,
     }
     return pl.coalesce("problem", *(pl.when(broken).then(pl.lit(reason)) for reason, broken in rules.items()))
 
@@ -107,17 +123,12 @@ def _one_row_per_slot(judged: pl.DataFrame) -> pl.DataFrame:
 
 
 def _gaps(accepted: pl.DataFrame) -> tuple[Gap, ...]:
-    open_ms = pl.col("open_time").dt.epoch("ms")
     holes = accepted.select(
         *SERIES_COLUMNS,
-        after=open_ms.shift().over(SERIES_COLUMNS) + pl.col("length"),
-        open_ms=open_ms,
-        length=pl.col("length"),
-    ).filter(pl.col("open_ms") > pl.col("after"))
-    return tuple(
-        Gap(series_of(*series), after, (opened - after) // length)
-        for *series, after, opened, length in holes.iter_rows()
-    )
+        after=pl.col("close_ms").shift().over(SERIES_COLUMNS),
+        missing=pl.col("number").diff().over(SERIES_COLUMNS) - 1,
+    ).filter(pl.col("missing") > 0)
+    return tuple(Gap(series_of(*series), after, missing) for *series, after, missing in holes.iter_rows())
 
 
 def _suspicions(judged: pl.DataFrame) -> tuple[str, ...]:

@@ -8,9 +8,13 @@ series keeps that choice, whatever is imported later, until a rebase decides aga
 from collections.abc import Collection, Mapping
 from typing import Self
 
+import numpy as np
 import polars as pl
 
-from common.timeframes import DURATION_MS, slot_at_or_before
+from candles.calendars import stored_calendars
+from common.grids import Grid
+from common.slots import Slots, slots_of
+from engine.calendars import Calendars, SeriesCalendar
 from engine.resampling import divisors, is_over, resample
 from registry.groups import Series
 from registry.store.parts.candles import CandleStore
@@ -38,8 +42,9 @@ class SeriesReader:
     A reader remembers its decisions on series without an anchor; make another reader to decide afresh.
     """
 
-    def __init__(self, candles: CandleStore, anchored: Mapping[Series, str | None]) -> None:
+    def __init__(self, candles: CandleStore, anchored: Mapping[Series, str | None], calendars: Calendars) -> None:
         """``anchored`` maps each series with an anchor to the timeframe that it is built from, or ``None``."""
+        self.calendars = calendars
         self._candles = candles
         self._sources = dict(anchored)
         self._names: set[Series] | None = None
@@ -49,7 +54,12 @@ class SeriesReader:
     def of(cls, store: Store) -> Self:
         """A reader of the store's current candles and anchors."""
         built = store.ticks.built_from()
-        return cls(store.candles, {series: built.get(series) for series in store.ticks.anchors()})
+        sources = {series: built.get(series) for series in store.ticks.anchors()}
+        return cls(store.candles, sources, stored_calendars(store))
+
+    def calendar(self, series: Series) -> SeriesCalendar:
+        """The calendar and grid of a series; a built one shares its grid with the candles that it is built from."""
+        return self.calendars.of(series)
 
     def source(self, series: Series) -> str | None:
         """The timeframe that a series is built from, ``None`` if its candles are its own or it has none."""
@@ -73,9 +83,8 @@ class SeriesReader:
         stored_extent = self._stored_extent(self.stored(series))
         if source is None or stored_extent is None:
             return stored_extent
-        timeframe = series.timeframe
-        first, last = (slot_at_or_before(time_ms, timeframe) for time_ms in stored_extent)
-        if not is_over(last, timeframe, stored_extent[1], source):
+        first, last = (self._begin(series, time_ms) for time_ms in stored_extent)
+        if not is_over(last, series.timeframe, stored_extent[1], source, self.calendars.grid(series)):
             # The candle before it may be missing, so look for the newest that exists.
             before = self.last(series, last, 1)
             if before.is_empty():
@@ -86,36 +95,36 @@ class SeriesReader:
     def first(self, series: Series) -> int | None:
         """Open time of the first candle, whose span may not be over; ``None`` if there are none."""
         stored_extent = self._stored_extent(self.stored(series))
-        return None if stored_extent is None else slot_at_or_before(stored_extent[0], series.timeframe)
+        return None if stored_extent is None else self._begin(series, stored_extent[0])
 
     def between(self, series: Series, start_ms: int, stop_ms: int) -> pl.DataFrame:
         """Candles with ``start <= open_time < stop``, oldest first, as a candle frame."""
         source = self.source(series)
         if source is None:
             return self._candles.between(series, start_ms, stop_ms)
-        timeframe = series.timeframe
-        first, stop = _slot_from(start_ms, timeframe), _slot_from(stop_ms, timeframe)
-        return _built(self._candles.between(self.stored(series), first, stop), source, timeframe)
+        calendar = self.calendar(series)
+        first, stop = calendar.open_from(start_ms), calendar.open_from(stop_ms)
+        return self._built(self._candles.between(self.stored(series), first, stop), series)
 
     def last(self, series: Series, stop_ms: int, count: int) -> pl.DataFrame:
         """The last ``count`` candles with ``open_time < stop``, oldest first, as a candle frame."""
         source = self.source(series)
         if source is None:
             return self._candles.last(series, stop_ms, count)
-        timeframe = series.timeframe
+        slots, parts = self.calendar(series).slots, self._parts(series)
+        stop = slots.number(stop_ms - 1) + 1
         # These sub-candles reach over at least `count` spans, and over more where some are missing. Only then can the
         # first span be incomplete, and it is left out.
-        needed = count * (DURATION_MS[timeframe] // DURATION_MS[source])
-        candles = self._candles.last(self.stored(series), _slot_from(stop_ms, timeframe), needed)
-        return _built(candles, source, timeframe).tail(count)
+        needed = parts.number(slots.open(stop) - 1) - parts.number(slots.open(stop - count) - 1)
+        candles = self._candles.last(self.stored(series), slots.open(stop), needed)
+        return self._built(candles, series).tail(count)
 
     def first_open_from(self, series: Series, time_ms: int) -> int | None:
         """Open time of the first candle that opens at or after a time, ``None`` if there is none."""
         if self.source(series) is None:
             return self._candles.first_open_from(series, time_ms)
-        timeframe = series.timeframe
-        open_ms = self._candles.first_open_from(self.stored(series), _slot_from(time_ms, timeframe))
-        return None if open_ms is None else slot_at_or_before(open_ms, timeframe)
+        open_ms = self._candles.first_open_from(self.stored(series), self.calendar(series).open_from(time_ms))
+        return None if open_ms is None else self._begin(series, open_ms)
 
     def at(self, timeframe: str, open_ms: int, series: Collection[Series]) -> pl.DataFrame:
         """The candles of one slot, for those of ``series`` that have one.
@@ -128,36 +137,46 @@ class SeriesReader:
         if own:
             stored = self._candles.at(timeframe, open_ms).filter(pl.col("series").is_in(list(own)))
             frames.append(stored.with_columns(pl.lit(False).alias("partial")))
-        by_source: dict[str, dict[Series, Series]] = {}
+        alike: dict[tuple[str, str], dict[Series, Series]] = {}
         for name in wanted:
-            if (source := self.source(name)) is not None:
-                by_source.setdefault(source, {})[self.stored(name)] = name
-        for source, names in sorted(by_source.items()):
-            candles = self._candles.within(list(names), open_ms, open_ms + DURATION_MS[timeframe])
-            built = resample(candles, source, timeframe).with_columns(pl.col("series").replace_strict(names))
+            if (source := self.source(name)) is not None and self.calendar(name).slots.is_open(open_ms):
+                alike.setdefault((source, str(self.calendars.grid(name))), {})[self.stored(name)] = name
+        for (source, grid), names in sorted(alike.items()):
+            close_ms = SeriesCalendar(timeframe, grid=Grid.parse(grid)).close(open_ms)
+            candles = self._candles.within(list(names), open_ms, close_ms)
+            built = resample(candles, source, timeframe, Grid.parse(grid))
+            built = built.with_columns(pl.col("series").replace_strict(names))
             frames.append(built.select(list(_SLOT_SCHEMA)))
         return pl.concat(frames)
 
-    def missing_parts(self, series: Series, open_ms: int) -> list[tuple[Series, int]]:
-        """The stored candles missing from a slot's candle, as (stored series, open time) in order.
+    def missing_parts(self, series: Series, open_ms: int) -> list[tuple[Series, int, int]]:
+        """The stored candles missing from a slot's candle, as (stored series, open time, close time) in order.
 
         Empty when the candle is complete.
         """
-        stored, timeframe = self.stored(series), series.timeframe
-        length = DURATION_MS[stored.timeframe]
-        slots = range(open_ms, open_ms + DURATION_MS[timeframe], length)
-        present = self._candles.between(stored, slots.start, slots.stop)["open_time"].dt.epoch("ms")
-        return [(stored, slot) for slot in sorted(set(slots) - set(present))]
+        stored, close_ms, parts = self.stored(series), self.calendar(series).close(open_ms), self._parts(series)
+        slots = parts.between(open_ms, close_ms).tolist()
+        present = self._candles.between(stored, open_ms, close_ms)["open_time"].dt.epoch("ms")
+        return [(stored, slot, parts.close(parts.number(slot))) for slot in sorted(set(slots) - set(present))]
 
-    def first_stored_from(self, stored: Series, time_ms: int) -> int | None:
-        """:meth:`first_open_from` for a stored series, whatever the series of that name is built from."""
-        return self._candles.first_open_from(stored, time_ms)
+    def first_part_from(self, series: Series, time_ms: int) -> int | None:
+        """:meth:`first_open_from` for the stored series that a series is made of.
+
+        Raises :class:`common.errors.GridError` if that candle is on none of its slots.
+        """
+        stored = self.stored(series)
+        open_ms = self._candles.first_open_from(stored, time_ms)
+        if open_ms is not None:
+            parts = SeriesCalendar(stored.timeframe, grid=self.calendars.grid(series))
+            parts.require_slots(stored, np.array([open_ms]))
+        return open_ms
 
     def _decide(self, series: Series) -> str | None:
         names = self._all_names()
         if series in names:
             return None
-        return next((name for name in divisors(series.timeframe) if series.at(name) in names), None)
+        fitting = divisors(series.timeframe, self.calendars.grid(series))
+        return next((name for name in fitting if series.at(name) in names), None)
 
     def _all_names(self) -> set[Series]:
         if self._names is None:
@@ -170,11 +189,15 @@ class SeriesReader:
             self._extents[timeframe] = self._candles.extent(timeframe)
         return self._extents[timeframe].get(stored)
 
+    def _built(self, candles: pl.DataFrame, series: Series) -> pl.DataFrame:
+        grid = self.calendars.grid(series)
+        return resample(candles, self.stored(series).timeframe, series.timeframe, grid).drop("partial")
 
-def _built(candles: pl.DataFrame, source: str, timeframe: str) -> pl.DataFrame:
-    return resample(candles, source, timeframe).drop("partial")
+    def _parts(self, series: Series) -> Slots:
+        """The slots of the stored candles that a series is made of."""
+        return slots_of(self.stored(series).timeframe, self.calendars.grid(series))
 
-
-def _slot_from(time_ms: int, timeframe: str) -> int:
-    """Open time of the first slot that opens at or after a time."""
-    return slot_at_or_before(time_ms + DURATION_MS[timeframe] - 1, timeframe)
+    def _begin(self, series: Series, time_ms: int) -> int:
+        """Open time of the slot in which a time is."""
+        slots = self.calendar(series).slots
+        return slots.open(slots.number(time_ms))

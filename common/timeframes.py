@@ -1,22 +1,11 @@
-"""The closed list of timeframes and the arithmetic of their slots.
-
-Times are integers: milliseconds since 1970-01-01 UTC. Every timeframe divides the day, except ``3d`` (counted from
-1970-01-01) and ``1w`` (weeks start on Monday).
-"""
+"""The closed list of timeframes, and times as integers: milliseconds since 1970-01-01 UTC."""
 
 import re
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeVar
 
 from common.errors import TimeFormatError, TimeframeError
 from common.spelling import did_you_mean
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-_Times = TypeVar("_Times", int, "NDArray[np.int64]")
 
 _MINUTE = 60_000
 _HOUR = 60 * _MINUTE
@@ -37,31 +26,33 @@ DURATION_MS: dict[str, int] = {
     "1d": _DAY,
     "3d": 3 * _DAY,
     "1w": 7 * _DAY,
+    "1mo": 31 * _DAY,
 }
-"""Timeframe -> length in milliseconds, shortest first."""
+"""Timeframe -> nominal length in milliseconds, shortest first: for order, for what divides what, for estimates and
+rates. Where a slot ends is a matter of its grid: see :mod:`common.slots`."""
 
-_BY_DURATION = {length: name for name, length in DURATION_MS.items()}
+_BY_DURATION = {length: name for name, length in DURATION_MS.items() if name != "1mo"}
 UNITS = {
     "m": _MINUTE, "min": _MINUTE, "mins": _MINUTE, "minute": _MINUTE, "minutes": _MINUTE,
     "h": _HOUR, "hr": _HOUR, "hour": _HOUR, "hours": _HOUR,
     "d": _DAY, "day": _DAY, "days": _DAY,
     "w": 7 * _DAY, "week": 7 * _DAY, "weeks": 7 * _DAY,
+    "mo": 31 * _DAY, "month": 31 * _DAY, "months": 31 * _DAY,
 }  # fmt: skip
-"""Every spelling of a unit -> its length in milliseconds."""
+"""Every spelling of a unit -> its nominal length in milliseconds."""
 _SPELLING = re.compile(r"([1-9][0-9]{0,4})\s?([a-z]+)")
-# 1970-01-01 was a Thursday: the first Monday is four days later.
-_FIRST_MONDAY_MS = 4 * _DAY
 
 
 @lru_cache(maxsize=256)
 def normalise_timeframe(text: str) -> str:
     """The name in the closed list for any spelling of its length: ``60m`` -> ``1h``, ``1D`` -> ``1d``.
 
-    Raises :class:`TimeframeError` for every other length, ``1M`` (a month has no fixed length) included.
+    Raises :class:`TimeframeError` for every other length, and for ``1M``, which may be a minute or a month.
     """
     match = _SPELLING.fullmatch(text.strip().lower()) if text.strip() != "1M" else None
     if match and match[2] in UNITS:
-        name = _BY_DURATION.get(int(match[1]) * UNITS[match[2]])
+        is_month = match[1] == "1" and match[2].startswith("mo")
+        name = "1mo" if is_month else _BY_DURATION.get(int(match[1]) * UNITS[match[2]])
         if name is not None:
             return name
     shown = text if len(text) <= 20 else text[:20] + "…"
@@ -69,11 +60,9 @@ def normalise_timeframe(text: str) -> str:
     raise TimeframeError(f"timeframe {shown!r} is not supported{hint}; use one of {' '.join(DURATION_MS)}")
 
 
-def slot_at_or_before(time_ms: _Times, timeframe: str) -> _Times:
-    """Open time of the slot that contains ``time_ms``, a time or an array of them."""
-    length = DURATION_MS[timeframe]
-    shift = _FIRST_MONDAY_MS if timeframe == "1w" else 0
-    return (time_ms - shift) // length * length + shift
+def multiples(timeframe: str) -> tuple[str, ...]:
+    """The timeframes whose slots are a whole number of those of a timeframe, itself first. A month is so of days."""
+    return tuple(name for name, length in DURATION_MS.items() if length % DURATION_MS[timeframe] == 0)
 
 
 def read_time(text: str) -> int:

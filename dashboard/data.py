@@ -15,10 +15,11 @@ import polars as pl
 import streamlit as st
 
 from analysis.savings import Savings, summarise
+from candles.calendars import stored_calendars
 from candles.series import SeriesReader
 from common.errors import HubError, StoreLocked, StoreMissing
+from common.grids import Grid
 from common.settings import load_settings
-from common.timeframes import DURATION_MS
 from registry.groups import Series
 from registry.store import open_store
 from registry.store.owner import url_of
@@ -61,6 +62,8 @@ class ConditionFacts:
     """Close time of its newest candle; ``None`` without candles."""
     unjudged: Unjudged | None
     """Why it is not judged; ``None`` if it is."""
+    grid: Grid
+    """Where the slots of its series begin."""
 
     @property
     def series(self) -> Series:
@@ -107,14 +110,17 @@ def conditions(store_url: str) -> pl.DataFrame:
         registered = store.registry.conditions()
         subscribers = store.registry.subscribers()
         counts = store.triggers.counts()
-        anchors = store.ticks.anchors()
+        anchors, calendars = store.ticks.anchors(), stored_calendars(store)
         marks = {
             timeframe: store.ticks.watermarks(timeframe) for timeframe in {stored.timeframe for stored in registered}
         }
 
     def slots(stored: StoredCondition) -> int | None:
         judged, anchor = marks[stored.timeframe].get(stored.group), anchors.get(stored.group.base)
-        return None if judged is None or anchor is None else (judged - anchor) // DURATION_MS[stored.timeframe]
+        if judged is None or anchor is None:
+            return None
+        grid = calendars.of(stored.group.base).slots
+        return grid.last_closed(judged) - grid.number(anchor) + 1
 
     rows = [
         (
@@ -155,15 +161,17 @@ def condition(store_url: str, condition_id: str) -> ConditionFacts | None:
         stored = store.registry.condition(condition_id)
         if stored is None:
             return None
-        extent = SeriesReader.of(store).extent(stored.group.base)
+        reader = SeriesReader.of(store)
+        extent = reader.extent(stored.group.base)
         return ConditionFacts(
             stored=stored,
             subscribers=store.registry.subscribers().get(condition_id, 0),
             trigger_count=store.triggers.condition_state(condition_id).triggers,
             triggers=store.triggers.of(condition_id, _TRIGGERS_SHOWN),
             judged_ms=store.ticks.watermarks(stored.timeframe).get(stored.group),
-            last_close_ms=extent[1] + DURATION_MS[stored.timeframe] if extent else None,
+            last_close_ms=reader.calendar(stored.group.base).close(extent[1]) if extent else None,
             unjudged=store.registry.unjudged_of(condition_id),
+            grid=reader.calendars.grid(stored.group.base),
         )
 
 

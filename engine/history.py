@@ -6,7 +6,7 @@ computed slot by slot over a span of candles, and judged candle by candle in til
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from common.errors import CandlesMissing
-from common.timeframes import DURATION_MS
-from engine.calendars import LONGEST_CLOSURE_MS, calendar_of
+from common.grids import Grid
+from engine.calendars import AnyCalendars, Calendars, as_calendars
 from engine.candle_history import CandleHistory, FrameHistory
 from engine.evaluate import candle_columns, import_kernels
 from engine.firing import FiringState
@@ -26,7 +26,6 @@ from engine.truths import TruthState
 from indicators.compute import Array, input_arrays, scan_into, source_array, start
 from registry.conditions import Condition
 from registry.groups import Series, series_of
-from registry.instruments import Calendar
 
 _SPAN = 4096
 """Candles computed at once: limits the memory of a scan to a few thousand rows of slots."""
@@ -60,7 +59,8 @@ def scan(
     candles: pl.DataFrame,
     *,
     exchange: str = "BINANCE",
-    calendars: Mapping[str, Calendar] | None = None,
+    calendars: AnyCalendars | None = None,
+    grids: Mapping[str, Grid | str] | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> pl.DataFrame:
     """Judge whole histories: ``condition_id condition symbol timeframe open_time close_time price settled``, one row a
@@ -69,8 +69,11 @@ def scan(
     ``candles`` has the columns ``symbol timeframe open_time open high low close volume`` (``exchange`` is optional, the
     argument is its default) and may contain several series; the first candle of each is its anchor. A missing series is
     built from the longest timeframe of its instrument that divides its own. ``calendars`` names the instruments
-    (``NASDAQ:AAPL``) that trade in ``sessions``; all others trade ``24x7``. ``progress`` is called with the number of
-    candles done and their total. Raises :class:`common.errors.CandlesMissing` for a condition without candles.
+    (``NASDAQ:AAPL``) that trade in ``sessions``; all others trade ``24x7``. ``grids`` says where the slots of
+    instruments begin that are not on UTC's grid, as :class:`common.grids.Grid` or its text (``day 16:00``).
+    ``progress`` is called with the number of candles done and their total. Raises
+    :class:`common.errors.CandlesMissing` for a condition without candles, and :class:`common.errors.GridError` for a
+    candle that does not open with a slot of its grid.
     """
     parsed = [
         condition if isinstance(condition, Condition) else Condition.parse(condition, default_exchange=exchange)
@@ -83,9 +86,15 @@ def scan(
         for key, history in candles.partition_by("exchange", "symbol", "timeframe", as_dict=True).items()
     }
     wanted = {series for condition in parsed for series in condition.all_series}
-    histories = with_built(histories, wanted)
+    known = as_calendars(calendars)
+    if grids is not None:
+        read = {name: Grid.parse(grid) if isinstance(grid, str) else grid for name, grid in grids.items()}
+        known = replace(known, grids={**known.grids, **read})
+    histories = with_built(histories, wanted, known)
     if missing := sorted(set(wanted) - set(histories)):
         raise CandlesMissing(f"no candles of {', '.join(missing)}; there are {', '.join(sorted(histories)) or 'none'}")
+    for series in wanted:
+        known.of(series).require_slots(series, histories[series]["open_time"].dt.epoch("ms").to_numpy())
     by_base: dict[Series, list[Condition]] = {}
     for condition in parsed:
         by_base.setdefault(condition.series, []).append(condition)
@@ -94,7 +103,7 @@ def scan(
     frames: list[pl.DataFrame] = []
     for _, of_base in sorted(by_base.items(), key=lambda item: str(item[0])):
         of_frames = {series: FrameHistory(history) for series, history in histories.items()}
-        evaluator = HistoryEvaluator(make_plan(of_base), of_frames, calendars or {})
+        evaluator = HistoryEvaluator(make_plan(of_base), of_frames, known)
         for rows in evaluator.rows():
             frames.append(evaluator.triggers(rows))
             done += rows.opens.size
@@ -116,6 +125,8 @@ class Rows:
     adjacent: NDArray[np.bool_]
     """Whether the candle of a column is one step after that of the column before it."""
     opens: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    """Close times."""
     closes: Array
     counts: Mapping[int, NDArray[np.int64]]
     """Series -> how many candles it had since its anchor, as of each row."""
@@ -126,6 +137,7 @@ class Rows:
             self.values[:, -count - 1 :],
             self.adjacent[-count - 1 :],
             self.opens[-count:],
+            self.ends[-count:],
             self.closes[-count:],
             {series: counts[-count:] for series, counts in self.counts.items()},
         )
@@ -141,7 +153,7 @@ class HistoryEvaluator:
         self,
         plan: Plan,
         histories: Mapping[Series, CandleHistory],
-        calendars: Mapping[str, Calendar],
+        calendars: Calendars,
         *,
         span: int | None = None,
     ) -> None:
@@ -151,8 +163,9 @@ class HistoryEvaluator:
         self.base = base
         """The index of the base series."""
         self._candles = histories[plan.series[base]]
-        slots = (self._candles.last_open_ms - self._candles.first_open_ms) // DURATION_MS[plan.timeframe] + 1
-        self._span = span = min(span or _SPAN, slots)
+        self._calendar = calendars.of(plan.series[base])
+        first, last = map(self._calendar.slots.number, (self._candles.first_open_ms, self._candles.last_open_ms))
+        self._span = span = min(span or _SPAN, last - first + 1)
         self._own = _SeriesValues(plan, self.base, calendars)
         self._others = [
             _Other(plan, index, histories[series], calendars, span)
@@ -179,9 +192,8 @@ class HistoryEvaluator:
         indicators are moved on and nothing else. What fires on earlier candles is not right then.
         """
         plan = self.plan
-        length = DURATION_MS[plan.timeframe]
         buffer = np.full((plan.slots, self._span + 1), np.nan)
-        judged_from = None if from_ms is None else from_ms - (plan.memory + 2) * self._own.longest_step_ms
+        judged_from = None if from_ms is None else self._calendar.back(from_ms, plan.memory + 2)
         done = height = 0
         for span in _spans(self._candles, self._span):
             if height:
@@ -195,11 +207,13 @@ class HistoryEvaluator:
                 done += height
                 continue
             adjacent = self._own.extend(span, fresh)
+            ends = self._calendar.close(opens)
             counts = {self.base: np.arange(done + 1, done + 1 + height)}
             for other in self._others:
-                counts[other.index] = other.show(opens + length, fresh)
+                counts[other.index] = other.show(ends, fresh)
             _calculate(plan, fresh)
-            yield Rows(values, np.concatenate([[False], adjacent]), opens, np.array(span["close"], np.float64), counts)
+            closes = np.array(span["close"], np.float64)
+            yield Rows(values, np.concatenate([[False], adjacent]), opens, ends, closes, counts)
             done += height
 
     def judge(self, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -237,7 +251,6 @@ class HistoryEvaluator:
         """The triggers of the rows, as ``TRIGGER_SCHEMA``."""
         plan = self.plan
         at, which = self.judge(rows)
-        length = DURATION_MS[plan.timeframe]
         return pl.DataFrame(
             {
                 "condition_id": self._ids.gather(which),
@@ -245,7 +258,7 @@ class HistoryEvaluator:
                 "symbol": pl.repeat(plan.series[self.base].instrument.symbol, which.size, eager=True, dtype=pl.String),
                 "timeframe": pl.repeat(plan.timeframe, which.size, eager=True, dtype=pl.String),
                 "open_time": pl.from_epoch(pl.Series(rows.opens[at]), "ms").cast(pl.Datetime("ms", "UTC")),
-                "close_time": pl.from_epoch(pl.Series(rows.opens[at] + length), "ms").cast(pl.Datetime("ms", "UTC")),
+                "close_time": pl.from_epoch(pl.Series(rows.ends[at]), "ms").cast(pl.Datetime("ms", "UTC")),
                 "price": rows.closes[at],
                 "settled": pl.Series(self._settled(rows, at, which), dtype=pl.Boolean),
             }
@@ -261,8 +274,7 @@ class HistoryEvaluator:
 class _SeriesValues:
     """Readings and delays of one series, extended span by span."""
 
-    def __init__(self, plan: Plan, index: int, calendars: Mapping[str, Calendar]) -> None:
-        series = plan.series[index]
+    def __init__(self, plan: Plan, index: int, calendars: Calendars) -> None:
         blocks = [block for block in plan.indicators if index in block.series]
         self._blocks = [(block, block.slots(block.series.index(index))) for block in blocks]
         self._carries = [start(block.indicator, block.parameters) for block in blocks]
@@ -278,8 +290,7 @@ class _SeriesValues:
         """Slot of a reading that is delayed -> its last values."""
         self._run = 0
         self._last_open: int | None = None
-        self._calendar = calendar_of(series, calendars)
-        self.longest_step_ms = LONGEST_CLOSURE_MS if self._calendar.has_sessions else DURATION_MS[series.timeframe]
+        self._calendar = calendars.of(plan.series[index])
 
     def extend(self, span: pl.DataFrame, values: Array | dict[int, Array], *, delays: bool = True) -> NDArray[np.bool_]:
         """Fill the series' slots of ``values`` (slot -> float64[n]) for the next candles; returns whether each candle
@@ -312,17 +323,14 @@ class _Other:
     It is moved on as far as the base's time needs it.
     """
 
-    def __init__(
-        self, plan: Plan, index: int, candles: CandleHistory, calendars: Mapping[str, Calendar], span: int
-    ) -> None:
+    def __init__(self, plan: Plan, index: int, candles: CandleHistory, calendars: Calendars, span: int) -> None:
         self.index = index
         self._series = _SeriesValues(plan, index, calendars)
         sources = np.flatnonzero(plan.owners == index)
         self._values = dict(zip(sources.tolist(), np.full((sources.size, span + 1), np.nan), strict=True))
         """Slot -> its value on the candle before the span, then those on the span's candles."""
         self._views = [(slot, source) for slot, source in plan.layout.views.array.tolist() if source in self._values]
-        self._calendar = calendar_of(plan.series[index], calendars)
-        self._length = DURATION_MS[plan.series[index].timeframe]
+        self._calendar = calendars.of(plan.series[index])
         self._spans = _spans(candles, span)
         self._opens = np.zeros(0, np.int64)
         """Of the candles in ``_values``."""
@@ -339,8 +347,10 @@ class _Other:
         begin = 0
         while begin < times.size:
             # Until the span after this one begins, what is shown is in this one.
-            following = None if self._next is None else int(self._next["open_time"].dt.epoch("ms")[0]) + self._length
-            stop = times.size if following is None else int(np.searchsorted(times, following))
+            stop = times.size
+            if self._next is not None:
+                following = self._calendar.close(int(self._next["open_time"].dt.epoch("ms")[0]))
+                stop = int(np.searchsorted(times, following))
             if stop > begin:
                 counts[begin:stop] = self._show(times[begin:stop], values[:, begin:stop])
                 begin = stop
@@ -368,7 +378,7 @@ class _Other:
             self._earlier += self._opens.size - 1
         fresh = {source: column[kept : kept + span.height] for source, column in self._values.items()}
         opens = span["open_time"].dt.epoch("ms").to_numpy()
-        is_seen = opens[-1] + self._series.longest_step_ms + self._length >= time_ms
+        is_seen = int(opens[-1]) >= self._calendar.back(time_ms, 2)
         self._series.extend(span, fresh, delays=is_seen)
         for source, column in fresh.items():
             self._values[source][kept : kept + span.height] = column

@@ -15,8 +15,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from common.candle_columns import VALUES
-from common.timeframes import DURATION_MS, slot_at_or_before
-from engine.calendars import LONGEST_CLOSURE_MS, SeriesCalendar
+from common.timeframes import DURATION_MS
+from engine.calendars import SeriesCalendar
 from engine.evaluate import Evaluator, FiredCondition, SeriesPast
 from engine.plan import Plan, make_plan
 from indicators.kernels.tick_program import CANDLE_ROWS
@@ -89,7 +89,10 @@ class Part:
 
     def _read_series(self) -> None:
         self.series = tuple(self.plan.series)
-        self._lengths = [DURATION_MS[series.timeframe] for series in self.series]
+        self._alike: dict[str, dict[SeriesCalendar, list[int]]] = {name: {} for name in self.plan.timeframes}
+        """Timeframe -> the calendars and grids on it, with their series."""
+        for index, (series, calendar) in enumerate(zip(self.series, self._calendars, strict=True)):
+            self._alike[series.timeframe].setdefault(calendar, []).append(index)
         self._bases = {group.base for group in self.groups}
 
     def adopt(self, other: "Part") -> None:
@@ -158,11 +161,11 @@ class Part:
 
         ``first_open_after(series, time)`` is the open time of a series' first candle that opens at or after a time.
         """
-        reached = self.reached[member.group]
-        if not self._calendars[member.base].has_sessions:
-            return reached + self._lengths[member.base]
+        reached, calendar = self.reached[member.group], self._calendars[member.base]
+        if not calendar.has_sessions:
+            return calendar.next_close(reached)
         open_ms = first_open_after(self.series[member.base], reached)
-        return None if open_ms is None else open_ms + self._lengths[member.base]
+        return None if open_ms is None else calendar.close(open_ms)
 
     def missing(self, member: PlanGroup, close_ms: int, load: LoadSlot) -> list[tuple[Series, int, bool]]:
         """The candles that a group still lacks to reach ``close_ms``: series, open time, and whether the series has
@@ -173,7 +176,7 @@ class Part:
         missing = []
         for index in member.series:
             has_sessions = self._calendars[index].has_sessions
-            opens = list(self._opens(index, self.reached[member.group], close_ms))
+            opens = [open_ms for open_ms, _ in self._slots(index, self.reached[member.group], close_ms)]
             missing += [
                 (self.series[index], open_ms, has_sessions)
                 for open_ms in (opens[-1:] if has_sessions else opens)
@@ -189,9 +192,7 @@ class Part:
         if not self.is_alone:
             since = min(self.reached.values())
             others = [index for index in range(len(self.series)) if index not in self._bases]
-            closes = {
-                open_ms + self._lengths[index] for index in others for open_ms in self._opens(index, since, close_ms)
-            }
+            closes = {close for index in others for _, close in self._slots(index, since, close_ms)}
             for earlier in sorted(closes - {close_ms}):
                 loaded |= self._step(earlier, others, load)
             bases = bases.union(others)
@@ -206,26 +207,27 @@ class Part:
 
     def _step(self, close_ms: int, indices: Sequence[int] | set[int], load: LoadSlot) -> NDArray[np.bool_]:
         """Let those series step that have a slot closing at ``close_ms``; returns which of them had a candle."""
-        count = len(self.series)
+        count, moving = len(self.series), set(indices)
         loaded = np.zeros(count, np.bool_)
-        for timeframe in self.plan.timeframes:
-            open_ms = close_ms - DURATION_MS[timeframe]
-            if slot_at_or_before(close_ms, timeframe) != close_ms:
-                continue
-            slot = load(timeframe, open_ms)
+        for timeframe, alike in self._alike.items():
             candles = np.zeros((len(CANDLE_ROWS), count))
-            candles[CANDLE_ROWS.index("day")] = open_ms // DURATION_MS["1d"]
             present, stepping = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
-            for index in indices:
-                if self.series[index].timeframe != timeframe or open_ms < self._first_open[index]:
+            for calendar, members in alike.items():
+                open_ms = calendar.last_open(close_ms)
+                if calendar.close(open_ms) != close_ms:
                     continue
-                if self.series[index] in slot:
-                    candles[: len(VALUES), index] = slot[self.series[index]]
-                    present[index] = stepping[index] = True
-                    self._note_candle(index, open_ms)
-                else:
-                    # A missing candle is a hole, unless there are sessions: then the market was closed.
-                    stepping[index] = not self._calendars[index].has_sessions
+                slot = load(timeframe, open_ms)
+                candles[CANDLE_ROWS.index("day"), members] = open_ms // DURATION_MS["1d"]
+                for index in members:
+                    if index not in moving or open_ms < self._first_open[index]:
+                        continue
+                    if self.series[index] in slot:
+                        candles[: len(VALUES), index] = slot[self.series[index]]
+                        present[index] = stepping[index] = True
+                        self._note_candle(index, open_ms)
+                    else:
+                        # A missing candle is a hole, unless there are sessions: then the market was closed.
+                        stepping[index] = not calendar.has_sessions
             if stepping.any():
                 self._evaluator.step(timeframe, candles, present, stepping)
             loaded |= present
@@ -243,17 +245,16 @@ class Part:
             last = self._last_open[index]
             if index in self._bases or last is None or not self._calendars[index].has_sessions:
                 continue
-            if close_ms - (last + self._lengths[index]) > LONGEST_CLOSURE_MS:
+            if not self._calendars[index].is_current(last, close_ms):
                 self._evaluator.interrupt(index)
         return self._evaluator.judge(judged) if judged.any() else []
 
-    def _opens(self, index: int, since_ms: int, until_ms: int) -> Iterator[int]:
-        """Open times of a series' slots that close after ``since_ms`` and by ``until_ms``, from its first candle on."""
-        length = self._lengths[index]
-        open_ms = max(slot_at_or_before(since_ms, self.series[index].timeframe), self._first_open[index])
-        while open_ms + length <= until_ms:
-            yield open_ms
-            open_ms += length
+    def _slots(self, index: int, since_ms: int, until_ms: int) -> Iterator[tuple[int, int]]:
+        """(open time, close time) of a series' slots that close after ``since_ms`` and by ``until_ms``, from its first
+        candle on."""
+        for open_ms, close_ms in self._calendars[index].closing(max(since_ms, self._first_open[index]), until_ms):
+            if open_ms >= self._first_open[index]:
+                yield open_ms, close_ms
 
     def _ends(self) -> list[int]:
         """Series -> the close time up to which it has stepped."""
@@ -264,7 +265,8 @@ class Part:
 
     def _restore(self, histories: Mapping[Series, SeriesHistory]) -> None:
         ends = self._ends()
-        repeats = Repeats(self.plan, self._bases, ends, [histories[series].candles for series in self.series])
+        candles_of = [histories[series].candles for series in self.series]
+        repeats = Repeats(self.plan, self._bases, ends, candles_of, self._calendars)
         known, starts = repeats.known, repeats.starts
         repeated: dict[tuple[str, int], dict[Series, Sequence[float]]] = {}
         closes: dict[int, list[int]] = {}
@@ -280,8 +282,8 @@ class Part:
                 self._last_open[index] = past.open_ms
             for open_ms, row in zip(after["open_time"].dt.epoch("ms"), after.select(VALUES).rows(), strict=True):
                 repeated.setdefault((series.timeframe, open_ms), {})[series] = row
-            for open_ms in self._opens(index, starts[index], ends[index]):
-                closes.setdefault(open_ms + self._lengths[index], []).append(index)
+            for _, close_ms in self._slots(index, starts[index], ends[index]):
+                closes.setdefault(close_ms, []).append(index)
         for close_ms, stepping in sorted(closes.items()):
             loaded = self._step(close_ms, stepping, lambda timeframe, open_ms: repeated.get((timeframe, open_ms), {}))
             bases = np.zeros(len(self.series), np.bool_)
@@ -298,11 +300,17 @@ class Repeats:
     """
 
     def __init__(
-        self, plan: Plan, bases: Collection[int], ends: Sequence[int], candles: Sequence[pl.DataFrame]
+        self,
+        plan: Plan,
+        bases: Collection[int],
+        ends: Sequence[int],
+        candles: Sequence[pl.DataFrame],
+        calendars: Sequence[SeriesCalendar],
     ) -> None:
-        lengths = [DURATION_MS[series.timeframe] for series in plan.series]
         opens = [_opens(frame) for frame in candles]
-        self.known = [times[times + length <= end] for times, length, end in zip(opens, lengths, ends, strict=True)]
+        self.known = [
+            times[times <= calendar.last_open(end)] for times, calendar, end in zip(opens, calendars, ends, strict=True)
+        ]
         self.starts = [0] * len(opens)
         self.short = [False] * len(opens)
         steps = _steps_back(plan)

@@ -15,7 +15,8 @@ import numpy as np
 from candles.holes import holes_among
 from common import failpoints
 from common.errors import EventLogAhead, EventLogError, StaleTick
-from common.timeframes import DURATION_MS, show_time, slot_at_or_before
+from common.grids import UTC_GRID
+from common.timeframes import DURATION_MS, show_time
 from engine.counting import COUNTS, count_move
 from engine.evaluate import FiredCondition
 from engine.part import Part, PlanGroup
@@ -60,12 +61,13 @@ async def advance(
     shards: int = 1,
     on_tick: Callable[[int, int], object] | None = None,
 ) -> Advanced:
-    """Judge every slot of the timeframe that closes by ``tick_ms`` and has not been judged yet.
+    """Judge every slot of the timeframe that closes by ``tick_ms`` and has not been judged yet: of each series up to
+    the last slot on its own grid that has ended by then.
 
     Waits until ``tick_ms`` if it is in the future. ``on_tick(close_time_ms, triggers)`` is called after each recorded
     tick. A failing event log stops nothing: a later run publishes the triggers.
     """
-    done = Advanced(timeframe, slot_at_or_before(tick_ms, timeframe))
+    done = Advanced(timeframe, tick_ms)
     _publish(runtime, done)
     started = time.perf_counter_ns()
     live = runtime.prepare(timeframe, shard, shards)
@@ -201,12 +203,13 @@ class _Tick:
             close_time_ms=close_ms,
             late=late,
             moves=tuple(self.moves),
-            triggers=trigger_rows(fired, live.timeframe, close_ms, late=late),
+            triggers=trigger_rows(fired, close_ms, live.reader.calendars, late=late),
             holes=tuple(sorted(self.holes)),
             anchors=anchors,
             rebase=live.rebase,
             registry_version=live.registry_version,
             built_from={series: source for series in anchors if (source := live.reader.source(series)) is not None},
+            grids={series: grid for series in anchors if (grid := live.reader.calendars.grid(series)) != UTC_GRID},
             metrics=TickMetrics(
                 **self._counts,
                 series=len(self._loaded),

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from common.errors import StoreError
-from common.timeframes import DURATION_MS, show_time
+from common.timeframes import show_time
 from engine.evaluate import SeriesPast
 from engine.layout import SPARE, Computation
 from engine.part import Part
@@ -83,7 +83,6 @@ class Checkpoints:
                 if series != SPARE:
                     self._wanted[series].append(block.computation)
         self._series = plan.series
-        self._lengths = [DURATION_MS[series.timeframe] for series in plan.series]
         self._rebases = {anchor.series: anchor.rebase for anchor in store.ticks.anchor_history()}
         try:
             rows = store.cache.of(self._series)
@@ -92,8 +91,8 @@ class Checkpoints:
             rows = pl.DataFrame(schema=_SCHEMA)
         self._rows = rows.partition_by("series", as_dict=True)
 
-    def of(self, position: int, anchor: int, before_ms: int) -> SeriesPast | None:
-        """The newest checkpoint of a series, after a candle that closed by ``before_ms``, that has every indicator of
+    def of(self, position: int, anchor: int, until_ms: int) -> SeriesPast | None:
+        """The newest checkpoint of a series, after a candle that opened by ``until_ms``, that has every indicator of
         the plan."""
         series = self._series[position]
         rows = self._rows.get((str(series),))
@@ -104,7 +103,7 @@ class Checkpoints:
         usable = rows.filter(
             (pl.col("anchor_ms") == anchor)
             & (pl.col("rebase") >= self._rebases.get(series, 0))
-            & (pl.col("open_ms") + self._lengths[position] <= before_ms)
+            & (pl.col("open_ms") <= until_ms)
             & pl.col("indicator").is_in(list(wanted))
         )
         for (open_ms,), checkpoint in sorted(usable.partition_by("open_ms", as_dict=True).items(), reverse=True):

@@ -96,7 +96,7 @@ def judge_next_slot(part: Part, reader: SeriesReader, now_ms: int) -> None:
             continue
         if holes_among(part.missing(member, close_ms, candles.load_complete), reader, now_ms) is not None:
             fired = part.move([member], close_ms, candles.load).fired
-            trigger_rows(fired, part.plan.timeframe, close_ms, late=False)
+            trigger_rows(fired, close_ms, reader.calendars, late=False)
 
 
 def judging(

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from candles.series import SeriesReader
 from common import failpoints
 from common.errors import HubError
-from common.timeframes import DURATION_MS
 from engine.part import Part, PlanGroup
 from engine.plan import Plan
 from flows.checkpoints import save
@@ -201,7 +200,12 @@ class Live:
         Only groups that wait for their first tick can be among them: what has been judged no longer changes.
         """
         now = SeriesReader.of(store) if self.anchors else self.reader
-        other = {series for series in self.anchors if now.source(series) != self.reader.source(series)}
+        other = {
+            series
+            for series in self.anchors
+            if now.source(series) != self.reader.source(series)
+            or now.calendars.grid(series) != self.reader.calendars.grid(series)
+        }
         return {
             group
             for group, (series, version) in self.versions.items()
@@ -378,11 +382,11 @@ def _first_watermark(reader: SeriesReader, base: Series, active_from_ms: int) ->
     Earlier candles provide values and the truth one step before, but never trigger. Without any, judging starts with
     the first candle.
     """
-    length = DURATION_MS[base.timeframe]
-    closed: pl.DataFrame = reader.last(base, active_from_ms - length + 1, 1)
+    calendar = reader.calendar(base)
+    closed: pl.DataFrame = reader.last(base, calendar.last_open(active_from_ms) + 1, 1)
     if closed.is_empty():
         return reader.first(base) or 0
-    return int(closed["open_time"].dt.epoch("ms")[0]) + length
+    return calendar.close(int(closed["open_time"].dt.epoch("ms")[0]))
 
 
 def _shard_of(condition: Condition, shards: int) -> int:

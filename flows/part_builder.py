@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 from candles.series import SeriesReader
-from common.timeframes import DURATION_MS
-from engine.calendars import calendar_of
 from engine.part import Part, PlanGroup, Repeats, SeriesHistory
 from engine.plan import Plan, make_plan
 from flows.checkpoints import Checkpoints
@@ -26,14 +24,8 @@ class PartBuilder:
         plan = make_plan(condition for group in reached for condition in conditions[group])
         index = {series: position for position, series in enumerate(plan.series)}
         members = [make_plan_group(group, index) for group in sorted(reached)]
-        calendars = self._store.candles.calendars()
-        return Part(
-            plan,
-            members,
-            reached,
-            [calendar_of(series, calendars) for series in plan.series],
-            self._histories(plan, members, reached),
-        )
+        calendars = list(map(self.reader.calendar, plan.series))
+        return Part(plan, members, reached, calendars, self._histories(plan, members, reached))
 
     def _histories(
         self, plan: Plan, members: Sequence[PlanGroup], reached: Mapping[Group, int]
@@ -52,7 +44,8 @@ class PartBuilder:
         ]
         while True:
             # A checkpoint that leaves too few candles to repeat is replaced by an older one, or by the anchor.
-            short = Repeats(plan, bases, ends, [history.candles for history in histories]).short
+            candles = [history.candles for history in histories]
+            short = Repeats(plan, bases, ends, candles, list(map(self.reader.calendar, plan.series))).short
             again = [position for position, history in enumerate(histories) if short[position] and history.past]
             if not again:
                 return dict(zip(plan.series, histories, strict=True))
@@ -72,10 +65,14 @@ class PartBuilder:
     ) -> SeriesHistory:
         """A series since its newest checkpoint, or since the last one before that of ``newer``."""
         series = plan.series[position]
-        before = end if newer is None or newer.past is None else newer.past.open_ms + DURATION_MS[series.timeframe] - 1
-        past = checkpoints.of(position, anchor, before)
+        calendar = self.reader.calendar(series)
+        last_open = calendar.last_open(end)
+        past = checkpoints.of(
+            position, anchor, last_open if newer is None or newer.past is None else newer.past.open_ms - 1
+        )
         start = anchor if past is None else past.open_ms + 1
-        candles = self.reader.between(series, start, end - DURATION_MS[series.timeframe] + 1)
+        candles = self.reader.between(series, start, last_open + 1)
+        calendar.require_slots(series, candles["open_time"].dt.epoch("ms").to_numpy())
         return SeriesHistory(anchor, candles, past)
 
 

@@ -6,7 +6,7 @@ from prefect import flow
 from prefect.artifacts import acreate_table_artifact
 from prefect.runtime import flow_run
 
-from common.timeframes import normalise_timeframe, show_time, slot_at_or_before, to_ms
+from common.timeframes import normalise_timeframe, show_time, to_ms
 from flows.advance import Advanced, advance
 from flows.runtime import current_runtime
 from registry.store.parts.ticks import RunRecord
@@ -18,13 +18,14 @@ from registry.store.parts.ticks import RunRecord
 async def tick(timeframe: str, tick: datetime | None = None, shard: int = 0, shards: int = 1) -> dict[str, int | str]:
     """Advance the watermarks of ``timeframe`` to ``tick``: judge, record and publish every missed candle in order.
 
-    ``tick`` is a close time, floored to the timeframe; by default the scheduled start of the run. Safe to run twice,
-    late, or never: the next run does what was not done. ``shards`` splits instruments over workers.
+    Each series is judged up to the last slot on its own grid that has ended by ``tick``, by default the scheduled start
+    of the run. Safe to run twice, late, or never: the next run does what was not done. ``shards`` splits instruments
+    over workers.
     """
     timeframe = normalise_timeframe(timeframe)
     runtime = current_runtime()
     moment_ms = to_ms(tick if tick is not None else flow_run.get_scheduled_start_time())
-    done = await advance(runtime, timeframe, slot_at_or_before(moment_ms, timeframe), shard=shard, shards=shards)
+    done = await advance(runtime, timeframe, moment_ms, shard=shard, shards=shards)
     if done.ticks:
         runtime.store.ticks.record_run(
             RunRecord(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from common.timeframes import DURATION_MS
+from engine.calendars import Calendars
 from engine.evaluate import FiredCondition
 
 _SCHEMA = {
@@ -17,10 +17,11 @@ _SCHEMA = {
     "values": pl.String,
     "settled": pl.Boolean,
     "definition_versions": pl.String,
+    "open_time": pl.Int64,
 }
 
 
-def trigger_rows(fired: Sequence[FiredCondition], timeframe: str, close_ms: int, *, late: bool) -> pl.DataFrame:
+def trigger_rows(fired: Sequence[FiredCondition], close_ms: int, calendars: Calendars, *, late: bool) -> pl.DataFrame:
     """One row for each condition that fired on the candle closing at ``close_ms``, in the order of ``fired``."""
     import msgspec
 
@@ -36,12 +37,12 @@ def trigger_rows(fired: Sequence[FiredCondition], timeframe: str, close_ms: int,
             msgspec.json.encode(trigger.values).decode(),
             trigger.settled,
             trigger.condition.definition_versions,
+            calendars.of(trigger.condition.series).last_open(close_ms),
         )
         for trigger in fired
     ]
-    open_ms = close_ms - DURATION_MS[timeframe]
     return pl.DataFrame(rows, schema=_SCHEMA, orient="row").with_columns(
         pl.lit(late).alias("late"),
-        pl.from_epoch(pl.lit(open_ms), "ms").dt.replace_time_zone("UTC").alias("open_time"),
+        pl.from_epoch("open_time", "ms").cast(pl.Datetime("ms", "UTC")),
         pl.from_epoch(pl.lit(close_ms), "ms").dt.replace_time_zone("UTC").alias("close_time"),
     )

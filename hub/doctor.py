@@ -8,12 +8,14 @@ from pathlib import Path
 
 import httpx
 
+from candles.calendars import stored_calendars
 from common.clock import SystemClock
 from common.errors import HubError
 from common.private_files import exposed, files_of_hub
 from common.settings import Settings
 from common.timeframes import DURATION_MS, to_ms
 from events.server import connect_to
+from registry.groups import Series
 from registry.store import open_configured
 from registry.store.owner import running
 
@@ -55,10 +57,10 @@ def examine(settings: Settings) -> Iterator[HealthCheck]:
                 True if usable else None,
                 f"{usable} in use" if usable else "none; create one: hub keys create USER",
             )
-            now_ms, series = SystemClock().now_ms(), store.candles.series()
+            now_ms, series, calendars = SystemClock().now_ms(), store.candles.series(), stored_calendars(store)
             stale = sum(
-                now_ms - to_ms(last) - DURATION_MS[timeframe] > 2 * DURATION_MS[timeframe]
-                for timeframe, last in zip(series["timeframe"], series["last_open_time"], strict=True)
+                now_ms - calendars.of(Series.parse(name)).close(to_ms(last)) > 2 * DURATION_MS[timeframe]
+                for name, timeframe, last in series.select("series", "timeframe", "last_open_time").iter_rows()
                 if last is not None
             )
             detail = (

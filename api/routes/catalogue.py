@@ -15,8 +15,10 @@ from api.http.responding import page, respond
 from api.http.routing import HubRequest, hub_router
 from api.routes.parameters import Cursor, Limit
 from api.service import Service
+from candles.calendars import stored_calendars
 from common.timeframes import DURATION_MS, to_ms
 from indicators.catalogue import Indicator, catalogue
+from registry.groups import Series
 
 router = hub_router("catalogue")
 _READ = {"x-rate-class": "read"}
@@ -57,7 +59,7 @@ def _indicator(record: Indicator) -> IndicatorAnswer:
 
 
 def _instruments(service: Service) -> list[InstrumentAnswer]:
-    now_ms, calendars = service.clock.now_ms(), service.store.candles.calendars()
+    now_ms, calendars = service.clock.now_ms(), stored_calendars(service.store)
     answers: dict[str, InstrumentAnswer] = {}
     for row in service.store.candles.series().iter_rows(named=True):
         name = f"{row['exchange']}:{row['symbol']}"
@@ -66,19 +68,18 @@ def _instruments(service: Service) -> list[InstrumentAnswer]:
                 instrument=name,
                 exchange=row["exchange"],
                 symbol=row["symbol"],
-                calendar=calendars.get(name, "24x7"),
+                calendar=calendars.by_instrument.get(name, "24x7"),
                 series=[],
             )
         if row["candles"]:
-            length = DURATION_MS[row["timeframe"]]
-            last_close = to_ms(row["last_open_time"]) + length
+            last_close = calendars.of(Series.parse(row["series"])).close(to_ms(row["last_open_time"]))
             answers[name].series.append(
                 SeriesAnswer(
                     timeframe=row["timeframe"],
                     first_open_time=to_ms(row["first_open_time"]),
                     last_close_time=last_close,
                     candles=row["candles"],
-                    stale=now_ms - last_close > 2 * length,
+                    stale=now_ms - last_close > 2 * DURATION_MS[row["timeframe"]],
                 )
             )
     for answer in answers.values():

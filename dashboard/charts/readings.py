@@ -11,7 +11,8 @@ from typing import Any
 
 import polars as pl
 
-from common.timeframes import DURATION_MS
+from common.grids import UTC_GRID, Grid
+from common.slots import slots_of
 from indicators.catalogue import find
 from indicators.compute import compute, source_array
 from registry.conditions import Condition
@@ -50,8 +51,8 @@ def candles_needed(condition: Condition, shown: int) -> int:
     return shown + condition.needed[condition.series].settle
 
 
-def read_values(condition: Condition, candles: pl.DataFrame, shown: int) -> Readings:
-    """The readings of the last ``shown`` candles; the earlier candles let the indicators settle.
+def read_values(condition: Condition, candles: pl.DataFrame, shown: int, grid: Grid = UTC_GRID) -> Readings:
+    """The readings of the last ``shown`` candles on a grid; the earlier candles let the indicators settle.
 
     They are the values that the condition reads from its own series, each drawn at its own time: without the steps back
     of ``[k]``, without arithmetic, and without other series, which have candles of their own.
@@ -75,10 +76,10 @@ def read_values(condition: Condition, candles: pl.DataFrame, shown: int) -> Read
             level = comparison.right
             if comparison.left == variable and isinstance(level, Number) and level.value not in pane.levels:
                 pane.levels.append(level.value)
-    length = pl.duration(milliseconds=DURATION_MS[condition.timeframe])
-    frame = candles.select(
-        (pl.col("open_time") + length).dt.strftime(TIME_FORMAT).alias("closed"), *CANDLE, *columns.values()
-    ).tail(shown)
+    slots = slots_of(condition.timeframe, grid)
+    closes = slots.close(slots.number(candles["open_time"].dt.epoch("ms").to_numpy()))
+    closed = pl.from_epoch(pl.Series("closed", closes), "ms").dt.strftime(TIME_FORMAT)
+    frame = candles.select(closed, *CANDLE, *columns.values()).tail(shown)
     own = [pane for key, pane in panes.items() if key not in ("price", "volume")]
     for pane in own:
         _widen(pane, frame)

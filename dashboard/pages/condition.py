@@ -6,7 +6,8 @@ import polars as pl
 import streamlit as st
 
 from common.errors import ConditionError
-from common.timeframes import DURATION_MS, show_time, to_ms
+from common.slots import Slots, slots_of
+from common.timeframes import show_time, to_ms
 from dashboard import data
 from dashboard.charts.candles import candle_chart
 from dashboard.charts.readings import candles_needed, read_values
@@ -71,11 +72,12 @@ def _candles(facts: data.ConditionFacts, condition: Condition, focus_ms: int | N
         persist_state="page",
     )
     assert count is not None
-    length = DURATION_MS[condition.timeframe]
-    stop_ms = window_stop(last_ms, focus_ms, count, length)
+    slots = slots_of(condition.timeframe, facts.grid)
+    stop_ms = window_stop(slots, last_ms, focus_ms, count)
+    after_ms = slots.open(slots.last_closed(stop_ms)) + 1
     needed = candles_needed(condition, count)
-    candles = data.read(lambda url: data.candles(url, facts.series, stop_ms - length + 1, needed))
-    readings = read_values(condition, candles, count)
+    candles = data.read(lambda url: data.candles(url, facts.series, after_ms, needed))
+    readings = read_values(condition, candles, count, facts.grid)
     chart = candle_chart(readings, facts.triggers)
     st.echarts_chart(
         chart.options,
@@ -100,11 +102,11 @@ def _others(condition: Condition) -> str:
     return f" It also reads {', '.join(others)}, which the chart does not show." if others else ""
 
 
-def window_stop(last_ms: int, focus_ms: int | None, count: int, length: int) -> int:
+def window_stop(slots: Slots, last_ms: int, focus_ms: int | None, count: int) -> int:
     """Close time of the last candle to show: ``last_ms``, or a quarter of a window after a focus before the window."""
-    if focus_ms is None or focus_ms > last_ms - count * length:
+    if focus_ms is None or slots.last_closed(focus_ms) > slots.last_closed(last_ms) - count:
         return last_ms
-    return focus_ms + count // 4 * length
+    return slots.close(slots.last_closed(focus_ms) + count // 4)
 
 
 def _triggers(facts: data.ConditionFacts, condition: Condition) -> int | None:

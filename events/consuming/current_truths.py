@@ -3,7 +3,6 @@
 from analysis.now import current_truth
 from candles.epochs import Epochs
 from common.clock import Clock
-from common.timeframes import DURATION_MS
 from events.log.payload import Event
 from registry.conditions import Condition
 from registry.store.protocol import Store
@@ -21,9 +20,10 @@ class StoreTruthSource:
         if stored is None:
             return None
         condition = Condition.parse(stored.text)
-        histories = Epochs(self._store).up_to(condition, None)
+        epochs = Epochs(self._store)
+        histories, calendars = epochs.up_to(condition, None), epochs.calendars(condition, None)
         # How long it has been so is not asked for.
-        now = current_truth(condition, histories, self._store.candles.calendars(), most_values=0)
+        now = current_truth(condition, histories, calendars, most_values=0)
         if now is None or now.truth != "TRUE":
             return None
         return Event(
@@ -33,7 +33,7 @@ class StoreTruthSource:
             exchange=stored.exchange,
             symbol=stored.symbol,
             timeframe=stored.timeframe,
-            open_time=now.close_ms - DURATION_MS[stored.timeframe],
+            open_time=now.open_ms,
             close_time=now.close_ms,
             values=dict(now.values),
             price=now.price,

@@ -40,8 +40,9 @@ def explain(
         stored = {known.condition_id: known for known in store.registry.conditions()}.get(condition.strip())
         wanted = condition if stored is None else stored.text
         parsed = Condition.parse(_spec(wanted), default_exchange=settings.default_exchange)
+        epochs = Epochs(store)
         explanation = explain_condition(
-            parsed, Epochs(store).up_to(parsed, at_ms), store.candles.calendars(), at_ms=at_ms
+            parsed, epochs.up_to(parsed, at_ms), epochs.calendars(parsed, at_ms), at_ms=at_ms
         )
         standing = standing_of(store, parsed, explanation.close_time)
     if json_output:

@@ -19,12 +19,12 @@ def tick(timeframe: str, *, json_output: AsJson = False) -> None:
     """Judge a timeframe up to its last closed candle: one run of the flow `tick`."""
     settings = hub_settings()
     from common.clock import SystemClock
-    from common.timeframes import from_ms, normalise_timeframe, slot_at_or_before
+    from common.timeframes import from_ms, normalise_timeframe
     from flows.runtime import open_runtime
     from hub.prefect_server import PrefectServer
 
     timeframe = normalise_timeframe(timeframe)
-    moment = from_ms(slot_at_or_before(SystemClock().now_ms(), timeframe))
+    moment = from_ms(SystemClock().now_ms())
     server = PrefectServer(settings.data_dir / "prefect")
     try:
         with open_runtime(settings) as runtime:

@@ -26,6 +26,7 @@ from registry.language.tree import (
     variables,
 )
 
+_SHORTEST_MONTH_MS = 28 * DURATION_MS["1d"]
 LONGEST_LOOKBACK = 20_000
 """How many candles of one series a condition may look back."""
 
@@ -96,4 +97,7 @@ def _of(variable: Variable) -> tuple[int, int]:
 
 
 def _ratio(variable: Variable, base: Series) -> int:
-    return DURATION_MS[variable.series.timeframe] // DURATION_MS[base.timeframe]
+    """How many steps of the condition's timeframe a candle of a variable lasts at least, by nominal lengths."""
+    timeframe = variable.series.timeframe
+    length = _SHORTEST_MONTH_MS if timeframe == "1mo" else DURATION_MS[timeframe]
+    return max(1, length // DURATION_MS[base.timeframe])

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 
 from common.errors import ConditionError
-from common.timeframes import DURATION_MS, UNITS, normalise_timeframe
+from common.timeframes import UNITS, multiples, normalise_timeframe
 from registry.groups import Series
 from registry.instruments import Instrument, normalise_instrument
 from registry.language import vocabulary
@@ -45,8 +45,8 @@ class Place:
         timeframe = normalise_timeframe(text)
         if self.timeframe is not None:
             raise ConditionError(f"two timeframes, {self.timeframe} and {timeframe}; write one")
-        if DURATION_MS[timeframe] % DURATION_MS[base.timeframe] != 0:
-            fitting = [name for name, length in DURATION_MS.items() if length % DURATION_MS[base.timeframe] == 0]
+        fitting = multiples(base.timeframe)
+        if timeframe not in fitting:
             raise ConditionError(
                 f"@{timeframe} is not a multiple of the condition's own timeframe {base.timeframe};"
                 f" use one of {' '.join(fitting)}"

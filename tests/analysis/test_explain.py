@@ -12,6 +12,7 @@ from analysis.explain import explain
 from analysis.valuation import Valuation
 from common.errors import CandlesMissing
 from common.timeframes import to_ms
+from engine.calendars import Calendars
 from engine.resampling import with_built
 from registry.conditions import Condition
 from registry.explanation import CandleExplanation, Explained
@@ -52,7 +53,7 @@ def test_it_agrees_with_a_scan_on_every_candle(sample: pl.DataFrame, seed: int) 
 def test_it_agrees_on_built_series(sample: pl.DataFrame) -> None:
     five = sample.filter((pl.col("symbol") == "BTCUSDT") & (pl.col("timeframe") == "5m")).sort("open_time")[7:4000]
     condition = Condition.parse("BTCUSDT 15m: every(close < sma(20) and rsi(14)@4h < 50)")
-    histories = with_built(histories_of(five), condition.all_series)
+    histories = with_built(histories_of(five), condition.all_series, Calendars())
     rows = analysis.scan([condition], five)
     values = Valuation(condition, histories, {})
     assert values.opens[values.fires()].tolist() == rows["open_time"].dt.epoch("ms").to_list() != []

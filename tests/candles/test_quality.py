@@ -13,7 +13,8 @@ from candles import quality, reasons
 from candles.files.raw import CANDLE_SCHEMA, RAW_SCHEMA, RawCandles
 from candles.quality import CheckedCandles, Gap, check
 from common.candle_columns import VALUES
-from common.timeframes import DURATION_MS, slot_at_or_before
+from common.slots import slots_of
+from common.timeframes import DURATION_MS
 from registry.groups import Series
 
 HOUR = 3_600_000
@@ -76,9 +77,9 @@ def test_flat_candles_and_volume_zero_are_fine() -> None:
 
 @pytest.mark.parametrize("timeframe", list(DURATION_MS))
 def test_grid_is_that_of_the_timeframes(timeframe: str) -> None:
-    slot = slot_at_or_before(START, timeframe)
-    length = DURATION_MS[timeframe]
-    rows = [(slot - length, GOOD), (slot, GOOD), (slot + 60_000 * (timeframe != "1m") + 1_000, GOOD)]
+    slots = slots_of(timeframe)
+    before, slot = slots.open(slots.number(START) - 1), slots.open(slots.number(START))
+    rows = [(before, GOOD), (slot, GOOD), (slot + 60_000 * (timeframe != "1m") + 1_000, GOOD)]
     checked = judge(*rows, timeframe=timeframe)
     assert checked.candles.height == 2
     assert rejected(checked) == [(3, reasons.OFF_GRID)]

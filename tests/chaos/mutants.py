@@ -10,7 +10,6 @@ from typing import Any
 import engine.program
 import flows.advance
 from common import failpoints
-from common.timeframes import DURATION_MS
 from engine.evaluate import Evaluator
 from engine.part import SeriesHistory
 from events.consuming.ledger import Ledger
@@ -100,8 +99,9 @@ def short_look_back() -> None:
         self: PartBuilder, position: int, plan: Any, anchor: int, end: int, *_: object, **__: object
     ) -> SeriesHistory:
         series = plan.series[position]
-        length = DURATION_MS[series.timeframe]
-        candles = self.reader.between(series, max(anchor, end - 28 * length), end - length + 1)
+        slots = self.reader.calendar(series).slots
+        last = slots.last_closed(end)
+        candles = self.reader.between(series, max(anchor, slots.open(last - 27)), slots.close(last))
         return SeriesHistory(anchor, candles)
 
     _replace(PartBuilder, "_history", history)

@@ -5,15 +5,13 @@ from collections.abc import Iterable, Mapping
 import polars as pl
 
 from common.candle_columns import VALUES
-from common.timeframes import DURATION_MS
-from engine.calendars import calendar_of
+from engine.calendars import AnyCalendars, SeriesCalendar, as_calendars
 from engine.evaluate import FiredCondition
 from engine.part import LoadSlot, Part, SeriesHistory
 from engine.plan import make_plan
 from flows.part_builder import make_plan_group
 from registry.conditions import Condition
 from registry.groups import Series, series_of
-from registry.instruments import Calendar
 
 
 def histories_of(candles: pl.DataFrame) -> dict[Series, pl.DataFrame]:
@@ -37,20 +35,20 @@ def make_part(
     conditions: Iterable[Condition],
     histories: Mapping[Series, pl.DataFrame],
     reached_ms: int,
-    calendars: Mapping[str, Calendar] | None = None,
+    calendars: AnyCalendars | None = None,
 ) -> Part:
     """A cold part of conditions whose groups have all reached the same time."""
-    plan = make_plan(conditions)
+    plan, known = make_plan(conditions), as_calendars(calendars)
     index = {series: position for position, series in enumerate(plan.series)}
     groups = dict.fromkeys(condition.group for condition in plan.conditions)
     return Part(
         plan,
         [make_plan_group(group, index) for group in groups],
         dict.fromkeys(groups, reached_ms),
-        [calendar_of(series, calendars or {}) for series in plan.series],
+        list(map(known.of, plan.series)),
         {
             series: SeriesHistory(
-                int(candles["open_time"].dt.epoch("ms")[0]), candles.filter(_closed(series, reached_ms))
+                int(candles["open_time"].dt.epoch("ms")[0]), candles.filter(_closed(known.of(series), reached_ms))
             )
             for series, candles in histories.items()
             if series in index
@@ -58,9 +56,8 @@ def make_part(
     )
 
 
-def _closed(series: Series, reached_ms: int) -> pl.Expr:
-    length = DURATION_MS[series.timeframe]
-    return pl.col("open_time").dt.epoch("ms") + length <= reached_ms
+def _closed(calendar: SeriesCalendar, reached_ms: int) -> pl.Expr:
+    return pl.col("open_time").dt.epoch("ms") <= calendar.last_open(reached_ms)
 
 
 def run_live(
@@ -69,19 +66,20 @@ def run_live(
     first_open_ms: int,
     slots: int,
     restarts: set[int],
-    calendars: Mapping[str, Calendar] | None = None,
+    calendars: AnyCalendars | None = None,
 ) -> list[tuple[int, FiredCondition]]:
     """(open time, what fired) slot by slot; a new part is built from the candles at each of ``restarts``."""
-    length = DURATION_MS[conditions[0].timeframe]
+    grid = as_calendars(calendars).of(conditions[0].series).slots
+    begin = grid.number(first_open_ms)
     load = loader(histories)
     fired_conditions: list[tuple[int, FiredCondition]] = []
     for alone in (True, False):
         mine = [condition for condition in conditions if (len(condition.all_series) == 1) == alone]
         part: Part | None = None
         for slot in range(slots if mine else 0):
-            open_ms = first_open_ms + slot * length
+            open_ms = grid.open(begin + slot)
             if part is None or slot in restarts:
                 part = make_part(mine, histories, open_ms, calendars)
-            moved = part.move(part.groups, open_ms + length, load)
+            moved = part.move(part.groups, grid.close(begin + slot), load)
             fired_conditions += [(open_ms, fired) for fired in moved.fired]
     return fired_conditions

@@ -9,7 +9,9 @@ import pytest
 
 from candles.series import SeriesReader
 from common.clock import ReplayClock
-from common.timeframes import DURATION_MS, slot_at_or_before, to_ms
+from common.slots import slots_of
+from common.timeframes import DURATION_MS, to_ms
+from engine.calendars import Calendars
 from engine.resampling import divisors, resample
 from registry.groups import Series
 from registry.store.files.file_store import FileStore
@@ -115,17 +117,19 @@ def test_slots_are_those_of_the_timeframe_list() -> None:
     assert set(weeks["open_time"].dt.weekday()) == {1}
     assert weeks.filter("partial").height == 1, "the first of September is a Sunday, so only the last week lacks a day"
     opens = resample(daily, "1d", "3d")["open_time"].dt.epoch("ms").to_list()
-    assert opens == [slot_at_or_before(opened, "3d") for opened in opens]
+    assert {opened // (24 * HOUR) % 3 for opened in opens} == {0}
 
 
 def test_only_what_divides_a_timeframe_builds_it() -> None:
     assert divisors("1w") == ("1d", "12h", "8h", "6h", "4h", "2h", "1h", "30m", "15m", "5m", "3m", "1m")
     assert divisors("5m") == ("1m",)
     assert divisors("1m") == ()
-    for timeframe, length in DURATION_MS.items():
-        edges = [slot_at_or_before(1_722_000_000_000 + k * length, timeframe) for k in range(3)]
+    assert divisors("1mo") == ("1d", "12h", "8h", "6h", "4h", "2h", "1h", "30m", "15m", "5m", "3m", "1m")
+    for timeframe in DURATION_MS:
+        slots = slots_of(timeframe)
+        edges = slots.open(slots.number(1_722_000_000_000) + np.arange(40))
         for source in divisors(timeframe):
-            assert edges == [slot_at_or_before(edge, source) for edge in edges]
+            assert np.all(slots_of(source).is_open(edges))
 
 
 @pytest.fixture
@@ -154,7 +158,7 @@ def test_a_built_series_reads_like_a_stored_one(store: FileStore, five: pl.DataF
             for count in (1, 2, 50):
                 assert reader.last(series, time, count).equals(own.last(series, time, count))
             assert reader.between(series, time, time + 5 * HOUR).equals(own.between(series, time, time + 5 * HOUR))
-            slot = slot_at_or_before(time, "1h")
+            slot = time // HOUR * HOUR
             assert reader.at("1h", slot, [series]).drop("partial").equals(own.at("1h", slot, [series]).drop("partial"))
             assert (reader.missing_parts(series, slot) == []) == (reader.at("1h", slot, [series]).height == 1) & (
                 not reader.at("1h", slot, [series])["partial"].any()
@@ -167,8 +171,8 @@ def test_a_slot_has_one_candle_of_a_series_that_is_stored_too(store: FileStore, 
     bitcoin = sample.filter(pl.col("symbol") == "BTCUSDT")
     store.candles.upsert(bitcoin.with_columns(pl.col("volume") * (1 + (pl.col("timeframe") == "1h").cast(pl.Int8))))
     series, open_ms = Series.parse("BINANCE:BTCUSDT 1h"), to_ms(datetime(2024, 8, 5, tzinfo=UTC))
-    built = SeriesReader(store.candles, {series: "5m"}).at("1h", open_ms, [series])
-    own = SeriesReader(store.candles, {series: None}).at("1h", open_ms, [series])
+    built = SeriesReader(store.candles, {series: "5m"}, Calendars()).at("1h", open_ms, [series])
+    own = SeriesReader(store.candles, {series: None}, Calendars()).at("1h", open_ms, [series])
     assert (built.height, own.height) == (1, 1)
     assert own["volume"][0] == pytest.approx(2 * built["volume"][0])
 

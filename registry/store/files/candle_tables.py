@@ -1,6 +1,6 @@
 """Tables of ``candles.duckdb``: candles, series, instruments, revisions, quarantine."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from secrets import randbits
@@ -9,6 +9,8 @@ import polars as pl
 
 from common.candle_columns import VALUES
 from common.clock import Clock
+from common.grids import Grid
+from common.slots import slots_of
 from common.timeframes import DURATION_MS
 from registry.groups import Series
 from registry.instruments import Calendar, Instrument, Listing
@@ -22,22 +24,32 @@ _CANDLE_COLUMNS = f"s.exchange, s.symbol, s.timeframe, c.open_time, {', '.join(f
 
 @dataclass(frozen=True)
 class JudgedSpan:
-    """The judged part of a stored series: candles that open from ``anchor_ms`` on and close by ``until_ms``."""
+    """The judged part of a stored series: the candles that open from one time to another."""
 
     series: Series
-    anchor_ms: int
-    until_ms: int
+    first_open_ms: int
+    last_open_ms: int
 
 
 class CandleTables:
-    """Implements :class:`registry.store.parts.candles.CandleStore`. ``judged`` returns what must not be rewritten."""
+    """Implements :class:`registry.store.parts.candles.CandleStore`.
 
-    def __init__(self, database: Database, clock: Clock, judged: Callable[[], list[JudgedSpan]]) -> None:
+    ``judged`` returns what must not be rewritten, ``grids_of_anchors`` the grid of every series with an anchor.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        judged: Callable[[], list[JudgedSpan]],
+        grids_of_anchors: Callable[[], Mapping[Series, Grid]],
+    ) -> None:
         self._database = database
         self._clock = clock
         self._corrections = CorrectionTables(database, clock)
         self._instruments = InstrumentTables(database, clock)
         self._judged = judged
+        self._grids_of_anchors = grids_of_anchors
         self._versions: dict[Series, int] = {}
         # A version that somebody got from an earlier owner must not equal one of this owner.
         self._first_version = randbits(40)
@@ -101,6 +113,9 @@ class CandleTables:
     def calendars(self) -> dict[str, Calendar]:
         return self._instruments.calendars()
 
+    def grids(self) -> dict[str, Grid]:
+        return self._instruments.grids()
+
     def quarantine(self, rows: pl.DataFrame) -> int:
         return self._corrections.quarantine(rows)
 
@@ -126,29 +141,34 @@ class CandleTables:
         )
 
     def gaps(self, series: Series | None = None) -> pl.DataFrame:
+        # Most candles follow one another without a gap, so only the others leave the database: those that are not as
+        # far apart as their timeframe is long. On which grid they are, and whether it has slots there, comes later.
         lengths = pl.DataFrame({"timeframe": list(DURATION_MS), "length": list(DURATION_MS.values())})
-        return self._database.frame(
+        apart = self._database.frame(
             """
-            WITH gap AS (
-                SELECT s.series, s.exchange, s.symbol, l.length, epoch_ms(c.open_time) AS next_ms,
-                    lag(epoch_ms(c.open_time)) OVER (PARTITION BY c.series_id ORDER BY c.open_time) + l.length AS gap_ms
-                FROM candles.candles c JOIN candles.series s USING (series_id) JOIN lengths l USING (timeframe)
-                WHERE s.series = coalesce(?, s.series)
-                QUALIFY gap_ms < next_ms
-            )
-            SELECT g.series, make_timestamp_ms(g.gap_ms) AS first_open_time,
-                make_timestamp_ms(g.next_ms - g.length) AS last_open_time,
-                (g.next_ms - g.gap_ms) // g.length AS slots,
-                (
-                    SELECT count(DISTINCT h.open_time) FROM registry.series_holes h
-                    WHERE h.series = g.series
-                        AND epoch_ms(h.open_time) >= g.gap_ms AND epoch_ms(h.open_time) < g.next_ms
-                ) AS judged,
-                i.calendar
-            FROM gap g JOIN candles.instruments i USING (exchange, symbol) ORDER BY g.series, g.gap_ms
+            SELECT s.series, s.timeframe, i.calendar, coalesce(i.grid, 'UTC') AS grid,
+                epoch_ms(c.open_time) AS next_ms, lag(epoch_ms(c.open_time)) OVER one AS before_ms
+            FROM candles.candles c JOIN candles.series s USING (series_id) JOIN lengths l USING (timeframe)
+                JOIN candles.instruments i USING (exchange, symbol)
+            WHERE s.series = coalesce(?, s.series)
+            WINDOW one AS (PARTITION BY c.series_id ORDER BY c.open_time)
+            QUALIFY next_ms - before_ms <> any_value(l.length) OVER one
             """,
             [series],
             lengths=lengths,
+        )
+        return self._database.frame(
+            """
+            SELECT g.series, make_timestamp_ms(g.first_ms) AS first_open_time,
+                make_timestamp_ms(g.last_ms) AS last_open_time, g.slots,
+                (
+                    SELECT count(DISTINCT h.open_time) FROM registry.series_holes h
+                    WHERE h.series = g.series AND epoch_ms(h.open_time) BETWEEN g.first_ms AND g.last_ms
+                ) AS judged,
+                g.calendar
+            FROM gap g ORDER BY g.series, g.first_ms
+            """,
+            gap=_gaps(apart, self._grids_of_anchors()),
         )
 
     def at(self, timeframe: str, open_time_ms: int) -> pl.DataFrame:
@@ -227,10 +247,7 @@ class CandleTables:
     def _with_verdict(self, transaction: Transaction, candles: pl.DataFrame) -> pl.DataFrame:
         """What to do with each candle: ``series series_id open_time``, its values, ``filled verdict``."""
         judged = pl.DataFrame(
-            [
-                (span.series, span.anchor_ms, span.until_ms - DURATION_MS[span.series.timeframe])
-                for span in self._judged()
-            ],
+            [(span.series, span.first_open_ms, span.last_open_ms) for span in self._judged()],
             schema={"series": pl.String, "first": pl.Datetime("ms"), "last": pl.Datetime("ms")},
             orient="row",
         )
@@ -264,6 +281,31 @@ class CandleTables:
             incoming=naive(candles),
             judged=judged,
         )
+
+
+_GAPS = {
+    **dict.fromkeys(("series", "calendar"), pl.String),
+    **dict.fromkeys(("first_ms", "last_ms", "slots"), pl.Int64),
+}
+
+
+def _gaps(apart: pl.DataFrame, anchored: Mapping[Series, Grid]) -> pl.DataFrame:
+    """The slots between candles, ``series calendar first_ms last_ms slots``, where there are any.
+
+    ``apart`` has the open times of candles and of those before them, with the grids of their instruments; series with
+    an anchor are on the grid in ``anchored``.
+    """
+    frames = [pl.DataFrame(schema=_GAPS)]
+    for (series, timeframe, grid), mine in apart.partition_by("series", "timeframe", "grid", as_dict=True).items():
+        slots = slots_of(str(timeframe), anchored.get(Series.parse(str(series)), Grid.parse(str(grid))))
+        after, before = (slots.number(mine[name].to_numpy()) for name in ("next_ms", "before_ms"))
+        between = mine.select("series", "calendar").with_columns(
+            first_ms=pl.Series(slots.open(before + 1)),
+            last_ms=pl.Series(slots.open(after - 1)),
+            slots=pl.Series(after - before - 1),
+        )
+        frames.append(between.filter(pl.col("slots") > 0))
+    return pl.concat(frames)
 
 
 def _merge(transaction: Transaction, candles: pl.DataFrame) -> None:

@@ -38,7 +38,7 @@ class FileStore:
             activity = ActivityTables(self._database, watermarks)
             self.triggers = TriggerTables(self._database, clock)
             self.ticks = TickTables(self._database, clock, watermarks, self.triggers, activity.begun_after)
-            self.candles = CandleTables(self._database, clock, self.ticks.judged)
+            self.candles = CandleTables(self._database, clock, self.ticks.judged, self.ticks.anchored_grids)
             self.cache = CacheTables(self._database, clock)
             self.accounts = AccountTables(self._database, clock)
             self.delivery = DeliveryTables(self._database, clock)

@@ -6,7 +6,7 @@ import polars as pl
 
 from common.clock import Clock
 from common.errors import InstrumentError
-from common.grids import Grid
+from common.grids import UTC_GRID, Grid
 from registry.instruments import Calendar, Instrument, Listing, resolve
 from registry.store.files.database import Database, naive_time
 
@@ -78,6 +78,9 @@ class InstrumentTables:
 
     def calendars(self) -> dict[str, Calendar]:
         return {str(listing.instrument): listing.calendar for listing in self.listings()}
+
+    def grids(self) -> dict[str, Grid]:
+        return {str(listing.instrument): listing.grid for listing in self.listings() if listing.grid != UTC_GRID}
 
     def _load_listings(self) -> dict[Instrument, Listing]:
         rows = self._database.frame(

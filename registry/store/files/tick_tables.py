@@ -1,8 +1,9 @@
 """Ticks, their watermarks, anchors, holes and costs in ``registry.duckdb``."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import lru_cache
 
 import polars as pl
 from cachetools import LRUCache
@@ -10,7 +11,9 @@ from cachetools import LRUCache
 from common import failpoints
 from common.clock import Clock
 from common.errors import StaleTick
-from common.timeframes import show_time, slot_at_or_before
+from common.grids import UTC_GRID, Grid
+from common.slots import slots_of
+from common.timeframes import show_time
 from registry.groups import Group, Series
 from registry.store.files.candle_tables import JudgedSpan
 from registry.store.files.database import Database, naive_time
@@ -42,8 +45,9 @@ class TickTables:
         self._begun_after = begun_after
         self._anchors: dict[Series, int] = {}
         self._built_from: dict[Series, str] = {}
+        self._grids: dict[Series, Grid] = {}
         for anchor in self.anchor_history():
-            self._set_anchor(anchor.series, anchor.open_ms, anchor.built_from)
+            self._set_anchor(anchor.series, anchor.open_ms, anchor.built_from, anchor.grid)
         self._before_rebases = self._judged_before_rebases()
         self._last_rebase = database.newest("rebase", "registry.series_anchors")
         self._last_tick_id = database.newest("tick_id", "registry.ticks")
@@ -59,14 +63,25 @@ class TickTables:
     def built_from(self) -> dict[Series, str]:
         return dict(self._built_from)
 
+    def grids(self) -> dict[Series, Grid]:
+        return dict(self._grids)
+
+    def anchored_grids(self) -> dict[Series, Grid]:
+        """Series with an anchor -> its grid."""
+        return dict.fromkeys(self._anchors, UTC_GRID) | self._grids
+
     def anchor_history(self) -> list[Anchor]:
         rows = self._database.frame(
             """
-            SELECT series, epoch_ms(anchor) AS open_ms, built_from, rebase, epoch_ms(created_at) AS created_ms
+            SELECT series, epoch_ms(anchor) AS open_ms, built_from, rebase, epoch_ms(created_at) AS created_ms,
+                coalesce(grid, 'UTC') AS grid
             FROM registry.series_anchors ORDER BY rebase, created_at, series
             """
         )
-        return [Anchor(**row | {"series": Series.parse(row["series"])}) for row in rows.iter_rows(named=True)]
+        return [
+            Anchor(**row | {"series": Series.parse(row["series"]), "grid": Grid.parse(row["grid"])})
+            for row in rows.iter_rows(named=True)
+        ]
 
     def last_rebase(self) -> int:
         return self._last_rebase
@@ -88,7 +103,7 @@ class TickTables:
             for group, watermark in self._watermarks
             if not rebase.anchors.keys().isdisjoint(group.series)
         ]
-        rows = _anchor_rows(rebase.anchors, rebase.built_from, number, self._clock.now_ms())
+        rows = _anchor_rows(rebase, number, self._clock.now_ms())
         with self._database.transaction() as transaction:
             transaction.append("registry.series_anchors", rows)
             # Checkpoints identify their anchor by its time, which may be the same as before.
@@ -104,7 +119,7 @@ class TickTables:
             yield number
         finally:
             for series, open_ms in rebase.anchors.items():
-                self._set_anchor(series, open_ms, rebase.built_from.get(series))
+                self._set_anchor(series, open_ms, rebase.built_from.get(series), rebase.grids.get(series, UTC_GRID))
             self._last_rebase = number
             self._before_rebases = self._judged_before_rebases()
 
@@ -112,8 +127,11 @@ class TickTables:
         """What must not be rewritten: what some group has judged, or the candles that a judged series is built from."""
         until = _judged_until(self._watermarks)
         return self._before_rebases + [
-            JudgedSpan(self._stored(series), anchor, until[series])
-            for series, anchor in self._anchors.items()
+            _judged_span(
+                Anchor(series, open_ms, self._built_from.get(series), 0, None, self._grids.get(series, UTC_GRID)),
+                until[series],
+            )
+            for series, open_ms in self._anchors.items()
             if series in until
         ]
 
@@ -142,9 +160,8 @@ class TickTables:
                     pl.lit(record.timeframe).alias("timeframe"), pl.lit(tick_id).alias("tick_id")
                 ),
             )
-            transaction.append(
-                "registry.series_anchors", _anchor_rows(anchors, record.built_from, 0, self._clock.now_ms())
-            )
+            fresh = replace(record, anchors=anchors)
+            transaction.append("registry.series_anchors", _anchor_rows(fresh, 0, self._clock.now_ms()))
             transaction.append(
                 "registry.series_holes",
                 _times(record.holes, "series", "open_time").with_columns(pl.lit(tick_id).alias("tick_id")),
@@ -154,7 +171,7 @@ class TickTables:
         self._last_tick_id = tick_id
         self._triggers.note_recorded(triggers)
         for series, open_ms in anchors.items():
-            self._set_anchor(series, open_ms, record.built_from.get(series))
+            self._set_anchor(series, open_ms, record.built_from.get(series), record.grids.get(series, UTC_GRID))
         self._watermarks.adopt(record.timeframe, record.moves)
         self._answers[record.token] = answer
         return answer
@@ -192,16 +209,14 @@ class TickTables:
         )
         return UnitCosts(**rows.row(0, named=True)) if rows.height else None
 
-    def _stored(self, series: Series) -> Series:
-        """The stored series whose candles a series consists of."""
-        built_from = self._built_from.get(series)
-        return series if built_from is None else series.at(built_from)
-
-    def _set_anchor(self, series: Series, open_ms: int, built_from: str | None) -> None:
+    def _set_anchor(self, series: Series, open_ms: int, built_from: str | None, grid: Grid) -> None:
         self._anchors[series] = open_ms
         self._built_from.pop(series, None)
+        self._grids.pop(series, None)
         if built_from is not None:
             self._built_from[series] = built_from
+        if grid != UTC_GRID:
+            self._grids[series] = grid
 
     def _refuse_stale(self, record: TickRecord) -> None:
         if record.rebase != self._last_rebase:
@@ -237,7 +252,11 @@ class TickTables:
             known = self._anchors.get(series)
             if known is None:
                 fresh[series] = anchor
-            elif (known, self._built_from.get(series)) != (anchor, record.built_from.get(series)):
+            elif (known, self._built_from.get(series), self._grids.get(series, UTC_GRID)) != (
+                anchor,
+                record.built_from.get(series),
+                record.grids.get(series, UTC_GRID),
+            ):
                 raise StaleTick(
                     f"the tick judged {series} from {show_time(anchor)} on, but its anchor is {show_time(known)}; "
                     "nothing was written, load the anchors again"
@@ -252,7 +271,7 @@ class TickTables:
         for anchor in self.anchor_history():
             before, until = earlier.get(anchor.series), marks.get(anchor.rebase, {}).get(anchor.series)
             if before is not None and until is not None:
-                spans.append(JudgedSpan(before.stored, before.open_ms, until))
+                spans.append(_judged_span(before, until))
             earlier[anchor.series] = anchor
         return spans
 
@@ -267,13 +286,27 @@ class TickTables:
 
 
 def _judged_until(marks: Iterable[tuple[Group, int]]) -> dict[Series, int]:
-    """Series -> close time up to which groups with these watermarks have judged it."""
+    """Series -> the time up to which groups with these watermarks have judged its slots."""
     until: dict[Series, int] = {}
     for group, watermark in marks:
         for series in group.series:
-            seen = slot_at_or_before(watermark, series.timeframe)
-            until[series] = max(until.get(series, seen), seen)
+            until[series] = max(until.get(series, watermark), watermark)
     return until
+
+
+def _judged_span(anchor: Anchor, until_ms: int) -> JudgedSpan:
+    """The candles of which a series is made in its slots from an anchor on that had ended by a time."""
+    stored = anchor.stored
+    last_ms = _last_part(anchor.series.timeframe, stored.timeframe, anchor.grid, until_ms)
+    return JudgedSpan(stored, anchor.open_ms, last_ms)
+
+
+# Thousands of series share a few grids and times.
+@lru_cache(maxsize=1024)
+def _last_part(timeframe: str, part: str, grid: Grid, until_ms: int) -> int:
+    """Open time of the last slot of ``part`` in those of a timeframe that had ended by a time."""
+    slots, parts = slots_of(timeframe, grid), slots_of(part, grid)
+    return parts.open(parts.last_closed(slots.close(slots.last_closed(until_ms))))
 
 
 def _tick_row(record: TickRecord, tick_id: int) -> dict[str, object]:
@@ -289,11 +322,12 @@ def _tick_row(record: TickRecord, tick_id: int) -> dict[str, object]:
     }
 
 
-def _anchor_rows(
-    anchors: Mapping[Series, int], built_from: Mapping[Series, str], rebase: int, now_ms: int
-) -> pl.DataFrame:
+def _anchor_rows(source: TickRecord | Rebase, rebase: int, now_ms: int) -> pl.DataFrame:
+    anchors = source.anchors
+    grids = [str(source.grids.get(series, UTC_GRID)) for series in anchors]
     return _times(anchors.items(), "series", "anchor").with_columns(
-        pl.Series("built_from", [built_from.get(series) for series in anchors], dtype=pl.String),
+        pl.Series("built_from", [source.built_from.get(series) for series in anchors], dtype=pl.String),
+        pl.Series("grid", grids, dtype=pl.String),
         pl.lit(rebase).alias("rebase"),
         pl.lit(naive_time(now_ms)).cast(pl.Datetime("ms")).alias("created_at"),
     )

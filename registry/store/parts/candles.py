@@ -6,6 +6,7 @@ from typing import Protocol
 
 import polars as pl
 
+from common.grids import Grid
 from registry.groups import Series
 from registry.instruments import Calendar, Instrument, Listing
 
@@ -100,6 +101,10 @@ class CandleStore(Protocol):
 
     def calendars(self) -> dict[str, Calendar]:
         """Instrument (``BINANCE:BTCUSDT``) -> its calendar."""
+        ...
+
+    def grids(self) -> dict[str, Grid]:
+        """The instruments that are not on UTC's grid -> where their slots begin."""
         ...
 
     def extent(self, timeframe: str) -> dict[Series, tuple[int, int]]:

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import polars as pl
 
+from common.grids import UTC_GRID, Grid
 from registry.groups import Group, Series
 
 
@@ -31,6 +32,8 @@ class Anchor:
     """The rebase that set it; 0 if the series' first tick did."""
     created_ms: int | None
     """When it was set; ``None`` if it comes from an older schema."""
+    grid: Grid = UTC_GRID
+    """Where its slots begin, fixed with the anchor."""
 
     @property
     def stored(self) -> Series:
@@ -51,6 +54,8 @@ class Rebase:
     anchors: Mapping[Series, int]
     built_from: Mapping[Series, str]
     """The series of ``anchors`` that are built -> the timeframe they are built from."""
+    grids: Mapping[Series, Grid] = field(default_factory=dict)
+    """Where the slots of the series of ``anchors`` begin from then on; on UTC's grid if a series is left out."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +85,11 @@ class TickRecord:
 
     ``triggers`` has the columns of table ``condition_triggers`` without ``seq`` and ``emitted_at``; its times are zoned
     UTC. ``holes`` are the slots (stored series, open time) judged as missing; ``anchors`` has the first judged open
-    time of each new series; ``built_from`` names, for those that are built, the timeframe they are built from.
-    ``rebase`` is the last rebase that the tick knew: a tick from before a rebase is refused. ``registry_version`` is
-    the version of the judged conditions: the tick is refused if others of its groups became active on its candle in the
-    meantime. ``token`` names this attempt: if the answer is lost and the record sent again, it gets the same answer.
+    time of each new series; ``built_from`` names, for those that are built, the timeframe they are built from, and
+    ``grids``, for those that are not on UTC's grid, where their slots begin. ``rebase`` is the last rebase that the
+    tick knew: a tick from before a rebase is refused. ``registry_version`` is the version of the judged conditions: the
+    tick is refused if others of its groups became active on its candle in the meantime. ``token`` names this attempt:
+    if the answer is lost and the record sent again, it gets the same answer.
     """
 
     timeframe: str
@@ -95,6 +101,7 @@ class TickRecord:
     anchors: Mapping[Series, int]
     metrics: TickMetrics
     built_from: Mapping[Series, str] = field(default_factory=dict)
+    grids: Mapping[Series, Grid] = field(default_factory=dict)
     rebase: int = 0
     registry_version: int | None = None
     token: str = field(default_factory=lambda: uuid4().hex)
@@ -137,6 +144,10 @@ class TickStore(Protocol):
 
     def built_from(self) -> dict[Series, str]:
         """The anchored series that are built from another timeframe -> that timeframe."""
+        ...
+
+    def grids(self) -> dict[Series, Grid]:
+        """The anchored series that are not on UTC's grid -> their grid, fixed with the anchor."""
         ...
 
     def record_tick(self, record: TickRecord) -> range:

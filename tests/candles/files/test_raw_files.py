@@ -74,7 +74,6 @@ def test_freqtrade_files(raw_folder: Path) -> None:
         ("freqtrade/UNITTEST_BTC-8m.feather", "the file is empty"),
         ("freqtrade/NOPAIR_XXX-4m.json", "the file contains no rows"),
         ("freqtrade/UNITTEST_BTC-8m.json.gz", "timeframe '8m' is not supported"),
-        ("freqtrade/BTC_USDT-1Mo.feather", "timeframe '1Mo' is not supported"),
         ("freqtrade/XRP_ETH-trades.parquet", "no column for open, high, low, close, volume"),
         ("freqtrade/kraken_BCHEUR_q1.csv", "the file has 3 columns and no header"),
         ("other/nautilus_truefx_usdjpy-ticks.csv", "the file has timestamp, bid, ask"),

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from analysis.savings import Savings
+from common.slots import slots_of
 from dashboard.charts.candles import candle_chart
 from dashboard.charts.readings import candles_needed, read_values
 from dashboard.charts.savings import counted, stage_times, work_per_tick
@@ -192,7 +193,7 @@ def test_candles_have_linked_panes_and_markers_at_the_price(candles: pl.DataFram
     ],
 )
 def test_the_window_reaches_to_the_last_candle_or_around_a_trigger(focus: int | None, stop: int) -> None:
-    assert window_stop(10_000, focus, count=100, length=1) == stop
+    assert window_stop(slots_of("1m"), 10_000 * 60_000, focus and focus * 60_000, count=100) == stop * 60_000
 
 
 def test_trigger_rows_have_a_column_for_each_value() -> None:

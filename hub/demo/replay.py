@@ -20,6 +20,7 @@ from common.clock import ReplayClock, SystemClock
 from common.console import ConsoleProgress
 from common.errors import StoreError
 from common.settings import Settings
+from common.slots import slots_of
 from common.timeframes import DURATION_MS, from_ms, to_ms
 from engine.warming import WARMING_STEPS, warm
 from events.opening import open_log
@@ -88,7 +89,9 @@ def replay_demo(settings: Settings, progress: ConsoleProgress, *, bots: int, see
         phases.run("Wait for the Prefect server", 1, lambda _: starting.finish())
         prefect.use()
         with use_runtime(Runtime(store, log, clock)):
-            phases.run("Replay", _candles_to_judge(), lambda step: asyncio.run(_replay(store, clock, replay, step)))
+            phases.run(
+                "Replay", _candles_until(to_ms(END)), lambda step: asyncio.run(_replay(store, clock, replay, step))
+            )
         if store.ticks.unit_costs() is None:
             phases.run("Measure isolated bots", 1, lambda _: _calibrate(store))
         replay.stream_length = log.length()
@@ -163,15 +166,16 @@ async def _replay(store: Store, clock: ReplayClock, replay: Replay, step: Callab
                         result = await tick(timeframe, from_ms(moment_ms))
                         replay.flow_runs += 1
                         replay.ticks += int(result["ticks"])
-                step(sum((moment_ms - to_ms(START)) // DURATION_MS[timeframe] for timeframe in TIMEFRAMES))
+                step(_candles_until(moment_ms))
 
 
 def _reached(store: Store, timeframe: str) -> int:
     return min(store.ticks.watermarks(timeframe).values(), default=to_ms(START))
 
 
-def _candles_to_judge() -> int:
-    return sum((to_ms(END) - to_ms(START)) // DURATION_MS[timeframe] for timeframe in TIMEFRAMES)
+def _candles_until(time_ms: int) -> int:
+    """How many candles a series of each timeframe has from the start to a time."""
+    return sum(slots_of(timeframe).between(to_ms(START), time_ms).size for timeframe in TIMEFRAMES)
 
 
 def _calibrate(store: Store) -> None:

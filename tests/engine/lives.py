@@ -10,20 +10,24 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from common.clock import ReplayClock
+from common.grids import UTC_GRID, Grid
+from common.timeframes import to_ms
 from flows.advance import advance
 from flows.runtime import Runtime
 from registry.conditions import Condition
 from registry.groups import Series, series_of
-from registry.instruments import Calendar, Instrument
+from registry.instruments import Calendar, Instrument, Listing
 from registry.store import open_store
 from registry.store.parts.registry import SubscriptionRequest
 from registry.store.protocol import Store
+from tests.engine.oracle_slots import Slot, last_closed, slot_at
 from tests.engine.random_conditions import Conditions
 from tests.engine.slow_oracle import DAY_MS, MINUTE_MS, WEEK_MS, Oracle, floor_to, length_of
 from tests.events.log.memory_log import MemoryLog
@@ -39,6 +43,20 @@ SHAPES = (
     ("1h", "12h", "3d"),
     ("4h", "1d", "1w"),
 )
+GRIDS = (
+    "EET",
+    "day 16:00, week thu, 3d 1",
+    "America/New_York, session 09:30-16:00",
+    "Etc/GMT-8, 3d 2",
+    "Asia/Kolkata",
+    "Australia/Lord_Howe, week sun",
+    "America/New_York, day 17:00, week sun",
+    "America/New_York, session 18:00-17:00",
+)
+CLOCK_CHANGES = [
+    to_ms(datetime(*moment, tzinfo=UTC))
+    for moment in ((2024, 3, 31, 1), (2024, 10, 27, 1), (2024, 3, 10, 7), (2024, 11, 3, 6), (2024, 4, 6, 15))
+]
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "DOGEUSDT", "XRPUSDT", "LTCUSDT")
 _SECOND = 1000
 _SOURCE = {"5m": "5m", "15m": "5m", "30m": "5m", "1m": "5m"}
@@ -164,7 +182,8 @@ class Life:
         if dice.random() < 0.5:
             self.calendars = {f"BINANCE:{symbol}": "sessions" for symbol in self.symbols[: dice.randint(1, 2)]}
             self.note("lives with sessions")
-        self.model = HubModel(self.calendars)
+        self.grids = self._draw_grids()
+        self.model = HubModel(self.calendars, self.grids)
         self._draw_candles()
         self.world = World(self.folder, TurnTakingClock(self.start_ms, dice))
         self.conditions: list[Condition] = []
@@ -177,6 +196,18 @@ class Life:
 
     # Candles.
 
+    def _draw_grids(self) -> dict[str, Grid]:
+        """In every other life, instruments whose days and sessions begin elsewhere than in UTC."""
+        dice = random.Random(f"grids {self.seed}")
+        if self.seed % 2 == 0:
+            return {}
+        self.note("lives on grids")
+        texts = dice.sample(GRIDS, len(self.symbols) - 1)
+        return {f"BINANCE:{symbol}": Grid.parse(text) for symbol, text in zip(self.symbols, texts, strict=False)}
+
+    def _slot_of(self, series: Series, time_ms: int) -> Slot | None:
+        return slot_at(time_ms, series.timeframe, self.grids.get(str(series.instrument), UTC_GRID))
+
     def _draw_candles(self) -> None:
         dice = self.dice
         fine = self._fine()
@@ -186,6 +217,14 @@ class Life:
         least = min(opens[0] + 12 * longest, opens[-1] - (self.slots + 5) * self.tick_ms)
         most = opens[-1] - (self.slots + 2) * self.tick_ms
         self.start_ms = floor_to(dice.randint(max(least, opens[60]), most), self.shape[0])
+        if self.grids:
+            # The hours are those in which clocks change.
+            change_ms = random.Random(f"changes {self.seed}").choice(CLOCK_CHANGES)
+            apart = floor_to(change_ms - self.start_ms - self.slots // 2 * self.tick_ms, self.shape[0])
+            self.start_ms += apart
+            fine = {
+                symbol: {open_ms + apart: candle for open_ms, candle in slots.items()} for symbol, slots in fine.items()
+            }
         self.end_ms = self.start_ms + self.slots * self.tick_ms
         self.arrivals: list[Arrival] = []
         self.histories: dict[Series, list[tuple[int, Candle]]] = {}
@@ -201,9 +240,9 @@ class Life:
             shapes = [timeframe for timeframe in self.shape if dice.random() > 0.15] or list(self.shape)
             for timeframe in self.shape if symbol == self.symbols[0] else shapes:
                 series = series_of("BINANCE", symbol, timeframe)
-                rows = self._open_hours(series, _resampled(fine[symbol], timeframe))
-                rows = [row for row in rows if row[0] + length_of(timeframe) <= self.end_ms]
-                before = [row for row in rows if row[0] + length_of(timeframe) <= self.start_ms]
+                rows = self._open_hours(series, self._resampled(fine[symbol], series))
+                rows = [row for row in rows if self._close_of(series, row[0]) <= self.end_ms]
+                before = [row for row in rows if self._close_of(series, row[0]) <= self.start_ms]
                 count = dice.randint(15, 150)
                 older, keep = before[-count - 15 : -count], before[-count:]
                 rows = keep + rows[len(before) :]
@@ -258,10 +297,10 @@ class Life:
             self.late_series[series] = begins
             self.note("series that begin late")
         outage = dice.randrange(len(rows)), dice.choice((0, 0, 3, 6)), dice.random() < 0.5
-        outage_end = rows[min(outage[0] + outage[1], len(rows) - 1)][0] + length + 5 * _SECOND
+        outage_end = self._close_of(series, rows[min(outage[0] + outage[1], len(rows) - 1)][0]) + 5 * _SECOND
         self.histories[series] = []
         for number, (open_ms, candle) in enumerate(rows):
-            close_ms = open_ms + length
+            close_ms = self._close_of(series, open_ms)
             is_out = outage[0] <= number < outage[0] + outage[1]
             if dice.random() < gaps or (is_out and outage[2]):
                 continue
@@ -290,8 +329,11 @@ class Life:
     async def live(self) -> None:
         """From the first candle to the last."""
         dice, world = self.dice, self.world
+        listings = [Listing(series.instrument, grid=self.model.grid(series)) for series in self.full]
+        if self.grids:
+            world.store.candles.list_instruments(list(dict.fromkeys(listings)))
         self._upsert([(series, *row) for series, rows in self.histories.items() for row in rows])
-        self._oracle = Oracle(self.full, self.calendars)
+        self._oracle = Oracle(self.full, self.calendars, self.grids)
         self._maker = Conditions(dice, self._oracle, list(self.full))
         self._register(dice.randint(12, 18))
         self._restart()
@@ -315,7 +357,7 @@ class Life:
             if skip:
                 self.note("ticks missed")
                 continue
-            timeframes = [timeframe for timeframe in self.shape if floor_to(close_ms, timeframe) == close_ms]
+            timeframes = [timeframe for timeframe in self.shape if self._closes(timeframe, close_ms)]
             if dice.random() < 0.1:
                 timeframes = list(self.shape)
             await self._run(dice.sample(timeframes, len(timeframes)), close_ms)
@@ -420,8 +462,8 @@ class Life:
                 self.note("conditions registered again")
 
     def _fires_next(self, condition: Condition) -> bool:
-        open_ms = floor_to(self.world.clock.now_ms(), condition.timeframe)
-        return not condition.momentary and open_ms in self._oracle.fires(condition)
+        slot = self._slot_of(condition.series, self.world.clock.now_ms())
+        return not condition.momentary and slot is not None and slot[0] in self._oracle.fires(condition)
 
     def _subscribe(self) -> None:
         condition = self.dice.choice(self.conditions)
@@ -509,27 +551,37 @@ class Life:
         """The life in a line."""
         series = f"{'/'.join(self.shape)} of {' '.join(self.symbols)}"
         sessions = f", sessions of {' '.join(self.calendars)}" if self.calendars else ""
-        return f"seed {self.seed}: {series}{sessions}, {self.shards} shards, {self.workers_wanted} workers"
+        grids = "".join(f", {name} on {grid}" for name, grid in self.grids.items())
+        return f"seed {self.seed}: {series}{sessions}{grids}, {self.shards} shards, {self.workers_wanted} workers"
 
+    def _closes(self, timeframe: str, time_ms: int) -> bool:
+        """Whether a slot of the timeframe ends at a time, on the grid of any instrument."""
+        grids = {UTC_GRID, *self.grids.values()}
+        return any(last_closed(time_ms, timeframe, grid)[1] == time_ms for grid in grids)
 
-def _resampled(fine: dict[int, Candle], timeframe: str) -> list[tuple[int, Candle]]:
-    """Candles of a timeframe made of shorter ones."""
-    slots: dict[int, list[Candle]] = {}
-    for open_ms, candle in sorted(fine.items()):
-        slots.setdefault(floor_to(open_ms, timeframe), []).append(candle)
-    return [
-        (
-            open_ms,
+    def _close_of(self, series: Series, open_ms: int) -> int:
+        return self.model.close_of(series, open_ms)
+
+    def _resampled(self, fine: dict[int, Candle], series: Series) -> list[tuple[int, Candle]]:
+        """The candles of a series made of shorter ones; what was traded between its sessions is left out."""
+        slots: dict[int, list[Candle]] = {}
+        for open_ms, candle in sorted(fine.items()):
+            slot = self._slot_of(series, open_ms)
+            if slot is not None:
+                slots.setdefault(slot[0], []).append(candle)
+        return [
             (
-                candles[0][0],
-                max(candle[1] for candle in candles),
-                min(candle[2] for candle in candles),
-                candles[-1][3],
-                sum(candle[4] for candle in candles),
-            ),
-        )
-        for open_ms, candles in slots.items()
-    ]
+                open_ms,
+                (
+                    candles[0][0],
+                    max(candle[1] for candle in candles),
+                    min(candle[2] for candle in candles),
+                    candles[-1][3],
+                    sum(candle[4] for candle in candles),
+                ),
+            )
+            for open_ms, candles in slots.items()
+        ]
 
 
 def _changed(candle: Candle, dice: random.Random) -> Candle:

@@ -17,12 +17,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from common.grids import UTC_GRID, Grid
 from registry.conditions import Condition
 from registry.groups import Series
 from registry.language.as_text.text import to_text
@@ -44,6 +46,7 @@ from registry.language.tree import (
     Within,
 )
 from tests.engine.oracle_formulae import Value, price, values_of
+from tests.engine.oracle_slots import first_after, last_closed, slot_at
 
 FALSE, UNKNOWN, TRUE = 0, 1, 2
 NAMES = ("FALSE", "UNKNOWN", "TRUE")
@@ -52,7 +55,7 @@ MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 WEEK_MS = 7 * DAY_MS
-_UNIT_MS = {"m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS, "w": WEEK_MS}
+_UNIT_MS = {"m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS, "w": WEEK_MS, "mo": 31 * DAY_MS}
 _FIRST_MONDAY_MS = 4 * DAY_MS
 
 Rows = NDArray[np.int64]
@@ -62,12 +65,13 @@ Truths = tuple[NDArray[np.int8], NDArray[np.int8]]
 
 
 def length_of(timeframe: str) -> int:
-    """Milliseconds of ``15m``."""
-    return int(timeframe[:-1]) * _UNIT_MS[timeframe[-1]]
+    """Milliseconds of ``15m``, by which timeframes divide each other."""
+    count = "".join(filter(str.isdigit, timeframe))
+    return int(count) * _UNIT_MS[timeframe.removeprefix(count)]
 
 
 def floor_to(time_ms: int, timeframe: str) -> int:
-    """The slot's open time; weeks start on Monday."""
+    """The open time of a slot on UTC's grid; weeks start on Monday."""
     shift = _FIRST_MONDAY_MS if timeframe == "1w" else 0
     return (time_ms - shift) // length_of(timeframe) * length_of(timeframe) + shift
 
@@ -106,8 +110,14 @@ class Verdict:
 class Oracle:
     """Judges conditions on histories: series -> its candles from its anchor on, oldest first."""
 
-    def __init__(self, histories: Mapping[Series, pl.DataFrame], calendars: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        histories: Mapping[Series, pl.DataFrame],
+        calendars: Mapping[str, str],
+        grids: Mapping[str, Grid] = MappingProxyType({}),
+    ) -> None:
         self._calendars = calendars
+        self._grids = grids
         self._histories = histories
         self._read_candles: dict[Series, _Candles] = {}
         self._truths: dict[tuple[Series, Node], Truths] = {}
@@ -152,6 +162,15 @@ class Oracle:
     def value(self, base: Series, operand: Operand) -> Value:
         """An operand on every candle of a series."""
         return self._value(base, operand)
+
+    def open_of(self, series: Series, close_ms: int) -> int:
+        """Open time of the candle that closes at a time."""
+        return last_closed(close_ms, series.timeframe, self._grid(series))[0]
+
+    def end_of(self, series: Series, open_ms: int) -> int:
+        """When the candle closes that opens at a time."""
+        candles = self._candles(series)
+        return int(candles.ends[np.searchsorted(candles.opens, open_ms)])
 
     def close(self, series: Series, open_ms: int) -> float:
         """The close of a candle."""
@@ -226,11 +245,10 @@ class Oracle:
     def _view(self, base: Series, series: Series) -> Rows:
         """The row of another series that each candle sees: its last closed slot, -1 if that has no candle."""
         if (base, series) not in self._views:
-            opens = self._candles(base).opens
+            times = self._candles(base).ends.tolist()
             if base == series:
-                rows = np.arange(opens.size)
+                rows = np.arange(len(times))
             else:
-                times = (opens + length_of(base.timeframe)).tolist()
                 rows = np.array([self._candles(series).last_closed(time_ms) for time_ms in times], np.int64)
             self._views[base, series] = rows
         return self._views[base, series]
@@ -238,22 +256,27 @@ class Oracle:
     def _candles(self, series: Series) -> "_Candles":
         if series not in self._read_candles:
             has_sessions = self._calendars.get(str(series.instrument)) == "sessions"
-            self._read_candles[series] = _Candles(self._histories[series], series.timeframe, has_sessions)
+            history, grid = self._histories[series], self._grid(series)
+            self._read_candles[series] = _Candles(history, series.timeframe, grid, has_sessions)
         return self._read_candles[series]
+
+    def _grid(self, series: Series) -> Grid:
+        return self._grids.get(str(series.instrument), UTC_GRID)
 
     # Settling.
 
     def _settled(self, base: Series, tree: Node) -> NDArray[np.bool_]:
         """Whether there are as many candles since the anchor as the indicators need to settle, plus the steps that are
         looked back."""
-        opens = self._candles(base).opens
-        settled = np.ones(opens.size, np.bool_)
+        times = self._candles(base).ends
+        settled = np.ones(times.size, np.bool_)
         for variable, steps in _paths(tree, 0):
             candles = self._candles(variable.series)
-            ratio = length_of(variable.series.timeframe) // length_of(base.timeframe)
+            is_month = variable.series.timeframe == "1mo"
+            length = 28 * DAY_MS if is_month else length_of(variable.series.timeframe)
+            ratio = max(1, length // length_of(base.timeframe))
             needed = _settle(variable) + variable.offset + math.ceil(steps / ratio)
-            times = opens + length_of(base.timeframe)
-            counts = np.searchsorted(candles.opens + length_of(variable.series.timeframe), times, side="right")
+            counts = np.searchsorted(candles.ends, times, side="right")
             settled &= counts >= needed
         return settled
 
@@ -261,12 +284,16 @@ class Oracle:
 class _Candles:
     """One series: candles, and the steps between them."""
 
-    def __init__(self, history: pl.DataFrame, timeframe: str, has_sessions: bool) -> None:
+    def __init__(self, history: pl.DataFrame, timeframe: str, grid: Grid, has_sessions: bool) -> None:
         self.opens = history["open_time"].dt.epoch("ms").to_numpy()
+        slots = [slot_at(open_ms, timeframe, grid) for open_ms in self.opens.tolist()]
+        assert [slot and slot[0] for slot in slots] == self.opens.tolist(), "every candle opens with a slot"
+        self.ends = np.array([slot[1] for slot in slots if slot], np.int64)
+        """Close times."""
         self.columns = {name: history[name].to_numpy() for name in ("open", "high", "low", "close", "volume")}
         self.columns["open_time"] = self.opens
         self._timeframe = timeframe
-        self._length = length_of(timeframe)
+        self._grid = grid
         self._has_sessions = has_sessions
         self._read: dict[Variable, dict[str, Value]] = {}
 
@@ -275,20 +302,19 @@ class _Candles:
         """Row of the candle one step before each: in the slot before, or of a session market at most a week ago."""
         rows = np.full(self.opens.size, -1, np.int64)
         for row in range(1, self.opens.size):
-            apart = self.opens[row] - self.opens[row - 1]
-            if apart == self._length or (self._has_sessions and apart <= WEEK_MS):
+            is_next = first_after(int(self.ends[row - 1]), self._timeframe, self._grid)[0] == self.opens[row]
+            if is_next or (self._has_sessions and self.opens[row] - self.opens[row - 1] <= WEEK_MS):
                 rows[row] = row - 1
         return rows
 
     def last_closed(self, time_ms: int) -> int:
         """Row of the candle in the slot with the greatest close time by ``time_ms``, -1 if it is missing."""
-        row = int(np.searchsorted(self.opens, time_ms - self._length, side="right")) - 1
+        row = int(np.searchsorted(self.ends, time_ms, side="right")) - 1
         if row < 0:
             return -1
-        open_ms = int(self.opens[row])
-        if self._has_sessions:
-            return row if time_ms - (open_ms + self._length) <= WEEK_MS else -1
-        return row if open_ms == floor_to(time_ms, self._timeframe) - self._length else -1
+        is_recent = self._has_sessions and time_ms - int(self.ends[row]) <= WEEK_MS
+        is_last = int(self.opens[row]) == last_closed(time_ms, self._timeframe, self._grid)[0]
+        return row if is_recent or is_last else -1
 
     def read(self, variable: Variable) -> Value:
         """A price or an indicator on every candle, steps back aside."""

@@ -23,7 +23,7 @@ import analysis
 from common.timeframes import show_time, to_ms
 from registry.conditions import Condition
 from tests.engine.lives import Life
-from tests.engine.slow_oracle import Oracle, length_of
+from tests.engine.slow_oracle import Oracle
 
 LIVES = 8
 MOST_NEAR = 0.002
@@ -58,7 +58,7 @@ class Comparison:
             self.problems.append(f"seq is not contiguous: {rows['seq'].to_list()}")
         for judgement in self._life.model.judgements:
             condition = self._conditions[judgement.condition_id]
-            open_ms = judgement.close_ms - length_of(condition.timeframe)
+            open_ms = self._oracle.open_of(condition.series, judgement.close_ms)
             verdict = self._oracle.verdict(condition)
             index = int(verdict.opens.searchsorted(open_ms))
             row = recorded.pop((condition.id, judgement.close_ms), None)
@@ -72,7 +72,7 @@ class Comparison:
                 self._details(condition, open_ms, row, judgement.late, bool(verdict.settled[index]))
         for condition_id, close_ms in recorded:
             condition = self._conditions[condition_id]
-            self._complain(condition, close_ms - length_of(condition.timeframe), "fired where it was not judged")
+            self._complain(condition, self._oracle.open_of(condition.series, close_ms), "fired where it was not judged")
 
     def scan(self, triggers: pl.DataFrame, conditions: list[Condition]) -> None:
         """Compare a scan over the candles that were judged with the oracle."""
@@ -87,7 +87,7 @@ class Comparison:
                 elif (row is not None) != bool(verdict.fires[index]):
                     self._complain(condition, open_ms, "scan: did not fire" if row is None else "scan: fired")
                 if row is not None:
-                    close_ms = open_ms + length_of(condition.timeframe)
+                    close_ms = self._oracle.end_of(condition.series, open_ms)
                     expected = (close_ms, self._oracle.close(condition.series, open_ms), bool(verdict.settled[index]))
                     if (_ms(row["close_time"]), row["price"], row["settled"]) != expected:
                         self._complain(condition, open_ms, f"scan: {row}, expected {expected}")
@@ -106,13 +106,13 @@ class Comparison:
         for key in sorted(expected ^ recorded):
             self._complain(
                 self._conditions[key[0]],
-                key[1] - length_of(self._conditions[key[0]].timeframe),
+                self._oracle.open_of(self._conditions[key[0]].series, key[1]),
                 f"{'live' if key in recorded else 'scan'} alone has {key}",
             )
 
     def _details(self, condition: Condition, open_ms: int, row: dict[str, object], late: bool, settled: bool) -> None:
         instrument = condition.series.instrument
-        close_ms = open_ms + length_of(condition.timeframe)
+        close_ms = self._oracle.end_of(condition.series, open_ms)
         expected = {
             "trigger_id": f"{condition.id}:{close_ms}",
             "exchange": instrument.exchange,
@@ -211,11 +211,11 @@ def compare(life: Life) -> None:
     model, store = life.model, life.world.store
     triggers = store.triggers.after(0, 1_000_000)
     histories = model.as_judged()
-    comparison = Comparison(life, Oracle(histories, model.calendars))
+    comparison = Comparison(life, Oracle(histories, model.calendars, model.grids))
     comparison.triggers(triggers)
     judged = [condition for condition in model.conditions.values() if condition.group in model.watermarks]
     full = [condition for condition in judged if all(histories[series].height for series in condition.all_series)]
-    scanned = analysis.scan(full, pl.concat(histories.values()), calendars=model.calendars)
+    scanned = analysis.scan(full, pl.concat(histories.values()), calendars=model.calendars, grids=model.grids)
     comparison.scan(scanned, full)
     in_full = triggers.filter(pl.col("condition_id").is_in([condition.id for condition in full]))
     comparison.live_is_scan(in_full, scanned)

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from common.grids import UTC_GRID, Grid
 from registry.conditions import Condition
 from registry.groups import Group, Series
 from registry.instruments import Calendar
-from tests.engine.slow_oracle import MINUTE_MS, floor_to, length_of
+from tests.engine.oracle_slots import first_after, last_closed, slot_at, slots_after
+from tests.engine.slow_oracle import MINUTE_MS, length_of
 
 Candle = tuple[float, float, float, float, float]
 """Open, high, low, close, volume."""
@@ -41,12 +43,14 @@ class HubModel:
     """What the hub should have judged by now, and what it should judge next."""
 
     calendars: Mapping[str, Calendar]
+    grids: Mapping[str, Grid] = field(default_factory=dict)
     candles: dict[Series, dict[int, Candle]] = field(default_factory=dict)
     conditions: dict[str, Condition] = field(default_factory=dict)
     active_from: dict[str, int] = field(default_factory=dict)
     watermarks: dict[Group, int] = field(default_factory=dict)
     anchors: dict[Series, int] = field(default_factory=dict)
     judged_until: dict[Series, int] = field(default_factory=dict)
+    """Series -> close time of its last slot that has been judged."""
     judgements: list[Judgement] = field(default_factory=list)
     holes: int = 0
     ticks: int = 0
@@ -79,11 +83,21 @@ class HubModel:
         """Whether a slot has been judged, with its candle or as a hole."""
         if series not in self.anchors:
             return False
-        return self.anchors[series] <= open_ms <= self.judged_until[series] - _length(series)
+        return self.anchors[series] <= open_ms and self.close_of(series, open_ms) <= self.judged_until[series]
+
+    def close_of(self, series: Series, open_ms: int) -> int:
+        """When the slot ends that begins at a time."""
+        slot = slot_at(open_ms, series.timeframe, self.grid(series))
+        assert slot is not None, "a candle opens with a slot"
+        return slot[1]
+
+    def grid(self, series: Series) -> Grid:
+        """Where the slots of a series begin."""
+        return self.grids.get(str(series.instrument), UTC_GRID)
 
     def is_being_begun(self, series: Series, open_ms: int) -> bool:
         """Whether a candle is one from which a group starts that a run has seen but not recorded yet."""
-        close_ms = open_ms + _length(series)
+        close_ms = self.close_of(series, open_ms)
         for group, start_ms in self._begun.items():
             if series in group.series:
                 first = min(self.candles.get(series, {}), default=open_ms)
@@ -94,7 +108,6 @@ class HubModel:
 
     def run(self, timeframe: str, tick_ms: int, now_ms: int, most: int | None = None) -> int:
         """Advance the watermarks to a tick, or die after ``most`` recorded slots; returns when it ends."""
-        tick_ms = floor_to(tick_ms, timeframe)
         waiting: set[Group] = set()
         reached = {group: self._reached(group) for group in self._groups(timeframe)}
         self._begun |= {group: start for group, start in reached.items() if group not in self.watermarks}
@@ -137,41 +150,42 @@ class HubModel:
         for group in groups:
             for condition in self._conditions(group):
                 base = condition.series
-                is_there = close_ms - _length(base) in self.candles[base]
+                is_there = last_closed(close_ms, base.timeframe, self.grid(base))[0] in self.candles[base]
                 if is_there and close_ms > self.active_from[condition.id]:
                     self.judgements.append(Judgement(condition.id, close_ms, late))
             self.watermarks[group] = close_ms
             self._begun.pop(group, None)
             for series in group.series:
                 self.anchors.setdefault(series, min(self.candles[series]))
-                seen = floor_to(close_ms, series.timeframe)
+                seen = last_closed(close_ms, series.timeframe, self.grid(series))[1]
                 self.judged_until[series] = max(self.judged_until.get(series, seen), seen)
 
     def _given_up(self, group: Group, reached_ms: int, close_ms: int, now_ms: int) -> set[tuple[Series, int]] | None:
         """Slots without a candle that the group passes; ``None`` if one may still come."""
         holes: set[tuple[Series, int]] = set()
         for series in group.series:
-            length, candles = _length(series), self.candles[series]
-            open_ms = max(floor_to(reached_ms, series.timeframe), self.anchors.get(series, min(candles)))
-            slots = list(range(open_ms, close_ms - length + 1, length))
+            candles = self.candles[series]
+            anchor = self.anchors.get(series, min(candles))
+            passed = slots_after(max(reached_ms, anchor), close_ms, series.timeframe, self.grid(series))
+            passed = [slot for slot in passed if slot[0] >= anchor]
             if self._has_sessions(series):
-                slots = slots[-1:]
-            for slot in (slot for slot in slots if slot not in candles):
-                if now_ms < slot + length + min(2 * length, 5 * MINUTE_MS):
+                passed = passed[-1:]
+            for open_ms, end_ms in (slot for slot in passed if slot[0] not in candles):
+                if now_ms < end_ms + min(2 * (end_ms - open_ms), 5 * MINUTE_MS):
                     return None
                 if self._has_sessions(series):
                     continue
-                if max(candles) < slot:
+                if max(candles) < open_ms:
                     return None
-                holes.add((series, slot))
+                holes.add((series, open_ms))
         return holes
 
     def _next_close(self, group: Group, reached_ms: int) -> int | None:
         base = group.base
         if not self._has_sessions(base):
-            return reached_ms + _length(base)
+            return first_after(reached_ms, base.timeframe, self.grid(base))[1]
         later = [open_ms for open_ms in self.candles[base] if open_ms >= reached_ms]
-        return min(later) + _length(base) if later else None
+        return self.close_of(base, min(later)) if later else None
 
     def _reached(self, group: Group) -> int:
         """The watermark; of a new group the last candle that had closed when its first condition became active."""
@@ -179,7 +193,7 @@ class HubModel:
             return self.watermarks[group]
         base = group.base
         active_from = min(self.active_from[condition.id] for condition in self._conditions(group))
-        closes = [open_ms + _length(base) for open_ms in self.candles[base]]
+        closes = [self.close_of(base, open_ms) for open_ms in self.candles[base]]
         return max((close for close in closes if close <= active_from), default=min(self.candles[base]))
 
     def _groups(self, timeframe: str) -> list[Group]:
@@ -206,7 +220,3 @@ def frame_of(rows: Iterable[tuple[Series, int, Candle]]) -> pl.DataFrame:
     return pl.DataFrame(flat, schema=_COLUMNS, orient="row").with_columns(
         pl.from_epoch("open_time", "ms").cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
     )
-
-
-def _length(series: Series) -> int:
-    return length_of(series.timeframe)

@@ -1,0 +1,39 @@
+"""Nobody adds a timeframe to a time: where a slot ends is a matter of its grid, and ``common.slots`` knows it."""
+
+import ast
+
+from tests.test_imports import ROOT, sources
+
+NOMINAL = {
+    "api/bodies/condition_spellings.py": "the list, to be shown",
+    "api/readiness.py": "the list",
+    "api/routes/catalogue.py": "how old is stale; order",
+    "api/routes/insight.py": "triggers a day",
+    "analysis/work.py": "how much work an answer is",
+    "candles/epochs.py": "how much is read at once",
+    "candles/quality.py": "the usual distance of rows",
+    "common/slots.py": "where slots are made",
+    "common/timeframes.py": "what divides what",
+    "engine/resampling.py": "order; which slots go by the clock on the wall",
+    "flows/advance.py": "how late is late",
+    "hub/doctor.py": "how old is stale",
+    "registry/language/lookback.py": "how many steps at most",
+    "registry/store/files/candle_tables.py": "which candles may have a gap before them; how far back is likely",
+}
+"""File -> what it needs nominal lengths for: order, estimates, rates, and what divides what."""
+
+
+def test_nominal_lengths_are_for_order_estimates_and_rates() -> None:
+    uses: set[str] = set()
+    for path in sources():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        of_a_known_length = {
+            node.value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant)
+        }
+        for node in ast.walk(tree):
+            is_read = isinstance(node, ast.Name) and node.id == "DURATION_MS" and isinstance(node.ctx, ast.Load)
+            if is_read and node not in of_a_known_length:
+                uses.add(str(path.relative_to(ROOT)))
+    assert uses == set(NOMINAL), "ask the slots of a series for times: common.slots.slots_of, engine.calendars"

@@ -79,10 +79,12 @@ def resample(candles: pl.DataFrame, source: str, timeframe: str, grid: Grid = UT
     starts = np.searchsorted(span[counting], np.arange(first.size))
     ends = np.append(starts[1:], counting.size) - 1
     columns = {name: candles[name].to_numpy()[counting] for name in _PRICES}
+    moment = candles.schema["open_time"]
+    assert isinstance(moment, pl.Datetime)
     begun, parts = numbers[first], slots_of(source, grid)
     whole = parts.number(slots.close(begun) - 1) - parts.number(slots.open(begun) - 1)
     built = candles[first].with_columns(
-        pl.Series("open_time", slots.open(begun)).cast(candles.schema["open_time"]),
+        pl.Series("open_time", slots.open(begun)).cast(pl.Datetime("ms", moment.time_zone)).cast(moment),
         pl.Series("open", columns["open"][starts]),
         pl.Series("high", np.maximum.reduceat(columns["high"], starts)),
         pl.Series("low", np.minimum.reduceat(columns["low"], starts)),

@@ -206,11 +206,11 @@ class Served:
     """What a store with one checkpoint of BTC returns for the indicators of ``texts``."""
 
     def __init__(
-        self, store: FileStore, texts: list[str], anchor_ms: int | None = None, before_ms: int = DAY_MS + 99 * HOUR
+        self, store: FileStore, texts: list[str], anchor_ms: int | None = None, until_ms: int = DAY_MS + 99 * HOUR
     ) -> None:
         plan = make_plan([Condition.parse(f"BTCUSDT 1h: every({text})") for text in texts])
         anchor_ms = store.ticks.anchors()[BTC] if anchor_ms is None else anchor_ms
-        self.past = Checkpoints(store, plan).of(0, anchor_ms, before_ms)
+        self.past = Checkpoints(store, plan).of(0, anchor_ms, until_ms)
 
     @property
     def indicators(self) -> list[str] | None:
@@ -239,9 +239,9 @@ async def test_what_it_must_have(
     anchor = store.ticks.anchors()[BTC]
     for other in (anchor - HOUR, anchor + HOUR):
         assert Served(store, ["rsi(14) < 50"], other).indicators is None
-    closes_ms = DAY_MS + 24 * HOUR
-    assert Served(store, ["rsi(14) < 50"], before_ms=closes_ms).indicators == ["rsi"]
-    assert Served(store, ["rsi(14) < 50"], before_ms=closes_ms - 1).indicators is None, "its candle has not closed"
+    opened_ms = DAY_MS + 23 * HOUR
+    assert Served(store, ["rsi(14) < 50"], until_ms=opened_ms).indicators == ["rsi"]
+    assert Served(store, ["rsi(14) < 50"], until_ms=opened_ms - 1).indicators is None, "it is of a later candle"
     monkeypatch.setattr(conditions, "_CACHE", ConditionCache())
     monkeypatch.setitem(catalogue(), "rsi", replace(catalogue()["rsi"], version=2))
     assert Served(store, ["rsi(14) < 50"]).indicators is None

@@ -129,7 +129,7 @@ def test_flow_runs_judge_record_and_publish(prefect: Path, filled: Path) -> None
     assert done.returncode == 0, done.stderr
     shown = json.loads(done.stdout.splitlines()[-1])
     assert [answer["ticks"] for answer in shown["answers"]] == [12, 0, 12]
-    assert shown["answers"][0]["tick"] == "2024-08-05 12:00", "a tick is floored to its timeframe"
+    assert shown["answers"][0]["tick"] == "2024-08-05 12:34", "and judges what had ended by then"
     assert shown["states"] == ["COMPLETED", "COMPLETED"], "runs that advanced are real flow runs of the server"
     assert shown["watermarks"] == {"BINANCE:BTCUSDT 1h": START_MS + 24 * 3_600_000}
     assert shown["triggers"] == shown["events"] > 0

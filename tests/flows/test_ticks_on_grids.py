@@ -138,6 +138,19 @@ async def test_a_grid_stays_with_its_anchor_until_a_rebase(store: FileStore, log
         assert (shown.close_time, shown.fires) == (close_ms, True)
 
 
+async def test_until_its_first_tick_a_series_follows_its_listing(store: FileStore, log: MemoryLog) -> None:
+    """A warm worker that waits for Monday learns that the week ends on Thursday."""
+    store.candles.upsert(on_grid(HERE, UTC_GRID, START - 40 * DAY, START + 40 * DAY))
+    subscribed(store, [Condition.parse("BTCUSDT 1w: every(close > 0)")])
+    clock = ReplayClock(START)
+    runtime = Runtime(store, log, clock)
+    assert (await advance(runtime, "1w", START)).ticks == 0
+    listed(store, HERE, Grid.parse("week thu"))
+    clock.move_to(START + 7 * DAY)
+    await advance(runtime, "1w", START + 7 * DAY)
+    assert [row[1:3] for row in recorded(store)] == [(START, START + 7 * DAY)]
+
+
 async def test_a_store_that_is_opened_again_knows_its_grids(
     store: FileStore, log: MemoryLog, candles: pl.DataFrame
 ) -> None:

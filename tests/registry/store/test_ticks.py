@@ -11,7 +11,9 @@ import pytest
 from common import failpoints
 from common.clock import ReplayClock
 from common.errors import StaleTick
-from registry.store.parts.ticks import RunRecord, TickRecord, UnitCosts
+from common.grids import Grid
+from registry.instruments import Listing
+from registry.store.parts.ticks import Rebase, RunRecord, TickRecord, UnitCosts
 from registry.store.protocol import Store
 from tests.registry.store.serving import OpenAt
 from tests.registry.store.ticks import BTC, ETH, HOUR, tick
@@ -105,3 +107,27 @@ def test_another_process_goes_on_where_the_last_one_was(open_at: OpenAt, tmp_pat
         assert store.ticks.unit_costs() == UnitCosts(10, 1.0, 2.0, 3.0)
         assert store.ticks.runs()["ticks"].to_list() == [5]
         assert store.ticks.record_tick(tick(6 * HOUR, (BTC, 5 * HOUR), triggers=1)) == range(6, 7)
+
+
+def test_the_grid_of_a_series_comes_with_its_anchor(store: Store) -> None:
+    """Only the grids that are not UTC's are told, and a tick of another grid is refused."""
+    grid = Grid.parse("America/New_York, day 17:00, week sun, 3d 2")
+    first = replace(tick(HOUR, (BTC, None), (ETH, None)), grids={BTC.base: grid})
+    store.ticks.record_tick(first)
+    assert store.ticks.grids() == {BTC.base: grid}
+    assert {anchor.series: anchor.grid for anchor in store.ticks.anchor_history()} == {BTC.base: grid, ETH.base: Grid()}
+    for grids in ({}, {BTC.base: Grid.parse("EET")}):
+        other = replace(tick(2 * HOUR, (BTC, HOUR)), anchors={BTC.base: 0}, grids=grids)
+        with pytest.raises(StaleTick, match="load the anchors again"):
+            store.ticks.record_tick(other)
+    again = replace(tick(2 * HOUR, (BTC, HOUR)), anchors={BTC.base: 0}, grids={BTC.base: grid})
+    store.ticks.record_tick(again)
+    store.rebase(Rebase(BTC.base, BTC.base, {BTC.base: HOUR}, {}, {}))
+    assert store.ticks.grids() == {}, "a rebase brings the grid of its own"
+
+
+def test_grids_of_listings(store: Store) -> None:
+    grid = Grid.parse("EET, week sun")
+    instruments = [BTC.base.instrument, ETH.base.instrument]
+    store.candles.list_instruments([Listing(instruments[0], grid=grid), Listing(instruments[1])])
+    assert store.candles.grids() == {str(instruments[0]): grid}

@@ -70,7 +70,7 @@ class Service:
         self.making_webhooks = asyncio.Lock()
         """Locked from counting a user's webhooks until one has been added."""
         self.registrar = Registrar(lambda registering: self.in_store(self.register_now, registering))
-        self.spellings = Spellings(settings.default_exchange, size=_SPELLINGS_BYTES)
+        self.spellings = Spellings(settings.default_exchange, store.candles.directory, size=_SPELLINGS_BYTES)
         self.on_demand = OnDemand(store, most_values=settings.on_demand_values_max)
         self.hub_metrics = HubMetrics(store, log, self.clock, self.loops)
         self.turns = Turns("api-turns")

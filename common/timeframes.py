@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 from functools import lru_cache
+from math import log
 
 from common.errors import TimeFormatError, TimeframeError
 from common.spelling import did_you_mean
@@ -31,33 +32,69 @@ DURATION_MS: dict[str, int] = {
 """Timeframe -> nominal length in milliseconds, shortest first: for order, for what divides what, for estimates and
 rates. Where a slot ends is a matter of its grid: see :mod:`common.slots`."""
 
-_BY_DURATION = {length: name for name, length in DURATION_MS.items() if name != "1mo"}
+_MONTH = "1mo"
+# Days and weeks add up to a length, never to a month.
+_BY_DURATION = {length: name for name, length in DURATION_MS.items() if name != _MONTH}
+_TWO_READINGS = ("1M", "M", "m")
+"""A minute to some platforms, a month to others."""
 UNITS = {
     "m": _MINUTE, "min": _MINUTE, "mins": _MINUTE, "minute": _MINUTE, "minutes": _MINUTE,
     "h": _HOUR, "hr": _HOUR, "hour": _HOUR, "hours": _HOUR,
     "d": _DAY, "day": _DAY, "days": _DAY,
     "w": 7 * _DAY, "week": 7 * _DAY, "weeks": 7 * _DAY,
-    "mo": 31 * _DAY, "month": 31 * _DAY, "months": 31 * _DAY,
+    "mo": 31 * _DAY, "mon": 31 * _DAY, "month": 31 * _DAY, "months": 31 * _DAY,
 }  # fmt: skip
-"""Every spelling of a unit -> its nominal length in milliseconds."""
-_SPELLING = re.compile(r"([1-9][0-9]{0,4})\s?([a-z]+)")
+"""Every spelling of a unit -> its length in milliseconds; that of a month is nominal."""
+_SURELY_SECONDS = 300
+"""A bare number from here on that is no timeframe in minutes was probably meant in seconds, as Coinbase counts."""
+_METATRADER_UNITS = {"m": "m", "h": "h", "d": "d", "w": "w", "mn": "mo"}
+_NUMBER_FIRST = re.compile(r"([1-9][0-9]{0,4})\s?([a-z]*)")
+_UNIT_FIRST = re.compile(r"(mn|[mhdw])([1-9][0-9]{0,2})")
 
 
 @lru_cache(maxsize=256)
 def normalise_timeframe(text: str) -> str:
-    """The name in the closed list for any spelling of its length: ``60m`` -> ``1h``, ``1D`` -> ``1d``.
+    """The name in the closed list for any platform's word: ``60m``, ``60`` and ``H1`` -> ``1h``, ``D`` -> ``1d``.
 
-    Raises :class:`TimeframeError` for every other length, and for ``1M``, which may be a minute or a month.
+    A bare number counts minutes, as on TradingView; letters before digits are MetaTrader's (``M15``, ``H4``, ``MN1``);
+    a unit alone means one of it. Raises :class:`TimeframeError` for other lengths, and for ``1M`` and ``M``, which
+    platforms read in two ways.
     """
-    match = _SPELLING.fullmatch(text.strip().lower()) if text.strip() != "1M" else None
-    if match and match[2] in UNITS:
-        is_month = match[1] == "1" and match[2].startswith("mo")
-        name = "1mo" if is_month else _BY_DURATION.get(int(match[1]) * UNITS[match[2]])
-        if name is not None:
-            return name
+    if (name := find_timeframe(text)) is not None:
+        return name
+    word = text.strip()
+    count, unit = _count_and_unit(word.lower())
+    length = count * UNITS.get(unit, 0)
+    if word in _TWO_READINGS:
+        hint = " (a minute is 1m, a month is 1mo)"
+    elif word.isdecimal() and count >= _SURELY_SECONDS and length // 60 in _BY_DURATION:
+        hint = f" (a bare number counts minutes; did you mean {_BY_DURATION[length // 60]}?)"
+    elif length:
+        hint = f" (did you mean {min(DURATION_MS, key=lambda name: abs(log(DURATION_MS[name] / length)))}?)"
+    else:
+        hint = did_you_mean(word[:20], DURATION_MS, cutoff=0.6)
     shown = text if len(text) <= 20 else text[:20] + "…"
-    hint = did_you_mean(text.strip()[:20], DURATION_MS, cutoff=0.4)
     raise TimeframeError(f"timeframe {shown!r} is not supported{hint}; use one of {' '.join(DURATION_MS)}")
+
+
+def find_timeframe(text: str) -> str | None:
+    """What :func:`normalise_timeframe` returns, ``None`` where it raises."""
+    word = text.strip()
+    if word in _TWO_READINGS:
+        return None
+    count, unit = _count_and_unit(word.lower())
+    if UNITS.get(unit) == DURATION_MS[_MONTH]:
+        return _MONTH if count == 1 else None
+    return _BY_DURATION.get(count * UNITS.get(unit, 0))
+
+
+def _count_and_unit(word: str) -> tuple[int, str]:
+    """``60m`` -> 60 and ``m``; ``60`` too; ``h4`` -> 4 and ``h``; ``d`` -> 1 and ``d``. The unit may be unknown."""
+    if match := _NUMBER_FIRST.fullmatch(word):
+        return int(match[1]), match[2] or "m"
+    if match := _UNIT_FIRST.fullmatch(word):
+        return int(match[2]), _METATRADER_UNITS[match[1]]
+    return 1, {"daily": "d", "weekly": "w", "monthly": "mo"}.get(word, word)
 
 
 def multiples(timeframe: str) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from flows.tick_candles import TickCandles
 from flows.trigger_rows import trigger_rows
 from registry.conditions import Condition
 from registry.groups import Group, Series
+from registry.naming import CANONICAL, reading
 from registry.store.protocol import Store
 
 _OF_EVERYBODY = (
@@ -150,7 +151,8 @@ def _error_of(conditions: Grouped, trial: Trial) -> Exception | None:
 def _plain_condition(group: Group) -> Condition:
     """A condition that reads the series of a group, and in which nothing but their candles can be at fault."""
     parts = ["close > 0", *(f"close@{series.instrument}@{series.timeframe} > 0" for series in group.series[1:])]
-    return Condition.parse(f"{group.base}: all({', '.join(parts)})")
+    with reading(CANONICAL):
+        return Condition.parse(f"{group.base}: all({', '.join(parts)})")
 
 
 def _first_line(error: Exception) -> str:

@@ -22,6 +22,8 @@ from registry.language.limits import STORED, TYPED
 from registry.language.lookback import Needed, candles_needed
 from registry.language.surface import SurfaceNode, momentary
 from registry.language.tree import Comparison, IndicatorOutput, Node, Number, is_momentary, variables
+from registry.naming import CANONICAL, current_names
+from registry.naming import reading as reading_names
 
 _ID_LENGTH = 32
 
@@ -59,16 +61,17 @@ class Condition:
         """The condition that a text, a JSON object or a JSON text describes.
 
         ``symbol`` and ``timeframe``, or those of ``registry.defaults``, are used where the condition names none;
-        ``default_exchange`` is used where the symbol names no exchange. Raises :class:`ConditionError` with the
-        position or the JSON pointer of what cannot be read; a malformed default raises :class:`InstrumentError` or
-        :class:`TimeframeError`.
+        ``default_exchange`` is used where the symbol names no exchange. Within :func:`registry.naming.reading`, symbols
+        are read with a hub's list of instruments, otherwise by the rules of spelling. Raises :class:`ConditionError`
+        with the position or the JSON pointer of what cannot be read; a malformed default raises
+        :class:`InstrumentError` or :class:`TimeframeError`.
         """
         defaults = current_defaults()
         symbol, timeframe = symbol or defaults.symbol, timeframe or defaults.timeframe
         written, threshold = as_written(source)
         if written is None:
             return cls._parse(source, symbol, timeframe, default_exchange)
-        key = (written, symbol, timeframe, default_exchange, threshold is not None)
+        key = (written, symbol, timeframe, default_exchange, current_names().number, threshold is not None)
         known = _CACHE.get(key)
         if known is None:
             return _CACHE.put(key, cls._parse(source, symbol, timeframe, default_exchange))
@@ -113,7 +116,8 @@ class Condition:
         """
         if (known := _CACHE.get(canonical)) is not None:
             return known
-        condition = cls._of(*text.parse(canonical, default_exchange="BINANCE", limits=STORED))
+        with reading_names(CANONICAL):
+            condition = cls._of(*text.parse(canonical, default_exchange="BINANCE", limits=STORED))
         if condition.canonical != canonical:
             raise ConditionError(f"the canonical text of this condition is {condition.canonical!r}, got {canonical!r}")
         return _CACHE.put(canonical, condition)

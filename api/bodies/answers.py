@@ -43,6 +43,10 @@ class BulkResult(Answer):
 
     condition_id: str | None
     created: Annotated[bool, Field(description="False if it was already known or could not be registered")]
+    data: Annotated[
+        Literal["ready", "missing"] | None,
+        Field(description="missing while a series has no candles, null if the condition could not be registered"),
+    ] = None
     error: Annotated[str | None, Field(description="What was wrong, and how to fix it")] = None
     pointer: Annotated[str | None, Field(description="JSON pointer to what was wrong, from the root of the body")] = (
         None

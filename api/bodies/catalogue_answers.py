@@ -66,8 +66,15 @@ class InstrumentAnswer(Answer):
     instrument: str
     exchange: str
     symbol: str
+    kind: Literal["spot", "perpetual", "dated"]
+    base: Annotated[str | None, Field(description="Null where it is not known; both null for what has no quote")]
+    quote: str | None
+    settle: Annotated[str | None, Field(description="What a contract is settled in, where it is not the quote")]
+    expiry: Annotated[str | None, Field(description="The day on which it expires: 2025-03-28")]
+    aliases: Annotated[list[str], Field(description="Other names that conditions may use for it")]
     calendar: Literal["24x7", "sessions"]
-    series: list[SeriesAnswer]
+    grid: Annotated[str, Field(description="Where its candles begin: UTC, or another zone and start of the day")]
+    series: Annotated[list[SeriesAnswer], Field(description="Its stored candles; empty while there are none")]
 
 
 class InstrumentPage(Answer):

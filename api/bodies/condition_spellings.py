@@ -1,6 +1,6 @@
 """Conditions as they are sent: the JSON schemas of their spellings, and a cached reader."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from threading import Lock
 from typing import Any
@@ -13,9 +13,11 @@ from common.timeframes import DURATION_MS
 from indicators.catalogue import NAMES, PRICES
 from registry.condition_cache import memory_of
 from registry.conditions import Condition
+from registry.directory import Directory
 from registry.language.as_json.objects import shown
 from registry.language.limits import TYPED
 from registry.language.vocabulary import ALL_OPERATORS
+from registry.naming import reading
 
 _LONGEST_KEY = 400
 _SHORT_TEXT, _FEW_FIELDS = 200, 12
@@ -23,7 +25,8 @@ _SHORT_TEXT, _FEW_FIELDS = 200, 12
 _SERIES = {
     "symbol": {
         "type": "string",
-        "description": "BTCUSDT, BTC/USDT, BINANCE:BTCUSDT, or BTCUSDT.P for a perpetual contract",
+        "description": "BTCUSDT, BTC/USDT, BINANCE:BTCUSDT, BTCUSDT.P for a perpetual contract, BTCUSDT-20250328 for"
+        " one that expires, or an alias",
     },
     "timeframe": {
         "type": "string",
@@ -134,9 +137,11 @@ class Spellings:
     :meth:`Condition.parse` has a cache too, but not of trees, and those take hundreds of times as long to parse.
     """
 
-    def __init__(self, default_exchange: str, *, size: int) -> None:
+    def __init__(self, default_exchange: str, directory: Callable[[], Directory], *, size: int) -> None:
+        """``directory`` has the instruments as they are listed at the moment."""
         self._default_exchange = default_exchange
-        self._cache: LRUCache[bytes, Condition] = LRUCache(size, memory_of)
+        self._directory = directory
+        self._cache: LRUCache[tuple[int, bytes], Condition] = LRUCache(size, memory_of)
         self._cached = cached(self._cache, key=_key, lock=Lock())(self._parse)
 
     @property
@@ -146,16 +151,17 @@ class Spellings:
 
     def read(self, spelling: object) -> Condition:
         """The condition of an object or a text; raises :class:`ConditionError`."""
-        return self._cached(spelling)
+        return self._cached(spelling, self._directory())
 
-    def _parse(self, spelling: object) -> Condition:
-        return Condition.parse(_unwrapped(spelling), default_exchange=self._default_exchange)
+    def _parse(self, spelling: object, directory: Directory) -> Condition:
+        with reading(directory):
+            return Condition.parse(_unwrapped(spelling), default_exchange=self._default_exchange)
 
 
-def _key(spelling: object) -> bytes:
-    """The spelling as JSON, or the hash of a long one: a key takes memory, too."""
+def _key(spelling: object, directory: Directory) -> tuple[int, bytes]:
+    """The spelling as JSON, or the hash of a long one: a key takes memory, too. Another list may read it otherwise."""
     encoded = msgspec.json.encode(spelling)
-    return encoded if len(encoded) <= _LONGEST_KEY else sha256(encoded).digest()
+    return directory.number, encoded if len(encoded) <= _LONGEST_KEY else sha256(encoded).digest()
 
 
 def _unwrapped(spelling: object) -> Mapping[str, object] | str:

@@ -1,4 +1,4 @@
-"""What conditions can be made of: indicators, and instruments with candles."""
+"""What conditions can be made of: indicators and instruments."""
 
 from fastapi import Response
 
@@ -19,6 +19,7 @@ from candles.calendars import stored_calendars
 from common.timeframes import DURATION_MS, to_ms
 from indicators.catalogue import Indicator, catalogue
 from registry.groups import Series
+from registry.instruments import Listing
 
 router = hub_router("catalogue")
 _READ = {"x-rate-class": "read"}
@@ -58,19 +59,29 @@ def _indicator(record: Indicator) -> IndicatorAnswer:
     )
 
 
+def _instrument(listing: Listing) -> InstrumentAnswer:
+    one, (base, quote) = listing.instrument, listing.pair or (None, None)
+    return InstrumentAnswer(
+        instrument=str(one),
+        exchange=one.exchange,
+        symbol=one.symbol,
+        kind=one.kind,
+        base=base,
+        quote=quote,
+        settle=one.settle,
+        expiry=None if one.expiry is None else one.expiry.isoformat(),
+        aliases=list(listing.aliases),
+        calendar=listing.calendar,
+        grid=str(listing.grid),
+        series=[],
+    )
+
+
 def _instruments(service: Service) -> list[InstrumentAnswer]:
     now_ms, calendars = service.clock.now_ms(), stored_calendars(service.store)
-    answers: dict[str, InstrumentAnswer] = {}
+    answers = {str(one.instrument): _instrument(one) for one in service.store.candles.listings()}
     for row in service.store.candles.series().iter_rows(named=True):
         name = f"{row['exchange']}:{row['symbol']}"
-        if name not in answers:
-            answers[name] = InstrumentAnswer(
-                instrument=name,
-                exchange=row["exchange"],
-                symbol=row["symbol"],
-                calendar=calendars.by_instrument.get(name, "24x7"),
-                series=[],
-            )
         if row["candles"]:
             last_close = calendars.of(Series.parse(row["series"])).close(to_ms(row["last_open_time"]))
             answers[name].series.append(

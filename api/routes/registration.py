@@ -1,7 +1,7 @@
 """Registering conditions, one or many."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 import msgspec
 from fastapi import Response
@@ -17,7 +17,7 @@ from api.http.turns import SLICE_S
 from api.service import Service
 from common.errors import ConditionError, ConditionRetired, HubError, InstrumentError
 from registry.conditions import Condition
-from registry.instruments import Instrument, resolve
+from registry.directory import Directory
 from registry.store.parts.registry import RegisterResult, StoredCondition, retired_text
 
 router = hub_router("conditions")
@@ -70,6 +70,7 @@ async def register_bulk(body: BulkBody, request: HubRequest) -> Response:
     fresh = [one for one in conditions.values() if service.store.registry.condition(one.id) is None]
     service.quotas.take_conditions(caller.user_id, fresh)
     registered: dict[str, RegisterResult] = {}
+    waiting = await service.in_store(_without_candles, service, list(conditions.values()))
     try:
         registering = [(condition, caller.user_id) for condition in conditions.values()]
         answers = await service.in_store(service.register_now, registering)
@@ -77,7 +78,7 @@ async def register_bulk(body: BulkBody, request: HubRequest) -> Response:
     finally:
         created = {answer.condition_id for answer in registered.values() if answer.created}
         service.quotas.give_back(caller.user_id, [one for one in fresh if one.id not in created])
-    return Response(_bulk_answer(outcomes, registered), media_type="application/json")
+    return Response(_bulk_answer(outcomes, registered, waiting), media_type="application/json")
 
 
 def condition_answer(service: Service, condition: Condition, settled_at: int | None) -> ConditionAnswer:
@@ -123,8 +124,7 @@ class _Reading:
     def __init__(self, service: Service, spellings: Sequence[object]) -> None:
         self._service = service
         self._spellings = spellings
-        self._known: Sequence[Instrument] | None = None
-        self._checked: dict[Instrument, InstrumentError | None] = {}
+        self._directory: Directory | None = None
         self.outcomes: list[Condition | HubError] = []
         """Each condition, or why it cannot be registered."""
 
@@ -135,39 +135,38 @@ class _Reading:
 
     def go_on(self) -> int:
         """Read some more; returns how often the request counts for them beyond their number and bytes."""
-        if self._known is None:
-            self._known = self._service.store.candles.instruments()
+        if self._directory is None:
+            self._directory = self._service.store.candles.directory()
         cost, until = 0, time.monotonic() + SLICE_S
         while not self.is_done and time.monotonic() < until:
-            outcome = self._read(self._spellings[len(self.outcomes)])
+            outcome = self._read(self._spellings[len(self.outcomes)], self._directory)
             cost += cost_of_unfolding(outcome.canonical) if isinstance(outcome, Condition) else 1
             self.outcomes.append(outcome)
         return cost
 
-    def _read(self, spelling: object) -> Condition | HubError:
+    def _read(self, spelling: object, directory: Directory) -> Condition | HubError:
         try:
             condition, registry = self._service.spellings.read(spelling), self._service.store.registry
             if registry.condition(condition.id) is None:
                 condition.check_reads_back()
             elif (why := registry.unjudged_of(condition.id)) is not None and why.state == "retired":
                 raise ConditionRetired(retired_text(condition.id, why))
+            for instrument in condition.instruments:
+                directory.check(instrument)
         except HubError as error:
             return error
-        problems = map(self._unknown, condition.instruments)
-        return next((problem for problem in problems if problem is not None), condition)
-
-    def _unknown(self, instrument: Instrument) -> InstrumentError | None:
-        """Why an instrument cannot be used; ``None`` if it can."""
-        if instrument not in self._checked:
-            try:
-                resolve(instrument, self._known or ())
-                self._checked[instrument] = None
-            except InstrumentError as error:
-                self._checked[instrument] = error
-        return self._checked[instrument]
+        return condition
 
 
-def _bulk_answer(outcomes: Sequence[Condition | HubError], registered: dict[str, RegisterResult]) -> bytes:
+def _without_candles(service: Service, conditions: Sequence[Condition]) -> set[str]:
+    """The ids of the conditions that wait for candles of a series."""
+    reader = service.on_demand.reader()
+    return {one.id for one in conditions if not all(map(reader.exists, one.all_series))}
+
+
+def _bulk_answer(
+    outcomes: Sequence[Condition | HubError], registered: dict[str, RegisterResult], waiting: Set[str]
+) -> bytes:
     """A :class:`BulkAnswer` as JSON."""
     results: list[_Result] = []
     new = {condition_id for condition_id, registration in registered.items() if registration.created}
@@ -178,11 +177,11 @@ def _bulk_answer(outcomes: Sequence[Condition | HubError], registered: dict[str,
             is_new = outcome.id in new
             new.discard(outcome.id)
             created += is_new
-            results.append(_Result(outcome.id, is_new))
+            results.append(_Result(outcome.id, is_new, "missing" if outcome.id in waiting else "ready"))
         else:
             failed += 1
             own = (outcome.pointer or "") if isinstance(outcome, ConditionError) else ""
-            results.append(_Result(None, False, str(outcome), f"/conditions/{number}{own}"))
+            results.append(_Result(None, False, None, str(outcome), f"/conditions/{number}{own}"))
     known = len(results) - created - failed
     return msgspec.json.encode({"results": results, "created": created, "known": known, "failed": failed})
 
@@ -192,5 +191,6 @@ class _Result(msgspec.Struct):
 
     condition_id: str | None
     created: bool
+    data: str | None = None
     error: str | None = None
     pointer: str | None = None

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -14,7 +15,8 @@ from candles.files.columns import as_text, is_filled
 from candles.files.raw import SERIES_COLUMNS
 from common.errors import CandleFileError, HubError, InstrumentError
 from common.timeframes import normalise_timeframe
-from registry.instruments import normalise_exchange, normalise_instrument
+from registry.instruments import normalise_exchange
+from registry.naming import read_instrument
 
 DEFAULT_EXCHANGE = "BINANCE"
 # BTCUSDT-1h-2024-12.csv (Binance's dumps), BTC_USDT-1h.feather (freqtrade), ADAUSDT_60m.csv. Upper case only and
@@ -44,7 +46,7 @@ class ImportOptions:
         if timeframe is not None:
             timeframe = normalise_timeframe(timeframe)
         if symbol is not None:
-            instrument = normalise_instrument(symbol, exchange)
+            instrument = read_instrument(symbol, exchange)
             if exchange not in (DEFAULT_EXCHANGE, instrument.exchange):
                 raise InstrumentError(
                     f"symbol {symbol!r} names an exchange other than {exchange}; leave one of them out"
@@ -68,7 +70,7 @@ def name_rows(columns: dict[str, pl.Series], options: ImportOptions, path: Path)
     stated_exchange = None if options.exchange == DEFAULT_EXCHANGE else options.exchange
     parts = {
         "exchange": _Part("exchange", normalise_exchange, stated_exchange, path),
-        "symbol": _Part("symbol", _symbol, options.symbol, path),
+        "symbol": _Part("symbol", partial(_symbol, options.exchange), options.symbol, path),
         "timeframe": _Part("timeframe", normalise_timeframe, options.timeframe, path),
     }
     in_file_name = _FILE_NAME.fullmatch(path.name.split(".")[0])
@@ -140,5 +142,5 @@ class _Part:
         return read
 
 
-def _symbol(text: str) -> str:
-    return normalise_instrument(text, DEFAULT_EXCHANGE).symbol
+def _symbol(exchange: str, text: str) -> str:
+    return read_instrument(text, exchange).symbol

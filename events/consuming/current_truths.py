@@ -19,7 +19,7 @@ class StoreTruthSource:
         stored = self._store.registry.condition(condition_id)
         if stored is None:
             return None
-        condition = Condition.parse(stored.text)
+        condition = Condition.from_canonical(stored.canonical)
         epochs = Epochs(self._store)
         histories, calendars = epochs.up_to(condition, None), epochs.calendars(condition, None)
         # How long it has been so is not asked for.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter
 
 from common.errors import HubError
-from hub.cli.opening import hub_settings, open_to_read
+from hub.cli.opening import hub_settings, listed_instruments, open_to_read
 from hub.cli.output import AsJson, console, message, print_frame, print_json
 
 if TYPE_CHECKING:
@@ -43,18 +43,20 @@ def import_(
     from candles.import_report import as_json, render
     from candles.importing import import_candles
     from common.clock import SystemClock
+    from registry.naming import reading
     from registry.store import open_configured
 
     with open_configured(settings) as store:
-        reports = import_candles(
-            paths,
-            store.candles,
-            clock=SystemClock(),
-            symbol=symbol,
-            timeframe=timeframe,
-            exchange=exchange or settings.default_exchange,
-            fill=fill,
-        )
+        with reading(store.candles.directory()):
+            reports = import_candles(
+                paths,
+                store.candles,
+                clock=SystemClock(),
+                symbol=symbol,
+                timeframe=timeframe,
+                exchange=exchange or settings.default_exchange,
+                fill=fill,
+            )
         if calendar is not None:
             for instrument in sorted({series.instrument for report in reports for series in report.series}):
                 store.candles.set_calendar(instrument, calendar)
@@ -151,12 +153,12 @@ def _series(text: str) -> "Series":
     from common.errors import InstrumentError
     from common.timeframes import normalise_timeframe
     from registry.groups import Series
-    from registry.instruments import normalise_instrument
 
     symbol, _, timeframe = text.strip().rpartition(" ")
     if not symbol:
         raise InstrumentError(f'series {text!r} lacks a symbol or a timeframe; write "BTCUSDT 1h"')
-    return Series(normalise_instrument(symbol, hub_settings().default_exchange), normalise_timeframe(timeframe))
+    instrument = listed_instruments().read(symbol, hub_settings().default_exchange)
+    return Series(instrument, normalise_timeframe(timeframe))
 
 
 def _confirmed(question: str) -> bool:

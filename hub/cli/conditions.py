@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from common.errors import HubError
-from hub.cli.opening import hub_settings, open_to_read
+from hub.cli.opening import hub_settings, listed_instruments, open_to_read
 from hub.cli.output import AsJson, console, message, print_frame, print_json
 
 conditions = App(name="conditions", help="Registered conditions.")
@@ -34,12 +34,17 @@ def explain(
     from candles.epochs import Epochs
     from common.timeframes import read_time
     from registry.conditions import Condition
+    from registry.naming import reading
+    from registry.store.parts.registry import read_condition
 
     at_ms = None if at is None else read_time(at)
     with open_to_read() as store:
         stored = {known.condition_id: known for known in store.registry.conditions()}.get(condition.strip())
-        wanted = condition if stored is None else stored.text
-        parsed = Condition.parse(_spec(wanted), default_exchange=settings.default_exchange)
+        if stored is None:
+            with reading(store.candles.directory()):
+                parsed = Condition.parse(_spec(condition), default_exchange=settings.default_exchange)
+        else:
+            parsed = read_condition(stored)
         epochs = Epochs(store)
         explanation = explain_condition(
             parsed, epochs.up_to(parsed, at_ms), epochs.calendars(parsed, at_ms), at_ms=at_ms
@@ -58,8 +63,10 @@ def parse(text: str, *, json_output: AsJson = False) -> None:
     settings = hub_settings()
     from registry.conditions import Condition
     from registry.language.outline import outline
+    from registry.naming import reading
 
-    condition = Condition.parse(_spec(text), default_exchange=settings.default_exchange)
+    with reading(listed_instruments()):
+        condition = Condition.parse(_spec(text), default_exchange=settings.default_exchange)
     if json_output:
         print_json(
             {
@@ -104,24 +111,37 @@ def parse(text: str, *, json_output: AsJson = False) -> None:
 def register(text: str, *, json_output: AsJson = False) -> None:
     """Register a condition; equal conditions get the same id."""
     settings = hub_settings()
+    from candles.series import SeriesReader
     from common.clock import SystemClock
     from common.timeframes import show_time
     from registry.conditions import Condition
+    from registry.naming import reading
     from registry.store import open_configured
 
-    condition = Condition.parse(_spec(text), default_exchange=settings.default_exchange)
     with open_configured(settings) as store:
+        with reading(store.candles.directory()):
+            condition = Condition.parse(_spec(text), default_exchange=settings.default_exchange)
         (registration,) = store.registry.register(
             [condition], active_from_ms=SystemClock().now_ms(), grace_ms=settings.grace_ms
         )
         until_ms = store.registry.activity()[condition.id][-1].until_ms
+        reader = SeriesReader.of(store)
+        missing = [series for series in condition.all_series if not reader.exists(series)]
     if json_output:
-        print_json({"condition_id": registration.condition_id, "created": registration.created})
+        print_json(
+            {
+                "condition_id": registration.condition_id,
+                "created": registration.created,
+                "data": "missing" if missing else "ready",
+            }
+        )
     else:
         print(registration.condition_id)
         message("registered" if registration.created else "already known: an equal condition was registered before")
         if until_ms is not None:
             message(f"it is judged until {show_time(until_ms)}, or longer if a bot subscribes to it")
+        if missing:
+            message(f"no candles of {', '.join(missing)} yet: it is judged once they are imported (hub candles import)")
 
 
 @conditions.command

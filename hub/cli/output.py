@@ -34,10 +34,13 @@ def print_json(value: object) -> None:
 
 def print_table(rows: Sequence[Iterable[object]]) -> None:
     """Print rows in columns that are as wide as necessary; the last column is not padded."""
+    from rich.cells import cell_len
+
     texts = [[str(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    widths = [max(map(cell_len, column)) for column in zip(*texts, strict=True)]
     for row in texts:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(padded).rstrip())
 
 
 def print_frame(frame: Any, json_output: bool, *, empty: str) -> None:

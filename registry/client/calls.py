@@ -65,6 +65,7 @@ class ResultPage(msgspec.Struct, Generic[T], frozen=True):
 class _BulkResult(msgspec.Struct, frozen=True):
     condition_id: str | None
     created: bool
+    data: str | None = None
     error: str | None = None
 
 
@@ -222,6 +223,6 @@ def _read_registrations(response: httpx.Response) -> list[Registration | Refused
     return [
         Refused(result.error or "no reason was given")
         if result.condition_id is None
-        else Registration({"condition_id": result.condition_id}, created=result.created)
+        else Registration({"condition_id": result.condition_id, "data": result.data}, created=result.created)
         for result in msgspec.json.decode(response.content, type=_BulkAnswer).results
     ]

@@ -1,6 +1,6 @@
 """Where an operand is read: ``[k]`` steps back, ``@4h`` on another timeframe, ``@ETHUSDT`` of another instrument.
 
-    rsi(14)[1]@4h   close@ETHUSDT   close@KRAKEN:ETH/EUR@1d   (close - open)[2]@4h
+    rsi(14)[1]@4h   close@ETHUSDT   close@KRAKEN:ETH/EUR@1d   close@"NYSE:^NYA"   (close - open)[2]@4h
 
 What a place leaves out is the condition's own. After parentheses, a place applies to everything inside that does not
 say otherwise, and steps add up.
@@ -10,17 +10,24 @@ import re
 from dataclasses import dataclass, replace
 
 from common.errors import ConditionError
-from common.timeframes import UNITS, multiples, normalise_timeframe
+from common.timeframes import UNITS, find_timeframe, multiples, normalise_timeframe
 from registry.groups import Series
-from registry.instruments import Instrument, normalise_instrument
+from registry.instruments import Instrument, split_exchange
 from registry.language import vocabulary
+from registry.naming import read_instrument
+from registry.symbols import LETTER
 
 _TIMEFRAME_PATTERN = rf"[0-9]+\s?({'|'.join(sorted(UNITS, key=len, reverse=True))})(?!\w)"
-# A quote currency begins with a letter: close@BTCUSDT-5 subtracts.
-_SYMBOL_PATTERN = r"([a-z]\w*:)?[a-z0-9]+([\/_-][a-z][a-z0-9]*)?(:[a-z0-9]+)?(\.[a-z0-9]+)?"
-PLACE_PATTERN = rf"({_TIMEFRAME_PATTERN}|{_SYMBOL_PATTERN})"
+# A quote currency begins with no digit: close@BTCUSDT-5 subtracts.
+_SYMBOL_PATTERN = (
+    rf"([a-z]\w*:)?{LETTER}+([\/_-](?![0-9]){LETTER}+)?(\.[a-z0-9]+)*"
+    r"([_-]([0-9]{6}([0-9]{2})?|[0-9]{1,2}[a-z]{3}[0-9]{2}|swap|perp|perpetual)(?![\w.]))?"
+    rf"(:{LETTER}+(-[0-9]{{6}}([0-9]{{2}})?(?![\w.]))?)?"
+)
+PLACE_PATTERN = rf'({_TIMEFRAME_PATTERN}|{_SYMBOL_PATTERN}|"[^"]*")'
 """What follows an ``@``, in any case."""
-_TIMEFRAME = re.compile(_TIMEFRAME_PATTERN, re.IGNORECASE)
+_TIMEFRAME = re.compile(rf"{_TIMEFRAME_PATTERN}|mn1|[mhdw][0-9]{{1,2}}", re.IGNORECASE)
+_SHORT_DAY = re.compile(r"[^:]*-[0-9]{6}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +40,23 @@ class Place:
 
     def at(self, text: str, base: Series) -> "Place":
         """With what follows an ``@``, a timeframe or a symbol; the default exchange is that of ``base``."""
+        if text.startswith('"'):
+            return self.of_instrument(text.strip('"'), base)
         if _TIMEFRAME.fullmatch(text) or text == "1M":
             return self.on_timeframe(text, base)
+        if looks_like_timeframe(text):
+            raise ConditionError(
+                f"@{text} may be a timeframe or an instrument; write a timeframe like @4h, or the instrument with its"
+                f" exchange: @{base.instrument.exchange}:{text.upper()}"
+            )
         parts = re.split(r"[/_-]", text)
         if len(parts) == 2 and vocabulary.is_operand(parts[1]):
             raise ConditionError(f"write blanks around the sign in {text!r}, otherwise it is the name of an instrument")
+        if _SHORT_DAY.fullmatch(split_exchange(text, "")[1]):
+            raise ConditionError(
+                f"write blanks around the sign in {text!r} to subtract, or the day on which the contract expires with"
+                " its century, like -20250328"
+            )
         return self.of_instrument(text, base)
 
     def on_timeframe(self, text: str, base: Series) -> "Place":
@@ -55,7 +74,7 @@ class Place:
 
     def of_instrument(self, text: str, base: Series) -> "Place":
         """With an instrument, at the exchange of ``base`` unless it names one."""
-        instrument = normalise_instrument(text, base.instrument.exchange)
+        instrument = read_instrument(text, base.instrument.exchange)
         if self.instrument is not None:
             raise ConditionError(f"two instruments, {self.instrument} and {instrument}; write one")
         return replace(self, instrument=instrument)
@@ -76,3 +95,8 @@ class Place:
     def series(self, base: Series) -> Series:
         """The series that is read."""
         return Series(self.instrument or base.instrument, self.timeframe or base.timeframe)
+
+
+def looks_like_timeframe(symbol: str) -> bool:
+    """Whether a symbol without its exchange could be taken for a timeframe: ``D``, ``60``, ``H4``."""
+    return find_timeframe(symbol) is not None or symbol.upper() == "M"

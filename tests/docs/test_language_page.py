@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from registry import Condition, ConditionError
+from common.timeframes import DURATION_MS, normalise_timeframe
+from registry import Condition, ConditionError, Instrument, InstrumentError, TimeframeError
+from registry.directory import Directory
+from registry.instruments import Listing, normalise_instrument
 from registry.language.as_text.text import parse_operand
 from registry.language.surface import momentary
 from registry.language.tree import Price
+from registry.naming import reading
 from tests.registry.language.reference import SERIES, History, fires
 
 PAGE = Path(__file__).parents[2].joinpath("docs", "language.md").read_text(encoding="utf-8")
@@ -36,6 +40,44 @@ def code(cell: str) -> list[str]:
 def test_conditions(line: str) -> None:
     condition = Condition.parse(line)
     assert Condition.parse(str(condition)) == Condition.parse(condition.to_json()) == condition
+
+
+@pytest.mark.parametrize(
+    ("canonical", "spelling"),
+    [(code(cells[0])[0], spelling) for cells in rows("Symbols") for spelling in code(cells[2])],
+)
+def test_symbols(canonical: str, spelling: str) -> None:
+    instrument = normalise_instrument(spelling, "BINANCE")
+    assert canonical in (str(instrument), instrument.symbol)
+    assert Instrument.parse(str(instrument)) == instrument
+
+
+def test_what_is_asked_about_symbols() -> None:
+    names = [Listing(Instrument("BINANCE", symbol)) for symbol in ("X/YZ", "XY/Z", "LUNAUSDT", "LUNAUSDT.2")]
+    for asked, answer in (("XYZ", "X/YZ"), ("LUNAUSDT", "LUNAUSDT.1"), ("BTC-USD-SWAP", "BTCUSD.P:BTC")):
+        with pytest.raises(InstrumentError, match=answer):
+            Directory(names).read(asked, "BINANCE")
+
+
+@pytest.mark.parametrize("line", [line for block in blocks("alias") for line in block.splitlines()])
+def test_aliases(line: str) -> None:
+    names = [Listing(Instrument("NYSE", "NYA"), ("^NYA",)), Listing(Instrument("DERIBIT", "BTCUSD"), ("BTC index",))]
+    with reading(Directory(names)):
+        condition = Condition.parse(line)
+    assert {one.exchange for one in condition.instruments} & {"NYSE", "DERIBIT"}
+
+
+def test_words_for_timeframes() -> None:
+    names = re.search(r"The timeframes are `([^`]+)`", section("Timeframes"))
+    assert names is not None
+    assert names[1].split() == list(DURATION_MS)
+    table = [line for line in section("Timeframes").splitlines() if line.startswith("|")][2:]
+    assert len(table) == 3
+    for word in [word for line in table for word in code(line)]:
+        assert normalise_timeframe(word) in DURATION_MS
+    for word in ("1M", "M"):
+        with pytest.raises(TimeframeError):
+            normalise_timeframe(word)
 
 
 @pytest.mark.parametrize("text", [text for cells in rows("What you can compare") for text in code(cells[1])])
@@ -98,5 +140,5 @@ def test_every_word_of_the_page_works() -> None:
         assert Condition.parse(f"BTCUSDT 1h: close {word} 1")
     for text in ("rsi entering channel 1 and 2", "rsi inside 1 and 2", "rsi moving up 5%", "close > 1 or rsi < 30"):
         assert Condition.parse(f"BTCUSDT 1h: {text}")
-    kinds = ("condition", "console", "same", "different", "json", "python", "error")
+    kinds = ("condition", "alias", "console", "same", "different", "json", "python", "error")
     assert sum(len(blocks(kind)) for kind in kinds) == PAGE.count("\n```") // 2

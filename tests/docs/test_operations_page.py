@@ -52,7 +52,7 @@ def test_every_command_exists(command: str, capsys: pytest.CaptureFixture[str]) 
     words = shlex.split(command)[1:]
     options = [word for word in words if word.startswith("--")]
     path = [word for word in words if re.fullmatch(r"[a-z]+", word)]
-    groups = {"keys", "store", "conditions", "candles", "events", "dead", "users"}
+    groups = {"keys", "store", "conditions", "candles", "events", "dead", "users", "instruments"}
     known = 1 + sum(word in groups for word in path)
     assert app_cli.run([*path[:known], "--help"]) == 0
     shown = capsys.readouterr().out

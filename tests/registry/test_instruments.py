@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import HubError, InstrumentError
-from registry.instruments import Instrument, normalise_exchange, normalise_instrument, resolve
+from registry.instruments import Instrument, normalise_exchange, normalise_instrument
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from registry.instruments import Instrument, normalise_exchange, normalise_instr
         ("BTC/USDT:USDT", "BINANCE:BTCUSDT.P"),
         ("BTCUSDT.P", "BINANCE:BTCUSDT.P"),
         ("btc/usdt.p", "BINANCE:BTCUSDT.P"),
-        ("BTC/USD:BTC", "BINANCE:BTCUSD.P"),
+        ("BTC/USD:BTC", "BINANCE:BTCUSD.P:BTC"),
         ("BYBIT:BTC/USDT:USDT", "BYBIT:BTCUSDT.P"),
         ("1000PEPE/USDT", "BINANCE:1000PEPEUSDT"),
         ("NYSE:BRK.B", "NYSE:BRK.B"),
@@ -39,8 +39,8 @@ def test_the_default_exchange_is_the_callers() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", " ", ":", "BINANCE:", ":BTCUSDT", "BTC//USDT", "BTC/", "BTC USDT", "BTC-USDT-SWAP", "BTC/USDT:EUR",
-        "BTC/USDT:USDT-231229", "BTC-USDT:USDT", "BTC/USDT:USDT.P", "A:B:C", "BTCUSDT\x00", "BTCUSD\u0131", "\u00df",
+        "", " ", ":", "BINANCE:", ":BTCUSDT", "BTC//USDT", "BTC/", "BTC USDT", "BTC-USDT-SWAP-X",
+        "BTC-USDT:USDT", "BTC/USDT:USDT.P", "A:B:C", "BTCUSDT\x00", "BTCUSD\u0131", "\u00df",
         "BTC\nUSDT", "x" * 65, "x" * 1_000_000, "BTC.", "../../etc", "BTC'; --",
     ],
 )  # fmt: skip
@@ -58,19 +58,6 @@ def test_malformed_exchanges(text: str) -> None:
         normalise_instrument("BTCUSDT", text)
 
 
-def test_resolving() -> None:
-    known = [Instrument("BINANCE", "BTCUSDT"), Instrument("BINANCE", "ETHUSDT"), Instrument("KRAKEN", "BTCEUR")]
-    assert resolve(Instrument("BINANCE", "ETHUSDT"), known) is known[1]
-    with pytest.raises(InstrumentError, match=r"unknown instrument BINANCE:BTCUSTD; did you mean BINANCE:BTCUSDT"):
-        resolve(Instrument("BINANCE", "BTCUSTD"), known)
-    with pytest.raises(InstrumentError, match=r"did you mean BINANCE:BTCUSDT\?"):
-        resolve(Instrument("KRAKEN", "BTCUSDT"), known)
-    with pytest.raises(InstrumentError, match="3 others are known"):
-        resolve(Instrument("NYSE", "AAPL"), known)
-    with pytest.raises(InstrumentError, match="import candles first"):
-        resolve(known[0], [])
-
-
 @settings(deadline=None)
 @given(st.text(), st.text())
 def test_only_hub_errors_escape(text: str, exchange: str) -> None:
@@ -78,5 +65,5 @@ def test_only_hub_errors_escape(text: str, exchange: str) -> None:
         instrument = normalise_instrument(text, exchange)
     except HubError:
         return
-    assert str(instrument).isascii()
+    assert str(instrument).isprintable()
     assert normalise_instrument(str(instrument), "OTHER") == instrument

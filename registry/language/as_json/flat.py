@@ -19,6 +19,7 @@ from registry.language.as_json.objects import (
     Amount,
     Amounts,
     JsonObject,
+    SymbolText,
     Word,
     number,
     pointing_at,
@@ -38,7 +39,7 @@ class FlatCondition(JsonObject):
     ``value`` is a number, the text of an operand (``"sma(200)"``), ``[low, high]`` for a channel, ``"5%"`` for a move.
     """
 
-    symbol: Word | None = None
+    symbol: SymbolText | None = None
     exchange: Word | None = None
     timeframe: Word | None = None
     indicator: Word

@@ -21,6 +21,8 @@ MOST_FIELDS = 16
 """Fields of one object."""
 
 Word = Annotated[str, Field(min_length=1, max_length=64, pattern="^[ -~]*$")]
+SymbolText = Annotated[str, Field(min_length=1, max_length=64)]
+"""Of an instrument: whatever its exchange calls it. :mod:`registry.symbols` says which characters a symbol has."""
 Amount = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
 Amounts = Annotated[dict[Word, Amount], Field(max_length=MOST_FIELDS)]
 

@@ -11,6 +11,7 @@ from registry.language.as_json.objects import (
     Amount,
     Amounts,
     JsonObject,
+    SymbolText,
     Word,
     number,
     pointing_at,
@@ -29,7 +30,7 @@ _SIGNS = ("+", "-", "*", "/")
 class _Placed(JsonObject):
     offset: Amount = 0
     timeframe: Word | None = None
-    symbol: Word | None = None
+    symbol: SymbolText | None = None
 
 
 class _Price(_Placed):

@@ -17,19 +17,20 @@ from collections.abc import Mapping
 from common.errors import ConditionError
 from common.timeframes import normalise_timeframe
 from registry.groups import Series
-from registry.instruments import Instrument, normalise_exchange, normalise_instrument
+from registry.instruments import Instrument, normalise_exchange
 from registry.language.as_json import flat
-from registry.language.as_json.objects import JsonObject, Word, from_text, pointing_at, shown, validated
+from registry.language.as_json.objects import JsonObject, SymbolText, Word, from_text, pointing_at, shown, validated
 from registry.language.as_json.tree import TreeReader
 from registry.language.limits import TYPED
 from registry.language.lookback import check_lookback
 from registry.language.surface import SurfaceNode, check_size
+from registry.naming import read_instrument
 
 
 class ExpressionCondition(JsonObject):
     """The fields of a condition whose expression is a tree."""
 
-    symbol: Word | None = None
+    symbol: SymbolText | None = None
     exchange: Word | None = None
     timeframe: Word | None = None
     when: object
@@ -67,9 +68,9 @@ def _instrument(
             default_exchange = normalise_exchange(model.exchange)
     if model.symbol is not None:
         with pointing_at("/symbol"):
-            instrument = normalise_instrument(model.symbol, default_exchange)
+            instrument = read_instrument(model.symbol, default_exchange)
     elif symbol is not None:
-        instrument = normalise_instrument(symbol, default_exchange)
+        instrument = read_instrument(symbol, default_exchange)
     else:
         raise _missing("symbol", "BTCUSDT")
     if model.exchange is not None and instrument.exchange != default_exchange:

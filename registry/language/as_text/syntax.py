@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from unicodedata import combining, east_asian_width
 
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedInput, UnexpectedToken
@@ -23,13 +24,14 @@ from common.errors import ConditionError, InstrumentError, TimeframeError
 from registry.language import vocabulary
 from registry.language.limits import Limits, too_deep, too_many, too_many_operands
 from registry.language.places import PLACE_PATTERN
+from registry.symbols import is_letter
 
 _COMPOSITES = ("all", "any", "negation", "every", "at_least", "lasting")
-_REFUSED = re.compile(r"[^ -~\t\r\n]")
+_NOT_PLAIN = re.compile(r"[^ -~\t\r\n]")
 _TOO_LONG = re.compile(r"\w{65}|[<>=!]{65}", re.ASCII)
-_TOKEN = re.compile(r"\w+|[<>=!]+|\S", re.ASCII)
-_FOREIGN = frozenset("\"$&';?\\^`{|}~#")
-"""Printable characters that no condition contains."""
+_TOKEN = re.compile(r"""@\s*"[^"]*"|\w+|[<>=!]+|\S""", re.ASCII)
+_FOREIGN = frozenset("\"$';?\\^`{|}~#")
+"""Printable characters that no condition contains outside quotes."""
 _BLANKS = str.maketrans("\t\r\n", "   ")
 _CARET_REACH = 60
 _EXPECTED = {
@@ -48,17 +50,20 @@ _EXPECTED = {
 
 
 def clean(text: str, limits: Limits) -> str:
-    """``text`` with every blank as a space. Refuses long texts, long words, and all but printable ASCII."""
+    """``text`` with every blank as a space. Refuses long texts, long words, and all but printable ASCII and letters."""
     if len(text) > limits.characters:
         raise ConditionError(
             f"the condition has {len(text)} characters; at most {limits.characters} are allowed", position=0
         )
-    refused = _REFUSED.search(text)
+    refused = next((other for other in _NOT_PLAIN.finditer(text) if not _is_letter(other)), None)
     if refused is not None:
         shown = f"U+{ord(refused[0]):04X}"
-        message = f"character {shown} is not allowed; a condition is written in printable ASCII"
+        message = (
+            f"character {shown} is not allowed; a condition is written in printable ASCII, symbols also in letters"
+        )
         # The character itself could harm a terminal.
-        raise complaint(message, _REFUSED.sub("?", text.translate(_BLANKS)), refused.start())
+        harmless = _NOT_PLAIN.sub(lambda other: other[0] if _is_letter(other) else "?", text.translate(_BLANKS))
+        raise complaint(message, harmless, refused.start())
     text = text.translate(_BLANKS)
     too_long = _TOO_LONG.search(text)
     if too_long is not None:
@@ -115,8 +120,17 @@ def complaint(message: str, text: str, at: int) -> ConditionError:
     before = "..." if first > 0 else ""
     after = "..." if len(text) > at + _CARET_REACH else ""
     excerpt = before + text[first : at + _CARET_REACH].rstrip() + after
-    caret = " " * (len(before) + at - first) + "^"
+    caret = " " * (len(before) + sum(map(_columns, text[first:at]))) + "^"
     return ConditionError(f"{message}\n  {excerpt}\n  {caret}", position=at)
+
+
+def _is_letter(match: re.Match[str]) -> bool:
+    return not match[0].isascii() and is_letter(match[0])
+
+
+def _columns(character: str) -> int:
+    """How many columns a terminal takes for a character."""
+    return 0 if combining(character) else 2 if east_asian_width(character) in "FW" else 1
 
 
 @cache
@@ -148,7 +162,8 @@ def _check_tokens(text: str, start: int, limits: Limits) -> None:
             message = f"too many words, numbers and signs; at most {limits.tokens} are allowed in one condition"
             raise complaint(message, text, token.start())
         if character in _FOREIGN:
-            raise complaint(f"unexpected {character!r}; no condition contains it", text, token.start())
+            where = "outside a name in quotes" if character != '"' else "except around a name at its start or behind @"
+            raise complaint(f"unexpected {character!r}; no condition contains it {where}", text, token.start())
         depth += (character == "(") - (character == ")")
         if depth > limits.parentheses:
             message = f"parentheses are nested too deeply; at most {limits.parentheses} levels are allowed"

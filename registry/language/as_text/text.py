@@ -1,7 +1,8 @@
 """Conditions as text: ``BINANCE:BTCUSDT 1h: rsi(14) crosses_below 30 and close > sma(200)@4h``.
 
-``parse`` reads ``[EXCHANGE:]SYMBOL TIMEFRAME: expression`` into a tree, ``to_text`` writes a tree. The grammar is in
-``grammar.lark``: arithmetic binds tightest, then come comparison, ``for`` and ``within``, ``not``, ``and``, ``or``.
+``parse`` reads ``[EXCHANGE:]SYMBOL TIMEFRAME: expression`` into a tree, ``to_text`` writes a tree. A name that is no
+symbol stands in quotes: ``"NYSE:^NYA" 1d: close > 1``. The grammar is in ``grammar.lark``: arithmetic binds tightest,
+then come comparison, ``for`` and ``within``, ``not``, ``and``, ``or``.
 """
 
 import re
@@ -9,12 +10,12 @@ import re
 from common.timeframes import normalise_timeframe
 from indicators.catalogue import catalogue
 from registry.groups import Series
-from registry.instruments import normalise_instrument
 from registry.language import vocabulary
 from registry.language.as_text.reading import Reader
 from registry.language.as_text.syntax import clean, complaint, located, syntax_tree
 from registry.language.limits import TYPED, Limits
 from registry.language.lookback import check_lookback
+from registry.language.places import looks_like_timeframe
 from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Trend, check_size
 from registry.language.tree import (
     All,
@@ -31,8 +32,12 @@ from registry.language.tree import (
     Price,
     Within,
 )
+from registry.naming import read_instrument
 
-_HEADER = re.compile(r"\s*(?P<symbol>[\w./:-]+)\s+(?P<timeframe>\w+(?: [a-z]+)?)\s*:", re.ASCII | re.IGNORECASE)
+_HEADER = re.compile(
+    r"""\s*(?P<symbol>"[^"]*"|(?:[\w./:&-]|[^\x00-\x7f])+)\s+(?P<timeframe>\w+(?: [a-z]+)?)\s*:""",
+    re.ASCII | re.IGNORECASE,
+)
 _SUM, _PRODUCT, _ATOM = 1, 2, 3
 """How tightly the parts of an operand are bound."""
 
@@ -54,11 +59,11 @@ def parse(
     header = _HEADER.match(text)
     if header is not None:
         with located(text, header.start("symbol")):
-            instrument = normalise_instrument(header["symbol"], default_exchange)
+            instrument = read_instrument(header["symbol"].strip('"'), default_exchange)
         with located(text, header.start("timeframe")):
             series = Series(instrument, normalise_timeframe(header["timeframe"]))
     elif symbol is not None and timeframe is not None:
-        series = Series(normalise_instrument(symbol, default_exchange), normalise_timeframe(timeframe))
+        series = Series(read_instrument(symbol, default_exchange), normalise_timeframe(timeframe))
     else:
         message = "the condition lacks symbol and timeframe; write BTCUSDT 1h: rsi(14) < 30, or set both as defaults"
         raise complaint(message, text, 0)
@@ -173,8 +178,9 @@ class _TextWriter:
         if self._base is None:
             return text
         if series.instrument != self._base.instrument:
-            same_exchange = series.instrument.exchange == self._base.instrument.exchange
-            text += f"@{series.instrument.symbol if self._short and same_exchange else series.instrument}"
+            exchange, symbol = series.instrument.exchange, series.instrument.symbol
+            plain = self._short and exchange == self._base.instrument.exchange and not looks_like_timeframe(symbol)
+            text += f"@{symbol if plain else series.instrument}"
         return text if series.timeframe == self._base.timeframe else f"{text}@{series.timeframe}"
 
 

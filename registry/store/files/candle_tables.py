@@ -12,6 +12,7 @@ from common.clock import Clock
 from common.grids import Grid
 from common.slots import slots_of
 from common.timeframes import DURATION_MS
+from registry.directory import Directory
 from registry.groups import Series
 from registry.instruments import Calendar, Instrument, Listing
 from registry.store.files.correction_tables import DIFFERS, IS_NEWEST_REVISION, CorrectionTables
@@ -61,7 +62,7 @@ class CandleTables:
             candles = candles.with_columns(pl.lit(False).alias("filled"))
         created_at = naive_time(self._clock.now_ms())
         with self._database.transaction() as transaction:
-            _add_series(transaction, candles, created_at)
+            has_new_series = _add_series(transaction, candles, created_at)
             incoming = self._with_verdict(transaction, candles)
             counts = incoming.group_by("verdict").len()
             count = dict(zip(counts["verdict"], counts["len"], strict=True))
@@ -72,7 +73,8 @@ class CandleTables:
                 "candles.candle_revisions",
                 revised.select("series_id", "open_time", *VALUES, "filled", pl.lit(created_at).alias("created_at")),
             )
-        self._instruments.reload()
+        if has_new_series:
+            self._instruments.reload()
         for series in map(Series.parse, fresh["series"].unique()):
             self._versions[series] = self._versions.get(series, 0) + 1
         return UpsertCounts(**{str(verdict): int(n) for verdict, n in count.items()})
@@ -99,10 +101,13 @@ class CandleTables:
         return fresh.height
 
     def instruments(self) -> list[Instrument]:
-        return self._instruments.all()
+        return [listing.instrument for listing in self._instruments.listings()]
 
     def listings(self) -> list[Listing]:
         return self._instruments.listings()
+
+    def directory(self) -> Directory:
+        return self._instruments.directory
 
     def list_instruments(self, listings: Sequence[Listing]) -> int:
         return self._instruments.add(listings)
@@ -324,7 +329,8 @@ def _merge(transaction: Transaction, candles: pl.DataFrame) -> None:
     )
 
 
-def _add_series(transaction: Transaction, candles: pl.DataFrame, created_at: datetime) -> None:
+def _add_series(transaction: Transaction, candles: pl.DataFrame, created_at: datetime) -> bool:
+    """Add the series that are not known, and their instruments. Returns whether there were any."""
     name = pl.col("exchange") + ":" + pl.col("symbol") + " " + pl.col("timeframe")
     known = transaction.frame("SELECT series FROM candles.series")["series"]
     fresh = (
@@ -344,3 +350,4 @@ def _add_series(transaction: Transaction, candles: pl.DataFrame, created_at: dat
         [created_at],
         fresh=fresh,
     )
+    return not fresh.is_empty()

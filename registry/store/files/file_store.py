@@ -42,7 +42,7 @@ class FileStore:
             self.cache = CacheTables(self._database, clock)
             self.accounts = AccountTables(self._database, clock)
             self.delivery = DeliveryTables(self._database, clock)
-            self.registry = RegistryTables(self._database, clock, self.candles.listings, activity)
+            self.registry = RegistryTables(self._database, clock, self.candles.directory, activity)
         except BaseException:
             self._database.close()
             raise

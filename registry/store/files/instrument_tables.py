@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import polars as pl
 
 from common.clock import Clock
-from common.errors import InstrumentError
 from common.grids import UTC_GRID, Grid
-from registry.instruments import Calendar, Instrument, Listing, resolve
+from registry.directory import Directory
+from registry.instruments import Calendar, Instrument, Listing
 from registry.store.files.database import Database, naive_time
 
 
@@ -21,25 +21,22 @@ class InstrumentTables:
 
     def reload(self) -> None:
         """Read them again: candles of an instrument that was not known may have arrived."""
-        self._listings = self._load_listings()
-
-    def all(self) -> list[Instrument]:
-        return list(self._listings)
+        self.directory = Directory(self._load_listings())
 
     def listings(self) -> list[Listing]:
-        return list(self._listings.values())
+        return list(self.directory.listings)
 
     def add(self, listings: Sequence[Listing]) -> int:
         with self._database.alone():
-            known = dict(self._listings)
+            known = self.directory.by_instrument
             changed = {listing.instrument: listing for listing in listings if known.get(listing.instrument) != listing}
-            _refuse_ambiguous([*(known | changed).values()])
+            Directory((dict(known) | changed).values()).check_names()
             rows = pl.DataFrame(
                 [
                     (
                         *(instrument.exchange, instrument.symbol),
                         *(listing.calendar, list(listing.aliases), listing.tick_size, listing.lot_size),
-                        *(listing.first_open_ms, str(listing.grid)),
+                        *(listing.first_open_ms, str(listing.grid), listing.base, listing.quote),
                     )
                     for instrument, listing in changed.items()
                 ],
@@ -48,7 +45,7 @@ class InstrumentTables:
                     "aliases": pl.List(pl.String),
                     **dict.fromkeys(("tick_size", "lot_size"), pl.Float64),
                     "first_open_time": pl.Int64,
-                    "grid": pl.String,
+                    **dict.fromkeys(("grid", "base", "quote"), pl.String),
                 },
                 orient="row",
             ).with_columns(
@@ -68,7 +65,7 @@ class InstrumentTables:
             return len(changed)
 
     def set_calendar(self, instrument: Instrument, calendar: Calendar) -> None:
-        resolve(instrument, self.listings())
+        self.directory.check(instrument)
         with self._database.transaction() as transaction:
             transaction.execute(
                 "UPDATE candles.instruments SET calendar = ? WHERE exchange = ? AND symbol = ?",
@@ -82,30 +79,20 @@ class InstrumentTables:
     def grids(self) -> dict[str, Grid]:
         return {str(listing.instrument): listing.grid for listing in self.listings() if listing.grid != UTC_GRID}
 
-    def _load_listings(self) -> dict[Instrument, Listing]:
+    def _load_listings(self) -> list[Listing]:
         rows = self._database.frame(
             """
             SELECT exchange, symbol, coalesce(aliases, []) AS aliases, tick_size, lot_size,
-                epoch_ms(first_open_time) AS first_open_ms, calendar, coalesce(grid, 'UTC') AS grid
+                epoch_ms(first_open_time) AS first_open_ms, calendar, coalesce(grid, 'UTC') AS grid, base, quote
             FROM candles.instruments ORDER BY exchange, symbol
             """
         )
-        listings = {}
-        for exchange, symbol, aliases, tick_size, lot_size, first_open_ms, calendar, grid in rows.iter_rows():
-            instrument = Instrument(exchange, symbol)
-            listings[instrument] = Listing(
-                *(instrument, tuple(aliases), tick_size, lot_size, first_open_ms, calendar), Grid.parse(grid)
+        return [
+            Listing(
+                *(Instrument(exchange, symbol), tuple(aliases), tick_size, lot_size, first_open_ms, calendar),
+                *(Grid.parse(grid), base, quote),
             )
-        return listings
-
-
-def _refuse_ambiguous(listings: Sequence[Listing]) -> None:
-    names: dict[str, Instrument] = {str(listing.instrument): listing.instrument for listing in listings}
-    for listing in listings:
-        for alias in listing.aliases:
-            name = f"{listing.instrument.exchange}:{alias}"
-            other = names.setdefault(name, listing.instrument)
-            if other != listing.instrument:
-                raise InstrumentError(
-                    f"{name} would name both {other} and {listing.instrument}; an alias must name only one"
-                )
+            for exchange, symbol, aliases, tick_size, lot_size, first_open_ms, calendar, grid, base, quote in (
+                rows.iter_rows()
+            )
+        ]

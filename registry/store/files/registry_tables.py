@@ -10,8 +10,8 @@ from common.clock import Clock
 from common.errors import ConditionRetired, HubError, StoreError
 from registry.activity import GRACE_MS, ActiveSpan
 from registry.conditions import Condition
+from registry.directory import Directory
 from registry.groups import Group
-from registry.instruments import Listing, resolve
 from registry.store.files.activity_tables import ActivityTables
 from registry.store.files.database import Database, Transaction, naive_time
 from registry.store.files.group_commit import GroupCommit, PendingOperation
@@ -47,13 +47,13 @@ class RegistryTables:
         self,
         database: Database,
         clock: Clock,
-        listings: Callable[[], list[Listing]],
+        directory: Callable[[], Directory],
         activity: ActivityTables,
     ) -> None:
         self._database = database
         self._activity = activity
         self._clock = clock
-        self._listings = listings
+        self._directory = directory
         self._conditions = {condition.condition_id: condition for condition in self._load_conditions()}
         if not database.read_only:
             self._drop_all_superseded()
@@ -73,12 +73,14 @@ class RegistryTables:
         grace_ms: int = GRACE_MS,
         registered_by: Mapping[str, str] | None = None,
     ) -> list[RegisterResult]:
-        # A known condition stays known: only the others may have to be written.
-        fresh = {
-            condition.id: _stored(condition, active_from_ms)
-            for condition in conditions
-            if condition.id not in self._conditions
-        }
+        # A known condition stays known, and so does a listed instrument: only the others may have to be written, and
+        # what is wrong with them is said without keeping other writers waiting.
+        directory, fresh = self._directory(), {}
+        for condition in conditions:
+            if condition.id not in self._conditions:
+                for instrument in condition.instruments:
+                    directory.check(instrument)
+                fresh[condition.id] = _stored(condition, active_from_ms)
         return self._group_commit.run(
             partial(self._register, conditions, fresh, active_from_ms, grace_ms, registered_by or {})
         )
@@ -240,15 +242,9 @@ class RegistryTables:
     ) -> list[RegisterResult]:
         for condition in conditions:
             _refuse_retired(condition.id, draft)
-        listings = self._listings() if fresh else []
-        known = {listing.instrument for listing in listings}
         for condition in conditions:
             stored = draft.condition(condition.id)
-            if stored is None:
-                for instrument in condition.instruments:
-                    if instrument not in known:
-                        resolve(instrument, listings)
-            elif stored.canonical != condition.canonical:
+            if stored is not None and stored.canonical != condition.canonical:
                 raise StoreError(
                     f"condition id {condition.id} already stands for {stored.canonical!r}, not {condition.canonical!r}"
                 )

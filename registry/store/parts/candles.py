@@ -7,6 +7,7 @@ from typing import Protocol
 import polars as pl
 
 from common.grids import Grid
+from registry.directory import Directory
 from registry.groups import Series
 from registry.instruments import Calendar, Instrument, Listing
 
@@ -53,10 +54,15 @@ class CandleStore(Protocol):
         """What is known about the instruments, in the order of their names."""
         ...
 
+    def directory(self) -> Directory:
+        """The listings, ready for reading the names of instruments. The same until one changes."""
+        ...
+
     def list_instruments(self, listings: Sequence[Listing]) -> int:
         """Add instruments, or update what is known about them. Returns how many changed.
 
-        Raises :class:`common.errors.InstrumentError` for an alias that would name two instruments.
+        Raises :class:`common.errors.InstrumentError` for an alias that would name two instruments, and for another
+        grid of an instrument that has judged series.
         """
         ...
 

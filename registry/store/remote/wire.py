@@ -18,7 +18,10 @@ import polars as pl
 from common import errors
 from common.errors import HubError, StoreError
 from registry.conditions import Condition
+from registry.directory import Directory
 from registry.groups import Group, Series
+from registry.instruments import Listing
+from registry.naming import CANONICAL, reading
 from registry.store.protocol import Store
 
 CONTENT_TYPE = "application/vnd.msgpack"
@@ -35,7 +38,8 @@ class _Spelled(msgspec.Struct, array_like=True, frozen=True):
 
     def read(self) -> Condition:
         """The condition; raises :class:`StoreError` if it has another id here."""
-        condition = Condition.parse(self.text)
+        with reading(CANONICAL):
+            condition = Condition.parse(self.text)
         if condition.id != self.condition_id:
             raise StoreError(
                 f"{self.text!r} has the id {condition.id} here, but {self.condition_id} where it comes from; the two "
@@ -171,6 +175,8 @@ def _plain(value: object) -> object:
         return (value.start, value.stop)
     if isinstance(value, Series | Group):
         return str(value)
+    if isinstance(value, Directory):
+        return value.listings
     if isinstance(value, Iterable):
         return list(value)
     if hasattr(value, "__index__"):
@@ -185,6 +191,8 @@ def _restored(kind: type, value: Any) -> object:
         return range(*value)
     if kind is Series or kind is Group:
         return kind.parse(value)
+    if kind is Directory:
+        return Directory(msgspec.convert(value, list[Listing]))
     return value
 
 

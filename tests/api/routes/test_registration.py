@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from api.bodies.condition_spellings import Spellings, is_short
+from registry.directory import Directory
 from tests.api.served_hub import RSI, Hub, id_of
 
 SPELLINGS = [
@@ -128,7 +129,8 @@ def test_an_invalid_condition_is_a_problem_that_names_the_field(
 
 
 def test_spellings_are_cached_by_bytes() -> None:
-    spellings = Spellings("BINANCE", size=1_500_000)
+    directory = Directory()
+    spellings = Spellings("BINANCE", lambda: directory, size=1_500_000)
     for number in range(1, 9):
         spellings.read(f"BTCUSDT 1h: close rises_by {number}% within 500 bars")
         assert spellings.memory <= 1_500_000

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from common.settings import Settings
+from registry import Condition
 from registry.groups import Series
 from registry.store import open_store
 from registry.store.files.file_store import FileStore
@@ -106,7 +107,8 @@ def test_instruments_are_made_known_and_listed(shell: Run) -> None:
     assert eth["first_open_ms"] is not None
     assert known["BINANCE:BTCUSDT"]["candles"]
     assert "XETUSDT" in shell("instruments", "list")[1]
-    code, _, err = shell("conditions", "register", "XETUSDT 1h: rsi < 30")
-    assert code == 1
-    assert "write BINANCE:ETHUSDT" in err
-    assert shell("conditions", "register", "ETHUSDT 1h: rsi < 30")[0] == 0
+    code, condition_id, err = shell("conditions", "register", "XETUSDT 1h: rsi < 30")
+    assert (code, condition_id.strip()) == (0, Condition.parse("ETHUSDT 1h: rsi < 30").id)
+    assert "no candles of BINANCE:ETHUSDT 1h yet" in err
+    assert json.loads(shell("conditions", "register", "ETHUSDT 1h: rsi < 30", "--json")[1])["data"] == "missing"
+    assert json.loads(shell("conditions", "register", "BTCUSDT 1h: rsi < 30", "--json")[1])["data"] == "ready"

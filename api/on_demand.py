@@ -1,7 +1,7 @@
 """Judging candles on demand: what a condition is now, why it did not fire, when it would have fired."""
 
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from threading import Lock
 
 from cachetools import LRUCache, cachedmethod
@@ -56,6 +56,11 @@ class OnDemand:
         if condition.id not in known:
             known[condition.id] = (self._settled_at(condition, reader),)
         return known[condition.id][0]
+
+    def with_candles(self, conditions: Iterable[Condition]) -> set[str]:
+        """The ids of the conditions whose series all have candles."""
+        reader = self.reader()
+        return {one.id for one in conditions if all(reader.exists(series) for series in one.all_series)}
 
     def _settled_at(self, condition: Condition, reader: SeriesReader) -> int | None:
         anchors = self._store.ticks.anchors()

@@ -170,6 +170,12 @@ class Service:
             return await self.in_store(self.on_demand.settled_at, condition)
         return await self.turns.run(caller.user_id, self.on_demand.settled_at, condition)
 
+    async def warnings(self, condition: Condition, caller: Caller) -> tuple[str, ...]:
+        """What is valid and probably not meant about a condition. What may take long waits its turn."""
+        if len(condition.canonical) <= _SHORT:
+            return condition.warnings
+        return await self.turns.run(caller.user_id, getattr, condition, "warnings")
+
     def shown_subscribers(self, condition_id: str, caller: Caller) -> int | None:
         """How many subscriptions a condition has, for operators; for users, how many other users it has.
 

@@ -8,6 +8,7 @@
     ├── ZoneError               a time zone is unknown
     ├── GridError               a grid is impossible, or its text cannot be read
     ├── CandleFileError         a candle file cannot be read at all (single bad rows are quarantined)
+    ├── CandleFrameError        a frame of candles cannot be judged
     ├── CandlesMissing          a requested series has no candles
     ├── TooMuchWork             one answer would have to judge more than is allowed
     ├── SubscriptionError       a subscription asks for something impossible
@@ -28,6 +29,7 @@
     ├── ServiceError            the HTTP service cannot be started, reached or stopped
     ├── ApiError                the hub's HTTP API could not be used (raised by its clients)
     │   ├── ApiUnreachable      it does not answer, or what answers is not the hub
+    │   ├── BodyNotJson         the body of a request holds what JSON cannot
     │   ├── ApiRefused          it refused a request: status, field, request id
     │   │   ├── KeyRefused      the key is wrong or revoked, or its role may not do that
     │   │   ├── NotFound        it does not exist, or belongs to somebody else
@@ -107,6 +109,10 @@ class CandleFileError(HubError):
     """A candle file cannot be read at all."""
 
 
+class CandleFrameError(HubError):
+    """A frame of candles cannot be judged: what is wrong with it, and where."""
+
+
 class CandlesMissing(HubError):
     """A requested series has no candles."""
 
@@ -169,6 +175,10 @@ class ApiError(HubError):
 
 class ApiUnreachable(ApiError):
     """The hub does not answer, or what answers is not the hub."""
+
+
+class BodyNotJson(ApiError):
+    """The body of a request holds what JSON cannot; the message names its place."""
 
 
 class ApiRefused(ApiError):

@@ -7,7 +7,7 @@ computed slot by slot over a span of candles, and judged candle by candle in til
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from common.errors import CandlesMissing
 from common.grids import Grid
 from engine.calendars import AnyCalendars, Calendars, as_calendars
+from engine.candle_frames import ConditionSource, histories_of, read_conditions
 from engine.candle_history import CandleHistory, FrameHistory
 from engine.evaluate import candle_columns, import_kernels
 from engine.firing import FiringState
@@ -25,7 +26,10 @@ from engine.resampling import with_built
 from engine.truths import TruthState
 from indicators.compute import Array, input_arrays, scan_into, source_array, start
 from registry.conditions import Condition
-from registry.groups import Series, series_of
+from registry.groups import Series
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SPAN = 4096
 """Candles computed at once: limits the memory of a scan to a few thousand rows of slots."""
@@ -55,8 +59,8 @@ TRIGGER_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 
 
 def scan(
-    conditions: Iterable[Condition | str | Mapping[str, Any]],
-    candles: pl.DataFrame,
+    conditions: ConditionSource | Iterable[ConditionSource],
+    candles: "pl.DataFrame | pd.DataFrame",
     *,
     exchange: str = "BINANCE",
     calendars: AnyCalendars | None = None,
@@ -66,25 +70,20 @@ def scan(
     """Judge whole histories: ``condition_id condition symbol timeframe open_time close_time price settled``, one row a
     trigger, oldest first. ``condition`` is its text; ``symbol`` and ``timeframe`` are those of its own series.
 
-    ``candles`` has the columns ``symbol timeframe open_time open high low close volume`` (``exchange`` is optional, the
-    argument is its default) and may contain several series; the first candle of each is its anchor. A missing series is
-    built from the longest timeframe of its instrument that divides its own. ``calendars`` names the instruments
-    (``NASDAQ:AAPL``) that trade in ``sessions``; all others trade ``24x7``. ``grids`` says where the slots of
-    instruments begin that are not on UTC's grid, as :class:`common.grids.Grid` or its text (``day 16:00``).
-    ``progress`` is called with the number of candles done and their total. Raises
-    :class:`common.errors.CandlesMissing` for a condition without candles, and :class:`common.errors.GridError` for a
-    candle that does not open with a slot of its grid.
+    ``conditions`` is one condition or several, each a :class:`Condition`, a text or JSON. ``candles`` is a frame of
+    polars or pandas with the columns ``symbol timeframe open_time open high low close volume`` (``exchange`` is
+    optional, the argument is its default), sorted or not; :mod:`engine.candle_frames` says what else it may be. It may
+    contain several series; without ``symbol`` and ``timeframe`` it is the one series that the conditions name. Equal
+    rows count once, and the first candle of each series is its anchor. A missing series is built from the longest
+    timeframe of its instrument that divides its own. ``calendars`` names the instruments (``NASDAQ:AAPL``) that trade
+    in ``sessions``; all others trade ``24x7``. ``grids`` says where the slots of instruments begin that are not on
+    UTC's grid, as :class:`common.grids.Grid` or its text (``day 16:00``). ``progress`` is called with the number of
+    candles done and their total. Raises :class:`common.errors.CandlesMissing` for a condition without candles,
+    :class:`common.errors.GridError` for a candle that does not open with a slot of its grid, and
+    :class:`common.errors.CandleFrameError` for a frame that is unusable, or has two different candles of one slot.
     """
-    parsed = [
-        condition if isinstance(condition, Condition) else Condition.parse(condition, default_exchange=exchange)
-        for condition in conditions
-    ]
-    if "exchange" not in candles.columns:
-        candles = candles.with_columns(pl.lit(exchange).alias("exchange"))
-    histories = {
-        series_of(*map(str, key)): history.sort("open_time")
-        for key, history in candles.partition_by("exchange", "symbol", "timeframe", as_dict=True).items()
-    }
+    parsed = read_conditions(conditions, exchange)
+    histories = histories_of(candles, parsed, exchange)
     wanted = {series for condition in parsed for series in condition.all_series}
     known = as_calendars(calendars)
     if grids is not None:

@@ -153,6 +153,12 @@ def _days(candles: Candles) -> Array:
     if "open_time" not in candles:
         raise IndicatorError("the candles have no column 'day', and no column 'open_time' to derive it from")
     times = np.asarray(candles["open_time"])
+    if times.dtype == object:
+        # pandas shows times with a zone as objects unless it is asked for UTC times.
+        try:
+            times = np.asarray(candles["open_time"], dtype="datetime64[ms]")
+        except (TypeError, ValueError) as error:
+            raise IndicatorError(f"column 'open_time' does not hold times: {error}") from error
     if times.dtype.kind == "i":
         return np.asarray(times // _DAY_MS, dtype=np.float64)
     if times.dtype.kind != "M":

@@ -20,6 +20,7 @@ from registry.language.canonical import canonicalise
 from registry.language.desugar import desugar
 from registry.language.limits import STORED, TYPED
 from registry.language.lookback import Needed, candles_needed
+from registry.language.ranges import range_warnings
 from registry.language.surface import SurfaceNode, momentary
 from registry.language.tree import Comparison, IndicatorOutput, Node, Number, is_momentary, variables
 from registry.naming import CANONICAL, current_names
@@ -175,6 +176,11 @@ class Condition:
     def timeframe(self) -> str:
         """The timeframe whose closed candles it is judged on."""
         return self.series.timeframe
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is valid and probably not meant: comparisons with numbers that an indicator cannot reach."""
+        return range_warnings(self.tree, self.series)
 
     @property
     def group(self) -> Group:

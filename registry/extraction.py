@@ -7,37 +7,52 @@
 A condition is
 
 - an object with ``indicator`` and ``operator`` (``registry.language.as_json.flat``), or with ``when``
-(``registry.language.as_json.reading``);
-- below a key that ends in ``condition`` or ``conditions`` (``entryConditions``, ``exit_condition``): also a text, or a
-  tree such as ``{"all": [...]}``. A single word there (``"immediately"``) is a mode, not a condition.
+(``registry.language.as_json.reading``), or one that says the same in another shape (``registry.condition_shapes``);
+- a text that compares a price or an indicator, or begins with a symbol and a timeframe; below a key that ends in
+``condition`` or ``conditions`` (``entryConditions``, ``exit_condition``) any text of several words, and below others
+that announce conditions (``entry``, ``signal``, ``rules``) one that names an indicator. A single word there
+(``"immediately"``) is a mode, not a condition.
 
-Any other fields of such an object belong to the bot (``orderSize``, ``action``) and are ignored, unless they look like
-misspelled fields of a condition. Symbol, timeframe and exchange come from the condition, else from the nearest object
-around it: ``symbol``, ``pair`` or ``market``, or a list ``symbols``, ``pairs`` or ``selectedPairs``, which gives one
-condition for each entry; ``timeframe`` or ``interval``; ``exchange``. An object with ``"enabled": false`` or
-``"active": false`` is left out with everything in it.
+What looks like a condition and cannot be read is an error; names and notes (``name``, ``description``) are not looked
+into. Any other fields of a condition's object belong to the bot (``orderSize``, ``action``) and are ignored, unless
+they look like misspelled fields of a condition. Symbol, timeframe and exchange come from the condition, else from the
+nearest object around it: ``symbol``, ``pair`` or ``market``, or a list ``symbols``, ``pairs`` or ``selectedPairs``,
+which gives one condition for each entry; ``timeframe`` or ``interval``; ``exchange``. An object with ``"enabled":
+false`` or ``"active": false`` is left out with everything in it.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 
 from common.errors import ConditionError, InstrumentError, TimeframeError
 from common.timeframes import normalise_timeframe
+from registry.condition_shapes import (
+    ConditionShape,
+    contains_condition,
+    mentions_condition,
+    shape_of,
+    snake,
+    unreadable,
+)
+from registry.condition_words import looks_like_text
 from registry.conditions import Condition
-from registry.language.as_json.flat import FlatCondition
 from registry.language.as_json.objects import step
-from registry.language.as_json.tree import COMPOSITES
 
 _DEEPEST = 16
 _MOST_VALUES = 10_000
 _SYMBOL_KEYS = ("symbol", "pair", "market")
 _SYMBOLS_KEYS = ("symbols", "pairs", "selected_pairs")
-_OTHER_NAMES = {"compare_value": "value", "parameters": "params", "output": "component"}
 _OWN_SERIES = "same"
-_FIELDS = tuple(FlatCondition.model_fields)
-_WHOLE = ("symbol", "exchange", "timeframe", "when")
+_ANNOUNCING = frozenset({
+    "entry", "entries", "exit", "exits", "trigger", "triggers", "signal", "signals", "rule", "rules", "filter",
+    "filters", "when", "buy", "sell", "long", "short",
+})  # fmt: skip
+"""Last words of keys below which a text of several words that names an indicator is a condition."""
+_NOTES = frozenset({
+    "name", "title", "label", "description", "comment", "comments", "note", "notes", "tag", "tags", "id", "url", "link",
+    "author", "text", "message", "key", "secret", "token", "password", "passphrase", "signature", "hash",
+})  # fmt: skip
+"""Last words of keys whose texts are for people, or for nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +63,32 @@ class _Around:
     timeframe: str | None = None
     exchange: str = "BINANCE"
     named: bool = False
-    """Whether an enclosing key announces conditions."""
+    """Whether an enclosing key ends in ``condition`` or ``conditions``."""
+    announced: bool = False
+    """Whether an enclosing key announces conditions in other words."""
+    in_notes: bool = False
+    """Whether the nearest key is one of texts that are no conditions."""
+
+    def below(self, key: str) -> "_Around":
+        """The surroundings of what stands below a key."""
+        last = key.rsplit("_", 1)[-1]
+        return replace(
+            self,
+            named=self.named or last in ("condition", "conditions"),
+            announced=self.announced or last in _ANNOUNCING,
+            in_notes=last in _NOTES,
+        )
+
+    def named_text(self, text: str) -> bool:
+        """Whether a text is a condition."""
+        if self.in_notes:
+            return False
+        return (self.named and len(text.split()) > 1) or looks_like_text(text, announced=self.announced)
 
     def within(self, config: Mapping[str, object]) -> "_Around":
         around = self
         for key, value in config.items():
-            match _snake(key), value:
+            match snake(key), value:
                 case "exchange", str():
                     around = replace(around, exchange=value)
                 case "timeframe", str() if value != _OWN_SERIES:
@@ -83,72 +118,63 @@ def extract_conditions(
         raise ConditionError(f"a bot's configuration is an object, got a value of type {type(bot_config).__name__}")
     around = _Around((symbol,) if symbol is not None else (), timeframe, default_exchange)
     conditions: dict[str, Condition] = {}
-    for source, pointer, where in _sources(bot_config, around):
+    for shape, pointer, where in _shapes(bot_config, around):
         for name in where.symbols or (None,):
-            condition = _parsed(source, name, where, pointer)
+            condition = _parsed(shape, name, where, pointer)
             conditions.setdefault(condition.id, condition)
     return list(conditions.values())
 
 
-def _sources(
-    config: Mapping[str, object], around: _Around
-) -> Iterator[tuple[str | Mapping[str, object], str, _Around]]:
+def _shapes(config: Mapping[str, object], around: _Around) -> Iterator[tuple[ConditionShape, str, _Around]]:
     """Every condition as written, its pointer, and its surroundings; does not recurse."""
-    waiting: list[tuple[object, str, _Around, int]] = [(config, "", around, 1)]
+    waiting: list[tuple[object, str, str, _Around, int, bool]] = [(config, "", "", around, 1, False)]
     seen = 0
     while waiting:
-        value, pointer, outer, depth = waiting.pop()
+        value, key, pointer, outer, depth, in_list = waiting.pop()
         seen += 1
         if seen > _MOST_VALUES or depth > _DEEPEST:
             raise ConditionError(
                 f"the configuration is too large: at most {_MOST_VALUES} values in {_DEEPEST} levels", pointer=pointer
             )
-        match value:
-            case str() if outer.named and len(value.split()) > 1:
-                yield value, pointer, outer
-            case list() | tuple():
-                waiting += [
-                    (child, step(pointer, place), outer, depth + 1) for place, child in reversed(list(enumerate(value)))
-                ]
-            case Mapping() if value.get("enabled") is not False and value.get("active") is not False:
-                inner = outer.within(value)
-                source = _condition(value, inner, pointer)
-                if source is not None:
-                    yield source, pointer, inner
-                    continue
-                for key, child in reversed(list(value.items())):
-                    named = outer.named or _snake(key).endswith(("condition", "conditions"))
-                    waiting.append((child, step(pointer, key), replace(inner, named=named), depth + 1))
+        if isinstance(value, str):
+            if outer.named_text(value):
+                yield ConditionShape(value), pointer, outer
+            continue
+        if isinstance(value, Mapping):
+            if value.get("enabled") is False or value.get("active") is False:
+                continue
+            inner = outer.within(value)
+        elif isinstance(value, list | tuple):
+            inner = outer
+        else:
+            continue
+        shape = shape_of(value, key, pointer, announced=outer.named or outer.announced)
+        if shape is not None:
+            yield shape, pointer, inner
+            continue
+        # What stands in a list of conditions is one; elsewhere an object may be a mode.
+        is_expected = isinstance(value, Mapping) and outer.named and (in_list or mentions_condition(value))
+        if is_expected and value and not contains_condition(value, announced=True):
+            raise unreadable(pointer)
+        # The parts of a list are below the same key.
+        parts = value.items() if isinstance(value, Mapping) else ((None, part) for part in value)
+        children = []
+        for place, (name, child) in enumerate(parts):
+            below, child_key = (inner, key) if name is None else (inner.below(snake(name)), str(name))
+            at = step(pointer, place if name is None else name)
+            children.append((child, child_key, at, below, depth + 1, name is None))
+        waiting += reversed(children)
 
 
-def _condition(value: Mapping[str, object], inner: _Around, pointer: str) -> Mapping[str, object] | None:
-    """The part of an object that is a condition, or ``None``."""
-    if "when" in value:
-        return {key: value[key] for key in _WHOLE if key in value}
-    if "indicator" in value and "operator" in value:
-        fields: dict[str, object] = {}
-        for key, field_value in value.items():
-            name = _OTHER_NAMES.get(_snake(key), key)
-            if name in _FIELDS:
-                fields[name] = field_value
-            elif near := get_close_matches(key.lower(), _FIELDS, n=1, cutoff=0.8):
-                raise ConditionError(
-                    f"unknown field {key[:64]!a} (did you mean {near[0]}?); rename it if it is the bot's own",
-                    pointer=step(pointer, key),
-                )
-        if fields.get("timeframe") == _OWN_SERIES:
-            del fields["timeframe"]
-        return fields
-    return {"when": value} if inner.named and len(value) == 1 and next(iter(value)) in COMPOSITES else None
-
-
-def _parsed(source: str | Mapping[str, object], symbol: str | None, where: _Around, pointer: str) -> Condition:
+def _parsed(shape: ConditionShape, symbol: str | None, where: _Around, pointer: str) -> Condition:
     try:
-        return Condition.parse(source, symbol=symbol, timeframe=where.timeframe, default_exchange=where.exchange)
+        return Condition.parse(shape.source, symbol=symbol, timeframe=where.timeframe, default_exchange=where.exchange)
     except (ConditionError, InstrumentError, TimeframeError) as error:
         inside = error.pointer or "" if isinstance(error, ConditionError) else ""
         at = error.position if isinstance(error, ConditionError) else None
-        raise ConditionError(f"{pointer}: {error}", position=at, pointer=pointer + inside) from error
+        raise ConditionError(
+            f"{pointer or 'the configuration'}: {error}", position=at, pointer=shape.pointer(pointer, inside)
+        ) from error
 
 
 def _is_timeframe(text: str) -> bool:
@@ -157,8 +183,3 @@ def _is_timeframe(text: str) -> bool:
     except TimeframeError:
         return False
     return True
-
-
-def _snake(key: object) -> str:
-    """``entryConditions`` -> ``entry_conditions``."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", str(key)[:64]).lower()

@@ -36,6 +36,9 @@ class ConditionAnswer(Answer):
     settled_at: Annotated[
         int | None, Field(description="Close time from which its indicators have settled; null while data is missing")
     ]
+    warnings: Annotated[
+        list[str], Field(description="What is valid and probably not meant: a threshold that an indicator cannot reach")
+    ]
 
 
 class BulkResult(Answer):
@@ -43,14 +46,12 @@ class BulkResult(Answer):
 
     condition_id: str | None
     created: Annotated[bool, Field(description="False if it was already known or could not be registered")]
-    data: Annotated[
-        Literal["ready", "missing"] | None,
-        Field(description="missing while a series has no candles, null if the condition could not be registered"),
-    ] = None
     error: Annotated[str | None, Field(description="What was wrong, and how to fix it")] = None
     pointer: Annotated[str | None, Field(description="JSON pointer to what was wrong, from the root of the body")] = (
         None
     )
+    data: Annotated[Data | None, Field(description="missing: some series has no candles; null if refused")] = None
+    warnings: Annotated[list[str], Field(description="What is valid and probably not meant")] = []
 
 
 class BulkAnswer(Answer):

@@ -103,7 +103,7 @@ BULK_SCHEMA: dict[str, Any] = {
 
 
 def is_short(spelling: object) -> bool:
-    """Whether a spelling is read within two milliseconds, whatever it is: short, flat, and nothing that unfolds.
+    """Whether a spelling is read, or refused, within a few milliseconds: short, flat, and nothing that unfolds.
 
     Only a move within several candles unfolds, and it names their number: ``within`` in a text, ``bars`` in an object.
     """

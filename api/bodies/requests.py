@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from api.bodies.condition_spellings import BULK_SCHEMA, OBJECT_SCHEMA, SPELLING_SCHEMA
+from api.bodies.patterns import BOT_ID, BOT_TYPE, ID, WEBHOOK_URL
 from registry.subscriptions import COOLDOWN_S, EXPIRES_MS, MAX_FIRES, MAX_LAG_S
 
 MOST_IN_BULK = 1000
@@ -22,7 +23,7 @@ TimeMs = Annotated[int, Field(ge=0, le=253_402_300_799_999, description="Millise
 ConditionId = Annotated[
     str,
     Field(
-        pattern="^[0-9a-f]{32}$",
+        pattern=ID,
         description="The condition_id that registering the condition returned",
         examples=["8c1fbf1a3f4a7b0d5e2c9a6b7d8e9f00"],
     ),
@@ -30,7 +31,7 @@ ConditionId = Annotated[
 BotId = Annotated[
     str,
     Field(
-        pattern="^[!-~]([ -~]{0,126}[!-~])?$",
+        pattern=BOT_ID,
         description="The bot's name, unique per user: 1 to 128 printable ASCII characters",
         examples=["dca_bot_123"],
     ),
@@ -38,7 +39,7 @@ BotId = Annotated[
 BotType = Annotated[
     str,
     Field(
-        pattern="^[a-z][a-z0-9_]{0,31}$",
+        pattern=BOT_TYPE,
         description="The kind of bot: dca, grid, trend, market_making or a word of your own",
         examples=["dca"],
     ),
@@ -117,7 +118,7 @@ class WebhookBody(Body):
         str,
         Field(
             max_length=2_000,
-            pattern='^https?://[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?(:[0-9]{1,5})?([/?][!"$-~]*)?$',
+            pattern=WEBHOOK_URL,
             description="https, on the public internet; port 443, or 1024 and above; http where the hub allows it",
             examples=["https://bots.example.com/hub"],
         ),

@@ -11,13 +11,17 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
+from api.bodies.patterns import IN_WORDS
 from api.http.problem_details import Problem, ProblemItem
 from common.errors import ConditionError, ConditionRetired, HubError, InstrumentError, StoreError, TimeframeError
 from common.spelling import did_you_mean
+from common.timeframes import show_time
 
 MEDIA_TYPE = "application/problem+json"
 _PREFIX = "urn:condition-hub:problem:"
 _MOST_ITEMS = 20
+_FIRST_TIME_MS, _LAST_TIME_MS = 10**12, 253_402_300_800_000
+"""The years 2001 to 9999: only bounds of times in milliseconds are between them."""
 
 
 class ProblemError(HTTPException):
@@ -138,7 +142,9 @@ def _item(detail: Mapping[str, Any], model: object) -> ProblemItem:
     return ProblemItem(parameter=str(path[0]) if path else str(place), detail=_message(detail, None, path))
 
 
-def _message(detail: Mapping[str, Any], model: object, path: Sequence[str | int]) -> str:
+def _message(  # noqa: PLR0911 - one return for each kind of error
+    detail: Mapping[str, Any], model: object, path: Sequence[str | int]
+) -> str:
     match detail["type"]:
         case "missing":
             return "is missing"
@@ -149,9 +155,19 @@ def _message(detail: Mapping[str, Any], model: object, path: Sequence[str | int]
         case "dict_type" | "model_type" | "model_attributes_type":
             return f"should be an object, got {_kind(detail.get('input'))}"
         case "string_pattern_mismatch":
-            return f"should match {detail['ctx']['pattern']}"
+            return f"should be {IN_WORDS[detail['ctx']['pattern']]}"
+        case "greater_than_equal":
+            return f"should be at least {_shown_bound(detail['ctx']['ge'])}"
+        case "less_than_equal":
+            return f"should be at most {_shown_bound(detail['ctx']['le'])}"
     text = str(detail["msg"]).removeprefix("Input ")
     return f"{text[0].lower()}{text[1:]}, got {_kind(detail.get('input'))}"
+
+
+def _shown_bound(bound: float) -> str:
+    """A bound as a person writes it; bounds of times also as a time."""
+    is_time = _FIRST_TIME_MS <= bound < _LAST_TIME_MS
+    return f"{bound:,} ({show_time(int(bound))} UTC)" if is_time else f"{bound:,}"
 
 
 def _fields(model: object, path: Sequence[str | int]) -> list[str]:

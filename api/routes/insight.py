@@ -51,7 +51,7 @@ async def status(condition_id: ConditionPath, request: HubRequest) -> Response:
         # Also of a condition that cannot be read any more, the status says what is known.
         known, why = unreadable_answer(stored), error.detail
     else:
-        known = condition_answer(service, condition, await service.settled_at(condition, caller))
+        known = await condition_answer(service, condition, caller)
     spans = service.store.registry.activity_of(condition_id)
     state = service.store.triggers.condition_state(condition_id)
     answer = StatusAnswer(

@@ -4,22 +4,20 @@ from typing import Annotated
 
 from fastapi import Path, Query
 
+from api.bodies.patterns import BOT_ID, CURSOR, ID, SEQ
+
 ConditionPath = Annotated[
     str,
     Path(
-        pattern="^[0-9a-f]{32}$",
+        pattern=ID,
         description="The condition_id that registering the condition returned",
         examples=["8c1fbf1a3f4a7b0d5e2c9a6b7d8e9f00"],
     ),
 ]
-WebhookPath = Annotated[
-    str, Path(pattern="^[0-9a-f]{32}$", description="The webhook_id that creating the webhook returned")
-]
-BotQuery = Annotated[
-    str | None, Query(pattern="^[!-~]([ -~]{0,126}[!-~])?$", description="Only of this one of the caller's bots")
-]
-ConditionQuery = Annotated[str | None, Query(pattern="^[0-9a-f]{32}$", description="Only of this condition")]
+WebhookPath = Annotated[str, Path(pattern=ID, description="The webhook_id that creating the webhook returned")]
+BotQuery = Annotated[str | None, Query(pattern=BOT_ID, description="Only of this one of the caller's bots")]
+ConditionQuery = Annotated[str | None, Query(pattern=ID, description="Only of this condition")]
 Limit = Annotated[int, Query(ge=1, le=500, description="The most items on a page")]
-Cursor = Annotated[str | None, Query(pattern="^([0-9a-f]{2}){1,400}$", description="next_cursor of the previous page")]
-SeqCursor = Annotated[str | None, Query(pattern="^[0-9]{1,18}$", description="next_cursor of the previous page")]
+Cursor = Annotated[str | None, Query(pattern=CURSOR, description="next_cursor of the previous page")]
+SeqCursor = Annotated[str | None, Query(pattern=SEQ, description="next_cursor of the previous page")]
 AllTriggers = Annotated[bool, Query(alias="all", description="All triggers of the hub; for operators only")]

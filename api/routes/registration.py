@@ -1,13 +1,14 @@
 """Registering conditions, one or many."""
 
 import time
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 from fastapi import Response
 
-from api.bodies.answers import BulkAnswer, ConditionAnswer
+from api.bodies.answers import BulkAnswer, ConditionAnswer, Data
 from api.bodies.requests import BulkBody, ConditionBody
+from api.http.admission import Caller
 from api.http.openapi import problems
 from api.http.problems import invalid_condition
 from api.http.rates import cost_of_many, cost_of_refusal, cost_of_unfolding
@@ -48,7 +49,7 @@ async def register(body: ConditionBody, request: HubRequest) -> Response:
         raise invalid_condition(error, "/symbol" if "symbol" in body else "") from None
     finally:
         service.quotas.give_back(caller.user_id, [] if created else fresh)
-    answer = condition_answer(service, condition, await service.settled_at(condition, caller))
+    answer = await condition_answer(service, condition, caller)
     location = {"Location": f"/conditions/{condition.id}/status"}
     return respond(answer, 201 if created else 200, location)
 
@@ -70,7 +71,6 @@ async def register_bulk(body: BulkBody, request: HubRequest) -> Response:
     fresh = [one for one in conditions.values() if service.store.registry.condition(one.id) is None]
     service.quotas.take_conditions(caller.user_id, fresh)
     registered: dict[str, RegisterResult] = {}
-    waiting = await service.in_store(_without_candles, service, list(conditions.values()))
     try:
         registering = [(condition, caller.user_id) for condition in conditions.values()]
         answers = await service.in_store(service.register_now, registering)
@@ -78,12 +78,15 @@ async def register_bulk(body: BulkBody, request: HubRequest) -> Response:
     finally:
         created = {answer.condition_id for answer in registered.values() if answer.created}
         service.quotas.give_back(caller.user_id, [one for one in fresh if one.id not in created])
-    return Response(_bulk_answer(outcomes, registered, waiting), media_type="application/json")
+    ready = await service.in_store(service.on_demand.with_candles, conditions.values())
+    return Response(_bulk_answer(outcomes, registered, ready, reading.warnings), media_type="application/json")
 
 
-def condition_answer(service: Service, condition: Condition, settled_at: int | None) -> ConditionAnswer:
-    """The answer about a registered condition, the same for everybody."""
+async def condition_answer(service: Service, condition: Condition, caller: Caller) -> ConditionAnswer:
+    """The answer about a registered condition, the same for everybody; computed in the caller's turn."""
     stored = service.stored(condition.id)
+    settled_at = await service.settled_at(condition, caller)
+    warnings = await service.warnings(condition, caller)
     return ConditionAnswer(
         condition_id=stored.condition_id,
         condition=stored.text,
@@ -97,6 +100,7 @@ def condition_answer(service: Service, condition: Condition, settled_at: int | N
         active_from=stored.active_from_ms,
         data="missing" if settled_at is None else "ready",
         settled_at=settled_at,
+        warnings=list(warnings),
     )
 
 
@@ -115,6 +119,7 @@ def unreadable_answer(stored: StoredCondition) -> ConditionAnswer:
         active_from=stored.active_from_ms,
         data="missing",
         settled_at=None,
+        warnings=[],
     )
 
 
@@ -127,6 +132,8 @@ class _Reading:
         self._directory: Directory | None = None
         self.outcomes: list[Condition | HubError] = []
         """Each condition, or why it cannot be registered."""
+        self.warnings: dict[str, tuple[str, ...]] = {}
+        """Condition id -> what is valid and probably not meant."""
 
     @property
     def is_done(self) -> bool:
@@ -141,6 +148,8 @@ class _Reading:
         while not self.is_done and time.monotonic() < until:
             outcome = self._read(self._spellings[len(self.outcomes)], self._directory)
             cost += cost_of_unfolding(outcome.canonical) if isinstance(outcome, Condition) else 1
+            if isinstance(outcome, Condition) and outcome.id not in self.warnings:
+                self.warnings[outcome.id] = outcome.warnings
             self.outcomes.append(outcome)
         return cost
 
@@ -158,16 +167,13 @@ class _Reading:
         return condition
 
 
-def _without_candles(service: Service, conditions: Sequence[Condition]) -> set[str]:
-    """The ids of the conditions that wait for candles of a series."""
-    reader = service.on_demand.reader()
-    return {one.id for one in conditions if not all(map(reader.exists, one.all_series))}
-
-
 def _bulk_answer(
-    outcomes: Sequence[Condition | HubError], registered: dict[str, RegisterResult], waiting: Set[str]
+    outcomes: Sequence[Condition | HubError],
+    registered: dict[str, RegisterResult],
+    ready: Collection[str],
+    warnings: Mapping[str, tuple[str, ...]],
 ) -> bytes:
-    """A :class:`BulkAnswer` as JSON."""
+    """A :class:`BulkAnswer` as JSON; ``ready`` are the ids of the conditions whose series have candles."""
     results: list[_Result] = []
     new = {condition_id for condition_id, registration in registered.items() if registration.created}
     created = failed = 0
@@ -177,11 +183,12 @@ def _bulk_answer(
             is_new = outcome.id in new
             new.discard(outcome.id)
             created += is_new
-            results.append(_Result(outcome.id, is_new, "missing" if outcome.id in waiting else "ready"))
+            data: Data = "ready" if outcome.id in ready else "missing"
+            results.append(_Result(outcome.id, is_new, data=data, warnings=warnings[outcome.id]))
         else:
             failed += 1
             own = (outcome.pointer or "") if isinstance(outcome, ConditionError) else ""
-            results.append(_Result(None, False, None, str(outcome), f"/conditions/{number}{own}"))
+            results.append(_Result(None, False, str(outcome), f"/conditions/{number}{own}"))
     known = len(results) - created - failed
     return msgspec.json.encode({"results": results, "created": created, "known": known, "failed": failed})
 
@@ -191,6 +198,7 @@ class _Result(msgspec.Struct):
 
     condition_id: str | None
     created: bool
-    data: str | None = None
     error: str | None = None
     pointer: str | None = None
+    data: Data | None = None
+    warnings: tuple[str, ...] = ()

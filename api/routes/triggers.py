@@ -8,6 +8,7 @@ import polars as pl
 from fastapi import Header, Query, Response
 
 from api.bodies.answers import TriggerPage, TriggersAfter
+from api.bodies.patterns import SEQ
 from api.http.admission import Caller
 from api.http.openapi import problems
 from api.http.problems import ProblemError
@@ -83,7 +84,7 @@ async def events(
     ] = None,
     everything: AllTriggers = False,
     last_event_id: Annotated[
-        str | None, Header(alias="Last-Event-ID", pattern="^[0-9]{1,18}$", description="seq of the last event seen")
+        str | None, Header(alias="Last-Event-ID", pattern=SEQ, description="seq of the last event seen")
     ] = None,
 ) -> Response:
     """Triggers of the caller's active subscriptions as server-sent events, starting after the last one seen.

@@ -7,14 +7,9 @@ import polars as pl
 
 from candles import reasons
 from candles.files.columns import as_text, is_filled
+from common.epoch_times import DAY_MS, PER_MS, epoch_columns
 from common.errors import CandleFileError
 
-_DAY_MS = 86_400_000
-_PER_MS = {"ms": 1, "us": 1_000, "ns": 1_000_000}
-# Seconds < 1e11 <= milliseconds < 1e14 <= microseconds < 1e17 <= nanoseconds: 1973 to 5138 in each unit.
-_SECONDS_BELOW, _MILLISECONDS_BELOW, _MICROSECONDS_BELOW = 10**11, 10**14, 10**17
-# Read as seconds, 20240805 would be a day in August 1970; as a date it is what people write.
-_COMPACT_DATES = (19_000_101, 21_001_231)
 _SLASHED = r"^(?<first>\d{1,2})/(?<second>\d{1,2})/\d{4}"
 _WRITTEN = (
     r"^(?<date>\d{4}-\d{1,2}-\d{1,2}|\d{4}/\d{1,2}/\d{1,2}|\d{4}\.\d{1,2}\.\d{1,2}|\d{1,2}/\d{1,2}/\d{4})"
@@ -43,16 +38,16 @@ def read_times(column: pl.Series, path: Path) -> OpenTimes:
     """
     dtype = column.dtype
     if isinstance(dtype, pl.Datetime):
-        per_ms = _PER_MS[dtype.time_unit]
+        per_ms = PER_MS[dtype.time_unit]
         ticks = column.to_physical()
         read = pl.select(ms=ticks // per_ms, exact=ticks % per_ms == 0, naive=pl.lit(dtype.time_zone is None))
         filled = column.is_not_null()
     elif dtype == pl.Date:
         days = column.to_physical().cast(pl.Int64)
-        read = pl.select(ms=days * _DAY_MS, exact=pl.lit(True), naive=pl.lit(True))
+        read = pl.select(ms=days * DAY_MS, exact=pl.lit(True), naive=pl.lit(True))
         filled = column.is_not_null()
     elif dtype.is_numeric():
-        read = column.to_frame("cell").select(**_epoch(pl.col("cell"), whole_numbers=dtype.is_integer()))
+        read = column.to_frame("cell").select(**epoch_columns(pl.col("cell"), whole_numbers=dtype.is_integer()))
         filled = column.is_not_null()
     else:
         text = as_text(column)
@@ -69,44 +64,10 @@ def read_times(column: pl.Series, path: Path) -> OpenTimes:
     return OpenTimes(open_time, problem, (_NAIVE_NOTE,) if naive else ())
 
 
-def _epoch(cell: pl.Expr, *, whole_numbers: bool) -> dict[str, pl.Expr]:
-    """Epoch numbers, numeric or as text, as the columns ``ms``, ``exact`` and ``naive``; null where there is none."""
-    real = cell.cast(pl.Float64, strict=False)
-    floored = real.floor().cast(pl.Int64, strict=False)
-    # Text is read as an integer first: nanoseconds have more digits than a float64 can represent.
-    whole = cell.cast(pl.Int64, strict=False) if whole_numbers else floored
-    fraction = pl.lit(0.0) if whole_numbers else real - real.floor()
-    size = whole.abs()
-    date = pl.when(whole.is_between(*_COMPACT_DATES)).then(whole).cast(pl.String).str.to_date("%Y%m%d", strict=False)
-    ms = (
-        pl.when(date.is_not_null())
-        .then(date.cast(pl.Int64) * _DAY_MS)
-        .when(size < _SECONDS_BELOW)
-        .then(whole * 1_000 + (fraction * 1_000).round().cast(pl.Int64, strict=False))
-        .when(size < _MILLISECONDS_BELOW)
-        .then(whole)
-        .when(size < _MICROSECONDS_BELOW)
-        .then(whole // 1_000)
-        .otherwise(whole // 1_000_000)
-    )
-    exact = (
-        pl.when(size < _SECONDS_BELOW)
-        .then(True)
-        .when(fraction != 0)
-        .then(False)
-        .when(size < _MILLISECONDS_BELOW)
-        .then(True)
-        .when(size < _MICROSECONDS_BELOW)
-        .then(whole % 1_000 == 0)
-        .otherwise(whole % 1_000_000 == 0)
-    )
-    return {"ms": ms, "exact": exact, "naive": date.is_not_null()}
-
-
 def _read_text(text: pl.Series, path: Path) -> pl.DataFrame:
     """Reads each row by the first spelling that fits: whole number, number with a fraction, written time."""
     cells = text.to_frame("cell")
-    read = cells.select(**_epoch(pl.col("cell"), whole_numbers=True))
+    read = cells.select(**epoch_columns(pl.col("cell"), whole_numbers=True))
     for spelling in (_fractional, _written):
         left = read["ms"].is_null() & text.is_not_null()
         if not left.any():
@@ -118,7 +79,7 @@ def _read_text(text: pl.Series, path: Path) -> pl.DataFrame:
 
 
 def _fractional(text: pl.Series, _path: Path) -> pl.DataFrame:
-    return text.to_frame("cell").select(**_epoch(pl.col("cell"), whole_numbers=False))
+    return text.to_frame("cell").select(**epoch_columns(pl.col("cell"), whole_numbers=False))
 
 
 def _written(text: pl.Series, path: Path) -> pl.DataFrame:
@@ -138,7 +99,7 @@ def _written(text: pl.Series, path: Path) -> pl.DataFrame:
     ahead_minutes = offset.str.slice(3, 2).cast(pl.Int64, strict=False).fill_null(0)
     ahead = (ahead_hours * 60 + ahead_minutes) * pl.when(offset.str.starts_with("-")).then(-1).otherwise(1)
     possible = (hour < 24) & (minute < 60) & (second < 60) & (ahead_hours < 24) & (ahead_minutes < 60)
-    ms = day.cast(pl.Int64) * _DAY_MS + ((hour * 60 + minute - ahead) * 60 + second) * 1_000 + nanosecond // 1_000_000
+    ms = day.cast(pl.Int64) * DAY_MS + ((hour * 60 + minute - ahead) * 60 + second) * 1_000 + nanosecond // 1_000_000
     return parts.select(
         ms=pl.when(possible).then(ms), exact=nanosecond % 1_000_000 == 0, naive=pl.col("offset").is_null()
     )

@@ -1,13 +1,19 @@
 """``hub conditions``: what conditions mean, which are registered, and why they fire."""
 
 import json
-from typing import Annotated, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
 from common.errors import HubError
 from hub.cli.opening import hub_settings, listed_instruments, open_to_read
 from hub.cli.output import AsJson, console, message, print_frame, print_json
+
+if TYPE_CHECKING:
+    from registry.conditions import Condition
+    from registry.groups import Series
+    from registry.store.protocol import Store
 
 conditions = App(name="conditions", help="Registered conditions.")
 
@@ -59,14 +65,23 @@ def explain(
 
 @conditions.command
 def parse(text: str, *, json_output: AsJson = False) -> None:
-    """Show what a condition means: its tree, canonical text and id, and the candles that it needs. Stores nothing."""
+    """Show what a condition means: its tree, canonical text and id, and the candles that it needs. Stores nothing.
+
+    Where there is a store, an instrument that it does not know is an error, as it is for `register`.
+    """
     settings = hub_settings()
     from registry.conditions import Condition
-    from registry.language.outline import outline
     from registry.naming import reading
 
     with reading(listed_instruments()):
         condition = Condition.parse(_spec(text), default_exchange=settings.default_exchange)
+    _show(condition, json_output)
+    _check_instruments(condition)
+
+
+def _show(condition: "Condition", json_output: bool) -> None:
+    from registry.language.outline import outline
+
     if json_output:
         print_json(
             {
@@ -78,6 +93,7 @@ def parse(text: str, *, json_output: AsJson = False) -> None:
                 "instruments": [str(instrument) for instrument in condition.instruments],
                 "momentary": condition.momentary,
                 "group": condition.group,
+                "warnings": list(condition.warnings),
                 "series": [
                     {"series": series, "lookback": needed.lookback, "settle": needed.settle}
                     for series, needed in condition.needed.items()
@@ -107,11 +123,37 @@ def parse(text: str, *, json_output: AsJson = False) -> None:
             shown.print(f"{name if place == 0 else '':>12}  {value}", highlight=False, markup=False, soft_wrap=True)
 
 
+def _check_instruments(condition: "Condition") -> None:
+    """Raises the error that registering a condition would raise; warns of missing candles. Needs no store."""
+    from common.errors import StoreMissing
+
+    missing: list[Series] = []
+    with suppress(StoreMissing), open_to_read() as store:
+        directory = store.candles.directory()
+        for instrument in condition.instruments:
+            directory.check(instrument)
+        missing = _without_candles(store, condition)
+    _warn(condition, missing)
+
+
+def _without_candles(store: "Store", condition: "Condition") -> list["Series"]:
+    from candles.series import SeriesReader
+
+    reader = SeriesReader.of(store)
+    return [series for series in condition.all_series if not reader.exists(series)]
+
+
+def _warn(condition: "Condition", missing: "list[Series]") -> None:
+    for warning in condition.warnings:
+        message(f"warning: {warning}")
+    if missing:
+        message(f"warning: no candles of {', '.join(missing)} yet, so it cannot fire: hub candles import FILE")
+
+
 @conditions.command
 def register(text: str, *, json_output: AsJson = False) -> None:
     """Register a condition; equal conditions get the same id."""
     settings = hub_settings()
-    from candles.series import SeriesReader
     from common.clock import SystemClock
     from common.timeframes import show_time
     from registry.conditions import Condition
@@ -125,14 +167,14 @@ def register(text: str, *, json_output: AsJson = False) -> None:
             [condition], active_from_ms=SystemClock().now_ms(), grace_ms=settings.grace_ms
         )
         until_ms = store.registry.activity()[condition.id][-1].until_ms
-        reader = SeriesReader.of(store)
-        missing = [series for series in condition.all_series if not reader.exists(series)]
+        missing = _without_candles(store, condition)
     if json_output:
         print_json(
             {
                 "condition_id": registration.condition_id,
                 "created": registration.created,
                 "data": "missing" if missing else "ready",
+                "warnings": list(condition.warnings),
             }
         )
     else:
@@ -140,8 +182,7 @@ def register(text: str, *, json_output: AsJson = False) -> None:
         message("registered" if registration.created else "already known: an equal condition was registered before")
         if until_ms is not None:
             message(f"it is judged until {show_time(until_ms)}, or longer if a bot subscribes to it")
-        if missing:
-            message(f"no candles of {', '.join(missing)} yet: it is judged once they are imported (hub candles import)")
+        _warn(condition, missing)
 
 
 @conditions.command

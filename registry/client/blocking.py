@@ -11,7 +11,8 @@ from common.errors import NotFound
 from registry.client import calls
 from registry.client.address import find_address
 from registry.client.attempts import Attempts
-from registry.client.calls import Call, ConditionLike, as_json
+from registry.client.bodies import as_json
+from registry.client.calls import Call, ConditionLike
 from registry.client.connection import failed, for_a_stream, for_requests, request_of
 from registry.client.progress import ProgressCallback, reporting
 from registry.client.results import Policy, Registration, Status, Subscribed, Subscription, Trigger
@@ -71,7 +72,8 @@ class HubClient:
     ) -> httpx.Response:
         """Call any route of the API; the httpx response, whatever its status.
 
-        Raises :class:`common.errors.ApiUnreachable` if there is no answer.
+        Raises :class:`common.errors.ApiUnreachable` if there is no answer, :class:`common.errors.BodyNotJson` for a
+        body that JSON cannot hold.
         """
         return self._answer(method, path, None if json is None else as_json(json), params)
 

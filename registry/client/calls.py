@@ -1,6 +1,5 @@
 """The hub's operations without the network: what each sends and how its answer is read. Both clients use them."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -10,6 +9,7 @@ import httpx
 import msgspec
 
 from common.errors import ConditionsRefused
+from registry.client.bodies import as_json
 from registry.client.problems import refusal, unreadable
 from registry.client.results import Policy, Registration, Status, Subscribed, Subscription, Trigger
 from registry.conditions import Condition
@@ -65,20 +65,13 @@ class ResultPage(msgspec.Struct, Generic[T], frozen=True):
 class _BulkResult(msgspec.Struct, frozen=True):
     condition_id: str | None
     created: bool
-    data: str | None = None
     error: str | None = None
+    data: str | None = None
+    warnings: list[str] = []
 
 
 class _BulkAnswer(msgspec.Struct, frozen=True):
     results: list[_BulkResult]
-
-
-_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"), ensure_ascii=False)
-
-
-def as_json(body: object) -> bytes:
-    """A body as JSON; raises ``ValueError`` for NaN and infinity, ``TypeError`` for what JSON cannot hold."""
-    return _ENCODER.encode(body).encode()
 
 
 def register(condition: ConditionLike) -> Call[Registration]:
@@ -223,6 +216,9 @@ def _read_registrations(response: httpx.Response) -> list[Registration | Refused
     return [
         Refused(result.error or "no reason was given")
         if result.condition_id is None
-        else Registration({"condition_id": result.condition_id, "data": result.data}, created=result.created)
+        else Registration(
+            {"condition_id": result.condition_id, "data": result.data, "warnings": result.warnings},
+            created=result.created,
+        )
         for result in msgspec.json.decode(response.content, type=_BulkAnswer).results
     ]

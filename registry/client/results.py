@@ -24,8 +24,8 @@ class Registration(str):
         result["settled_at"]      # a field of the answer; also result.answer["settled_at"]
 
     ``answer`` has the fields ``condition_id condition canonical exchange symbol timeframe series momentary
-    definition_versions active_from data settled_at``; from :meth:`HubClient.register_many` only the id.
-    ``created`` is false if an equal condition was registered before.
+    definition_versions active_from data settled_at warnings``; from :meth:`HubClient.register_many` only
+    ``condition_id data warnings``. ``created`` is false if an equal condition was registered before.
     """
 
     answer: Mapping[str, Any]
@@ -36,6 +36,12 @@ class Registration(str):
         made.answer = answer
         made.created = created
         return made
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is valid and probably not meant, and whether candles are missing, each in one sentence."""
+        missing = ("a series of the condition has no candles yet, so it cannot fire",)
+        return (*(missing if self.answer.get("data") == "missing" else ()), *self.answer.get("warnings", ()))
 
     @property
     def condition_id(self) -> str:
@@ -118,6 +124,7 @@ class Status(HubAnswer, frozen=True, kw_only=True):
     active_from: int
     data: Literal["ready", "missing"]
     settled_at: int | None
+    warnings: list[str] = []
     state: Literal["judged", "err", "retired"] = "judged"
     """``err``: the hub cannot judge it; ``retired``: an operator has taken it out."""
     reason: str | None = None

@@ -3,8 +3,10 @@
 The functions take a word as a trader wrote it, and raise :class:`ConditionError` with the allowed words.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from functools import cache
 from types import MappingProxyType
 from typing import Literal, TypeVar
@@ -19,11 +21,11 @@ AnyOperator = Operator | Literal["crosses"] | ChannelOperator | MoveOperator | T
 
 _SPELLINGS: dict[Operator | Literal["crosses"], tuple[str, ...]] = {
     "<": ("<", "lt", "below", "is_below", "less_than", "is_less_than", "less", "lower_than", "under", "is_under"),
-    "<=": ("<=", "=<", "le", "lte", "at_most", "less_than_or_equal", "less_than_or_equal_to"),
+    "<=": ("<=", "=<", "\u2264", "le", "lte", "at_most", "less_than_or_equal", "less_than_or_equal_to"),
     ">": (
         ">", "gt", "above", "is_above", "greater_than", "is_greater_than", "greater", "higher_than", "over", "is_over",
     ),
-    ">=": (">=", "=>", "ge", "gte", "at_least", "greater_than_or_equal", "greater_than_or_equal_to"),
+    ">=": (">=", "=>", "\u2265", "ge", "gte", "at_least", "greater_than_or_equal", "greater_than_or_equal_to"),
     "crosses_above": (
         "crosses_above", "crosses_over", "crosses_up", "crossing_above", "crossing_over", "crossing_up",
         "crossed_above", "crossed_over", "crossed_up", "cross_above", "cross_over", "cross_up", "crossover",
@@ -56,6 +58,7 @@ _TREND_SPELLINGS: dict[TrendOperator, tuple[str, ...]] = {
     "falling": ("falling", "is_falling", "falls", "decreasing", "is_decreasing"),
 }
 
+_MOST_NEIGHBOURS = 3
 _Meant = TypeVar("_Meant")
 
 
@@ -88,13 +91,24 @@ _OUTPUT_ALIASES = {
     "middle_band": "middle", "middleband": "middle", "basis": "middle", "width": "bandwidth",
     "slowk": "k", "slowd": "d",
 }  # fmt: skip
+_PARAMETER_ALIASES: dict[str, tuple[str, ...]] = {
+    "length": ("period",), "len": ("period",), "window": ("period",), "timeperiod": ("period",),
+    "time_period": ("period",), "periods": ("period",), "fastperiod": ("fast",), "fast_period": ("fast",),
+    "fastlength": ("fast",), "fast_length": ("fast",), "slowperiod": ("slow",), "slow_period": ("slow",),
+    "slowlength": ("slow",), "slow_length": ("slow",), "signalperiod": ("signal",), "signal_period": ("signal",),
+    "signal_length": ("signal",), "std": ("stddev",), "std_dev": ("stddev",), "nbdev": ("stddev",),
+    "mult": ("stddev", "multiplier"), "factor": ("multiplier",), "acceleration": ("step",), "maximum": ("max",),
+}  # fmt: skip
+_WITH_PERIOD = re.compile(
+    r"(?P<name>.*?[a-z])(?:[ _-]?(?P<period>[0-9]{1,4})| ?\((?P<inside>[0-9]{1,4})\))", re.ASCII | re.IGNORECASE
+)
 DEFAULT_SOURCE = "close"
 """What an indicator with a selectable source is computed from if none is named."""
 
 
 def fold(word: str) -> str:
     """``word`` as operators are spelled in the tables: in lower case, with one ``_`` between words."""
-    return "_".join(word.lower().replace("_", " ").split())
+    return "_".join(re.sub("(?<=[a-z])(?=[A-Z])", " ", word).lower().replace("_", " ").split())
 
 
 def find_comparison(word: str) -> Operator | Literal["crosses"]:
@@ -130,13 +144,59 @@ def unknown_price(word: str) -> str:
 
 def find_indicator(word: str) -> Indicator:
     """The catalogue's record for a name or an alias."""
-    try:
-        return find(word)
-    except IndicatorError:
-        hint = did_you_mean(word, _operand_names())
+    record = known_indicator(word)
+    if record is None:
         raise ConditionError(
-            f"unknown indicator or price {word!r}{hint}; indicators: {' '.join(NAMES)}; prices: {' '.join(PRICES)}"
-        ) from None
+            f"unknown indicator or price {word!r}{_neighbours(word)}; the prices are {' '.join(PRICES)}, and"
+            " docs/indicators.md lists the indicators"
+        )
+    return record
+
+
+def known_indicator(word: str) -> Indicator | None:
+    """The catalogue's record for a name or an alias, or ``None``. Looks for no similar names, which takes long."""
+    folded = fold(word.replace("-", "_"))
+    return find(folded) if folded in _operand_names() and find_price(folded) is None else None
+
+
+def find_named(word: str) -> tuple[Indicator, float | None, str | None]:
+    """The record that ``word`` names, with the period and the output that some platforms attach to the name.
+
+    ``rsi`` -> rsi, ``RSI-14``, ``rsi14`` and ``rsi(14)`` -> rsi with a period of 14, ``macd_histogram`` -> macd and
+    ``histogram``.
+    """
+    return known_named(word) or (find_indicator(word), None, None)
+
+
+def known_named(word: str) -> tuple[Indicator, float | None, str | None] | None:
+    """What :func:`find_named` finds, or ``None``. Looks for no similar names, which takes long."""
+    record = known_indicator(word)
+    if record is not None:
+        return record, None, None
+    with_period = _WITH_PERIOD.fullmatch(word.strip())
+    if with_period is not None:
+        record = known_indicator(with_period["name"])
+        if record is not None and any(parameter.name == "period" for parameter in record.parameters):
+            return record, float(with_period["period"] or with_period["inside"]), None
+    folded = fold(word.replace("-", "_"))
+    for place in [place for place, character in enumerate(folded) if character == "_"]:
+        record, output = known_indicator(folded[:place]), folded[place + 1 :]
+        if record is not None and _OUTPUT_ALIASES.get(output, output) in [one.name for one in record.outputs]:
+            return record, None, output
+    return None
+
+
+def find_parameter(record: Indicator, word: str) -> str:
+    """The name of the parameter of ``record`` that ``word`` means; ``word`` in lower case if there is none."""
+    names = [parameter.name for parameter in record.parameters]
+    folded = word.lower()
+    meant = () if folded in names else _PARAMETER_ALIASES.get(folded, ())
+    return next((name for name in meant if name in names), folded)
+
+
+def is_parameter(word: str) -> bool:
+    """Whether ``word`` names a parameter of any indicator, or a source."""
+    return word.lower() in _parameter_names()
 
 
 def is_operand(word: str) -> bool:
@@ -199,7 +259,25 @@ def misfit(record: Indicator, values: Mapping[str, float]) -> str | None:
     return None
 
 
+def _neighbours(word: str) -> str:
+    """`` (did you mean stoch, stochrsi or stdev?)``, or nothing where no name is similar."""
+    near = get_close_matches(word.lower(), _operand_names(), n=6, cutoff=0.5)
+    meant = [record.name if (record := known_indicator(name)) else find_price(name) or name for name in near]
+    *others, last = list(dict.fromkeys(meant))[:_MOST_NEIGHBOURS] or [""]
+    return f" (did you mean {', '.join(others)}{' or ' if others else ''}{last}?)" if last else ""
+
+
+@cache
+def _parameter_names() -> frozenset[str]:
+    names = (parameter.name for record in catalogue().values() for parameter in record.parameters)
+    return frozenset((*names, *_PARAMETER_ALIASES, "source"))
+
+
 def _unknown_operator(word: str) -> ConditionError:
+    if word.strip() in ("=", "==", "===", "!=", "<>"):
+        return ConditionError(
+            f"unknown operator {word!r}: values are hardly ever equal to the last digit; use crosses or between"
+        )
     hint = did_you_mean(fold(word), [*COMPARISONS, *CHANNELS, *MOVES, *TRENDS])
     return ConditionError(f"unknown operator {word!r}{hint}; use one of {' '.join(ALL_OPERATORS)}")
 

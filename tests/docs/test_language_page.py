@@ -138,6 +138,8 @@ def test_mistakes(block: str) -> None:
 def test_every_word_of_the_page_works() -> None:
     for word in ("crossing up", "greater than", "crossed_below"):
         assert Condition.parse(f"BTCUSDT 1h: close {word} 1")
+    for text in ("rsi14 ≤ 1 && ema_200 ≥ 1 || macd_histogram > 1", "rsi(length=9) > sma(timeperiod=9)"):
+        assert Condition.parse(f"BTCUSDT 1h {text}")
     for text in ("rsi entering channel 1 and 2", "rsi inside 1 and 2", "rsi moving up 5%", "close > 1 or rsi < 30"):
         assert Condition.parse(f"BTCUSDT 1h: {text}")
     kinds = ("condition", "alias", "console", "same", "different", "json", "python", "error")

@@ -19,6 +19,7 @@ from registry.language.as_json.objects import (
     Amount,
     Amounts,
     JsonObject,
+    OperatorWord,
     SymbolText,
     Word,
     number,
@@ -43,7 +44,7 @@ class FlatCondition(JsonObject):
     exchange: Word | None = None
     timeframe: Word | None = None
     indicator: Word
-    operator: Word
+    operator: OperatorWord
     value: object = None
     period: Amount | None = None
     params: Amounts | None = None
@@ -101,6 +102,11 @@ class _Reader:
 
     def _value(self, centre: float | None) -> Operand:
         value = self._flat.value
+        if isinstance(value, str) and value.rstrip().endswith("%"):
+            raise ConditionError(
+                f"value: {shown(value)} is a percentage, which only rises_by and falls_by take; write the number alone",
+                pointer=step(self._pointer, "value"),
+            )
         if value is not None:
             return self._side(value, step(self._pointer, "value"))
         if centre != 0:
@@ -150,18 +156,32 @@ class _Reader:
                 if getattr(flat, field) is not None:
                     raise ConditionError(f"{price} is a price: it takes no {field}", pointer=step(self._pointer, field))
             return Price(self._series, price), None
-        with self._at("indicator"):
-            record = vocabulary.find_indicator(flat.indicator)
-        parameters = complete(record, flat.params, flat.period, self._pointer)
+        record, period, component = named(flat.indicator, flat.period, flat.component, self._pointer, "component")
+        parameters = complete(record, flat.params, period, self._pointer)
         with self._at("source"):
             source = vocabulary.find_source(record, flat.source)
         with self._at("component"):
-            output = vocabulary.find_output(record, flat.component)
+            output = vocabulary.find_output(record, component)
         operand = IndicatorOutput(self._series, record.name, parameters, source, output)
         return operand, record.output(output).centre
 
     def _at(self, field: str) -> pointing_at:
         return pointing_at(self._pointer, field)
+
+
+def named(
+    word: str, period: float | None, output: str | None, pointer: str, output_field: str
+) -> tuple[Indicator, float | None, str | None]:
+    """The record that a field ``indicator`` names, with the ``period`` and the ``output`` of the fields beside it, or
+    those that are attached to the name (``RSI-14``, ``macd_histogram``)."""
+    with pointing_at(pointer, "indicator"):
+        record, attached_period, attached_output = vocabulary.find_named(word)
+    for field, attached, beside in (("period", attached_period, period), (output_field, attached_output, output)):
+        if attached is not None and beside is not None:
+            raise ConditionError(
+                f"{field} is given twice, in indicator ({shown(word)}) and in {field}", pointer=step(pointer, field)
+            )
+    return record, attached_period if period is None else period, attached_output if output is None else output
 
 
 def complete(
@@ -176,7 +196,7 @@ def complete(
     if period is not None:
         fields.append(("period", ("period",), period))
     for spelled, path, value in fields:
-        name = spelled.lower()
+        name = vocabulary.find_parameter(record, spelled)
         if name in values:
             first, second = reduce(step, paths[name], pointer), reduce(step, path, pointer)
             raise ConditionError(f"{name} is given twice, in {first} and in {second}", pointer=second)

@@ -20,9 +20,21 @@ LONGEST_JSON = 65_536
 MOST_FIELDS = 16
 """Fields of one object."""
 
+OTHER_NAMES = {
+    "compare_value": "value", "threshold": "value", "level": "value", "target_value": "value", "points": "value",
+    "op": "operator", "comparison": "operator", "comparator": "operator", "cmp": "operator", "condition": "operator",
+    "trigger_condition": "operator", "type": "indicator", "name": "indicator", "strategy": "indicator",
+    "study": "indicator", "key": "indicator", "field": "indicator", "metric": "indicator",
+    "parameters": "params", "output": "component", "line": "component", "length": "period",
+    "window": "period", "timeperiod": "period", "time_period": "period", "interval": "timeframe", "time": "timeframe",
+    "tf": "timeframe", "pair": "symbol", "market": "symbol",
+}  # fmt: skip
+"""What other platforms call the fields of a flat condition, with ``_`` between words."""
+
 Word = Annotated[str, Field(min_length=1, max_length=64, pattern="^[ -~]*$")]
 SymbolText = Annotated[str, Field(min_length=1, max_length=64)]
 """Of an instrument: whatever its exchange calls it. :mod:`registry.symbols` says which characters a symbol has."""
+OperatorWord = Annotated[str, Field(min_length=1, max_length=64, pattern="^[ -~\u2264\u2265]*$")]
 Amount = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
 Amounts = Annotated[dict[Word, Amount], Field(max_length=MOST_FIELDS)]
 
@@ -129,7 +141,9 @@ def _refusal(model: type[JsonObject], detail: ErrorDetails, pointer: str) -> Con
         case "extra_forbidden":
             known = _field_names(model)
             field = str(detail["loc"][-1])[:64]
-            message = f"unknown field '{name}'{did_you_mean(field, known)}; {_fields(model)}"
+            meant = OTHER_NAMES.get(field.lower())
+            hint = f" (did you mean {meant}?)" if meant in known else did_you_mean(field, known)
+            message = f"unknown field '{name}'{hint}; {_fields(model)}"
         case "float_type" | "finite_number" | "float_parsing":
             message = f"{name} must be a finite number, got {got}"
         case "greater_than_equal" | "less_than_equal":

@@ -6,7 +6,7 @@ from typing import cast
 from common.errors import ConditionError
 from registry.groups import Series
 from registry.language import vocabulary
-from registry.language.as_json.flat import complete
+from registry.language.as_json.flat import complete, named
 from registry.language.as_json.objects import (
     Amount,
     Amounts,
@@ -110,13 +110,12 @@ class OperandReader:
         return Price(place.series(self._base), field, place.steps)
 
     def _indicator(self, indicator: _Indicator, pointer: str) -> IndicatorOutput:
-        with pointing_at(pointer, "indicator"):
-            record = vocabulary.find_indicator(indicator.indicator)
-        parameters = complete(record, indicator.params, indicator.period, pointer)
+        record, period, word = named(indicator.indicator, indicator.period, indicator.output, pointer, "output")
+        parameters = complete(record, indicator.params, period, pointer)
         with pointing_at(pointer, "source"):
             source = vocabulary.find_source(record, indicator.source)
         with pointing_at(pointer, "output"):
-            output = vocabulary.find_output(record, indicator.output)
+            output = vocabulary.find_output(record, word)
         place = self._place(indicator, pointer)
         return IndicatorOutput(place.series(self._base), record.name, parameters, source, output, place.steps)
 

@@ -6,7 +6,7 @@ from common.errors import ConditionError
 from registry.groups import Series
 from registry.language import vocabulary
 from registry.language.as_json import flat
-from registry.language.as_json.objects import Amount, JsonObject, Word, pointing_at, shown, step, validated
+from registry.language.as_json.objects import Amount, JsonObject, OperatorWord, pointing_at, shown, step, validated
 from registry.language.as_json.operands import OperandReader
 from registry.language.as_text import text
 from registry.language.limits import TYPED, check_bars, check_count, too_many
@@ -29,20 +29,20 @@ class _Lasting(JsonObject):
 
 class _Comparison(JsonObject):
     left: object
-    operator: Word
+    operator: OperatorWord
     right: object
 
 
 class _Channel(JsonObject):
     value: object
-    operator: Word
+    operator: OperatorWord
     low: object
     high: object
 
 
 class _Move(JsonObject):
     value: object
-    operator: Word
+    operator: OperatorWord
     amount: object = None
     percent: Amount | None = None
     bars: Amount = 1
@@ -50,7 +50,7 @@ class _Move(JsonObject):
 
 class _Trend(JsonObject):
     value: object
-    operator: Word
+    operator: OperatorWord
     bars: Amount = 1
 
 

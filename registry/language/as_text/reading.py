@@ -140,12 +140,14 @@ class Reader:
                 raise self._complaint(f"{price} is a price: it takes no parameters and has no outputs", name)
             return Price(series, price, place.steps)
         with located(self._text, position(name)):
-            record = vocabulary.find_indicator(str(name))
-        parameters, source = self._arguments(record, name, by_rule.get("arguments", []))
+            record, period, attached = vocabulary.find_named(str(name))
+        parameters, source = self._arguments(record, name, period, by_rule.get("arguments", []))
         (word,) = by_rule.get("output", [None])
         assert word is None or isinstance(word, Token)
+        if word is not None and attached is not None:
+            raise self._complaint(f"two outputs, {attached} and {word}; write one", word)
         with located(self._text, position(word or name)):
-            output = vocabulary.find_output(record, str(word) if word else None)
+            output = vocabulary.find_output(record, attached if word is None else str(word))
         return IndicatorOutput(series, record.name, parameters, source, output, place.steps)
 
     def _place(self, suffixes: list[Tree[Token]], outer: Place) -> Place:
@@ -163,24 +165,24 @@ class Reader:
             return place.within(outer, self._limits.steps)
 
     def _arguments(
-        self, record: Indicator, name: Token, arguments: list[Child]
+        self, record: Indicator, name: Token, period: float | None, arguments: list[Child]
     ) -> tuple[tuple[tuple[str, float], ...], str | None]:
-        """The complete parameters and the source."""
-        values: dict[str, float] = {}
+        """The complete parameters and the source; ``period`` is one that was attached to the name."""
+        values: dict[str, float] = {} if period is None else {"period": period}
         source: Token | None = None
-        places: dict[str, Child] = {}
+        places: dict[str, Child] = dict.fromkeys(values, name)
         order = [parameter.name for parameter in record.parameters]
         for index, argument in enumerate(arguments):
             assert isinstance(argument, Tree)
             *named, value = argument.children
             if named:
-                key = str(named[0]).lower()
+                key = vocabulary.find_parameter(record, str(named[0]))
             elif isinstance(value, Token):
                 key = "source"
             elif index >= len(order):
                 listed = ", ".join(order) or "none"
                 raise self._complaint(f"{record.name} takes no number here; its parameters: {listed}", value)
-            elif list(places) != order[:index]:
+            elif period is None and list(places) != order[:index]:
                 raise self._complaint(f"{record.name}: numbers without a name come first", value)
             else:
                 key = order[index]

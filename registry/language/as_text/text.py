@@ -11,6 +11,7 @@ from common.timeframes import normalise_timeframe
 from indicators.catalogue import catalogue
 from registry.groups import Series
 from registry.language import vocabulary
+from registry.language.as_text.help import helped, lenient_header
 from registry.language.as_text.reading import Reader
 from registry.language.as_text.syntax import clean, complaint, located, syntax_tree
 from registry.language.limits import TYPED, Limits
@@ -55,35 +56,31 @@ def parse(
     ``symbol`` and ``timeframe`` are used where the text begins with the expression. Raises :class:`ConditionError`
     for the text, :class:`InstrumentError` or :class:`TimeframeError` for the other arguments.
     """
-    text = clean(text, limits)
-    header = _HEADER.match(text)
-    if header is not None:
-        with located(text, header.start("symbol")):
-            instrument = read_instrument(header["symbol"].strip('"'), default_exchange)
-        with located(text, header.start("timeframe")):
-            series = Series(instrument, normalise_timeframe(header["timeframe"]))
-    elif symbol is not None and timeframe is not None:
-        series = Series(read_instrument(symbol, default_exchange), normalise_timeframe(timeframe))
-    else:
-        message = "the condition lacks symbol and timeframe; write BTCUSDT 1h: rsi(14) < 30, or set both as defaults"
-        raise complaint(message, text, 0)
-    return series, _expression(text, series, header.end() if header else 0, limits)
+
+    def read(written: str) -> tuple[Series, SurfaceNode]:
+        return _read(written, symbol, timeframe, default_exchange, limits)
+
+    return helped(text, read) if limits is TYPED else read(text)
 
 
 def names_series(text: str) -> bool:
     """Whether a text begins with a symbol and a timeframe."""
-    return _HEADER.match(text) is not None
+    return _header(text) is not None
 
 
 def parse_expression(text: str, base: Series) -> SurfaceNode:
     """The tree of a text without symbol and timeframe, for a condition of ``base``."""
-    return _expression(clean(text, TYPED), base, 0, TYPED)
+    return helped(text, lambda written: _expression(clean(written, TYPED), base, 0, TYPED), whole=False)
 
 
 def parse_operand(text: str, base: Series) -> Operand:
     """The operand that a whole text is, for a condition of ``base``."""
-    text = clean(text, TYPED)
-    return Reader(text, base, TYPED).operand(syntax_tree(text, 0, TYPED, operand=True))
+
+    def read(written: str) -> Operand:
+        written = clean(written, TYPED)
+        return Reader(written, base, TYPED).operand(syntax_tree(written, 0, TYPED, operand=True))
+
+    return helped(text, read, whole=False)
 
 
 def to_text(part: SurfaceNode | Operand, base: Series | None = None, *, short: bool = False) -> str:
@@ -93,6 +90,29 @@ def to_text(part: SurfaceNode | Operand, base: Series | None = None, *, short: b
     for people: it leaves out default sources and the exchange of ``base``, and joins two conditions by ``and``.
     """
     return _TextWriter(base, short).node(part)
+
+
+def _header(text: str) -> re.Match[str] | None:
+    return _HEADER.match(text) or lenient_header(text)
+
+
+def _read(
+    text: str, symbol: str | None, timeframe: str | None, default_exchange: str, limits: Limits
+) -> tuple[Series, SurfaceNode]:
+    text = clean(text, limits)
+    header = _header(text)
+    if header is not None:
+        with located(text, header.start("symbol")):
+            instrument = read_instrument(header["symbol"].strip('"'), default_exchange)
+        with located(text, header.start("timeframe")):
+            series = Series(instrument, normalise_timeframe(header["timeframe"]))
+    elif symbol is not None and timeframe is not None:
+        series = Series(read_instrument(symbol, default_exchange), normalise_timeframe(timeframe))
+    else:
+        raise complaint(
+            "the condition lacks symbol and timeframe, and there are no defaults; write them first", text, 0
+        )
+    return series, _expression(text, series, header.end() if header else 0, limits)
 
 
 def _expression(text: str, base: Series, start: int, limits: Limits) -> SurfaceNode:

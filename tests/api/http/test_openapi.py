@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from api.bodies.patterns import IN_WORDS
 from registry.store.parts.accounts import Role
 from tests.api.served_hub import Hub, a_hub
 
@@ -41,6 +42,35 @@ def test_schemathesis_finds_nothing(tmp_path: Path, role: Role | None, examples:
         assert run.returncode == 0, run.stdout[-6_000:] + run.stderr[-2_000:]
         assert "Tested: 22" in run.stdout
         assert hub.nobody().get("/health/live").status_code == 200
+
+
+def patterns(part: object) -> set[str]:
+    if isinstance(part, dict):
+        own = {part["pattern"]} if isinstance(part.get("pattern"), str) else set()
+        return own.union(*map(patterns, part.values()))
+    return set().union(*map(patterns, part)) if isinstance(part, list) else set()
+
+
+def test_no_answer_shows_a_pattern(hub: Hub) -> None:
+    published = patterns(hub.nobody().get("/openapi.json").json())
+    assert published == set(IN_WORDS)
+    ann = hub.as_user("openapi-ann")
+    subscription = {"bot_id": " x", "condition_id": "X", "bot_type": "DCA!", "policy": {"expires_at": 10**15}}
+    told = ann.post("/conditions/subscribe", json=subscription).json()
+    told_of = {error["pointer"]: error["detail"] for error in told["errors"]}
+    assert told_of == {
+        "/bot_id": "should be 1 to 128 printable ASCII characters, without a space at either end",
+        "/condition_id": "should be 32 characters, each a digit or a letter from a to f",
+        "/bot_type": "should be a word of up to 32 small letters, digits and _ that begins with a letter, such as dca",
+        "/policy/expires_at": "should be at most 4,102,444,800,000 (2100-01-01 00:00 UTC)",
+    }
+    for query, detail in (
+        ("limit=0", "limit should be at least 1"),
+        ("limit=501", "limit should be at most 500"),
+        ("after_seq=9223372036854775807", "after_seq should be at most 4,611,686,018,427,387,904"),
+    ):
+        answer = ann.get(f"/triggers?{query}" if "seq" in query else f"/conditions/user/subscriptions?{query}")
+        assert answer.json()["detail"] == detail
 
 
 def test_every_route_is_described(hub: Hub) -> None:

@@ -41,6 +41,24 @@ def test_a_condition_without_candles_is_registered_and_says_so(hub: Hub) -> None
     assert (answer.json()["data"], answer.json()["settled_at"]) == ("missing", None)
 
 
+def test_what_is_valid_and_probably_not_meant_is_told(hub: Hub) -> None:
+    ann = hub.as_user("registration-ann")
+    texts = ["BTCUSDT 1h: rsi < 300", "BTCUSDT 1h: rsi < 30", "BTCUSDT 1m: rsi > 170", "BTCUSDT 1h: rsj < 1"]
+    told: tuple[list[str], ...] = (
+        ["rsi(14) < 300 is always TRUE: rsi goes from 0 to 100"],
+        [],
+        ["rsi(14) > 170 is never TRUE: rsi goes from 0 to 100"],
+    )
+    for text, warnings in zip(texts, told, strict=False):
+        answer = ann.post("/conditions/register", json={"condition": text})
+        assert answer.json()["warnings"] == warnings
+        assert ann.get(answer.headers["Location"]).json()["warnings"] == warnings
+    results = ann.post("/conditions/register/bulk", json={"conditions": texts}).json()["results"]
+    assert [(one["data"], one["warnings"]) for one in results] == [
+        ("ready", told[0]), ("ready", []), ("missing", told[2]), (None, [])
+    ]  # fmt: skip
+
+
 def test_one_created_when_many_register_it_at_once(hub: Hub) -> None:
     clients = [hub.as_user(f"registration-{number}") for number in range(16)]
     condition = {"condition": "SOLUSDT 1h: rsi(9) < 12.25"}
@@ -106,7 +124,7 @@ def test_a_bulk_has_1_to_1000(hub: Hub) -> None:
         ({**RSI, "symbol": "BTCUSD"}, "/symbol", "did you mean BINANCE:BTCUSDT"),
         ({**RSI, "operator": "crosss_below"}, "/operator", "did you mean"),
         ({**RSI, "user_id": "bob"}, "/user_id", "the fields are symbol"),
-        ({**RSI, "value": "30%"}, "/value", "30%\n"),
+        ({**RSI, "value": "30%"}, "/value", "'30%' is a percentage"),
         ({"symbol": "BTCUSDT", "timeframe": "1h"}, "/indicator", "missing"),
         ({"condition": "BTCUSDT 1h: rsi(14"}, "", "rsi(14\n"),
         ({"condition": 7}, "/condition", "must be text, got 7"),

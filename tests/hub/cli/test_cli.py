@@ -92,10 +92,40 @@ def test_import_list_register_and_status(hub: Run) -> None:
     code, second, err = hub("conditions", "register", "btc-usdt 1m: 30.0 > rsi(14)")
     assert (code, second) == (0, first)
     assert "already known" in err
+    assert "warning" not in err
     code, out, _ = hub("status", "--json")
     assert json.loads(out)["conditions"] == 1
     code, out, _ = hub("conditions", "list", "--json")
     assert json.loads(out)[0]["triggers"] == 0
+
+
+def test_what_cannot_fire_is_told(hub: Run) -> None:
+    assert hub("conditions", "parse", "BTCUSDT 1h: rsi < 300")[0] == 0
+    hub("candles", "import", write("BTCUSDT-1m.csv", *(row(minute) for minute in range(30))))
+    for verb in ("parse", "register"):
+        code, _, err = hub("conditions", verb, "BTCUSDT 1m: rsi(14)@4h < 300")
+        assert code == 0
+        assert "warning: rsi(14)@4h < 300 is always TRUE: rsi goes from 0 to 100\n" in err
+        assert "warning: no candles of BINANCE:BTCUSDT 4h yet, so it cannot fire" not in err
+        code, _, err = hub("conditions", verb, "BTCUSDT 1m: close > 1 and close@NOSUCHUSDT > 1")
+        assert (code, err.startswith("error: unknown instrument BINANCE:NOSUCHUSDT")) == (1, True)
+    code, out, err = hub("conditions", "register", "BTCUSDT 1m: rsi crosses_above 150", "--json")
+    told = json.loads(out)
+    assert (told["data"], told["warnings"]) == (
+        "ready",
+        ["rsi(14) crosses_above 150 is never TRUE: rsi goes from 0 to 100"],
+    )
+    assert json.loads(hub("conditions", "parse", "BTCUSDT 1m: rsi > 100", "--json")[1])["warnings"]
+
+
+def test_missing_candles_are_told(hub: Run) -> None:
+    hub("candles", "import", write("BTCUSDT-1h.csv", *(row(60 * hour) for hour in range(30))))
+    for verb in ("parse", "register"):
+        code, _, err = hub("conditions", verb, "BTCUSDT 15m: close > 1")
+        assert code == 0
+        assert "warning: no candles of BINANCE:BTCUSDT 15m yet, so it cannot fire: hub candles import FILE\n" in err
+    code, out, _ = hub("conditions", "register", "BTCUSDT 15m: close > 1", "--json")
+    assert json.loads(out)["data"] == "missing"
 
 
 def test_an_instrument_with_sessions(hub: Run) -> None:

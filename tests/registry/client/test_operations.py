@@ -16,6 +16,7 @@ from common.clock import ReplayClock
 from common.errors import (
     ApiRefused,
     ApiUnreachable,
+    BodyNotJson,
     ConditionsRefused,
     HubError,
     KeyRefused,
@@ -193,6 +194,17 @@ async def test_a_refusal_names_the_field_what_is_allowed_and_the_request(client:
     assert caught.value.field == "/bot_type"
 
 
+async def test_a_registration_says_what_keeps_it_from_firing(client: AsyncHubClient) -> None:
+    registration = await client.register_condition("BTCUSDT 1m: rsi < 300")
+    missing = "a series of the condition has no candles yet, so it cannot fire"
+    beyond = "rsi(14) < 300 is always TRUE: rsi goes from 0 to 100"
+    assert (registration["data"], registration["warnings"]) == ("missing", [beyond])
+    assert registration.warnings == (missing, beyond)
+    assert (await client.status(registration)).warnings == [beyond]
+    many = await client.register_many(["BTCUSDT 1h: rsi < 300", "BTCUSDT 1h: rsi < 30", "BTCUSDT 1m: rsi < 30"])
+    assert [one.warnings for one in many] == [(beyond,), (), (missing,)]
+
+
 async def test_unknown_conditions_are_not_found(client: AsyncHubClient) -> None:
     with pytest.raises(NotFound):
         await client.status("0" * 32)
@@ -215,10 +227,10 @@ async def test_a_wrong_key_is_refused_and_appears_nowhere(hub: ServedHub) -> Non
 
 
 async def test_what_json_cannot_hold_is_not_sent(client: AsyncHubClient) -> None:
-    with pytest.raises(ValueError, match="JSON"):
+    with pytest.raises(BodyNotJson, match="/value is nan"):
         await client.register_condition({**RSI, "value": float("nan")})
-    with pytest.raises(TypeError):
-        await client.post("/conditions/subscribe", json={"bot_config": {...}})
+    with pytest.raises(BodyNotJson, match="/bot_config/rules/1 is a value of type set"):
+        await client.post("/conditions/subscribe", json={"bot_config": {"rules": [1, {2}]}})
 
 
 async def test_requests_answer_as_httpx_does(client: AsyncHubClient, hub: ServedHub) -> None:

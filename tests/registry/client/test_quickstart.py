@@ -39,14 +39,13 @@ def test_the_examples_are_printed_as_they_were_given() -> None:
 
 
 def runnable() -> Iterator[str]:
-    """The blocks in order; gaps in the examples are filled in, and the context that they need is put around them."""
+    """The blocks in order; the context that they need is put around them."""
     for block in BLOCKS:
         kind = next((kind for line, kind in EXAMPLES.items() if block.startswith(line)), None)
-        filled = block.replace("{...}", '{"maxOrders": 5}')
         if kind in ("grid", "trend"):
-            yield 'with defaults(symbol="BTCUSDT", timeframe="1h"):\n' + textwrap.indent(filled, "    ")
+            yield 'with defaults(symbol="BTCUSDT", timeframe="1h"):\n' + textwrap.indent(block, "    ")
         else:
-            yield filled
+            yield block
 
 
 async def run(block: str, names: dict[str, object]) -> None:
@@ -70,7 +69,10 @@ def demo_candles(first: int, last: int) -> pl.DataFrame:
 
 
 async def test_from_nothing_to_a_first_trigger(
-    hub: ServedHub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    hub: ServedHub,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setenv("HUB_API_URL", hub.url)
     monkeypatch.setenv("HUB_API_KEY", hub.key("alice"))
@@ -101,6 +103,7 @@ async def test_from_nothing_to_a_first_trigger(
             ("first_bot", "dca", "DEMOUSDT 1m: every(close > open)"),
         )
     }
+    assert "/bot_config/dcaRules is {...}, as in a printed example; sent as an empty object" in caplog.text
     shown = capsys.readouterr().out
     assert re.search(r"^\d+ times on \d+ candles, [\d.]+ a day$", shown, re.MULTILINE)
     assert re.search(r"^DEMOUSDT \d+ 2.0 [0-9a-f]{32}:\d+$", shown, re.MULTILINE)

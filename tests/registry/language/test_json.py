@@ -181,7 +181,7 @@ def wide(operator: str, levels: int) -> object:
         ({"left": 2, "operator": "<", "right": 1}, "/when", "both sides of the comparison are numbers"),
         ({"left": {"price": "clse"}, "operator": "<", "right": 1}, "/when/left/price", "did you mean close?"),
         ({"left": {"price": "close", "period": 3}, "operator": "<", "right": 1}, "/when/left/period", "unknown field"),
-        ({"left": {"indicator": "rsii"}, "operator": "<", "right": 1}, "/when/left/indicator", "did you mean rsi?"),
+        ({"left": {"indicator": "rsii"}, "operator": "<", "right": 1}, "/when/left/indicator", "did you mean rsi,"),
         (
             {"left": {"indicator": "rsi", "params": {"period": 0}}, "operator": "<", "right": 1},
             "/when/left/params/period",

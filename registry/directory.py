@@ -6,10 +6,10 @@ instruments will do.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import count
 from types import MappingProxyType
 
@@ -18,6 +18,7 @@ from registry.instruments import Instrument, Listing, normalise_exchange, split_
 from registry.symbols import Spelling, fold, read_symbol
 
 _HINTS = 3
+_REMEMBERED = 1024
 _NEIGHBOURS = 30
 """Names before and after a misspelled one in the alphabet, forwards and backwards, among which hints are sought."""
 # Below are those of registry.naming.
@@ -33,6 +34,9 @@ class Directory:
         self.by_instrument: Mapping[Instrument, Listing] = MappingProxyType(
             {listing.instrument: listing for listing in self.listings}
         )
+        # Bots register many conditions on one instrument: what it is like is found out once.
+        self.nearest: Callable[[Instrument], Sequence[str]] = lru_cache(maxsize=_REMEMBERED)(self._nearest)
+        """At most three names that are like that of an instrument which is not listed, the most similar first."""
         self._by_alias: dict[tuple[str, str], Instrument] = {}
         self._alike: dict[tuple[object, ...], list[Listing]] = {}
         """Exchange and key of a spelling -> the listings that only a split or a number tells apart."""
@@ -102,8 +106,7 @@ class Directory:
                         " only one"
                     )
 
-    def nearest(self, instrument: Instrument) -> list[str]:
-        """At most three names that are like that of an instrument which is not listed, the most similar first."""
+    def _nearest(self, instrument: Instrument) -> Sequence[str]:
         # The same symbol at another exchange is a better guess than a similar symbol at the same exchange.
         elsewhere = [str(one) for one in self._by_symbol.get(instrument.symbol, ())]
         if elsewhere:

@@ -84,7 +84,7 @@ def open_hub(folder: Path) -> Iterator[Hub]:
     ):
         if not store.candles.names():
             hourly = [path for path in SAMPLE_FILES if f"_{TIMEFRAME}_" in path.name]
-            import_candles(hourly, store.candles, clock=SystemClock())
+            import_candles(hourly, store, clock=SystemClock())
         runtime = Runtime(store, log, clock)
         yield Hub(runtime, clock, runner)
         runtime.close()

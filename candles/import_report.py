@@ -27,7 +27,7 @@ def render(reports: Sequence[ImportReport]) -> Group:
         rejected = sum(report.quarantined.values())
         table.add_row(
             Text(report.path.name),
-            "cannot be read" if report.failed else series,
+            "nothing imported" if report.failed else series,
             *(f"{count:,}" for count in (*counts, rejected, len(report.gaps), report.filled)),
         )
         remarks += _remarks(report)
@@ -41,11 +41,10 @@ def as_json(report: ImportReport) -> dict[str, object]:
 
 
 def _remarks(report: ImportReport) -> list[str]:
-    if report.error is not None:
-        return [report.error]
+    # Why a file failed is the message of the command's error: said once.
     lines = [
         f"{report.path.name}: {count:,} row{'' if count == 1 else 's'} quarantined: {reason}"
-        for reason, count in report.quarantined.items()
+        for reason, count in (report.quarantined.items() if report.error is None else ())
     ]
     lines += [
         f"{report.path.name}: {gap.series} is missing {gap.missing:,} candle{'' if gap.missing == 1 else 's'} "
@@ -55,4 +54,7 @@ def _remarks(report: ImportReport) -> list[str]:
     if len(report.gaps) > _SHOWN_GAPS:
         more = len(report.gaps) - _SHOWN_GAPS
         lines.append(f"{report.path.name}: {more:,} more gap{'' if more == 1 else 's'} (--json lists them all)")
+    for count, what in ((report.untraded, "without prices: a gap"), (report.widened, "widened to an open outside")):
+        if count:
+            lines.append(f"{report.path.name}: {count:,} row{'' if count == 1 else 's'} {what}")
     return lines + [f"{report.path.name}: {note}" for note in report.notes]

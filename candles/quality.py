@@ -2,20 +2,19 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 
 from candles import reasons
 from candles.files.raw import CANDLE_SCHEMA, SERIES_COLUMNS, RawCandles
+from candles.placing import GridOf, on_utc, place, slots_of_series
+from candles.suspicions import suspicions, wrong_timeframes
 from common.candle_columns import OHLC, VALUES
-from common.slots import slots_of
-from common.timeframes import DURATION_MS
 from registry.groups import Series, series_of
 
-_KEY = (*SERIES_COLUMNS, "open_time")
-# A handful of candles with an outage between them says nothing about the timeframe.
-_STEPS_TO_SUSPECT = 10
+_KEY = ("series", "open_time")
 _OPEN, _HIGH, _LOW, _CLOSE = (pl.col(name) for name in OHLC)
+_DEAREST, _CHEAPEST = pl.max_horizontal(_OPEN, _CLOSE), pl.min_horizontal(_OPEN, _CLOSE)
+_CONTRADICTS = (_HIGH < _LOW) | (_DEAREST > _HIGH) | (_CHEAPEST < _LOW)
 
 
 @dataclass(frozen=True)
@@ -31,127 +30,149 @@ class Gap:
 class CheckedCandles:
     """The rows of a source after the check.
 
-    ``candles`` has the columns of ``CANDLE_SCHEMA``, sorted by series and open time, one row per candle.
-    ``quarantined`` has the same columns as far as they could be read, with ``reason``, ``source`` and ``line``, in the
-    order of the source. ``gaps`` lie between accepted candles; a slot whose row was quarantined is part of a gap.
+    ``accepted`` has the columns of ``CANDLE_SCHEMA``, ``line`` and ``widened``, sorted by series and open time, one row
+    per candle. ``quarantined`` has the columns of ``CANDLE_SCHEMA`` as far as they could be read, with ``reason``,
+    ``source`` and ``line``, in the order of the source. ``gaps`` lie between accepted candles; a slot whose row was
+    quarantined is part of a gap. ``untraded`` rows had a time and no price: nothing was traded, so that they are gaps.
     """
 
-    candles: pl.DataFrame
+    accepted: pl.DataFrame
     quarantined: pl.DataFrame
     gaps: tuple[Gap, ...]
     notes: tuple[str, ...]
+    untraded: int
+    wrong_timeframes: tuple[str, ...]
+    """What contradicts the timeframe of most rows of a series, in words."""
+
+    @property
+    def candles(self) -> pl.DataFrame:
+        """The accepted candles alone."""
+        return self.accepted.select(*CANDLE_SCHEMA)
 
 
-def check(raw: RawCandles, *, now_ms: int) -> CheckedCandles:
-    """Judge every row of ``raw``; a candle whose close time is after ``now_ms`` is still open."""
-    judged = _with_slots(raw.rows).with_columns(_reason(now_ms).alias("reason"))
+def check(raw: RawCandles, *, now_ms: int, grid_of: GridOf = on_utc, widen: bool = False) -> CheckedCandles:
+    """Judge every row of ``raw``; a candle whose close time is after ``now_ms`` is still open.
+
+    With ``widen``, low and high are widened to an open outside them that is the close before.
+    """
+    placed = place(raw, grid_of)
+    placed = placed.with_columns(_opens_at_close_before(placed).alias("opens_before"))
+    if widen:
+        placed = placed.with_columns(
+            low=pl.when("opens_before").then(_CHEAPEST).otherwise(_LOW),
+            high=pl.when("opens_before").then(_DEAREST).otherwise(_HIGH),
+        )
+    traded = placed.filter(~_untraded())
+    judged = traded.with_columns(
+        _reason(now_ms).alias("reason"),
+        (pl.col("opens_before") & pl.lit(widen)).alias("widened"),
+    )
     judged = _one_row_per_slot(judged)
-
     accepted = judged.filter(pl.col("reason").is_null()).sort(_KEY)
     rejected = judged.filter(pl.col("reason").is_not_null()).sort("line")
-    assert accepted.height + rejected.height == raw.rows.height, "a row was lost or doubled"
+    assert accepted.height + rejected.height == traded.height, "a row was lost or doubled"
     return CheckedCandles(
-        candles=accepted.select(*CANDLE_SCHEMA),
+        accepted=accepted.select(*CANDLE_SCHEMA, "line", "widened"),
         quarantined=rejected.select(*CANDLE_SCHEMA, "reason", pl.lit(raw.source).alias("source"), "line"),
-        gaps=_gaps(accepted),
-        notes=(*raw.notes, *_suspicions(judged)),
+        gaps=gaps_between(accepted, grid_of),
+        notes=(*raw.notes, *suspicions(judged, accepted)),
+        untraded=placed.height - traded.height,
+        wrong_timeframes=wrong_timeframes(judged),
     )
 
 
-def _with_slots(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows with the ``length`` of their timeframe, null if it is none of the list, and the slot that they open in: its
-    ``number``, ``begin_ms`` and ``close_ms``."""
-    opens = rows["open_time"].dt.epoch("ms").fill_null(0).to_numpy()
-    timeframes = rows["timeframe"].fill_null("")
-    columns = {name: np.zeros(rows.height, np.int64) for name in ("number", "begin_ms", "close_ms")}
-    for timeframe in timeframes.unique():
-        if timeframe in DURATION_MS:
-            slots, mine = slots_of(timeframe), (timeframes == timeframe).to_numpy()
-            numbers = slots.number(opens[mine])
-            for name, values in (
-                ("number", numbers),
-                ("begin_ms", slots.open(numbers)),
-                ("close_ms", slots.close(numbers)),
-            ):
-                columns[name][mine] = values
-    length = pl.col("timeframe").replace_strict(DURATION_MS, default=None, return_dtype=pl.Int64)
-    return rows.with_columns(length.alias("length"), *(pl.Series(*column) for column in columns.items()))
+def gaps_between(candles: pl.DataFrame, grid_of: GridOf) -> tuple[Gap, ...]:
+    """The gaps between candles that are sorted by series and open time."""
+    gaps: list[Gap] = []
+    for part in candles.partition_by(SERIES_COLUMNS, maintain_order=True):
+        names = part.select(SERIES_COLUMNS).row(0)
+        slots = slots_of_series(names, grid_of)
+        if slots is None:
+            continue
+        numbers = pl.Series(slots.number(part["open_time"].to_physical().to_numpy()))
+        steps = pl.DataFrame({"after": numbers.shift() + 1, "missing": numbers.diff() - 1}).filter(
+            pl.col("missing") > 0
+        )
+        gaps += [Gap(series_of(*names), slots.open(after), missing) for after, missing in steps.iter_rows()]
+    return tuple(gaps)
+
+
+def _untraded() -> pl.Expr:
+    """A time, and no price: what sources write where nothing was traded."""
+    no_price = pl.all_horizontal(pl.col(name).is_null() | pl.col(name).is_nan() for name in OHLC)
+    volume = pl.col("volume")
+    nothing = volume.is_null() | volume.is_nan() | (volume == 0)
+    return no_price & nothing & pl.col("problem").is_null() & pl.col("open_time").is_not_null()
+
+
+def _opens_at_close_before(rows: pl.DataFrame) -> pl.Series:
+    """Which rows contradict themselves only because they open at the close before, as BitMEX writes them."""
+    before = (
+        rows.select(*_KEY, *OHLC)
+        .with_row_index("row")
+        .sort(*_KEY, "row")
+        .with_columns(pl.col("close").shift().over("series").alias("before"))
+        .sort("row")
+    )
+    otherwise_sound = (_LOW > 0) & (_HIGH >= _LOW) & _CLOSE.is_between(_LOW, _HIGH)
+    outside = ~_OPEN.is_between(_LOW, _HIGH)
+    return before.select(
+        (otherwise_sound & outside & (pl.col("before") == _OPEN)).fill_null(False).alias("opens_before")
+    ).to_series()
 
 
 def _reason(now_ms: int) -> pl.Expr:
     """The first reason to reject a row taken by itself, null if there is none."""
-    open_ms = pl.col("open_time").dt.epoch("ms")
-    dearest, cheapest = pl.max_horizontal(_OPEN, _CLOSE), pl.min_horizontal(_OPEN, _CLOSE)
-    contradicts = (_HIGH < _LOW) | (dearest > _HIGH) | (cheapest < _LOW)
     # Read as open, close, high, low, the column "low" holds the high and the column "close" the low.
     swapped_fits = (pl.min_horizontal(_OPEN, _HIGH) >= _CLOSE) & (pl.max_horizontal(_OPEN, _HIGH) <= _LOW)
     rules = {
         reasons.MISSING_VALUE: pl.any_horizontal(pl.col(name).is_null() for name in CANDLE_SCHEMA),
-        reasons.UNSUPPORTED_TIMEFRAME: pl.col("length").is_null(),
+        reasons.UNSUPPORTED_TIMEFRAME: pl.col("slot").is_null(),
         reasons.NOT_FINITE: ~pl.all_horizontal(pl.col(name).is_finite() for name in VALUES),
         reasons.ALL_ZERO: pl.all_horizontal(pl.col(name) == 0 for name in VALUES),
         reasons.PRICE_NOT_POSITIVE: pl.any_horizontal(pl.col(name) <= 0 for name in OHLC),
         reasons.NEGATIVE_VOLUME: pl.col("volume") < 0,
-        reasons.COLUMN_ORDER: contradicts & swapped_fits,
+        reasons.COLUMN_ORDER: _CONTRADICTS & swapped_fits,
         reasons.HIGH_BELOW_LOW: _HIGH < _LOW,
-        reasons.OUTSIDE_RANGE: contradicts,
-        reasons.OFF_GRID: open_ms != pl.col("begin_ms"),
+        reasons.OPEN_IS_CLOSE_BEFORE: _CONTRADICTS & pl.col("opens_before"),
+        reasons.OUTSIDE_RANGE: _CONTRADICTS,
+        reasons.OFF_GRID: ~pl.col("begins"),
         reasons.STILL_OPEN: pl.col("close_ms") > now_ms,
     }
     return pl.coalesce("problem", *(pl.when(broken).then(pl.lit(reason)) for reason, broken in rules.items()))
 
 
 def _one_row_per_slot(judged: pl.DataFrame) -> pl.DataFrame:
-    """Of several good rows with the same open time, the last one's values win, kept in the first row that has them."""
+    """Of several good rows with the same open time, the last of those with the largest volume wins.
+
+    A volume only grows while a candle does: a row with less is an earlier state, or a fragment. The values that win
+    are kept in the first row that has them.
+    """
     numbered = judged.with_row_index("row")
     good = numbered.filter(pl.col("reason").is_null())
     doubled = good.filter(good.select(_KEY).is_duplicated())
     if doubled.is_empty():
         return judged
-    last = doubled.group_by(_KEY).agg(pl.col(VALUES).last().name.suffix("_last"))
+    fullest = doubled.filter(pl.col("volume") == pl.col("volume").max().over(_KEY))
+    wins = fullest.group_by(_KEY).agg(
+        pl.col(VALUES).last().name.suffix("_last"), pl.col("row").last().alias("row_last")
+    )
     same = pl.all_horizontal(pl.col(name) == pl.col(f"{name}_last") for name in VALUES)
-    compared = doubled.join(last, on=_KEY, maintain_order="left").select("row", *_KEY, same.alias("same"))
+    shrinks = (pl.col("volume") < pl.col("volume_last")) & (pl.col("row") > pl.col("row_last"))
+    compared = doubled.join(wins, on=_KEY, maintain_order="left").select(
+        "row", *_KEY, same.alias("same"), shrinks.alias("shrinks")
+    )
     kept = compared.filter("same").unique(_KEY, keep="first")["row"]
     verdicts = compared.filter(~pl.col("row").is_in(kept.implode())).select(
-        "row", doubled=pl.when("same").then(pl.lit(reasons.REPEATED)).otherwise(pl.lit(reasons.SUPERSEDED))
+        "row",
+        doubled=pl.when("same")
+        .then(pl.lit(reasons.REPEATED))
+        .when("shrinks")
+        .then(pl.lit(reasons.FRAGMENT))
+        .otherwise(pl.lit(reasons.SUPERSEDED)),
     )
     return (
         numbered.join(verdicts, on="row", how="left", maintain_order="left")
         .with_columns(pl.coalesce("reason", "doubled").alias("reason"))
         .drop("row", "doubled")
     )
-
-
-def _gaps(accepted: pl.DataFrame) -> tuple[Gap, ...]:
-    holes = accepted.select(
-        *SERIES_COLUMNS,
-        after=pl.col("close_ms").shift().over(SERIES_COLUMNS),
-        missing=pl.col("number").diff().over(SERIES_COLUMNS) - 1,
-    ).filter(pl.col("missing") > 0)
-    return tuple(Gap(series_of(*series), after, missing) for *series, after, missing in holes.iter_rows())
-
-
-def _suspicions(judged: pl.DataFrame) -> tuple[str, ...]:
-    """Notes on what looks like a wrong option or header rather than wrong rows."""
-    notes = []
-    counts = dict(judged["reason"].value_counts().iter_rows())
-    if counts.get(reasons.COLUMN_ORDER, 0) * 2 > judged.height:
-        notes.append("most rows fit open, close, high, low: is that the order of the file's columns?")
-    step = pl.col("open_time").dt.epoch("ms").diff()
-    steps = step.filter(step > 0)
-    usual = steps.mode().min()
-    sound = pl.col("reason").is_null() | pl.col("reason").is_in([reasons.OFF_GRID, reasons.STILL_OPEN])
-    mostly = (
-        judged.filter(sound & pl.col("open_time").is_not_null())
-        .sort(_KEY)
-        .group_by(SERIES_COLUMNS, maintain_order=True)
-        .agg(length=pl.col("length").first(), step=usual, steps=steps.len(), share=(steps == usual).mean())
-        .filter((pl.col("steps") >= _STEPS_TO_SUSPECT) & (pl.col("share") > 0.5) & (pl.col("step") != pl.col("length")))
-    )
-    for exchange, symbol, timeframe, step_ms in mostly.select(*SERIES_COLUMNS, "step").iter_rows():
-        shown = next((name for name, span in DURATION_MS.items() if span == step_ms), f"{step_ms / 60_000:g} minutes")
-        notes.append(
-            f"{series_of(exchange, symbol, timeframe)}: most rows are {shown} apart; "
-            f"is {timeframe} the right timeframe?"
-        )
-    return tuple(notes)

@@ -1,92 +1,276 @@
-"""Tells which column of a table is which part of a candle, and reads values as numbers."""
+"""Tells which column of a table is which part of a candle: as the caller says, by their names, or by their values."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
-from candles.files.tables import Table
-from common.candle_columns import VALUES
+from candles.files.cells import numbers
+from candles.files.column_order import base_volume, order_of
+from candles.files.column_words import ColumnMeaning, ColumnPart, meaning_of, words_of
+from candles.files.table import Table
+from candles.files.times import are_clocks, are_times, read_times, with_clock
+from common.candle_columns import OHLC, VALUES
 from common.errors import CandleFileError
 
-# In order of preference: files with several time columns use an earlier name for the epoch, a later one for its text.
-_SPELLINGS: dict[str, tuple[str, ...]] = {
-    "open_time": (
-        "open_time", "opentime", "open_timestamp", "open_date", "timestamp", "timestamp_ms", "unix", "unix_timestamp",
-        "ts", "t", "datetime", "date_time", "date", "time", "start_time", "start", "", "unnamed:_0",
-    ),
-    "open": ("open", "o", "open_price"),
-    "high": ("high", "h", "high_price"),
-    "low": ("low", "l", "low_price"),
-    "close": ("close", "c", "close_price"),
-    "volume": ("volume", "v", "vol", "base_volume"),
-    "exchange": ("exchange",),
-    "symbol": ("symbol", "ticker", "pair", "instrument"),
-    "timeframe": ("timeframe", "interval"),
-}  # fmt: skip
-_NEEDED = ("open_time", *VALUES)
-_CLOCK = r"^\d{1,2}:\d{2}"
-_EMPTY = ("", "null", "none", "na", "n/a")
+IGNORED = ("-", "_")
+"""What stands for a column that is not read, in the option ``columns``."""
+ROLES = ("time", "clock", *VALUES, "closed", "symbol", "timeframe", "exchange")
+"""The words of the option ``columns``."""
+
+_TOLD_FROM = 2_000
+"""Rows from which columns are told apart, spread over the file."""
 
 
-def locate(table: Table, path: Path) -> dict[str, pl.Series]:
-    """Part of a candle -> its column; ``exchange``, ``symbol`` and ``timeframe`` only where the table has them.
+@dataclass(frozen=True)
+class CandleColumns:
+    """Part of a candle -> its column; ``clock``, ``closed``, ``exchange``, ``symbol`` and ``timeframe`` only where the
+    table has them."""
 
-    Raises :class:`CandleFileError` if a required column is missing or a name occurs twice.
+    parts: dict[str, pl.Series]
+    decimal_comma: bool = False
+    stamps_the_close: bool = False
+    """Whether the file has no time but that of the close."""
+    ticker: str | None = None
+    """The one symbol that the header names."""
+    notes: tuple[str, ...] = field(default=())
+
+
+def locate(table: Table, path: Path, columns: Sequence[str] | None) -> CandleColumns:
+    """The columns of a candle. ``columns`` are the words of :data:`ROLES` in the order of the file.
+
+    Raises :class:`CandleFileError` if a required column is missing, or nothing tells which one it is.
     """
-    plain = [_plain(name) for name in table.names]
-    parts: dict[str, pl.Series] = {}
-    for part, spellings in _SPELLINGS.items():
-        spelling = next((spelling for spelling in spellings if spelling in plain), None)
-        if spelling is None:
-            continue
-        if plain.count(spelling) > 1:
-            raise CandleFileError(f"{path}: {plain.count(spelling)} columns are called {spelling!r}; keep one of them")
-        parts[part] = table.columns[plain.index(spelling)]
-    missing = [part for part in _NEEDED if part not in parts]
-    if missing:
-        shown = ", ".join(name or "(no name)" for name in table.names)
+    if columns is not None:
+        return _as_told(table, path, columns)
+    if table.odd_header:
         raise CandleFileError(
-            f"{path}: no column for {', '.join(missing)}; the file has {shown}; "
-            f"required are {', '.join(_NEEDED)} (or their usual spellings, such as date or o, h, l, c, v)"
+            f"{path}: the header names {len(table.odd_header)} columns ({', '.join(table.odd_header)}) but the rows "
+            f"have {len(table.columns)}; say which is which with --columns, for example {_example(table)}"
         )
-    clock = _clock_column(plain, table.columns)
-    if clock is not None:
-        parts["open_time"] = pl.select(pl.concat_str(parts["open_time"], pl.lit(" "), clock)).to_series()
-    return parts
+    meanings = [_meaning(cells) for cells in table.names]
+    if any(meaning is not None and meaning.role in ("open", "high", "low") for meaning in meanings):
+        return _by_names(table, path, meanings)
+    return _by_values(table, path, meanings)
 
 
-def numbers(column: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """The column as float64, null where a value is missing or no number, and a mask of the cells that are no number."""
-    if column.dtype.is_float() or column.dtype.is_integer():
-        return column.cast(pl.Float64), pl.repeat(False, len(column), eager=True)
-    # Decimals are read from their text too: dividing a large unscaled integer would round twice.
-    text = as_text(column)
-    values = text.cast(pl.Float64, strict=False)
-    return values, values.is_null() & is_filled(text)
+def _as_told(table: Table, path: Path, columns: Sequence[str]) -> CandleColumns:
+    if len(columns) > len(table.columns):
+        raise CandleFileError(
+            f"{path}: --columns names {len(columns)} columns, but the file has {len(table.columns)}: "
+            f"{table.shown_names()}"
+        )
+    told = zip(columns, table.columns, strict=False)
+    parts: dict[str, pl.Series] = {word: column for word, column in told if word not in IGNORED}
+    if (clock := parts.pop("clock", None)) is not None:
+        parts["time"] = with_clock(parts["time"], clock)
+    notes: tuple[str, ...] = ()
+    if "volume" not in parts:
+        parts["volume"] = pl.repeat(0.0, len(table.lines), eager=True)
+        notes = ("--columns names no volume: it is 0 throughout",)
+    return CandleColumns(parts, table.decimal_comma, notes=notes)
 
 
-def as_text(column: pl.Series) -> pl.Series:
-    """The cells as text, stripped; null for types without a textual form, such as lists."""
-    return column.cast(pl.String, strict=False).str.strip_chars()
+def _by_names(table: Table, path: Path, meanings: list[ColumnMeaning | None]) -> CandleColumns:
+    parts: dict[str, pl.Series] = {}
+    notes: list[str] = []
+    for role in (*OHLC, "exchange", "symbol", "timeframe", "closed"):
+        # A file may repeat a column under another name, but not under the same one.
+        position = _best(table, path, role, meanings)
+        if position is not None:
+            parts[role] = table.columns[position]
+    stamps_the_close = False
+    time = _time_column(table, meanings, "time")
+    if time is None:
+        time = _time_column(table, meanings, "close_time")
+        stamps_the_close = time is not None
+        if time is not None:
+            notes.append(f"the only times are those of the column {_name(table, time)}, taken as when candles closed")
+    if time is None:
+        unnamed = (position for position, meaning in enumerate(meanings) if meaning is None)
+        time = next((position for position in unnamed if are_times(table.columns[position])), None)
+    if time is not None:
+        parts["time"] = _moments(table, time, _clock_beside(table, time))
+    if all(name in parts for name in OHLC):
+        volume, note = _volume(table, path, meanings, parts)
+        notes += [note] if note else []
+        if volume is not None:
+            parts["volume"] = table.columns[volume]
+    missing = [name for name in ("time", *VALUES) if name not in parts]
+    if missing:
+        raise _missing(table, path, missing)
+    return CandleColumns(parts, table.decimal_comma, stamps_the_close, _ticker(table), tuple(notes))
 
 
-def is_filled(text: pl.Series) -> pl.Series:
-    """Whether a text cell has a value: neither null nor one of the usual words for a missing one."""
-    return ~text.str.to_lowercase().is_in(_EMPTY).fill_null(True)
+def _by_values(table: Table, path: Path, meanings: list[ColumnMeaning | None]) -> CandleColumns:
+    times = [position for position, column in enumerate(table.columns) if are_times(column)]
+    if not times:
+        named = any(meaning is not None and meaning.role == "time" and meaning.rank < 90 for meaning in meanings)
+        raise _missing(table, path, VALUES if named else ("time", *VALUES))
+    time = times[0]
+    clock = _clock_beside(table, time)
+    told = _sample(~table.malformed)
+    stamps = read_times(_moments(table, time, clock).gather(told), path).time
+    readable: dict[int, np.ndarray] = {}
+    for position, column in enumerate(table.columns):
+        if position not in (time, clock):
+            values, unreadable = numbers(column.gather(told), decimal_comma=table.decimal_comma)
+            if not unreadable.all() and values.is_not_null().any():
+                readable[position] = values.fill_null(np.nan).to_numpy()
+    order = order_of(readable, stamps.to_physical().fill_null(0).to_numpy())
+    if order is None or order.volume is None:
+        raise _missing(table, path, VALUES)
+    parts: dict[str, pl.Series] = {"time": _moments(table, time, clock), "volume": table.columns[order.volume]}
+    parts |= {name: table.columns[position] for name, position in order.prices.items()}
+    if order.closed is not None:
+        parts["closed"] = table.columns[order.closed]
+    placed = {time: "time", **({} if clock is None else {clock: "clock"}), order.volume: "volume"}
+    placed |= {position: name for name, position in order.prices.items()}
+    shown = [placed.get(position, "-") for position in range(max(placed) + 1)]
+    usual = [word for word in shown if word in OHLC] == list(OHLC)
+    notes = (
+        () if usual and not table.has_header else (f"the columns were told apart by their values: {','.join(shown)}",)
+    )
+    return CandleColumns(parts, table.decimal_comma, notes=notes)
 
 
-def _plain(name: str) -> str:
-    """``<Open Time>`` -> ``open_time``."""
-    return name.strip().strip("<>\"'").strip().lower().replace(" ", "_").replace("-", "_")
+def _missing(table: Table, path: Path, parts: Sequence[str]) -> CandleFileError:
+    why = "" if table.has_header else ", whose values do not tell which is which"
+    return CandleFileError(
+        f"{path}: no column for {', '.join(parts)}; the file has {table.shown_names()}{why}; "
+        f"say it with --columns, for example {_example(table)}"
+    )
 
 
-def _clock_column(plain: list[str], columns: tuple[pl.Series, ...]) -> pl.Series | None:
-    """The time of day, if the file's only time columns are ``date`` and ``time`` and the latter is a clock time."""
-    others = [name for name in _SPELLINGS["open_time"] if name and name in plain]
-    if others != ["date", "time"]:
+def _meaning(cells: Sequence[str]) -> ColumnMeaning | None:
+    """What the header above a column says of it. A level that says when the row was goes before one that says what."""
+    meanings = [meaning for cell in cells if cell and (meaning := meaning_of(cell)) is not None]
+    if not any(cells):
+        return meaning_of("") if cells else None
+    return min(meanings, key=lambda meaning: (meaning.role != "time", meaning.rank), default=None)
+
+
+def _best(table: Table, path: Path, role: str, meanings: list[ColumnMeaning | None]) -> int | None:
+    ranked = sorted(
+        (meaning.rank, position)
+        for position, meaning in enumerate(meanings)
+        if meaning is not None and meaning.role == role
+    )
+    if len(ranked) > 1 and ranked[0][0] == ranked[1][0]:
+        names = " and ".join(_name(table, position) for rank, position in ranked if rank == ranked[0][0])
+        raise CandleFileError(
+            f"{path}: the columns {names} can each be the {role}; keep one of them, or say which with --columns, "
+            f"for example {_example(table)}"
+        )
+    return ranked[0][1] if ranked else None
+
+
+def _time_column(table: Table, meanings: list[ColumnMeaning | None], role: ColumnPart) -> int | None:
+    """The best named column that has times, or the best named one, whose rows are rejected then."""
+    ranked = [
+        position
+        for _, position in sorted(
+            (meaning.rank, position)
+            for position, meaning in enumerate(meanings)
+            if meaning is not None and meaning.role == role
+        )
+    ]
+    readable = [position for position in ranked if are_times(table.columns[position])]
+    named = [position for position in ranked if any(table.names[position])]
+    return next(iter(readable or named), None)
+
+
+def _clock_beside(table: Table, time: int) -> int | None:
+    """The column with the time of day, if that of the times has dates only."""
+    if not are_times(table.columns[time], dates_only=True):
         return None
-    date, clock = columns[plain.index("date")], columns[plain.index("time")]
-    if date.dtype != pl.String or clock.dtype != pl.String:
-        return None
-    first = clock.drop_nulls().head(1)
-    return clock if first.str.contains(_CLOCK).all() and len(first) else None
+    clocks = [
+        position
+        for position, column in enumerate(table.columns)
+        if position != time and are_clocks(column, compact=_compact_clocks(table, position))
+    ]
+    return clocks[0] if clocks else None
+
+
+def _compact_clocks(table: Table, position: int) -> str | None:
+    """What clocks without colons look like in a column; without a name, numbers of fewer digits may be anything."""
+    if not table.has_header:
+        return r"^([01]\d|2[0-3])([0-5]\d){2}$"
+    return r"^\d{1,6}$" if "time" in words_of(" ".join(table.names[position])) else None
+
+
+def _moments(table: Table, time: int, clock: int | None) -> pl.Series:
+    """The column of the times, with the time of day from another column if it is there."""
+    return table.columns[time] if clock is None else with_clock(table.columns[time], table.columns[clock])
+
+
+def _volume(
+    table: Table, path: Path, meanings: list[ColumnMeaning | None], parts: dict[str, pl.Series]
+) -> tuple[int | None, str | None]:
+    """The volume in the base currency, or the number of ticks where nothing else was counted; and a note on it."""
+    told = _sample(~table.malformed)
+
+    def values(column: pl.Series) -> np.ndarray:
+        read, _ = numbers(column.gather(told), decimal_comma=table.decimal_comma)
+        return read.fill_null(np.nan).to_numpy()
+
+    def named(role: ColumnPart) -> list[int]:
+        ranked = [(one.rank, position) for position, one in enumerate(meanings) if one is not None and one.role == role]
+        return [position for _, position in sorted(ranked)]
+
+    _refuse_doubles(table, path, meanings)
+    candidates, ticks, quoted = named("volume"), named("tick_volume"), named("quote_volume")
+    read = {position: values(table.columns[position]) for position in (*candidates, *ticks, *quoted)}
+    low, high = values(parts["low"]), values(parts["high"])
+    # Volumes in two currencies, neither of them called base: the one in a quote currency by its name may be the base.
+    if not candidates and len(quoted) > 1:
+        candidates = quoted
+    chosen = base_volume(candidates, read, low, high)
+    if chosen is None or not np.nan_to_num(read[chosen]).any():
+        counted = next((position for position in ticks if np.nan_to_num(read[position]).any()), None)
+        if counted is not None:
+            why = "" if chosen is None else f", as {_name(table, chosen)} is 0 throughout"
+            return counted, f"the volume is the number of ticks, {_name(table, counted)}{why}"
+        chosen = ticks[0] if chosen is None and ticks else chosen
+    return chosen, None
+
+
+def _refuse_doubles(table: Table, path: Path, meanings: list[ColumnMeaning | None]) -> None:
+    """Two columns of one name cannot be told apart."""
+    names = [
+        table.names[position]
+        for position, meaning in enumerate(meanings)
+        if meaning is not None and meaning.role == "volume"
+    ]
+    doubled = next((cells for cells in names if names.count(cells) > 1), None)
+    if doubled is not None:
+        raise CandleFileError(
+            f"{path}: {names.count(doubled)} columns are called {'/'.join(doubled)!r}; keep one of them, or say which "
+            f"with --columns, for example {_example(table)}"
+        )
+
+
+def _ticker(table: Table) -> str | None:
+    """The symbol in a line of the header that names one above every column but its own."""
+    for label, *others in zip(*table.names, strict=True):
+        meaning = meaning_of(label) if label else None
+        if meaning is not None and meaning.role == "symbol" and len(set(others)) == 1 and others[0]:
+            return str(others[0])
+    return None
+
+
+def _name(table: Table, position: int) -> str:
+    return repr("/".join(filter(None, table.names[position])))
+
+
+def _example(table: Table) -> str:
+    words = ["time", *VALUES]
+    return ",".join(words + ["-"] * (len(table.columns) - len(words)))
+
+
+def _sample(usable: pl.Series) -> pl.Series:
+    """Positions of usable rows, at most some thousands."""
+    rows = pl.arg_where(usable, eager=True)
+    return rows.gather_every(max(1, -(-len(rows) // _TOLD_FROM)))

@@ -20,7 +20,15 @@ CANDLE_SCHEMA: dict[str, pl.DataType] = {
 SERIES_COLUMNS = ("exchange", "symbol", "timeframe")
 """The columns that name a candle's series."""
 
-RAW_SCHEMA: dict[str, pl.DataType] = {**CANDLE_SCHEMA, "line": pl.Int64(), "problem": pl.String()}
+OF_DAYS = ("1d", "3d", "1w", "1mo")
+"""Timeframes whose candles are often named by a date."""
+
+RAW_SCHEMA: dict[str, pl.DataType] = {
+    **CANDLE_SCHEMA,
+    "line": pl.Int64(),
+    "problem": pl.String(),
+    "dated": pl.Boolean(),
+}
 
 
 @dataclass(frozen=True)
@@ -29,12 +37,19 @@ class RawCandles:
 
     ``rows`` has the columns of ``RAW_SCHEMA``: any candle column may be null; ``line`` is the row's number in the
     source (1-based; in a text file, the line number); ``problem`` is a reason of :mod:`candles.reasons` that only the
-    reader can see, such as text in place of a number, else null. ``notes`` say what was assumed.
+    reader can see, such as text in place of a number, else null; ``dated`` marks rows whose time may only name a date.
+    ``notes`` say what was assumed.
     """
 
     source: str
     rows: pl.DataFrame
     notes: tuple[str, ...] = ()
+    stamps_the_close: bool = False
+    """Whether ``open_time`` is when the candles closed, as their file has it."""
+    zone: str | None = None
+    """The zone of times without an offset, if somebody said it; they were taken as UTC otherwise."""
+    guessed_symbol: bool = False
+    """Whether only the file's name or folder says which instrument it is."""
 
     @classmethod
     def from_frame(cls, candles: pl.DataFrame, source: str) -> "RawCandles":
@@ -43,5 +58,6 @@ class RawCandles:
             *(pl.col(name).cast(dtype) for name, dtype in CANDLE_SCHEMA.items()),
             pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("line"),
             pl.lit(None, dtype=pl.String).alias("problem"),
+            pl.lit(False).alias("dated"),
         )
         return cls(source, numbered)

@@ -1,4 +1,4 @@
-"""Reads open times in every spelling that candle files use, as milliseconds UTC."""
+"""Reads times in every spelling that candle files use, as milliseconds UTC."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,69 +6,141 @@ from pathlib import Path
 import polars as pl
 
 from candles import reasons
-from candles.files.columns import as_text, is_filled
+from candles.files.cells import as_text, is_filled
+from candles.files.local_times import to_utc
+from candles.files.written_times import read_written
 from common.epoch_times import DAY_MS, PER_MS, epoch_columns
 from common.errors import CandleFileError
 
-_SLASHED = r"^(?<first>\d{1,2})/(?<second>\d{1,2})/\d{4}"
-_WRITTEN = (
-    r"^(?<date>\d{4}-\d{1,2}-\d{1,2}|\d{4}/\d{1,2}/\d{1,2}|\d{4}\.\d{1,2}\.\d{1,2}|\d{1,2}/\d{1,2}/\d{4})"
-    r"(?:[T ]+(?<hour>\d{1,2}):(?<minute>\d{2})(?::(?<second>\d{2})(?:[.,](?<fraction>\d{1,9}))?)?)?"
-    r"\s*(?<offset>Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?$"
-)
+_FIRST_EPOCH = 10**8
+"""Seconds: numbers below it, which would be in 1970 to 1973, count something else."""
+_CLOCK = r"^(?:1899-12-3[01] )?(\d{1,2}(?::\d{2}){1,2}(?:\.\d+)?(?:\s?[AaPp]\.?[Mm]\.?)?)$"
+_COMPACT_CLOCK = r"^\d{1,6}$"
+_LOOKED_AT = 50
 _NAIVE_NOTE = "times without an offset were taken as UTC"
 
 
 @dataclass(frozen=True)
-class OpenTimes:
-    """``open_time`` (Datetime ms UTC, null where missing or unreadable), ``problem`` (a reason or null), ``notes``.
+class FileTimes:
+    """``time`` (Datetime ms UTC, null where missing or unreadable), ``problem`` (a reason or null), ``notes``.
 
-    A time between two milliseconds is rounded down and its problem is that it is off the grid.
+    A time between two milliseconds is rounded down and its problem is that it is off the grid. ``dated`` marks times
+    that may only name a date: midnight, without an offset.
     """
 
-    open_time: pl.Series
+    time: pl.Series
     problem: pl.Series
+    dated: pl.Series
     notes: tuple[str, ...]
 
 
-def read_times(column: pl.Series, path: Path) -> OpenTimes:
+def read_times(column: pl.Series, path: Path, zone: str | None = None, key: pl.Series | None = None) -> FileTimes:
     """Reads timestamps, dates, epoch numbers (whose magnitude tells their unit), or text of any of these.
 
-    Raises :class:`CandleFileError` for dates such as ``01/02/2024`` in a file that does not show which is the month.
+    Times without an offset are those on the wall in ``zone``; when clocks are set back, the second of two equal times
+    with the same ``key`` is an hour later. Raises :class:`CandleFileError` for dates such as ``01/02/2024`` in a file
+    that does not show which is the month.
     """
+    read, filled = _read(column, path)
+    midnight = pl.col("ms") % DAY_MS == 0
+    dated = read.select((pl.col("naive") & midnight).fill_null(False)).to_series()
+    naive = read.select((pl.col("naive") & pl.col("ms").is_not_null()).fill_null(False)).to_series()
+    skipped = pl.repeat(False, len(column), eager=True)
+    notes: tuple[str, ...] = ()
+    if zone is not None:
+        read, skipped = _in_zone(read, naive, zone, key)
+    elif naive.any():
+        notes = (_NAIVE_NOTE,)
+    problem = read.select(
+        pl.when(pl.col("ms").is_null() & filled)
+        .then(pl.lit(reasons.UNREADABLE_TIME))
+        .when(skipped)
+        .then(pl.lit(reasons.SKIPPED_TIME))
+        .when(~pl.col("exact"))
+        .then(pl.lit(reasons.OFF_GRID))
+    ).to_series()
+    time = read["ms"].cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
+    return FileTimes(time, problem, dated, notes)
+
+
+def are_times(column: pl.Series, *, dates_only: bool = False) -> bool:
+    """Whether the cells of a column are times; with ``dates_only``, whether they are dates without a clock."""
+    cells = column.drop_nulls().head(_LOOKED_AT)
+    if cells.is_empty() or not (cells.dtype.is_temporal() or cells.dtype.is_numeric() or cells.dtype == pl.String):
+        return False
+    if cells.dtype in {pl.Time, pl.Duration}:
+        return False
+    try:
+        read, filled = _read(cells, Path())
+    except CandleFileError:
+        return True
+    epoch = ~pl.col("naive")
+    ms = read.select(pl.when(epoch & (pl.col("ms").abs() < _FIRST_EPOCH * 1_000)).then(None).otherwise(pl.col("ms")))
+    if dates_only:
+        plain = read.select((pl.col("naive") & (pl.col("ms") % DAY_MS == 0)).fill_null(False)).to_series()
+        return bool(plain.all())
+    return 2 * (len(cells) - ms.to_series().null_count()) > int(filled.sum())
+
+
+def are_clocks(column: pl.Series, *, compact: str | None) -> bool:
+    """Whether the cells of a column are times of day; ``compact`` is the pattern of those like 93000."""
+    if column.dtype == pl.Time:
+        return True
+    cells = as_text(column).drop_nulls().head(_LOOKED_AT)
+    pattern = _CLOCK if compact is None or column.dtype.is_float() else f"{_CLOCK}|{compact}"
+    return bool(len(cells) and cells.str.contains(pattern).all())
+
+
+def with_clock(date: pl.Series, clock: pl.Series) -> pl.Series:
+    """Dates and times of day in one column of text."""
+    days, text = as_text(date).str.replace(r"[ T]00:00(:00(\.0+)?)?$", ""), as_text(clock)
+    digits = 6 if (text.str.len_chars() > 4).any() else 4
+    written = text.str.extract(_CLOCK)
+    padded = pl.when(text.str.contains(_COMPACT_CLOCK)).then(text.str.zfill(digits))
+    return pl.select(pl.concat_str(days, pl.lit(" "), pl.coalesce(written, padded, text))).to_series()
+
+
+def _read(column: pl.Series, path: Path) -> tuple[pl.DataFrame, pl.Series]:
+    """``ms``, ``exact`` and ``naive`` of each cell, and which cells have a value."""
     dtype = column.dtype
     if isinstance(dtype, pl.Datetime):
         per_ms = PER_MS[dtype.time_unit]
         ticks = column.to_physical()
         read = pl.select(ms=ticks // per_ms, exact=ticks % per_ms == 0, naive=pl.lit(dtype.time_zone is None))
-        filled = column.is_not_null()
     elif dtype == pl.Date:
         days = column.to_physical().cast(pl.Int64)
         read = pl.select(ms=days * DAY_MS, exact=pl.lit(True), naive=pl.lit(True))
-        filled = column.is_not_null()
     elif dtype.is_numeric():
         read = column.to_frame("cell").select(**epoch_columns(pl.col("cell"), whole_numbers=dtype.is_integer()))
-        filled = column.is_not_null()
     else:
         text = as_text(column)
-        read = _read_text(text, path)
-        filled = is_filled(text)
-    problem = read.select(
-        pl.when(pl.col("ms").is_null() & filled)
-        .then(pl.lit(reasons.UNREADABLE_TIME))
-        .when(~pl.col("exact"))
-        .then(pl.lit(reasons.OFF_GRID))
-    ).to_series()
-    open_time = read["ms"].cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
-    naive = read.select((pl.col("naive") & pl.col("ms").is_not_null()).any()).item()
-    return OpenTimes(open_time, problem, (_NAIVE_NOTE,) if naive else ())
+        return _read_text(text, path), is_filled(text)
+    return read, column.is_not_null()
+
+
+def _in_zone(read: pl.DataFrame, naive: pl.Series, zone: str, key: pl.Series | None) -> tuple[pl.DataFrame, pl.Series]:
+    """The times with those on the wall in UTC, and which of them were skipped there."""
+    position = pl.arg_where(naive, eager=True)
+    skipped = pl.repeat(False, read.height, eager=True)
+    if position.is_empty():
+        return read, skipped
+    local = read["ms"].gather(position)
+    keys = pl.DataFrame(
+        {"ms": local, "key": pl.repeat("", len(local), eager=True) if key is None else key.gather(position)}
+    )
+    newest_first = local[0] > local[-1]
+    again = keys.select(pl.int_range(pl.len()).over("ms", "key") > 0, twice=pl.len().over("ms", "key") > 1)
+    repeated = again.select((pl.col("twice") & ~pl.col("literal")) if newest_first else pl.col("literal")).to_series()
+    utc, never = to_utc(local.to_numpy(), zone, repeated.to_numpy())
+    ms = read["ms"].scatter(position, pl.Series(utc))
+    return read.with_columns(ms=ms), skipped.scatter(position, pl.Series(never))
 
 
 def _read_text(text: pl.Series, path: Path) -> pl.DataFrame:
     """Reads each row by the first spelling that fits: whole number, number with a fraction, written time."""
     cells = text.to_frame("cell")
     read = cells.select(**epoch_columns(pl.col("cell"), whole_numbers=True))
-    for spelling in (_fractional, _written):
+    for spelling in (_fractional, read_written):
         left = read["ms"].is_null() & text.is_not_null()
         if not left.any():
             break
@@ -80,40 +152,3 @@ def _read_text(text: pl.Series, path: Path) -> pl.DataFrame:
 
 def _fractional(text: pl.Series, _path: Path) -> pl.DataFrame:
     return text.to_frame("cell").select(**epoch_columns(pl.col("cell"), whole_numbers=False))
-
-
-def _written(text: pl.Series, path: Path) -> pl.DataFrame:
-    """``2024-08-05``, ``2024-08-05T01:15:00.000Z``, ``2024.08.05 01:15``, ``8/25/2024 01:15 +05:30`` and the like."""
-    # Parts of the pattern that are absent stay null.
-    parts = text.to_frame("cell").select(pl.col("cell").str.extract_groups(_WRITTEN).struct.unnest())
-    slashed = "%d/%m/%Y" if _day_comes_first(text, path) else "%m/%d/%Y"
-    date = pl.col("date")
-    day = pl.coalesce(
-        date.str.replace_all(r"[/.]", "-").str.to_date("%Y-%m-%d", strict=False),
-        date.str.to_date(slashed, strict=False),
-    )
-    hour, minute, second = (pl.col(name).cast(pl.Int64).fill_null(0) for name in ("hour", "minute", "second"))
-    nanosecond = pl.col("fraction").str.pad_end(9, "0").cast(pl.Int64).fill_null(0)
-    offset = pl.col("offset").str.replace(":", "")
-    ahead_hours = offset.str.slice(1, 2).cast(pl.Int64, strict=False).fill_null(0)
-    ahead_minutes = offset.str.slice(3, 2).cast(pl.Int64, strict=False).fill_null(0)
-    ahead = (ahead_hours * 60 + ahead_minutes) * pl.when(offset.str.starts_with("-")).then(-1).otherwise(1)
-    possible = (hour < 24) & (minute < 60) & (second < 60) & (ahead_hours < 24) & (ahead_minutes < 60)
-    ms = day.cast(pl.Int64) * DAY_MS + ((hour * 60 + minute - ahead) * 60 + second) * 1_000 + nanosecond // 1_000_000
-    return parts.select(
-        ms=pl.when(possible).then(ms), exact=nanosecond % 1_000_000 == 0, naive=pl.col("offset").is_null()
-    )
-
-
-def _day_comes_first(text: pl.Series, path: Path) -> bool:
-    """Whether the file writes ``25/8/2024`` rather than ``8/25/2024``; false if it has no such dates."""
-    numbers = text.to_frame("cell").select(pl.col("cell").str.extract_groups(_SLASHED).struct.unnest()).drop_nulls()
-    if numbers.is_empty():
-        return False
-    first, second = numbers.select(pl.all().cast(pl.Int64).is_between(13, 31).any()).row(0)
-    if first == second:
-        example = text.filter(text.str.contains(_SLASHED))[0]
-        raise CandleFileError(
-            f"{path}: dates such as {example!r} do not show which number is the month; write them as YYYY-MM-DD"
-        )
-    return bool(first)

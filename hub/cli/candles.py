@@ -13,6 +13,9 @@ from hub.cli.output import AsJson, console, message, print_frame, print_json
 if TYPE_CHECKING:
     from registry.groups import Series
 
+_EVER_MS = 10**14
+"""Milliseconds from 1970 to beyond every candle, in both directions."""
+
 candles = App(name="candles", help="Candles in the store.")
 
 
@@ -23,50 +26,90 @@ def add_to(app: App) -> None:
 
 @candles.command(name="import")
 def import_(
-    paths: Annotated[list[Path], Parameter(help="Parquet or CSV files, or folders of them.")],
+    paths: Annotated[
+        list[Path], Parameter(help="CSV, TSV, JSON, JSON Lines, XLSX, Parquet or Feather files, or folders of them.")
+    ],
     *,
-    symbol: Annotated[str | None, Parameter(help="Symbol, if the file does not name it.")] = None,
-    timeframe: Annotated[str | None, Parameter(help="Timeframe, if the file does not name it.")] = None,
+    symbol: Annotated[str | None, Parameter(help="Symbol. It overrides the file's name and folder.")] = None,
+    timeframe: Annotated[str | None, Parameter(help="Timeframe. It overrides the file's name.")] = None,
     exchange: Annotated[str | None, Parameter(help="Exchange, if the file does not name it.")] = None,
+    columns: Annotated[
+        str | None,
+        Parameter(
+            help="What the file's columns are, in their order: time,open,high,low,close,volume, also clock, symbol, "
+            "timeframe, exchange, closed; - for one to ignore. Only needed where names and values do not tell."
+        ),
+    ] = None,
+    zone: Annotated[
+        str | None, Parameter(help="Time zone of times without an offset, such as America/New_York. Else they are UTC.")
+    ] = None,
+    stamp: Annotated[
+        Literal["open", "close"], Parameter(help="Whether the file's times are those of the open or of the close.")
+    ] = "open",
     calendar: Annotated[
         Literal["24x7", "sessions"] | None,
         Parameter(help="When the instruments trade: always, or in sessions, like stocks. New instruments get 24x7."),
+    ] = None,
+    grid: Annotated[
+        str | None,
+        Parameter(
+            help='Where the instruments\' slots begin, such as "Etc/GMT-8", "week thu" or "America/New_York, session '
+            '09:30-16:00". Else the grid that they have, or the one that the candles are on.'
+        ),
     ] = None,
     fill: Annotated[
         bool,
         Parameter(negative="", help="Fill gaps with flat candles: for sources that leave out candles without trades."),
     ] = False,
+    widen: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help="Widen low to high to an open that is the close before and lies outside, as BitMEX writes candles.",
+        ),
+    ] = False,
+    force: Annotated[
+        bool,
+        Parameter(negative="", help="Store candles that look like those of another timeframe or another market."),
+    ] = False,
     json_output: AsJson = False,
 ) -> None:
     """Import candles. Bad rows are quarantined with a reason, gaps are reported, good rows are stored once."""
     settings = hub_settings()
+    from candles.files.options import ImportOptions
     from candles.import_report import as_json, render
-    from candles.importing import import_candles
+    from candles.importing import candle_files, import_candles
     from common.clock import SystemClock
+    from hub.cli.import_progress import ImportProgress
     from registry.naming import reading
     from registry.store import open_configured
 
-    with open_configured(settings) as store:
-        with reading(store.candles.directory()):
-            reports = import_candles(
-                paths,
-                store.candles,
-                clock=SystemClock(),
-                symbol=symbol,
-                timeframe=timeframe,
-                exchange=exchange or settings.default_exchange,
-                fill=fill,
-            )
-        if calendar is not None:
-            for instrument in sorted({series.instrument for report in reports for series in report.series}):
-                store.candles.set_calendar(instrument, calendar)
+    files = candle_files(paths)
+    with open_configured(settings) as store, reading(store.candles.directory()), ImportProgress(len(files)) as progress:
+        options = ImportOptions.parse(
+            symbol=symbol,
+            timeframe=timeframe,
+            exchange=exchange,
+            default_exchange=settings.default_exchange,
+            columns=columns,
+            zone=zone,
+            stamps_the_close=stamp == "close",
+            grid=grid,
+            calendar=calendar,
+            fill=fill,
+            widen=widen,
+            force=force,
+        )
+        reports = import_candles(
+            files, store, clock=SystemClock(), options=options, progress=progress.file, step=progress.candles
+        )
     if json_output:
         print_json([as_json(report) for report in reports])
     else:
         console().print(render(reports))
-    failed = [report for report in reports if report.failed]
-    if failed:
-        raise HubError(f"{len(failed)} of {len(reports)} files could not be read: {failed[0].error}")
+    failures = [report.error for report in reports if report.error is not None]
+    if failures:
+        raise HubError("\n".join([f"nothing was imported from {len(failures)} of {len(reports)} files:", *failures]))
 
 
 @candles.command(name="list")
@@ -113,6 +156,32 @@ def revisions(
 
         rows = revisions_table(rows)
     print_frame(rows, json_output, empty="No revisions: no judged candle has been corrected since.")
+
+
+@candles.command
+def delete(
+    series: Annotated[str, Parameter(help='The series, such as "BTCUSDT 1h".')],
+    *,
+    since: Annotated[str | None, Parameter(help="Only candles that open at this time (UTC) or later.")] = None,
+    until: Annotated[str | None, Parameter(help="Only candles that open before this time (UTC).")] = None,
+    json_output: AsJson = False,
+) -> None:
+    """Delete candles that were not judged yet, such as those of a wrong file. Judged candles stay."""
+    settings = hub_settings()
+    name = _series(series)
+    from common.timeframes import read_time
+    from registry.store import open_configured
+
+    start_ms = -_EVER_MS if since is None else read_time(since)
+    stop_ms = _EVER_MS if until is None else read_time(until)
+    if start_ms >= stop_ms:
+        raise HubError(f"--since {since} is not before --until {until}; nothing was deleted")
+    with open_configured(settings) as store:
+        deleted = store.candles.delete(name, start_ms, stop_ms)
+    if json_output:
+        print_json({"series": name, "deleted": deleted})
+    else:
+        print(f"{deleted:,} candle{'' if deleted == 1 else 's'} of {name} deleted")
 
 
 @candles.command

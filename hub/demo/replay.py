@@ -124,7 +124,7 @@ class _Claim:
 def _import(store: Store, step: Callable[[int], None]) -> None:
     # The sample's candles closed long ago: they are checked against the present, not against the replayed time.
     for number, path in enumerate(SAMPLE_FILES, 1):
-        import_candles([path], store.candles, clock=SystemClock())
+        import_candles([path], store, clock=SystemClock())
         step(number)
 
 

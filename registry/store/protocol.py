@@ -101,6 +101,7 @@ WRITES = frozenset(
         "accounts.forget_user",
         "accounts.revoke_key",
         "cache.save",
+        "candles.delete",
         "candles.list_instruments",
         "candles.quarantine",
         "candles.set_calendar",

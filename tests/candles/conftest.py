@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-_RAW = Path(__file__).parents[2].parent / "shared" / "data" / "raw"
+_SHARED = Path(__file__).parents[2].parent / "shared"
+_RAW = _SHARED / "data" / "raw"
+_CASES = _SHARED / "cases"
 
 
 @pytest.fixture
@@ -14,6 +16,14 @@ def raw_folder() -> Path:
     if not _RAW.is_dir():
         pytest.skip(f"no folder of real broken files at {_RAW}")
     return _RAW
+
+
+@pytest.fixture
+def cases() -> Path:
+    """Small files in the shape of public ones, as people send them; absent from a plain checkout like the others."""
+    if not _CASES.is_dir():
+        pytest.skip(f"no folder of cases at {_CASES}")
+    return _CASES
 
 
 @pytest.fixture

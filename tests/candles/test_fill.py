@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
+from candles.files.options import ImportOptions
 from candles.importing import import_candles
 from common.clock import SystemClock
 from registry.groups import Series
@@ -12,6 +13,7 @@ from registry.store.files.file_store import FileStore
 
 START = datetime(2024, 8, 5, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+FILL = ImportOptions(fill=True)
 
 
 def write(path: Path, minutes: list[int]) -> Path:
@@ -33,7 +35,7 @@ def write(path: Path, minutes: list[int]) -> Path:
 
 def test_gaps_become_flat_marked_candles(store: FileStore, tmp_path: Path) -> None:
     path = write(tmp_path / "thin.parquet", [0, 1, 4, 5, 7])
-    (report,) = import_candles([path], store.candles, clock=SystemClock(), fill=True)
+    (report,) = import_candles([path], store, clock=SystemClock(), options=FILL)
     assert (report.accepted, report.filled, report.inserted, len(report.gaps)) == (5, 3, 8, 2)
     stored = store.candles.between(Series.parse("BINANCE:XRPETH 1m"), 0, 10**15)
     assert stored["open_time"].to_list() == [START + minute * MINUTE for minute in range(8)]
@@ -42,21 +44,21 @@ def test_gaps_become_flat_marked_candles(store: FileStore, tmp_path: Path) -> No
     assert flat.height == 3
     assert flat.select(pl.all_horizontal(pl.col("open", "high", "low") == pl.col("close")).all()).item()
     assert store.candles.series()["filled"].to_list() == [3]
-    (again,) = import_candles([path], store.candles, clock=SystemClock(), fill=True)
-    assert again.unchanged == 8
+    (again,) = import_candles([path], store, clock=SystemClock(), options=FILL)
+    assert (again.unchanged, again.filled, again.gaps) == (5, 0, ()), "its gaps are filled"
 
 
 def test_a_real_candle_replaces_a_filled_one_and_not_the_other_way_round(store: FileStore, tmp_path: Path) -> None:
     thin = write(tmp_path / "thin.parquet", [0, 3])
-    import_candles([thin], store.candles, clock=SystemClock(), fill=True)
-    (report,) = import_candles([write(tmp_path / "full.parquet", [0, 1, 2, 3])], store.candles, clock=SystemClock())
+    import_candles([thin], store, clock=SystemClock(), options=FILL)
+    (report,) = import_candles([write(tmp_path / "full.parquet", [0, 1, 2, 3])], store, clock=SystemClock())
     assert (report.unchanged, report.replaced) == (2, 2)
     assert store.candles.series()["filled"].to_list() == [0]
-    (report,) = import_candles([thin], store.candles, clock=SystemClock(), fill=True)
-    assert report.unchanged == 4
+    (report,) = import_candles([thin], store, clock=SystemClock(), options=FILL)
+    assert (report.unchanged, report.filled) == (2, 0)
     assert store.candles.between(Series.parse("BINANCE:XRPETH 1m"), 0, 10**15)["volume"].to_list() == [7.0] * 4
 
 
 def test_without_the_option_a_gap_stays_a_gap(store: FileStore, tmp_path: Path) -> None:
-    (report,) = import_candles([write(tmp_path / "thin.parquet", [0, 3])], store.candles, clock=SystemClock())
+    (report,) = import_candles([write(tmp_path / "thin.parquet", [0, 3])], store, clock=SystemClock())
     assert (report.inserted, report.filled) == (2, 0)

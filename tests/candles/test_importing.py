@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from candles import reasons
+from candles.files.options import ImportOptions
 from candles.importing import ImportReport, candle_files, import_candles
 from candles.quality import Gap
 from candles.sample import SAMPLE_FILES
@@ -29,7 +30,7 @@ def line(hour: int, close: float = 101.0) -> str:
 
 def test_a_file_with_everything(write: Write, store: FileStore) -> None:
     text = HEADER + line(3) + line(0) + line(0) + line(1, 110) + line(2) + line(2, 100.5) + line(5) + "x,1,1,1,1,1\n"
-    report = import_candles([write(text)], store.candles, clock=CLOCK)[0]
+    report = import_candles([write(text)], store, clock=CLOCK)[0]
     assert report == ImportReport(
         path=report.path,
         series=(Series.parse("BINANCE:BTCUSDT 1h"),),
@@ -59,16 +60,16 @@ def test_a_file_with_everything(write: Write, store: FileStore) -> None:
 
 def test_a_second_import_changes_nothing(write: Write, store: FileStore) -> None:
     path = write(HEADER + line(0) + line(1) + line(1, 110))
-    import_candles([path], store.candles, clock=CLOCK)
-    again = import_candles([path], store.candles, clock=CLOCK)[0]
+    import_candles([path], store, clock=CLOCK)
+    again = import_candles([path], store, clock=CLOCK)[0]
     assert (again.accepted, again.inserted, again.unchanged, again.replaced) == (2, 0, 2, 0)
     assert again.quarantined == {reasons.OUTSIDE_RANGE: 1}
     assert store.candles.quarantined().height == 1
 
 
 def test_a_corrected_candle_is_replaced(write: Write, store: FileStore) -> None:
-    import_candles([write(HEADER + line(0) + line(1))], store.candles, clock=CLOCK)
-    report = import_candles([write(HEADER + line(0) + line(1, 100.5))], store.candles, clock=CLOCK)[0]
+    import_candles([write(HEADER + line(0) + line(1))], store, clock=CLOCK)
+    report = import_candles([write(HEADER + line(0) + line(1, 100.5))], store, clock=CLOCK)[0]
     assert (report.unchanged, report.replaced) == (1, 1)
 
 
@@ -83,7 +84,7 @@ def test_folders_are_searched_and_one_bad_file_does_not_stop_the_others(
     seen: list[ImportReport] = []
     reports = import_candles(
         [tmp_path / "data", good, tmp_path / "nothing", tmp_path / "missing.csv"],
-        store.candles,
+        store,
         clock=CLOCK,
         progress=seen.append,
     )
@@ -102,14 +103,14 @@ def test_folders_are_searched_and_one_bad_file_does_not_stop_the_others(
     ]
 
 
-def test_wrong_options_are_not_a_files_fault(write: Write, store: FileStore) -> None:
+def test_wrong_options_are_not_a_files_fault() -> None:
     with pytest.raises(TimeframeError):
-        import_candles([write(HEADER + line(0))], store.candles, clock=CLOCK, timeframe="7m")
+        ImportOptions.parse(timeframe="7m")
 
 
 def test_the_sample(store: FileStore, sample: pl.DataFrame) -> None:
     late = ReplayClock(2 * START)
-    reports = import_candles([SAMPLE_FILES[0].parent], store.candles, clock=late)
+    reports = import_candles([SAMPLE_FILES[0].parent], store, clock=late)
     assert [report.path for report in reports] == sorted(candle_files(SAMPLE_FILES))
     assert sum(report.inserted for report in reports) == sample.height == 121_568
     assert [(len(report.series), report.quarantined, report.gaps) for report in reports] == [(8, {}, ())] * len(

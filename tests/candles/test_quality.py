@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Sequence
+from math import nan
 from pathlib import Path
 
 import polars as pl
@@ -26,7 +27,7 @@ Row = tuple[int | None, Sequence[float | None]]
 
 
 def raw(rows: Sequence[Row], timeframe: str | None = "1h", symbol: str | None = "BTCUSDT") -> RawCandles:
-    named = [("BINANCE", symbol, timeframe, time, *values, n, None) for n, (time, values) in enumerate(rows, 1)]
+    named = [("BINANCE", symbol, timeframe, time, *values, n, None, False) for n, (time, values) in enumerate(rows, 1)]
     ints = {**RAW_SCHEMA, "open_time": pl.Int64()}
     frame = pl.DataFrame(named, schema=ints, orient="row")
     return RawCandles("rows", frame.with_columns(pl.col("open_time").cast(pl.Datetime("ms", "UTC"))))
@@ -117,7 +118,7 @@ def test_repeated_and_superseded_rows() -> None:
 
 
 def test_last_values_stay_where_they_came_first() -> None:
-    other = (100.0, 102.0, 99.0, 101.5, 13.0)
+    other = (100.0, 102.0, 99.0, 101.5, 12.5)
     checked = judge((START, GOOD), (START, other), (START, GOOD))
     assert rejected(checked) == [(2, reasons.SUPERSEDED), (3, reasons.REPEATED)]
     assert checked.candles["close"].to_list() == [101.0]
@@ -149,9 +150,9 @@ def test_gaps_do_not_reach_across_series() -> None:
 def test_a_wrong_timeframe_is_suspected() -> None:
     fives = judge(*((START + n * 300_000, GOOD) for n in range(24)))
     assert fives.candles.height == 2
-    assert fives.notes == ("BINANCE:BTCUSDT 1h: most rows are 5m apart; is 1h the right timeframe?",)
+    assert fives.wrong_timeframes == ("BINANCE:BTCUSDT 1h: most rows are 5m apart; is 1h the right timeframe?",)
     hours = judge(*((START + n * HOUR, GOOD) for n in range(24)), timeframe="5m")
-    assert hours.notes == ("BINANCE:BTCUSDT 5m: most rows are 1h apart; is 5m the right timeframe?",)
+    assert hours.wrong_timeframes == ("BINANCE:BTCUSDT 5m: most rows are 1h apart; is 5m the right timeframe?",)
 
 
 def test_a_wrong_column_order_is_suspected() -> None:
@@ -189,14 +190,14 @@ def test_no_row_is_lost_and_good_rows_stay_good(
 ) -> None:
     now_ms = START + hours * HOUR
     frame = pl.DataFrame(
-        [(*named, time, *values, n, problem) for n, (named, time, values, problem) in enumerate(rows, 1)],
+        [(*named, time, *values, n, problem, False) for n, (named, time, values, problem) in enumerate(rows, 1)],
         schema={**RAW_SCHEMA, "open_time": pl.Int64()},
         orient="row",
     ).with_columns(pl.col("open_time").cast(pl.Datetime("ms", "UTC")))
     checked = check(RawCandles("rows", frame), now_ms=now_ms)
 
     key = ["exchange", "symbol", "timeframe", "open_time"]
-    assert checked.candles.height + checked.quarantined.height == len(rows)
+    assert checked.candles.height + checked.quarantined.height + checked.untraded == len(rows)
     assert checked.quarantined["line"].is_unique().all()
     # Every row is where it came from, with the values it had.
     origin = frame.select(*CANDLE_SCHEMA, "line")
@@ -205,6 +206,9 @@ def test_no_row_is_lost_and_good_rows_stay_good(
     )
     assert stayed.height == checked.quarantined.height
     left = origin.join(checked.quarantined, on="line", how="anti").drop("line").sort(key)
+    untraded = left.filter(pl.all_horizontal(pl.col("open", "high", "low", "close").fill_null(nan).is_nan()))
+    assert untraded.height == checked.untraded
+    left = left.filter(pl.col("open").fill_null(nan).is_not_nan())
     assert left.equals(checked.candles)
     assert checked.candles.sort(key).equals(checked.candles)
     assert not checked.candles.select(key).is_duplicated().any()

@@ -15,11 +15,14 @@ from common.timeframes import DURATION_MS
 from registry.directory import Directory
 from registry.groups import Series
 from registry.instruments import Calendar, Instrument, Listing
+from registry.store.files.candle_deletion import delete_candles
 from registry.store.files.correction_tables import DIFFERS, IS_NEWEST_REVISION, CorrectionTables
 from registry.store.files.database import Database, Transaction, naive, naive_time
 from registry.store.files.instrument_tables import InstrumentTables
 from registry.store.parts.candles import UpsertCounts
 
+_MARKS = ("filled", "widened")
+"""What may be said of a candle beside its values."""
 _CANDLE_COLUMNS = f"s.exchange, s.symbol, s.timeframe, c.open_time, {', '.join(f'c.{name}' for name in VALUES)}"
 
 
@@ -58,8 +61,7 @@ class CandleTables:
     def upsert(self, candles: pl.DataFrame) -> UpsertCounts:
         if candles.is_empty():
             return UpsertCounts()
-        if "filled" not in candles.columns:
-            candles = candles.with_columns(pl.lit(False).alias("filled"))
+        candles = candles.with_columns(pl.lit(False).alias(mark) for mark in _MARKS if mark not in candles.columns)
         created_at = naive_time(self._clock.now_ms())
         with self._database.transaction() as transaction:
             has_new_series = _add_series(transaction, candles, created_at)
@@ -71,13 +73,22 @@ class CandleTables:
             revised = incoming.filter(pl.col("verdict") == "revised")
             transaction.append(
                 "candles.candle_revisions",
-                revised.select("series_id", "open_time", *VALUES, "filled", pl.lit(created_at).alias("created_at")),
+                revised.select("series_id", "open_time", *VALUES, *_MARKS, pl.lit(created_at).alias("created_at")),
             )
         if has_new_series:
             self._instruments.reload()
         for series in map(Series.parse, fresh["series"].unique()):
             self._versions[series] = self._versions.get(series, 0) + 1
         return UpsertCounts(**{str(verdict): int(n) for verdict, n in count.items()})
+
+    def judged(self, series: Series) -> list[tuple[int, int]]:
+        return sorted((span.first_open_ms, span.last_open_ms + 1) for span in self._judged() if span.series == series)
+
+    def delete(self, series: Series, start_ms: int, stop_ms: int) -> int:
+        with self._database.alone():
+            deleted = delete_candles(self._database, series, start_ms, stop_ms, self.judged(series))
+            self._versions[series] = self._versions.get(series, 0) + 1
+        return deleted
 
     def take_revisions(self, series: Series, rebase: int) -> int:
         """Make the newest revisions of a series its candles, and keep the old ones. Returns how many changed."""
@@ -138,7 +149,7 @@ class CandleTables:
             """
             SELECT s.series, s.exchange, s.symbol, s.timeframe,
                    min(c.open_time) AS first_open_time, max(c.open_time) AS last_open_time,
-                   count(c.open_time) AS candles, count_if(c.filled) AS filled,
+                   count(c.open_time) AS candles, count_if(c.filled) AS filled, count_if(c.widened) AS widened,
                    (SELECT count(*) FROM candles.candle_revisions r WHERE r.series_id = s.series_id) AS revisions
             FROM candles.series s LEFT JOIN candles.candles c USING (series_id)
             GROUP BY ALL ORDER BY s.exchange, s.symbol, s.timeframe
@@ -250,7 +261,7 @@ class CandleTables:
         return self._first_version + sum(self._versions.get(name, 0) for name in series)
 
     def _with_verdict(self, transaction: Transaction, candles: pl.DataFrame) -> pl.DataFrame:
-        """What to do with each candle: ``series series_id open_time``, its values, ``filled verdict``."""
+        """What to do with each candle: ``series series_id open_time``, its values, ``filled widened verdict``."""
         judged = pl.DataFrame(
             [(span.series, span.first_open_ms, span.last_open_ms) for span in self._judged()],
             schema={"series": pl.String, "first": pl.Datetime("ms"), "last": pl.Datetime("ms")},
@@ -260,7 +271,7 @@ class CandleTables:
         lowest = naive(candles.select(pl.col("open_time").min()))["open_time"][0]
         return transaction.frame(
             f"""
-            SELECT s.series, s.series_id, i.open_time, {", ".join(f"i.{name}" for name in VALUES)}, i.filled,
+            SELECT s.series, s.series_id, i.open_time, {", ".join(f"i.{name}" for name in VALUES)}, i.filled, i.widened,
                 CASE
                     WHEN r.series_id IS NULL AND {same.format("c")} THEN 'unchanged'
                     WHEN i.filled AND NOT c.filled THEN 'unchanged' -- there is a real candle
@@ -320,7 +331,7 @@ def _merge(transaction: Transaction, candles: pl.DataFrame) -> None:
         f"""
         MERGE INTO candles.candles t USING incoming b
             ON t.series_id = b.series_id AND t.open_time = b.open_time AND t.open_time >= ?
-        WHEN MATCHED THEN UPDATE SET {", ".join(f"{name} = b.{name}" for name in (*VALUES, "filled"))}
+        WHEN MATCHED THEN UPDATE SET {", ".join(f"{name} = b.{name}" for name in (*VALUES, *_MARKS))}
         WHEN NOT MATCHED THEN INSERT BY NAME
         """,
         # The lower bound lets DuckDB skip row groups: 15 times faster for a correction of old candles.
@@ -332,13 +343,13 @@ def _merge(transaction: Transaction, candles: pl.DataFrame) -> None:
 def _add_series(transaction: Transaction, candles: pl.DataFrame, created_at: datetime) -> bool:
     """Add the series that are not known, and their instruments. Returns whether there were any."""
     name = pl.col("exchange") + ":" + pl.col("symbol") + " " + pl.col("timeframe")
-    known = transaction.frame("SELECT series FROM candles.series")["series"]
+    known = transaction.frame("SELECT series, max(series_id) OVER () + 1 AS next FROM candles.series")
     fresh = (
         candles.select("exchange", "symbol", "timeframe", name.alias("series"))
         .unique()
-        .filter(~pl.col("series").is_in(known.implode()))
+        .filter(~pl.col("series").is_in(known["series"].implode()))
         .sort("series")
-        .with_row_index("series_id", offset=known.len())
+        .with_row_index("series_id", offset=known["next"][0] if known.height else 0)
     )
     transaction.append("candles.series", fresh)
     transaction.execute(

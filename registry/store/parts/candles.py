@@ -34,7 +34,21 @@ class CandleStore(Protocol):
     def upsert(self, candles: pl.DataFrame) -> UpsertCounts:
         """Add closed candles, unique by series and open time. Judged ones are never rewritten: see ``revised``.
 
-        An optional column ``filled`` marks candles for slots without trades; they never replace real ones.
+        An optional column ``filled`` marks candles for slots without trades; they never replace real ones. Another,
+        ``widened``, marks candles whose low to high was widened to their open.
+        """
+        ...
+
+    def judged(self, series: Series) -> list[tuple[int, int]]:
+        """The times between which a series is never rewritten, because it was judged: candles that open from the first
+        on and before the second."""
+        ...
+
+    def delete(self, series: Series, start_ms: int, stop_ms: int) -> int:
+        """Delete the candles of a series with ``start <= open_time < stop``. Returns how many there were.
+
+        Raises :class:`common.errors.StoreError`, and deletes nothing, if one of them was judged, and
+        :class:`common.errors.CandlesMissing` for a series without candles.
         """
         ...
 
@@ -61,14 +75,14 @@ class CandleStore(Protocol):
     def list_instruments(self, listings: Sequence[Listing]) -> int:
         """Add instruments, or update what is known about them. Returns how many changed.
 
-        Raises :class:`common.errors.InstrumentError` for an alias that would name two instruments, and for another
-        grid of an instrument that has judged series.
+        What has been judged stays on the grid on which it was judged, until a rebase. Raises
+        :class:`common.errors.InstrumentError` for an alias that would name two instruments.
         """
         ...
 
     def series(self) -> pl.DataFrame:
         """One row per series: ``series exchange symbol timeframe first_open_time last_open_time candles filled
-        revisions``."""
+        widened revisions``."""
         ...
 
     def gaps(self, series: Series | None = None) -> pl.DataFrame:

@@ -5,17 +5,17 @@ from pathlib import Path
 import pytest
 
 from candles import reasons
-from candles.files.reading import read_candles
 from candles.quality import CheckedCandles, Gap, check
 from common.errors import CandleFileError
 from common.timeframes import show_time, to_ms
 from registry.groups import Series
+from tests.candles.files.reading import read
 
 AFTER = 1_783_000_000_000  # 2026-07
 
 
 def judge(path: Path, *, now_ms: int = AFTER, **options: str) -> CheckedCandles:
-    return check(read_candles(path, **options), now_ms=now_ms)
+    return check(read(path, **options), now_ms=now_ms)
 
 
 def span(checked: CheckedCandles) -> tuple[str, str]:
@@ -75,7 +75,7 @@ def test_freqtrade_files(raw_folder: Path) -> None:
         ("freqtrade/NOPAIR_XXX-4m.json", "the file contains no rows"),
         ("freqtrade/UNITTEST_BTC-8m.json.gz", "timeframe '8m' is not supported"),
         ("freqtrade/XRP_ETH-trades.parquet", "no column for open, high, low, close, volume"),
-        ("freqtrade/kraken_BCHEUR_q1.csv", "the file has 3 columns and no header"),
+        ("freqtrade/kraken_BCHEUR_q1.csv", "the file has 3 columns without a header"),
         ("other/nautilus_truefx_usdjpy-ticks.csv", "the file has timestamp, bid, ask"),
         ("other/backtrader_2006-01-02-volume-min-001.head3000.txt", "the header names 7 columns"),
     ],
@@ -87,7 +87,7 @@ def test_files_that_are_not_candles(raw_folder: Path, name: str, message: str) -
 
 def test_only_the_still_open_candle_differs_between_two_fetches(raw_folder: Path) -> None:
     for name in ("ADAUSDT_60m", "BTCUSDT_15m", "BTCUSDT_60m", "DOTUSDT_240m", "ETHUSDT_30m"):
-        first = read_candles(raw_folder / "bybit_revisions" / "fetch1" / f"{name}.csv", exchange="BYBIT")
+        first = read(raw_folder / "bybit_revisions" / "fetch1" / f"{name}.csv", exchange="BYBIT")
         # The clock of the first fetch, a minute after its last candle opened.
         at_fetch = to_ms(first.rows["open_time"].max()) + 60_000  # type: ignore[arg-type]
         before = check(first, now_ms=at_fetch)
@@ -110,10 +110,10 @@ def test_an_unclosed_last_row(raw_folder: Path) -> None:
 
 def test_a_deliberately_broken_file(raw_folder: Path) -> None:
     checked = judge(raw_folder / "other" / "skender_bad.csv", symbol="SPY", timeframe="1d", exchange="ARCA")
-    assert checked.candles.height + checked.quarantined.height == 502
+    assert checked.candles.height + checked.quarantined.height + checked.untraded == 502
     by_reason = counts(checked)
     assert by_reason[reasons.ALL_ZERO] == 51
-    assert by_reason[reasons.MISSING_VALUE] >= 50
+    assert checked.untraded == 51, "dates without prices"
     assert by_reason[reasons.HIGH_BELOW_LOW] == 2
     by_line = dict(checked.quarantined.select("line", "reason").iter_rows())
     assert by_line[358] == reasons.PRICE_NOT_POSITIVE
@@ -123,7 +123,7 @@ def test_a_deliberately_broken_file(raw_folder: Path) -> None:
 def test_an_unsorted_file(raw_folder: Path) -> None:
     path = raw_folder / "other" / "skender_mismatch_unsorted.csv"
     checked = judge(path, symbol="SPY", timeframe="1d", exchange="ARCA")
-    assert (read_candles(path, symbol="SPY", timeframe="1d").rows["open_time"].diff().dt.total_days() < 0).sum() == 4
+    assert (read(path, symbol="SPY", timeframe="1d").rows["open_time"].diff().dt.total_days() < 0).sum() == 4
     assert checked.candles.height == 502
     assert checked.candles["open_time"].is_sorted()
 

@@ -4,7 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
+import pytest
 
+from common.errors import CandlesMissing, StoreError
 from registry.groups import Group, Series
 from registry.store.parts.candles import UpsertCounts
 from registry.store.parts.ticks import TickMetrics, TickRecord, WatermarkMove
@@ -97,11 +99,58 @@ def test_a_candle_that_comes_after_its_slot_was_judged_as_missing_stays_out(stor
     assert store.candles.between(BTC, 0, 10**15).height == 9
 
 
+def test_marks_stay_with_their_candles(store: Store, sample: pl.DataFrame) -> None:
+    candles = hours(sample, 10)
+    marked = candles.with_columns(widened=pl.int_range(pl.len()) < 3)
+    assert store.candles.upsert(marked) == UpsertCounts(inserted=10)
+    assert store.candles.series()["widened"].to_list() == [3]
+    assert store.candles.upsert(candles.with_columns(pl.col("volume") + 1)) == UpsertCounts(replaced=10)
+    assert store.candles.series()["widened"].to_list() == [0], "others have come in their places"
+
+
 def test_older_candles_than_the_anchor_are_simply_stored(store: Store, sample: pl.DataFrame) -> None:
     candles = hours(sample, 20)
     store.candles.upsert(candles.tail(10))
     judge_until(store, candles.tail(10), 5)
     assert store.candles.upsert(candles.head(10)) == UpsertCounts(inserted=10)
+
+
+def test_candles_that_nobody_judged_can_be_deleted(store: Store, sample: pl.DataFrame) -> None:
+    candles = hours(sample, 20)
+    opens = candles["open_time"].dt.epoch("ms").to_list()
+    store.candles.upsert(candles)
+    version = store.candles.version([BTC])
+    assert store.candles.delete(BTC, opens[15], opens[18]) == 3
+    assert store.candles.between(BTC, 0, 10**15)["open_time"].dt.epoch("ms").to_list() == opens[:15] + opens[18:]
+    assert store.candles.version([BTC]) > version
+    assert store.candles.delete(BTC, opens[15], opens[18]) == 0, "safe to repeat"
+    assert store.candles.upsert(candles) == UpsertCounts(inserted=3, unchanged=17)
+
+
+def test_a_judged_candle_is_never_deleted(store: Store, sample: pl.DataFrame) -> None:
+    candles = hours(sample, 20)
+    opens = candles["open_time"].dt.epoch("ms").to_list()
+    store.candles.upsert(candles)
+    judge_until(store, candles[5:], 10)
+    assert store.candles.judged(BTC) == [(opens[5], opens[15])]
+    with pytest.raises(StoreError, match=r"10 of these candles .* were judged, and what was judged stays"):
+        store.candles.delete(BTC, 0, 10**14)
+    assert store.candles.between(BTC, 0, 10**15).height == 20
+    assert store.candles.delete(BTC, opens[15], 10**14) == 5
+    assert store.candles.delete(BTC, 0, opens[5]) == 5
+    assert store.candles.between(BTC, 0, 10**15).height == 10
+
+
+def test_a_series_whose_candles_are_deleted_is_none(store: Store, sample: pl.DataFrame) -> None:
+    store.candles.upsert(sample)
+    others = store.candles.names() - {BTC}
+    store.candles.delete(BTC, 0, 10**14)
+    assert store.candles.names() == others
+    with pytest.raises(CandlesMissing, match="hub candles list"):
+        store.candles.delete(BTC, 0, 10**14)
+    assert store.candles.upsert(hours(sample, 7)) == UpsertCounts(inserted=7)
+    assert store.candles.names() == others | {BTC}
+    assert store.candles.series()["candles"].sum() == sample.height - hours(sample, 10**6).height + 7
 
 
 def test_quarantined_rows_are_kept_once(store: Store) -> None:

@@ -205,7 +205,10 @@ def rebase(
         for rebased, anchor in sorted(plan.anchors.items()):
             made_of = f", built from {plan.built_from[rebased]}" if rebased in plan.built_from else ""
             was = show_time(old[rebased]) if rebased in old else "none"
-            message(f"{rebased}{made_of}: judged from {show_time(anchor)} on (anchor so far: {was})")
+            message(
+                f"{rebased}{made_of}, grid {plan.grids[rebased]}: judged from {show_time(anchor)} on"
+                f" (anchor so far: {was})"
+            )
         message(f"{pending} corrected candles of {plan.stored} will be used")
         if not (yes or _confirmed("Continue? Later triggers may differ from what they would have been.")):
             raise HubError("nothing was changed; add --yes to confirm")

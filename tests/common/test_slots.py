@@ -25,7 +25,7 @@ TEXTS = (
     "America/New_York, session 09:30-16:00",
     "America/Chicago, session 17:00-16:00",
 )
-TIMEFRAMES = (*DURATION_MS, "1mo")
+TIMEFRAMES = tuple(DURATION_MS)
 ALL = [(text, timeframe) for text in TEXTS for timeframe in TIMEFRAMES]
 
 
@@ -66,7 +66,7 @@ def test_between_lists_each_slot_once(text: str, timeframe: str) -> None:
     assert of.between(opens[0], opens[-1] + 1).tolist() == opens
 
 
-@pytest.mark.parametrize("timeframe", DURATION_MS)
+@pytest.mark.parametrize("timeframe", [name for name in DURATION_MS if name != "1mo"])
 def test_utc_slots_are_equally_long(timeframe: str) -> None:
     of = slots("UTC", timeframe)
     opens = of.between(at("2024-01-01"), at("2024-02-01"))

@@ -200,6 +200,7 @@ def test_the_lives_were_eventful(lived: Counter[str]) -> None:
         "late triggers": 30,
         "triggers before indicators had settled": 20,
         "lives with sessions": 2,
+        "lives on grids": 3,
     }
     too_few = {what: lived[what] for what, times in wanted.items() if lived[what] < times}
     assert not too_few, f"{too_few} of {dict(lived)}"

@@ -14,6 +14,7 @@ from common.timeframes import show_time
 from engine.calendars import AnyCalendars, as_calendars
 from engine.candle_history import AnyHistory, has_candles
 from engine.program import FALSE, TRUE
+from indicators.catalogue import find
 from registry.conditions import Condition
 from registry.explanation import CandleExplanation, Distance, Explained, Freshness, Reading, Truth, Verdict
 from registry.groups import Series
@@ -203,7 +204,8 @@ class _Explainer:
         needed, there = warm_up(variable), stretch.earlier + at + 1 - variable.offset
         if isinstance(variable, IndicatorOutput) and there < needed:
             return f"{text} needs {needed} candles of {variable.series} and has {there}"
-        return f"{text} has no finite value"
+        undefined = find(variable.indicator).undefined if isinstance(variable, IndicatorOutput) else ""
+        return f"{undefined}: {text} is not defined" if undefined else f"{text} has no finite value"
 
     def _step_missing(self, row: int) -> tuple[str, ...]:
         if self._values.steps_back[row]:

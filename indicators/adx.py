@@ -2,14 +2,17 @@
 
 Formula: up = rise of the high if it is above 0 and above the fall of the low, else 0; down likewise. On every candle
 Wilder's sums of up, down and the true range lose 1 / period of themselves and gain the newest value; plus_di and
-minus_di are 100 * up / range and 100 * down / range; value is Wilder's average (weight 1 / period) of 100 * |plus -
-minus| / (plus + minus).
-Seed: the sums by candles 1..period - 1, the average by the mean of its first ``period`` values. All three outputs begin
-together, at candle 2 * period - 1, although the directional indicators are known from candle ``period`` on.
+minus_di are 100 * up / range and 100 * down / range; value is Wilder's average (weight 1 / smoothing) of 100 * |plus -
+minus| / (plus + minus). ``smoothing`` is ``period`` unless it is given.
+Seed: the sums by candles 1..period - 1, the average by the mean of its first ``smoothing`` values. All three outputs
+begin together, at candle period + smoothing - 1, although the directional indicators are known from candle ``period``
+on.
 Range: 0..100.
-Flat: 0 for all three from the start; after movement, the average stays unchanged while both indicators are 0.
-Source: TA-Lib's ADX, PLUS_DI and MINUS_DI; Wilder, New Concepts in Technical Trading Systems, without his rounding.
-Other definitions seed the sums with ``period`` candles (Skender); the values agree once they have settled.
+Flat: NaN for all three without range (0 / 0), for value also without a direction. After movement all three stay as they
+were until it has faded below 1e-280, thousands of candles later; the average leaves out candles without a direction.
+Source: TA-Lib's ADX, PLUS_DI and MINUS_DI, which give 0 on flat input and have one length for both; Wilder, New
+Concepts in Technical Trading Systems, without his rounding. Other definitions seed the sums with ``period`` candles
+(Skender); the values agree once they have settled.
 
 Settling: what is left of the sums' seed has to fade from the indicators, then their error and the average's own seed
 from the average. This allows for a hundredfold change in movement.
@@ -19,6 +22,7 @@ import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
 from indicators.steps.candle import true_range
+from indicators.steps.limits import is_nothing
 from indicators.steps.smoothing import fading, follow, smooth
 
 
@@ -47,64 +51,68 @@ def move_on(
 
 
 def sums(
-    span: float, up: float, down: float, seen: float, spans: float, ups: float, downs: float, period: float
-) -> tuple[float, float, float, float, float, float, float]:
-    """One candle: (span_sum, up_sum, down_sum), then the state. The first ``period`` - 1 candles are the seed."""
+    span: float, up: float, down: float, seen: float, spans: float, ups: float, downs: float,
+    period: float, smoothing: float,
+) -> tuple[float, float, float, float, float, float, float, float]:  # fmt: skip
+    """One candle: (span_sum, up_sum, down_sum, age), then the state. The first ``period`` - 1 candles are the seed.
+
+    ``age`` and ``seen`` count candles with a span, up to the first on which all outputs may have a value.
+    """
     if math.isnan(span):
-        return math.nan, math.nan, math.nan, seen, spans, ups, downs
-    if seen < period - 1.0:
-        return math.nan, math.nan, math.nan, seen + 1.0, spans + span, ups + up, downs + down
+        return math.nan, math.nan, math.nan, seen, seen, spans, ups, downs
+    seen = seen + 1.0 if seen < period + smoothing - 1.0 else seen
+    if seen < period:
+        return math.nan, math.nan, math.nan, seen, seen, spans + span, ups + up, downs + down
     spans = spans - spans / period + span
     ups = ups - ups / period + up
     downs = downs - downs / period + down
-    return spans, ups, downs, seen, spans, ups, downs
+    return spans, ups, downs, seen, seen, spans, ups, downs
 
 
 def sum_on(
-    span: float, up: float, down: float, seen: float, spans: float, ups: float, downs: float, period: float
-) -> tuple[float, float, float, float, float, float, float]:
-    """One candle after the seed."""
+    span: float, up: float, down: float, seen: float, spans: float, ups: float, downs: float,
+    period: float, smoothing: float,  # noqa: ARG001 - called like the other
+) -> tuple[float, float, float, float, float, float, float, float]:  # fmt: skip
+    """One candle after the seeds."""
     spans = spans - spans / period + span
     ups = ups - ups / period + up
     downs = downs - downs / period + down
-    return spans, ups, downs, seen, spans, ups, downs
+    return spans, ups, downs, seen, seen, spans, ups, downs
 
 
 def directions(span_sum: float, up_sum: float, down_sum: float) -> tuple[float, float, float]:
-    """One candle: (plus, minus, strength); the strength is NaN if there is no direction."""
+    """One candle: (plus, minus, strength), NaN without range, and the strength also without a direction."""
     plus, minus = 100.0 * (up_sum / span_sum), 100.0 * (down_sum / span_sum)
-    plus = 0.0 if span_sum == 0.0 else plus
-    minus = 0.0 if span_sum == 0.0 else minus
-    return plus, minus, 100.0 * (math.fabs(plus - minus) / (plus + minus))
+    strength = 100.0 * (math.fabs(plus - minus) / (plus + minus))
+    plus = math.nan if is_nothing(span_sum) else plus
+    minus = math.nan if is_nothing(span_sum) else minus
+    return plus, minus, math.nan if is_nothing(up_sum + down_sum) else strength
 
 
-def average(
-    plus: float, minus: float, strength: float, strengths: float, level: float, period: float
-) -> tuple[float, float, float]:
-    """One candle: (value, strengths, level). Without a direction the average stays as it is, 0 while it is seeded."""
-    kept = 0.0 if strengths < period else level
-    return smooth(kept if plus + minus == 0.0 else strength, strengths, level, period, 1.0 / period)
+def average(strength: float, strengths: float, level: float, smoothing: float) -> tuple[float, float, float]:
+    """One candle: (value, strengths, level). Without a direction the average stays as it is."""
+    return smooth(strength, strengths, level, smoothing, 1.0 / smoothing)
 
 
-def average_on(
-    plus: float, minus: float, strength: float, strengths: float, level: float, period: float
-) -> tuple[float, float, float]:
-    """One candle after the seed."""
-    level = follow(level if plus + minus == 0.0 else strength, level, 1.0 / period)
-    return level, strengths, level
+def average_on(strength: float, strengths: float, level: float, smoothing: float) -> tuple[float, float, float]:
+    """One candle after the seed. What is missing for good has to persist in the sums."""
+    level = follow(level if math.isnan(strength) else strength, level, 1.0 / smoothing)
+    return math.nan if math.isnan(strength) else level, strengths, level
 
 
-def shown(plus: float, minus: float, value: float) -> tuple[float, float]:
-    """(plus_di, minus_di): nothing before the average exists."""
-    return math.nan if math.isnan(value) else plus, math.nan if math.isnan(value) else minus
+def shown(plus: float, minus: float, age: float, period: float, smoothing: float) -> tuple[float, float]:
+    """(plus_di, minus_di): nothing before the average may exist."""
+    early = age < period + smoothing - 1.0
+    return math.nan if early else plus, math.nan if early else minus
 
 
 def _lookback(parameters: Parameters) -> int:
-    return 2 * int(parameters["period"]) - 1
+    return int(parameters["period"] + parameters["smoothing"]) - 1
 
 
 def _settle(parameters: Parameters) -> int:
-    return _lookback(parameters) + 2 * fading(1.0 / parameters["period"], 1e-8)
+    averages = (parameters["period"], parameters["smoothing"])
+    return _lookback(parameters) + sum(fading(1.0 / length, 1e-8) for length in averages)
 
 
 INDICATOR = Indicator(
@@ -112,7 +120,7 @@ INDICATOR = Indicator(
     title="Average directional index",
     aliases=("average_directional_index", "dmi", "directional_movement_index"),
     inputs=("high", "low", "close"),
-    parameters=(Parameter("period", 14, 2, 1000),),
+    parameters=(Parameter("period", 14, 2, 1000), Parameter("smoothing", 14, 2, 1000, follows="period")),
     outputs=(Output("plus_di", low=0, high=100), Output("minus_di", low=0, high=100), Output("value", low=0, high=100)),
     stages=(
         Step(
@@ -123,7 +131,7 @@ INDICATOR = Indicator(
         ),
         Step(
             sums,
-            gives=("span_sum", "up_sum", "down_sum"),
+            gives=("span_sum", "up_sum", "down_sum", "age"),
             state={"seen": 0.0, "spans": 0.0, "ups": 0.0, "downs": 0.0},
             steady=sum_on,
         ),
@@ -133,4 +141,6 @@ INDICATOR = Indicator(
     ),
     lookback=_lookback,
     settle=_settle,
+    undefined="no directional movement that its averages still count",
+    version=2,
 )

@@ -15,6 +15,7 @@ import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
 from indicators.steps.candle import true_range
+from indicators.steps.limits import faded
 from indicators.steps.smoothing import fading, follow, smooth
 
 
@@ -25,7 +26,7 @@ def step(
     if math.isnan(high) or math.isnan(low) or math.isnan(close):
         return math.nan, previous, seen, level
     value, seen, level = smooth(true_range(high, low, previous), seen, level, period, 1.0 / period)
-    return value, close, seen, level
+    return faded(value), close, seen, level
 
 
 def steady(
@@ -36,7 +37,7 @@ def steady(
     bottom = previous if previous < low else low
     # A non-finite close has to persist in the level.
     level = follow(top - bottom + (close - close), level, 1.0 / period)
-    return level, close, seen, level
+    return faded(level), close, seen, level
 
 
 def _lookback(parameters: Parameters) -> int:
@@ -57,4 +58,5 @@ INDICATOR = Indicator(
     stages=(Step(step, gives=("value",), state={"previous": math.nan, "seen": 0.0, "level": 0.0}, steady=steady),),
     lookback=_lookback,
     settle=_settle,
+    version=2,
 )

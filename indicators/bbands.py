@@ -63,4 +63,5 @@ INDICATOR = Indicator(
     lookback=_lookback,
     settle=_lookback,
     default_output=None,
+    undefined="no movement in the window",
 )

@@ -17,7 +17,8 @@ Parameters = Mapping[str, float]
 """Parameter name -> value, complete, in the order of the record."""
 
 PRICES = ("open", "high", "low", "close", "volume", "hl2", "hlc3", "ohlc4")
-"""What a selectable ``source`` may be. The last three are means of the first four, summed from left to right."""
+"""What a selectable ``source`` may be. The last three are means of the first four, summed from left to right; the mean
+of equal prices is the price, to the last bit."""
 
 
 class IndicatorError(ValueError):
@@ -26,13 +27,17 @@ class IndicatorError(ValueError):
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter: a whole number unless ``whole`` is false; bounds are inclusive."""
+    """One parameter: a whole number unless ``whole`` is false; bounds are inclusive.
+
+    ``follows`` names an earlier parameter whose value it has unless it is given one of its own.
+    """
 
     name: str
     default: float
     low: float
     high: float
     whole: bool = True
+    follows: str | None = None
 
 
 @dataclass(frozen=True)
@@ -113,13 +118,14 @@ class Step:
 class Indicator:
     """A catalogue entry.
 
-    ``inputs`` are candle columns; ``source`` among them is a selectable price, ``close`` by default, and ``day`` the
-    number of the UTC day on which the candle opened.
+    ``inputs`` are candle columns; ``source`` among them is a selectable price, by default ``default_source``, and
+    ``day`` the number of the UTC day on which the candle opened.
     ``stages`` run in order; the outputs are results of stages with the same names. ``lookback`` is the number of
     leading candles without a value (TA-Lib's where it has the function); ``settle`` the number of candles after which
     a different start changes the output by less than 1e-6 of its scale. ``rule`` returns what is wrong with a
-    combination of parameters, or ``None``. ``version`` changes when the formula does, and with it the id of every
-    condition that uses the indicator.
+    combination of parameters, or ``None``. ``undefined`` says, for people, where the definition is 0 / 0 and the value
+    NaN although no candle is missing; it is empty if that cannot be. ``version`` changes when the formula does, and
+    with it the id of every condition that uses the indicator.
     """
 
     name: str
@@ -132,6 +138,8 @@ class Indicator:
     lookback: Callable[[Parameters], int]
     settle: Callable[[Parameters], int]
     default_output: str | None = "value"
+    default_source: str = "close"
+    undefined: str = ""
     rule: Callable[[Parameters], str | None] | None = None
     version: int = 1
 
@@ -187,7 +195,8 @@ class Indicator:
                 )
         values: dict[str, float] = {}
         for parameter in self.parameters:
-            value = chosen.get(parameter.name, parameter.default)
+            default = parameter.default if parameter.follows is None else values[parameter.follows]
+            value = chosen.get(parameter.name, default)
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise IndicatorError(f"{self.name}: {parameter.name} must be a number, got {value!r}")
             if parameter.whole and value != value // 1:

@@ -4,9 +4,11 @@ Formula: (t - mean) / (0.015 * deviation), with t = (high + low + close) / 3, it
 and the mean absolute distance of those from that mean.
 Seed: none; the first value is at candle period - 1.
 Range: unbounded, around 0; mostly within -100..100.
-Flat: 0; a deviation within the rounding of t, 1e-14 of it, counts as 0.
-Source: TA-Lib's CCI; Lambert, Commodities, October 1980.
+Flat: NaN without deviation (0 / 0); one within the rounding of t, 1e-14 of it, is none.
+Source: TA-Lib's CCI, which gives 0 there; Lambert, Commodities, October 1980.
 """
+
+import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
 from indicators.steps.candle import typical_price
@@ -21,7 +23,7 @@ def index(typical: float, average: float, deviations: float, period: float) -> f
     """The distance from the mean in units of 0.015 mean deviations."""
     deviation = deviations * (1.0 / period)
     value = (typical - average) / (0.015 * deviation)
-    return 0.0 if deviation <= 1e-14 * abs(typical) else value
+    return math.nan if deviation <= 1e-14 * abs(typical) else value
 
 
 def _lookback(parameters: Parameters) -> int:
@@ -44,4 +46,6 @@ INDICATOR = Indicator(
     ),
     lookback=_lookback,
     settle=_lookback,
+    undefined="no movement in the window",
+    version=2,
 )

@@ -4,14 +4,15 @@ Formula: sum of the money flow over the last ``period`` candles / sum of their v
 volume times ((close - low) - (high - close)) / (high - low).
 Seed: none; the first value is at candle period - 1.
 Range: -1..1, centre 0.
-Flat: 0; a candle without range has no money flow, and a window without volume has the value 0.
-Source: TA-Lib's CMF. TA-Lib keeps running sums; here the windows are summed afresh on every candle, so that the value
-does not depend on where the series started.
+Flat: 0, a candle without range has no money flow; NaN for a window without volume (0 / 0).
+Source: TA-Lib's CMF, which gives 0 for a window without volume. TA-Lib keeps running sums; here the windows are summed
+afresh on every candle, so that the value does not depend on where the series started.
 """
 
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
+from indicators.steps.limits import is_nothing
 
 
 def money_flow(high: float, low: float, close: float, volume: float) -> float:
@@ -31,7 +32,7 @@ def money_flow_on(high: float, low: float, close: float, volume: float) -> float
 def share(flows: float, volumes: float) -> float:
     """The money flow as a share of the volume."""
     part = flows / volumes
-    return 0.0 if volumes <= 0.0 and not math.isnan(flows) else part
+    return math.nan if is_nothing(volumes) else part
 
 
 def _lookback(parameters: Parameters) -> int:
@@ -53,4 +54,6 @@ INDICATOR = Indicator(
     ),
     lookback=_lookback,
     settle=_lookback,
+    undefined="no volume in the window",
+    version=2,
 )

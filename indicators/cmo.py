@@ -3,9 +3,9 @@
 Formula: 100 * (g - l) / (g + l), with g and l Wilder's averages (weight 1 / period) of the rises and of the falls.
 Seed: the means of the first ``period`` changes; the first value is at candle ``period``.
 Range: -100..100, centre 0.
-Flat: 0, once neither rises nor falls remain (g + l is 0).
-Source: TA-Lib's CMO. The book (The New Technical Trader) and most charting platforms use plain sums over the last
-``period`` changes, which gives a different line.
+Flat: NaN without movement, past or present (0 / 0); after movement as RSI.
+Source: TA-Lib's CMO, which gives 0 on flat input. The book (The New Technical Trader) and most charting platforms use
+plain sums over the last ``period`` changes, which gives a different line.
 
 Settling: as for RSI, which differs only in scale.
 """
@@ -13,6 +13,7 @@ Settling: as for RSI, which differs only in scale.
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
+from indicators.steps.limits import is_nothing
 from indicators.steps.smoothing import fading, follow, smooth
 
 
@@ -30,7 +31,7 @@ def step(
     falls, seen, loss = smooth(down, seen, loss, period, 1.0 / period)
     both = rises + falls
     share = (rises - falls) / both
-    return 0.0 if both == 0.0 else 100.0 * share, previous, seen, gain, loss
+    return math.nan if is_nothing(both) else 100.0 * share, previous, seen, gain, loss
 
 
 def steady(
@@ -42,7 +43,7 @@ def steady(
     loss = follow(0.0 if change > 0.0 else -change, loss, 1.0 / period)
     both = gain + loss
     share = (gain - loss) / both
-    return 0.0 if both == 0.0 else 100.0 * share, source, seen, gain, loss
+    return math.nan if is_nothing(both) else 100.0 * share, source, seen, gain, loss
 
 
 def _lookback(parameters: Parameters) -> int:
@@ -70,4 +71,6 @@ INDICATOR = Indicator(
     ),
     lookback=_lookback,
     settle=_settle,
+    undefined="no movement that its averages still count",
+    version=2,
 )

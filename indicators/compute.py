@@ -69,9 +69,10 @@ def compute(
 ) -> dict[str, Array]:
     """The outputs of an indicator over the candles of one series, NaN where there is no value.
 
-    ``candles`` needs only the columns that are used. ``source`` is the price to compute from (one of ``PRICES``,
-    ``close`` by default) for the indicators that have one. ``out`` takes the outputs by name, float64[n] each, instead
-    of new arrays: fresh memory often costs more than the values. Raises :class:`IndicatorError`.
+    ``candles`` needs only the columns that are used. ``source`` is the price to compute from (one of ``PRICES``, by
+    default the record's ``default_source``) for the indicators that have one. ``out`` takes the outputs by name,
+    float64[n] each, instead of new arrays: fresh memory often costs more than the values. Raises
+    :class:`IndicatorError`.
     """
     indicator = find(name)
     completed = indicator.complete(parameters)
@@ -135,7 +136,7 @@ def input_arrays(
     polars Datetime or a numpy datetime64.
     """
     if indicator.has_source:
-        price = source_array(candles, source or "close", dimensions)
+        price = source_array(candles, source or indicator.default_source, dimensions)
         if indicator.inputs == ("source",):
             return (price,)
         others = {name: candles[name] for name in indicator.inputs if name in candles}
@@ -169,14 +170,22 @@ def _days(candles: Candles) -> Array:
 def source_array(candles: Candles, source: str, dimensions: int = 1) -> Array:
     """A price as one array, float64[n] or, with two ``dimensions``, float64[series, n].
 
-    Means are summed from left to right.
+    Means are those of ``indicators/steps/candle.py``, to the last bit.
     """
     if source not in PRICES:
         raise IndicatorError(f"unknown source {source!r}; a source is one of {', '.join(PRICES)}")
-    total, *others = _columns(candles, _MEANS.get(source, (source,)), dimensions)
-    for column in others:
-        total = total + column
-    return total / (len(others) + 1) if others else total
+    columns = _columns(candles, _MEANS.get(source, (source,)), dimensions)
+    if len(columns) == 1:
+        return columns[0]
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = columns[0] + columns[1]
+        for column in columns[2:]:
+            mean += column
+        mean /= len(columns)
+        if source != "hl2":
+            close = columns[-1]
+            np.copyto(mean, close, where=np.abs(mean - close) < 1e-14 * np.abs(mean) + 1e-14 * np.abs(close))
+    return mean
 
 
 def _columns(candles: Candles, names: Iterable[str], dimensions: int) -> tuple[Array, ...]:

@@ -3,19 +3,20 @@
 Formula: 2 * e1 - e2, with e1 = EMA(period) of the source and e2 = EMA(period) of e1.
 Seed: each average by the mean of the first ``period`` values it gets; the first value is at candle 2 * period - 2.
 Range: unbounded; it overshoots the source's turns.
-Flat: the source.
+Flat: exactly the source.
 Source: TA-Lib's DEMA; Mulloy, Smoothing Data with Faster Moving Averages.
 
 Settling: the seed has to fade from both averages.
 """
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
+from indicators.steps.limits import faded
 from indicators.steps.repeated import ONCE, TWICE, fading_repeated
 
 
 def double(once: float, twice: float) -> float:
     """The average plus its lead over its own average."""
-    return 2.0 * once - twice
+    return faded(2.0 * once - twice)
 
 
 def _lookback(parameters: Parameters) -> int:
@@ -36,4 +37,5 @@ INDICATOR = Indicator(
     stages=(ONCE, TWICE, Step(double, gives=("value",))),
     lookback=_lookback,
     settle=_settle,
+    version=2,
 )

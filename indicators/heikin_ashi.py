@@ -4,7 +4,7 @@ Formula: close = (open + high + low + close) / 4 of the candle, open = (open + c
 candle; high is the largest and low the smallest of the candle's own high or low and those two.
 Seed: the first open is (open + close) / 2 of the first candle, which has a value.
 Range: that of the prices; low <= open, close <= high.
-Flat: the price for all four.
+Flat: exactly the price for all four.
 Source: TA-Lib's HA. Other definitions take the first candle's own open.
 
 Settling: every candle halves the error of the open.
@@ -13,12 +13,8 @@ Settling: every candle halves the error of the open.
 import math
 
 from indicators.catalogue import Indicator, Output, Parameters, Step
+from indicators.steps.candle import average_price
 from indicators.steps.smoothing import fading
-
-
-def mean(open: float, high: float, low: float, close: float) -> float:
-    """The mean of the candle's four prices."""
-    return (open + high + low + close) / 4.0
 
 
 def opening(open: float, close: float, ha_close: float, upcoming: float) -> tuple[float, float]:
@@ -57,11 +53,12 @@ INDICATOR = Indicator(
     parameters=(),
     outputs=tuple(Output(price, result=f"ha_{price}") for price in ("open", "high", "low", "close")),
     stages=(
-        Step(mean, gives=("ha_close",)),
+        Step(average_price, gives=("ha_close",)),
         Step(opening, gives=("ha_open",), state={"upcoming": math.nan}, steady=opening_on),
         Step(extremes, gives=("ha_high", "ha_low")),
     ),
     lookback=_lookback,
     settle=_settle,
     default_output=None,
+    version=2,
 )

@@ -4,7 +4,7 @@ Formula: a += (x - a) * w, with w = (efficiency * (2/3 - 2/31) + 2/31)^2, betwee
 fast EMA(2), squared; efficiency = |x - x[period]| / sum of the last ``period`` |x - x[1]|.
 Seed: the source one candle before the first value, which is at candle ``period``.
 Range: that of the source.
-Flat: the source; a window without movement counts as efficient, 1.
+Flat: exactly the source; a window without movement counts as efficient, 1.
 Source: TA-Lib's KAMA, with its default period; Kaufman, Smarter Trading, prefers a period of 10. TA-Lib keeps running
 sums; here the window is summed afresh on every candle.
 

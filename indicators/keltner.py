@@ -1,12 +1,12 @@
 """Keltner channels.
 
-Formula: middle = EMA(period) of the typical price (high + low + close) / 3, upper/lower = middle +- multiplier *
-ATR(atr_period).
+Formula: middle = EMA(period) of the source, by default the typical price (high + low + close) / 3; upper/lower = middle
++- multiplier * ATR(atr_period).
 Seed: all outputs begin together, at candle period - 1 or atr_period, whichever is later. Both averages are seeded by
 the mean of their first values up to that candle, so the shorter one leaves out earlier candles.
 Range: lower <= middle <= upper.
-Flat: the price for all three.
-Source: TA-Lib's KC. Charting platforms mostly take the EMA of the close instead of the typical price.
+Flat: exactly the price for all three.
+Source: TA-Lib's KC, which has no other source. Charting platforms mostly take the EMA of the close.
 
 Settling: that of the average or that of the range, whichever is later.
 """
@@ -18,32 +18,31 @@ from indicators.steps.candle import true_range
 from indicators.steps.smoothing import fading, follow, smooth
 
 
-def prices(high: float, low: float, close: float, previous: float) -> tuple[float, float, float]:
-    """One candle: (typical, span, previous), the span being NaN on the first one."""
+def spans(high: float, low: float, close: float, previous: float) -> tuple[float, float]:
+    """One candle: (span, previous), the span being NaN on the first one."""
     if math.isnan(high) or math.isnan(low) or math.isnan(close):
-        return math.nan, math.nan, previous
-    return (high + low + close) / 3.0, true_range(high, low, previous), close
+        return math.nan, previous
+    return true_range(high, low, previous), close
 
 
-def prices_on(high: float, low: float, close: float, previous: float) -> tuple[float, float, float]:
+def spans_on(high: float, low: float, close: float, previous: float) -> tuple[float, float]:
     """One candle after the first."""
-    # Non-finite values have to persist in the averages.
-    span = true_range(high, low, previous) + ((high - high) + (low - low) + (close - close))
-    return (high + low + close) / 3.0, span, close
+    # Non-finite values have to persist in the average.
+    return true_range(high, low, previous) + ((high - high) + (low - low) + (close - close)), close
 
 
-def average_price(
-    typical: float, early: float, seen: float, level: float, period: float, atr_period: float
+def average_source(
+    source: float, early: float, seen: float, level: float, period: float, atr_period: float
 ) -> tuple[float, float, float, float]:
     """One candle: (centre, early, seen, level); ``early`` counts the candles before the seed."""
-    if early <= atr_period - period and not math.isnan(typical):
+    if early <= atr_period - period and not math.isnan(source):
         return math.nan, early + 1.0, seen, level
-    average, seen, level = smooth(typical, seen, level, period, 2.0 / (period + 1.0))
+    average, seen, level = smooth(source, seen, level, period, 2.0 / (period + 1.0))
     return average, early, seen, level
 
 
-def price_follows(
-    typical: float,
+def source_follows(
+    source: float,
     early: float,
     seen: float,
     level: float,
@@ -51,31 +50,31 @@ def price_follows(
     atr_period: float,  # noqa: ARG001 - called like the other
 ) -> tuple[float, float, float, float]:
     """One candle after the seed."""
-    level = follow(typical, level, 2.0 / (period + 1.0))
+    level = follow(source, level, 2.0 / (period + 1.0))
     return level, early, seen, level
 
 
 def average_range(
-    span: float, unused: float, spans: float, width: float, period: float, atr_period: float
+    span: float, unused: float, counted: float, width: float, period: float, atr_period: float
 ) -> tuple[float, float, float, float]:
-    """One candle: (average, unused, spans, width); ``unused`` counts the ranges before the seed."""
+    """One candle: (average, unused, counted, width); ``unused`` counts the ranges before the seed."""
     if unused < period - 1.0 - atr_period and not math.isnan(span):
-        return math.nan, unused + 1.0, spans, width
-    average, spans, width = smooth(span, spans, width, atr_period, 1.0 / atr_period)
-    return average, unused, spans, width
+        return math.nan, unused + 1.0, counted, width
+    average, counted, width = smooth(span, counted, width, atr_period, 1.0 / atr_period)
+    return average, unused, counted, width
 
 
 def range_follows(
     span: float,
     unused: float,
-    spans: float,
+    counted: float,
     width: float,
     period: float,  # noqa: ARG001 - called like the other
     atr_period: float,
 ) -> tuple[float, float, float, float]:
     """One candle after the seed."""
     width = follow(span, width, 1.0 / atr_period)
-    return width, unused, spans, width
+    return width, unused, counted, width
 
 
 def channel(centre: float, average: float, multiplier: float) -> tuple[float, float, float]:
@@ -97,7 +96,8 @@ INDICATOR = Indicator(
     name="keltner",
     title="Keltner channels",
     aliases=("kc", "keltner_channel", "keltner_channels"),
-    inputs=("high", "low", "close"),
+    inputs=("source", "high", "low", "close"),
+    default_source="hlc3",
     parameters=(
         Parameter("period", 20, 2, 1000),
         Parameter("multiplier", 2, 0.01, 100, whole=False),
@@ -105,17 +105,17 @@ INDICATOR = Indicator(
     ),
     outputs=(Output("upper"), Output("middle"), Output("lower")),
     stages=(
-        Step(prices, gives=("typical", "span"), state={"previous": math.nan}, steady=prices_on),
+        Step(spans, gives=("span",), state={"previous": math.nan}, steady=spans_on),
         Step(
-            average_price,
+            average_source,
             gives=("centre",),
             state={"early": 0.0, "seen": 0.0, "level": 0.0},
-            steady=price_follows,
+            steady=source_follows,
         ),
         Step(
             average_range,
             gives=("average",),
-            state={"unused": 0.0, "spans": 0.0, "width": 0.0},
+            state={"unused": 0.0, "counted": 0.0, "width": 0.0},
             steady=range_follows,
         ),
         Step(channel, gives=("upper", "middle", "lower")),
@@ -123,4 +123,5 @@ INDICATOR = Indicator(
     lookback=_lookback,
     settle=_settle,
     default_output=None,
+    version=2,
 )

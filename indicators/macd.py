@@ -5,7 +5,7 @@ Seed: the slow average by the mean of the first ``slow`` values, the fast one by
 end at the same candle, the signal by the mean of the line's first ``signal`` values. All three outputs begin together,
 at candle slow + signal - 2.
 Range: unbounded, around 0.
-Flat: 0.
+Flat: exactly 0.
 Source: TA-Lib's MACD. Other definitions (Skender, charting platforms) seed the fast average with the first ``fast``
 values and give the line before the signal; the values agree once they have settled.
 
@@ -16,6 +16,7 @@ signal. The line is small compared with the prices it comes from, so a hundredth
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
+from indicators.steps.limits import faded
 from indicators.steps.smoothing import fading, follow, smooth
 
 
@@ -35,8 +36,9 @@ def step(
     quick = source if slow_seen >= slow - fast else math.nan
     short, fast_seen, fast_level = smooth(quick, fast_seen, fast_level, fast, 2.0 / (fast + 1.0))
     long, slow_seen, slow_level = smooth(source, slow_seen, slow_level, slow, 2.0 / (slow + 1.0))
-    line = short - long
+    line = faded(short - long)
     average, signal_seen, signal_level = smooth(line, signal_seen, signal_level, signal, 2.0 / (signal + 1.0))
+    average = faded(average)
     if math.isnan(average):
         line = math.nan
     gives = line, average, line - average
@@ -58,9 +60,10 @@ def steady(
     """One candle after the seeds."""
     fast_level = follow(source, fast_level, 2.0 / (fast + 1.0))
     slow_level = follow(source, slow_level, 2.0 / (slow + 1.0))
-    line = fast_level - slow_level
+    line = faded(fast_level - slow_level)
     signal_level = follow(line, signal_level, 2.0 / (signal + 1.0))
-    gives = line, signal_level, line - signal_level
+    average = faded(signal_level)
+    gives = line, average, line - average
     return *gives, fast_seen, fast_level, slow_seen, slow_level, signal_seen, signal_level
 
 
@@ -100,4 +103,5 @@ INDICATOR = Indicator(
     settle=_settle,
     default_output="line",
     rule=_rule,
+    version=2,
 )

@@ -4,17 +4,18 @@ Formula: 100 * rises / (rises + falls), with t = (high + low + close) / 3 and th
 last ``period`` candles whose t is above (rises) or below (falls) that of the previous candle.
 Seed: none; the first candle has nothing to compare with, so the first value is at candle ``period``.
 Range: 0..100, centre 50.
-Flat: 0, also where nothing was traded.
-Source: TA-Lib's MFI. As there, t counts as unmoved if the difference is within its rounding, 1e-14 of both. TA-Lib
-keeps running sums; here the windows are summed afresh on every candle, so that the value does not depend on where the
-series started.
+Flat: NaN for a window in which nothing was traded at a changed price (0 / 0).
+Source: TA-Lib's MFI, which gives 0 there. As there, t counts as unmoved if the difference is within its rounding, 1e-14
+of both. TA-Lib keeps running sums; here the windows are summed afresh on every candle, so that the value does not
+depend on where the series started.
 """
 
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
-from indicators.steps.candle import typical_price, within_rounding
+from indicators.steps.candle import typical_price
 from indicators.steps.lengths import pair
+from indicators.steps.limits import is_nothing, within_rounding
 
 
 def flows(typical: float, previous: float, volume: float) -> tuple[float, float]:
@@ -31,7 +32,7 @@ def index(rises: float, falls: float) -> float:
     """The share of the rises, in percent."""
     both = rises + falls
     share = rises / both
-    return 0.0 if both == 0.0 else 100.0 * share
+    return math.nan if is_nothing(both) else 100.0 * share
 
 
 def _lookback(parameters: Parameters) -> int:
@@ -55,4 +56,6 @@ INDICATOR = Indicator(
     ),
     lookback=_lookback,
     settle=_lookback,
+    undefined="nothing traded at a changed price in the window",
+    version=2,
 )

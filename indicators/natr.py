@@ -3,8 +3,8 @@
 Formula: 100 * ATR(period) / close.
 Seed: ATR's; the first value is at candle ``period``.
 Range: from 0.
-Flat: 0; a close of 0 counts as 0.
-Source: TA-Lib's NATR.
+Flat: 0; NaN for a close of 0.
+Source: TA-Lib's NATR, which gives 0 for a close of 0.
 
 Settling: that of the average true range.
 """
@@ -13,13 +13,14 @@ import math
 
 from indicators.atr import steady, step
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
+from indicators.steps.limits import is_nothing
 from indicators.steps.smoothing import fading
 
 
 def percent(close: float, average: float) -> float:
     """The average range as a percentage of the close."""
     share = 100.0 * (average / close)
-    return 0.0 if close == 0.0 and not math.isnan(average) else share
+    return math.nan if is_nothing(close) else share
 
 
 def _lookback(parameters: Parameters) -> int:
@@ -43,4 +44,6 @@ INDICATOR = Indicator(
     ),
     lookback=_lookback,
     settle=_settle,
+    undefined="a close of 0",
+    version=2,
 )

@@ -4,9 +4,9 @@ Formula: line = 100 * (EMA(fast) - EMA(slow)) / EMA(slow); signal = EMA(signal) 
 Seed: each average by the mean of the first ``fast``, ``slow`` or ``signal`` values it gets. All three outputs begin
 together, at candle slow + signal - 2.
 Range: unbounded, around 0.
-Flat: 0; the line is also 0 where the slow average is 0.
-Source: TA-Lib's PPO with exponential averages, which gives only the line, signal - 1 candles earlier, and takes a slow
-average below 1e-14 as 0. Unlike MACD's, the fast average begins with the series.
+Flat: exactly 0; NaN where the slow average is 0, which the signal then leaves out.
+Source: TA-Lib's PPO with exponential averages, which gives only the line, signal - 1 candles earlier, and 0 for a slow
+average below 1e-14. Unlike MACD's, the fast average begins with the series.
 
 Settling: the slow average's seed has to fade from the line, then the line's error and the signal's seed from the
 signal. The line is small compared with the prices it comes from, so a hundredth of the usual share is required.
@@ -15,6 +15,7 @@ signal. The line is small compared with the prices it comes from, so a hundredth
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
+from indicators.steps.limits import is_nothing
 from indicators.steps.smoothing import fading, follow, smooth
 
 
@@ -43,7 +44,7 @@ def slow_follows(source: float, slow_seen: float, slow_level: float, slow: float
 def distance(short: float, long: float) -> float:
     """How far the short average is above the long one, in percent of it."""
     share = (short - long) / long
-    return 0.0 if long == 0.0 else 100.0 * share
+    return math.nan if is_nothing(long) else 100.0 * share
 
 
 def signal_average(ahead: float, signal_seen: float, signal_level: float, signal: float) -> tuple[float, float, float]:
@@ -97,4 +98,6 @@ INDICATOR = Indicator(
     settle=_settle,
     default_output="line",
     rule=_rule,
+    undefined="a slow average of 0",
+    version=2,
 )

@@ -3,9 +3,10 @@
 Formula: 100 * g / (g + l), with g and l Wilder's averages (weight 1 / period) of the rises and of the falls.
 Seed: the means of the first ``period`` changes; the first value is at candle ``period``.
 Range: 0..100, centre 50.
-Flat: 0, once neither rises nor falls remain (g + l is 0).
-Source: TA-Lib's RSI; Wilder, New Concepts in Technical Trading Systems. Charting platforms give 50 or 100 on flat
-input.
+Flat: NaN without movement, past or present (0 / 0). After movement it stays as it was until g + l has faded below
+1e-280, thousands of candles later.
+Source: TA-Lib's RSI, which gives 0 on flat input, charting platforms 50 or 100; Wilder, New Concepts in Technical
+Trading Systems.
 
 Settling: what is left of the seed n candles later is (1 - 1 / period)^n of the seed's movement, relative to the
 movement at that time. This allows for a hundredfold change in movement.
@@ -14,6 +15,7 @@ movement at that time. This allows for a hundredfold change in movement.
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
+from indicators.steps.limits import is_nothing
 from indicators.steps.smoothing import fading, follow, smooth
 
 
@@ -44,7 +46,7 @@ def strength(rises: float, falls: float) -> float:
     """The rises' share of the movement, in percent."""
     both = rises + falls
     share = rises / both
-    return 0.0 if both == 0.0 else 100.0 * share
+    return math.nan if is_nothing(both) else 100.0 * share
 
 
 def _lookback(parameters: Parameters) -> int:
@@ -73,4 +75,6 @@ INDICATOR = Indicator(
     ),
     lookback=_lookback,
     settle=_settle,
+    undefined="no movement that its averages still count",
+    version=2,
 )

@@ -4,8 +4,10 @@ Formula: fast = 100 * (rsi - lowest) / (highest - lowest) over the last ``k`` va
 last ``smooth`` fast values; d = mean of the last ``d`` values of k.
 Seed: that of RSI. Both outputs begin together, at candle period + (k - 1) + (smooth - 1) + (d - 1).
 Range: 0..100, centre 50.
-Flat: 0; a window in which RSI moves within its rounding, 1e-14 of it, counts as 0.
-Source: TA-Lib's STOCHRSI, whose fastk and fastd are k and d with ``smooth`` 1; charting platforms smooth k by 3.
+Flat: NaN for a window in which RSI is unknown or does not move (0 / 0), or only within its rounding, 1e-14 of it, and
+for k and d while one of their values has none.
+Source: TA-Lib's STOCHRSI, which takes 0 for such a window, and whose fastk and fastd are k and d with ``smooth`` 1;
+charting platforms smooth k by 3.
 
 Settling: an error of RSI is magnified, because the window's range is a small part of RSI's. Only a hundredth of the
 share that RSI tolerates is allowed.
@@ -15,7 +17,7 @@ import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
 from indicators.rsi import averages, steady, strength
-from indicators.steps.candle import within_rounding
+from indicators.steps.limits import within_rounding
 from indicators.steps.smoothing import fading
 from indicators.stoch import lines, slowed
 
@@ -24,7 +26,8 @@ def place_of_rsi(rsi: float, top: float, bottom: float) -> float:
     """Where RSI stands in the window, in percent."""
     extent = top - bottom
     share = (rsi - bottom) / extent
-    return 0.0 if within_rounding(extent, top, bottom) else 100.0 * share
+    # Infinite prices would leave NaN of either sign, and a sum of both has the sign of whichever is added first.
+    return math.nan if within_rounding(extent, top, bottom) or not math.isfinite(share) else 100.0 * share
 
 
 def _lookback(parameters: Parameters) -> int:
@@ -66,4 +69,6 @@ INDICATOR = Indicator(
     lookback=_lookback,
     settle=_settle,
     default_output="k",
+    undefined="no movement of its rsi in a window",
+    version=2,
 )

@@ -84,4 +84,5 @@ INDICATOR = Indicator(
     ),
     lookback=_lookback,
     settle=_settle,
+    version=2,
 )

@@ -3,7 +3,7 @@
 Formula: 3 * e1 - 3 * e2 + e3, with e1 = EMA(period) of the source, e2 = EMA(period) of e1, e3 = EMA(period) of e2.
 Seed: each average by the mean of the first ``period`` values it gets; the first value is at candle 3 * period - 3.
 Range: unbounded; it overshoots the source's turns.
-Flat: the source.
+Flat: exactly the source.
 Source: TA-Lib's TEMA; Mulloy, Smoothing Data with Faster Moving Averages. It is not the average of an average of an
 average, which is what ``trix`` is based on.
 
@@ -11,12 +11,13 @@ Settling: the seed has to fade from all three averages.
 """
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
+from indicators.steps.limits import faded
 from indicators.steps.repeated import ONCE, THRICE, TWICE, fading_repeated
 
 
 def triple(once: float, twice: float, thrice: float) -> float:
     """The averages, weighted so that the lags of the first and second cancel."""
-    return 3.0 * once - 3.0 * twice + thrice
+    return faded(3.0 * once - 3.0 * twice + thrice)
 
 
 def _lookback(parameters: Parameters) -> int:
@@ -37,4 +38,5 @@ INDICATOR = Indicator(
     stages=(ONCE, TWICE, THRICE, Step(triple, gives=("value",))),
     lookback=_lookback,
     settle=_settle,
+    version=2,
 )

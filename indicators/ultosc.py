@@ -5,15 +5,17 @@ Formula: 100 * (4 * a + 2 * b + c) / 7, with a, b, c = sum of buying pressure / 
 previous close, true high likewise, true range = true high - true low.
 Seed: none; the first candle has no previous close, so the first value is at candle ``long``.
 Range: 0..100, centre 50.
-Flat: 0; a window without range adds 0.
-Source: TA-Lib's ULTOSC; Williams, Technical Analysis of Stocks & Commodities 3:4. TA-Lib keeps running sums; here the
-windows are summed afresh on every candle, so that the value does not depend on where the series started.
+Flat: NaN while one of the windows has no range (0 / 0).
+Source: TA-Lib's ULTOSC, where such a window adds 0; Williams, Technical Analysis of Stocks & Commodities 3:4. TA-Lib
+keeps running sums; here the windows are summed afresh on every candle, so that the value does not depend on where the
+series started.
 """
 
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
 from indicators.steps.lengths import pair
+from indicators.steps.limits import is_nothing
 
 
 def forces(high: float, low: float, close: float, previous: float) -> tuple[float, float]:
@@ -27,7 +29,7 @@ def forces(high: float, low: float, close: float, previous: float) -> tuple[floa
 def share(pressure: float, reach: float) -> float:
     """Buying pressure as a share of the window's range."""
     part = pressure / reach
-    return 0.0 if reach == 0.0 else part
+    return math.nan if is_nothing(reach) else part
 
 
 def oscillator(
@@ -74,4 +76,6 @@ INDICATOR = Indicator(
     lookback=_lookback,
     settle=_lookback,
     rule=_rule,
+    undefined="no range in one of its windows",
+    version=2,
 )

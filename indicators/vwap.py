@@ -6,9 +6,10 @@ which it opened.
 Seed: none; with ``period`` 0 every candle has a value, the first one of a day its typical price, otherwise the first
 value is at candle period - 1.
 Range: that of the prices.
-Flat: the price.
+Flat: exactly the price; NaN while nothing has been traded (0 / 0).
 Source: TA-Lib's VWAP, which knows no sessions, called once for each. Until volume has been traded it gives 0 or the
-previous value; here the value is then NaN (0 / 0), because a price of 0 would be below every other price.
+previous value; a price of 0 would be below every other price. A day is summed as distances from its first typical
+price.
 
 Settling: with ``period`` 0 a start in the middle of a day lacks that day's earlier trades until the next day begins.
 """
@@ -16,46 +17,47 @@ Settling: with ``period`` 0 a start in the middle of a day lacks that day's earl
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
+from indicators.steps.candle import typical_price
+from indicators.steps.limits import is_nothing, or_newest
 
 
-def traded(high: float, low: float, close: float, volume: float, day: float) -> float:
-    """The candle's turnover: typical price times volume; NaN if anything is missing."""
-    return math.nan if math.isnan(day) else (high + low + close) / 3.0 * volume
-
-
-def traded_on(high: float, low: float, close: float, volume: float, day: float) -> float:  # noqa: ARG001 - called like the other
-    """The same for a candle with nothing missing."""
-    return (high + low + close) / 3.0 * volume
+def traded(high: float, low: float, close: float, volume: float, day: float) -> tuple[float, float]:
+    """One candle: (typical, turnover), the latter being the former times volume; NaN if anything is missing."""
+    typical = typical_price(high, low, close)
+    typical = math.nan if math.isnan(day) or math.isnan(volume) else typical
+    return typical, typical * volume
 
 
 def session(
-    turnover: float, volume: float, day: float, today: float, turnovers: float, volumes: float, missed: float
+    typical: float, volume: float, day: float, today: float, first: float, extra: float, volumes: float, missed: float
 ) -> tuple[float, float, float, float, float, float]:
-    """One candle: (daily_turnover, daily_volume), then the state."""
-    if math.isnan(turnover):
-        return math.nan, math.nan, today, turnovers, volumes, missed
-    turnovers = (turnovers if day == today else 0.0) + turnover
+    """One candle: (daily), the day's average, then the state: ``extra`` is what was paid above the first price."""
+    if math.isnan(typical):
+        return math.nan, today, first, extra, volumes, missed
+    first = first if day == today else typical
+    extra = (extra if day == today else 0.0) + (typical - first) * volume
     volumes = (volumes if day == today else 0.0) + volume
-    return turnovers, volumes, day, turnovers, volumes, missed
+    return first + extra / volumes, day, first, extra, volumes, missed
 
 
 def session_on(
-    turnover: float, volume: float, day: float, today: float, turnovers: float, volumes: float, missed: float
+    typical: float, volume: float, day: float, today: float, first: float, extra: float, volumes: float, missed: float
 ) -> tuple[float, float, float, float, float, float]:
     """One candle with nothing missing."""
-    turnovers = (turnovers if day == today else 0.0) + turnover
+    first = first if day == today else typical
+    extra = (extra if day == today else 0.0) + (typical - first) * volume
     volumes = (volumes if day == today else 0.0) + volume
     # Non-finite values have to persist in the state; the sums forget them when the day ends.
-    missed = missed + ((turnover - turnover) + (day - day))
-    return turnovers, volumes, day, turnovers, volumes, missed
+    missed = missed + ((typical - typical) + (volume - volume) + (day - day))
+    return first + extra / volumes, day, first, extra, volumes, missed
 
 
-def chosen(
-    daily_turnover: float, daily_volume: float, rolling_turnover: float, rolling_volume: float, period: float
-) -> float:
+def chosen(daily: float, typical: float, rolling_turnover: float, rolling_volume: float, period: float) -> float:
     """The day's average or that of the window."""
-    turnover = daily_turnover if period == 0.0 else rolling_turnover
-    return turnover / (daily_volume if period == 0.0 else rolling_volume)
+    rolling = or_newest(rolling_turnover / rolling_volume, typical)
+    # Sums that are too large end in NaN of either sign, depending on how the processor adds.
+    rolling = math.nan if is_nothing(rolling_volume) or not math.isfinite(rolling) else rolling
+    return daily if period == 0.0 else rolling
 
 
 def _window(parameters: Parameters) -> int:
@@ -74,17 +76,20 @@ INDICATOR = Indicator(
     parameters=(Parameter("period", 0, 0, 1000),),
     outputs=(Output("value"),),
     stages=(
-        Step(traded, gives=("turnover",), steady=traded_on),
+        # The windows stand between the steps so that only the sums of the day have to be run candle by candle.
+        Step(traded, gives=("typical", "turnover")),
+        Window("rolling_turnover", "sum", over="turnover", length=_window),
         Step(
             session,
-            gives=("daily_turnover", "daily_volume"),
-            state={"today": math.nan, "turnovers": 0.0, "volumes": 0.0, "missed": 0.0},
+            gives=("daily",),
+            state={"today": math.nan, "first": math.nan, "extra": 0.0, "volumes": 0.0, "missed": 0.0},
             steady=session_on,
         ),
-        Window("rolling_turnover", "sum", over="turnover", length=_window),
         Window("rolling_volume", "sum", over="volume", length=_window),
         Step(chosen, gives=("value",)),
     ),
     lookback=_lookback,
     settle=_lookback,
+    undefined="nothing traded in the session or window",
+    version=2,
 )

@@ -3,12 +3,15 @@
 Formula: sum of source * volume over the last ``period`` candles / sum of their volumes.
 Seed: none; the first value is at candle period - 1.
 Range: that of the source.
-Flat: the source.
-Source: TA-Lib's VWMA. A window without volume has no value (0 / 0). TA-Lib keeps running sums; here the windows are
+Flat: exactly the source; NaN for a window without volume (0 / 0).
+Source: TA-Lib's VWMA. TA-Lib keeps running sums; here the windows are
 summed afresh on every candle, so that the value does not depend on where the series started.
 """
 
+import math
+
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
+from indicators.steps.limits import is_nothing, or_newest
 
 
 def turnover(source: float, volume: float) -> float:
@@ -16,9 +19,11 @@ def turnover(source: float, volume: float) -> float:
     return source * volume
 
 
-def price(turnovers: float, volumes: float) -> float:
+def price(source: float, turnovers: float, volumes: float) -> float:
     """The window's average price by volume."""
-    return turnovers / volumes
+    average = or_newest(turnovers / volumes, source)
+    # Sums that are too large end in NaN of either sign, depending on how the processor adds.
+    return math.nan if is_nothing(volumes) or not math.isfinite(average) else average
 
 
 def _lookback(parameters: Parameters) -> int:
@@ -40,4 +45,6 @@ INDICATOR = Indicator(
     ),
     lookback=_lookback,
     settle=_lookback,
+    undefined="no volume in the window",
+    version=2,
 )

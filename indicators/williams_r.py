@@ -3,21 +3,21 @@
 Formula: 100 * (close - highest) / (highest - lowest) over the last ``period`` candles.
 Seed: none; the first value is at candle period - 1.
 Range: -100..0, centre -50.
-Flat: 0; a window whose range is within the rounding of its prices, 1e-14 of them, counts as 0.
-Source: TA-Lib's WILLR; Williams, How I Made One Million Dollars Last Year Trading Commodities.
+Flat: NaN for a window without range (0 / 0); one within the rounding of its prices, 1e-14 of them, is none.
+Source: TA-Lib's WILLR, which gives 0 there; Williams, How I Made One Million Dollars Last Year Trading Commodities.
 """
 
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
-from indicators.steps.candle import within_rounding
+from indicators.steps.limits import within_rounding
 
 
 def below_top(close: float, top: float, bottom: float) -> float:
     """How far the close is below the top of the window, as a percentage of its range."""
     extent = top - bottom
     share = (close - top) / extent
-    return 0.0 if within_rounding(extent, top, bottom) and not math.isnan(close) else 100.0 * share
+    return math.nan if within_rounding(extent, top, bottom) else 100.0 * share
 
 
 def _lookback(parameters: Parameters) -> int:
@@ -38,4 +38,6 @@ INDICATOR = Indicator(
     ),
     lookback=_lookback,
     settle=_lookback,
+    undefined="no range in the window",
+    version=2,
 )

@@ -3,17 +3,18 @@
 Formula: mean of the last ``period`` values with the weights 1 (oldest) to ``period`` (newest).
 Seed: none; the first value is at candle period - 1.
 Range: that of the source.
-Flat: the source.
+Flat: exactly the source.
 Source: TA-Lib's WMA. TA-Lib keeps running sums; here the window is summed afresh on every candle, so that the value
 does not depend on where the series started.
 """
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step, Window
+from indicators.steps.limits import or_newest
 
 
-def weighted_mean(weighted: float, period: float) -> float:
+def weighted_mean(source: float, weighted: float, period: float) -> float:
     """The weighted sum divided by the sum of the weights."""
-    return weighted / (period * (period + 1.0) / 2.0)
+    return or_newest(weighted / (period * (period + 1.0) / 2.0), source)
 
 
 def _lookback(parameters: Parameters) -> int:
@@ -33,4 +34,5 @@ INDICATOR = Indicator(
     ),
     lookback=_lookback,
     settle=_lookback,
+    version=2,
 )

@@ -35,4 +35,5 @@ INDICATOR = Indicator(
     ),
     lookback=_lookback,
     settle=_lookback,
+    undefined="no movement in the window",
 )

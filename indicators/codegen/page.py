@@ -47,8 +47,9 @@ Generated from the catalogue by `make docs`: do not edit. [language.md](language
 with indicators, [CONTRIBUTING](../CONTRIBUTING.md) how to add one.
 
 Parameters are written by position or by name; one that is left out has its default. An indicator with a *source* takes
-a price after its parameters, one of {" ".join(f"`{price}`" for price in PRICES)}; the default is `close`.
-A single output needs no name; of several, one may be the default. A `value` in JSON may be the text of any operand.
+a price after its parameters, one of {" ".join(f"`{price}`" for price in PRICES)}; the default is `close`,
+except where the entry says otherwise. A single output needs no name; of several, one may be the default. A `value` in
+JSON may be the text of any operand.
 
 - **First value**: the number of candles before the first one with a value, as in TA-Lib.
 - **Settled**: the number of candles after which a different start of the history changes the values by less than a
@@ -58,6 +59,26 @@ A single output needs no name; of several, one may be the default. A `value` in 
 - **Agreement**: the largest difference from TA-Lib, or from the reference named, on the same candles, as a share of the
   scale: the range of the output where it has one, elsewhere the prices or its own largest value.
 - **Flat**: the value on candles that do not move.
+
+## Markets that stand still
+
+Thin pairs, stocks after hours and stable coins have stretches without movement, range or volume. Two promises stand
+above TA-Lib there:
+
+- **Constants stay constant.** An average of equal prices is that price to the last bit, and so is a typical price or
+  one weighted by volume. A price that does not move never crosses its own average, and `ema(12) > ema(26)` is FALSE
+  while both have seen nothing else. After movement an exponential average comes closer and closer to the price but
+  stays on the side that it came from.
+- **Nothing from nothing.** What is 0 / 0 by its definition is UNKNOWN, where TA-Lib gives 0 and other platforms 50 or
+  100: an RSI without movement, a stochastic without range, a money flow without volume. *Flat* says for each indicator
+  what becomes of it, and `hub explain` names the reason.
+
+So a condition on a market that stands still is FALSE or UNKNOWN, and neither fires. Nor does the step from UNKNOWN to
+TRUE: after a flat start the first uptick makes the RSI 100, but `rsi crosses_above 30` and `rsi > 30` stay silent,
+because nobody knows where it came from. A window that contains an UNKNOWN value is UNKNOWN; an exponential average
+ignores it and goes on with the next value. What fades is taken for nothing in the end: the movement that RSI, CMO and
+ADX still remember counts until it is below 1e-280, which takes thousands of candles, and until then they stay where
+they were when the market stopped.
 """
 
 
@@ -118,6 +139,11 @@ def _entry(record: Indicator, measured: Mapping[str, Any]) -> Iterator[str]:
     for output in record.outputs:
         yield f"| `{output.name}`{_by_default(record, output)} | {_range(output)} | {_number(output.centre)} |"
     yield ""
+    for parameter in record.parameters:
+        if parameter.follows is not None:
+            yield f"`{parameter.name}` is `{parameter.follows}` unless it is given.\n"
+    if record.has_source and record.default_source != "close":
+        yield f"Its source is `{record.default_source}` by default.\n"
     if record.rule is not None:
         yield f"Not all combinations are allowed: {_rule(record)}.\n"
     for name in _SECTIONS:
@@ -151,7 +177,8 @@ def _examples(record: Indicator) -> Iterator[str]:
     if record.has_source:
         output = record.outputs[0]
         defaults = [_number(parameter.default) for parameter in record.parameters]
-        operand = f"{record.name}({', '.join([*defaults, 'hlc3'])}){_dot(record, output)}"
+        other = "hlc3" if record.default_source != "hlc3" else "close"
+        operand = f"{record.name}({', '.join([*defaults, other])}){_dot(record, output)}"
         yield f"BTCUSDT 1h: {_compared(record, output, operand)}"
 
 

@@ -57,7 +57,7 @@ class LaneProgram:
         lengths = indicator.lengths(parameters)
         windows, sections = _sections(indicator, parameters)
         rows = np.cumsum([0, *sections])
-        names = [source or "close" if name == "source" else name for name in indicator.inputs]
+        names = [source or indicator.default_source if name == "source" else name for name in indicator.inputs]
         scratch = kernels(indicator.name).SCRATCH
         needed = (len(names) + scratch) * lanes
         if needed > self._work.size:

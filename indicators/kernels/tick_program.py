@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from indicators.steps.candle import average_price, typical_price
+from indicators.steps.limits import or_newest
+
 if TYPE_CHECKING:
     from indicators.kernels import rings
     from indicators.kernels.intrinsics import borrowed, matrix
@@ -60,7 +63,7 @@ def blank(candles, present):
 
 
 def fill_means(candles, read):
-    """Fill in the rows of means whose bit is set in ``read``, summed from left to right."""
+    """Fill in the rows of means whose bit is set in ``read``."""
     opens, highs, lows, closes = candles[0], candles[1], candles[2], candles[3]
     if read & 1 << 6:
         means = candles[6]
@@ -69,11 +72,11 @@ def fill_means(candles, read):
     if read & 1 << 7:
         means = candles[7]
         for series in range(means.size):
-            means[series] = (highs[series] + lows[series] + closes[series]) / 3.0
+            means[series] = typical_price(highs[series], lows[series], closes[series])
     if read & 1 << 8:
         means = candles[8]
         for series in range(means.size):
-            means[series] = (opens[series] + highs[series] + lows[series] + closes[series]) / 4.0
+            means[series] = average_price(opens[series], highs[series], lows[series], closes[series])
 
 
 def rows_read(which, blocks, input_rows, which_prices, prices):
@@ -232,5 +235,8 @@ def advance(
                     outputs[o, lane], shown_before[o, lane] = held_now[o, k], held_before[o, k]
 
 
-HELPERS = (blank, fill_means, rows_read, move_prices, count_true, count_lanes, gather, copy)
+HELPERS = (
+    or_newest, typical_price, average_price, blank, fill_means, rows_read, move_prices, count_true, count_lanes, gather,
+    copy,
+)  # fmt: skip
 """The functions that ``advance`` calls besides ``run``."""

@@ -1,7 +1,6 @@
-"""Values that steps derive from one candle, and whether a difference is only rounding.
+"""Values that steps derive from one candle. Plain Python: the generated kernels copy the source."""
 
-Plain Python: the generated kernels copy the source.
-"""
+from indicators.steps.limits import or_newest
 
 
 def true_range(high: float, low: float, previous: float) -> float:
@@ -12,10 +11,10 @@ def true_range(high: float, low: float, previous: float) -> float:
 
 
 def typical_price(high: float, low: float, close: float) -> float:
-    """The mean of a candle's high, low and close."""
-    return (high + low + close) / 3.0
+    """The mean of a candle's high, low and close, the price ``hlc3``; that of equal prices is the price."""
+    return or_newest((high + low + close) / 3.0, close)
 
 
-def within_rounding(difference: float, left: float, right: float) -> bool:
-    """Whether ``left - right`` may be due to rounding alone: within 1e-14 of both, TA-Lib's limit."""
-    return abs(difference) <= 1e-14 * (abs(left) + abs(right))
+def average_price(open: float, high: float, low: float, close: float) -> float:
+    """The mean of a candle's four prices, the price ``ohlc4``; that of equal prices is the price."""
+    return or_newest((open + high + low + close) / 4.0, close)

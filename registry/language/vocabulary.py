@@ -102,8 +102,6 @@ _PARAMETER_ALIASES: dict[str, tuple[str, ...]] = {
 _WITH_PERIOD = re.compile(
     r"(?P<name>.*?[a-z])(?:[ _-]?(?P<period>[0-9]{1,4})| ?\((?P<inside>[0-9]{1,4})\))", re.ASCII | re.IGNORECASE
 )
-DEFAULT_SOURCE = "close"
-"""What an indicator with a selectable source is computed from if none is named."""
 
 
 def fold(word: str) -> str:
@@ -205,7 +203,7 @@ def is_operand(word: str) -> bool:
 
 
 def find_source(record: Indicator, word: str | None) -> str | None:
-    """The price that ``record`` is computed from: ``close`` by default, ``None`` if it cannot be chosen."""
+    """The price that ``record`` is computed from, the record's own if none is named; ``None`` if it has no choice."""
     if not record.has_source:
         if word is not None:
             raise ConditionError(
@@ -213,7 +211,7 @@ def find_source(record: Indicator, word: str | None) -> str | None:
             )
         return None
     if word is None:
-        return DEFAULT_SOURCE
+        return record.default_source
     source = find_price(word)
     if source is None:
         hint = did_you_mean(word, PRICES)

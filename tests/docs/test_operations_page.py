@@ -11,7 +11,7 @@ import app_cli
 from tests.docs.transcripts import ROOT
 
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-CONDITION = "b42e78e7c6e7db519cd0b345e0f0c613"
+CONDITION = "9517ccf86119ff0a696eb853f3e6c250"
 SYMPTOMS = {
     "Condition not triggering": ("registered", "subscription", "evaluation logs", "candles"),
     "Performance issues": ("cache hit rate", "store", "queue depth", "Indicator calculation time"),

@@ -44,14 +44,20 @@ def values_of(name: str, columns: Columns, source: str | None, parameters: tuple
     """All outputs of an indicator over the candles of a series; ``columns`` has the prices and ``open_time`` in ms."""
     whole = [int(number) if number == int(number) else number for number in parameters]
     with np.errstate(all="ignore"):
-        return FORMULAE[name].function(price(columns, source or "close"), columns, *whole)
+        return FORMULAE[name].function(price(columns, source or SOURCES.get(name, "close")), columns, *whole)
 
 
 def price(columns: Columns, field: str) -> Floats:
-    """A column, or a mean of columns summed from left to right: exact, as it is the same float64 for everybody."""
+    """A column, or a mean of columns summed from left to right: exact, as it is the same float64 for everybody.
+
+    A mean that only rounding tells from the close is the close.
+    """
     begin, high, low, close = (columns[name] for name in ("open", "high", "low", "close"))
     means = {"hl2": (high + low) / 2, "hlc3": (high + low + close) / 3, "ohlc4": (begin + high + low + close) / 4}
-    return means[field] if field in means else columns[field]
+    if field not in means or field == "hl2":
+        return means.get(field, columns.get(field, close))
+    mean = means[field]
+    return np.where(np.abs(mean - close) < 1e-14 * np.abs(mean) + 1e-14 * np.abs(close), close, mean)
 
 
 # Errors.
@@ -121,14 +127,15 @@ def lowest_of(values: Floats, length: int) -> Floats:
 
 
 def smoothed(values: Floats, length: int, weight: float) -> Floats:
-    """Exponential average that begins with the mean of the first ``length`` values."""
+    """Exponential average that begins with the mean of the first ``length`` values; it ignores a NaN in between."""
     levels = blank(values)
-    begin = first(values)
+    seed: list[float] = []
     level = math.nan
-    for row in range(begin + length - 1, values.size):
-        if row == begin + length - 1:
-            level = mean_of(values[begin : row + 1])
-        else:
+    for row in np.flatnonzero(np.isfinite(values)):
+        if len(seed) < length:
+            seed.append(float(values[row]))
+            level = mean_of(np.array(seed)) if len(seed) == length else math.nan
+        elif level != values[row]:
             level = level * (1 - weight) + values[row] * weight
         levels[row] = level
     return levels
@@ -222,8 +229,8 @@ def up_and_down(x: Floats, period: int) -> tuple[Floats, Floats]:
 
 def rsi_of(x: Floats, period: int) -> Floats:
     up, down = up_and_down(x, period)
-    # 0 on flat input.
-    return np.where(up + down == 0, 0.0, 100 * up / (up + down))
+    # 0 / 0 without movement.
+    return 100 * up / (up + down)
 
 
 def rsi(x: Floats, columns: Columns, period: int) -> Outputs:
@@ -232,7 +239,7 @@ def rsi(x: Floats, columns: Columns, period: int) -> Outputs:
 
 def cmo(x: Floats, columns: Columns, period: int) -> Outputs:
     up, down = up_and_down(x, period)
-    return {"value": sized(100, np.where(up + down == 0, 0.0, 100 * (up - down) / (up + down)))}
+    return {"value": sized(100, 100 * (up - down) / (up + down))}
 
 
 def two_lines(fast: Floats, smooth: int, d: int, error: Floats) -> Outputs:
@@ -245,7 +252,7 @@ def two_lines(fast: Floats, smooth: int, d: int, error: Floats) -> Outputs:
 
 def stoch(x: Floats, columns: Columns, k: int, smooth: int, d: int) -> Outputs:
     top, bottom = highest_of(columns["high"], k), lowest_of(columns["low"], k)
-    fast = np.where(top == bottom, 0.0, 100 * (columns["close"] - bottom) / (top - bottom))
+    fast = np.where(top == bottom, np.nan, 100 * (columns["close"] - bottom) / (top - bottom))
     return two_lines(fast, smooth, d, sized(100, fast)[1])
 
 
@@ -253,7 +260,7 @@ def stochrsi(x: Floats, columns: Columns, period: int, k: int, smooth: int, d: i
     line = rsi_of(x, period)
     extent, bottom = highest_of(line, k) - lowest_of(line, k), lowest_of(line, k)
     # The RSI of a market at rest moves by its rounding.
-    fast = np.where(extent <= 1e-10, 0.0, 100 * (line - bottom) / extent)
+    fast = np.where(extent <= 1e-10, np.nan, 100 * (line - bottom) / extent)
     return two_lines(fast, smooth, d, np.where(extent <= 1e-9, 100, 100 * 200 * SHARE / extent))
 
 
@@ -269,7 +276,7 @@ def macd(x: Floats, columns: Columns, fast: int, slow: int, signal: int) -> Outp
 def ppo(x: Floats, columns: Columns, fast: int, slow: int, signal: int) -> Outputs:
     # Unlike MACD's, the fast average begins with the series.
     long = exponential(x, slow)
-    line = np.where(long == 0, 0.0, 100 * (exponential(x, fast) - long) / long)
+    line = np.where(long == 0, np.nan, 100 * (exponential(x, fast) - long) / long)
     average = exponential(line, signal)
     line = np.where(np.isnan(average), np.nan, line)
     error = np.fmax.accumulate(400 * like(x, x)[1] / np.abs(long))
@@ -281,7 +288,7 @@ def cci(x: Floats, columns: Columns, period: int) -> Outputs:
     middle = mean(typical, period)
     width = over(typical, period, lambda window: mean_of(np.abs(window - mean_of(window))))
     flat = width <= 1e-14 * np.abs(typical)
-    index = np.where(flat, 0.0, (typical - middle) / (0.015 * width))
+    index = np.where(flat, np.nan, (typical - middle) / (0.015 * width))
     return {"value": (index, np.where(flat, 0, 4 * like(typical, typical)[1] / (0.015 * width) * (1 + np.abs(index))))}
 
 
@@ -291,19 +298,19 @@ def mfi(x: Floats, columns: Columns, period: int) -> Outputs:
     moved = np.abs(change) > 1e-14 * typical
     rises = over(np.where(np.isnan(change), np.nan, np.where(moved & (change > 0), flow, 0)), period, total_of)
     falls = over(np.where(np.isnan(change), np.nan, np.where(moved & (change < 0), flow, 0)), period, total_of)
-    return {"value": sized(100, np.where(rises + falls == 0, 0.0, 100 * rises / (rises + falls)))}
+    return {"value": sized(100, 100 * rises / (rises + falls))}
 
 
 def williams_r(x: Floats, columns: Columns, period: int) -> Outputs:
     top, bottom = highest_of(columns["high"], period), lowest_of(columns["low"], period)
-    return {"value": sized(100, np.where(top == bottom, 0.0, -100 * (top - columns["close"]) / (top - bottom)))}
+    return {"value": sized(100, np.where(top == bottom, np.nan, -100 * (top - columns["close"]) / (top - bottom)))}
 
 
 def roc(x: Floats, columns: Columns, period: int) -> Outputs:
     earlier = x - changes(x, period)
     earlier[period:] = x[:-period]
     share = x / earlier
-    return {"value": (np.where(earlier == 0, 0.0, 100 * (share - 1)), 100 * SHARE * (1 + np.abs(share)))}
+    return {"value": (np.where(earlier == 0, np.nan, 100 * (share - 1)), 100 * SHARE * (1 + np.abs(share)))}
 
 
 def mom(x: Floats, columns: Columns, period: int) -> Outputs:
@@ -318,7 +325,7 @@ def ultosc(x: Floats, columns: Columns, short: int, medium: int, long: int) -> O
     parts = []
     for length in (short, medium, long):
         whole = over(reach, length, total_of)
-        parts.append(np.where(whole == 0, 0.0, over(bought, length, total_of) / whole))
+        parts.append(np.where(whole == 0, np.nan, over(bought, length, total_of) / whole))
     return {"value": sized(100, 100 * (4 * parts[0] + 2 * parts[1] + parts[2]) / 7)}
 
 
@@ -326,7 +333,7 @@ def trix(x: Floats, columns: Columns, period: int) -> Outputs:
     thrice = exponential(exponential(exponential(x, period), period), period)
     earlier = thrice - changes(thrice)
     earlier[1:] = thrice[:-1]
-    rates = np.where(earlier == 0, 0.0, 100 * (thrice - earlier) / earlier)
+    rates = np.where(earlier == 0, np.nan, 100 * (thrice - earlier) / earlier)
     return {"value": (rates, 400 * like(x, x)[1] / np.abs(thrice))}
 
 
@@ -343,20 +350,18 @@ def fading_sums(values: Floats, period: int) -> Floats:
     return sums
 
 
-def adx(x: Floats, columns: Columns, period: int) -> Outputs:
+def adx(x: Floats, columns: Columns, period: int, smoothing: int) -> Outputs:
     rise, fall = changes(columns["high"]), -changes(columns["low"])
     up = np.where((rise > 0) & (rise > fall), rise, 0)
     down = np.where((fall > 0) & (fall > rise), fall, 0)
     reach = fading_sums(true_range(columns), period)
-    plus = np.where(reach == 0, 0.0, 100 * fading_sums(up, period) / reach)
-    minus = np.where(reach == 0, 0.0, 100 * fading_sums(down, period) / reach)
-    apart = np.where(plus + minus == 0, 0.0, 100 * np.abs(plus - minus) / (plus + minus))
-    apart[:period] = np.nan
-    value = wilders(apart, period)
-    late = np.isnan(value)
+    plus, minus = 100 * fading_sums(up, period) / reach, 100 * fading_sums(down, period) / reach
+    # 0 / 0 without a direction: the average leaves that candle out.
+    value = wilders(100 * np.abs(plus - minus) / (plus + minus), smoothing)
+    early = np.arange(reach.size) < period + smoothing - 1
     return {
-        "plus_di": sized(100, np.where(late, np.nan, plus)),
-        "minus_di": sized(100, np.where(late, np.nan, minus)),
+        "plus_di": sized(100, np.where(early, np.nan, plus)),
+        "minus_di": sized(100, np.where(early, np.nan, minus)),
         "value": sized(100, value),
     }
 
@@ -458,13 +463,13 @@ def bbands(x: Floats, columns: Columns, period: int, stddev: float) -> Outputs:
 
 def keltner(x: Floats, columns: Columns, period: int, multiplier: float, atr_period: int) -> Outputs:
     begin = max(period - 1, atr_period)
-    typical, reach = price(columns, "hlc3").copy(), true_range(columns)
+    late, reach = x.copy(), true_range(columns)
     # Both averages are seeded by their last values up to the first candle that has them.
-    typical[: begin - period + 1] = np.nan
+    late[: begin - period + 1] = np.nan
     reach[: begin - atr_period + 1] = np.nan
-    middle, width = exponential(typical, period), multiplier * wilders(reach, atr_period)
-    high = columns["high"]
-    return {"upper": like(high, middle + width), "middle": like(high, middle), "lower": like(high, middle - width)}
+    middle, width = exponential(late, period), multiplier * wilders(reach, atr_period)
+    scale = np.maximum(np.abs(x), columns["high"])
+    return {"upper": like(scale, middle + width), "middle": like(scale, middle), "lower": like(scale, middle - width)}
 
 
 def donchian(x: Floats, columns: Columns, period: int) -> Outputs:
@@ -479,7 +484,7 @@ def atr(x: Floats, columns: Columns, period: int) -> Outputs:
 def natr(x: Floats, columns: Columns, period: int) -> Outputs:
     close = columns["close"]
     percent = 100 * wilders(true_range(columns), period) / close
-    return {"value": (np.where(close == 0, 0.0, percent), 100 * like(columns["high"], close)[1] / np.abs(close))}
+    return {"value": (np.where(close == 0, np.nan, percent), 100 * like(columns["high"], close)[1] / np.abs(close))}
 
 
 def stdev(x: Floats, columns: Columns, period: int) -> Outputs:
@@ -514,7 +519,7 @@ def money_flow(columns: Columns) -> Floats:
 
 def cmf(x: Floats, columns: Columns, period: int) -> Outputs:
     volume = over(columns["volume"], period, total_of)
-    return {"value": sized(1, np.where(volume == 0, 0.0, over(money_flow(columns), period, total_of) / volume))}
+    return {"value": sized(1, over(money_flow(columns), period, total_of) / volume)}
 
 
 def ad(x: Floats, columns: Columns) -> Outputs:
@@ -570,6 +575,9 @@ _LINES = {"line": "number", "signal": "number", "histogram": "number"}
 _BANDS = {"upper": "price", "middle": "price", "lower": "price"}
 _K_AND_D = {"k": "percent", "d": "percent"}
 
+SOURCES = {"keltner": "hlc3"}
+"""What an indicator is computed from if the condition names no source, where that is not the close."""
+
 FORMULAE: dict[str, Formula] = {
     "sma": Formula(sma, _PRICE, _PERIODS),
     "ema": Formula(ema, _PRICE, _PERIODS),
@@ -593,7 +601,7 @@ FORMULAE: dict[str, Formula] = {
     "cmo": Formula(cmo, _PERCENT, _PERIODS),
     "ultosc": Formula(ultosc, _PERCENT, ((2, 4, 8), (3, 5, 7))),
     "trix": Formula(trix, _NUMBER, ((2,), (4,))),
-    "adx": Formula(adx, {"plus_di": "percent", "minus_di": "percent", "value": "percent"}, ((3,), (5,), (9,))),
+    "adx": Formula(adx, {"plus_di": "percent", "minus_di": "percent", "value": "percent"}, ((3, 3), (5, 5), (9, 4))),
     "aroon": Formula(aroon, {"up": "percent", "down": "percent", "oscillator": "number"}, _LONGER),
     "psar": Formula(psar, _PRICE, ((0.02, 0.2), (0.1, 0.5))),
     "supertrend": Formula(supertrend, {"value": "price", "direction": "number"}, ((5, 2), (8, 1.5))),

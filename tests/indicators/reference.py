@@ -32,6 +32,7 @@ EXTRA: dict[str, list[dict[str, float]]] = {
     "ichimoku": [{"conversion": 30, "base": 12, "span": 20}],
     "keltner": [{"period": 5, "atr_period": 40}, {"period": 11, "atr_period": 10}, {"period": 10, "atr_period": 10}],
     "vwap": [{"period": 20}],
+    "adx": [{"period": 5, "smoothing": 20}, {"period": 20, "smoothing": 3}],
 }
 """Combinations worth a test beyond those that :func:`parameter_sets` derives."""
 
@@ -64,8 +65,10 @@ class Lanes:
 
     def __init__(self, record: Indicator, parameters: dict[str, float], size: int) -> None:
         self.program = LaneProgram()
-        self.block = self.program.add(record, parameters, None, list(range(size)), 0)
-        self._rows = [CANDLE_ROWS.index("close" if name == "source" else name) for name in record.inputs]
+        # A row that no other input reads, and that the program does not fill in by itself.
+        source = ("open" if "close" in record.inputs else "close") if record.has_source else None
+        self.block = self.program.add(record, parameters, source, list(range(size)), 0)
+        self._rows = [CANDLE_ROWS.index(source or name if name == "source" else name) for name in record.inputs]
         self._slots = np.full((2, len(record.outputs) * size), np.nan)
         self._size = size
 

@@ -73,7 +73,7 @@ def test_strided_and_narrow_columns(columns: Columns) -> None:
 
 
 def test_only_the_columns_that_are_used(record: Indicator, columns: Columns) -> None:
-    wanted = tuple("close" if name == "source" else name for name in record.inputs)
+    wanted = tuple(dict.fromkeys("close" if name == "source" else name for name in record.inputs))
     indicators.compute(record.name, {name: columns[name] for name in wanted})
     for missing in wanted:
         rest = {name: columns[name] for name in wanted if name != missing}

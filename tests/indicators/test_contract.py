@@ -1,5 +1,7 @@
 """What every catalogue entry promises, whatever it computes."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -9,6 +11,7 @@ from indicators.catalogue import Indicator
 from indicators.compute import Array, Carry, input_arrays, scan, start
 from tests.indicators.measuring import measured_settling
 from tests.indicators.reference import Case, Columns, Lanes, cumulative, identical, recursive, run_plain, spans
+from tests.indicators.undefined import undefined
 
 
 def history(case: Case, columns: Columns, carry: Carry | None = None) -> Array:
@@ -27,24 +30,6 @@ def part(columns: Columns, span: slice | NDArray[np.bool_]) -> Columns:
     return {name: values[span] for name, values in columns.items()}
 
 
-def undefined(case: Case, columns: Columns) -> NDArray[np.bool_]:
-    """bool[n_outputs, n]: candles past the lookback that by definition have no value.
-
-    That is a flat window's percent_b and zscore.
-    """
-    record, parameters = case
-    where = np.zeros((len(record.outputs), columns["close"].size), np.bool_)
-    if record.name in ("bbands", "zscore"):
-        period = int(parameters["period"])
-        windows = np.lib.stride_tricks.sliding_window_view(columns["close"], period)
-        place = [output.name for output in record.outputs].index("percent_b" if record.name == "bbands" else "value")
-        where[place, period - 1 :] = windows.min(axis=1) == windows.max(axis=1)
-    if record.name == "bbands":
-        bands = dict(zip([output.name for output in record.outputs], history(case, columns), strict=True))
-        assert (bands["upper"] == bands["lower"])[where[3]].all()
-    return where
-
-
 def test_values_begin_after_the_lookback(case: Case, candles: Columns) -> None:
     record, parameters = case
     outputs = history(case, candles)
@@ -53,7 +38,7 @@ def test_values_begin_after_the_lookback(case: Case, candles: Columns) -> None:
     assert outputs.shape == (len(record.outputs), candles["close"].size)
     assert np.isnan(outputs[:, :lookback]).all()
     assert np.isfinite(outputs[:, lookback]).all()
-    assert np.array_equal(np.isnan(outputs[:, lookback:]), undefined(case, candles)[:, lookback:])
+    assert np.array_equal(np.isnan(outputs[:, lookback:]), undefined(*case, candles)[:, lookback:])
 
 
 def test_later_candles_change_nothing(case: Case, candles: Columns) -> None:
@@ -204,7 +189,7 @@ def test_missing_inputs_give_no_value_and_do_no_lasting_harm(case: Case, candles
     outputs = history(case, torn)
     assert np.isnan(outputs[:, 500]).all()
     again = 501 + record.lookback(parameters)
-    assert np.array_equal(np.isnan(outputs[:, again:]), undefined(case, torn)[:, again:])
+    assert np.array_equal(np.isnan(outputs[:, again:]), undefined(*case, torn)[:, again:])
     if not recursive(record, parameters):
         assert identical(np.ascontiguousarray(outputs[:, again:]), np.ascontiguousarray(plain[:, again:]))
     elif not record.rings or cumulative(record, parameters):
@@ -252,56 +237,31 @@ def test_hostile_input(case: Case) -> None:
     assert lanes.carry(8) == spanned == carry
 
 
+def each(names: str, outputs: Mapping[str, object]) -> dict[str, Mapping[str, object]]:
+    return dict.fromkeys(names.split(), outputs)
+
+
 def test_flat_input(case: Case) -> None:
     record, parameters = case
     count = record.lookback(parameters) + 50
     flat = {name: np.full(count, 0.1) for name in ("open", "high", "low", "close", "volume", "day")}
     values = dict(zip([output.name for output in record.outputs], history(case, flat)[:, -1], strict=True))
-    price = pytest.approx(0.1, rel=1e-14)
     nothing = pytest.approx(np.nan, nan_ok=True)
-    expected = {
-        "sma": {"value": 0.1},
-        "ema": {"value": price},
-        "wma": {"value": price},
-        "dema": {"value": price},
-        "tema": {"value": price},
-        "hma": {"value": price},
-        "rma": {"value": price},
-        "vwma": {"value": price},
-        "kama": {"value": 0.1},
-        "rsi": {"value": 0.0},
-        "stochrsi": {"k": 0.0, "d": 0.0},
-        "macd": {name: pytest.approx(0.0, abs=1e-15) for name in ("line", "signal", "histogram")},
-        "ppo": {name: pytest.approx(0.0, abs=1e-12) for name in ("line", "signal", "histogram")},
-        "cci": {"value": 0.0},
-        "mfi": {"value": 0.0},
-        "williams_r": {"value": 0.0},
-        "roc": {"value": 0.0},
-        "mom": {"value": 0.0},
-        "cmo": {"value": 0.0},
-        "ultosc": {"value": 0.0},
-        "trix": {"value": pytest.approx(0.0, abs=1e-12)},
-        "bbands": {"upper": 0.1, "middle": 0.1, "lower": 0.1, "percent_b": nothing} | {"bandwidth": 0.0},
-        "atr": {"value": 0.0},
-        "stoch": {"k": 0.0, "d": 0.0},
-        "adx": {"plus_di": 0.0, "minus_di": 0.0, "value": 0.0},
+    bands = dict.fromkeys(("upper", "middle", "lower"), 0.1)
+    expected: dict[str, Mapping[str, object]] = {
+        **each("sma ema wma dema tema hma rma vwma kama vwap highest lowest obv psar", {"value": 0.1}),
+        **each("rsi cmo mfi cci williams_r ultosc zscore", {"value": nothing}),
+        **each("stoch stochrsi", {"k": nothing, "d": nothing}),
+        **each("macd ppo", {"line": 0.0, "signal": 0.0, "histogram": 0.0}),
+        **each("roc mom trix atr natr stdev cmf ad", {"value": 0.0}),
+        **each("keltner donchian", bands),
+        "bbands": bands | {"percent_b": nothing, "bandwidth": 0.0},
+        "adx": {"plus_di": nothing, "minus_di": nothing, "value": nothing},
         "aroon": {"up": 100.0, "down": 100.0, "oscillator": 0.0},
-        "psar": {"value": 0.1},
         "supertrend": {"value": 0.1, "direction": 1.0},
         "ichimoku": dict.fromkeys(("conversion", "base", "span_a", "span_b"), 0.1),
-        "keltner": dict.fromkeys(("upper", "middle", "lower"), price),
-        "donchian": dict.fromkeys(("upper", "middle", "lower"), 0.1),
-        "natr": {"value": 0.0},
-        "stdev": {"value": 0.0},
-        "obv": {"value": 0.1},
-        "vwap": {"value": price},
-        "cmf": {"value": 0.0},
-        "ad": {"value": 0.0},
-        "heikin_ashi": dict.fromkeys(("open", "high", "low", "close"), price),
+        "heikin_ashi": dict.fromkeys(("open", "high", "low", "close"), 0.1),
         "linreg": {"value": 0.1, "slope": 0.0},
-        "zscore": {"value": nothing},
-        "highest": {"value": 0.1},
-        "lowest": {"value": 0.1},
     }
     assert values == expected[record.name]
 

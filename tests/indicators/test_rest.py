@@ -39,25 +39,24 @@ def test_stochastic_rsi_of_a_market_at_rest_is_no_rounding(candles: Columns) -> 
     strength = indicators.compute("rsi", columns)["value"][-40:]
     assert 0 < np.ptp(strength) < 1e-12
     values = indicators.compute("stochrsi", columns, smooth=1, d=1)["k"][-40:]
-    assert (values == 0).all()
+    assert np.isnan(values).all()
 
 
 @pytest.mark.parametrize("name", ["cci", "mfi"])
 @pytest.mark.parametrize("price", [3e-7, 0.7, 4.1, 97_000.0])
 def test_typical_prices_that_differ_by_a_rounding_are_equal(name: str, price: float) -> None:
     columns = jumbled(price, 80)
-    record = indicators.find(name)
-    values = indicators.compute(name, columns)["value"]
-    assert (values[record.lookback(record.complete({})) :] == 0).all()
+    assert np.isnan(indicators.compute(name, columns)["value"]).all()
 
 
 @pytest.mark.parametrize("extent", [1e-15, 1e-14, 3e-14, 1e-13])
 def test_an_extent_is_measured_by_its_prices(extent: float) -> None:
-    """As TA-Lib does, whose limit is between the second and the third."""
+    """As TA-Lib does, whose limit is between the second and the third; it takes 0 for a window without range."""
     highs, closes = np.full(20, 5e4 * (1 + extent)), np.full(20, 5e4)
     values = indicators.compute("williams_r", {"high": highs, "low": closes, "close": closes})["value"]
-    np.testing.assert_array_equal(values, talib.WILLR(highs, closes, closes, 14))
-    assert values[-1] == (0 if extent < 2e-14 else -100)
+    theirs = talib.WILLR(highs, closes, closes, 14)
+    np.testing.assert_array_equal(values, np.where(theirs == 0, np.nan, theirs))
+    assert np.isnan(values[-1]) == (extent < 2e-14)
 
 
 def test_an_average_by_volume_needs_volume(candles: Columns) -> None:
@@ -67,12 +66,14 @@ def test_an_average_by_volume_needs_volume(candles: Columns) -> None:
     assert np.flatnonzero(np.isnan(values)).tolist() == [0, 1, 2, 3, 24, 25, 26, 27, 28, 29]
 
 
-def test_money_flow_without_volume_is_zero(candles: Columns) -> None:
+@pytest.mark.parametrize("name", ["mfi", "cmf", "vwap"])
+def test_money_flow_needs_volume(name: str, candles: Columns) -> None:
     columns = {name: values[:60].copy() for name, values in candles.items()}
     columns["volume"][20:50] = 0.0
-    values = indicators.compute("mfi", columns, period=5)["value"]
-    assert (values[24:50] == 0).all()
-    assert (values[50:] > 0).any()
+    values = indicators.compute(name, columns, period=5)["value"]
+    assert np.isnan(values[24:50]).all()
+    assert np.isfinite(values[5:24]).all()
+    assert np.isfinite(values[50:]).all()
 
 
 def test_small_volumes_are_volumes(candles: Columns) -> None:
@@ -83,29 +84,60 @@ def test_small_volumes_are_volumes(candles: Columns) -> None:
         np.testing.assert_array_equal(indicators.compute(name, small)["value"], expected)
 
 
-@pytest.mark.parametrize(
-    ("name", "options", "function"),
-    [
-        ("roc", {"period": 3}, lambda x: talib.ROC(x, 3)),
-        ("mom", {"period": 3}, lambda x: talib.MOM(x, 3)),
-        ("trix", {"period": 3}, lambda x: talib.TRIX(x, 3)),
-        ("cmo", {"period": 3}, lambda x: talib.CMO(x, 3)),
-        ("kama", {"period": 3}, lambda x: talib.KAMA(x, 3)),
-        ("ppo", {"fast": 2, "slow": 3, "signal": 2}, lambda x: talib.PPO(x, 2, 3, MA_Type.EMA)),
-    ],
-)
-def test_zeros_mean_what_they_mean_to_talib(
-    name: str, options: dict[str, float], function: Callable[[Array], Array]
-) -> None:
-    """As in a volume that is 0 for long: a change from 0 and a share of 0 are 0."""
+ZEROS: dict[str, tuple[dict[str, float], Callable[[Array], Array]]] = {
+    "mom": ({"period": 3}, lambda x: talib.MOM(x, 3)),
+    "kama": ({"period": 3}, lambda x: talib.KAMA(x, 3)),
+    "roc": ({"period": 3}, lambda x: talib.ROC(x, 3)),
+    "trix": ({"period": 3}, lambda x: talib.TRIX(x, 3)),
+    "cmo": ({"period": 3}, lambda x: talib.CMO(x, 3)),
+    "ppo": ({"fast": 2, "slow": 3, "signal": 2}, lambda x: talib.PPO(x, 2, 3, MA_Type.EMA)),
+}
+DEFINED = ("mom", "kama")
+"""Those that divide by nothing, or have a value of their own for it."""
+
+
+@pytest.mark.parametrize("name", ZEROS)
+def test_a_share_of_zero_is_not_known(name: str) -> None:
+    """As in a volume that is 0 for long, where TA-Lib gives 0. What comes after it is TA-Lib's again."""
+    options, function = ZEROS[name]
     values = np.concatenate([np.zeros(30), [3.0, 0.0, 0.0, 5.0, 2.0], np.zeros(9), np.arange(1.0, 9.0)])
     record = indicators.find(name)
     results = computed(name, {"volume": values}, options, source="volume")[record.outputs[0].name]
     begin = record.lookback(record.complete(options))
     assert np.isnan(results[:begin]).all()
-    assert (results[begin:30] == 0).all()
-    np.testing.assert_allclose(results[begin:], function(values)[begin:], rtol=1e-13)
+    assert (results[begin:30] == 0).all() if name in DEFINED else np.isnan(results[begin:30]).all()
+    theirs = function(values)
+    there = np.isfinite(results)
+    np.testing.assert_allclose(results[there], theirs[there], rtol=1e-13)
+    # Where something came before, TA-Lib's zeros are ours too, except for a change from 0.
+    assert there[-5:].all()
     values[25] = np.nan
     results = computed(name, {"volume": values}, options, source="volume")[record.outputs[0].name]
-    assert results[24] == 0
     assert np.isnan(results[25])
+
+
+def test_fading_averages_keep_their_ratio_until_there_is_nothing_left(candles: Columns) -> None:
+    """RSI does not drift towards 50 on numbers with fewer and fewer digits; its averages end together."""
+    closes = np.concatenate([candles["close"][:300], np.full(20_000, candles["close"][299])])
+    values = indicators.compute("rsi", {"close": closes})["value"]
+    known = np.flatnonzero(np.isfinite(values))
+    assert 8_000 < known[-1] < 10_000
+    np.testing.assert_allclose(values[300 : known[-1] + 1], values[299], rtol=1e-9)
+    assert np.isnan(values[known[-1] + 1 :]).all()
+
+
+@pytest.mark.parametrize(("name", "period"), [("ema", 9), ("rma", 9), ("dema", 9), ("tema", 9)])
+def test_an_average_that_nothing_feeds_is_zero_in_the_end(name: str, period: int) -> None:
+    values = np.concatenate([np.arange(1.0, 60.0), np.zeros(12_000)])
+    average = indicators.compute(name, {"close": values}, period=period)["value"]
+    assert average[200] != 0
+    assert (average[-1000:] == 0).all()
+
+
+def test_a_range_that_nothing_feeds_is_zero_in_the_end(candles: Columns) -> None:
+    columns = {name: np.concatenate([values[:100], np.full(10_000, values[99])]) for name, values in candles.items()}
+    columns |= {name: np.concatenate([candles[name][:100], np.full(10_000, 7.0)]) for name in ("high", "low", "close")}
+    for name in ("atr", "natr"):
+        values = indicators.compute(name, columns)["value"]
+        assert values[150] > 0
+        assert values[-1] == 0

@@ -2,7 +2,6 @@
 
 from indicators.catalogue import catalogue
 from registry.groups import Series
-from registry.language import vocabulary
 from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Trend
 from registry.language.tree import (
     All,
@@ -48,12 +47,13 @@ def operand_to_json(operand: Operand, base: Series) -> object:
         case Price(series, field, offset):
             return {"price": field, **_place(series, offset, base)}
         case IndicatorOutput(series, name, parameters, source, output, offset):
+            record = catalogue()[name]
             written: dict[str, object] = {"indicator": name}
             if parameters:
                 written["params"] = {key: _number(value) for key, value in parameters}
-            if len(catalogue()[name].outputs) > 1:
+            if len(record.outputs) > 1:
                 written["output"] = output
-            if source not in (None, vocabulary.DEFAULT_SOURCE):
+            if source not in (None, record.default_source):
                 written["source"] = source
             return written | _place(series, offset, base)
         case Arithmetic(operator, left, right):

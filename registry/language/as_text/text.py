@@ -10,7 +10,6 @@ import re
 from common.timeframes import normalise_timeframe
 from indicators.catalogue import catalogue
 from registry.groups import Series
-from registry.language import vocabulary
 from registry.language.as_text.help import helped, lenient_header
 from registry.language.as_text.reading import Reader
 from registry.language.as_text.syntax import clean, complaint, located, syntax_tree
@@ -179,10 +178,11 @@ class _TextWriter:
                 return field + self._place(series, offset)
             case IndicatorOutput(series, name, parameters, source, output, offset):
                 arguments = [number_text(value) for _, value in parameters]
-                if source is not None and not (self._short and source == vocabulary.DEFAULT_SOURCE):
+                record = catalogue()[name]
+                if source is not None and not (self._short and source == record.default_source):
                     arguments.append(source)
                 call = f"({', '.join(arguments)})" if arguments else ""
-                named = f".{output}" if len(catalogue()[name].outputs) > 1 else ""
+                named = f".{output}" if len(record.outputs) > 1 else ""
                 return name + call + named + self._place(series, offset)
             case Arithmetic("*", left, Number(-1)) if self._short and not isinstance(left, Number):
                 return f"-{self._operand(left, _ATOM)}"

@@ -102,7 +102,7 @@ def test_a_link_opens_one_condition(judged: Judged, open_app: OpenApp) -> None:
     assert judged.ids[CROSSING] in text
     assert "BINANCE:BTCUSDT 1h: rsi(14, close) crosses_below 30" in text
     assert "(momentary)" in text
-    assert "rsi=1" in text
+    assert "rsi=2" in text
     assert len(app.get("echarts_chart")) == 1
     triggers = pl.DataFrame(app.dataframe[0].value)
     assert triggers.columns == ["closed", "price", "rsi(14)", "settled", "late"]

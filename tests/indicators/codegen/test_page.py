@@ -76,7 +76,7 @@ def test_examples_are_conditions_of_the_entry(record: Indicator) -> None:
     defaults = tuple(record.complete({}).items())
     assert {output.parameters for condition in conditions for output in read(condition)} == {defaults}
     if record.has_source:
-        assert "hlc3" in {output.source for output in read(conditions[-1])}
+        assert {output.source for output in read(conditions[-1])} - {record.default_source}
 
 
 def test_the_flat_example_is_the_first_one(record: Indicator) -> None:
@@ -122,6 +122,11 @@ def test_it_answers_the_usual_questions(record: Indicator) -> None:
     assert aliases is not None
     assert re.findall(r"`(\w+)`", aliases[1]) == list(record.aliases)
     assert ("Not all combinations" in entry) == (record.rule is not None)
+    following = re.findall(r"^`(\w+)` is `(\w+)` unless it is given\.$", entry, flags=re.MULTILINE)
+    assert following == [(one.name, one.follows) for one in record.parameters if one.follows is not None]
+    assert re.findall(r"^Its source is `(\w+)` by default\.$", entry, flags=re.MULTILINE) == (
+        [record.default_source] if record.has_source and record.default_source != "close" else []
+    )
 
 
 def test_what_was_measured_is_what_is_promised(record: Indicator) -> None:

@@ -37,7 +37,7 @@ HEADER = "BTCUSDT 1h: "
 
 def test_how_an_id_is_made() -> None:
     condition = Condition.parse("BTCUSDT 1h: close > sma(20) and rsi < 30")
-    hashed = "v1|rsi=1,sma=1|BINANCE:BTCUSDT 1h: all(close > sma(20, close), rsi(14, close) < 30)"
+    hashed = "v1|rsi=2,sma=1|BINANCE:BTCUSDT 1h: all(close > sma(20, close), rsi(14, close) < 30)"
     assert condition.id == sha256(hashed.encode()).hexdigest()[:32]
     assert Condition.parse("BTCUSDT 1h: close > 1").id == sha256(b"v1||BINANCE:BTCUSDT 1h: close > 1").hexdigest()[:32]
 

@@ -175,7 +175,7 @@ def test_attributes() -> None:
     assert condition.timeframe == "1h"
     assert condition.instruments == (Instrument("BINANCE", "BTCUSDT.P"),)
     assert str(condition.series) == "BINANCE:BTCUSDT.P 1h"
-    assert condition.definition_versions == "rsi=1,sma=1"
+    assert condition.definition_versions == "rsi=2,sma=1"
     assert condition.momentary
     assert Condition.parse("BTCUSDT 1h: close > open").definition_versions == ""
 

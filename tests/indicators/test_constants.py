@@ -111,7 +111,7 @@ def live_means(candles: Columns, field: str) -> Array:
 def test_a_days_average_is_its_own(candles: Columns) -> None:
     """A day of one price has that price, whatever was traded the day before."""
     columns = {name: values[:96].copy() for name, values in candles.items()}
-    columns["day"] = np.arange(96) // 24.0
+    columns["day"] = (np.arange(96) // 24).astype(np.float64)
     for name in ("open", "high", "low", "close"):
         columns[name][24:72] = 100.1
     average = indicators.compute("vwap", columns)["value"]

@@ -68,6 +68,9 @@ class Audit:
     """Condition id -> text."""
     unreadable: tuple[str, ...] = ()
     """Conditions whose stored text cannot be read any more: neither they nor their triggers were checked."""
+    unverifiable: int = 0
+    """Triggers recorded in the audited span, besides ``triggers``, of conditions that an upgrade of the hub superseded:
+    what they were computed with is gone."""
 
 
 def compare(
@@ -150,14 +153,17 @@ def audit(
     wanted = _Span(since_ms, until_ms)
     recorded = {key: contents for key, contents in _recorded(store).items() if wanted.has(key[1])}
     recorded = {key: contents for key, contents in recorded.items() if key[0] not in unreadable}
+    superseded = store.registry.successors()
+    verifiable = {key: contents for key, contents in recorded.items() if key[0] not in superseded}
     return Audit(
         conditions=sum(len(groups[group]) for group in marks) - len(unreadable),
         groups=len(marks),
-        triggers=len(recorded),
-        differences=compare(recorded, {key: contents for key, contents in expected.items() if wanted.has(key[1])}),
+        triggers=len(verifiable),
+        differences=compare(verifiable, {key: contents for key, contents in expected.items() if wanted.has(key[1])}),
         revised=tuple(difference for difference in revised if wanted.has(difference.close_ms)),
         texts={condition.condition_id: condition.text for group in groups.values() for condition in group},
         unreadable=tuple(sorted(unreadable)),
+        unverifiable=len(recorded) - len(verifiable),
     )
 
 

@@ -24,6 +24,7 @@ def as_json(audit: Audit) -> dict[str, Any]:
         "differences": [_difference(difference, audit) for difference in audit.differences],
         "revised": [_difference(difference, audit) for difference in audit.revised],
         "unreadable": list(audit.unreadable),
+        "unverifiable": audit.unverifiable,
     }
 
 
@@ -35,6 +36,11 @@ def render(audit: Audit) -> RenderableType:
     ]
     if audit.differences:
         parts.append(_table(audit.differences, audit, _WORDS, "recorded", "expected"))
+    if audit.unverifiable:
+        parts.append(
+            f"Not checked: {audit.unverifiable:,} triggers of conditions that upgrades of the hub have superseded; the"
+            " formulas that they were computed with are gone (hub conditions list names their successors)."
+        )
     if audit.unreadable:
         parts.append(
             f"Not checked, as their stored text cannot be read: {', '.join(audit.unreadable)}"

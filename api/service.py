@@ -132,8 +132,13 @@ class Service:
             registered_by=registered_by,
         )
 
+    def current(self, condition_id: str) -> tuple[str, str | None]:
+        """The id of the condition that stands for one today, and the same again if that is another one."""
+        successor = self.store.registry.successor(condition_id)
+        return successor, None if successor == condition_id else successor
+
     def stored(self, condition_id: str) -> StoredCondition:
-        """A registered condition; raises a 404 problem."""
+        """A registered condition that is not superseded; raises a 404 problem."""
         stored = self.store.registry.condition(condition_id)
         if stored is None:
             raise not_found("condition; register it first")

@@ -22,6 +22,9 @@ from common.errors import FailpointReached, SettingsError
 VARIABLE = "HUB_FAILPOINT"
 
 FAILPOINTS = {
+    "mid_upgrade": "in the store: some conditions have been read again after an upgrade of the hub, more may follow",
+    "before_upgrade_commit": "in the store: the whole upgrade is written, its transaction is still open",
+    "after_upgrade_commit": "in the store: an upgrade is on disk, and nothing has been loaded into memory yet",
     "after_load": "the conditions' state is built or extended, nothing is judged yet",
     "mid_evaluation": "part of a tick is judged, more may follow, nothing is recorded",
     "before_record": "a tick is judged, but not yet handed to the store",
@@ -41,7 +44,7 @@ FAILPOINTS = {
     "before_post": "a delivery is about to be sent to a webhook",
     "after_post": "a webhook has answered, but the outbox does not know",
 }
-"""Name -> step, in the order in which a trigger passes them."""
+"""Name -> step: those of an upgrade first, then in the order in which a trigger passes them."""
 
 
 @dataclass(frozen=True)

@@ -156,8 +156,9 @@ def conditions(store_url: str) -> pl.DataFrame:
 
 @st.cache_data(ttl=_SECONDS_KEPT, show_spinner="Reading the store …")
 def condition(store_url: str, condition_id: str) -> ConditionFacts | None:
-    """One condition; ``None`` if no condition has that id."""
+    """One condition, or the one that stands for it since an upgrade; ``None`` if no condition has that id."""
     with _opened(store_url) as store:
+        condition_id = store.registry.successor(condition_id)
         stored = store.registry.condition(condition_id)
         if stored is None:
             return None

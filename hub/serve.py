@@ -82,6 +82,9 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
             store, log, clock, retention_ms=settings.events_retention_ms, most_events=settings.events_max
         )
         stack.enter_context(keeping(keeper, loops))
+        if isinstance(store, FileStore):
+            # Not before store and log are reconciled: a log that is ahead may have used the next numbers already.
+            store.announce_upgrades()
         ledger = settings.data_dir / "webhooks.ledger"
         webhooks = stack.enter_context(
             sending(

@@ -51,7 +51,10 @@ def export_user(store: Store, settings: Settings, user_id: str) -> dict[str, Any
         raise HubError(f"there is nothing of a user {user_id!r}; `hub keys list` shows the users that have keys")
     subscriptions = []
     for record in records:
-        condition = store.registry.condition(record.subscription.condition_id)
+        superseded = store.registry.superseded(record.subscription.condition_id)
+        condition = (
+            store.registry.condition(record.subscription.condition_id) if superseded is None else superseded.condition
+        )
         text = None if condition is None else condition.text
         subscriptions.append({**asdict(record.subscription), "condition": text, "bot_config": record.bot_config})
     return {

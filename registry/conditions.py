@@ -78,7 +78,7 @@ class Condition:
             return _CACHE.put(key, cls._parse(source, symbol, timeframe, default_exchange))
         if threshold is None:
             return known
-        if (tuned := _with_threshold(known, threshold)) is not None:
+        if (tuned := with_threshold(known, threshold)) is not None:
             return tuned
         exact_key = (*key, threshold)
         tuned = _CACHE.get(exact_key)
@@ -117,11 +117,19 @@ class Condition:
         """
         if (known := _CACHE.get(canonical)) is not None:
             return known
-        with reading_names(CANONICAL):
-            condition = cls._of(*text.parse(canonical, default_exchange="BINANCE", limits=STORED))
+        condition = cls.restored(canonical)
         if condition.canonical != canonical:
             raise ConditionError(f"the canonical text of this condition is {condition.canonical!r}, got {canonical!r}")
         return _CACHE.put(canonical, condition)
+
+    @classmethod
+    def restored(cls, spelling: str) -> "Condition":
+        """The condition that a text from a store means today, also if it was written by another version of the hub.
+
+        Its canonical text, and its id, may be others than they were. Raises :class:`ConditionError`.
+        """
+        with reading_names(CANONICAL):
+            return cls._of(*text.parse(spelling, default_exchange="BINANCE", limits=STORED))
 
     @classmethod
     def _of(cls, series: Series, surface: SurfaceNode) -> "Condition":
@@ -235,7 +243,7 @@ def _brief(error: ConditionError) -> str:
     return str(error).split("\n", 1)[0]
 
 
-def _with_threshold(sibling: Condition, value: float) -> Condition | None:
+def with_threshold(sibling: Condition, value: float) -> Condition | None:
     """``sibling`` with another number on the right of its comparison; ``None`` if more than the number could differ.
 
     Once the number is on the right, nothing else in the condition depends on which number it is, except for 0.

@@ -113,6 +113,8 @@ class Explanation(CandleExplanation):
 
     __pydantic_config__ = _DESCRIBED
 
+    superseded_by: str | None = None
+    """The condition that stands for the one that was asked for, since an upgrade of the hub: this one; or null"""
     active: bool
     """Whether a candle that closes then can trigger the condition"""
     judged_until: int | None

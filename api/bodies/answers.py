@@ -11,6 +11,10 @@ from api.bodies.requests import PolicyBody
 from registry.explanation import Now
 
 Data = Literal["ready", "missing"]
+SupersededBy = Annotated[
+    str | None,
+    Field(description="The condition that stands for the one that was asked for, since an upgrade of the hub; or null"),
+]
 
 
 class Answer(BaseModel):
@@ -74,11 +78,16 @@ class SubscriptionAnswer(Answer):
     active_from: Annotated[int, Field(description="Only triggers that close later are delivered")]
     created_at: int
     revision: Annotated[int, Field(description="Increases with every change to the subscription")]
+    replaces: Annotated[
+        list[str],
+        Field(description="Conditions that it was a subscription of before upgrades of the hub, oldest first"),
+    ] = []
 
 
 class SubscribedAnswer(SubscriptionAnswer):
     """A subscription, and what its condition is now."""
 
+    superseded_by: SupersededBy = None
     now: Now
     deliver: Annotated[
         bool,
@@ -127,9 +136,13 @@ class StatusAnswer(ConditionAnswer):
     """Whether a condition is judged, how far, and what it has fired."""
 
     state: Annotated[
-        Literal["judged", "err", "retired"],
-        Field(description="err: the hub cannot judge it; retired: an operator has taken it out; reason says why"),
+        Literal["judged", "err", "retired", "superseded"],
+        Field(
+            description="err: the hub cannot judge it; retired: an operator has taken it out; superseded: another"
+            " condition stands for it since an upgrade of the hub; reason says why"
+        ),
     ]
+    superseded_by: SupersededBy = None
     reason: Annotated[str | None, Field(description="Why it is not judged; null if it is")]
     state_since: Annotated[int | None, Field(description="When that was noted; null if it is judged")]
     active: Annotated[bool, Field(description="Whether candles that close from now on can trigger it")]
@@ -169,6 +182,7 @@ class TriggerPage(Answer):
 
     items: list[TriggerAnswer]
     next_cursor: str | None
+    superseded_by: SupersededBy = None
 
 
 class TriggersAfter(Answer):

@@ -17,10 +17,12 @@ from api.http.responding import respond
 from api.http.routing import HubRequest, hub_router
 from api.routes.parameters import ConditionPath
 from api.routes.registration import condition_answer, unreadable_answer
+from api.service import Service
 from common.errors import CandlesMissing, HubError, TooMuchWork
 from common.timeframes import DURATION_MS
 from registry.activity import is_active
 from registry.explanation import CandleExplanation, Explanation, Preview, PreviewTrigger
+from registry.store.parts.registry import Superseded
 
 router = hub_router("conditions")
 _EXPLANATION, _PREVIEW = TypeAdapter(Explanation), TypeAdapter(Preview)
@@ -39,8 +41,15 @@ _At = Annotated[
     openapi_extra={"x-rate-class": "read"},
 )
 async def status(condition_id: ConditionPath, request: HubRequest) -> Response:
-    """Whether a condition is registered and judged, how far, and how often it has fired."""
+    """Whether a condition is registered and judged, how far, and how often it has fired.
+
+    Of one that an upgrade of the hub gave another id, it says how it was, and `superseded_by` what stands for it.
+    """
     service, caller = request.service, request.caller
+    if service.current(condition_id)[1] is not None:
+        superseded = await service.in_store(service.store.registry.superseded, condition_id)
+        if superseded is not None:
+            return respond(_superseded_status(service, superseded))
     stored = service.stored(condition_id)
     request.take_more(cost_of_unfolding(stored.canonical))
     why: str | None = None
@@ -79,14 +88,15 @@ async def status(condition_id: ConditionPath, request: HubRequest) -> Response:
 async def explain(condition_id: ConditionPath, request: HubRequest, at: _At = None) -> Response:
     """Why a condition fires on a candle, or why it does not: every part of it, with its values now and before."""
     service, caller = request.service, request.caller
-    condition = await service.condition(condition_id, caller)
+    current_id, superseded_by = service.current(condition_id)
+    condition = await service.condition(current_id, caller)
     try:
         explanation, standing = await service.judged(caller, service.on_demand.explain, condition, at)
     except CandlesMissing as error:
         raise ProblemError(409, "candles-missing", str(error)) from None
     except TooMuchWork as error:
         raise ProblemError(422, "too-much-work", str(error)) from None
-    return _json(_EXPLANATION.dump_json(_with_standing(explanation, standing, caller)))
+    return _json(_EXPLANATION.dump_json(_with_standing(explanation, standing, superseded_by, caller)))
 
 
 @router.post("/conditions/preview", response_model=Preview, responses=problems(409, 503), openapi_extra=_COMPUTE)
@@ -135,9 +145,31 @@ async def preview(body: PreviewBody, request: HubRequest) -> Response:
     return _json(_PREVIEW.dump_json(answer))
 
 
-def _with_standing(explanation: CandleExplanation, standing: Standing, caller: Caller) -> Explanation:
+def _superseded_status(service: Service, superseded: Superseded) -> StatusAnswer:
+    """The status of a condition that another one stands for: how it was, and what it had fired."""
+    state = service.store.triggers.condition_state(superseded.condition.condition_id)
+    return StatusAnswer(
+        **dict(unreadable_answer(superseded.condition)),
+        state="superseded",
+        superseded_by=superseded.superseded_by,
+        reason=superseded.reason,
+        state_since=superseded.since_ms,
+        active=False,
+        active_until=None,
+        judged_until=None,
+        triggers=state.triggers,
+        last_trigger=state.last_close_ms,
+        last_seq=state.last_seq,
+        subscribers=None,
+    )
+
+
+def _with_standing(
+    explanation: CandleExplanation, standing: Standing, superseded_by: str | None, caller: Caller
+) -> Explanation:
     return Explanation(
         **vars(explanation),
+        superseded_by=superseded_by,
         active=is_active(standing.spans, explanation.close_time),
         judged_until=standing.judged_until_ms,
         recorded=standing.recorded,

@@ -1,5 +1,6 @@
 """A user's bots and the conditions whose triggers they want."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from fastapi import Response
@@ -32,14 +33,18 @@ _WRITE = {"x-rate-class": "write"}
     openapi_extra=_WRITE,
 )
 async def subscribe(body: SubscribeBody, request: HubRequest) -> Response:
-    """Subscribe one of the caller's bots to a condition, or resume its subscription. The answer has its truth."""
+    """Subscribe one of the caller's bots to a condition, or resume its subscription. The answer has its truth.
+
+    Where an upgrade of the hub gave the condition another id, that one is subscribed to; the answer says which.
+    """
     service, caller = request.service, request.caller
-    request.take_more(cost_of_unfolding(service.stored(body.condition_id).canonical))
-    await service.condition(body.condition_id, caller)
+    condition_id, superseded_by = service.current(body.condition_id)
+    request.take_more(cost_of_unfolding(service.stored(condition_id).canonical))
+    await service.condition(condition_id, caller)
     subscription_request = SubscriptionRequest(
         user_id=caller.user_id,
         bot_id=body.bot_id,
-        condition_id=body.condition_id,
+        condition_id=condition_id,
         bot_type=body.bot_type,
         bot_config=body.bot_config,
         policy=_policy(body.policy),
@@ -47,15 +52,16 @@ async def subscribe(body: SubscribeBody, request: HubRequest) -> Response:
     size = len(config_text(body.bot_config))
     # Afterwards it would be too late to refuse.
     service.judging.check_room(caller.user_id)
-    with service.quotas.subscribing(caller.user_id, body.bot_id, body.condition_id, size):
+    with service.quotas.subscribing(caller.user_id, body.bot_id, condition_id, size):
         (subscribed,) = await service.in_store(
             service.store.registry.subscribe, [subscription_request], active_from_ms=service.clock.now_ms()
         )
-    now = await _now(request, body.condition_id)
+    now = await _now(request, condition_id)
     subscription = subscribed.subscription
     # Repeating the request on the same candle gives the same answer; on later candles, triggers are delivered instead.
     is_then = now.close_time is not None and now.close_time <= subscription.active_from_ms
-    answer = _with_truth(subscription, now, deliver=subscription.policy.fire_if_true and is_then)
+    deliver = subscription.policy.fire_if_true and is_then
+    answer = _with_truth(request, subscription, now, superseded_by, deliver=deliver)
     location = {"Location": f"/conditions/{subscription.condition_id}/status"}
     return respond(answer, 201 if subscribed.created else 200, location)
 
@@ -66,14 +72,15 @@ async def subscribe(body: SubscribeBody, request: HubRequest) -> Response:
 async def unsubscribe(body: BotCondition, request: HubRequest) -> Response:
     """End a subscription. If it has already ended, the answer is 404."""
     service, caller = request.service, request.caller
-    registry, which = service.store.registry, (caller.user_id, body.bot_id, body.condition_id)
+    registry = service.store.registry
+    which = caller.user_id, body.bot_id, registry.successor(body.condition_id)
     subscription = registry.subscription(*which)
     ended = await service.in_store(
         registry.unsubscribe, *which, at_ms=service.clock.now_ms(), grace_ms=service.settings.grace_ms
     )
     if subscription is None or not ended:
         raise not_found("subscription")
-    return respond(_answer(replace(subscription, state="ended", revision=subscription.revision + 1)))
+    return respond(_answer(request, replace(subscription, state="ended", revision=subscription.revision + 1)))
 
 
 @router.post("/conditions/pause", response_model=SubscriptionAnswer, responses=problems(404), openapi_extra=_WRITE)
@@ -97,19 +104,21 @@ async def rearm(body: BotCondition, request: HubRequest) -> Response:
     The bot's webhooks get a delivery with the same `trigger_id` in that case.
     """
     service, caller = request.service, request.caller
-    subscription = service.store.registry.subscription(caller.user_id, body.bot_id, body.condition_id)
+    condition_id, superseded_by = service.current(body.condition_id)
+    subscription = service.store.registry.subscription(caller.user_id, body.bot_id, condition_id)
     if subscription is None:
         raise not_found("subscription")
     if not subscription.policy.while_true:
         raise ProblemError(409, "not-while-true", "the subscription cannot be rearmed; subscribe with while_true")
-    request.take_more(cost_of_unfolding(service.stored(body.condition_id).canonical))
-    now = await _now(request, body.condition_id)
+    request.take_more(cost_of_unfolding(service.stored(condition_id).canonical))
+    now = await _now(request, condition_id)
     if now.truth == "TRUE" and subscription.state == "active":
         try:
-            await service.in_store(service.rearm_webhooks, caller.user_id, body.bot_id, body.condition_id)
+            await service.in_store(service.rearm_webhooks, caller.user_id, body.bot_id, condition_id)
         except WebhookError as error:
             raise ProblemError(503, "webhooks-unavailable", str(error), headers={"Retry-After": "5"}) from None
-    return respond(_with_truth(subscription, now, deliver=subscription.state == "active"))
+    deliver = subscription.state == "active"
+    return respond(_with_truth(request, subscription, now, superseded_by, deliver=deliver))
 
 
 @router.get("/conditions/user/subscriptions", response_model=SubscriptionPage, openapi_extra={"x-rate-class": "read"})
@@ -122,13 +131,14 @@ async def subscriptions(
 ) -> Response:
     """The caller's subscriptions that have not ended, by bot and condition."""
     service, caller = request.service, request.caller
+    condition_id = None if condition_id is None else service.store.registry.successor(condition_id)
     matches = [
         one
         for one in service.store.registry.subscriptions_of(caller.user_id)
         if (bot_id is None or one.bot_id == bot_id) and (condition_id is None or one.condition_id == condition_id)
     ]
     items, following = page(matches, lambda one: f"{one.bot_id}\n{one.condition_id}", cursor, limit)
-    return respond(SubscriptionPage(items=[_answer(one) for one in items], next_cursor=following))
+    return respond(SubscriptionPage(items=_answers(request, items), next_cursor=following))
 
 
 async def _set_paused(body: BotCondition, request: HubRequest, *, paused: bool) -> Response:
@@ -137,13 +147,13 @@ async def _set_paused(body: BotCondition, request: HubRequest, *, paused: bool) 
         service.store.registry.set_paused,
         caller.user_id,
         body.bot_id,
-        body.condition_id,
+        service.store.registry.successor(body.condition_id),
         paused,
         at_ms=service.clock.now_ms(),
     )
     if subscription is None:
         raise not_found("subscription")
-    return respond(_answer(subscription))
+    return respond(_answer(request, subscription))
 
 
 async def _now(request: HubRequest, condition_id: str) -> Now:
@@ -178,12 +188,28 @@ def _subscription_fields(subscription: StoredSubscription) -> dict[str, object]:
     }
 
 
-def _answer(subscription: StoredSubscription) -> SubscriptionAnswer:
-    return SubscriptionAnswer.model_validate(_subscription_fields(subscription))
+def _answer(request: HubRequest, subscription: StoredSubscription) -> SubscriptionAnswer:
+    (answer,) = _answers(request, [subscription])
+    return answer
 
 
-def _with_truth(subscription: StoredSubscription, now: Now, *, deliver: bool) -> SubscribedAnswer:
+def _answers(request: HubRequest, subscriptions: Sequence[StoredSubscription]) -> list[SubscriptionAnswer]:
+    registry, replaced = request.service.store.registry, dict[tuple[str, str], list[str]]()
+    for was in registry.moved_of(request.caller.user_id):
+        replaced.setdefault((was.bot_id, registry.successor(was.condition_id)), []).append(was.condition_id)
+    return [
+        SubscriptionAnswer.model_validate(
+            {**_subscription_fields(one), "replaces": replaced.get((one.bot_id, one.condition_id), [])}
+        )
+        for one in subscriptions
+    ]
+
+
+def _with_truth(
+    request: HubRequest, subscription: StoredSubscription, now: Now, superseded_by: str | None, *, deliver: bool
+) -> SubscribedAnswer:
     deliver = deliver and now.truth == "TRUE"
     trigger_id = f"{subscription.condition_id}:{now.close_time}" if deliver else None
-    fields = _subscription_fields(subscription)
-    return SubscribedAnswer.model_validate({**fields, "now": now, "deliver": deliver, "trigger_id": trigger_id})
+    fields = dict(_answer(request, subscription))
+    more = {"superseded_by": superseded_by, "now": now, "deliver": deliver, "trigger_id": trigger_id}
+    return SubscribedAnswer.model_validate({**fields, **more})

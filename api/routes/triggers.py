@@ -17,6 +17,7 @@ from api.routes.parameters import AllTriggers, BotQuery, ConditionPath, Limit, S
 from api.service import Service
 from api.streams.event_stream import EventStreamResponse
 from events.log.payload import Entry, entries_of
+from registry.store.parts.registry import UpgradeNotice, moved_subscriptions
 
 router = hub_router("triggers")
 _AfterSeq = Annotated[int, Query(ge=0, le=2**62, description="Only triggers with a higher seq")]
@@ -31,14 +32,18 @@ _AfterSeq = Annotated[int, Query(ge=0, le=2**62, description="Only triggers with
 async def triggers_of(
     condition_id: ConditionPath, request: HubRequest, cursor: SeqCursor = None, limit: Limit = 100
 ) -> Response:
-    """The triggers of a condition, newest first."""
+    """The triggers of a condition, newest first.
+
+    Where an upgrade of the hub gave the condition another id, these are the triggers from before it.
+    """
     service = request.service
-    service.stored(condition_id)
+    successor, superseded_by = service.current(condition_id)
+    service.stored(successor)
     before = None if cursor is None else int(cursor)
     rows = await service.in_store(service.store.triggers.of, condition_id, limit + 1, before)
     entries = entries_of(rows.head(limit))
     following = str(entries[-1].seq) if rows.height > limit else None
-    return _respond(entries, next_cursor=following)
+    return _respond(entries, next_cursor=following, superseded_by=superseded_by)
 
 
 @router.get("/triggers", response_model=TriggersAfter, responses=problems(403), openapi_extra={"x-rate-class": "read"})
@@ -90,17 +95,25 @@ async def events(
     """Triggers of the caller's active subscriptions as server-sent events, starting after the last one seen.
 
     Each has the trigger's `seq` as its `id` and the trigger as its `data`. A comment is sent every 15 seconds. A reader
-    that is too slow is disconnected; if it reconnects with `Last-Event-ID`, it misses nothing.
+    that is too slow is disconnected; if it reconnects with `Last-Event-ID`, it misses nothing. Events named `notice`
+    say what an upgrade of the hub did to conditions of the caller's bots since the last event seen.
     """
     service, caller = request.service, request.caller
     _check_everything(everything, caller)
     most = service.settings.api_streams_per_user
+    begin = after_seq if last_event_id is None else int(last_event_id)
+    registry, notices = service.store.registry, list[UpgradeNotice]()
+    if begin is not None and not everything:
+        missed = await service.in_store(registry.notices_of, caller.user_id, begin)
+        notices = [notice for notice in missed if bot_id in (None, notice.bot_id)]
     if service.user_feed.streams_of(caller.user_id) >= most:
+        # Looked at last: nothing else can open a stream between this and the opening.
         raise ProblemError(
             429, "too-many-streams", f"a user may have {most} open streams", headers={"Retry-After": "5"}
         )
-    begin = after_seq if last_event_id is None else int(last_event_id)
-    stream = service.user_feed.open(caller.user_id, caller.key_id, bot_id, begin, everything=everything)
+    stream = service.user_feed.open(
+        caller.user_id, caller.key_id, bot_id, begin, everything=everything, notices=notices
+    )
     return EventStreamResponse(service.user_feed, stream, service.request_metrics)
 
 
@@ -116,6 +129,9 @@ def _wanted(service: Service, caller: Caller, bot_id: str | None) -> dict[str, i
         if bot_id is None or subscription.bot_id == bot_id:
             earliest = wanted.get(subscription.condition_id, subscription.active_from_ms)
             wanted[subscription.condition_id] = min(earliest, subscription.active_from_ms)
+    for was, _ in moved_subscriptions(service.store.registry, caller.user_id):
+        if bot_id is None or was.bot_id == bot_id:
+            wanted[was.condition_id] = min(wanted.get(was.condition_id, was.active_from_ms), was.active_from_ms)
     return wanted
 
 

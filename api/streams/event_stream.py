@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.http.request_metrics import RequestMetrics
 from api.streams.user_feed import Stream, UserFeed
+from events.webhooks.notices import body_of
 
 HEARTBEAT_S = 15.0
 """Seconds; proxies and clients take a silent connection for dead."""
@@ -55,7 +57,13 @@ class EventStreamResponse(Response):
     async def _chunks(self) -> AsyncIterator[bytes]:
         stream = self._stream
         # The starting point, for a reader that is disconnected before its first event.
-        yield b"retry: %d\nid: %d\n\n" % (_RETRY_MS, stream.following.position)
+        position = stream.following.position
+        yield b"retry: %d\nid: %d\n\n" % (_RETRY_MS, position)
+        if stream.notices:
+            # Ahead of all triggers. The last one has its place as its id, unless triggers from before it are to come.
+            lines = [b"event: notice\ndata: %b\n" % msgspec.json.encode(body_of(one)) for one in stream.notices]
+            last = stream.notices[-1].seq
+            yield b"\n".join(lines) + (b"id: %d\n\n" % last if last <= position + 1 else b"\n")
         while not stream.over.is_set():
             entries = await stream.following.take(HEARTBEAT_S)
             wanted = [entry for entry in entries if self._feed.is_for(stream, entry)]

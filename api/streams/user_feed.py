@@ -1,6 +1,7 @@
 """The live feed of triggers, narrowed for each reader to what the bots of its user want."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -11,6 +12,7 @@ from common.supervision import Loops
 from events.log.live_feed import Following, LiveFeed
 from events.log.payload import Entry
 from events.log.redis_log import EventLog
+from registry.store.parts.registry import UpgradeNotice
 from registry.store.protocol import Store
 
 
@@ -31,6 +33,8 @@ class Stream:
     bot_id: str | None
     everything: bool
     following: Following
+    notices: Sequence[UpgradeNotice] = ()
+    """What upgrades did to the conditions of the user's bots since the last event that the reader has seen."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def end(self) -> None:
@@ -77,11 +81,23 @@ class UserFeed:
         """The number of open streams of a user."""
         return len(self._streams.get(user_id, ()))
 
-    def open(self, user_id: str, key_id: str, bot_id: str | None, after_seq: int | None, *, everything: bool) -> Stream:
-        """A stream of the triggers after ``after_seq``, or of new ones only if it is ``None``. Must be closed."""
+    def open(
+        self,
+        user_id: str,
+        key_id: str,
+        bot_id: str | None,
+        after_seq: int | None,
+        *,
+        everything: bool,
+        notices: Sequence[UpgradeNotice] = (),
+    ) -> Stream:
+        """A stream of notices and of the triggers after ``after_seq``, or of new ones only if it is ``None``.
+
+        Must be closed.
+        """
         self._watch.add(user_id)
         conditions = None if everything else self._watch.conditions(user_id, bot_id)
-        stream = Stream(user_id, key_id, bot_id, everything, self._live.follow(after_seq, conditions))
+        stream = Stream(user_id, key_id, bot_id, everything, self._live.follow(after_seq, conditions), notices)
         self._streams.setdefault(user_id, set()).add(stream)
         self._metrics.streams.inc()
         if self._stopped:

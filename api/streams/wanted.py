@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from registry.store.parts.registry import RegistryStore, StoredSubscription
+from registry.store.parts.registry import RegistryStore, StoredSubscription, moved_subscriptions
 
 _CHANGES_AT_ONCE = 10_000
 
@@ -27,6 +27,7 @@ class Watch:
             wanted = self._users[user_id] = {}
             for subscription in self._registry.subscriptions_of(user_id):
                 _apply(wanted, subscription)
+            self._follow_moved(user_id)
 
     def remove(self, user_id: str) -> None:
         """A stream of a user has been closed."""
@@ -44,6 +45,8 @@ class Watch:
                     _apply(wanted, subscription)
                     changed.add(subscription.user_id)
             self._change = changes[-1].change
+        for user_id in changed:
+            self._follow_moved(user_id)
         return changed
 
     def wants(self, user_id: str, bot_id: str | None, condition_id: str, close_ms: int) -> bool:
@@ -62,12 +65,27 @@ class Watch:
             return wanted.keys()
         return [condition_id for condition_id, bots in wanted.items() if bot_id in bots]
 
+    def _follow_moved(self, user_id: str) -> None:
+        """Watch what bots wanted before an upgrade gave their conditions other ids, for as long as they want those."""
+        wanted = self._users[user_id]
+        for was in self._registry.moved_of(user_id):
+            _set(wanted, was.condition_id, was.bot_id, None)
+        for was, now in moved_subscriptions(self._registry, user_id):
+            if now.state == "active":
+                _set(wanted, was.condition_id, was.bot_id, was.active_from_ms)
+
 
 def _apply(wanted: Wanted, subscription: StoredSubscription) -> None:
-    if subscription.state == "active":
-        wanted.setdefault(subscription.condition_id, {})[subscription.bot_id] = subscription.active_from_ms
+    active_from_ms = subscription.active_from_ms if subscription.state == "active" else None
+    _set(wanted, subscription.condition_id, subscription.bot_id, active_from_ms)
+
+
+def _set(wanted: Wanted, condition_id: str, bot_id: str, active_from_ms: int | None) -> None:
+    """Have a bot want the triggers of a condition after a time; ``None``: none of them."""
+    if active_from_ms is not None:
+        wanted.setdefault(condition_id, {})[bot_id] = active_from_ms
         return
-    bots = wanted.get(subscription.condition_id, {})
-    bots.pop(subscription.bot_id, None)
+    bots = wanted.get(condition_id, {})
+    bots.pop(bot_id, None)
     if not bots:
-        wanted.pop(subscription.condition_id, None)
+        wanted.pop(condition_id, None)

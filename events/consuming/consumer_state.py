@@ -124,6 +124,40 @@ class ConsumerState:
         """Whether a subscription's condition was already checked when it began."""
         return self._greeted.get(ordering_key(subscription)) == subscription.created_ms
 
+    def move(self, key: OrderingKey, condition_id: str) -> None:
+        """Have everything about a subscription count for the one that goes on in its place. Safe to repeat.
+
+        Where several become one, the past of the one that was requested last stays, as that is the one that goes on.
+        """
+        user, bot, old_condition = key
+        new, old_row, new_row = (user, bot, condition_id), (old_condition, user, bot), (condition_id, user, bot)
+        fired = [entry for entry in (self._fired.get(key), self._fired.get(new)) if entry is not None]
+        greeted = [since for since in (self._greeted.get(key), self._greeted.get(new)) if since is not None]
+        last = max(fired, key=lambda entry: (entry[0], entry[1].count), default=None)
+        with self._ledger.transaction() as transaction:
+            for table in ("fired", "greeted"):
+                transaction.execute(f"DELETE FROM {table} WHERE (condition_id, user_id, bot_id) = (?, ?, ?)", old_row)
+            for table in ("held", "rearmed"):
+                transaction.execute(
+                    f"UPDATE {table} SET condition_id = ? WHERE (condition_id, user_id, bot_id) = (?, ?, ?)",
+                    (condition_id, *old_row),
+                )
+            if last is not None:
+                transaction.execute(
+                    "INSERT OR REPLACE INTO fired VALUES (?, ?, ?, ?, ?, ?)",
+                    (*new_row, last[0], last[1].count, last[1].last_close_ms),
+                )
+            if greeted:
+                transaction.execute("INSERT OR REPLACE INTO greeted VALUES (?, ?, ?, ?)", (*new_row, max(greeted)))
+        self._fired.pop(key, None)
+        self._greeted.pop(key, None)
+        if last is not None:
+            self._fired[new] = last
+        if greeted:
+            self._greeted[new] = max(greeted)
+        if waiting := self._waiting.pop(key, 0):
+            self._waiting[new] += waiting
+
     def rearm(self, key: OrderingKey) -> int:
         """Record on disk that a bot is ready again; returns the number of the request. Thread-safe."""
         with self._ledger.transaction() as transaction:

@@ -51,7 +51,10 @@ class Rearming:
     def refresh(self) -> None:
         """Read the latest subscriptions, and check the conditions of those that began after the ledger's position."""
         for subscription in self._subscribers.refresh():
-            if subscription.policy.fire_if_true and subscription.change > (self._state.change or 0):
+            is_new = subscription.change > (self._state.change or 0)
+            if is_new and subscription.moved_to is not None:
+                self._state.move(ordering_key(subscription), subscription.moved_to)
+            elif is_new and subscription.policy.fire_if_true and not self._subscribers.has_moved(subscription):
                 self._new.setdefault(subscription.user_id, {})[ordering_key(subscription)] = subscription
         end_s = time.monotonic() + _CHECKS_S
         while self._new and time.monotonic() < end_s:

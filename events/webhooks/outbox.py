@@ -37,6 +37,11 @@ class Parcel:
     body: bytes
     attempts: int
 
+    @property
+    def is_notice(self) -> bool:
+        """Whether it tells of an upgrade, and not of a condition that fired."""
+        return self.delivery_id.startswith("notice:")
+
 
 @dataclass(frozen=True)
 class NewParcel:

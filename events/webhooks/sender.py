@@ -29,6 +29,7 @@ from events.consuming.consumer import Consumer
 from events.consuming.delivery import Delivery, TruthSource
 from events.consuming.ledger import Ledger
 from events.log.redis_log import RedisEventLog
+from events.webhooks.notices import put_notices
 from events.webhooks.outbox import NewParcel, Outbox, Parcel
 from events.webhooks.public_post import post
 from events.webhooks.sending_shares import SendingShares
@@ -287,7 +288,8 @@ class Webhooks:
         else:
             reason = f"status {status}"
         failpoints.reach("after_post")
-        if 200 <= status < 300:
+        # A receiver that does not know notices must not have its triggers wait behind one.
+        if 200 <= status < 300 or (parcel.is_notice and status not in (0, _GONE)):
             self._outbox.settle(parcel)
             self._dead_in_a_row.pop(webhook.webhook_id, None)
             metrics.WEBHOOKS_SENT.inc()
@@ -337,6 +339,7 @@ def sending(
 
         def take() -> None:
             nonlocal change, before
+            put_notices(store, webhooks.outbox, clock)
             # As long as there are no webhooks, no events are expanded for them.
             while not (hooks := store.delivery.webhooks()):
                 # From before a look that found none: whoever subscribes right after making the first one is greeted.

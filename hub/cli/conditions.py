@@ -45,7 +45,9 @@ def explain(
 
     at_ms = None if at is None else read_time(at)
     with open_to_read() as store:
-        stored = {known.condition_id: known for known in store.registry.conditions()}.get(condition.strip())
+        asked = condition.strip()
+        successor = store.registry.successor(asked)
+        stored = store.registry.condition(successor)
         if stored is None:
             with reading(store.candles.directory()):
                 parsed = Condition.parse(_spec(condition), default_exchange=settings.default_exchange)
@@ -56,8 +58,11 @@ def explain(
             parsed, epochs.up_to(parsed, at_ms), epochs.calendars(parsed, at_ms), at_ms=at_ms
         )
         standing = standing_of(store, parsed, explanation.close_time)
+    if successor != asked:
+        message(f"{asked} is superseded by {successor} since an upgrade of the hub; this is about the latter")
     if json_output:
-        print_json(as_json(explanation, standing))
+        superseded_by = {"superseded_by": successor} if successor != asked else {}
+        print_json(as_json(explanation, standing) | superseded_by)
     else:
         for line in render(explanation, standing):
             console().print(line, highlight=False, markup=False, soft_wrap=True)
@@ -234,28 +239,46 @@ def reinstate(
 
 @conditions.command(name="list")
 def list_conditions(*, json_output: AsJson = False) -> None:
-    """List registered conditions, how often they have fired, and why some are not judged."""
+    """List registered conditions, how often they have fired, and why some are not judged.
+
+    Those that upgrades of the hub superseded are listed as well, with what stands for them.
+    """
     import polars as pl
 
     with open_to_read() as store:
         registered = store.registry.conditions()
         counts = store.triggers.counts()
         unjudged = store.registry.unjudged()
+        superseded = store.registry.all_superseded()
     states = {condition_id: (why.state, why.reason) for condition_id, why in unjudged.items()}
     frame = pl.DataFrame(
         [
-            (condition.condition_id, condition.text, *states.get(condition.condition_id, ("judged", None)))
+            (condition.condition_id, condition.text, *states.get(condition.condition_id, ("judged", None)), None)
             for condition in registered
+        ]
+        + [
+            (
+                each.condition.condition_id,
+                each.condition.text,
+                "superseded",
+                f"by {each.superseded_by}: {each.reason}",
+                each.superseded_by,
+            )
+            for each in superseded
         ],
-        schema={"condition_id": pl.String, "condition": pl.String, "state": pl.String, "reason": pl.String},
+        schema=dict.fromkeys(("condition_id", "condition", "state", "reason", "superseded_by"), pl.String),
         orient="row",
     ).join(counts, on="condition_id", how="left")
     frame = frame.with_columns(pl.col("triggers").fill_null(0)).select(
-        "condition_id", "condition", "triggers", "state", "reason"
+        "condition_id", "condition", "triggers", "state", "reason", "superseded_by"
     )
     print_frame(
         # Mostly all are judged: nobody needs two columns to be told so.
-        frame if unjudged or json_output else frame.drop("state", "reason"),
+        frame
+        if json_output
+        else frame.drop("superseded_by")
+        if unjudged or superseded
+        else frame.drop("state", "reason", "superseded_by"),
         json_output,
         empty='No conditions; register one: hub conditions register "BTCUSDT 1h: rsi(14) crosses_below 30"',
     )

@@ -58,10 +58,12 @@ def status(*, json_output: AsJson = False) -> None:
         totals: dict[str, Any] = {"service": None if here is None else here.url}
         totals |= {**store.registry.totals(), "triggers": store.triggers.last_seq()}
         states = [why.state for why in store.registry.unjudged().values()]
+        superseded = len(store.registry.successors())
         series = store.candles.series().height
         ticks = store.ticks.ticks()
     totals |= {"series": series, "ticks": ticks.height}
     totals |= {"in_error": states.count("err"), "retired": states.count("retired")}
+    totals |= {"superseded": superseded}
     totals["last_tick"] = ticks["close_time"].max().isoformat() if ticks.height else None  # type: ignore[union-attr]
     if json_output:
         print_json(totals)

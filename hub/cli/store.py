@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 from common.errors import HubError, StoreError
 from common.settings import Settings
 from hub.cli.opening import hub_settings
-from hub.cli.output import AsJson, message, print_json
+from hub.cli.output import AsJson, console, message, print_frame, print_json
 
 store = App(name="store", help="Backup, restore, schema and checks of the store.")
 
@@ -55,17 +55,51 @@ def restore(
 
 
 @store.command
-def migrate(*, json_output: AsJson = False) -> None:
-    """Bring the store's files to the schema of this hub. The owner of the store also does this when it starts."""
-    from registry.store.files.database import Database
+def migrate(
+    *,
+    dry_run: Annotated[
+        bool,
+        Parameter(negative="", help="List what would change, and change nothing; tried on a copy of the registry."),
+    ] = False,
+    json_output: AsJson = False,
+) -> None:
+    """Bring the store up to this version of the hub: its schema, and conditions that it computes or reads differently.
 
-    database = Database(_own_folder(hub_settings()), read_only=False)
-    database.close()
+    Those get other ids, and their subscriptions move. The store as it was is kept beside it. The owner of the store
+    also does this when it starts, but keeps nothing.
+    """
+    from common.console import ConsoleProgress
+    from registry.store.files.offline_upgrade import preview_upgrade, upgrade_offline
+
+    folder = _own_folder(hub_settings())
+    with ConsoleProgress(console(stderr=True)) as bar:
+
+        def show(done: int, total: int) -> None:
+            if done == 0:
+                bar.begin("reading conditions again", total)
+            bar.step(done)
+
+        done = (preview_upgrade if dry_run else upgrade_offline)(folder, show)
     if json_output:
-        print_json({name: {"from": before, "to": after} for name, (before, after) in database.migrated.items()})
-    else:
-        for name, (before, after) in database.migrated.items():
-            print(f"{name}.duckdb: schema {after}" + (f", was {before}" if before != after else ""))
+        schemas = {name: {"from": before, "to": after} for name, (before, after) in done.schemas.items()}
+        kept = None if done.kept is None else str(done.kept)
+        print_json(schemas | {"changes": done.changes.to_dicts(), "kept": kept, "dry_run": dry_run})
+        return
+    for name, (before, after) in done.schemas.items():
+        print(f"{name}.duckdb: schema {after}" + (f", was {before}" if before != after else ""))
+    if done.changes.height:
+        print_frame(done.changes, json_output, empty="")
+        message(
+            f"{done.changes.height:,} conditions {'would change' if dry_run else 'changed'}, with"
+            f" {done.changes['subscriptions'].sum():,} subscriptions; one without superseded_by cannot be read any more"
+        )
+    if dry_run:
+        message("nothing was changed; `hub store migrate` does it, and keeps the store as it is now beside it")
+    elif done.kept is not None:
+        message(
+            f"the store as it was is in {done.kept}; to go back, install the version that wrote it and run: "
+            f"hub store restore {done.kept} --yes. Remove it when you no longer need it"
+        )
 
 
 @store.command

@@ -1,7 +1,7 @@
 """The client for code without asyncio: scripts and notebooks. It may be shared by threads."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ from registry.client.bodies import as_json
 from registry.client.calls import Call, ConditionLike
 from registry.client.connection import failed, for_a_stream, for_requests, request_of
 from registry.client.progress import ProgressCallback, reporting
-from registry.client.results import Policy, Registration, Status, Subscribed, Subscription, Trigger
+from registry.client.results import Notice, Policy, Registration, Status, Subscribed, Subscription, Trigger
 from registry.client.trigger_feed import TriggerFeed
 from registry.explanation import Explanation, Preview
 
@@ -181,14 +181,21 @@ class HubClient:
             if cursor is None:
                 return
 
-    def triggers(self, *, bot_id: str | None = None, after_seq: int | None = None) -> Iterator[Trigger]:
+    def triggers(
+        self,
+        *,
+        bot_id: str | None = None,
+        after_seq: int | None = None,
+        on_notice: Callable[[Notice], object] | None = None,
+    ) -> Iterator[Trigger]:
         """Stream the triggers of everything that the user's bots, or one of them, subscribed to. It never ends.
 
         Keep the ``seq`` of the last trigger you dealt with and pass it as ``after_seq``: whatever has fired since comes
         first. Without it the stream starts with the next trigger. A broken connection is resumed where it stopped, and
-        within one call no trigger comes twice. Raises an error if the hub refuses the stream.
+        within one call no trigger comes twice. ``on_notice`` is told of conditions that an upgrade of the hub gave
+        another id; without it, the log is. Raises an error if the hub refuses the stream.
         """
-        feed = TriggerFeed(bot_id, after_seq)
+        feed = TriggerFeed(bot_id, after_seq, on_notice)
         while True:
             ended: httpx.Response | httpx.TransportError | None = None
             try:

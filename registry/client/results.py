@@ -99,6 +99,8 @@ class Subscription(HubAnswer, frozen=True, kw_only=True):
     """Only triggers that close later are delivered."""
     created_at: int
     revision: int
+    replaces: list[str] = []
+    """Conditions that it was a subscription of before upgrades of the hub, oldest first."""
 
 
 class Subscribed(Subscription, frozen=True, kw_only=True):
@@ -107,6 +109,8 @@ class Subscribed(Subscription, frozen=True, kw_only=True):
     now: Now
     deliver: bool
     trigger_id: str | None
+    superseded_by: str | None = None
+    """The condition that stands for the one that was asked for, since an upgrade of the hub: ``condition_id``."""
 
 
 class Status(HubAnswer, frozen=True, kw_only=True):
@@ -125,8 +129,11 @@ class Status(HubAnswer, frozen=True, kw_only=True):
     data: Literal["ready", "missing"]
     settled_at: int | None
     warnings: list[str] = []
-    state: Literal["judged", "err", "retired"] = "judged"
-    """``err``: the hub cannot judge it; ``retired``: an operator has taken it out."""
+    state: Literal["judged", "err", "retired", "superseded"] = "judged"
+    """``err``: the hub cannot judge it; ``retired``: an operator has taken it out; ``superseded``: another condition
+    stands for it since an upgrade of the hub."""
+    superseded_by: str | None = None
+    """That condition."""
     reason: str | None = None
     """Why it is not judged."""
     state_since: int | None = None
@@ -139,6 +146,18 @@ class Status(HubAnswer, frozen=True, kw_only=True):
     last_trigger: int | None
     last_seq: int | None
     subscribers: int | None
+
+
+class Notice(HubAnswer, frozen=True, kw_only=True):
+    """What an upgrade of the hub did to a condition of one of the user's bots."""
+
+    notice_id: str
+    """The same however often it is told."""
+    bot_id: str
+    condition_id: str
+    superseded_by: str | None
+    """The condition that the bot's subscription has moved to; ``None``: it cannot be judged any more."""
+    reason: str
 
 
 class Trigger(HubAnswer, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """Triggers from the hub's event stream over any number of connections: none twice, none missing."""
 
 import logging
+from collections.abc import Callable
 
 import httpx
 import msgspec
@@ -8,7 +9,7 @@ import msgspec
 from registry.client.attempts import Backoff
 from registry.client.event_parser import EventParser
 from registry.client.problems import refusal, retry_after_s
-from registry.client.results import Trigger
+from registry.client.results import Notice, Trigger
 
 QUIET_S = 60.0
 """A stream that is silent for this long is taken for dead: the hub sends something every few seconds."""
@@ -18,9 +19,17 @@ _log = logging.getLogger(__name__)
 
 
 class TriggerFeed:
-    """The state of a stream that outlives its connections. Triggers up to ``after_seq`` are not wanted."""
+    """The state of a stream that outlives its connections. Triggers up to ``after_seq`` are not wanted.
 
-    def __init__(self, bot_id: str | None, after_seq: int | None) -> None:
+    ``on_notice`` is told once of each condition that an upgrade of the hub changed; without it, the log is.
+    """
+
+    def __init__(
+        self, bot_id: str | None, after_seq: int | None, on_notice: Callable[[Notice], object] | None = None
+    ) -> None:
+        self._on_notice = on_notice or _log_notice
+        self._notices: set[str] = set()
+        self._notice_decoder = msgspec.json.Decoder(Notice)
         self._bot_id = bot_id
         self._parser = EventParser("" if after_seq is None else str(after_seq))
         self._seen = -1 if after_seq is None else after_seq
@@ -48,6 +57,11 @@ class TriggerFeed:
                 if trigger.seq > self._seen:
                     self._seen = trigger.seq
                     triggers.append(trigger)
+            elif event.kind == "notice":
+                notice = self._notice_decoder.decode(event.data)
+                if notice.notice_id not in self._notices:
+                    self._notices.add(notice.notice_id)
+                    self._on_notice(notice)
         return triggers
 
     def wait_after(self, ended: httpx.Response | httpx.TransportError | None) -> float:
@@ -61,3 +75,8 @@ class TriggerFeed:
         wait = max(asked, self._backoff.next_s())
         _log.info("the hub's event stream ended after %s; connecting again in %.1f s", self._parser.last_id, wait)
         return wait
+
+
+def _log_notice(notice: Notice) -> None:
+    now = "cannot be judged any more" if notice.superseded_by is None else f"is now {notice.superseded_by}"
+    _log.warning("condition %s of bot %s %s: %s", notice.condition_id, notice.bot_id, now, notice.reason)

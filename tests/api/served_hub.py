@@ -57,6 +57,7 @@ class Hub:
         self.settings = load_settings(data_dir=folder, **{**generous, **settings})
         self.clock = ReplayClock(NOON_MS)
         self.store = FileStore(folder / "store", clock=self.clock)
+        self.store.announce_upgrades()
         if candles is not None:
             self.store.candles.upsert(candles)
         self.log = MemoryLog()

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def restore_backup(backup: Path, folder: Path, *, replace: bool) -> Path | None:
     missing = [catalog for catalog in CATALOGS if not (backup / f"{catalog}.duckdb").is_file()]
     if missing:
         raise StoreMissing(f"{backup} is not a backup: it has no {missing[0]}.duckdb; `hub store backup` makes one")
-    present = _files_of(folder)
+    present = files_of(folder)
     if present and not replace:
         raise StoreError(
             f"there is already a store in {folder}; add --yes to replace it with the backup (its files are kept in a "
@@ -60,15 +61,11 @@ def restore_backup(backup: Path, folder: Path, *, replace: bool) -> Path | None:
         refuse_if_open(folder)
     partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
     try:
-        make_private_folder(partial)
-        for file in _files_of(backup):
-            copy = Path(shutil.copy2(file, partial))
-            copy.chmod(0o600)
-            _flush(copy)
+        copy_files(backup, partial)
         _bring_up_to_date(partial, backup)
         aside = _move_aside(folder, present) if present else None
         make_private_folder(folder)
-        for file in _files_of(partial):
+        for file in files_of(partial):
             file.rename(folder / file.name)
         _flush(folder)
     except OSError as error:
@@ -88,16 +85,30 @@ def _bring_up_to_date(copy: Path, backup: Path) -> None:
         raise type(error)(str(error).replace(str(copy), str(backup))) from error
 
 
-def _files_of(folder: Path) -> list[Path]:
+def copy_files(folder: Path, to: Path, catalogs: Sequence[str] = CATALOGS) -> None:
+    """Copy the files of a store that nobody has open into a private folder, which is made if it is not there."""
+    make_private_folder(to)
+    for file in files_of(folder, catalogs):
+        copy = Path(shutil.copy2(file, to))
+        copy.chmod(0o600)
+        _flush(copy)
+
+
+def free_name(folder: Path, purpose: str) -> Path:
+    """A name beside a folder's that nothing has: its own, the purpose and a number."""
+    taken = {path.name for path in folder.parent.iterdir()}
+    names = (f"{folder.name}.{purpose}-{number}" for number in count(1))
+    return folder.with_name(next(name for name in names if name not in taken))
+
+
+def files_of(folder: Path, catalogs: Sequence[str] = CATALOGS) -> list[Path]:
     """The files of a store, including their write-ahead logs."""
-    names = [f"{catalog}.duckdb{ending}" for catalog in CATALOGS for ending in _ENDINGS]
+    names = [f"{catalog}.duckdb{ending}" for catalog in catalogs for ending in _ENDINGS]
     return [folder / name for name in names if (folder / name).is_file()]
 
 
 def _move_aside(folder: Path, files: list[Path]) -> Path:
-    taken = {path.name for path in folder.parent.iterdir()}
-    names = (f"{folder.name}.before-restore-{number}" for number in count(1))
-    aside = folder.with_name(next(name for name in names if name not in taken))
+    aside = free_name(folder, "before-restore")
     make_private_folder(aside)
     for file in files:
         file.rename(aside / file.name)

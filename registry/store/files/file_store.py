@@ -1,5 +1,6 @@
 """The store in files that this process owns."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
@@ -17,9 +18,12 @@ from registry.store.files.integrity import check
 from registry.store.files.registry_tables import RegistryTables
 from registry.store.files.tick_tables import TickTables
 from registry.store.files.trigger_tables import TriggerTables
+from registry.store.files.upgrade import Progress, UpgradeReport, refuse_outdated, upgrade
 from registry.store.files.watermarks import Watermarks
 from registry.store.parts.ticks import Rebase
 from registry.store.protocol import Backup, Finding
+
+_log = logging.getLogger(__name__)
 
 
 class FileStore:
@@ -29,10 +33,25 @@ class FileStore:
     ``read_only`` needs existing files and works only while no process owns them: open, query, close.
     """
 
-    def __init__(self, folder: Path, *, read_only: bool = False, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        read_only: bool = False,
+        clock: Clock | None = None,
+        progress: Progress = lambda *_: None,
+    ) -> None:
+        """``progress`` follows an upgrade of the store's conditions, if there has to be one."""
         clock = clock or SystemClock()
         self._database = Database(folder, read_only=read_only)
+        self.upgraded: UpgradeReport | None = None
+        """What opening the store did to conditions of another version of the hub."""
         try:
+            if read_only:
+                refuse_outdated(self._database)
+            else:
+                self.upgraded = upgrade(self._database, clock, progress)
+                _log_upgrade(self.upgraded)
             self._identity = str(self._database.rows("SELECT identity FROM registry.store_identity")[0][0])
             watermarks = Watermarks(self._database)
             activity = ActivityTables(self._database, watermarks)
@@ -60,6 +79,18 @@ class FileStore:
         with self._database.alone(), self.ticks.rebasing(rebase) as number:
             return self.candles.take_revisions(rebase.stored, number)
 
+    def announce_upgrades(self) -> int:
+        """Have owners of subscriptions told of upgrades that they have not been told of: after the triggers that there
+        are, and before all others. Returns how many upgrades that were."""
+        with self._database.alone():
+            return self.registry.announce_upgrades(self._skip_number)
+
+    def _skip_number(self) -> int:
+        """Use up the next number of the triggers: none will have it."""
+        number = self.triggers.last_seq() + 1
+        self.triggers.raise_floor(number)
+        return number
+
     def backup(self, folder: str) -> Backup:
         return write_backup(self._database, Path(folder))
 
@@ -78,3 +109,16 @@ class FileStore:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def _log_upgrade(report: UpgradeReport | None) -> None:
+    if report is None or not (report.superseded or report.unreadable):
+        return
+    _log.warning(
+        "this version of the hub computes or reads %d of %d conditions in another way: they have other ids, and %d "
+        "subscriptions moved to those; %d conditions cannot be read any more. The way back is a backup from before",
+        report.superseded,
+        report.conditions,
+        report.subscriptions,
+        report.unreadable,
+    )

@@ -34,7 +34,7 @@ _CHECKS = (
         _RESTORE,
     ),
     _Check(
-        "seq has no gaps, except where an event log was ahead",
+        "seq has no gaps, except where an event log was ahead, and for upgrades",
         """
         SELECT 'seq ' || s.after + 1 || ' to ' || s.seq - 1 FROM (
             SELECT seq, lag(seq, 1, 0) OVER (ORDER BY seq) AS after FROM (

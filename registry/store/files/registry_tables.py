@@ -18,7 +18,9 @@ from registry.store.files.group_commit import GroupCommit, PendingOperation
 from registry.store.files.registry_draft import PreparedRequest, RegistryDraft, prepare
 from registry.store.files.subscription_index import SubscriptionKey
 from registry.store.files.subscription_loading import load_subscriptions
+from registry.store.files.succession_tables import SuccessionTables
 from registry.store.files.unjudged_tables import UnjudgedTables
+from registry.store.files.upgrade_statements import CURRENT_CONDITIONS
 from registry.store.parts.registry import (
     RegisterResult,
     StoredCondition,
@@ -26,7 +28,9 @@ from registry.store.parts.registry import (
     SubscribeResult,
     SubscriptionRecord,
     SubscriptionRequest,
+    Superseded,
     Unjudged,
+    UpgradeNotice,
     retired_text,
 )
 from registry.subscriptions import default_expiry_ms
@@ -61,6 +65,7 @@ class RegistryTables:
         self._superseded: dict[int, int] = {}
         """Changes whose configurations have to be dropped -> the bytes of these. The next start finds them, too."""
         self._unjudged = UnjudgedTables(database)
+        self._succession = SuccessionTables(database, clock)
         # Derived from the stored rows: unchanged by a restart, and never a version that stood for something else.
         self._version = activity.begin_at(self._subscriptions.last_change)
         self._group_commit = GroupCommit(self._commit)
@@ -140,6 +145,28 @@ class RegistryTables:
         # Copied in one go: another thread may add conditions meanwhile.
         conditions = list(self._conditions.values())
         return conditions if timeframe is None else [each for each in conditions if each.timeframe == timeframe]
+
+    def superseded(self, condition_id: str) -> Superseded | None:
+        return self._succession.superseded(condition_id)
+
+    def all_superseded(self) -> list[Superseded]:
+        return self._succession.all_superseded()
+
+    def successor(self, condition_id: str) -> str:
+        return self._succession.successor(condition_id)
+
+    def successors(self) -> Mapping[str, str]:
+        return self._succession.all()
+
+    def notices_of(self, user_id: str, after_seq: int = 0) -> list[UpgradeNotice]:
+        return self._succession.notices(self.moved_of(user_id), self.subscriptions_of(user_id), after_seq)
+
+    def moved_of(self, user_id: str) -> list[StoredSubscription]:
+        return self._subscriptions.moved_of_user(user_id)
+
+    def announce_upgrades(self, next_seq: Callable[[], int]) -> int:
+        """Give each upgrade that owners have not been told of the next number of the triggers; returns how many."""
+        return self._succession.announce(next_seq)
 
     def activity(self) -> Mapping[str, tuple[ActiveSpan, ...]]:
         return self._activity.all()
@@ -268,9 +295,7 @@ class RegistryTables:
     ) -> list[SubscribeResult]:
         for each in prepared:
             if draft.condition(each.request.condition_id) is None:
-                raise StoreError(
-                    f"condition {each.request.condition_id!r} is not registered; register it before subscribing"
-                )
+                raise StoreError(self._unknown(each.request.condition_id, "register it before subscribing"))
             _refuse_retired(each.request.condition_id, draft)
         return [self._take(each, active_from_ms, draft) for each in prepared]
 
@@ -288,11 +313,11 @@ class RegistryTables:
         return fresh
 
     def _retire(self, condition_id: str, why: Unjudged, draft: RegistryDraft) -> Unjudged:
-        draft.stop(_registered(condition_id, draft), why, why.since_ms)
+        draft.stop(self._registered(condition_id, draft), why, why.since_ms)
         return why
 
     def _reinstate(self, condition_id: str, active_from_ms: int, grace_ms: int, draft: RegistryDraft) -> bool:
-        stored, before = _registered(condition_id, draft), draft.unjudged(condition_id)
+        stored, before = self._registered(condition_id, draft), draft.unjudged(condition_id)
         if before is not None:
             draft.resume(stored, active_from_ms if before.state == "retired" else None, grace_ms)
         return before is not None
@@ -359,6 +384,19 @@ class RegistryTables:
             entry.content,
         )
 
+    def _registered(self, condition_id: str, draft: RegistryDraft) -> StoredCondition:
+        stored = draft.condition(condition_id)
+        if stored is None:
+            raise StoreError(self._unknown(condition_id, "list those that are: hub conditions list"))
+        return stored
+
+    def _unknown(self, condition_id: str, advice: str) -> str:
+        """What is wrong with the id of a condition that is not there."""
+        successor = self.successor(condition_id)
+        if successor != condition_id:
+            return f"condition {condition_id!r} is superseded by {successor!r} since an upgrade of the hub; use that id"
+        return f"condition {condition_id!r} is not registered; {advice}"
+
     def _drop_all_superseded(self) -> None:
         """Drop what a process before this one left, which ended before it came to it."""
         rows = self._database.rows(
@@ -379,12 +417,10 @@ class RegistryTables:
 
     def _load_conditions(self) -> list[StoredCondition]:
         rows = self._database.frame(
-            """
+            f"""
             SELECT condition_id, canonical, text, exchange, symbol, timeframe, group_key AS "group",
                    definition_versions, epoch_ms(active_from) AS active_from_ms
-            FROM registry.condition_registry
-            QUALIFY row_number() OVER (PARTITION BY condition_id ORDER BY revision DESC) = 1
-            ORDER BY created_at, condition_id
+            FROM {CURRENT_CONDITIONS} ORDER BY created_at, condition_id
             """
         )
         conditions = []
@@ -401,13 +437,6 @@ def _refuse_retired(condition_id: str, draft: RegistryDraft) -> None:
     why = draft.unjudged(condition_id)
     if why is not None and why.state == "retired":
         raise ConditionRetired(retired_text(condition_id, why))
-
-
-def _registered(condition_id: str, draft: RegistryDraft) -> StoredCondition:
-    stored = draft.condition(condition_id)
-    if stored is None:
-        raise StoreError(f"condition {condition_id!r} is not registered; list those that are: hub conditions list")
-    return stored
 
 
 def _drop_configs(transaction: Transaction, changes: list[int]) -> None:

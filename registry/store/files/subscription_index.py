@@ -34,13 +34,15 @@ class SubscriptionEntry:
 class _User:
     """Subscriptions of one user by bot and condition, including ended ones, and the number of active ones by bot."""
 
-    __slots__ = ("active", "config_bytes", "entries")
+    __slots__ = ("active", "config_bytes", "entries", "moved")
 
     def __init__(self) -> None:
         self.config_bytes = 0
         """Of all configurations of the user."""
         self.entries: dict[tuple[str, str], SubscriptionEntry] = {}
         self.active: dict[str, int] = {}
+        self.moved: dict[tuple[str, str], SubscriptionEntry] = {}
+        """Those that ended because their condition was superseded."""
 
 
 class SubscriptionIndex:
@@ -78,6 +80,12 @@ class SubscriptionIndex:
         """Subscriptions of a user that have not ended, oldest first."""
         user = self._users.get(user_id)
         return [] if user is None else _living(user.entries.values())
+
+    def moved_of_user(self, user_id: str) -> list[StoredSubscription]:
+        """Subscriptions of a user that ended because their condition was superseded, oldest first."""
+        user = self._users.get(user_id)
+        moved = [] if user is None else [entry.subscription for entry in list(user.moved.values())]
+        return sorted(moved, key=lambda subscription: subscription.change)
 
     def bots_of_user(self, user_id: str) -> dict[str, int]:
         """The bots of a user -> how many of their subscriptions have not ended."""
@@ -170,6 +178,10 @@ class SubscriptionIndex:
             # Moved to the end: entries are in the order in which they were requested.
             user.entries.pop(key, None)
             user.entries[key] = entry
+        if subscription.moved_to is not None:
+            user.moved[key] = entry
+        else:
+            user.moved.pop(key, None)
         self._keep(entry, before)
         self._count(user, subscription, before)
         return entry

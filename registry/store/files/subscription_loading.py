@@ -31,7 +31,8 @@ def load_subscriptions(database: Database) -> SubscriptionIndex:
             FROM registry.user_condition_subscriptions GROUP BY user_id, bot_id, condition_id
         )
         SELECT user_id, bot_id, condition_id, bot_type, state, epoch_ms(active_from), epoch_ms(subscribed_at),
-            revision, change, content, coalesce(config_change, 0), coalesce(config_bytes, 0), {", ".join(POLICY_FIELDS)}
+            revision, change, content, coalesce(config_change, 0), coalesce(config_bytes, 0), moved_to,
+            {", ".join(POLICY_FIELDS)}
         FROM registry.user_condition_subscriptions JOIN newest USING (change) ORDER BY subscribed_at, first_change
         """,
         rows=_ROWS_AT_ONCE,
@@ -50,7 +51,7 @@ def _subscriptions(frames: Iterable[pl.DataFrame]) -> Iterator[tuple[StoredSubsc
     bot_id = ""
     for row in chain.from_iterable(frame.iter_rows() for frame in frames):
         user, bot, condition, bot_type, state, active_from, created, revision, change, content, *others = row
-        config, size, *policy = others
+        config, size, moved_to, *policy = others
         values = tuple(policy)
         shared_policy = policies.get(values)
         if shared_policy is None:
@@ -69,6 +70,7 @@ def _subscriptions(frames: Iterable[pl.DataFrame]) -> Iterator[tuple[StoredSubsc
             revision=revision,
             change=change,
             config_bytes=size,
+            moved_to=None if moved_to is None else intern(moved_to),
         )
         yield subscription, content, change if config == change else config
 

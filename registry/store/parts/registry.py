@@ -1,6 +1,6 @@
 """Conditions and subscriptions: what the store keeps of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -69,6 +69,35 @@ def retired_text(condition_id: str, why: Unjudged) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """A condition that has another id since an upgrade of the hub changed a formula of it, or the language."""
+
+    condition: StoredCondition
+    """As it was."""
+    superseded_by: str
+    """The id of the condition that stands for it today."""
+    reason: str
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class UpgradeNotice:
+    """What an upgrade of the hub did to a condition of one of a user's bots."""
+
+    notice_id: str
+    """The same whenever it is told: ``superseded`` or ``unreadable``, condition, user and bot, joined by colons; names
+    are percent-encoded."""
+    seq: int
+    """Where it belongs among the triggers; none has this number."""
+    user_id: str
+    bot_id: str
+    condition_id: str
+    superseded_by: str | None
+    """The condition that the bot's subscription has moved to; ``None``: it cannot be judged any more."""
+    reason: str
+
+
 SubscriptionState = Literal["active", "paused", "ended"]
 THIN = 5
 """A condition with fewer users than this is not called popular: a smaller number would tell who they are."""
@@ -113,6 +142,8 @@ class StoredSubscription:
     """Numbers the revisions of all subscriptions in one sequence; readers of changes remember how far they have got."""
     config_bytes: int = 0
     """How long its configuration is as JSON; 0 once it has ended, as the configuration is dropped then."""
+    moved_to: str | None = None
+    """It ended because its condition was superseded: the bot's subscription of this condition goes on in its place."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +248,30 @@ class RegistryStore(Protocol):
         """Why a condition is not judged; ``None`` if it is, or is not registered."""
         ...
 
+    def superseded(self, condition_id: str) -> Superseded | None:
+        """What stands for a condition since an upgrade; ``None`` if it stands for itself, or was never registered."""
+        ...
+
+    def all_superseded(self) -> list[Superseded]:
+        """All conditions that upgrades superseded, oldest first."""
+        ...
+
+    def successor(self, condition_id: str) -> str:
+        """The id of the condition that stands for one today: of another one, if an upgrade superseded it."""
+        ...
+
+    def successors(self) -> Mapping[str, str]:
+        """Superseded condition -> the one that stands for it today."""
+        ...
+
+    def notices_of(self, user_id: str, after_seq: int = 0) -> list[UpgradeNotice]:
+        """What upgrades did to conditions of a user's bots, with a higher ``seq``, in order."""
+        ...
+
+    def moved_of(self, user_id: str) -> list[StoredSubscription]:
+        """Subscriptions of a user that ended because they moved: triggers from before it have their condition's id."""
+        ...
+
     def subscription(self, user_id: str, bot_id: str, condition_id: str) -> StoredSubscription | None:
         """A subscription that has not ended."""
         ...
@@ -257,11 +312,11 @@ class RegistryStore(Protocol):
         ...
 
     def condition(self, condition_id: str) -> StoredCondition | None:
-        """A registered condition."""
+        """A registered condition; ``None`` for one that is superseded."""
         ...
 
     def conditions(self, timeframe: str | None = None) -> list[StoredCondition]:
-        """Registered conditions, oldest first."""
+        """Registered conditions, oldest first; without those that are superseded."""
         ...
 
     def activity(self) -> Mapping[str, tuple[ActiveSpan, ...]]:
@@ -292,3 +347,16 @@ class RegistryStore(Protocol):
     def version(self) -> int:
         """Grows with every change to conditions or subscriptions, across restarts too."""
         ...
+
+
+def moved_subscriptions(
+    registry: RegistryStore, user_id: str
+) -> Iterator[tuple[StoredSubscription, StoredSubscription]]:
+    """Subscriptions of a user that moved and have not ended since: each as it was, and as it is.
+
+    Triggers from before the move have the condition of the former, and are wanted from its ``active_from_ms`` on.
+    """
+    for was in registry.moved_of(user_id):
+        now = registry.subscription(user_id, was.bot_id, registry.successor(was.condition_id))
+        if now is not None:
+            yield was, now

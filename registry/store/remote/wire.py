@@ -1,7 +1,8 @@
 """The store's operations as bytes, derived from the signatures of :class:`registry.store.protocol.Store`.
 
 A call is a MessagePack map of its arguments, an answer is its value. Frames travel as Arrow IPC, a condition as its
-text and id, an error as the name of its class. Changing a signature changes ``PROTOCOL``, and both ends notice.
+text and id, an error as the name of its class. Changing a signature, or the formula of an indicator, changes
+``PROTOCOL``, and both ends notice.
 """
 
 import inspect
@@ -22,6 +23,7 @@ from registry.directory import Directory
 from registry.groups import Group, Series
 from registry.instruments import Listing
 from registry.naming import CANONICAL, reading
+from registry.rereading import definition_versions
 from registry.store.protocol import Store
 
 CONTENT_TYPE = "application/vnd.msgpack"
@@ -214,5 +216,8 @@ def _records_in(hint: Any) -> Iterator[tuple[str, Any]]:
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=_plain)
 _OPERATIONS = {operation.name: operation for operation in _find_operations()}
 
-PROTOCOL = sha256("\n".join(map(Operation.described, _OPERATIONS.values())).encode()).hexdigest()[:16]
-"""Identifies this version of the operations and their records."""
+PROTOCOL = sha256(
+    "\n".join([*map(Operation.described, _OPERATIONS.values()), definition_versions()]).encode()
+).hexdigest()[:16]
+"""Identifies this version of the operations and their records, and of the formulas: a process with other formulas would
+take the conditions of the store for unreadable."""

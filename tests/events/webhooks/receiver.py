@@ -22,7 +22,7 @@ class Receiver:
                 if len(body) < length:
                     return  # the sender died on the way
                 receiver.got.append((self.path, dict(self.headers), body))
-                self.send_response(receiver.answer(self.path, json.loads(body)["event"]["seq"]))
+                self.send_response(receiver.answer(self.path, json.loads(body).get("event", {}).get("seq", 0)))
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
@@ -38,7 +38,10 @@ class Receiver:
         return f"http://127.0.0.1:{self._server.server_address[1]}/{path}"
 
     def seqs(self, path: str) -> list[int]:
-        return [json.loads(body)["event"]["seq"] for where, _, body in self.got if where == f"/{path}"]
+        return [body["event"]["seq"] for body in self.bodies(path)]
+
+    def bodies(self, path: str) -> list[dict[str, Any]]:
+        return [json.loads(body) for where, _, body in self.got if where == f"/{path}"]
 
     def close(self) -> None:
         self._server.shutdown()

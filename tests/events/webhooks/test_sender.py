@@ -355,3 +355,21 @@ def test_a_mark_is_forgotten_after_a_day_of_the_clock(
         stop.set()
         thread.join()
     assert before_ms == [clock.now_ms() - 24 * 3_600_000]
+
+
+def test_a_notice_that_is_refused_holds_nothing_up(
+    store: FileStore, receiver: Receiver, tmp_path: Path, clock: ReplayClock
+) -> None:
+    store.delivery.add_webhook(hook(receiver, "a"))
+    # A receiver from before there were notices fails on a body without an event.
+    receiver.answer = lambda _, seq: 200 if seq else 500
+    with sending(store, tmp_path, clock) as webhooks:
+        webhooks.outbox.put([NewParcel("a", f"notice:superseded:{number}:ann:b", b"{}") for number in range(9)], 0)
+        webhooks(delivery(1))
+        webhooks.flush()
+        wait_for(lambda: len(receiver.got) >= 10 and not webhooks.outbox.firsts(), "all to be sent")
+        assert receiver.bodies("a")[:9] == [{}] * 9, "once each"
+        assert receiver.bodies("a")[9]["event"]["seq"] == 1
+        webhook = store.delivery.webhook("a")
+        assert webhook is not None
+        assert webhook.state == "active"

@@ -14,7 +14,7 @@ from registry.client.results import Notice
 from registry.conditions import Condition
 from registry.store.files.file_store import FileStore
 from tests.api.served_hub import CONFIG, NOON_MS, RSI, Hub, a_hub, id_of
-from tests.registry.store.files.yesterday import formulas, write_as
+from tests.registry.store.files.yesterday import RSI_VERSION, formulas, write_as
 
 LEVEL = "BTCUSDT 1h: close > 1"
 NOW_MS = NOON_MS + 2 * 3_600_000
@@ -55,8 +55,8 @@ def test_an_old_id_answers_with_what_stands_for_it(hub: Hub, old: str) -> None:
     assert new != old
     status = ann.get(f"/conditions/{old}/status").json()
     assert (status["condition_id"], status["superseded_by"], status["state"]) == (old, new, "superseded")
-    assert (status["active"], status["triggers"], status["definition_versions"]) == (False, 2, "rsi=1")
-    assert status["reason"] == "the formula of rsi changed from version 1 to 7"
+    assert (status["active"], status["triggers"], status["definition_versions"]) == (False, 2, f"rsi={RSI_VERSION}")
+    assert status["reason"] == f"the formula of rsi changed from version {RSI_VERSION} to 7"
     status = ann.get(f"/conditions/{new}/status").json()
     assert (status["superseded_by"], status["state"], status["active"], status["triggers"]) == (None, "judged", True, 0)
 
@@ -139,7 +139,7 @@ def test_a_stream_tells_of_the_upgrade_once_and_ahead_of_what_fires(
         "bot_id": "b",
         "condition_id": old,
         "superseded_by": new,
-        "reason": "the formula of rsi changed from version 1 to 7",
+        "reason": f"the formula of rsi changed from version {RSI_VERSION} to 7",
     }
     # Has seen everything up to the upgrade, which has number 4.
     start, notice, trigger = stream_of(ann, 3)

@@ -23,7 +23,7 @@ from registry.store.parts.delivery import Webhook
 from registry.store.parts.registry import SubscriptionRequest
 from tests.api.served_hub import NOON_MS, RSI, few_candles, id_of, record_tick
 from tests.events.webhooks.receiver import Receiver
-from tests.registry.store.files.yesterday import contents, formulas
+from tests.registry.store.files.yesterday import RSI_VERSION, contents, formulas
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -136,7 +136,7 @@ def test_owners_are_told_by_stream_and_by_webhook(folder: Path, key: str, served
         "bot_id": "b",
         "condition_id": old,
         "superseded_by": new,
-        "reason": "the formula of rsi changed from version 1 to 7",
+        "reason": f"the formula of rsi changed from version {RSI_VERSION} to 7",
     }
     streamed: list[dict[str, Any]] = []
     with httpx.Client(base_url=served, headers={"Authorization": f"Bearer {key}"}, timeout=60) as ann:

@@ -12,7 +12,7 @@ from registry.language.surface import SurfaceNode
 from registry.rereading import Reread, Rereader, definitions, why_changed
 from tests.registry.language.reference import SERIES
 from tests.registry.language.strategies import any_tree, examples
-from tests.registry.store.files.yesterday import formulas
+from tests.registry.store.files.yesterday import RSI_VERSION, formulas
 
 HEADS = (
     "rsi(14, close) <",
@@ -67,10 +67,10 @@ def test_what_has_not_changed_is_what_it_was(trees: list[SurfaceNode]) -> None:
 
 def test_a_reason_names_what_changed() -> None:
     condition = Condition.parse("BTCUSDT 1h: all(rsi(14) < 30, close > sma(20))")
-    with formulas(rsi=3):
+    with formulas(rsi=7):
         now = Condition.restored(condition.canonical)
         assert why_changed(condition.canonical, condition.definition_versions, now) == (
-            "the formula of rsi changed from version 1 to 3"
+            f"the formula of rsi changed from version {RSI_VERSION} to 7"
         )
         assert why_changed("before", now.definition_versions, now) == (
             f"it is written {now.canonical} in this version of the language"
@@ -80,7 +80,7 @@ def test_a_reason_names_what_changed() -> None:
 def test_the_digest_follows_formulas_and_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
     before = definitions()
     assert definitions() == before
-    with formulas(rsi=3):
+    with formulas(rsi=7):
         assert definitions() != before
     assert definitions() == before
     sources = dict(rereading._sources(files("registry").joinpath("language"), True))

@@ -21,7 +21,7 @@ from registry.store.files.upgrade import changes_of
 from registry.store.parts.registry import StoredSubscription, SubscriptionRequest
 from registry.subscriptions import DeliveryPolicy
 from tests.events.log.memory_log import MemoryLog
-from tests.registry.store.files.yesterday import contents, formulas, old_store, write_as
+from tests.registry.store.files.yesterday import RSI_VERSION, contents, formulas, old_store, write_as
 
 HOUR = 3_600_000
 OLD_MS = 1_723_680_000_000
@@ -302,7 +302,10 @@ def test_an_old_id_is_refused_with_the_new_one(written: Path) -> None:
 
 def test_who_only_reads_is_told_to_upgrade_first(written: Path) -> None:
     FileStore(written, read_only=True).close()
-    with formulas(rsi=7), pytest.raises(SchemaMismatch, match="rsi=1; bring it up to date: hub store migrate"):
+    with (
+        formulas(rsi=7),
+        pytest.raises(SchemaMismatch, match=f"rsi={RSI_VERSION}; bring it up to date: hub store migrate"),
+    ):
         FileStore(written, read_only=True)
 
 

@@ -32,6 +32,10 @@ def old_store(folder: Path) -> Path:
     return folder / "store"
 
 
+RSI_VERSION = catalogue()["rsi"].version
+"""The version of rsi's formula while :func:`formulas` does not say otherwise."""
+
+
 @contextmanager
 def formulas(**versions: int) -> Iterator[None]:
     """Have indicators other definition versions while the block runs, as if their formulas had changed."""

@@ -302,7 +302,8 @@ def test_an_old_id_is_refused_with_the_new_one(written: Path) -> None:
 
 def test_who_only_reads_is_told_to_upgrade_first(written: Path) -> None:
     FileStore(written, read_only=True).close()
-    with (
+    outdated = f"rsi={RSI_VERSION}; bring it up to date: hub store migrate"
+    with formulas(rsi=7), pytest.raises(SchemaMismatch, match=outdated):
         formulas(rsi=7),
         pytest.raises(SchemaMismatch, match=f"rsi={RSI_VERSION}; bring it up to date: hub store migrate"),
     ):

@@ -59,7 +59,12 @@ class Served:
 @contextmanager
 def hub_up(data_dir: Path, settings: Mapping[str, str]) -> Iterator[Served]:
     """``hub up`` until the block ends."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "HUB_DATA_DIR": str(data_dir), "HUB_API_PORT": "0"}
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "HUB_DATA_DIR": str(data_dir),
+        "HUB_API_PORT": "0",
+        "HUB_WITHOUT": "worker",
+    }
     log = data_dir / "up.log"
     started = time.perf_counter()
     with log.open("wb") as stderr:

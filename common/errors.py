@@ -9,6 +9,7 @@
     ├── GridError               a grid is impossible, or its text cannot be read
     ├── CandleFileError         a candle file cannot be read at all (single bad rows are quarantined)
     ├── CandleFrameError        a frame of candles cannot be judged
+    ├── ExchangeError           an exchange is unknown, does not answer, or refuses to
     ├── CandlesMissing          a requested series has no candles
     ├── TooMuchWork             one answer would have to judge more than is allowed
     ├── SubscriptionError       a subscription asks for something impossible
@@ -111,6 +112,10 @@ class CandleFileError(HubError):
 
 class CandleFrameError(HubError):
     """A frame of candles cannot be judged: what is wrong with it, and where."""
+
+
+class ExchangeError(HubError):
+    """An exchange is unknown, does not answer, or refuses to."""
 
 
 class CandlesMissing(HubError):

@@ -3,7 +3,7 @@
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -30,8 +30,16 @@ class Settings(BaseSettings):
     """The token that lets other processes use the store through its owner; if unset, the owner writes one into the data
     folder."""
 
+    without: Annotated[tuple[Literal["worker", "ingest"], ...], NoDecode] = ()
+    """What ``hub up`` does not start, with commas in between: ``worker``, which judges at every close, or only its
+    ``ingest``, which fetches candles from the exchanges."""
+
     default_exchange: str = "BINANCE"
     """The exchange of symbols that do not name one."""
+
+    exchange_urls: dict[str, str] = {}
+    """Exchange -> the address to ask in place of its own, as JSON: ``{"binance": "http://127.0.0.1:9000"}``; for
+    proxies, and for trying the hub out with a simulated exchange."""
 
     api_url: str = "http://127.0.0.1:8000"
     """Where clients find the hub's HTTP API."""
@@ -125,7 +133,7 @@ class Settings(BaseSettings):
     quota_subscriptions: int = Field(default=20_000, ge=1)
     """The most subscriptions of a user."""
 
-    @field_validator("api_trusted_proxies", mode="before")
+    @field_validator("api_trusted_proxies", "without", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

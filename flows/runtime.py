@@ -13,6 +13,7 @@ from common.settings import Settings, load_settings
 from events.log.reconciliation import reconcile
 from events.log.redis_log import EventLog
 from events.opening import open_log
+from flows.ingest import Ingest
 from flows.live import Live, retry_errors
 from registry.store import open_configured
 from registry.store.protocol import Store
@@ -35,6 +36,8 @@ class Runtime:
     store: Store
     log: EventLog
     clock: Clock
+    ingest: Ingest | None = None
+    """Fetches candles for the ticks; ``None`` where they come from elsewhere."""
     live: dict[ShardKey, Live] = field(default_factory=dict)
     monotonic_ns: Callable[[], int] = time.perf_counter_ns
     """Measures how long publishing takes and pauses."""

@@ -28,6 +28,7 @@ from events.consuming.current_truths import StoreTruthSource
 from events.log.keeper import LogKeeper, keeping
 from events.opening import open_log
 from events.webhooks.sender import sending
+from hub.worker_child import worker_running
 from registry.store import open_store
 from registry.store.files.file_store import FileStore
 from registry.store.owner import Running, noted, running
@@ -113,10 +114,14 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
         app.mount(STORE_PATH, store_interface(store, owner_token(settings)))
         # From the end of the server on: a second `hub down` waits for the rest, and does not break it off.
         stack.callback(signal.signal, signal.SIGTERM, signal.SIG_IGN)
-        server = _Server(http_config(app, grace_s=_GRACE_S), service, lambda: announce(_greeting(here, store)))
+        server = _Server(
+            http_config(app, grace_s=_GRACE_S), service, lambda: announce(_greeting(here, store, settings))
+        )
         broken: list[StoreBroken] = []
         if isinstance(store, FileStore):
             store.when_broken(lambda error: _give_up(error, broken, server))
+        if "worker" not in settings.without:
+            stack.enter_context(worker_running(settings, loops, ingest="ingest" not in settings.without))
         server.run([listener])
         if broken:
             raise broken[0]
@@ -201,7 +206,7 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-def _greeting(here: Running, store: Store) -> str:
+def _greeting(here: Running, store: Store, settings: Settings) -> str:
     """Where the service is, and the first things to do."""
     lines = [
         f"Condition Hub serves {here.url} (process {here.pid}); Ctrl-C or `hub down` stops it",
@@ -209,8 +214,12 @@ def _greeting(here: Running, store: Store) -> str:
     ]
     if all(key.revoked_ms is not None for key in store.accounts.keys(None)):
         lines.append("  there are no keys yet: hub keys create USER")
-    if not store.candles.names():
-        lines.append("  there are no candles yet: hub candles import FILE")
+    if "worker" in settings.without:
+        lines.append("  nothing is judged by itself: hub worker, or hub tick TIMEFRAME")
+    elif "ingest" in settings.without:
+        lines.append("  every close is judged; candles come only by import: hub candles import FILE")
+    else:
+        lines.append("  every close is judged; the candles that conditions read are fetched from their exchanges")
     return "\n".join(lines)
 
 

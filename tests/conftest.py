@@ -1,5 +1,6 @@
 """Real small parts that many tests share: sample candles, a store in a temporary folder, an event log in memory."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from tests.events.log.memory_log import MemoryLog
 # How long a machine takes is no promise: examples are neither timed nor given up because others are slow.
 settings.register_profile("hub", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("hub")
+
+# Only the tests of the worker need one: it starts Prefect's server.
+os.environ["HUB_WITHOUT"] = "worker"
 
 
 @pytest.fixture(scope="session")

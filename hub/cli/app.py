@@ -13,7 +13,20 @@ from typing import TextIO
 from cyclopts import App, CycloptsError
 
 from common.errors import HubError
-from hub.cli import candles, conditions, demo, evaluation, events, instruments, service, store, users, webhooks
+from hub.cli import (
+    candles,
+    conditions,
+    demo,
+    evaluation,
+    events,
+    exporting,
+    fetching,
+    instruments,
+    service,
+    store,
+    users,
+    webhooks,
+)
 from hub.cli.output import message
 
 app = App(
@@ -22,7 +35,20 @@ app = App(
     version_flags=[],
     suppress_keyboard_interrupt=False,
 )
-for _commands in (demo, evaluation, candles, conditions, events, service, instruments, webhooks, store, users):
+for _commands in (
+    demo,
+    evaluation,
+    candles,
+    fetching,
+    exporting,
+    conditions,
+    events,
+    service,
+    instruments,
+    webhooks,
+    store,
+    users,
+):
     _commands.add_to(app)
 
 

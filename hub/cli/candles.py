@@ -127,7 +127,7 @@ def gaps(
     json_output: AsJson = False,
 ) -> None:
     """List runs of missing candles, and how many of their slots were judged as missing."""
-    name = None if series is None else _series(series)
+    name = None if series is None else series_named(series)
     with open_to_read() as store:
         rows = store.candles.gaps(name)
     print_frame(rows, json_output, empty="No gaps: every slot from the first candle to the last has one.")
@@ -148,7 +148,7 @@ def revisions(
     json_output: AsJson = False,
 ) -> None:
     """List corrections of candles that had already been judged. They fire no condition and change no trigger."""
-    name = None if series is None else _series(series)
+    name = None if series is None else series_named(series)
     with open_to_read() as store:
         rows = store.candles.revisions(name)
     if not json_output:
@@ -168,7 +168,7 @@ def delete(
 ) -> None:
     """Delete candles that were not judged yet, such as those of a wrong file. Judged candles stay."""
     settings = hub_settings()
-    name = _series(series)
+    name = series_named(series)
     from common.timeframes import read_time
     from registry.store import open_configured
 
@@ -193,7 +193,7 @@ def rebase(
 ) -> None:
     """Judge a series from its corrected candles from now on, with a new anchor. Recorded triggers stay unchanged."""
     settings = hub_settings()
-    name = _series(series)
+    name = series_named(series)
     from candles.rebasing import plan_rebase
     from common.timeframes import show_time
     from registry.store import open_configured
@@ -220,7 +220,7 @@ def rebase(
         print(f"rebase {number}: {changed} candles changed")
 
 
-def _series(text: str) -> "Series":
+def series_named(text: str) -> "Series":
     """``btc/usdt 60m`` -> ``BINANCE:BTCUSDT 1h``."""
     from common.errors import InstrumentError
     from common.timeframes import normalise_timeframe

@@ -16,28 +16,21 @@ def add_to(app: App) -> None:
 
 
 def tick(timeframe: str, *, json_output: AsJson = False) -> None:
-    """Judge a timeframe up to its last closed candle: one run of the flow `tick`."""
+    """Judge a timeframe up to its last closed candle, in this process. `hub worker` does it at every close."""
     settings = hub_settings()
-    from common.clock import SystemClock
-    from common.timeframes import from_ms, normalise_timeframe
+    import os
+
+    from common.timeframes import normalise_timeframe
+    from engine.warming import warm_shown
     from flows.runtime import open_runtime
-    from hub.prefect_server import PrefectServer
+    from flows.ticking import row_of, run_tick
 
     timeframe = normalise_timeframe(timeframe)
-    moment = from_ms(SystemClock().now_ms())
-    server = PrefectServer(settings.data_dir / "prefect")
-    try:
-        with open_runtime(settings) as runtime:
-            server.start().use()
-            from engine.warming import warm_shown
-            from flows.tick import tick as tick_flow
-
-            warm_shown()
-
-            result = asyncio.run(tick_flow(timeframe, moment))
-            judged = runtime.store.registry.conditions(timeframe)
-    finally:
-        server.stop()
+    with open_runtime(settings) as runtime:
+        warm_shown()
+        now_ms = runtime.clock.now_ms()
+        result = row_of(asyncio.run(run_tick(runtime, f"hub tick {os.getpid()} {now_ms}", timeframe, now_ms)))
+        judged = runtime.store.registry.conditions(timeframe)
     if json_output:
         print_json(result)
     else:

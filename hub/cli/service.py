@@ -13,19 +13,38 @@ keys = App(name="keys", help="Keys of the HTTP API.")
 
 def add_to(app: App) -> None:
     """Add the commands to the command line."""
-    for command in (up, down, doctor):
+    for command in (up, worker, down, doctor):
         app.command(command)
     app.command(keys)
 
 
-def up() -> None:
-    """Serve the HTTP API until Ctrl-C or `hub down`. Meanwhile this process owns the store."""
+def up(
+    *,
+    without: Annotated[
+        str | None,
+        Parameter(help="What not to start, with commas: worker (judges at every close), ingest (fetches candles)."),
+    ] = None,
+) -> None:
+    """Serve the HTTP API and judge at every close until Ctrl-C or `hub down`. Meanwhile this process owns the store."""
+    from common.settings import load_settings
     from hub.logs import log_to_stderr
     from hub.serve import serve
 
-    settings = hub_settings()
+    settings = hub_settings() if without is None else load_settings(without=without)
     log_to_stderr()
     serve(settings, message)
+
+
+def worker(
+    *, ingest: Annotated[bool, Parameter(help="Fetch the candles of its conditions from their exchanges.")] = True
+) -> None:
+    """Judge every timeframe at its closes, by Prefect's schedules, until Ctrl-C."""
+    from hub.logs import log_to_stderr
+    from hub.work import work
+
+    settings = hub_settings()
+    log_to_stderr()
+    work(settings, message, ingest=ingest)
 
 
 def down(*, json_output: AsJson = False) -> None:

@@ -1,0 +1,260 @@
+"""An exchange on this machine that speaks the public REST dialects of Binance and OKX, with an exchange's faults.
+
+Its prices are synthetic and depend only on the symbol and the minute, so a second simulator shows the same candles. Its
+clock is passed in: a clock that runs faster makes a day of trading short.
+"""
+
+import json
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qsl
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.slots import slots_of
+from common.timeframes import DURATION_MS
+
+_MINUTE, _DAY = DURATION_MS["1m"], DURATION_MS["1d"]
+_MINUTES_A_DAY = _DAY // _MINUTE
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+BINANCE_MOST_CANDLES, OKX_MOST_CANDLES = 1_000, 300
+_OKX_BARS = {"1H": "1h", "2H": "2h", "4H": "4h", "6Hutc": "6h", "12Hutc": "12h", "1Dutc": "1d", "1Wutc": "1w",
+             "1Mutc": "1mo"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A market of the exchange. It has candles from ``listed_ms`` on and, if it was delisted, until ``delisted_ms``."""
+
+    base: str
+    quote: str = "USDT"
+    listed_ms: int = 0
+    delisted_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An answer in place of the right one: ``status`` with a ``Retry-After`` header, or no answer at all."""
+
+    status: int | None
+    """``None`` cuts the connection."""
+    retry_after_s: int | None = None
+
+
+@dataclass(frozen=True)
+class Candle:
+    """One candle of any interval; ``closed`` is false while its slot is not over."""
+
+    open_ms: int
+    close_ms: int
+    values: tuple[float, float, float, float, float]
+    """Open, high, low, close, volume."""
+    closed: bool
+
+
+@dataclass
+class SimulatedExchange:
+    """An ASGI application; serve it on loopback with any ASGI server."""
+
+    pairs: Sequence[Pair]
+    now_ms: Callable[[], int]
+    faults: deque[Fault] = field(default_factory=deque)
+    """Answers of the next requests for candles, one each."""
+    missing: set[tuple[str, str, int]] = field(default_factory=set)
+    """(base and quote, timeframe, open time) of candles that the exchange does not have."""
+    corrections: dict[tuple[str, str, int], float] = field(default_factory=dict)
+    """(base and quote, timeframe, open time) -> what that candle's close is multiplied by."""
+    requests: int = 0
+    """Requests for candles so far."""
+
+    def candles(self, pair: Pair, timeframe: str, start_ms: int, stop_ms: int) -> list[Candle]:
+        """Candles with ``start <= open_time < stop``, oldest first, the open one included."""
+        slots, now = slots_of(timeframe), self.now_ms()
+        start = max(start_ms, pair.listed_ms)
+        stop = min(stop_ms, now if pair.delisted_ms is None else min(now, pair.delisted_ms))
+        symbol = pair.base + pair.quote
+        made = []
+        for open_ms in slots.between(start, stop).tolist() if stop > start else []:
+            key = symbol, timeframe, open_ms
+            if key in self.missing:
+                continue
+            close_ms = slots.close(slots.number(open_ms))
+            opened, high, low, close, volume = _between(symbol, open_ms, min(close_ms, now))
+            if (factor := self.corrections.get(key)) is not None:
+                close *= factor
+                high, low = max(high, close), min(low, close)
+            made.append(Candle(open_ms, close_ms, (opened, high, low, close, volume), close_ms <= now))
+        return made
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request of an ASGI server."""
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        route = self._routes().get(scope["path"])
+        query = dict(parse_qsl(scope["query_string"].decode()))
+        if route is None:
+            await _answer(send, 404, {"code": -1, "msg": f"no such path: {scope['path']}"})
+        elif scope["path"] in _CANDLE_PATHS and (fault := self._next_fault()) is not None:
+            await _fail(send, fault, is_okx=scope["path"].startswith("/api/v5/"))
+        else:
+            status, body = route(query)
+            await _answer(send, status, body)
+
+    def _next_fault(self) -> Fault | None:
+        self.requests += 1
+        return self.faults.popleft() if self.faults else None
+
+    def _routes(self) -> Mapping[str, Callable[[Mapping[str, str]], tuple[int, Any]]]:
+        return {
+            "/api/v3/time": lambda _: (200, {"serverTime": self.now_ms()}),
+            "/api/v3/exchangeInfo": lambda _: (200, {"symbols": [self._binance_market(pair) for pair in self.pairs]}),
+            # The markets of futures, of which there are none.
+            "/fapi/v1/exchangeInfo": lambda _: (200, {"symbols": []}),
+            "/dapi/v1/exchangeInfo": lambda _: (200, {"symbols": []}),
+            "/api/v3/klines": self._binance_candles,
+            "/api/v5/public/time": lambda _: (200, _okx([{"ts": str(self.now_ms())}])),
+            "/api/v5/public/instruments": self._okx_markets,
+            "/api/v5/market/candles": self._okx_candles,
+            "/api/v5/market/history-candles": self._okx_candles,
+        }
+
+    def _is_listed(self, pair: Pair) -> bool:
+        return pair.listed_ms <= self.now_ms() and (pair.delisted_ms is None or self.now_ms() < pair.delisted_ms)
+
+    def _binance_market(self, pair: Pair) -> dict[str, object]:
+        return {
+            "symbol": pair.base + pair.quote,
+            "status": "TRADING" if self._is_listed(pair) else "BREAK",
+            "baseAsset": pair.base,
+            "quoteAsset": pair.quote,
+            "baseAssetPrecision": 8,
+            "quoteAssetPrecision": 8,
+            "isSpotTradingAllowed": True,
+            "permissions": ["SPOT"],
+            "permissionSets": [["SPOT"]],
+            "filters": [
+                {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000", "tickSize": "0.01"},
+                {"filterType": "LOT_SIZE", "minQty": "0.00001", "maxQty": "9000", "stepSize": "0.00001"},
+            ],
+        }
+
+    def _binance_candles(self, query: Mapping[str, str]) -> tuple[int, Any]:
+        pair = next((pair for pair in self.pairs if pair.base + pair.quote == query.get("symbol")), None)
+        if pair is None:
+            return 400, {"code": -1121, "msg": "Invalid symbol."}
+        timeframe = {"1M": "1mo"}.get(query["interval"], query["interval"])
+        limit = min(int(query.get("limit", "500")), BINANCE_MOST_CANDLES)
+        stop = int(query.get("endTime", self.now_ms())) + 1
+        if "startTime" in query:
+            candles = self.candles(pair, timeframe, int(query["startTime"]), stop)[:limit]
+        else:
+            candles = self.candles(pair, timeframe, stop - limit * DURATION_MS.get(timeframe, 31 * _DAY), stop)[-limit:]
+        return 200, [
+            [candle.open_ms, *map(str, candle.values), candle.close_ms - 1, "0", 10, "0", "0", "0"]
+            for candle in candles
+        ]
+
+    def _okx_markets(self, query: Mapping[str, str]) -> tuple[int, Any]:
+        if query.get("instType") != "SPOT":
+            return 200, _okx([])
+        return 200, _okx(
+            [
+                {
+                    "instType": "SPOT", "instId": f"{pair.base}-{pair.quote}", "baseCcy": pair.base,
+                    "quoteCcy": pair.quote, "tickSz": "0.01", "lotSz": "0.00001", "minSz": "0.00001", "state": "live",
+                    "listTime": str(pair.listed_ms),
+                }
+                for pair in self.pairs
+                if self._is_listed(pair)
+            ]
+        )  # fmt: skip
+
+    def _okx_candles(self, query: Mapping[str, str]) -> tuple[int, Any]:
+        pair = next((pair for pair in self.pairs if f"{pair.base}-{pair.quote}" == query.get("instId")), None)
+        if pair is None:
+            return 200, {"code": "51001", "msg": "Instrument ID does not exist", "data": []}
+        timeframe = _OKX_BARS.get(query.get("bar", "1m"), query.get("bar", "1m"))
+        limit = min(int(query.get("limit", "100")), OKX_MOST_CANDLES)
+        # "after" asks for older candles than that time, "before" for newer ones; answers begin with the newest.
+        stop = int(query.get("after", self.now_ms() + 1))
+        start = int(query["before"]) + 1 if "before" in query else stop - (limit + 1) * DURATION_MS[timeframe]
+        candles = self.candles(pair, timeframe, start, stop)[-limit:]
+        return 200, _okx(
+            [
+                [str(candle.open_ms), *map(str, candle.values), "0", "0", str(int(candle.closed))]
+                for candle in reversed(candles)
+            ]
+        )
+
+
+_CANDLE_PATHS = ("/api/v3/klines", "/api/v5/market/candles", "/api/v5/market/history-candles")
+
+
+def _okx(rows: list[Any]) -> dict[str, object]:
+    return {"code": "0", "msg": "", "data": rows}
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    for stage in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{stage}.complete"})
+
+
+async def _fail(send: Send, fault: Fault, *, is_okx: bool) -> None:
+    if fault.status is None:
+        # The server closes a connection whose answer is shorter than was announced.
+        await _answer(send, 200, [], {"content-length": "100"})
+        return
+    headers = {} if fault.retry_after_s is None else {"retry-after": str(fault.retry_after_s)}
+    body = {"code": "50011", "msg": "Too Many Requests"} if is_okx else {"code": -1003, "msg": "Too many requests."}
+    await _answer(send, fault.status, body, headers)
+
+
+async def _answer(send: Send, status: int, body: object, headers: Mapping[str, str] | None = None) -> None:
+    pairs = {"content-type": "application/json", **(headers or {})}
+    start = [(name.encode(), value.encode()) for name, value in pairs.items()]
+    await send({"type": "http.response.start", "status": status, "headers": start})
+    await send({"type": "http.response.body", "body": json.dumps(body).encode()})
+
+
+def _between(symbol: str, start_ms: int, stop_ms: int) -> tuple[float, float, float, float, float]:
+    """Open, high, low, close and volume of the minutes in a span, at least one."""
+    first, last = start_ms // _MINUTE, max(start_ms // _MINUTE, (stop_ms - 1) // _MINUTE)
+    days = range(first // _MINUTES_A_DAY, last // _MINUTES_A_DAY + 1)
+    minutes = np.concatenate([_minutes(symbol, day) for day in days], axis=1)
+    begin = first - days.start * _MINUTES_A_DAY
+    opened, high, low, close, volume = minutes[:, begin : begin + last - first + 1]
+    return float(opened[0]), float(high.max()), float(low.min()), float(close[-1]), round(float(volume.sum()), 5)
+
+
+@lru_cache(maxsize=4096)
+def _minutes(symbol: str, day: int) -> NDArray[np.float64]:
+    """Open, high, low, close and volume of the minutes of a day since 1970: float64[5, 1440], rounded to cents."""
+    dice = np.random.default_rng([day, *symbol.encode()])
+    steps = dice.normal(0, 0.0008, _MINUTES_A_DAY)
+    path = np.concatenate([[0.0], np.cumsum(steps)])
+    # A bridge: it ends where the next day begins.
+    path += np.linspace(0, _level(symbol, day + 1) - _level(symbol, day) - path[-1], path.size)
+    prices = np.exp(_level(symbol, day) + path)
+    spread = np.abs(dice.normal(0, 0.0004, (2, _MINUTES_A_DAY)))
+    opened, close = prices[:-1], prices[1:]
+    high = np.maximum(opened, close) * (1 + spread[0])
+    low = np.minimum(opened, close) * (1 - spread[1])
+    volume = dice.gamma(2.0, 5.0, _MINUTES_A_DAY)
+    return np.round(np.stack([opened, high, low, close, volume]), 2)
+
+
+def _level(symbol: str, day: int) -> float:
+    """The logarithm of a symbol's price at the start of a day."""
+    phase = sum(symbol.encode())
+    return math.log(50 + 37 * phase % 900) + 0.15 * math.sin(day / 9 + phase) + 0.05 * math.sin(day / 2.3 + 2 * phase)

@@ -1,0 +1,99 @@
+"""The process that judges by itself: Prefect's server as its child, the deployments, and the warm worker."""
+
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+
+from candles.fetching import Exchanges
+from common.errors import ServiceError
+from common.grids import Grid
+from common.settings import Settings
+from common.supervised import make_folder
+from flows.ingest import Ingest
+from flows.runtime import Runtime, open_runtime
+from hub.prefect_server import PrefectServer
+
+_log = logging.getLogger(__name__)
+
+
+def work(settings: Settings, announce: Callable[[str], object], *, ingest: bool = True) -> None:
+    """Judge every timeframe at its closes until SIGTERM or Ctrl-C. ``announce`` gets a message once it is ready.
+
+    With ``ingest``, the candles of its conditions are fetched from their exchanges first.
+
+    Uses the store through the service of the data folder, or owns it if none runs. Raises :class:`ServiceError` if the
+    folder has a worker already, and what opening the store or starting Prefect's server raises.
+    """
+    make_folder(settings.data_dir, ServiceError)
+    with _alone(settings.data_dir / "worker.lock"), open_runtime(settings) as runtime:
+        server = PrefectServer(settings.data_dir / "prefect")
+        try:
+            server.start().use()
+            # Prefect reads its settings when it is imported.
+            from engine.warming import warm
+
+            warm(lambda _: None)
+            grids = {listing.grid for listing in runtime.store.candles.listings()}
+            asyncio.run(_work(runtime, settings if ingest else None, announce, grids))
+        finally:
+            server.stop()
+
+
+async def _work(
+    runtime: Runtime, ingesting: Settings | None, announce: Callable[[str], object], grids: set[Grid]
+) -> None:
+    from prefect.client.orchestration import get_client
+
+    from flows.deployments import deploy
+    from flows.worker import reap_dead_runs
+    from flows.worker import work as run_worker
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with get_client() as client:
+        names = await deploy(client, grids)
+        if reaped := await reap_dead_runs(client):
+            _log.warning("%d runs of a worker that was killed are marked as crashed", reaped)
+    async with AsyncExitStack() as stack:
+        if ingesting is not None:
+            exchanges = await stack.enter_async_context(Exchanges(ingesting.exchange_urls))
+            runtime.ingest = Ingest(runtime.store, runtime.clock, exchanges, asyncio.get_running_loop())
+        source = "candles only by import" if runtime.ingest is None else "candles from the exchanges"
+        announce(f"Judging by {len(names)} deployments, {names[0]} to {names[-1]}, {source}; Ctrl-C stops it")
+        await run_worker(stop)
+
+
+def holder(path: Path) -> int | None:
+    """The process id of the worker that holds a lock; ``None`` if none does."""
+    try:
+        with path.open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        noted = path.read_text().strip()
+        return int(noted) if noted.isdigit() else None
+    return None
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold a folder's lock for its one worker; the process id is in the file."""
+    with path.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            raise ServiceError(
+                f"the worker of {path.parent} is already running: process {lock.read().strip() or 'unknown'}"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield

@@ -1,0 +1,150 @@
+"""It runs by itself: from an empty folder, a service, a worker and one condition are enough for a first trigger."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from hub.demo.simulated_exchange import Pair, SimulatedExchange
+from hub.work import holder
+from tests.candles.simulators import served
+from tests.waiting import wait_for
+
+PATIENCE_S = 400.0
+RUNS = """
+import asyncio, json, sys
+from pathlib import Path
+from hub.prefect_server import PrefectServer
+PrefectServer(Path(sys.argv[1])).use()
+from prefect.client.orchestration import get_client
+
+async def main():
+    async with get_client() as client:
+        runs = await client.read_flow_runs(limit=200)
+        pool = await client.read_work_pool("ticks")
+        deployments = await client.read_deployments()
+    print(json.dumps({
+        "pool": pool.type,
+        "deployments": sorted(one.name for one in deployments),
+        "states": {run.name: [other.state.name for other in runs if other.name == run.name] for run in runs},
+    }))
+
+asyncio.run(main())
+"""
+
+
+class Known(msgspec.Struct):
+    """What Prefect's server knows: the type of the pool, the deployments, and the states of the runs by name."""
+
+    pool: str
+    deployments: list[str]
+    states: dict[str, list[str]]
+
+
+class Folder:
+    """A data folder, and commands on it in processes of their own."""
+
+    def __init__(self, path: Path, url: str) -> None:
+        self.path = path
+        self.started: list[subprocess.Popen[bytes]] = []
+        self.environment = {
+            **os.environ,
+            "HUB_DATA_DIR": str(path / "data"),
+            "HUB_EXCHANGE_URLS": json.dumps({"binance": url}),
+            "HUB_API_PORT": "0",
+            "HUB_WITHOUT": "",
+        }
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """A command that goes on."""
+        with (self.path / f"{arguments[0]}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "app_cli", *arguments], env=self.environment, stdout=log, stderr=log
+            )
+        self.started.append(process)
+        return process
+
+    def said(self, name: str, text: str) -> bool:
+        """Whether a command has said something."""
+        return text in (self.path / f"{name}.log").read_text()
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A command that ends."""
+        command = [sys.executable, "-m", "app_cli", *arguments]
+        return subprocess.run(
+            command, check=False, env=self.environment, capture_output=True, text=True, timeout=PATIENCE_S
+        )
+
+    def triggers(self) -> int:
+        """Triggers in the store."""
+        return int(json.loads(self.run("status", "--json").stdout)["triggers"])
+
+    def worker(self) -> int | None:
+        """The process id of the worker."""
+        return holder(self.path / "data" / "worker.lock")
+
+    def prefect(self) -> "Known":
+        """What Prefect's server knows."""
+        command = [sys.executable, "-c", RUNS, str(self.path / "data" / "prefect")]
+        answer = subprocess.run(
+            command, check=False, env=self.environment, capture_output=True, text=True, timeout=PATIENCE_S
+        )
+        assert answer.returncode == 0, answer.stderr
+        return msgspec.json.decode(answer.stdout, type=Known)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Folder]:
+    exchange = SimulatedExchange([Pair("BTC"), Pair("ETH")], lambda: time.time_ns() // 1_000_000)
+    with served(exchange) as url:
+        made = Folder(tmp_path, url)
+        yield made
+        for process in reversed(made.started):
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                process.wait(60)
+        made.run("down")
+
+
+def test_a_condition_is_judged_at_the_next_close_and_a_killed_worker_goes_on(folder: Folder) -> None:
+    up = folder.start("up")
+    wait_for(lambda: folder.said("up", "every close is judged"), "the service", PATIENCE_S)
+    assert folder.run("instruments", "add", "BTCUSDT").returncode == 0
+    registered = folder.run("conditions", "register", "BTCUSDT 1m: every(rsi(14) > 0)")
+    assert registered.returncode == 0, registered.stderr
+    wait_for(lambda: folder.triggers() >= 1, "the first trigger", PATIENCE_S)
+    worker = folder.worker() or 0
+    second = folder.run("worker")
+    assert second.returncode == 1
+    assert f"already running: process {worker}" in second.stderr
+
+    os.kill(worker, signal.SIGKILL)
+    before = folder.triggers()
+    wait_for(lambda: folder.triggers() > before, "a trigger after the kill", PATIENCE_S)
+    assert folder.worker() != worker
+    known = folder.prefect()
+    assert known.pool == "warm"
+    assert {"1m", "4h", "1w"} <= set(known.deployments)
+    assert "Completed" in known.states["tick-1m"]
+    assert folder.run("down").returncode == 0
+    assert up.wait(60) == 0
+    assert folder.run("verify").returncode == 0
+
+
+def test_a_killed_service_leaves_nothing_that_the_next_one_does_not_end(folder: Folder) -> None:
+    up = folder.start("up")
+    wait_for(folder.worker, "the worker", PATIENCE_S)
+    abandoned = folder.worker() or 0
+    up.send_signal(signal.SIGKILL)
+    up.wait()
+    folder.start("up")
+    wait_for(lambda: folder.worker() not in (None, abandoned), "another worker", PATIENCE_S)
+    with pytest.raises(ProcessLookupError):
+        os.kill(abandoned, 0)

@@ -79,8 +79,8 @@ class Exchange:
     ) -> AsyncIterator[pl.DataFrame]:
         """Closed candles that open from ``since_ms`` on and before ``until_ms``, oldest first, a frame a request.
 
-        ``grid`` says where the exchange's slots begin. Slots for which the exchange has no candle are left out. Raises :class:`common.errors.ExchangeError` if it does
-        not have the series or does not answer.
+        ``grid`` says where the exchange's slots begin. Slots for which it has no candle are left out. Raises
+        :class:`common.errors.ExchangeError` if it does not have the series or does not answer.
         """
         await self._connect()
         symbol, slots = self._symbol(series), slots_of(series.timeframe, grid)

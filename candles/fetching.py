@@ -78,9 +78,9 @@ async def fetch_candles(
 ) -> list[FetchReport]:
     """Fetch the closed candles of each series that open from a time on (``wanted``: series -> that time).
 
-    ``calendars`` has their grids. Whoever begins with the newest stored candle notices a correction of it. ``progress`` is called with what has
-    become of a series so far after every page. A series that cannot be fetched does not stop the others. The reports
-    are in the order of ``wanted``.
+    ``calendars`` has their grids. Whoever begins with the newest stored candle notices a correction of it.
+    ``progress`` is called with what has become of a series so far after every page. A series that cannot be fetched
+    does not stop the others. The reports are in the order of ``wanted``.
     """
     turns: dict[str, asyncio.Semaphore] = {}
 

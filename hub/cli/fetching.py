@@ -42,11 +42,11 @@ def fetch(
     from candles.wanted import wanted_series
     from common.clock import SystemClock
     from common.timeframes import from_ms, read_time, show_time
-    from registry.naming import reading
     from registry.store import open_configured
 
     settings, clock = hub_settings(), SystemClock()
     since_ms = None if since is None else read_time(since)
+    named = [series_named(text) for text in series]
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[reached]}")
     bars = Progress(*columns, console=console(stderr=True), transient=True)
 
@@ -60,14 +60,11 @@ def fetch(
 
     with open_configured(settings) as store, bars:
         calendars = stored_calendars(store)
-        with reading(store.candles.directory()):
-            named = [series_named(text) for text in series]
         wanted = dict(wanted_series(store, clock.now_ms()))
         if named:
-            newest = {name: extent for one in named for name, extent in store.candles.extent(one.timeframe).items()}
-            wanted = {
-                one: first_fetched(one, newest.get(one, (0, None))[1], clock.now_ms(), calendars) for one in named
-            }
+            extents = {name: extent for one in named for name, extent in store.candles.extent(one.timeframe).items()}
+            newest = {one: extents[one][1] if one in extents else None for one in named}
+            wanted = {one: first_fetched(one, last, clock.now_ms(), calendars) for one, last in newest.items()}
         if since_ms is not None:
             wanted = dict.fromkeys(wanted, since_ms)
         tasks = {one: bars.add_task(str(one), total=None, reached="") for one in wanted}

@@ -126,9 +126,8 @@ class Kept:
         """Fetch series from their newest stored candles on, or from a time on."""
         newest = {each: extent[1] for each, extent in self.store.candles.extent("1h").items()}
         now_ms = self._clock.now_ms()
-        return self.fetch_from(
-            {each: since_ms or first_fetched(each, newest.get(each), now_ms, Calendars()) for each in series}
-        )
+        wanted = {each: first_fetched(each, newest.get(each), now_ms, Calendars()) for each in series}
+        return self.fetch_from(wanted if since_ms is None else dict.fromkeys(series, since_ms))
 
     def fetch_from(self, wanted: Mapping[Series, int]) -> list[FetchReport]:
         """Fetch each series from its time on."""

@@ -242,12 +242,15 @@ def test_names_from_columns(write: Write) -> None:
     header = "exchange,symbol,timeframe,open_time,open,high,low,close,volume"
     text = f"{header}\nkraken,eth/usd,60m,{START},{LINES[0]}\nkraken,,1h,{START},{LINES[0]}\n"
     text += f"kraken,???,1h,{START},{LINES[0]}\nkraken,ethusd,1Mo,{START},{LINES[0]}\n"
+    text += f"kraken,ethusd,7h,{START},{LINES[0]}\nkraken,ethusd,1M,{START},{LINES[0]}\n"
     raw = read(write(text, "some export.csv"))
     assert raw.rows.select("exchange", "symbol", "timeframe", "problem").rows() == [
         ("KRAKEN", "ETHUSD", "1h", None),
         ("KRAKEN", None, "1h", None),
         ("KRAKEN", "???", "1h", reasons.UNREADABLE_NAME),
-        ("KRAKEN", "ETHUSD", "1Mo", reasons.UNSUPPORTED_TIMEFRAME),
+        ("KRAKEN", "ETHUSD", "1mo", None),
+        ("KRAKEN", "ETHUSD", "7h", reasons.UNSUPPORTED_TIMEFRAME),
+        ("KRAKEN", "ETHUSD", "1M", reasons.UNSUPPORTED_TIMEFRAME),
     ]
 
 

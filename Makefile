@@ -46,7 +46,7 @@ test: setup lint
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 chaos: setup
-	@HUB_CHAOS_REPORT=1 HUB_TEST_EFFORT=10 $(BIN)/pytest tests/chaos tests/attacks
+	@HUB_CHAOS_REPORT=1 HUB_TEST_EFFORT=10 $(BIN)/pytest tests/chaos tests/attacks tests/flows/test_worker.py
 
 lint: setup
 	@$(BIN)/ruff check .

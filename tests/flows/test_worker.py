@@ -15,6 +15,7 @@ import pytest
 from hub.demo.simulated_exchange import Pair, SimulatedExchange
 from hub.work import holder
 from tests.candles.simulators import served
+from tests.chaos.processes import EFFORT
 from tests.waiting import wait_for
 
 PATIENCE_S = 400.0
@@ -138,6 +139,7 @@ def test_a_condition_is_judged_at_the_next_close_and_a_killed_worker_goes_on(fol
     assert folder.run("verify").returncode == 0
 
 
+@pytest.mark.skipif(EFFORT == 1, reason="takes minutes: `make chaos`")
 def test_a_killed_service_leaves_nothing_that_the_next_one_does_not_end(folder: Folder) -> None:
     up = folder.start("up")
     wait_for(folder.worker, "the worker", PATIENCE_S)

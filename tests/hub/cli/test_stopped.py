@@ -99,6 +99,7 @@ def test_a_reader_that_goes_is_no_error_of_python(arguments: tuple[str, ...], un
 
 def test_messages_that_nobody_reads_change_nothing(unread: int) -> None:
     assert ended(start("candles", "import", "nothing.csv", stdout=unread, stderr=unread))[0] == 1
+    assert ended(start("instruments", "add", "BTCUSDT", stderr=unread))[0] == 0
     code, out, _ = ended(start("conditions", "parse", "BTCUSDT 1h: rsi < 30", stderr=unread))
     assert code == 0
     assert "rsi(14, close) < 30" in out
@@ -147,16 +148,13 @@ def test_a_tick_ends_without_words_of_its_libraries() -> None:
 
 
 def test_ctrl_c_at_the_terminal_of_a_tick(tmp_path: Path) -> None:
-    """The terminal sends it to the whole foreground; the servers are stopped by the command, and not by that."""
+    """The terminal sends it to the whole foreground; the server is stopped by the command, and not by that."""
     data = tmp_path / "data"
-    servers = [
-        SupervisedServer(name, data / folder, [], answers=lambda: True, patience_s=0)
-        for name, folder in (("valkey", "events"), ("prefect", "prefect"))
-    ]
+    server = SupervisedServer("valkey", data / "events", [], answers=lambda: True, patience_s=0)
     pid, terminal = pty.fork()
     if pid == 0:
         os.execv(sys.executable, [sys.executable, "-c", LISTENING, str(HUB), "tick", "1h"])
-    wait_for(lambda: all(server.pid is not None for server in servers), "both servers to run")
+    wait_for(lambda: server.pid is not None, "the server to run")
     os.write(terminal, b"\x03")
     shown = b""
     while chunk := _read(terminal):
@@ -167,7 +165,7 @@ def test_ctrl_c_at_the_terminal_of_a_tick(tmp_path: Path) -> None:
     assert shown.decode().splitlines()[-1].endswith("stopped")
     assert b"Traceback" not in shown
     assert b"WARNING" not in shown
-    assert [server.pid for server in servers] == [None, None]
+    assert server.pid is None
 
 
 def _read(terminal: int) -> bytes:

@@ -132,7 +132,7 @@ def test_a_judged_candle_is_never_deleted(store: Store, sample: pl.DataFrame) ->
     opens = candles["open_time"].dt.epoch("ms").to_list()
     store.candles.upsert(candles)
     judge_until(store, candles[5:], 10)
-    assert store.candles.judged(BTC) == [(opens[5], opens[15])]
+    assert store.candles.judged(BTC) == [(opens[5], opens[14] + 1)]
     with pytest.raises(StoreError, match=r"10 of these candles .* were judged, and what was judged stays"):
         store.candles.delete(BTC, 0, 10**14)
     assert store.candles.between(BTC, 0, 10**15).height == 20

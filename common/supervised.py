@@ -129,7 +129,13 @@ class SupervisedServer:
                 # Also where a program uses the hub as a library, and has a umask of its own.
                 umask=0o077,
             )
-        if not self._wait_for_answer(self._patience_s):
+        try:
+            answers = self._wait_for_answer(self._patience_s)
+        except BaseException:
+            # Ctrl-C, for example: nobody would stop a server that its owner does not know to run.
+            self.stop()
+            raise
+        if not answers:
             code = self._child.poll()
             state = f"exited with code {code}" if code is not None else f"did not answer within {self._patience_s:g} s"
             self.stop()

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -23,8 +24,9 @@ def console(*, stderr: bool = False) -> "Console":
 
 
 def message(text: str) -> None:
-    """Print a message for people."""
-    print(text, file=sys.stderr, flush=True)
+    """Print a message for people; if nobody reads messages, nothing happens."""
+    with suppress(BrokenPipeError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def print_json(value: object) -> None:

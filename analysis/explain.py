@@ -4,11 +4,11 @@ Computed on demand from the candles, for any candle; the result agrees with a ti
 condition as it was written; each of its nodes has the truth of what it desugars to.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from analysis.valuation import Valuation, warm_up
+from analysis.valuation import Valuation
 from common.errors import CandlesMissing
 from common.timeframes import show_time
 from engine.calendars import AnyCalendars, as_calendars
@@ -21,9 +21,20 @@ from registry.groups import Series
 from registry.language.arithmetic import shifted
 from registry.language.as_text.text import to_text
 from registry.language.desugar import desugar
+from registry.language.lookback import lookback_of
 from registry.language.outline import head
 from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Trend, children_of, operands_of
-from registry.language.tree import Comparison, IndicatorOutput, Node, Number, Operand, Variable, comparisons, variables
+from registry.language.tree import (
+    Comparison,
+    IndicatorOutput,
+    Node,
+    Number,
+    Operand,
+    Variable,
+    comparisons,
+    nested_source,
+    variables,
+)
 
 TRUTHS: tuple[Truth, Truth, Truth] = ("FALSE", "UNKNOWN", "TRUE")
 """Indexed by the engine's numbers for them."""
@@ -138,7 +149,7 @@ class _Explainer:
         judged = desugar(node, self._base)
         operands: tuple[Operand, ...] = ()
         if isinstance(node, Comparison | Crosses | Channel | PriceMove | Trend):
-            operands = tuple(dict.fromkeys(operands_of(node)))
+            operands = tuple(dict.fromkeys(_with_sources(operands_of(node))))
         return Explained(
             text=head(node, self._base),
             truth=TRUTHS[values.truth(judged)[row]],
@@ -201,7 +212,7 @@ class _Explainer:
         if stretch.runs[at] < variable.offset:
             gap = show_time(int(stretch.opens[at - stretch.runs[at]]))
             return f"{text}: {variable.offset} steps back there is no candle, or one is missing before {gap}"
-        needed, there = warm_up(variable), stretch.earlier + at + 1 - variable.offset
+        needed, there = lookback_of(variable) + 1, stretch.earlier + at + 1 - variable.offset
         if isinstance(variable, IndicatorOutput) and there < needed:
             return f"{text} needs {needed} candles of {variable.series} and has {there}"
         undefined = find(variable.indicator).undefined if isinstance(variable, IndicatorOutput) else ""
@@ -225,6 +236,16 @@ def _differences(judged: Node) -> Iterator[Comparison]:
     for part in comparisons(judged):
         if part.operator == ">=":
             yield part
+
+
+def _with_sources(operands: Iterable[Operand]) -> Iterator[Operand]:
+    """Operands, each followed by what its indicators are computed from, unless that is a column of their candles."""
+    for operand in operands:
+        yield operand
+        for variable in variables(operand):
+            source = nested_source(variable)
+            if source is not None:
+                yield from _with_sources([source])
 
 
 def _readings(node: Explained) -> Iterator[Reading]:

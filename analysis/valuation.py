@@ -18,7 +18,7 @@ from engine.candle_history import AnyHistory, as_history
 from engine.plan import memory
 from engine.program import FALSE, TRUE, UNKNOWN
 from indicators.catalogue import find
-from indicators.compute import Array, input_arrays, scan, source_array, start
+from indicators.compute import Array, Candles, input_arrays, scan, source_array, start
 from registry.conditions import Condition
 from registry.groups import Series
 from registry.language.desugar import desugar
@@ -39,6 +39,7 @@ from registry.language.tree import (
     Price,
     Variable,
     Within,
+    readings,
     variables,
 )
 
@@ -77,7 +78,9 @@ class Valuation:
             reach[variable.series] = max(reach[variable.series], variable.offset + 1)
         kept = None if last is None else last + max(memory(condition.tree), memory(written)) + 1
         wanted = {
-            series: dict.fromkeys(_undelayed(variable) for variable in read if variable.series == series)
+            series: dict.fromkeys(
+                inner for variable in read if variable.series == series for inner in readings(_undelayed(variable))
+            )
             for series in condition.all_series
         }
         close = Price(base, "close", 0)
@@ -134,9 +137,7 @@ class Valuation:
         if isinstance(operand, Number):
             return np.full(self.opens.size, operand.value)
         if isinstance(operand, Arithmetic):
-            left, right = self.value(operand.left), self.value(operand.right)
-            with np.errstate(all="ignore"):
-                return _OPERATIONS[operand.operator](left, right)
+            return _calculate(operand, self.value(operand.left), self.value(operand.right))
         own = self._own_values(operand)
         if operand.series == self.condition.series:
             return own
@@ -168,7 +169,10 @@ class Valuation:
 
     def settled(self, row: int) -> bool:
         """Whether there are enough candles since the anchors for the indicators to have settled."""
-        return all(self.candles(series, row) >= needed.settle for series, needed in self.condition.needed.items())
+        return all(
+            needed.settled_after is not None and self.candles(series, row) >= needed.settled_after
+            for series, needed in self.condition.needed.items()
+        )
 
     def _own_values(self, variable: Variable) -> Array:
         """The values on the candles of the variable's own series."""
@@ -222,7 +226,7 @@ class _Stretch:
     """The last candles of a series, with the values of what is read of it."""
 
     def __init__(self, wanted: Iterable[Variable], calendar: SeriesCalendar) -> None:
-        """``wanted`` is what is read, without steps back."""
+        """``wanted`` is what is read, without steps back; what an indicator is computed from comes before it."""
         self.calendar = calendar
         self.opens = np.zeros(0, np.int64)
         self.runs = np.zeros(0, np.int64)
@@ -276,7 +280,11 @@ class _Stretch:
         values: dict[Variable, Array] = {price: source_array(columns, price.field) for price in self._prices}
         for key, outputs in self._computations.items():
             indicator = find(key[0])
-            inputs = input_arrays(indicator, columns, key[2])
+            (source,) = {output.source for output in outputs}
+            if source is not None and not isinstance(source, str):
+                inputs = input_arrays(indicator, columns, _of_block(source, columns, values))
+            else:
+                inputs = input_arrays(indicator, columns, source)
             computed = scan(indicator, dict(key[1]), self._carries[key], inputs)
             by_name = {output.name: column for output, column in zip(indicator.outputs, computed, strict=True)}
             values |= {variable: by_name[variable.output] for variable in outputs}
@@ -293,13 +301,6 @@ class _Stretch:
         self.values = {variable: column[count:].copy() for variable, column in self.values.items()}
 
 
-def warm_up(variable: Variable) -> int:
-    """How many candles of its own series a variable needs for its first value, not counting its steps back."""
-    if isinstance(variable, IndicatorOutput):
-        return find(variable.indicator).lookback(dict(variable.parameters)) + 1
-    return 1
-
-
 def _undelayed(variable: Variable) -> Variable:
     return replace(variable, offset=0) if variable.offset else variable
 
@@ -314,11 +315,31 @@ def _read_as_written(node: SurfaceNode) -> Iterator[Variable]:
 
 
 _COLUMNS = ("open_time", "open", "high", "low", "close", "volume")
-_Computation = tuple[str, tuple[tuple[str, float], ...], str | None]
+_Computation = tuple[str, tuple[tuple[str, float], ...], str | Operand | None]
 """Indicator, parameters, source."""
 
 _OPERATIONS = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide}
 _COMPARISONS = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
+
+
+def _calculate(operand: Arithmetic, left: Array, right: Array) -> Array:
+    """What is not finite is not known, and nothing that is calculated from it is."""
+    with np.errstate(all="ignore"):
+        result = _OPERATIONS[operand.operator](left, right)
+        return np.where(np.isfinite(result) & np.isfinite(left) & np.isfinite(right), result, np.nan)
+
+
+def _of_block(source: Operand, columns: Candles, values: Mapping[Variable, Array]) -> Array:
+    """The values of a source on the candles of a block."""
+    match source:
+        case Number(value):
+            return np.full(len(columns["close"]), value)
+        case Price(field=field):
+            return source_array(columns, field)
+        case Arithmetic(_, left, right):
+            sides = _of_block(left, columns, values), _of_block(right, columns, values)
+            return _calculate(source, *sides)
+    return values[source]
 
 
 def _compare(operator: str, left: Array, right: Array) -> TruthColumn:

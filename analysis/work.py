@@ -10,7 +10,7 @@ from engine.plan import memory
 from registry.conditions import Condition
 from registry.groups import Series
 from registry.language.desugar import desugar
-from registry.language.tree import operands, variables
+from registry.language.tree import operands, readings
 
 _HOUR_MS = DURATION_MS["1h"]
 _DAY_MS = DURATION_MS["1d"]
@@ -65,9 +65,9 @@ def _operands(condition: Condition) -> int:
 
 
 def _values_moved(condition: Condition, histories: Mapping[Series, CandleHistory]) -> int:
-    """Candles times what is read of them, for all series."""
+    """Candles times what is read of them, for all series, those that sources are computed from included."""
     total = 0
-    for variable in {replace(variable, offset=0) for variable in variables(condition.tree)}:
+    for variable in {replace(variable, offset=0) for variable in readings(condition.tree)}:
         history = histories[variable.series]
         total += (history.last_open_ms - history.first_open_ms) // DURATION_MS[variable.series.timeframe] + 1
     return total

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
 from threading import Lock
 
 from cachetools import LRUCache, cachedmethod
@@ -11,6 +12,7 @@ from analysis.now import current_truth
 from analysis.preview import PreviewScan, preview, previewed_span
 from analysis.standing import Standing, standing_of
 from analysis.work import check_explanation, check_preview
+from api.bodies.answers import Data
 from candles.epochs import Epochs
 from candles.series import SeriesReader
 from registry.conditions import Condition
@@ -25,6 +27,15 @@ _TRUTHS_BYTES = 16 * 1024 * 1024
 """A truth takes a few hundred bytes, and a hundred more for each value that it names."""
 
 
+@dataclass(frozen=True)
+class Settling:
+    """Whether all series of a condition have candles, and the close time from which its indicators have settled;
+    ``None`` while candles are missing, and where it is not known that they ever do."""
+
+    data: Data
+    at_ms: int | None
+
+
 class OnDemand:
     """Slow work on the candles of one condition; called from threads. Truths are cached until new candles arrive."""
 
@@ -36,44 +47,46 @@ class OnDemand:
         self._lock = Lock()
         self._reader = SeriesReader.of(store)
         self._reader_until = 0.0
-        self._settled: dict[str, tuple[int | None]] = {}
-        """Condition -> :meth:`settled_at`, for as long as the reader is used."""
+        self._settling: dict[str, Settling] = {}
+        """By condition, for as long as the reader is used."""
 
     def reader(self) -> SeriesReader:
         """A reader of the series that is at most a moment old."""
         if time.monotonic() > self._reader_until:
             self._reader, self._reader_until = SeriesReader.of(self._store), time.monotonic() + _READER_S
-            self._settled = {}
+            self._settling = {}
         return self._reader
 
-    def known_settled_at(self, condition_id: str) -> tuple[int | None] | None:
-        """The result of a recent :meth:`settled_at`; ``None`` if there was no recent call."""
-        return self._settled.get(condition_id) if time.monotonic() <= self._reader_until else None
+    def known_settling(self, condition_id: str) -> Settling | None:
+        """The result of a recent :meth:`settling`; ``None`` if there was no recent call."""
+        return self._settling.get(condition_id) if time.monotonic() <= self._reader_until else None
 
-    def settled_at(self, condition: Condition) -> int | None:
-        """Close time from which the indicators have settled; ``None`` while a series has no candles."""
-        reader, known = self.reader(), self._settled
+    def settling(self, condition: Condition) -> Settling:
+        """Whether the series of a condition have candles, and when its indicators will have settled."""
+        reader, known = self.reader(), self._settling
         if condition.id not in known:
-            known[condition.id] = (self._settled_at(condition, reader),)
-        return known[condition.id][0]
+            known[condition.id] = self._settling_of(condition, reader)
+        return known[condition.id]
 
     def with_candles(self, conditions: Iterable[Condition]) -> set[str]:
         """The ids of the conditions whose series all have candles."""
         reader = self.reader()
         return {one.id for one in conditions if all(reader.exists(series) for series in one.all_series)}
 
-    def _settled_at(self, condition: Condition, reader: SeriesReader) -> int | None:
+    def _settling_of(self, condition: Condition, reader: SeriesReader) -> Settling:
         anchors = self._store.ticks.anchors()
-        times = []
+        times: list[int | None] = []
         for series, needed in condition.needed.items():
             first = anchors.get(series)
             if first is None:
                 first = reader.first(series)
             if first is None:
-                return None
-            slots = reader.calendar(series).slots
-            times.append(slots.close(slots.number(first) + max(needed.settle, needed.lookback + 1) - 1))
-        return max(times)
+                return Settling("missing", None)
+            settled, slots = needed.settled_after, reader.calendar(series).slots
+            last = None if settled is None else slots.number(first) + max(settled, needed.lookback + 1) - 1
+            times.append(None if last is None else slots.close(last))
+        known = [time_ms for time_ms in times if time_ms is not None]
+        return Settling("ready", max(known) if len(known) == len(times) else None)
 
     def _state_of(self, condition: Condition) -> Hashable:
         """Changes with everything that could change the condition's truth."""

@@ -15,7 +15,7 @@ from api.http.rates import RateLimiter, Rates
 from api.http.request_metrics import RequestMetrics
 from api.http.turns import Arguments, Result, Turns
 from api.hub_metrics import HubMetrics
-from api.on_demand import OnDemand
+from api.on_demand import OnDemand, Settling
 from api.readiness import Readiness
 from api.registrar import Registrar
 from api.streams.user_feed import UserFeed
@@ -166,14 +166,14 @@ class Service:
                 why = self._unreadable[condition_id] = str(error)
         raise condition_in_error(why)
 
-    async def settled_at(self, condition: Condition, caller: Caller) -> int | None:
-        """Close time from which a condition's indicators have settled; ``None`` while a series has no candles."""
-        known = self.on_demand.known_settled_at(condition.id)
+    async def settling(self, condition: Condition, caller: Caller) -> Settling:
+        """Whether a condition's series have candles, and when its indicators will have settled."""
+        known = self.on_demand.known_settling(condition.id)
         if known is not None:
-            return known[0]
+            return known
         if len(condition.canonical) <= _SHORT:
-            return await self.in_store(self.on_demand.settled_at, condition)
-        return await self.turns.run(caller.user_id, self.on_demand.settled_at, condition)
+            return await self.in_store(self.on_demand.settling, condition)
+        return await self.turns.run(caller.user_id, self.on_demand.settling, condition)
 
     async def warnings(self, condition: Condition, caller: Caller) -> tuple[str, ...]:
         """What is valid and probably not meant about a condition. What may take long waits its turn."""

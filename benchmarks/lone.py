@@ -95,7 +95,9 @@ class CandleFile:
 def _computing(side: IndicatorOutput, library: Library) -> Callable[[Columns], Outputs]:
     parameters: dict[str, Any] = dict(side.parameters)
     if library == "ours":
-        return lambda columns: tuple(compute(side.indicator, columns, source=side.source, **parameters).values())
+        source = side.source
+        assert source is None or isinstance(source, str)
+        return lambda columns: tuple(compute(side.indicator, columns, source=source, **parameters).values())
     call = CALLS[side.indicator]
     function, options = getattr(talib, call.function), call.values(parameters)
 

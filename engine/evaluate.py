@@ -3,7 +3,8 @@
 1. The plan says which series are read, which indicators are computed and what is compared (``engine.plan``).
 2. One call moves every lane of every indicator by one candle and writes prices and outputs into slots
    (``indicators.kernels.lanes``; its kernel is generated from ``indicators/kernels/tick_program.py``). The values of
-   the step before are kept beside them. Series of other timeframes step whenever one of their candles closes.
+   the step before are kept beside them. What an indicator is computed from, another one or arithmetic, is moved
+   before it. Series of other timeframes step whenever one of their candles closes.
 3. Delays take the values that their readings had some steps ago (``engine.delays``, by
    ``engine.judging_kernels.remember``). A series whose candle is missing loses its past: windows do not move, and
    anything that looks back across that step is UNKNOWN.
@@ -19,7 +20,7 @@ Which series step, with which candles, is decided by ``engine.part``. ``engine.h
 indicators by their history kernels, then steps 5 and 6 row by row with the same code. Both give the same bits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,13 +29,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from common.candle_columns import VALUES
+from engine.blocks import SPARE, Computation, IndicatorBlock, slots_read
 from engine.delays import DelayRings
 from engine.firing import FiringState
-from engine.layout import SPARE, Computation
 from engine.plan import Plan
+from engine.readings import SeriesReadings
 from engine.truths import TruthState
-from indicators.compute import Array, Carry, input_arrays, start
-from indicators.compute import scan as scan_indicator
+from indicators.compute import Array, Carry, start
 from indicators.kernels.lanes import LaneProgram
 from indicators.kernels.tick_program import CANDLE_ROWS
 from registry.conditions import Condition
@@ -79,13 +80,17 @@ class Evaluator:
                 self._price_blocks.append(list(price.series))
             for lane, series in _changed(price.series, self._price_blocks[number]):
                 self._program.assign_price(number, lane, series)
-        for number, block in enumerate(layout.indicators):
+        for number, block in enumerate(layout.blocks):
             if number == len(self._blocks):
-                self._program.add(block.indicator, block.parameters, block.source, block.series, block.first_slot)
+                if isinstance(block, IndicatorBlock):
+                    self._program.add(block.indicator, block.parameters, block.source, block.series, block.first_slot)
+                else:
+                    self._program.add_arithmetic(block.code, block.inputs, block.series, block.first_slot)
                 self._blocks.append(list(block.series))
             for lane, series in _changed(block.series, self._blocks[number]):
-                self._program.assign(number, lane, series)
-                self._program.fill(number, lane, start(block.indicator, block.parameters))
+                self._program.assign(number, lane, series, slots_read(block, lane))
+                if isinstance(block, IndicatorBlock):
+                    self._program.fill(number, lane, start(block.indicator, block.parameters))
         self._now, self._before = _longer(self._now, plan.slots, np.nan), _longer(self._before, plan.slots, np.nan)
         self._shown, self._shown_before = np.empty(plan.slots), np.empty(plan.slots)
         self._delays.grow(plan)
@@ -102,24 +107,23 @@ class Evaluator:
         present, then run those steps through :meth:`step` and :meth:`judge` like live ones, as
         :class:`engine.part.Part` does.
         """
-        columns = candle_columns(candles)
-        for number, block in enumerate(self.plan.indicators):
-            for lane, index in enumerate(block.series):
-                if index == series:
-                    carry = past.carries[block.computation].copy() if past else start(block.indicator, block.parameters)
-                    inputs = input_arrays(block.indicator, columns, block.source)
-                    scan_indicator(block.indicator, block.parameters, carry, inputs)
-                    self._program.fill(number, lane, carry)
+        readings = SeriesReadings(self.plan.layout, series, past.carries if past else None)
+        readings.move(candle_columns(candles))
+        for number, lane, computation in self._lanes_of(series):
+            self._program.fill(number, lane, readings.carries[computation])
         self._candles[series] = candles.height + (past.candles if past else 0)
 
     def carries(self, series: int) -> dict[Computation, Carry]:
         """What the indicators of a series continue from."""
-        return {
-            block.computation: self._program.carry(number, lane)
-            for number, block in enumerate(self.plan.indicators)
-            for lane, index in enumerate(block.series)
-            if index == series
-        }
+        return {computation: self._program.carry(number, lane) for number, lane, computation in self._lanes_of(series)}
+
+    def _lanes_of(self, series: int) -> Iterator[tuple[int, int, Computation]]:
+        """(block, lane, what it computes) of the indicators of a series."""
+        for number, block in enumerate(self.plan.layout.blocks):
+            if isinstance(block, IndicatorBlock):
+                for lane, index in enumerate(block.series):
+                    if index == series:
+                        yield number, lane, block.computation
 
     def candle_count(self, series: int) -> int:
         """The number of candles of a series since its anchor."""
@@ -139,10 +143,13 @@ class Evaluator:
         }
         lanes = {
             (block.computation, series): (number, lane)
-            for number, block in enumerate(plan.indicators)
+            for number, block in enumerate(plan.layout.blocks)
+            if isinstance(block, IndicatorBlock)
             for lane, series in enumerate(block.series)
         }
-        for number, block in enumerate(other_plan.indicators):
+        for number, block in enumerate(other_plan.layout.blocks):
+            if not isinstance(block, IndicatorBlock):
+                continue
             for lane, series in enumerate(block.series):
                 place = None if series == SPARE else lanes.get((block.computation, index.get(series, SPARE)))
                 if place is not None and series in index:
@@ -248,12 +255,14 @@ def _changed(wanted: list[int], known: list[int]) -> list[tuple[int, int]]:
 
 
 def _blocks_of(plan: Plan, timeframe: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The numbers of the indicator and price blocks of a timeframe."""
+    """The numbers of the blocks of lanes of a timeframe, those that others read first, and of its price blocks."""
 
     def numbers(blocks: Any) -> NDArray[np.int64]:
         return np.array([number for number, block in enumerate(blocks) if block.timeframe == timeframe], np.int64)
 
-    return numbers(plan.indicators), numbers(plan.prices)
+    lanes = numbers(plan.layout.blocks)
+    levels = np.array([plan.layout.blocks[number].level for number in lanes], np.int64)
+    return lanes[np.argsort(levels, kind="stable")], numbers(plan.prices)
 
 
 def import_kernels() -> Any:

@@ -5,7 +5,7 @@ the candle on which it would have been seen live, which is the value of that ser
 computed slot by slot over a span of candles, and judged candle by candle in tiles that fit into the processor's cache.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -20,11 +20,11 @@ from engine.candle_frames import ConditionSource, histories_of, read_conditions
 from engine.candle_history import CandleHistory, FrameHistory
 from engine.evaluate import candle_columns, import_kernels
 from engine.firing import FiringState
-from engine.layout import ARITHMETIC
 from engine.plan import Plan, make_plan
+from engine.readings import SeriesReadings, calculate
 from engine.resampling import with_built
 from engine.truths import TruthState
-from indicators.compute import Array, input_arrays, scan_into, source_array, start
+from indicators.compute import Array
 from registry.conditions import Condition
 from registry.groups import Series
 
@@ -40,11 +40,6 @@ _TILE = 1 << 20
 _FEWEST = 64
 _SPAN_VALUES = 1 << 22
 """32 MB of slots."""
-
-_OPERATIONS = dict(zip(ARITHMETIC, (np.add, np.subtract, np.multiply, np.divide), strict=True))
-
-Inputs = tuple[Sequence[str], str | None]
-"""What an indicator is computed from: its inputs and its ``source``."""
 
 TRIGGER_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "condition_id": pl.String,
@@ -274,14 +269,7 @@ class _SeriesValues:
     """Readings and delays of one series, extended span by span."""
 
     def __init__(self, plan: Plan, index: int, calendars: Calendars) -> None:
-        blocks = [block for block in plan.indicators if index in block.series]
-        self._blocks = [(block, block.slots(block.series.index(index))) for block in blocks]
-        self._carries = [start(block.indicator, block.parameters) for block in blocks]
-        self._prices = [
-            (price.field, price.first_slot + price.series.index(index))
-            for price in plan.prices
-            if index in price.series
-        ]
+        self._readings = SeriesReadings(plan.layout, index)
         delays = plan.layout.delays.array
         self._delays = delays[plan.owners[delays[:, 0]] == index].tolist()
         self._depth = max((steps for _, _, steps in self._delays), default=0)
@@ -294,15 +282,7 @@ class _SeriesValues:
     def extend(self, span: pl.DataFrame, values: Array | dict[int, Array], *, delays: bool = True) -> NDArray[np.bool_]:
         """Fill the series' slots of ``values`` (slot -> float64[n]) for the next candles; returns whether each candle
         is one step after the previous one. Without ``delays``, their slots are left as they are."""
-        columns = candle_columns(span)
-        for field, slot in self._prices:
-            values[slot] = source_array(columns, field)
-        inputs: dict[Inputs, tuple[Array, ...]] = {}
-        for (block, slots), carry in zip(self._blocks, self._carries, strict=True):
-            wanted = block.indicator.inputs, block.source
-            if wanted not in inputs:
-                inputs[wanted] = input_arrays(block.indicator, columns, block.source)
-            scan_into(block.indicator, block.parameters, carry, inputs[wanted], tuple(values[slot] for slot in slots))
+        self._readings.extend(candle_columns(span), values)
         opens = span["open_time"].dt.epoch("ms").to_numpy()
         adjacent = self._calendar.adjacent(opens, self._last_open)
         runs = _run_lengths(adjacent, self._run)
@@ -399,12 +379,9 @@ def _spans(candles: CandleHistory, height: int) -> Iterator[pl.DataFrame]:
 
 def _calculate(plan: Plan, values: Array) -> None:
     layout = plan.layout
-    with np.errstate(all="ignore"):
-        for (slot, code, *sides), constants in zip(layout.arithmetic.array, layout.constants.array, strict=True):
-            left, right = (
-                values[side] if side >= 0 else constant for side, constant in zip(sides, constants, strict=True)
-            )
-            values[slot] = _OPERATIONS[ARITHMETIC[code]](left, right)
+    for (slot, code, *sides), constants in zip(layout.arithmetic.array, layout.constants.array, strict=True):
+        left, right = (values[side] if side >= 0 else constant for side, constant in zip(sides, constants, strict=True))
+        values[slot] = calculate(code, left, right)
 
 
 def _run_lengths(adjacent: NDArray[np.bool_], before: int) -> NDArray[np.int64]:

@@ -55,6 +55,20 @@ def remember(now, before, stepping, owners, delays, columns, ring, turns):
             turns[c] += 1
 
 
+@njit(error_model="numpy")
+def _calculate(code, left, right):
+    """Arithmetic as in the tick program; NaN where a side or the result is not finite."""
+    if code == 0:
+        result = left + right
+    elif code == 1:
+        result = left - right
+    elif code == 2:
+        result = left * right
+    else:
+        result = left / right
+    return result if abs(result) < np.inf and abs(right) < np.inf else np.nan
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def look(now, before, moving, owners, views, arithmetic, constants):
     """Update what the moving base series see of others, and calculate arithmetic."""
@@ -70,14 +84,7 @@ def look(now, before, moving, owners, views, arithmetic, constants):
         before[slot] = now[slot]
         a = now[left] if left >= 0 else constants[i, 0]
         b = now[right] if right >= 0 else constants[i, 1]
-        if code == 0:
-            now[slot] = a + b
-        elif code == 1:
-            now[slot] = a - b
-        elif code == 2:
-            now[slot] = a * b
-        else:
-            now[slot] = a / b
+        now[slot] = _calculate(code, a, b)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -3,74 +3,39 @@
 Slots are only ever added. When a block has no spare lane left, another block of the same indicator is added.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from indicators.catalogue import Indicator, find
+from engine.blocks import ARITHMETIC, SPARE, ArithmeticBlock, Computation, IndicatorBlock, LaneBlock, PriceBlock
+from indicators.catalogue import find
+from indicators.kernels.lanes import LaneInput
 from indicators.kernels.pools import Pool
 from registry.groups import Series
-from registry.language.tree import Arithmetic, IndicatorOutput, Number, Operand, Price, Variable
-
-ARITHMETIC = ("+", "-", "*", "/")
-"""Position = code of an arithmetic slot."""
-
-SPARE = -1
-"""The series of a lane that is free."""
+from registry.language.as_text.text import to_text
+from registry.language.definitions import definition_versions
+from registry.language.tree import (
+    Arithmetic,
+    IndicatorOutput,
+    Number,
+    Operand,
+    Price,
+    Variable,
+    readings,
+    variables,
+)
 
 _FEWEST_LANES = 4
 """Of a block that follows another one: conditions arrive one by one, and a block for each would be slow."""
 
-Computation = tuple[str, tuple[tuple[str, float], ...], str | None, str]
-"""What lanes share: indicator, parameters, source, timeframe."""
-
 SlotKey = tuple[int | None, Operand]
 """What a slot contains: a reading or delay, shared by all (no owner), or an operand as a base series sees it."""
 
+_LaneKey = Computation | tuple[str, str]
+"""What lanes side by side share; of arithmetic its text without a series, and the timeframe."""
 
-@dataclass(eq=False)
-class PriceBlock:
-    """One price of several series of one timeframe; the value of ``series[i]`` is in slot ``first_slot + i``."""
-
-    field: str
-    timeframe: str
-    series: list[int]
-    first_slot: int
-
-    @property
-    def stop_slot(self) -> int:
-        return self.first_slot + len(self.series)
-
-
-@dataclass(eq=False)
-class IndicatorBlock:
-    """One indicator over several series of one timeframe; output ``o`` of ``series[i]`` is in slot
-    ``first_slot + o * lanes + i``."""
-
-    indicator: Indicator
-    parameters: dict[str, float]
-    source: str | None
-    timeframe: str
-    series: list[int]
-    first_slot: int
-
-    @property
-    def computation(self) -> Computation:
-        """What its lanes share."""
-        return self.indicator.name, tuple(self.parameters.items()), self.source, self.timeframe
-
-    @property
-    def lanes(self) -> int:
-        return len(self.series)
-
-    @property
-    def stop_slot(self) -> int:
-        return self.first_slot + len(self.indicator.outputs) * self.lanes
-
-    def slots(self, lane: int) -> range:
-        """The slots of a lane, output by output."""
-        return range(self.first_slot + lane, self.stop_slot, self.lanes)
+_Computed = IndicatorOutput | Arithmetic
 
 
 class Layout:
@@ -85,7 +50,8 @@ class Layout:
         self.series: list[Series] = []
         self.index: dict[Series, int] = {}
         self.prices: list[PriceBlock] = []
-        self.indicators: list[IndicatorBlock] = []
+        self.blocks: list[LaneBlock] = []
+        """In the order in which they were added, whatever their level."""
         self.slots: dict[SlotKey, int] = {}
         self.owners = Pool(np.int64)
         """Slot -> index of the series whose steps move it; ``SPARE`` for slots of spare lanes."""
@@ -94,7 +60,7 @@ class Layout:
         self.arithmetic = Pool(np.int64, 4)
         self.constants = Pool(np.float64, 2)
         self._price_lanes: dict[tuple[str, str], list[tuple[PriceBlock, int]]] = {}
-        self._lanes: dict[Computation, list[tuple[IndicatorBlock, int]]] = {}
+        self._lanes: dict[_LaneKey, list[tuple[LaneBlock, int]]] = {}
 
     def add_series(self, added: Iterable[Series]) -> None:
         """Take in series that are not there yet, in the order of their names."""
@@ -102,24 +68,33 @@ class Layout:
             self.index[series] = len(self.series)
             self.series.append(series)
 
+    @property
+    def indicators(self) -> list[IndicatorBlock]:
+        """The blocks that are not arithmetic."""
+        return [block for block in self.blocks if isinstance(block, IndicatorBlock)]
+
     def read(self, read: Iterable[Variable]) -> None:
-        """Make slots for what is read and for its delays."""
+        """Make slots for what is read, for what that is computed from, and for its delays."""
         unique = list(dict.fromkeys(read))
-        present = [
-            variable for variable in dict.fromkeys(map(_undelayed, unique)) if (None, variable) not in self.slots
-        ]
         prices: dict[tuple[str, str], set[int]] = {}
-        computations: dict[Computation, set[int]] = {}
-        for variable in present:
-            lane = self.index[variable.series]
+        computed: dict[_Computed, int] = {}
+        for variable in dict.fromkeys(map(_undelayed, unique)):
+            if (None, variable) in self.slots:
+                continue
             if isinstance(variable, Price):
-                prices.setdefault((variable.field, variable.series.timeframe), set()).add(lane)
+                prices.setdefault((variable.field, variable.series.timeframe), set()).add(self.index[variable.series])
             else:
-                computations.setdefault(_computation(variable), set()).add(lane)
+                _collect(variable, computed)
         for (field, timeframe), wanted in sorted(prices.items()):
             self._show_price(field, timeframe, sorted(wanted))
-        for computation, wanted in sorted(computations.items(), key=str):
-            self._compute(computation, sorted(wanted))
+        lanes: dict[tuple[int, _LaneKey], dict[int, _Computed]] = {}
+        for operand, level in computed.items():
+            if (None, operand) not in self.slots:
+                by_series = lanes.setdefault((level, _lane_key(operand)), {})
+                by_series[self.index[_series_of(operand)]] = operand
+        # An inner one before all that is computed from it.
+        for (level, key), operands in sorted(lanes.items(), key=lambda item: (item[0][0], str(item[0][1]))):
+            self._compute(key, level, dict(sorted(operands.items())))
         for variable in unique:
             if variable.offset and (None, variable) not in self.slots:
                 source = self.slots[None, _undelayed(variable)]
@@ -155,25 +130,40 @@ class Layout:
             self.owners.array[slot] = index
             self.slots[None, Price(self.series[index], field, 0)] = slot
 
-    def _compute(self, computation: Computation, wanted: list[int]) -> None:
-        name, parameters, source, timeframe = computation
-        known = self._lanes.setdefault(computation, [])
+    def _compute(self, key: _LaneKey, level: int, wanted: Mapping[int, _Computed]) -> None:
+        """Give each of the wanted series (index -> the operand on it) a lane."""
+        known = self._lanes.setdefault(key, [])
         # The lanes of a block are contiguous output by output, so all of them are made at once.
         free = [(block, lane) for block, lane in known if block.series[lane] == SPARE]
-        indicator = find(name)
         if len(free) < len(wanted):
             more = _capacity(len(wanted) - len(free), bool(known))
-            first = self.owners.add([SPARE] * (more * len(indicator.outputs)))
-            block = IndicatorBlock(indicator, dict(parameters), source, timeframe, [SPARE] * more, first)
-            self.indicators.append(block)
+            block = self._new_block(key, next(iter(wanted.values())), level, more)
+            self.blocks.append(block)
             known += [(block, lane) for lane in range(more)]
             free += known[-more:]
-        for index, (block, lane) in zip(wanted, free, strict=False):
+        for (index, operand), (block, lane) in zip(wanted.items(), free, strict=False):
             block.series[lane] = index
-            for output, slot in zip(indicator.outputs, block.slots(lane), strict=True):
+            for read, side in zip(block.inputs, _inputs(operand), strict=True):
+                if isinstance(read, list) and side is not None:
+                    read[lane] = self.slots[None, side]
+            for shown, slot in zip(_outputs(operand), block.slots(lane), strict=True):
                 self.owners.array[slot] = index
-                variable = IndicatorOutput(self.series[index], name, parameters, source, output.name)
-                self.slots[None, variable] = slot
+                self.slots[None, shown] = slot
+
+    def _new_block(self, key: _LaneKey, example: _Computed, level: int, lanes: int) -> LaneBlock:
+        """A block of spare lanes for operands like the example."""
+        first = self.owners.add([SPARE] * (lanes * len(_outputs(example))))
+        inputs = [_lane_input(side, lanes) for side in _inputs(example)]
+        if isinstance(key, Computation):
+            (source,) = inputs
+            assert not isinstance(source, float)
+            return IndicatorBlock(find(key.indicator), key, source, level, [SPARE] * lanes, first)
+        assert isinstance(example, Arithmetic)
+        left, right = inputs
+        assert left is not None
+        assert right is not None
+        code = ARITHMETIC.index(example.operator)
+        return ArithmeticBlock(code, (left, right), key[1], level, [SPARE] * lanes, first)
 
     def _arithmetic_slot(self, base: Series, operand: Arithmetic) -> int:
         owner = self.index[base]
@@ -201,5 +191,55 @@ def _undelayed(variable: Variable) -> Variable:
     return replace(variable, offset=0) if variable.offset else variable
 
 
-def _computation(variable: IndicatorOutput) -> Computation:
-    return variable.indicator, variable.parameters, variable.source, variable.series.timeframe
+def _collect(operand: Operand, computed: dict[_Computed, int]) -> int:
+    """Add what is computed for a reading, inner ones first, with their levels; returns the level of the operand, -1 for
+    what is a constant or a column of candles."""
+    if isinstance(operand, Number | Price):
+        return -1
+    inner = [side for side in _inputs(operand) if side is not None]
+    level = 1 + max((_collect(side, computed) for side in inner), default=-1)
+    computed[operand] = level
+    return level
+
+
+def _inputs(operand: _Computed) -> tuple[Operand | None, ...]:
+    """What is selected for a computation to read: the source of an indicator, ``None`` if it has none; both sides."""
+    if isinstance(operand, Arithmetic):
+        return operand.left, operand.right
+    if isinstance(operand.source, str):
+        return (Price(operand.series, operand.source),)
+    return (operand.source,)
+
+
+def _lane_input(operand: Operand | None, lanes: int) -> LaneInput | None:
+    match operand:
+        case None:
+            return None
+        case Number(value):
+            return value
+        case Price(field=field):
+            return field
+    return [SPARE] * lanes
+
+
+def _outputs(operand: _Computed) -> Sequence[_Computed]:
+    """What the slots of a lane contain."""
+    if isinstance(operand, Arithmetic):
+        return (operand,)
+    return [replace(operand, output=output.name) for output in find(operand.indicator).outputs]
+
+
+def _lane_key(operand: _Computed) -> _LaneKey:
+    series = _series_of(operand)
+    if isinstance(operand, Arithmetic):
+        return to_text(operand), series.timeframe
+    source = operand.source
+    if source is None or isinstance(source, str):
+        return Computation(operand.indicator, operand.parameters, source, series.timeframe, "")
+    definitions = definition_versions(readings(source))
+    return Computation(operand.indicator, operand.parameters, to_text(source), series.timeframe, definitions)
+
+
+def _series_of(operand: _Computed) -> Series:
+    """The one series that a reading is computed from."""
+    return next(variables(operand)).series

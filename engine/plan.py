@@ -1,6 +1,7 @@
 """From conditions of one timeframe to what has to be computed for them, each thing once.
 
-    conditions -> series -> readings: prices and indicators, an indicator's series side by side as lanes
+    conditions -> series -> readings: prices and indicators, an indicator's series side by side as lanes; what an
+                            indicator is computed from, another one or arithmetic, is a reading of a lower level
                -> delays `[k]` -> views of other series' values -> arithmetic          (all of these are slots)
                -> comparisons as columns, grouped by operator and sorted by slot -> composites by level
 
@@ -18,12 +19,16 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.layout import SPARE, IndicatorBlock, Layout, PriceBlock
+from engine.blocks import SPARE, IndicatorBlock, PriceBlock
+from engine.layout import Layout
 from engine.program import BasedNode, Program, children
 from indicators.kernels.pools import Pool
 from registry.conditions import Condition
 from registry.groups import Series
-from registry.language.tree import For, IndicatorOutput, Node, Number, Operand, Within, operands, variables
+from registry.language.tree import For, IndicatorOutput, Node, Number, Operand, Within, operands, readings, variables
+
+_NEVER = np.iinfo(np.int64).max
+"""More candles than any series has: of indicators of which it is not known when they have settled."""
 
 
 class Plan:
@@ -72,7 +77,8 @@ class Plan:
             self.conditions.append(condition)
             self._is_base.array[base] = True
             self.memory = max(self.memory, memory(tree))
-            self.settle.append(tuple((index[series], needed.settle) for series, needed in condition.needed.items()))
+            needs = [(index[series], needed.settled_after) for series, needed in condition.needed.items()]
+            self.settle.append(tuple((each, _NEVER if settled is None else settled) for each, settled in needs))
             compared = [operand for operand in dict.fromkeys(operands(tree)) if not isinstance(operand, Number)]
             self.shown.append(tuple((operand, slot_of[base, operand]) for operand in compared))
         self._momentary.add([condition.momentary for condition in added])
@@ -133,7 +139,7 @@ class Plan:
 
     @property
     def indicator_counts(self) -> NDArray[np.int64]:
-        """Condition -> number of distinct indicators that it reads."""
+        """Condition -> number of distinct indicators that it needs."""
         return self._indicator_counts.array
 
     @property
@@ -171,15 +177,16 @@ def make_plan(conditions: Iterable[Condition]) -> Plan:
     return plan
 
 
-IndicatorNode = tuple[str, tuple[tuple[str, float], ...], str | None, Series]
+IndicatorNode = tuple[str, tuple[tuple[str, float], ...], str | Operand | None, Series]
 """One computation: indicator, parameters, source, series."""
 
 
 def indicator_nodes(condition: Condition) -> set[IndicatorNode]:
-    """The distinct indicators that a condition reads; several outputs of one indicator are one computation."""
+    """The distinct indicators that a condition needs, those in sources included; several outputs of one indicator are
+    one computation."""
     return {
         (variable.indicator, variable.parameters, variable.source, variable.series)
-        for variable in variables(condition.tree)
+        for variable in readings(condition.tree)
         if isinstance(variable, IndicatorOutput)
     }
 

@@ -16,8 +16,8 @@ import polars as pl
 
 from common.errors import StoreError
 from common.timeframes import show_time
+from engine.blocks import SPARE, Computation
 from engine.evaluate import SeriesPast
-from engine.layout import SPARE, Computation
 from engine.part import Part
 from engine.plan import Plan
 from indicators.catalogue import find
@@ -122,10 +122,11 @@ class Checkpoints:
 
 
 def _text(computation: Computation) -> str:
-    """The key of a row: indicator, definition version, parameters, source."""
-    name, parameters, source, _ = computation
-    arguments = ",".join(f"{key}={value!r}" for key, value in parameters)
-    return f"{name}={find(name).version}({arguments}){'' if source is None else ' of ' + source}"
+    """The key of a row: indicator, definition version, parameters, source with the versions of its indicators."""
+    name, source = computation.indicator, computation.source
+    arguments = ",".join(f"{key}={value!r}" for key, value in computation.parameters)
+    inner = f" by {computation.source_definitions}" if computation.source_definitions else ""
+    return f"{name}={find(name).version}({arguments}){'' if source is None else ' of ' + source}{inner}"
 
 
 def _bytes(carry: Carry) -> bytes:
@@ -134,8 +135,8 @@ def _bytes(carry: Carry) -> bytes:
 
 def _carry(computation: Computation, state: bytes) -> Carry:
     """Raises ``ValueError`` for bytes that are not a carry of that computation."""
-    name, parameters, _, _ = computation
-    model = start(find(name), dict(parameters))
+    name = computation.indicator
+    model = start(find(name), dict(computation.parameters))
     sizes = [model.state.size, *(window.size for window in model.windows)]
     if len(state) != 8 * sum(sizes):
         raise ValueError(f"{name} has {len(state)} bytes instead of {8 * sum(sizes)}")

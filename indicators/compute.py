@@ -63,16 +63,16 @@ def compute(
     name: str,
     candles: Candles,
     *,
-    source: str | None = None,
+    source: str | Array | None = None,
     out: Mapping[str, Array] | None = None,
     **parameters: float,
 ) -> dict[str, Array]:
     """The outputs of an indicator over the candles of one series, NaN where there is no value.
 
-    ``candles`` needs only the columns that are used. ``source`` is the price to compute from (one of ``PRICES``, by
-    default the record's ``default_source``) for the indicators that have one. ``out`` takes the outputs by name,
-    float64[n] each, instead of new arrays: fresh memory often costs more than the values. Raises
-    :class:`IndicatorError`.
+    ``candles`` needs only the columns that are used. ``source`` is what to compute from, for the indicators that have
+    one: a price (one of ``PRICES``, by default the record's ``default_source``) or an array of values, one a candle,
+    such as an output of another indicator. ``out`` takes the outputs by name, float64[n] each, instead of new arrays:
+    fresh memory often costs more than the values. Raises :class:`IndicatorError`.
     """
     indicator = find(name)
     completed = indicator.complete(parameters)
@@ -87,7 +87,7 @@ def compute_many(
     name: str,
     candles: Mapping[str, Any],
     *,
-    source: str | None = None,
+    source: str | Array | None = None,
     out: Mapping[str, Array] | None = None,
     **parameters: float,
 ) -> dict[str, Array]:
@@ -128,19 +128,24 @@ def _outputs(indicator: Indicator, out: Mapping[str, Array] | None, inputs: tupl
 
 
 def input_arrays(
-    indicator: Indicator, candles: Candles, source: str | None = None, dimensions: int = 1
+    indicator: Indicator, candles: Candles, source: str | Array | None = None, dimensions: int = 1
 ) -> tuple[Array, ...]:
     """The arrays that an indicator is computed from, in the order of its inputs; raises :class:`IndicatorError`.
 
-    The input ``day`` is the column of that name, or else the UTC day of ``open_time``: whole milliseconds since 1970, a
-    polars Datetime or a numpy datetime64.
+    ``source`` is the name of a price, or values, of which those that are not finite are taken as missing. The input
+    ``day`` is the column of that name, or else the UTC day of ``open_time``: whole milliseconds since 1970, a polars
+    Datetime or a numpy datetime64.
     """
     if indicator.has_source:
-        price = source_array(candles, source or indicator.default_source, dimensions)
+        if isinstance(source, np.ndarray):
+            (values,) = _columns({"source": source}, ("source",), dimensions)
+            values = _finite(values)
+        else:
+            values = source_array(candles, source or indicator.default_source, dimensions)
         if indicator.inputs == ("source",):
-            return (price,)
+            return (values,)
         others = {name: candles[name] for name in indicator.inputs if name in candles}
-        return _columns(others | {"source": price}, indicator.inputs, dimensions)
+        return _columns(others | {"source": values}, indicator.inputs, dimensions)
     if source is not None:
         raise IndicatorError(f"{indicator.name} has no source: it is computed from {', '.join(indicator.inputs)}")
     if "day" in indicator.inputs and "day" not in candles:
@@ -170,7 +175,7 @@ def _days(candles: Candles) -> Array:
 def source_array(candles: Candles, source: str, dimensions: int = 1) -> Array:
     """A price as one array, float64[n] or, with two ``dimensions``, float64[series, n].
 
-    Means are those of ``indicators/steps/candle.py``, to the last bit.
+    Means are those of ``indicators/steps/candle.py``, to the last bit, and NaN where the sum overflows.
     """
     if source not in PRICES:
         raise IndicatorError(f"unknown source {source!r}; a source is one of {', '.join(PRICES)}")
@@ -184,7 +189,13 @@ def source_array(candles: Candles, source: str, dimensions: int = 1) -> Array:
         mean /= len(columns)
         if source != "hl2":
             _settle_rounding(mean, columns[-1])
-    return mean
+    return _finite(mean)
+
+
+def _finite(values: Array) -> Array:
+    """The values, with NaN for those that are not finite."""
+    finite = np.isfinite(values)
+    return values if finite.all() else np.where(finite, values, np.nan)
 
 
 def _settle_rounding(mean: Array, close: Array) -> None:

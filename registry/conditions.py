@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from common.errors import ConditionError
-from indicators.catalogue import catalogue
 from registry.condition_cache import ConditionCache, ShapeCache, as_written
 from registry.defaults import current_defaults
 from registry.groups import Group, Series
@@ -17,12 +16,13 @@ from registry.language.as_json import reading
 from registry.language.as_json.writing import node_to_json
 from registry.language.as_text import text
 from registry.language.canonical import canonicalise
+from registry.language.definitions import definition_versions
 from registry.language.desugar import desugar
 from registry.language.limits import STORED, TYPED
 from registry.language.lookback import Needed, candles_needed
 from registry.language.ranges import range_warnings
 from registry.language.surface import SurfaceNode, momentary
-from registry.language.tree import Comparison, IndicatorOutput, Node, Number, is_momentary, variables
+from registry.language.tree import Comparison, Node, Number, is_momentary, readings
 from registry.naming import CANONICAL, current_names
 from registry.naming import reading as reading_names
 
@@ -135,9 +135,8 @@ class Condition:
     def _of(cls, series: Series, surface: SurfaceNode) -> "Condition":
         tree = canonicalise(desugar(surface, series), series, momentary=momentary(surface))
         canonical = f"{series}: {text.to_text(tree, series)}"
-        operands = tuple(variables(tree))
-        used = {operand.indicator for operand in operands if isinstance(operand, IndicatorOutput)}
-        versions = ",".join(f"{name}={catalogue()[name].version}" for name in sorted(used))
+        operands = tuple(readings(tree))
+        versions = definition_versions(operands)
         others = {operand.series for operand in operands} - {series}
         return cls(
             _identity(versions, canonical),

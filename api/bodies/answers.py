@@ -38,7 +38,11 @@ class ConditionAnswer(Answer):
     active_from: Annotated[int, Field(description="Only candles that close later can trigger it")]
     data: Annotated[Data, Field(description="missing: some series has no candles, so it cannot fire yet")]
     settled_at: Annotated[
-        int | None, Field(description="Close time from which its indicators have settled; null while data is missing")
+        int | None,
+        Field(
+            description="Close time from which its indicators have settled; null while data is missing, and where an"
+            " indicator of another one may never settle"
+        ),
     ]
     warnings: Annotated[
         list[str], Field(description="What is valid and probably not meant: a threshold that an indicator cannot reach")

@@ -24,6 +24,7 @@ class OutputAnswer(Answer):
     low: float | None
     high: float | None
     centre: float | None
+    may_be_source: Annotated[bool, Field(description="Whether another indicator can be computed from it")]
 
 
 class IndicatorAnswer(Answer):
@@ -33,6 +34,10 @@ class IndicatorAnswer(Answer):
     title: str
     aliases: list[str]
     inputs: list[str]
+    takes_source: Annotated[
+        bool,
+        Field(description="Whether it can be computed from any price, from arithmetic, or from another indicator"),
+    ]
     parameters: list[ParameterAnswer]
     outputs: list[OutputAnswer]
     default_output: str | None

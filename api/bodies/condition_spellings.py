@@ -57,7 +57,11 @@ _FLAT = {
         "period": {"type": ["number", "null"]},
         "params": {"type": ["object", "null"], "additionalProperties": {"type": "number"}},
         "component": {"type": ["string", "null"], "description": "An output of the indicator: histogram"},
-        "source": {"type": ["string", "null"], "description": f"One of {' '.join(PRICES)}"},
+        "source": {
+            "type": ["string", "object", "null"],
+            "description": f"What the indicator is computed from: one of {' '.join(PRICES)}; or an operand, as its text"
+            ' ("rsi(14)", "high - low") or as an object ({"indicator": "rsi", "period": 14})',
+        },
         "bars": {"type": ["number", "null"]},
         "fire": {"enum": ["every_bar", None]},
     },

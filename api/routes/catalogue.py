@@ -47,11 +47,15 @@ def _indicator(record: Indicator) -> IndicatorAnswer:
         title=record.title,
         aliases=list(record.aliases),
         inputs=list(record.inputs),
+        takes_source=record.has_source,
         parameters=[
             ParameterAnswer(name=one.name, default=one.default, low=one.low, high=one.high, whole=one.whole)
             for one in record.parameters
         ],
-        outputs=[OutputAnswer(name=one.name, low=one.low, high=one.high, centre=one.centre) for one in record.outputs],
+        outputs=[
+            OutputAnswer(name=one.name, low=one.low, high=one.high, centre=one.centre, may_be_source=record.has_source)
+            for one in record.outputs
+        ],
         default_output=record.default_output,
         version=record.version,
         lookback=record.lookback(defaults),

@@ -85,7 +85,7 @@ async def register_bulk(body: BulkBody, request: HubRequest) -> Response:
 async def condition_answer(service: Service, condition: Condition, caller: Caller) -> ConditionAnswer:
     """The answer about a registered condition, the same for everybody; computed in the caller's turn."""
     stored = service.stored(condition.id)
-    settled_at = await service.settled_at(condition, caller)
+    settling = await service.settling(condition, caller)
     warnings = await service.warnings(condition, caller)
     return ConditionAnswer(
         condition_id=stored.condition_id,
@@ -98,8 +98,8 @@ async def condition_answer(service: Service, condition: Condition, caller: Calle
         momentary=condition.momentary,
         definition_versions=stored.definition_versions,
         active_from=stored.active_from_ms,
-        data="missing" if settled_at is None else "ready",
-        settled_at=settled_at,
+        data=settling.data,
+        settled_at=settling.at_ms,
         warnings=list(warnings),
     )
 

@@ -7,14 +7,13 @@ it shares with every other RSI and with the constants that it is compared with.
 import math
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import polars as pl
 
 from common.grids import UTC_GRID, Grid
 from common.slots import slots_of
+from engine.readings import values_over
 from indicators.catalogue import find
-from indicators.compute import compute, source_array
 from registry.conditions import Condition
 from registry.language.as_text.text import to_text
 from registry.language.tree import IndicatorOutput, Number, Price, comparisons, variables
@@ -72,7 +71,7 @@ def read_values(condition: Condition, candles: pl.DataFrame, shown: int, grid: G
             name = to_text(drawn, short=True)
             if name not in CANDLE and name not in pane.lines:
                 pane.lines.append(name)
-                columns[name] = pl.Series(name, _values(drawn, candles)).fill_nan(None)
+                columns[name] = pl.Series(name, values_over(drawn, candles)).fill_nan(None)
             level = comparison.right
             if comparison.left == variable and isinstance(level, Number) and level.value not in pane.levels:
                 pane.levels.append(level.value)
@@ -88,33 +87,40 @@ def read_values(condition: Condition, candles: pl.DataFrame, shown: int, grid: G
 
 def _scale(operand: Price | IndicatorOutput) -> Hashable:
     """Equal for operands whose values fit on one axis."""
-    match operand:
+    match _sized_like(operand):
         case Price(field=name):
             return "volume" if name == "volume" else "price"
         case IndicatorOutput(indicator=name, source=source, output=output_name):
             output = find(name).output(output_name)
             bounds = (output.low, output.high, output.centre)
-            if source is not None and bounds == (None, None, None):
-                # An output of one column without a range of its own is on the scale of that column.
-                return "volume" if source == "volume" else "price"
+            if source is not None and bounds == _UNBOUNDED:
+                return source
             if output.low is not None and output.high is not None:
                 return output.low, output.high
             return name, source, bounds
 
 
-def _new_pane(operand: Price | IndicatorOutput) -> Pane:
-    # Prices and volumes already have their panes.
-    assert isinstance(operand, IndicatorOutput)
+_UNBOUNDED = (None, None, None)
+
+
+def _sized_like(operand: Price | IndicatorOutput) -> Price | IndicatorOutput:
+    """The operand on whose scale an operand is: an output of one column or of another indicator, without a range of its
+    own, is on the scale of that."""
+    if isinstance(operand, Price) or operand.source is None:
+        return operand
     output = find(operand.indicator).output(operand.output)
-    return Pane(operand.indicator, low=output.low, high=output.high)
+    if (output.low, output.high, output.centre) != _UNBOUNDED:
+        return operand
+    source = Price(operand.series, operand.source) if isinstance(operand.source, str) else operand.source
+    return _sized_like(source) if isinstance(source, Price | IndicatorOutput) else operand
 
 
-def _values(operand: Price | IndicatorOutput, candles: pl.DataFrame) -> pl.Series:
-    if isinstance(operand, Price):
-        return pl.Series(source_array(candles, operand.field))
-    parameters: dict[str, Any] = dict(operand.parameters)
-    outputs = compute(operand.indicator, candles, source=operand.source, **parameters)
-    return pl.Series(outputs[operand.output])
+def _new_pane(operand: Price | IndicatorOutput) -> Pane:
+    like = _sized_like(operand)
+    # Prices and volumes already have their panes.
+    assert isinstance(like, IndicatorOutput)
+    output = find(like.indicator).output(like.output)
+    return Pane(like.indicator, low=output.low, high=output.high)
 
 
 def _widen(pane: Pane, frame: pl.DataFrame) -> None:

@@ -99,7 +99,7 @@ def _show(condition: "Condition", json_output: bool) -> None:
                 "group": condition.group,
                 "warnings": list(condition.warnings),
                 "series": [
-                    {"series": series, "lookback": needed.lookback, "settle": needed.settle}
+                    {"series": series, "lookback": needed.lookback, "settle": needed.settled_after}
                     for series, needed in condition.needed.items()
                 ],
             }
@@ -115,8 +115,12 @@ def _show(condition: "Condition", json_output: bool) -> None:
         (
             "candles",
             [
-                f"{series}: {needed.lookback + 1} for the first verdict,"
-                f" {max(needed.settle, needed.lookback + 1)} until its indicators have settled"
+                f"{series}: {needed.lookback + 1} for the first verdict, "
+                + (
+                    "and it is not known when its indicators have settled"
+                    if needed.settled_after is None
+                    else f"{max(needed.settled_after, needed.lookback + 1)} until its indicators have settled"
+                )
                 for series, needed in condition.needed.items()
             ],
         ),

@@ -77,9 +77,10 @@ def program(kernels: dict[str, str]) -> str:
     digest = _digest([inspect.getsource(tick_program), *plain, *kernels.values()])
     passed = "inputs, rows, first, parameters, state, memory, table, windows, turn, outputs, scratch"
     dispatch = [f"def run(code, {passed}):"]
-    dispatch.append('    """Call the live kernel of an indicator by its place in the catalogue."""')
+    dispatch.append('    """Call the live kernel of an indicator by its place in the catalogue, or do arithmetic."""')
+    dispatch += ["    if code < 0:", "        calculate_lanes(-1 - code, inputs, rows, first, outputs)"]
     for code, name in enumerate(NAMES):
-        dispatch.append(f"    {'if' if code == 0 else 'elif'} code == {code}:")
+        dispatch.append(f"    elif code == {code}:")
         dispatch.append(f"        {name}.live({passed})")
     return "\n".join(
         [
@@ -87,10 +88,11 @@ def program(kernels: dict[str, str]) -> str:
             f'Sources (tick_program.py, the kernels): {digest}\n"""\n',
             "import numpy as np\nfrom numba import njit\n",
             "\n".join(f"{name} = {place}" for place, name in enumerate(tick_program.COLUMNS)) + "\n",
+            f"FROM_SLOTS = {tick_program.FROM_SLOTS}\n",
             "from indicators.kernels import rings\nfrom indicators.kernels.intrinsics import borrowed, matrix",
             f"from indicators._kernels import (\n    {', '.join(sorted(NAMES))},\n)\n",
-            '\n@njit(error_model="numpy")\n' + "\n".join(dispatch) + "\n",
             *(f'\n@njit(error_model="numpy")\n{function}' for function in plain),
+            '\n@njit(error_model="numpy")\n' + "\n".join(dispatch) + "\n",
             f'\n@njit(cache=True, nogil=True, error_model="numpy")\n{inspect.getsource(tick_program.advance)}',
         ]
     )

@@ -47,9 +47,9 @@ Generated from the catalogue by `make docs`: do not edit. [language.md](language
 with indicators, [CONTRIBUTING](../CONTRIBUTING.md) how to add one.
 
 Parameters are written by position or by name; one that is left out has its default. An indicator with a *source* takes
-a price after its parameters, one of {" ".join(f"`{price}`" for price in PRICES)}; the default is `close`,
-except where the entry says otherwise. A single output needs no name; of several, one may be the default. A `value` in
-JSON may be the text of any operand.
+it after its parameters: a price, one of {" ".join(f"`{price}`" for price in PRICES)}; arithmetic; or
+another indicator that has a source: `ema(9, rsi(14))`. The default is `close`, except where the entry says otherwise.
+A single output needs no name; of several, one may be the default. A `value` in JSON may be the text of any operand.
 
 - **First value**: the number of candles before the first one with a value, as in TA-Lib.
 - **Settled**: the number of candles after which a different start of the history changes the values by less than a

@@ -16,9 +16,12 @@ from indicators.catalogue import NAMES, Indicator, Parameters, Window
 from indicators.compute import Array, Carry, check_carry, kernels, start
 from indicators.kernels.partials import depths, partial_values
 from indicators.kernels.pools import Pool
-from indicators.kernels.tick_program import CANDLE_ROWS, COLUMNS
+from indicators.kernels.tick_program import CANDLE_ROWS, COLUMNS, CONSTANT, FROM_SLOTS
 
 _COLUMN = {name: position for position, name in enumerate(COLUMNS)}
+
+LaneInput = str | float | list[int]
+"""What lanes are computed from: a row of the candles, by name; a constant; or a slot for each lane."""
 
 
 class LaneProgram:
@@ -36,11 +39,14 @@ class LaneProgram:
         self._windows = Pool(np.int64, 2)
         self._series = Pool(np.int64)
         self._input_rows = Pool(np.int64)
+        self._input_places = Pool(np.int64)
+        self._lane_slots = Pool(np.int64)
         self._prices = Pool(np.int64, 4)
         self._work = np.empty(0)
         self._arrays: tuple[NDArray[Any], ...] | None = None
         """The pools' arrays as the compiled call takes them; ``None`` after something was added."""
-        self._known: list[tuple[Indicator, dict[str, float], Carry]] = []
+        self._known: list[tuple[Indicator, dict[str, float], Carry] | None] = []
+        """Block -> its indicator, parameters and first carry; ``None`` for arithmetic."""
 
     def add_prices(self, field: str, series: Sequence[int], first_slot: int) -> int:
         """Add a block that shows a price of several series (-1: spare); returns the number of the price block."""
@@ -49,7 +55,12 @@ class LaneProgram:
         return self._prices.add(np.array([[CANDLE_ROWS.index(field), len(series), at, first_slot]], np.int64))
 
     def add(
-        self, indicator: Indicator, parameters: Parameters, source: str | None, series: Sequence[int], first_slot: int
+        self,
+        indicator: Indicator,
+        parameters: Parameters,
+        source: LaneInput | None,
+        series: Sequence[int],
+        first_slot: int,
     ) -> int:
         """Add a block whose lanes have seen no candle; returns the number of the block."""
         lanes = len(series)
@@ -57,43 +68,75 @@ class LaneProgram:
         lengths = indicator.lengths(parameters)
         windows, sections = _sections(indicator, parameters)
         rows = np.cumsum([0, *sections])
-        names = [source or indicator.default_source if name == "source" else name for name in indicator.inputs]
-        scratch = kernels(indicator.name).SCRATCH
-        needed = (len(names) + scratch) * lanes
-        if needed > self._work.size:
-            self._work = np.empty(needed)
-        description = {
-            "CODE": NAMES.index(indicator.name),
-            "LANES": lanes,
-            "INPUTS": len(names),
-            "OUTPUTS": len(indicator.outputs),
-            "STATES": empty.state.size,
-            "SCRATCH": scratch,
-            "ROWS": int(rows[-1]),
-            "SECTIONS": len(sections),
-            "WINDOWS": len(windows),
-            "FIRST_SLOT": first_slot,
-            "TURN": 0,
-            "PARAMETERS_AT": self._parameters.add(np.array([*parameters.values()], np.float64)),
-            "STATE_AT": self._state.add(np.repeat(empty.state, lanes)),
-            "MEMORY_AT": self._memory.add(np.full(int(rows[-1]) * lanes, np.nan)),
-            "TABLE_AT": self._table.add(np.array([*zip(rows, sections, strict=False)], np.int64).reshape(-1, 2)),
-            "WINDOWS_AT": self._windows.add(np.array(windows, np.int64).reshape(-1, 2)),
-            "SERIES_AT": self._series.add(np.array(series, np.int64)),
-            "FIRST_SERIES": _first_of(np.array(series, np.int64)),
-            "INPUTS_AT": self._input_rows.add(np.array([CANDLE_ROWS.index(name) for name in names], np.int64)),
-        }
         assert len(lengths) == len(empty.windows)
         self._known.append((indicator, dict(parameters), empty))
-        self._arrays = None
-        return self._blocks.add(np.array([[description[name] for name in COLUMNS]], np.int64))
+        return self._add(
+            series,
+            first_slot,
+            [(source or indicator.default_source) if name == "source" else name for name in indicator.inputs],
+            CODE=NAMES.index(indicator.name),
+            OUTPUTS=len(indicator.outputs),
+            STATES=empty.state.size,
+            SCRATCH=kernels(indicator.name).SCRATCH,
+            ROWS=int(rows[-1]),
+            SECTIONS=len(sections),
+            WINDOWS=len(windows),
+            PARAMETERS_AT=self._parameters.add(np.array([*parameters.values()], np.float64)),
+            STATE_AT=self._state.add(np.repeat(empty.state, lanes)),
+            MEMORY_AT=self._memory.add(np.full(int(rows[-1]) * lanes, np.nan)),
+            TABLE_AT=self._table.add(np.array([*zip(rows, sections, strict=False)], np.int64).reshape(-1, 2)),
+            WINDOWS_AT=self._windows.add(np.array(windows, np.int64).reshape(-1, 2)),
+        )
 
-    def assign(self, block: int, lane: int, series: int) -> None:
-        """Make a lane follow a series."""
+    def add_arithmetic(
+        self, code: int, sides: tuple[LaneInput, LaneInput], series: Sequence[int], first_slot: int
+    ) -> int:
+        """Add a block that calculates with two inputs; returns the number of the block.
+
+        ``code`` is the operation's place in ``+ - * /`` (``calculate`` in ``indicators/kernels/tick_program.py``).
+        """
+        self._known.append(None)
+        return self._add(series, first_slot, sides, CODE=-1 - code, OUTPUTS=1)
+
+    def _add(self, series: Sequence[int], first_slot: int, inputs: Sequence[LaneInput], **columns: int) -> int:
+        """Add a block with these columns; those that are not named are 0."""
+        lanes = len(series)
+        needed = (len(inputs) + columns.get("SCRATCH", 0)) * lanes
+        if needed > self._work.size:
+            self._work = np.empty(needed)
+        followed = np.array(series, np.int64)
+        places = [self._input_place(read) for read in inputs]
+        self._input_places.add(np.array([at for _, at in places], np.int64))
+        described = columns | {
+            "LANES": lanes,
+            "INPUTS": len(inputs),
+            "FIRST_SLOT": first_slot,
+            "SERIES_AT": self._series.add(followed),
+            "FIRST_SERIES": _first_of(followed) if all(row >= 0 for row, _ in places) else -1,
+            "INPUTS_AT": self._input_rows.add(np.array([row for row, _ in places], np.int64)),
+        }
+        self._arrays = None
+        return self._blocks.add(np.array([[described.get(name, 0) for name in COLUMNS]], np.int64))
+
+    def _input_place(self, read: LaneInput) -> tuple[int, int]:
+        """The row of an input, and where what is no row of candles is."""
+        if isinstance(read, str):
+            return CANDLE_ROWS.index(read), 0
+        if isinstance(read, list):
+            return FROM_SLOTS, self._lane_slots.add(np.array(read, np.int64))
+        return CONSTANT, self._parameters.add(np.array([read]))
+
+    def assign(self, block: int, lane: int, series: int, slots: Sequence[int] = ()) -> None:
+        """Make a lane follow a series; ``slots`` are those that it reads, in the order of the inputs that are slots."""
         first = self._number(block, "SERIES_AT")
         followed = self._series.array[first : first + self._number(block, "LANES")]
         followed[lane] = series
-        self._blocks.array[block, _COLUMN["FIRST_SERIES"]] = _first_of(followed)
+        inputs_at, inputs = self._number(block, "INPUTS_AT"), self._number(block, "INPUTS")
+        rows = self._input_rows.array[inputs_at : inputs_at + inputs]
+        places = self._input_places.array[inputs_at : inputs_at + inputs]
+        for at, slot in zip(places[rows == FROM_SLOTS].tolist(), slots, strict=True):
+            self._lane_slots.array[at + lane] = slot
+        self._blocks.array[block, _COLUMN["FIRST_SERIES"]] = _first_of(followed) if (rows >= 0).all() else -1
 
     def assign_price(self, block: int, lane: int, series: int) -> None:
         """Make a lane of a price block follow a series."""
@@ -101,7 +144,10 @@ class LaneProgram:
 
     def fill(self, block: int, lane: int, carry: Carry) -> None:
         """Make a lane continue from a carry. Raises ``ValueError`` for one of another indicator or other parameters."""
-        indicator, parameters, _ = self._known[block]
+        known = self._known[block]
+        if known is None:
+            raise ValueError("arithmetic has no carry")
+        indicator, parameters, _ = known
         check_carry(indicator, parameters, carry)
         state, memory, table = self._views(block)
         turn = self._number(block, "TURN")
@@ -122,7 +168,10 @@ class LaneProgram:
 
     def carry(self, block: int, lane: int) -> Carry:
         """A copy of the carry that a lane would continue from."""
-        _, _, empty = self._known[block]
+        known = self._known[block]
+        if known is None:
+            raise ValueError("arithmetic has no carry")
+        _, _, empty = known
         state, memory, table = self._views(block)
         turn = self._number(block, "TURN")
         windows = []
@@ -155,7 +204,7 @@ class LaneProgram:
     def _gather_arrays(self) -> tuple[NDArray[Any], ...]:
         pools = (
             self._blocks, self._parameters, self._state, self._memory, self._table, self._windows, self._series,
-            self._input_rows,
+            self._input_rows, self._input_places, self._lane_slots,
         )  # fmt: skip
         return (*(pool.array for pool in pools), self._work, self._prices.array)
 

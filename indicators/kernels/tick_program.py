@@ -37,8 +37,13 @@ COLUMNS = (
     "FIRST_SERIES",
     "INPUTS_AT",
 )
-"""The columns of ``blocks``: the indicator's place in the catalogue, sizes, and where its numbers are.
-``FIRST_SERIES`` is the series of the first lane if the lanes follow consecutive series, otherwise -1."""
+"""The columns of ``blocks``: the indicator's place in the catalogue, or -1 less the code of an arithmetic operation;
+sizes, and where its numbers are. ``FIRST_SERIES`` is the series of the first lane if the lanes follow consecutive
+series and read nothing but candles, otherwise -1."""
+
+FROM_SLOTS, CONSTANT = -1, -2
+"""Rows of inputs that are no rows of candles: a slot for each lane, and a constant. ``input_places`` says where in
+``lane_slots`` the slots begin, or where in ``parameters`` the constant is."""
 
 (
     CODE, LANES, INPUTS, OUTPUTS, STATES, SCRATCH, ROWS, SECTIONS, WINDOWS, FIRST_SLOT, TURN,
@@ -62,21 +67,26 @@ def blank(candles, present):
                 candles[row, series] = np.nan
 
 
+def finite(value):
+    """The value, or NaN for one that is not finite."""
+    return value if abs(value) < np.inf else np.nan
+
+
 def fill_means(candles, read):
-    """Fill in the rows of means whose bit is set in ``read``."""
+    """Fill in the rows of means whose bit is set in ``read``; NaN where a sum overflows."""
     opens, highs, lows, closes = candles[0], candles[1], candles[2], candles[3]
     if read & 1 << 6:
         means = candles[6]
         for series in range(means.size):
-            means[series] = (highs[series] + lows[series]) / 2.0
+            means[series] = finite((highs[series] + lows[series]) / 2.0)
     if read & 1 << 7:
         means = candles[7]
         for series in range(means.size):
-            means[series] = typical_price(highs[series], lows[series], closes[series])
+            means[series] = finite(typical_price(highs[series], lows[series], closes[series]))
     if read & 1 << 8:
         means = candles[8]
         for series in range(means.size):
-            means[series] = average_price(opens[series], highs[series], lows[series], closes[series])
+            means[series] = finite(average_price(opens[series], highs[series], lows[series], closes[series]))
 
 
 def rows_read(which, blocks, input_rows, which_prices, prices):
@@ -85,7 +95,9 @@ def rows_read(which, blocks, input_rows, which_prices, prices):
     for w in range(which.size):
         block = blocks[which[w]]
         for i in range(block[INPUTS]):
-            read |= 1 << input_rows[block[INPUTS_AT] + i]
+            row = input_rows[block[INPUTS_AT] + i]
+            if row >= 0:
+                read |= 1 << row
     for p in range(which_prices.size):
         read |= 1 << prices[which_prices[p], 0]
     return read
@@ -122,10 +134,37 @@ def count_lanes(series, present, stepping):
     return moving, missing
 
 
-def gather(values, series, row):
-    """Collect the values of lanes; NaN for spare ones."""
+def gather(values, places, row):
+    """Collect the values of lanes, as far as they are finite; NaN for spare lanes, whose place is -1."""
     for lane in range(row.size):
-        row[lane] = values[series[lane]] if series[lane] >= 0 else np.nan
+        row[lane] = finite(values[places[lane]]) if places[lane] >= 0 else np.nan
+
+
+def fill(row, value):
+    """The same value for all lanes."""
+    for lane in range(row.size):
+        row[lane] = value
+
+
+def calculate(operation, left, right):
+    """The operation by its place in ``+ - * /``; NaN where a side or the result is not finite."""
+    if operation == 0:
+        result = left + right
+    elif operation == 1:
+        result = left - right
+    elif operation == 2:
+        result = left * right
+    else:
+        result = left / right
+    # A number divided by infinity would be 0; whatever else is done with infinity gives no number.
+    return result if abs(result) < np.inf and abs(right) < np.inf else np.nan
+
+
+def calculate_lanes(operation, inputs, rows, first, outputs):
+    """Arithmetic on two rows of the inputs; lane ``i`` reads column ``first + i``."""
+    left, right, result = inputs[rows[0]], inputs[rows[1]], outputs[0]
+    for lane in range(result.size):
+        result[lane] = calculate(operation, left[first + lane], right[first + lane])
 
 
 def copy(values, target):
@@ -135,10 +174,11 @@ def copy(values, target):
 
 
 def advance(
-    which, which_prices, blocks, parameters, state, memory, table, windows, lane_series, input_rows, work, prices,
-    candles, present, stepping, now, before,
+    which, which_prices, blocks, parameters, state, memory, table, windows, lane_series, input_rows, input_places,
+    lane_slots, work, prices, candles, present, stepping, now, before,
 ):  # fmt: skip
-    """Move the price blocks ``which_prices`` and the blocks ``which`` by one candle.
+    """Move the price blocks ``which_prices`` and the blocks ``which`` by one candle, in this order: a block that reads
+    slots comes after those that write them.
 
     ``candles`` float64[9, series]; ``present`` and ``stepping`` bool[series]. A lane whose series steps without a
     candle gets NaN; one that does not step keeps its values. Neither moves its state. ``before`` receives the values
@@ -153,6 +193,8 @@ def advance(
     windows = borrowed(windows)
     lane_series = borrowed(lane_series)
     input_rows = borrowed(input_rows)
+    input_places = borrowed(input_places)
+    lane_slots = borrowed(lane_slots)
     work = borrowed(work)
     candles = borrowed(candles)
     present = borrowed(present)
@@ -182,7 +224,13 @@ def advance(
         if first_series < 0:
             inputs, first_lane = matrix(work, 0, block[INPUTS], lanes), 0
             for i in range(block[INPUTS]):
-                gather(candles[rows[i]], series, inputs[i])
+                at = input_places[block[INPUTS_AT] + i]
+                if rows[i] >= 0:
+                    gather(candles[rows[i]], series, inputs[i])
+                elif rows[i] == FROM_SLOTS:
+                    gather(now, lane_slots[at : at + lanes], inputs[i])
+                else:
+                    fill(inputs[i], parameters[at])
             rows = gathered_rows
         first, last = block[FIRST_SLOT], block[FIRST_SLOT] + block[OUTPUTS] * lanes
         outputs = matrix(now, first, block[OUTPUTS], lanes)
@@ -236,7 +284,7 @@ def advance(
 
 
 HELPERS = (
-    or_newest, typical_price, average_price, blank, fill_means, rows_read, move_prices, count_true, count_lanes, gather,
-    copy,
+    or_newest, typical_price, average_price, blank, finite, fill_means, rows_read, move_prices, count_true, count_lanes,
+    gather, fill, calculate, calculate_lanes, copy,
 )  # fmt: skip
 """The functions that ``advance`` calls besides ``run``."""

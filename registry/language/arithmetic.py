@@ -3,17 +3,29 @@
 from dataclasses import replace
 
 from common.errors import ConditionError
-from registry.language.tree import Arithmetic, ArithmeticOperator, IndicatorOutput, Number, Operand, Price
+from registry.language.tree import (
+    Arithmetic,
+    ArithmeticOperator,
+    IndicatorOutput,
+    Number,
+    Operand,
+    Price,
+    nested_source,
+)
 
 _ZERO = Number(0.0)
 
 
 def folded(operand: Operand) -> Operand:
-    """``operand`` with every operation on two constants replaced by its float64 value; nothing is reassociated.
+    """``operand`` with every operation on two constants replaced by its float64 value, in sources too; nothing is
+    reassociated.
 
     Raises :class:`ConditionError` for a division by the constant 0, which is always UNKNOWN, and for a value beyond
     1e15.
     """
+    if isinstance(operand, IndicatorOutput):
+        source = nested_source(operand)
+        return operand if source is None else replace(operand, source=folded(source))
     if not isinstance(operand, Arithmetic):
         # -0 is 0.
         return _ZERO if operand == _ZERO else operand

@@ -4,7 +4,8 @@ Each rule preserves the truth on every candle, including UNKNOWN. A comparison i
 not finite, whichever side it is on and whatever the operator; everything above follows Kleene's logic.
 
 1. An operation on two constants is folded in float64; ``+`` and ``*`` commute: constants go to the right, else the
-   smaller text goes to the left. Nothing is reassociated: ``(x * 0.1) * 3`` is not ``x * 0.3``.
+   smaller text goes to the left. Nothing is reassociated: ``(x * 0.1) * 3`` is not ``x * 0.3``. The sources of
+   indicators are operands like any other.
 2. ``a < b`` is ``b > a``, and ``a crosses_above b`` is ``b crosses_below a``: both steps of a crossing mirror.
    Constants go to the right; of two other sides the one with the smaller text goes to the left.
 3. ``macd.histogram OP 0`` is ``macd.line OP macd.signal``. The histogram is the float64 difference of the two, whose
@@ -45,6 +46,7 @@ from registry.language.tree import (
     Operator,
     Within,
     is_momentary,
+    nested_source,
 )
 
 _MIRRORED: dict[Operator, Operator] = {
@@ -113,7 +115,11 @@ class _Rewriting:
         return Comparison(operator, left, right) if straight <= mirrored else Comparison(mirrored[2], right, left)
 
     def _operand(self, operand: Operand) -> Operand:
-        """``operand`` with the sides of its sums and products in order; its constants are folded."""
+        """``operand`` with the sides of its sums and products in order, in sources too; its constants are folded."""
+        if isinstance(operand, IndicatorOutput):
+            source = nested_source(operand)
+            # Whatever reads it, a source is ordered as on its own series: all who read it share one computation.
+            return operand if source is None else replace(operand, source=_Rewriting(operand.series)._operand(source))
         if not isinstance(operand, Arithmetic):
             return operand
         left, right = self._operand(operand.left), self._operand(operand.right)

@@ -9,6 +9,9 @@ MOST_BARS = 500
 MOST_UNFOLDED = 10_000
 """Numbers, prices and indicators of the canonical tree: ``rises_by`` within N candles needs N comparisons."""
 
+MOST_NESTED = 3
+"""Levels of an indicator whose source is another one: each indicator is a level, and so is arithmetic between two."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -20,7 +23,7 @@ class Limits:
     leaves: int
     """Comparisons."""
     operands: int
-    """Numbers, prices and indicators of one comparison."""
+    """Numbers, prices and indicators of one comparison, those in sources included."""
     steps: int
     """Largest k of ``[k]``."""
     parentheses: int

@@ -1,4 +1,8 @@
-"""How many candles a condition needs before it can be judged, and until their beginning no longer matters."""
+"""How many candles a condition needs before it can be judged, and until their beginning no longer matters.
+
+Both add up where an indicator is computed from another one; :mod:`indicators.nested_settling` says for which outputs
+the sum is enough to have settled.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,6 +10,7 @@ from dataclasses import dataclass
 from common.errors import ConditionError
 from common.timeframes import DURATION_MS
 from indicators.catalogue import catalogue
+from indicators.nested_settling import ADDS_UP, forgets_exactly
 from registry.groups import Series
 from registry.language.arithmetic import shifted
 from registry.language.desugar import desugar
@@ -23,6 +28,8 @@ from registry.language.tree import (
     Not,
     Variable,
     Within,
+    nested_source,
+    readings,
     variables,
 )
 
@@ -33,10 +40,19 @@ LONGEST_LOOKBACK = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """Candles of one series: ``lookback`` before the first verdict, ``settle`` until indicators have settled."""
+    """Candles of one series: ``lookback`` before the first verdict, ``settle`` for its indicators to settle.
+
+    ``settles`` is whether it is known that they have settled then; otherwise it is not known that they ever do.
+    """
 
     lookback: int
     settle: int
+    settles: bool = True
+
+    @property
+    def settled_after(self) -> int | None:
+        """Candles after which the indicators have settled; ``None`` if that is not known."""
+        return self.settle if self.settles else None
 
 
 def candles_needed(tree: Node, base: Series) -> dict[Series, Needed]:
@@ -46,16 +62,20 @@ def candles_needed(tree: Node, base: Series) -> dict[Series, Needed]:
         ratio = _ratio(variable, base)
         # Any step of the condition's timeframe may be the one on which a longer candle closes.
         steps = variable.offset + -(-bars // ratio)
-        own, settled = _of(variable)
+        own = _of(variable)
         known = needed.get(variable.series, Needed(0, 0))
-        needed[variable.series] = Needed(max(known.lookback, own + steps), max(known.settle, settled + steps))
+        needed[variable.series] = Needed(
+            max(known.lookback, own.lookback + steps),
+            max(known.settle, own.settle + steps),
+            known.settles and own.settles,
+        )
     return needed
 
 
 def check_lookback(written: SurfaceNode, base: Series) -> None:
     """Raises :class:`ConditionError` for a condition that looks back more than 20,000 candles of a series."""
     for variable, bars in _paths(written, 0, base):
-        lookback = _of(variable)[0] + variable.offset + -(-bars // _ratio(variable, base))
+        lookback = _of(variable).lookback + variable.offset + -(-bars // _ratio(variable, base))
         if lookback > LONGEST_LOOKBACK:
             raise ConditionError(
                 f"the condition looks back {lookback} candles of {variable.series.timeframe}; at most"
@@ -88,12 +108,34 @@ def _paths(node: Node | SurfaceNode, bars: int, base: Series) -> Iterator[tuple[
                 yield from _paths(child, bars, base)
 
 
-def _of(variable: Variable) -> tuple[int, int]:
-    """Lookback and settle in candles of the variable's own series."""
+def lookback_of(variable: Variable) -> int:
+    """Candles of its own series before a variable's first value, not counting its steps back."""
+    return _of(variable).lookback
+
+
+def _of(variable: Variable) -> Needed:
+    """What a variable needs of its own series, without its steps back."""
     if not isinstance(variable, IndicatorOutput):
-        return 0, 0
+        return Needed(0, 0)
     record, parameters = catalogue()[variable.indicator], dict(variable.parameters)
-    return record.lookback(parameters), record.settle(parameters)
+    lookback, settle = record.lookback(parameters), record.settle(parameters)
+    source = nested_source(variable)
+    inner = [] if source is None else [read for read in variables(source) if isinstance(read, IndicatorOutput)]
+    if not inner:
+        return Needed(lookback, settle)
+    needed = [_of(read) for read in inner]
+    exact = forgets_exactly(record, parameters) and all(map(_forgets_exactly, inner))
+    adds_up = exact or variable.output in ADDS_UP.get(record.name, ())
+    return Needed(
+        lookback + max(each.lookback for each in needed),
+        settle + max(each.settle for each in needed),
+        adds_up and all(each.settles for each in needed),
+    )
+
+
+def _forgets_exactly(variable: IndicatorOutput) -> bool:
+    indicators = [read for read in readings(variable) if isinstance(read, IndicatorOutput)]
+    return all(forgets_exactly(catalogue()[read.indicator], dict(read.parameters)) for read in indicators)
 
 
 def _ratio(variable: Variable, base: Series) -> int:

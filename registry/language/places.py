@@ -97,6 +97,10 @@ class Place:
         return Series(self.instrument or base.instrument, self.timeframe or base.timeframe)
 
 
+HERE = Place()
+"""The condition's own series, no step back."""
+
+
 def looks_like_timeframe(symbol: str) -> bool:
     """Whether a symbol without its exchange could be taken for a timeframe: ``D``, ``60``, ``H4``."""
     return find_timeframe(symbol) is not None or symbol.upper() == "M"

@@ -8,7 +8,7 @@ from math import inf
 from indicators.catalogue import Output, catalogue
 from registry.groups import Series
 from registry.language.as_text.text import number_text, to_text
-from registry.language.tree import Comparison, IndicatorOutput, Node, Number, comparisons
+from registry.language.tree import Comparison, IndicatorOutput, Node, Number, comparisons, nested_source
 
 
 def range_warnings(tree: Node, base: Series) -> tuple[str, ...]:
@@ -29,6 +29,9 @@ def _warning(part: Comparison, base: Series) -> str | None:
     output = record.output(variable.output)
     truth = _truth(part.operator, -inf if output.low is None else output.low, _top(output), constant.value)
     if truth is None:
+        return None
+    if nested_source(variable) is not None and None in (output.low, output.high):
+        # A share of prices has their sign, but what is not a price may be negative.
         return None
     name = record.name if len(record.outputs) == 1 else f"{record.name}.{output.name}"
     comparison = to_text(part, base, short=True)

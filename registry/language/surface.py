@@ -24,10 +24,12 @@ from registry.language.tree import (
     Comparison,
     Every,
     For,
+    IndicatorOutput,
     Not,
     Number,
     Operand,
     Within,
+    nested_source,
 )
 
 ChannelOperator = Literal["between", "outside", "enters", "exits"]
@@ -236,7 +238,11 @@ def _reduced(leaf: Leaf) -> int:
 
 
 def _size(operand: Operand) -> int:
-    return sum(1 for _ in atoms(operand)) if isinstance(operand, Arithmetic) else 1
+    """The numbers and variables of an operand and of its sources."""
+    if isinstance(operand, IndicatorOutput):
+        source = nested_source(operand)
+        return 1 if source is None else 1 + _size(source)
+    return sum(map(_size, atoms(operand))) if isinstance(operand, Arithmetic) else 1
 
 
 def _refuse_constants(left: Operand, right: Operand) -> None:

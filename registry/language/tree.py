@@ -58,14 +58,15 @@ class Price:
 class IndicatorOutput:
     """One output of a catalogue entry, ``offset`` steps back on its own series.
 
-    ``parameters`` is complete and in the catalogue's order. ``source`` is ``None`` for indicators that always read the
-    same columns.
+    ``parameters`` is complete and in the catalogue's order. ``source`` is what it is computed from: the name of a
+    price, or any other operand of the same series without steps back (:mod:`registry.language.sources`); ``None`` for
+    indicators that always read the same columns.
     """
 
     series: Series
     indicator: str
     parameters: tuple[tuple[str, float], ...]
-    source: str | None
+    source: "str | Operand | None"
     output: str
     offset: int = 0
 
@@ -189,7 +190,10 @@ def operands(node: Node) -> Iterator[Operand]:
 
 
 def variables(part: Node | Operand) -> Iterator[Variable]:
-    """The prices and indicator outputs of a tree or an operand from left to right, including repetitions."""
+    """The prices and indicator outputs of a tree or an operand from left to right, including repetitions.
+
+    What their sources are computed from is not among them: see :func:`readings`.
+    """
     match part:
         case Price() | IndicatorOutput():
             yield part
@@ -201,6 +205,22 @@ def variables(part: Node | Operand) -> Iterator[Variable]:
         case _:
             for operand in operands(part):
                 yield from variables(operand)
+
+
+def nested_source(variable: Variable) -> Operand | None:
+    """The operand that an indicator is computed from; ``None`` for prices, and for indicators of columns of candles."""
+    if isinstance(variable, Price) or variable.source is None or isinstance(variable.source, str):
+        return None
+    return variable.source
+
+
+def readings(part: Node | Operand) -> Iterator[Variable]:
+    """The variables of a tree or an operand and those that their sources are computed from, inner ones first."""
+    for variable in variables(part):
+        source = nested_source(variable)
+        if source is not None:
+            yield from readings(source)
+        yield variable
 
 
 def is_momentary(node: Node) -> bool:

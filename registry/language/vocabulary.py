@@ -202,23 +202,6 @@ def is_operand(word: str) -> bool:
     return word.lower() in _operand_names()
 
 
-def find_source(record: Indicator, word: str | None) -> str | None:
-    """The price that ``record`` is computed from, the record's own if none is named; ``None`` if it has no choice."""
-    if not record.has_source:
-        if word is not None:
-            raise ConditionError(
-                f"{record.name} is always computed from {' '.join(record.inputs)}, so it takes no source {word!r}"
-            )
-        return None
-    if word is None:
-        return record.default_source
-    source = find_price(word)
-    if source is None:
-        hint = did_you_mean(word, PRICES)
-        raise ConditionError(f"{record.name} has no source {word!r}{hint}; use one of {' '.join(PRICES)}")
-    return source
-
-
 def find_output(record: Indicator, word: str | None) -> str:
     """The name of the output that ``word`` means; the record's default output for ``None``."""
     names = [output.name for output in record.outputs]

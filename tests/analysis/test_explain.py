@@ -74,6 +74,14 @@ def on_day(text: str, days: dict[int, float], day: int | None = None) -> CandleE
         ("close > 30", {1: 31, 3: 32}, 3, "unknown before", "one step before is missing"),
         ("close > 30", {1: 29, 2: 28}, 2, "false", "FALSE"),
         ("close > sma(3)", {1: 29, 2: 28}, 2, "unknown", "sma(3) needs 3 candles of NASDAQ:ACME 1d and has 2"),
+        (
+            "close > sma(2, sma(2))",
+            {1: 29, 2: 28},
+            2,
+            "unknown",
+            "sma(2, sma(2)) needs 3 candles of NASDAQ:ACME",
+        ),
+        ("sma(2, 1 / (close - 28)) > 1", {1: 29, 2: 28}, 2, "unknown", "1 / (close - 28) is not a finite number"),
         ("close > close[2]", {1: 29, 3: 28, 4: 27}, 4, "unknown", "2 steps back there is no candle"),
         ("close / (close - close) > 1", {1: 29, 2: 28}, 2, "unknown", "divides by 0"),
         ("close > close@1w", {1: 29, 2: 28}, 2, "unknown", "1w has no candle that closes at 2024-07-29"),
@@ -120,6 +128,19 @@ def test_operands_and_distances() -> None:
     assert above.truth == "FALSE"
     (away,) = above.distances
     assert (away.left, away.right, away.absolute, away.relative) == ("close", "40", -15.0, -0.375)
+
+
+def test_what_an_indicator_is_computed_from_is_shown() -> None:
+    days = {day: float(28 + day) for day in range(1, 8)}
+    shown = on_day("close > sma(2, sma(2) + mom(2)) + sma(2, ema(2, high - low))", days)
+    assert shown.tree is not None
+    assert {reading.text: reading.now for reading in shown.tree.readings} == {
+        "close": 35.0,
+        "sma(2, sma(2) + mom(2)) + sma(2, ema(2, high - low))": 36.0,
+        "sma(2) + mom(2)": 36.5,
+        "ema(2, high - low)": 0.0,
+        "high - low": 0.0,
+    }
 
 
 def test_distances_of_channels_moves_and_trends() -> None:

@@ -37,11 +37,26 @@ def _variable(chance: random.Random) -> str:
                 low, high = max(parameter.low, 0.01), min(parameter.high, 400.0)
                 value = chance.choice([low, high, (low + high) / 3])
                 values[parameter.name] = round(value) if parameter.whole else value
-        arguments = ", ".join(f"{name}={value!r}" for name, value in values.items())
-        name = f"{record.name}({arguments})" if arguments else record.name
+        arguments = [f"{name}={value!r}" for name, value in values.items()]
+        if record.has_source and chance.random() < 0.4:
+            arguments.append(f"source={_source(chance, chance.choice([1, 2, 2, 3]))}")
+        name = f"{record.name}({', '.join(arguments)})" if arguments else record.name
         if len(record.outputs) > 1:
             name += f".{chance.choice(record.outputs).name}"
     return name + chance.choice(_STEPS[:-1] if chance.random() < 0.995 else _STEPS) + chance.choice(_PLACES)
+
+
+def _source(chance: random.Random, levels: int) -> str:
+    """What an indicator may be computed from, with at most so many levels; now and then a little too deep, or wrong."""
+    if levels == 0:
+        return chance.choice(PRICES) if chance.random() < 0.98 else chance.choice(["atr", "close[1]", "close@4h", "7"])
+    if chance.random() < 0.4:
+        sides = [_source(chance, levels - 1), chance.choice([*_NUMBERS[2:5], *PRICES])]
+        chance.shuffle(sides)
+        return f"({sides[0]} {chance.choice('+-*/')} {sides[1]})"
+    record = chance.choice([record for record in catalogue().values() if record.has_source])
+    dot = f".{chance.choice(record.outputs).name}" if len(record.outputs) > 1 else ""
+    return f"{record.name}(source={_source(chance, levels - 1)}){dot}"
 
 
 def _operand(chance: random.Random, atoms: int = 1) -> str:

@@ -1,7 +1,7 @@
 """Indicators by their formulae, for the slow oracle: plain Python and numpy, sharing nothing with ``indicators/``.
 
 Conventions are TA-Lib's where it has the function (``test_oracle_formulae.py`` holds them to it), the authors'
-elsewhere. A formula takes a source (a price, ``close`` if the condition names none), all columns and its parameters,
+elsewhere. A formula takes a source (values of a price or of anything else), all columns and its parameters,
 and gives each output with the **error** that another careful calculation may differ by, candle by candle: 5e-10 of the
 scale of what it was computed from, so that two of them make the 1e-9 of the margin rule. What is picked and not
 computed (a highest high), or computed in the only way there is (the mean of two prices), has no error.
@@ -26,6 +26,9 @@ Outputs = dict[str, Value]
 SHARE = 5e-10
 """Error of a computed value relative to its scale."""
 
+_TRIES, _EFFECTS, _LATELY = 4, 4, 20
+"""How often a source is disturbed by its errors, how many times the largest effect counts, and for how many candles."""
+
 
 @dataclass(frozen=True)
 class Formula:
@@ -40,11 +43,44 @@ class Formula:
     """Parameters that random conditions use."""
 
 
-def values_of(name: str, columns: Columns, source: str | None, parameters: tuple[float, ...]) -> Outputs:
-    """All outputs of an indicator over the candles of a series; ``columns`` has the prices and ``open_time`` in ms."""
+def values_of(name: str, columns: Columns, source: str | Value | None, parameters: tuple[float, ...]) -> Outputs:
+    """All outputs of an indicator over the candles of a series; ``columns`` has the prices and ``open_time`` in ms.
+
+    ``source`` is a price, or values with errors. What their errors do to the outputs is tried: the source is disturbed
+    by its errors with random signs, and the largest effect of late, several times over, is added to the own error.
+    """
     whole = [int(number) if number == int(number) else number for number in parameters]
+    function = FORMULAE[name].function
     with np.errstate(all="ignore"):
-        return FORMULAE[name].function(price(columns, source or SOURCES.get(name, "close")), columns, *whole)
+        if source is None or isinstance(source, str):
+            return function(price(columns, source or SOURCES.get(name, "close")), columns, *whole)
+        values, errors = source
+        values = np.where(np.isfinite(values), values, np.nan)
+        outputs = function(values, columns, *whole)
+        if not np.nan_to_num(errors).any():
+            return outputs
+        dice = np.random.default_rng(0)
+        effects = {output: np.zeros(values.size) for output in outputs}
+        for _ in range(_TRIES):
+            disturbed = function(values + errors * dice.choice((-1.0, 1.0), values.size), columns, *whole)
+            for output, (other, _) in disturbed.items():
+                apart = np.abs(other - outputs[output][0])
+                # Known here and unknown there: anything may be.
+                unsure = np.isfinite(other) != np.isfinite(outputs[output][0])
+                effects[output] = np.fmax(effects[output], np.where(unsure, np.inf, apart))
+        return {
+            output: (known, error + _EFFECTS * _largest_lately(effects[output]))
+            for output, (known, error) in outputs.items()
+        }
+
+
+def _largest_lately(effects: Floats) -> Floats:
+    """The largest of the last effects; what is not known after a disturbance says nothing about later candles."""
+    finite = np.where(np.isfinite(effects), effects, 0.0)
+    largest = effects.copy()
+    for back in range(1, _LATELY):
+        largest[back:] = np.fmax(largest[back:], finite[:-back])
+    return np.nan_to_num(largest, posinf=np.inf)
 
 
 def price(columns: Columns, field: str) -> Floats:
@@ -209,10 +245,11 @@ def vwma(x: Floats, columns: Columns, period: int) -> Outputs:
 def kama(x: Floats, columns: Columns, period: int) -> Outputs:
     average = blank(x)
     way = over(np.abs(changes(x)), period, total_of)
-    for row in range(period, x.size):
+    begin = first(x) + period
+    for row in range(begin, x.size):
         efficiency = abs(x[row] - x[row - period]) / way[row] if way[row] else 1.0
         weight = (efficiency * (2 / 3 - 2 / 31) + 2 / 31) ** 2
-        before = x[row - 1] if row == period else average[row - 1]
+        before = x[row - 1] if row == begin else average[row - 1]
         average[row] = before + (x[row] - before) * weight
     return {"value": like(x, average)}
 
@@ -266,7 +303,8 @@ def stochrsi(x: Floats, columns: Columns, period: int, k: int, smooth: int, d: i
 
 def macd(x: Floats, columns: Columns, fast: int, slow: int, signal: int) -> Outputs:
     # The fast average is seeded by the values that end where the slow one's seed ends.
-    late = np.concatenate([np.full(slow - fast, np.nan), x[slow - fast :]])[: x.size]
+    late = x.copy()
+    late[: first(x) + slow - fast] = np.nan
     line = exponential(late, fast) - exponential(x, slow)
     average = exponential(line, signal)
     line = np.where(np.isnan(average), np.nan, line)
@@ -465,7 +503,7 @@ def keltner(x: Floats, columns: Columns, period: int, multiplier: float, atr_per
     begin = max(period - 1, atr_period)
     late, reach = x.copy(), true_range(columns)
     # Both averages are seeded by their last values up to the first candle that has them.
-    late[: begin - period + 1] = np.nan
+    late[: first(x) + begin - period + 1] = np.nan
     reach[: begin - atr_period + 1] = np.nan
     middle, width = exponential(late, period), multiplier * wilders(reach, atr_period)
     scale = np.maximum(np.abs(x), columns["high"])

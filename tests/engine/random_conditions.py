@@ -10,6 +10,7 @@ from indicators.catalogue import catalogue
 from registry.conditions import Condition
 from registry.groups import Series
 from registry.language.as_text.text import parse_operand
+from registry.language.limits import MOST_NESTED
 from tests.engine.oracle_formulae import FORMULAE, Value
 from tests.engine.slow_oracle import Oracle, length_of
 
@@ -27,6 +28,7 @@ class Conditions:
         """What was already asked of a series, to be asked again in other combinations."""
         there = catalogue()
         self._indicators = [name for name in FORMULAE if name in there]
+        self._with_source = [name for name in self._indicators if there[name].has_source]
 
     def some(self, count: int, among: Sequence[Series]) -> list[Condition]:
         """Different conditions whose base series are ``among`` those."""
@@ -111,19 +113,37 @@ class Conditions:
         if dice.random() < 0.35:
             field = dice.choice((*PRICES, "close", "volume"))
             return f"{field}{offset}{place}", "" if field == "volume" else f"price of {series.instrument}"
-        name = dice.choice(self._indicators)
+        call, unit = self._indicator(self._indicators, f"price of {series.instrument}", MOST_NESTED)
+        return f"{call}{offset}{place}", unit
+
+    def _indicator(self, names: Sequence[str], unit_of_price: str, levels: int) -> tuple[str, str]:
+        """An output of one of these indicators, with at most so many levels, and its unit."""
+        dice = self._dice
+        name = dice.choice(names)
         formula, record = FORMULAE[name], catalogue()[name]
         arguments = [f"{number:g}" for number in dice.choice(formula.choices)]
-        unit_of_source = f"price of {series.instrument}"
-        if record.has_source and dice.random() < 0.25:
-            arguments.append(dice.choice((*PRICES, "volume")))
-            if arguments[-1] == "volume":
-                unit_of_source = ""
+        unit_of_source = unit_of_price
+        if record.has_source and dice.random() < 0.12:
+            source, unit_of_source = self._source(unit_of_price, levels - 1)
+            arguments.append(source)
         output = dice.choice([output.name for output in record.outputs if output.name in formula.outputs])
         unit = {"price": unit_of_source, "percent": f"percent of {name}"}.get(formula.outputs[output], "")
         dot = f".{output}" if len(record.outputs) > 1 else ""
-        call = f"({', '.join(arguments)})" if arguments else ""
-        return f"{name}{call}{dot}{offset}{place}", unit
+        return f"{name}({', '.join(arguments)}){dot}" if arguments else f"{name}{dot}", unit
+
+    def _source(self, unit_of_price: str, levels: int) -> tuple[str, str]:
+        """What an indicator is computed from, and its unit."""
+        dice = self._dice
+        kind = dice.random()
+        if kind < 0.4 or levels == 0:
+            field = dice.choice((*PRICES, "volume"))
+            return field, "" if field == "volume" else unit_of_price
+        if kind < 0.55:
+            if levels > 1 and dice.random() < 0.5:
+                inner, _ = self._indicator(self._with_source, unit_of_price, levels - 1)
+                return f"{inner} {dice.choice('+-*')} {dice.choice((0.5, 2, 7))}", ""
+            return dice.choice(("high - low", "close - open", "(close - low) / (high - low)", "2 * hl2 - close")), ""
+        return self._indicator(self._with_source, unit_of_price, levels)
 
     def _place(self, base: Series) -> tuple[str, Series]:
         length = length_of(base.timeframe)

@@ -272,10 +272,14 @@ class Oracle:
         settled = np.ones(times.size, np.bool_)
         for variable, steps in _paths(tree, 0):
             candles = self._candles(variable.series)
+            settle = _settle(variable)
+            if settle is None:
+                settled[:] = False
+                continue
             is_month = variable.series.timeframe == "1mo"
             length = 28 * DAY_MS if is_month else length_of(variable.series.timeframe)
             ratio = max(1, length // length_of(base.timeframe))
-            needed = _settle(variable) + variable.offset + math.ceil(steps / ratio)
+            needed = settle + variable.offset + math.ceil(steps / ratio)
             counts = np.searchsorted(candles.ends, times, side="right")
             settled &= counts >= needed
         return settled
@@ -324,8 +328,21 @@ class _Candles:
         key = replace(variable, offset=0, output="")
         if key not in self._read:
             parameters = tuple(value for _, value in variable.parameters)
-            self._read[key] = values_of(variable.indicator, self.columns, variable.source, parameters)
+            source = variable.source
+            if source is not None and not isinstance(source, str):
+                self._read[key] = values_of(variable.indicator, self.columns, self._source(source), parameters)
+            else:
+                self._read[key] = values_of(variable.indicator, self.columns, source, parameters)
         return self._read[key][variable.output]
+
+    def _source(self, operand: Operand) -> Value:
+        """What an indicator is computed from, on every candle."""
+        match operand:
+            case Number(value):
+                return np.full(self.opens.size, value), np.zeros(self.opens.size)
+            case Arithmetic(operator, left, right):
+                return _calculate(operator, self._source(left), self._source(right))
+        return self.read(operand)
 
 
 def is_momentary(node: Node) -> bool:
@@ -357,20 +374,22 @@ def _compare(operator: str, left: Value, right: Value) -> Truths:
 
 
 def _calculate(operator: str, left: Value, right: Value) -> Value:
+    """What is calculated from something that is not finite, or is not finite itself, is not known."""
     (a, error_a), (b, error_b) = left, right
     with np.errstate(all="ignore"):
         match operator:
             case "+":
-                return a + b, error_a + error_b
+                value, error = a + b, error_a + error_b
             case "-":
-                return a - b, error_a + error_b
+                value, error = a - b, error_a + error_b
             case "*":
                 error = np.where(error_a > 0, np.abs(b) * error_a, 0) + np.where(error_b > 0, np.abs(a) * error_b, 0)
-                return a * b, error + error_a * error_b
+                value, error = a * b, error + error_a * error_b
             case _:
                 least = np.abs(b) - error_b
                 spread = error_a + np.where(error_b > 0, np.abs(a / b) * error_b, 0)
-                return a / b, np.where(spread == 0, 0, np.where(least <= 0, np.inf, spread / least))
+                value, error = a / b, np.where(spread == 0, 0, np.where(least <= 0, np.inf, spread / least))
+        return np.where(np.isfinite(value) & np.isfinite(a) & np.isfinite(b), value, np.nan), error
 
 
 def _ranked(pairs: list[Truths], rank: int) -> Truths:
@@ -423,10 +442,37 @@ def _variables(operand: Operand) -> list[Variable]:
     return [] if isinstance(operand, Number) else [operand]
 
 
-def _settle(variable: Variable) -> int:
+def _settle(variable: Variable) -> int | None:
+    """Candles until it has settled: those of an indicator and of its source add up where that is known to be enough."""
     if not isinstance(variable, IndicatorOutput):
         return 0
     from indicators.catalogue import catalogue
+    from indicators.nested_settling import ADDS_UP
 
     # Measured when the indicator was written, and tested there; only its use is judged here.
-    return catalogue()[variable.indicator].settle(dict(variable.parameters))
+    own = catalogue()[variable.indicator].settle(dict(variable.parameters))
+    source = variable.source
+    inner = [] if source is None or isinstance(source, str) else _indicators(source)
+    if not inner:
+        return own
+    if variable.output not in ADDS_UP.get(variable.indicator, ()) and not all(map(_is_window, [variable, *inner])):
+        return None
+    needed = [_settle(each) for each in inner]
+    return own + max(each for each in needed if each is not None) if None not in needed else None
+
+
+def _indicators(operand: Operand) -> list[IndicatorOutput]:
+    """The indicators that an operand reads."""
+    return [variable for variable in _variables(operand) if isinstance(variable, IndicatorOutput)]
+
+
+def _is_window(variable: IndicatorOutput) -> bool:
+    """Whether it depends on a fixed number of candles only."""
+    from indicators.catalogue import catalogue
+
+    record = catalogue()[variable.indicator]
+    source = variable.source
+    inner = [] if source is None or isinstance(source, str) else _indicators(source)
+    parameters = dict(variable.parameters)
+    is_window = not record.start and record.settle(parameters) == record.lookback(parameters)
+    return is_window and all(map(_is_window, inner))

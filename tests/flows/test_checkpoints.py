@@ -45,6 +45,8 @@ TEXTS = (
     "ETHUSDT 1h: every(stoch(14, 3, 3).k < bbands(20, 2).percent_b * 100)",
     "ETHUSDT 1h: every(rsi(14) > rsi(14)@BTCUSDT and kama(10)[2]@4h < close)",
     "SOLUSDT 1h: obv rising 2 bars and close > supertrend",
+    "BTCUSDT 1h: every(rsi(14) > ema(9, rsi(14)) or sma(5, ema(4, high - low))[2] > high - low)",
+    "ETHUSDT 1h: every(bbands(20, 2, rsi(14)).lower < rsi(14) and ema(3, rsi(5))@4h > 50)",
 )
 CONDITIONS = [Condition.parse(text) for text in TEXTS]
 
@@ -221,7 +223,9 @@ class Served:
 async def test_what_it_must_have(
     store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(store, hourly, [Condition.parse("BTCUSDT 1h: every(rsi(14) < 50 and sma(20) < sma(50, open))")])
+    nested = "sma(9, rsi(14)) < 1"
+    texts = ("rsi(14) < 50 and sma(20) < sma(50, open)", nested)
+    fill(store, hourly, [Condition.parse(f"BTCUSDT 1h: every({text})") for text in texts])
     await checkpoints_at(store, log, clock, [24], 24)
     served = Served(store, ["rsi(14) < 50", "sma(20) < sma(50, open)"])
     assert served.indicators == ["rsi", "sma", "sma"]
@@ -234,7 +238,9 @@ async def test_what_it_must_have(
     assert Served(store, ["close > open"]).indicators == [], (
         "the candles of a series without indicators are counted too"
     )
-    for text in ("rsi(15) < 50", "ema(20) < 1", "sma(50) < 1", "sma(20, open) < 1", "rsi(14, hl2) < 50"):
+    assert Served(store, [nested]).indicators == ["rsi", "sma"]
+    others = ("rsi(15) < 50", "ema(20) < 1", "sma(50) < 1", "sma(20, open) < 1", "rsi(14, hl2) < 50")
+    for text in (*others, "sma(9) < 1", "sma(9, rsi(15)) < 1"):
         assert Served(store, ["rsi(14) < 50", text]).indicators is None, text
     anchor = store.ticks.anchors()[BTC]
     for other in (anchor - HOUR, anchor + HOUR):
@@ -243,9 +249,12 @@ async def test_what_it_must_have(
     assert Served(store, ["rsi(14) < 50"], until_ms=opened_ms).indicators == ["rsi"]
     assert Served(store, ["rsi(14) < 50"], until_ms=opened_ms - 1).indicators is None, "it is of a later candle"
     monkeypatch.setattr(conditions, "_CACHE", ConditionCache())
-    monkeypatch.setitem(catalogue(), "rsi", replace(catalogue()["rsi"], version=2))
+    monkeypatch.setitem(catalogue(), "rsi", replace(catalogue()["rsi"], version=catalogue()["rsi"].version + 1))
     assert Served(store, ["rsi(14) < 50"]).indicators is None
     assert Served(store, ["sma(20) < 1"]).indicators == ["sma"]
+    outer = Checkpoints(store, make_plan([Condition.parse(f"BTCUSDT 1h: every({nested})")]))
+    outer._wanted[0] = [each for each in outer._wanted[0] if each.indicator == "sma"]
+    assert outer.of(0, anchor, opened_ms) is None, "its inner indicator has another formula"
 
 
 async def test_one_of_a_candle_that_has_not_closed_does_not_serve(
@@ -433,6 +442,7 @@ async def test_two_timeframes_that_read_one_series_keep_their_own(
 
 def test_a_carry_comes_back_with_its_bits(store: FileStore) -> None:
     """Including the payload of a NaN and the sign of a zero."""
+    from engine.blocks import Computation
     from flows.checkpoints import _bytes, _carry
     from indicators.compute import start
 
@@ -442,4 +452,4 @@ def test_a_carry_comes_back_with_its_bits(store: FileStore) -> None:
         carry = start(record, parameters)
         for array in (carry.state, *carry.windows):
             array[:] = np.resize(odd, array.size)
-        assert _carry((name, tuple(parameters.items()), None, "1h"), _bytes(carry)) == carry
+        assert _carry(Computation(name, tuple(parameters.items()), None, "1h", ""), _bytes(carry)) == carry

@@ -16,7 +16,7 @@ import analysis
 from common.clock import ReplayClock
 from common.timeframes import to_ms
 from engine import program as program_module
-from engine.layout import SPARE
+from engine.blocks import SPARE
 from engine.plan import Plan, make_plan
 from engine.program import Program
 from flows.advance import advance

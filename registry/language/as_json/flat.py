@@ -8,11 +8,9 @@ Every error is a :class:`ConditionError` with the JSON pointer of the field.
 """
 
 from collections.abc import Mapping
-from functools import reduce
 from typing import Literal
 
 from common.errors import ConditionError
-from indicators.catalogue import Indicator
 from registry.groups import Series
 from registry.language import vocabulary
 from registry.language.as_json.objects import (
@@ -28,8 +26,10 @@ from registry.language.as_json.objects import (
     step,
     validated,
 )
+from registry.language.as_json.operands import OperandReader, complete, named
 from registry.language.as_text import text
 from registry.language.limits import check_bars
+from registry.language.places import HERE
 from registry.language.surface import Channel, Crosses, Leaf, PriceMove, SurfaceNode, Trend, check_comparison
 from registry.language.tree import Comparison, Every, IndicatorOutput, Number, Operand, Price
 
@@ -49,7 +49,7 @@ class FlatCondition(JsonObject):
     period: Amount | None = None
     params: Amounts | None = None
     component: Word | None = None
-    source: Word | None = None
+    source: object = None
     bars: Amount | None = None
     fire: Literal["every_bar"] | None = None
 
@@ -158,8 +158,7 @@ class _Reader:
             return Price(self._series, price), None
         record, period, component = named(flat.indicator, flat.period, flat.component, self._pointer, "component")
         parameters = complete(record, flat.params, period, self._pointer)
-        with self._at("source"):
-            source = vocabulary.find_source(record, flat.source)
+        source = OperandReader(self._series).source(record, flat.source, self._pointer, HERE)
         with self._at("component"):
             output = vocabulary.find_output(record, component)
         operand = IndicatorOutput(self._series, record.name, parameters, source, output)
@@ -167,44 +166,3 @@ class _Reader:
 
     def _at(self, field: str) -> pointing_at:
         return pointing_at(self._pointer, field)
-
-
-def named(
-    word: str, period: float | None, output: str | None, pointer: str, output_field: str
-) -> tuple[Indicator, float | None, str | None]:
-    """The record that a field ``indicator`` names, with the ``period`` and the ``output`` of the fields beside it, or
-    those that are attached to the name (``RSI-14``, ``macd_histogram``)."""
-    with pointing_at(pointer, "indicator"):
-        record, attached_period, attached_output = vocabulary.find_named(word)
-    for field, attached, beside in (("period", attached_period, period), (output_field, attached_output, output)):
-        if attached is not None and beside is not None:
-            raise ConditionError(
-                f"{field} is given twice, in indicator ({shown(word)}) and in {field}", pointer=step(pointer, field)
-            )
-    return record, attached_period if period is None else period, attached_output if output is None else output
-
-
-def complete(
-    record: Indicator, params: Mapping[str, float] | None, period: float | None, pointer: str
-) -> tuple[tuple[str, float], ...]:
-    """All parameters of ``record`` from the fields ``params`` and ``period`` of the object at ``pointer``."""
-    values: dict[str, float] = {}
-    paths: dict[str, tuple[str, ...]] = {}
-    fields: list[tuple[str, tuple[str, ...], float]] = [
-        (name, ("params", name), value) for name, value in (params or {}).items()
-    ]
-    if period is not None:
-        fields.append(("period", ("period",), period))
-    for spelled, path, value in fields:
-        name = vocabulary.find_parameter(record, spelled)
-        if name in values:
-            first, second = reduce(step, paths[name], pointer), reduce(step, path, pointer)
-            raise ConditionError(f"{name} is given twice, in {first} and in {second}", pointer=second)
-        values[name], paths[name] = value, path
-    try:
-        return vocabulary.complete_parameters(record, values)
-    except ConditionError as error:
-        wrong = vocabulary.misfit(record, values)
-        raise ConditionError(
-            str(error), pointer=reduce(step, paths[wrong] if wrong else ("params",), pointer)
-        ) from None

@@ -54,7 +54,7 @@ def operand_to_json(operand: Operand, base: Series) -> object:
             if len(record.outputs) > 1:
                 written["output"] = output
             if source not in (None, record.default_source):
-                written["source"] = source
+                written["source"] = source if isinstance(source, str) else operand_to_json(source, series)
             return written | _place(series, offset, base)
         case Arithmetic(operator, left, right):
             return {"left": operand_to_json(left, base), "operator": operator, "right": operand_to_json(right, base)}

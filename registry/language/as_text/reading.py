@@ -1,5 +1,6 @@
 """From lark's tree of a text to the tree of a condition; every error has its position in the text."""
 
+from dataclasses import replace
 from typing import cast
 
 from lark import Token, Tree
@@ -10,7 +11,8 @@ from registry.groups import Series
 from registry.language import vocabulary
 from registry.language.as_text.syntax import complaint, first_position, located, position, words
 from registry.language.limits import Limits, check_bars, check_count
-from registry.language.places import Place
+from registry.language.places import HERE, Place
+from registry.language.sources import source_of
 from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Trend, check_comparison
 from registry.language.tree import (
     All,
@@ -67,9 +69,9 @@ class Reader:
         with located(self._text, first_position(tree)):
             return self._leaf(tree)
 
-    def operand(self, tree: Tree[Token]) -> Operand:
-        """The operand that a whole text is."""
-        return self._operand(tree, Place())
+    def operand(self, tree: Tree[Token], outer: Place) -> Operand:
+        """The operand that a whole text inside ``outer`` is."""
+        return self._operand(tree, outer)
 
     def _nodes(self, trees: list[Tree[Token]]) -> tuple[SurfaceNode, ...]:
         return tuple(self.node(tree, top=False) for tree in trees)
@@ -103,7 +105,7 @@ class Reader:
 
     def _side(self, tree: Child) -> Operand:
         assert isinstance(tree, Tree)
-        return self._operand(tree, Place())
+        return self._operand(tree, HERE)
 
     def _operand(self, tree: Tree[Token], outer: Place) -> Operand:
         """The operand of ``tree`` inside parentheses at ``outer``."""
@@ -141,7 +143,7 @@ class Reader:
             return Price(series, price, place.steps)
         with located(self._text, position(name)):
             record, period, attached = vocabulary.find_named(str(name))
-        parameters, source = self._arguments(record, name, period, by_rule.get("arguments", []))
+        parameters, source = self._arguments(record, name, period, by_rule.get("arguments", []), place)
         (word,) = by_rule.get("output", [None])
         assert word is None or isinstance(word, Token)
         if word is not None and attached is not None:
@@ -165,19 +167,21 @@ class Reader:
             return place.within(outer, self._limits.steps)
 
     def _arguments(
-        self, record: Indicator, name: Token, period: float | None, arguments: list[Child]
-    ) -> tuple[tuple[tuple[str, float], ...], str | None]:
-        """The complete parameters and the source; ``period`` is one that was attached to the name."""
+        self, record: Indicator, name: Token, period: float | None, arguments: list[Child], place: Place
+    ) -> tuple[tuple[tuple[str, float], ...], str | Operand | None]:
+        """The complete parameters and the source of an indicator that is read at ``place``; ``period`` is one that was
+        attached to the name."""
         values: dict[str, float] = {} if period is None else {"period": period}
-        source: Token | None = None
+        source: Tree[Token] | None = None
         places: dict[str, Child] = dict.fromkeys(values, name)
         order = [parameter.name for parameter in record.parameters]
         for index, argument in enumerate(arguments):
             assert isinstance(argument, Tree)
             *named, value = argument.children
+            assert isinstance(value, Tree)
             if named:
                 key = vocabulary.find_parameter(record, str(named[0]))
-            elif isinstance(value, Token):
+            elif value.data != "number":
                 key = "source"
             elif index >= len(order):
                 listed = ", ".join(order) or "none"
@@ -188,20 +192,20 @@ class Reader:
                 key = order[index]
             if key in places:
                 raise self._complaint(f"{record.name}: {key} is given twice", argument)
-            if key == "source" and isinstance(value, Token):
+            if key == "source":
                 source = value
-            elif key != "source" and isinstance(value, Tree):
+            elif value.data == "number":
                 values[key] = _number(value)
             else:
-                kind = "a price such as close" if key == "source" else "a number"
-                raise self._complaint(f"{record.name}: {key} must be {kind}", argument)
+                raise self._complaint(f"{record.name}: {key} must be a number", argument)
             places[key] = value
         try:
             parameters = vocabulary.complete_parameters(record, values)
         except ConditionError as error:
             raise self._complaint(str(error), places.get(vocabulary.misfit(record, values) or "", name)) from None
-        with located(self._text, position(source or name)):
-            return parameters, vocabulary.find_source(record, str(source) if source else None)
+        operand = None if source is None else self._operand(source, replace(place, steps=0))
+        with located(self._text, position(name) if source is None else first_position(source)):
+            return parameters, source_of(record, operand, place.series(self._base))
 
     def _bars(self, token: Child) -> int:
         assert isinstance(token, Token)

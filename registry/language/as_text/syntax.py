@@ -195,8 +195,24 @@ def _operands(leaf: Tree[Token]) -> Iterator[Tree[Token]]:
         part = waiting.pop()
         if part.data in ("reference", "number"):
             yield part
+        if part.data == "arguments":
+            # Numbers are parameters, and a price alone is a column.
+            waiting += [value for value in map(_value_of, part.children) if not _is_plain(value)]
         else:
             waiting += [child for child in part.children if isinstance(child, Tree)]
+
+
+def _value_of(argument: Tree[Token] | Token) -> Tree[Token]:
+    """The value of an argument of an indicator, which may be named."""
+    value = argument.children[-1] if isinstance(argument, Tree) else None
+    assert isinstance(value, Tree)
+    return value
+
+
+def _is_plain(value: Tree[Token]) -> bool:
+    if value.data == "reference" and len(value.children) == 1:
+        return vocabulary.find_price(str(value.children[0])) is not None
+    return value.data == "number"
 
 
 def _unexpected(error: UnexpectedInput, text: str) -> ConditionError:

@@ -15,7 +15,7 @@ from registry.language.as_text.reading import Reader
 from registry.language.as_text.syntax import clean, complaint, located, syntax_tree
 from registry.language.limits import TYPED, Limits
 from registry.language.lookback import check_lookback
-from registry.language.places import looks_like_timeframe
+from registry.language.places import HERE, Place, looks_like_timeframe
 from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Trend, check_size
 from registry.language.tree import (
     All,
@@ -72,12 +72,12 @@ def parse_expression(text: str, base: Series) -> SurfaceNode:
     return helped(text, lambda written: _expression(clean(written, TYPED), base, 0, TYPED), whole=False)
 
 
-def parse_operand(text: str, base: Series) -> Operand:
-    """The operand that a whole text is, for a condition of ``base``."""
+def parse_operand(text: str, base: Series, outer: Place = HERE) -> Operand:
+    """The operand that a whole text is, for a condition of ``base``; ``outer`` is the place of what it is part of."""
 
     def read(written: str) -> Operand:
         written = clean(written, TYPED)
-        return Reader(written, base, TYPED).operand(syntax_tree(written, 0, TYPED, operand=True))
+        return Reader(written, base, TYPED).operand(syntax_tree(written, 0, TYPED, operand=True), outer)
 
     return helped(text, read, whole=False)
 
@@ -180,7 +180,8 @@ class _TextWriter:
                 arguments = [number_text(value) for _, value in parameters]
                 record = catalogue()[name]
                 if source is not None and not (self._short and source == record.default_source):
-                    arguments.append(source)
+                    # It is read where its indicator is read, so no part of it has a place.
+                    arguments.append(source if isinstance(source, str) else _TextWriter(None, self._short).node(source))
                 call = f"({', '.join(arguments)})" if arguments else ""
                 named = f".{output}" if len(record.outputs) > 1 else ""
                 return name + call + named + self._place(series, offset)

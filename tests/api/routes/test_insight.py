@@ -110,6 +110,9 @@ def test_triggers_from_before_a_subscription_are_not_delivered(tmp_path: Path) -
 def test_the_catalogue(hub: Hub) -> None:
     ann = hub.as_user("insight-ann")
     rsi = next(one for one in ann.get("/indicators").json()["items"] if one["name"] == "rsi")
+    atr = next(one for one in ann.get("/indicators").json()["items"] if one["name"] == "atr")
+    assert (rsi["takes_source"], rsi["outputs"][0]["may_be_source"]) == (True, True)
+    assert (atr["takes_source"], atr["outputs"][0]["may_be_source"]) == (False, False)
     assert rsi["parameters"] == [{"name": "period", "default": 14.0, "low": 2.0, "high": 1000.0, "whole": True}]
     names, cursor = [], None
     while True:

@@ -89,6 +89,14 @@ def test_stage_times_are_milliseconds_stacked() -> None:
         ("close > sma(200) and close < 70000", (["sma(200)"], [70000]), ([], []), []),
         ("volume > sma(20, volume)", ([], []), (["sma(20, volume)"], []), []),
         ("hl2 crosses_above bbands(20, 2).upper", (["bbands(20, 2).upper", "hl2"], []), ([], []), []),
+        ("rsi < sma(9, rsi)", ([], []), ([], []), [("rsi", ["rsi(14)", "sma(9, rsi(14))"], [], 0, 100)]),
+        ("close > ema(9, ema(9))", (["ema(9, ema(9))"], []), ([], []), []),
+        (
+            "sma(20, high - low) > ema(50, high - low)",
+            ([], []),
+            ([], []),
+            [("ema", ["ema(50, high - low)", "sma(20, high - low)"], [], None, None)],
+        ),
         ("atr(14) > atr(100)", ([], []), ([], []), [("atr", ["atr(100)", "atr(14)"], [], 0, None)]),
         (
             "rsi(7) < 20 and stoch.k < 25",

@@ -54,3 +54,9 @@ def test_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_state_fires_when_it_becomes_true(capsys: pytest.CaptureFixture[str]) -> None:
     assert "when it becomes TRUE" in shown(capsys, "BTCUSDT 1h: rsi < 30")
+
+
+def test_settling_that_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "BTCUSDT 1h: roc(10, rsi(14)) > 1"
+    assert "25 for the first verdict, and it is not known when its indicators have settled" in shown(capsys, text)
+    assert json.loads(shown(capsys, text, "--json"))["series"][0]["settle"] is None

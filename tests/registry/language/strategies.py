@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from common.errors import ConditionError
 from indicators.catalogue import PRICES, catalogue
+from registry.groups import Series
 from registry.language.surface import (
     Channel,
     ChannelOperator,
@@ -25,6 +26,7 @@ from registry.language.tree import (
     All,
     Any,
     Arithmetic,
+    ArithmeticOperator,
     AtLeast,
     Comparison,
     For,
@@ -50,18 +52,40 @@ COMPARISONS: tuple[Operator, ...] = get_args(Operator)
 
 
 @st.composite
-def indicator_outputs(draw: st.DrawFn) -> IndicatorOutput:
-    record = draw(st.sampled_from(list(catalogue().values())))
+def sources(draw: st.DrawFn, series: Series, levels: int) -> str | Operand:
+    """What an indicator on ``series`` may be computed from, with at most so many levels below it."""
+    price = draw(st.sampled_from(PRICES))
+    kind = draw(st.sampled_from(["price", "price", "indicator", "arithmetic"]))
+    if levels == 0 or kind == "price":
+        return price
+    if kind == "indicator":
+        return draw(indicator_outputs(series, levels - 1, source_only=True))
+    others: list[Operand] = [Number(draw(st.sampled_from([0.5, 2.0, -1.0]))), Price(series, "low")]
+    of_series: Operand = Price(series, price)
+    if levels > 1 and draw(st.booleans()):
+        of_series = draw(indicator_outputs(series, levels - 2, source_only=True))
+    left, right = draw(st.permutations([of_series, draw(st.sampled_from(others))]))
+    return Arithmetic(draw(st.sampled_from(get_args(ArithmeticOperator))), left, right)
+
+
+@st.composite
+def indicator_outputs(
+    draw: st.DrawFn, series: Series | None = None, levels: int = 2, *, source_only: bool = False
+) -> IndicatorOutput:
+    """Any output of any indicator; of those that are a source of another one on ``series``, with ``source_only``."""
+    records = [record for record in catalogue().values() if record.has_source or not source_only]
+    record = draw(st.sampled_from(records))
     values: dict[str, float] = {}
     free = record.parameters if record.rule is None else ()
     for parameter in draw(st.sets(st.sampled_from(free))) if free else ():
         low, high = parameter.low, parameter.high
         whole = st.integers(int(low), int(high))
         values[parameter.name] = draw(whole if parameter.whole else st.floats(max(low, 0.01), min(high, 100.0)))
-    source = draw(st.sampled_from(PRICES)) if record.has_source else None
     output = draw(st.sampled_from(record.outputs)).name
-    series = draw(st.sampled_from([SERIES, SERIES, LONGER, OTHER]))
-    offset = draw(st.sampled_from([0, 0, 1, 500]))
+    offset = 0 if source_only else draw(st.sampled_from([0, 0, 1, 500]))
+    if series is None:
+        series = draw(st.sampled_from([SERIES, SERIES, LONGER, OTHER]))
+    source = draw(sources(series, levels)) if record.has_source else None
     return IndicatorOutput(series, record.name, tuple(record.complete(values).items()), source, output, offset)
 
 

@@ -33,8 +33,44 @@ def refused(source: str | Mapping[str, object]) -> ConditionError:
         ("rsi(14, period=15) < 30", "period", "rsi: period is given twice"),
         ("rsi(hl2, close) < 30", "close", "rsi: source is given twice"),
         ("rsi(period=hl2) < 30", "period", "rsi: period must be a number"),
-        ("rsi(source=14) < 30", "source", "rsi: source must be a price such as close"),
-        ("rsi(14, hl3) < 30", "hl3", "rsi has no source 'hl3' (did you mean hlc3?); use one of open high"),
+        ("rsi(source=14) < 30", "14", "rsi cannot be computed from a number, which never changes"),
+        (
+            "rsi(14, hl3) < 30",
+            "hl3",
+            "unknown indicator or price 'hl3' (did you mean hlc3, hl2 or hma?); the prices are",
+        ),
+        ("rsi(14, 2 * 3) < 30", "2 * 3", "rsi cannot be computed from a number, which never changes; use a price or"),
+        ("rsi(14, close / 0) < 30", "close / 0", "division by zero"),
+        ("ema(9, rsi(14)[2]) < 30", "rsi(14)[2]", "a source has no steps back: write [2] after all of ema(...)"),
+        ("ema(9, high - low[1]) < 30", "high", "a source has no steps back: write [1] after all of ema(...)"),
+        (
+            "ema(9, rsi@4h) < 30",
+            "rsi@4h",
+            "its indicator, which is BINANCE:BTCUSDT 1h, not from BINANCE:BTCUSDT 4h",
+        ),
+        ("ema(9, rsi@ETHUSDT) < 30", "rsi@E", "not from BINANCE:ETHUSDT 1h: write @ after all of ema(...)"),
+        ("ema(9, rsi@1h)@4h < 30", "rsi@1h", "which is BINANCE:BTCUSDT 4h, not from BINANCE:BTCUSDT 1h"),
+        (
+            "ema(9, atr) < 30",
+            "atr",
+            "atr cannot be a source, as it is always computed from high low close",
+        ),
+        ("ema(9, close / atr) < 30", "close / atr", "atr cannot be a source"),
+        ("ema(9, bbands) < 30", "bbands", "bbands has several outputs; say which one: bbands.upper bbands.middle"),
+        ("ema(9, macd.upper) < 30", "upper", "macd has no output 'upper'"),
+        ("ema(9, rsi(14, 7)) < 30", "7", "rsi takes no number here; its parameters: period"),
+        ("sma(rsi, 9) < 30", "9", "sma takes no number here; write BTCUSDT 1h: sma(9, rsi) < 30"),
+        (
+            "ema(9, ema(9, ema(9, ema(9)))) < 30",
+            "ema(9, ema(9, ema(9)))",
+            "ema and its source are 4 levels deep",
+        ),
+        (
+            "ema(9, ema(9, ema(9, high - low))) < 30",
+            "ema(9, ema(9, high - low))",
+            "at most 3 are allowed",
+        ),
+        ("ema(9, ema(9, rsi + 1) * 2) < 30", "ema(9, rsi + 1) * 2", "are 5 levels deep"),
         ("macd(slow=30, 5) < 30", "5)", "macd: numbers without a name come first"),
         ("macd(hl2, 12) < 30", "12", "macd: numbers without a name come first"),
         ("macd(30) < 30", "macd", "macd: fast must be below slow, got fast=30 and slow=26"),
@@ -44,7 +80,12 @@ def refused(source: str | Mapping[str, object]) -> ConditionError:
             "macd has no output 'histgram' (did you mean histogram?); it has line signal",
         ),
         ("close < bbands(20)", "bbands", "bbands has several outputs; say which one: bbands.upper"),
-        ("atr(14, close) < 30", "close", "atr is always computed from high low close, so it takes no source 'close'"),
+        ("atr(14, close) < 30", "close", "so it takes no source; write BTCUSDT 1h: atr(14) < 30"),
+        (
+            "atr(14, rsi) < 30",
+            "rsi",
+            "so it takes no source; leave it out, or use one of sma ema",
+        ),
         ("close(14) < 30", "close", "close is a price: it takes no parameters"),
         ("close.value < 30", "close", "close is a price: it takes no parameters"),
         (
@@ -224,7 +265,12 @@ BASE: dict[str, object] = {"symbol": "BTCUSDT", "timeframe": "1h", "indicator": 
         ({"indicator": "macd", "component": "histgram"}, "/component", "macd has no output 'histgram' (did you mean"),
         ({"indicator": "bbands"}, "/component", "component: bbands has several outputs"),
         ({"indicator": "atr", "source": "close"}, "/source", "atr is always computed from high low close"),
-        ({"source": "clse"}, "/source", "rsi has no source 'clse' (did you mean close?)"),
+        ({"source": 5}, "/source", "rsi cannot be computed from a number"),
+        ({"source": ["close"]}, "/source", "an operand is a number, an object or text"),
+        ({"source": {"indicator": "ema", "offset": 1}}, "/source", "a source has no steps back: write [1] after all"),
+        ({"source": {"price": "close", "timeframe": "4h"}}, "/source", "not from BINANCE:BTCUSDT 4h"),
+        ({"source": {"indicator": "ema", "source": {"indicator": "atr"}}}, "/source/source", "atr cannot be a source"),
+        ({"source": "ema(9, ema(9, high - low))"}, "/source", "rsi and its source are 4 levels deep"),
         ({"indicator": "close", "period": 14}, "/period", "close is a price: it takes no period"),
         ({"indicator": "close", "source": "open"}, "/source", "close is a price: it takes no source"),
         ({"vlue": 30}, "/vlue", "unknown field 'vlue' (did you mean value?); the fields are symbol exchange timeframe"),
@@ -236,6 +282,12 @@ def test_what_a_flat_condition_is_refused_for(changes: dict[str, object], pointe
     assert message in str(error)
     assert (error.pointer, error.position) == (pointer, None)
     assert len(str(error)) < 500
+
+
+def test_a_mistake_inside_the_text_of_a_source_has_a_pointer_and_a_position() -> None:
+    error = refused({**BASE, "source": "ema(9, clse)"})
+    assert "unknown indicator or price 'clse' (did you mean close or linreg?)" in str(error)
+    assert (error.pointer, error.position) == ("/source", 7)
 
 
 @pytest.mark.parametrize("field", ["symbol", "timeframe", "indicator", "operator", "value"])

@@ -26,6 +26,10 @@ def candles_needed(text: str) -> dict[str, tuple[int, int]]:
         ("close enters 1 and 2", 1),
         ("2 of (close > 1, sma(5) > 1, close[9] > 1)", 9),
         ("every(not sma(5) * 2 > close[7])", 7),
+        ("rsi(14) crosses_above ema(9, rsi(14))", 23),
+        ("ema(9, ema(9, ema(9)))[2] > 1", 26),
+        ("sma(20, (high - low) / close) > 1", 19),
+        ("sma(5, rsi(14) - rsi(3)) > 1", 18),
     ],
 )
 def test_candles_of_the_own_series(expression: str, lookback: int) -> None:
@@ -58,3 +62,32 @@ def test_the_longest_look_back_counts_candles_of_each_series(monkeypatch: pytest
     with pytest.raises(ConditionError, match="looks back 1301 candles of 1d") as caught:
         Condition.parse({"symbol": "BTCUSDT", "timeframe": "1m", "when": tree})
     assert caught.value.pointer == "/when"
+
+
+def settled_after(operand: str) -> int | None:
+    (needed,) = Condition.parse(f"BTCUSDT 1h: {operand} > 1").needed.values()
+    return needed.settled_after
+
+
+def test_settling_adds_up_for_averages_and_what_was_measured() -> None:
+    rsi, ema, macd = settled_after("rsi(14)"), settled_after("ema(9)"), settled_after("macd.signal")
+    assert rsi is not None
+    assert ema is not None
+    assert macd is not None
+    assert settled_after("ema(9, rsi(14))") == ema + rsi
+    assert settled_after("ema(9, ema(9, ema(9)))") == 3 * ema
+    assert settled_after("bbands(20, 2, rsi(14)).lower") == 19 + rsi
+    assert settled_after("macd(12, 26, 9, rsi(14)).signal") == macd + rsi
+    assert settled_after("sma(20, rsi(14) - ema(9))") == 19 + max(rsi, ema)
+    assert settled_after("ema(9, high - low)") == ema
+
+
+def test_settling_is_not_known_where_a_sum_is_not_enough() -> None:
+    """Unless neither remembers more than its window."""
+    for operand in ("rsi(14, ema(9))", "kama(10, sma(5))", "bbands(20, 2, rsi).percent_b", "ema(9, rsi(14, rsi))"):
+        assert settled_after(operand) is None, operand
+    assert settled_after("roc(10, sma(5))") == 14
+    assert settled_after("rsi(14, high - low)") == settled_after("rsi(14)")
+    (needed,) = Condition.parse("BTCUSDT 1h: roc(10, rsi) > 1 and sma(500) > 1").needed.values()
+    assert needed.settled_after is None
+    assert needed.settle == 499

@@ -73,6 +73,9 @@ def test_exactly_what_is_decided_is_told(
             "rsi(14)[2] > 100 is never TRUE: rsi goes from 0 to 100",
         )),
         ("stoch.k > 101 and stoch.k > 101", ("stoch(14, 3, 3).k > 101 is never TRUE: stoch.k goes from 0 to 100",)),
+        ("rsi(14, macd.histogram) < 300 and bbands(20, 2, macd.histogram).bandwidth < -1", (
+            "rsi(14, macd(12, 26, 9).histogram) < 300 is always TRUE: rsi goes from 0 to 100",
+        )),
         ("rsi < 30 and close > 0 and macd.histogram > 1000 and rsi - 7 < 300 and cci > 500", ()),
     ],
 )  # fmt: skip

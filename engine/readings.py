@@ -1,0 +1,125 @@
+"""What a series' own candles give, over its history: prices, indicators, and arithmetic that those are computed from.
+
+Whatever is computed from another reading comes after it, as in the live program (:mod:`indicators.kernels.lanes`).
+"""
+
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.blocks import ARITHMETIC, Computation, IndicatorBlock, LaneBlock, slots_read
+from engine.layout import Layout
+from indicators.compute import Array, Candles, Carry, compute, input_arrays, scan_into, source_array, start
+from registry.language.tree import Arithmetic, Number, Operand, Price, nested_source
+
+_OPERATIONS = dict(zip(ARITHMETIC, (np.add, np.subtract, np.multiply, np.divide), strict=True))
+
+Columns = Mapping[str, NDArray[Any]]
+"""Candles: the columns from which indicators are computed."""
+
+SlotValues = Array | MutableMapping[int, Array]
+"""Slot -> float64[n]."""
+
+
+def calculate(code: int, left: Array | float, right: Array | float) -> Array:
+    """Arithmetic on values of consecutive candles; NaN where a side or the result is not finite.
+
+    The same bits as those of the tick program.
+    """
+    with np.errstate(all="ignore"):
+        result = _OPERATIONS[ARITHMETIC[code]](left, right)
+        return np.where(np.isfinite(result) & np.isfinite(right), result, np.nan)
+
+
+def values_over(operand: Operand, candles: Candles) -> Array:
+    """An operand without steps back over all candles of its series: float64[n], NaN where it has no value."""
+    match operand:
+        case Number(value):
+            return np.full(len(candles["close"]), value)
+        case Price(field=field):
+            return source_array(candles, field)
+        case Arithmetic(operator, left, right):
+            return calculate(ARITHMETIC.index(operator), values_over(left, candles), values_over(right, candles))
+    nested = nested_source(operand)
+    source = operand.source if nested is None else values_over(nested, candles)
+    assert source is None or isinstance(source, str | np.ndarray)
+    parameters: dict[str, Any] = dict(operand.parameters)
+    return compute(operand.indicator, candles, source=source, **parameters)[operand.output]
+
+
+class SeriesReadings:
+    """The readings of one series, extended span by span."""
+
+    def __init__(self, layout: Layout, index: int, carries: Mapping[Computation, Carry] | None = None) -> None:
+        """``carries`` is what its indicators continue from, by default from before the first candle."""
+        lanes = [(block, block.series.index(index)) for block in layout.blocks if index in block.series]
+        self._lanes: list[tuple[LaneBlock, int]] = sorted(lanes, key=lambda lane: lane[0].level)
+        self._prices = [
+            (block.field, block.first_slot + block.series.index(index))
+            for block in layout.prices
+            if index in block.series
+        ]
+        self._read_again = {slot for block, lane in self._lanes for slot in slots_read(block, lane)}
+        """Slots that other readings are computed from."""
+        indicators = [block for block, _ in self._lanes if isinstance(block, IndicatorBlock)]
+        self.carries = {
+            block.computation: start(block.indicator, block.parameters)
+            if carries is None
+            else carries[block.computation].copy()
+            for block in indicators
+        }
+
+    def extend(self, columns: Columns, values: SlotValues) -> None:
+        """Fill the slots of ``values`` for the next candles."""
+        for field, slot in self._prices:
+            values[slot] = source_array(columns, field)
+        shared: dict[_Inputs, tuple[Array, ...]] = {}
+        for block, lane in self._lanes:
+            self._fill(block, lane, columns, values, shared)
+
+    def move(self, columns: Columns) -> None:
+        """Move on over the next candles, of which no values are wanted."""
+        count = columns["close"].size
+        values: dict[int, Array] = {}
+        shared: dict[_Inputs, tuple[Array, ...]] = {}
+        for block, lane in self._lanes:
+            fresh = dict(zip(block.slots(lane), np.empty((len(block.slots(lane)), count)), strict=True))
+            values |= fresh
+            self._fill(block, lane, columns, values, shared)
+            for slot in fresh.keys() - self._read_again:
+                del values[slot]
+
+    def _fill(
+        self,
+        block: LaneBlock,
+        lane: int,
+        columns: Columns,
+        values: SlotValues,
+        shared: dict["_Inputs", tuple[Array, ...]],
+    ) -> None:
+        """Fill the slots of one lane; ``shared`` has the inputs that other lanes may read as well."""
+        slots = block.slots(lane)
+        if not isinstance(block, IndicatorBlock):
+            left, right = (
+                side if isinstance(side, float) else _array(side, lane, columns, values) for side in block.inputs
+            )
+            values[slots[0]] = calculate(block.code, left, right)
+            return
+        source = block.source
+        wanted = block.indicator.inputs, source[lane] if isinstance(source, list) else source
+        if wanted not in shared:
+            selected = values[source[lane]] if isinstance(source, list) else source
+            shared[wanted] = input_arrays(block.indicator, columns, selected)
+        carry = self.carries[block.computation]
+        scan_into(block.indicator, block.parameters, carry, shared[wanted], tuple(values[slot] for slot in slots))
+
+
+def _array(read: str | list[int], lane: int, columns: Columns, values: SlotValues) -> Array:
+    """The values that a lane reads: a price, or those of its slot."""
+    return source_array(columns, read) if isinstance(read, str) else values[read[lane]]
+
+
+_Inputs = tuple[tuple[str, ...], str | int | None]
+"""The inputs of an indicator and its source: a price, or a slot."""

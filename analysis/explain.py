@@ -10,7 +10,9 @@ import numpy as np
 
 from analysis.valuation import Valuation
 from common.errors import CandlesMissing
-from common.timeframes import show_time
+from common.grids import WEEKDAYS
+from common.timeframes import from_ms, show_time
+from common.zones import zone
 from engine.calendars import AnyCalendars, as_calendars
 from engine.candle_history import AnyHistory, has_candles
 from engine.program import FALSE, TRUE
@@ -24,6 +26,7 @@ from registry.language.desugar import desugar
 from registry.language.lookback import lookback_of
 from registry.language.outline import head
 from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Trend, children_of, operands_of
+from registry.language.time_windows import During
 from registry.language.tree import (
     Comparison,
     IndicatorOutput,
@@ -151,13 +154,18 @@ class _Explainer:
         if isinstance(node, Comparison | Crosses | Channel | PriceMove | Trend):
             operands = tuple(dict.fromkeys(_with_sources(operands_of(node))))
         return Explained(
-            text=head(node, self._base),
+            text=head(node, self._base) + (self._opening(node, row) if isinstance(node, During) else ""),
             truth=TRUTHS[values.truth(judged)[row]],
             before=TRUTHS[values.truth_before(judged)[row]],
             readings=tuple(self._reading(operand, row) for operand in operands if not isinstance(operand, Number)),
             distances=tuple(self._distances(node, judged, row)),
             children=tuple(self._explained(child, row) for child in children_of(node)),
         )
+
+    def _opening(self, window: During, row: int) -> str:
+        """When a candle opens by the clock of a window's zone."""
+        opens = from_ms(int(self._values.opens[row])).astimezone(zone(window.zone))
+        return f": it opens on {WEEKDAYS[opens.weekday()]} at {opens:%H:%M} in {window.zone}"
 
     def _reading(self, operand: Operand, row: int) -> Reading:
         now = self._values.value(operand)

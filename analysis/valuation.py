@@ -17,20 +17,24 @@ from engine.calendars import AnyCalendars, SeriesCalendar, as_calendars
 from engine.candle_history import AnyHistory, as_history
 from engine.plan import memory
 from engine.program import FALSE, TRUE, UNKNOWN
+from engine.time_windows import open_inside
 from indicators.catalogue import find
 from indicators.compute import Array, Candles, input_arrays, scan, source_array, start
 from registry.conditions import Condition
 from registry.groups import Series
 from registry.language.desugar import desugar
 from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Trend, children_of, operands_of
+from registry.language.time_windows import During
 from registry.language.tree import (
     All,
     Any,
     Arithmetic,
     AtLeast,
+    Before,
     Comparison,
     Every,
     For,
+    Function,
     IndicatorOutput,
     Node,
     Not,
@@ -39,6 +43,7 @@ from registry.language.tree import (
     Price,
     Variable,
     Within,
+    parts_of,
     readings,
     variables,
 )
@@ -137,7 +142,9 @@ class Valuation:
         if isinstance(operand, Number):
             return np.full(self.opens.size, operand.value)
         if isinstance(operand, Arithmetic):
-            return _calculate(operand, self.value(operand.left), self.value(operand.right))
+            return _calculated(operand, [self.value(operand.left), self.value(operand.right)])
+        if isinstance(operand, Function):
+            return _calculated(operand, [self.value(part) for part in operand.operands])
         own = self._own_values(operand)
         if operand.series == self.condition.series:
             return own
@@ -159,7 +166,7 @@ class Valuation:
 
     def truth_before(self, node: Node) -> TruthColumn:
         """The truth of a node one step before each candle."""
-        return np.where(self.steps_back > 0, np.roll(self.truth(node), 1), UNKNOWN).astype(np.uint8)
+        return self._one_step_before(self.truth(node))
 
     def fires(self) -> NDArray[np.bool_]:
         """Whether the condition fires on each candle."""
@@ -201,10 +208,17 @@ class Valuation:
                     true += truths == TRUE
                     possible += truths != FALSE
                 return np.where(true >= count, TRUE, np.where(possible < count, FALSE, UNKNOWN)).astype(np.uint8)
+            case During():
+                return np.where(open_inside(node, self.opens), TRUE, FALSE).astype(np.uint8)
+            case Before(child):
+                return self._one_step_before(self._truth(child))
             case For(child, bars):
                 return self._lasting(self._truth(child), bars, FALSE)
             case Within(child, bars):
                 return self._lasting(self._truth(child), bars, TRUE)
+
+    def _one_step_before(self, truths: TruthColumn) -> TruthColumn:
+        return np.where(self.steps_back > 0, np.roll(truths, 1), UNKNOWN).astype(np.uint8)
 
     def _compared(self, node: Comparison) -> TruthColumn:
         left, right = self.value(node.left), self.value(node.right)
@@ -319,14 +333,23 @@ _Computation = tuple[str, tuple[tuple[str, float], ...], str | Operand | None]
 """Indicator, parameters, source."""
 
 _OPERATIONS = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide}
+_FUNCTIONS: dict[str, Callable[[list[Array]], Array]] = {
+    "abs": lambda parts: np.abs(parts[0]),
+    "min": np.minimum.reduce,
+    "max": np.maximum.reduce,
+}
 _COMPARISONS = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
 
 
-def _calculate(operand: Arithmetic, left: Array, right: Array) -> Array:
-    """What is not finite is not known, and nothing that is calculated from it is."""
+def _calculated(operand: Arithmetic | Function, parts: list[Array]) -> Array:
+    """An operation on the values of its operands, NaN where it or one of them is not finite."""
     with np.errstate(all="ignore"):
-        result = _OPERATIONS[operand.operator](left, right)
-        return np.where(np.isfinite(result) & np.isfinite(left) & np.isfinite(right), result, np.nan)
+        if isinstance(operand, Arithmetic):
+            result = _OPERATIONS[operand.operator](*parts)
+        else:
+            result = _FUNCTIONS[operand.name](parts)
+    is_known = np.logical_and.reduce([np.isfinite(column) for column in (result, *parts)])
+    return np.where(is_known, result, np.nan)
 
 
 def _of_block(source: Operand, columns: Candles, values: Mapping[Variable, Array]) -> Array:
@@ -336,9 +359,8 @@ def _of_block(source: Operand, columns: Candles, values: Mapping[Variable, Array
             return np.full(len(columns["close"]), value)
         case Price(field=field):
             return source_array(columns, field)
-        case Arithmetic(_, left, right):
-            sides = _of_block(left, columns, values), _of_block(right, columns, values)
-            return _calculate(source, *sides)
+        case Arithmetic() | Function():
+            return _calculated(source, [_of_block(part, columns, values) for part in parts_of(source)])
     return values[source]
 
 

@@ -26,6 +26,7 @@
     │   ├── StoreDenied         that process rejects the token
     │   ├── ConditionRetired    an operator has taken the condition out
     │   ├── SchemaMismatch      the files were written by a newer or an edited schema
+    │   ├── ZoneRulesChanged    the installed time zone rules change the past of conditions
     │   └── StaleTick           somebody else recorded a tick in the meantime
     ├── ServiceError            the HTTP service cannot be started, reached or stopped
     ├── ApiError                the hub's HTTP API could not be used (raised by its clients)
@@ -168,6 +169,10 @@ class ConditionRetired(StoreError):
 
 class SchemaMismatch(StoreError):
     """The files were written by a newer or an edited schema."""
+
+
+class ZoneRulesChanged(StoreError):
+    """The time zone rules that are installed change the past of a zone that conditions use."""
 
 
 class StaleTick(StoreError):

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from indicators.catalogue import Indicator
 from indicators.kernels.lanes import LaneInput
 
-ARITHMETIC = ("+", "-", "*", "/")
-"""Position = code of an arithmetic operation."""
+ARITHMETIC = ("+", "-", "*", "/", "abs", "min", "max")
+"""Position = code of an arithmetic operation. ``abs`` reads only its left side."""
 
 SPARE = -1
 """The series of a lane that is free, and the slot of what it reads."""

@@ -8,8 +8,9 @@
 3. Delays take the values that their readings had some steps ago (``engine.delays``, by
    ``engine.judging_kernels.remember``). A series whose candle is missing loses its past: windows do not move, and
    anything that looks back across that step is UNKNOWN.
-4. When a base series steps, its views take the values that the other series had on their last closed candle, and
-   arithmetic is calculated (``engine.judging_kernels.look``).
+4. When a base series steps, its views take the values that the other series had on their last closed candle,
+   arithmetic is calculated (``engine.judging_kernels.look``), and time windows say whether its candle opens inside
+   (``engine.time_windows``).
 5. Comparisons are judged run by run, then composites level by level (``engine.truths``, by
    ``engine.judging_kernels.judge``).
 6. A momentary condition fires when it is TRUE; any other fires when it is TRUE and was FALSE one step before
@@ -34,6 +35,7 @@ from engine.delays import DelayRings
 from engine.firing import FiringState
 from engine.plan import Plan
 from engine.readings import SeriesReadings
+from engine.time_windows import open_inside
 from engine.truths import TruthState
 from indicators.compute import Array, Carry, start
 from indicators.kernels.lanes import LaneProgram
@@ -196,10 +198,14 @@ class Evaluator:
             self._truths.forget(import_kernels(), series)
             self._firing.forget(series)
 
-    def judge(self, moving: NDArray[np.bool_]) -> list[FiredCondition]:
-        """Steps 4 to 6 for the base series that are ``moving`` and have a candle, in the order of the plan."""
+    def judge(self, moving: NDArray[np.bool_], opens: NDArray[np.int64]) -> list[FiredCondition]:
+        """Steps 4 to 6 for the base series that are ``moving`` and have a candle, in the order of the plan.
+
+        ``opens`` int64[series] are the open times of their candles, in milliseconds.
+        """
         plan, kernels = self.plan, import_kernels()
         layout = plan.layout
+        self._look_at_the_time(moving, opens)
         kernels.look(
             self._now,
             self._before,
@@ -214,6 +220,16 @@ class Evaluator:
         changed = self._truths.judge(kernels, self._shown, self._shown_before, moving)
         fired = self._firing.fire(kernels, self._truths.array, changed, moving)
         return [self._make_fired(index) for index in fired.tolist()]
+
+    def _look_at_the_time(self, moving: NDArray[np.bool_], opens: NDArray[np.int64]) -> None:
+        """Say for each moving base series in which time windows its candle opens."""
+        layout = self.plan.layout
+        slots, numbers = layout.windows.array.T
+        owners = self.plan.owners[slots]
+        for number in np.unique(numbers[moving[owners]]):
+            mine = moving[owners] & (numbers == number)
+            self._before[slots[mine]] = self._now[slots[mine]]
+            self._now[slots[mine]] = open_inside(layout.time_windows[number], opens[owners[mine]])
 
     def _make_fired(self, index: int) -> FiredCondition:
         plan, condition = self.plan, self.plan.conditions[index]

@@ -23,6 +23,7 @@ from engine.firing import FiringState
 from engine.plan import Plan, make_plan
 from engine.readings import SeriesReadings, calculate
 from engine.resampling import with_built
+from engine.time_windows import open_inside
 from engine.truths import TruthState
 from indicators.compute import Array
 from registry.conditions import Condition
@@ -206,6 +207,8 @@ class HistoryEvaluator:
             for other in self._others:
                 counts[other.index] = other.show(ends, fresh)
             _calculate(plan, fresh)
+            for slot, number in plan.layout.windows.array.tolist():
+                fresh[slot] = open_inside(plan.layout.time_windows[number], opens)
             closes = np.array(span["close"], np.float64)
             yield Rows(values, np.concatenate([[False], adjacent]), opens, ends, closes, counts)
             done += height

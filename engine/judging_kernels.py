@@ -5,7 +5,8 @@ comparison of numbers that are finite or NaN is ``(a < b) + not (a >= b)``, whic
 that are not finite are therefore shown to the comparisons as NaN.
 
 ``ages`` uint16[truths, 2] is what ``for`` and ``within`` remember: the number of steps since the deciding truth (FALSE
-for ``for``, TRUE for ``within``) and since UNKNOWN, at most ``NEVER``; 0 is the present step.
+for ``for``, TRUE for ``within``) and since UNKNOWN, at most ``NEVER``; 0 is the present step. ``before`` remembers in
+the first of them the truth of its child on the present step, ``NEVER`` if there was none.
 
 ``run_states`` int64[runs, 4] is what runs of one slot remember. Their constants are in order, so a value lies between
 two of them; those below it have one truth and those above it another. When the value moves, only the truths of the
@@ -20,8 +21,9 @@ from numba import njit
 from engine.program import FALSE, NEVER, TRUE, UNKNOWN
 from indicators.kernels.intrinsics import borrowed, prefetch
 
+_ADD, _SUBTRACT, _MULTIPLY, _DIVIDE, _ABS, _MIN, _MAX = range(7)
 _LESS, _LESS_EQUAL, _GREATER, _GREATER_EQUAL, _CROSSES_ABOVE, _CROSSES_BELOW = range(6)
-_ALL, _ANY, _NOT, _AT_LEAST, _FOR, _WITHIN, _EVERY = range(6, 13)
+_ALL, _ANY, _NOT, _AT_LEAST, _FOR, _WITHIN, _EVERY, _BEFORE = range(6, 14)
 _SLOTS, _CONSTANTS, _ONE_SLOT, _COMPOSITES = range(4)
 _INCLUSIVE = (_LESS, _GREATER_EQUAL, _CROSSES_BELOW)
 """Operators for which a constant that equals the value counts as below it."""
@@ -58,20 +60,28 @@ def remember(now, before, stepping, owners, delays, columns, ring, turns):
 @njit(error_model="numpy")
 def _calculate(code, left, right):
     """Arithmetic as in the tick program; NaN where a side or the result is not finite."""
-    if code == 0:
+    if code == _ADD:
         result = left + right
-    elif code == 1:
+    elif code == _SUBTRACT:
         result = left - right
-    elif code == 2:
+    elif code == _MULTIPLY:
         result = left * right
-    else:
+    elif code == _DIVIDE:
         result = left / right
-    return result if abs(result) < np.inf and abs(right) < np.inf else np.nan
+    elif code == _ABS:
+        result = abs(left)
+    elif code == _MIN:
+        result = left if left <= right else right
+    else:
+        result = left if left >= right else right
+    is_known = (abs(left) < np.inf) & (abs(right) < np.inf) & (abs(result) < np.inf)
+    return result if is_known else np.nan
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def look(now, before, moving, owners, views, arithmetic, constants):
-    """Update what the moving base series see of others, and calculate arithmetic."""
+    """Update what the moving base series see of others, and calculate arithmetic: NaN at once where an operand or the
+    result is not finite, so that nothing finite comes of it again."""
     for v in range(views.shape[0]):
         slot = views[v, 0]
         if moving[owners[slot]]:
@@ -385,6 +395,15 @@ def _lasting(deciding, bars, bases, moving, truth, children, ages, result):
 
 
 @njit(error_model="numpy")
+def _one_step_before(bases, moving, truth, children, ages, result):
+    """``before``. Truths of base series that do not move stay as they are."""
+    for j in range(result.size):
+        if moving[bases[j]]:
+            result[j] = UNKNOWN if ages[j, 0] == NEVER else ages[j, 0]
+            ages[j, 0] = truth[children[j]]
+
+
+@njit(error_model="numpy")
 def _compose(code, count, number, bases, moving, children, ages, truth, result):
     """Composites of one kind with the same number of children, which are contiguous."""
     if code == _ALL:
@@ -402,6 +421,8 @@ def _compose(code, count, number, bases, moving, children, ages, truth, result):
             _at_least(truth, children, 3, number, result)
         else:
             _at_least(truth, children, count, number, result)
+    elif code == _BEFORE:
+        _one_step_before(bases, moving, truth, children, ages, result)
     else:
         _lasting(FALSE if code == _FOR else TRUE, number, bases, moving, truth, children, ages, result)
 

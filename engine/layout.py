@@ -15,8 +15,10 @@ from indicators.kernels.pools import Pool
 from registry.groups import Series
 from registry.language.as_text.text import to_text
 from registry.language.definitions import definition_versions
+from registry.language.time_windows import During
 from registry.language.tree import (
     Arithmetic,
+    Function,
     IndicatorOutput,
     Number,
     Operand,
@@ -29,21 +31,22 @@ from registry.language.tree import (
 _FEWEST_LANES = 4
 """Of a block that follows another one: conditions arrive one by one, and a block for each would be slow."""
 
-SlotKey = tuple[int | None, Operand]
-"""What a slot contains: a reading or delay, shared by all (no owner), or an operand as a base series sees it."""
+SlotKey = tuple[int | None, Operand | During]
+"""What a slot contains: a reading or delay, shared by all (no owner), or an operand as a base series sees it, or
+whether its candle opens inside a time window."""
 
 _LaneKey = Computation | tuple[str, str]
 """What lanes side by side share; of arithmetic its text without a series, and the timeframe."""
 
-_Computed = IndicatorOutput | Arithmetic
+_Computed = IndicatorOutput | Arithmetic | Function
 
 
 class Layout:
     """Assigns each value its slot.
 
     Pools of columns: ``delays`` (slot, source slot, steps), ``views`` (slot, source slot), ``arithmetic`` (slot, code,
-    left, right; a side that is -1 instead of a slot is a constant) with ``constants`` (left, right). Arithmetic comes
-    after its inputs.
+    left, right; a side that is -1 instead of a slot is a constant) with ``constants`` (left, right), ``windows`` (slot,
+    position in ``time_windows``). Arithmetic comes after its inputs.
     """
 
     def __init__(self) -> None:
@@ -59,6 +62,8 @@ class Layout:
         self.views = Pool(np.int64, 2)
         self.arithmetic = Pool(np.int64, 4)
         self.constants = Pool(np.float64, 2)
+        self.windows = Pool(np.int64, 2)
+        self.time_windows: list[During] = []
         self._price_lanes: dict[tuple[str, str], list[tuple[PriceBlock, int]]] = {}
         self._lanes: dict[_LaneKey, list[tuple[LaneBlock, int]]] = {}
 
@@ -104,7 +109,7 @@ class Layout:
     def slot(self, base: Series, operand: Operand) -> int:
         """The slot in which conditions of ``base`` read an operand."""
         owner = self.index[base]
-        if isinstance(operand, Arithmetic):
+        if isinstance(operand, Arithmetic | Function):
             return self._arithmetic_slot(base, operand)
         if isinstance(operand, Number):
             raise TypeError("a constant has no slot")
@@ -114,6 +119,15 @@ class Layout:
         if (owner, operand) not in self.slots:
             self.views.add([(self._new((owner, operand), owner), reading)])
         return self.slots[owner, operand]
+
+    def window_slot(self, base: Series, window: During) -> int:
+        """The slot that is 1 on candles of ``base`` that open inside a window, and 0 on all others."""
+        owner = self.index[base]
+        if (owner, window) not in self.slots:
+            if window not in self.time_windows:
+                self.time_windows.append(window)
+            self.windows.add([(self._new((owner, window), owner), self.time_windows.index(window))])
+        return self.slots[owner, window]
 
     def _show_price(self, field: str, timeframe: str, wanted: list[int]) -> None:
         known = self._price_lanes.setdefault((field, timeframe), [])
@@ -158,22 +172,22 @@ class Layout:
             (source,) = inputs
             assert not isinstance(source, float)
             return IndicatorBlock(find(key.indicator), key, source, level, [SPARE] * lanes, first)
-        assert isinstance(example, Arithmetic)
+        assert not isinstance(example, IndicatorOutput)
         left, right = inputs
         assert left is not None
         assert right is not None
-        code = ARITHMETIC.index(example.operator)
-        return ArithmeticBlock(code, (left, right), key[1], level, [SPARE] * lanes, first)
+        operation, *_ = _as_two(example)
+        return ArithmeticBlock(ARITHMETIC.index(operation), (left, right), key[1], level, [SPARE] * lanes, first)
 
-    def _arithmetic_slot(self, base: Series, operand: Arithmetic) -> int:
+    def _arithmetic_slot(self, base: Series, operand: Arithmetic | Function) -> int:
         owner = self.index[base]
         if (owner, operand) not in self.slots:
+            operation, *operands = _as_two(operand)
             sides = [
-                (-1, side.value) if isinstance(side, Number) else (self.slot(base, side), np.nan)
-                for side in (operand.left, operand.right)
+                (-1, side.value) if isinstance(side, Number) else (self.slot(base, side), np.nan) for side in operands
             ]
             slot = self._new((owner, operand), owner)
-            self.arithmetic.add([(slot, ARITHMETIC.index(operand.operator), sides[0][0], sides[1][0])])
+            self.arithmetic.add([(slot, ARITHMETIC.index(operation), sides[0][0], sides[1][0])])
             self.constants.add([(sides[0][1], sides[1][1])])
         return self.slots[owner, operand]
 
@@ -185,6 +199,20 @@ class Layout:
 def _capacity(wanted: int, follows: bool) -> int:
     """Lanes of a block: as many as are wanted; at least a few if it follows another one."""
     return max(wanted, _FEWEST_LANES) if follows else wanted
+
+
+def _as_two(operand: Arithmetic | Function) -> tuple[str, Operand, Operand]:
+    """An operation and its two sides. What comes before the last operand of ``min`` or ``max`` is one of its own."""
+    match operand:
+        case Arithmetic(operator, left, right):
+            return operator, left, right
+        case Function("abs", (inner,)):
+            return "abs", inner, Number(0.0)
+        case Function(name, (left, right)):
+            return name, left, right
+        case Function(name, (*before, last)):
+            return name, Function(name, tuple(before)), last
+    raise TypeError(f"{operand!r} has no operands")
 
 
 def _undelayed(variable: Variable) -> Variable:
@@ -204,8 +232,9 @@ def _collect(operand: Operand, computed: dict[_Computed, int]) -> int:
 
 def _inputs(operand: _Computed) -> tuple[Operand | None, ...]:
     """What is selected for a computation to read: the source of an indicator, ``None`` if it has none; both sides."""
-    if isinstance(operand, Arithmetic):
-        return operand.left, operand.right
+    if isinstance(operand, Arithmetic | Function):
+        _, left, right = _as_two(operand)
+        return left, right
     if isinstance(operand.source, str):
         return (Price(operand.series, operand.source),)
     return (operand.source,)
@@ -224,14 +253,14 @@ def _lane_input(operand: Operand | None, lanes: int) -> LaneInput | None:
 
 def _outputs(operand: _Computed) -> Sequence[_Computed]:
     """What the slots of a lane contain."""
-    if isinstance(operand, Arithmetic):
+    if isinstance(operand, Arithmetic | Function):
         return (operand,)
     return [replace(operand, output=output.name) for output in find(operand.indicator).outputs]
 
 
 def _lane_key(operand: _Computed) -> _LaneKey:
     series = _series_of(operand)
-    if isinstance(operand, Arithmetic):
+    if isinstance(operand, Arithmetic | Function):
         return to_text(operand), series.timeframe
     source = operand.source
     if source is None or isinstance(source, str):

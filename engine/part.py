@@ -247,7 +247,9 @@ class Part:
                 continue
             if not self._calendars[index].is_current(last, close_ms):
                 self._evaluator.interrupt(index)
-        return self._evaluator.judge(judged) if judged.any() else []
+        if not judged.any():
+            return []
+        return self._evaluator.judge(judged, np.array([0 if last is None else last for last in self._last_open]))
 
     def _slots(self, index: int, since_ms: int, until_ms: int) -> Iterator[tuple[int, int]]:
         """(open time, close time) of a series' slots that close after ``since_ms`` and by ``until_ms``, from its first
@@ -317,7 +319,9 @@ class Repeats:
         for base in bases:
             self._look_back(base, self.known[base], steps[base])
         earliest = min(self.starts[base] for base in bases)
-        for index in set(range(len(opens))) - set(bases):
+        # A base that other bases read is needed before their first candle: with sessions, that is much earlier.
+        seen = set(plan.owners[plan.layout.views.array[:, 1]].tolist())
+        for index in (set(range(len(opens))) - set(bases)) | seen:
             self._look_back(index, self.known[index][self.known[index] < earliest], steps[index])
 
     def _look_back(self, index: int, opens: NDArray[np.int64], steps: int) -> None:

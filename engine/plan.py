@@ -25,7 +25,20 @@ from engine.program import BasedNode, Program, children
 from indicators.kernels.pools import Pool
 from registry.conditions import Condition
 from registry.groups import Series
-from registry.language.tree import For, IndicatorOutput, Node, Number, Operand, Within, operands, readings, variables
+from registry.language.time_windows import During
+from registry.language.tree import (
+    Before,
+    For,
+    IndicatorOutput,
+    Node,
+    Number,
+    Operand,
+    Within,
+    operands,
+    readings,
+    variables,
+    windows,
+)
 
 _NEVER = np.iinfo(np.int64).max
 """More candles than any series has: of indicators of which it is not known when they have settled."""
@@ -44,7 +57,7 @@ class Plan:
         self.shown: list[tuple[tuple[Operand, int], ...]] = []
         """Condition -> the operands that it compares, constants aside, and their slots."""
         self.memory = 0
-        """How many steps of a base series truths look back through ``for`` and ``within``."""
+        """How many steps of a base series truths look back through ``for``, ``within`` and ``before``."""
         self._known: dict[str, int] = {}
         self._is_base = Pool(np.bool_)
         self._momentary = Pool(np.bool_)
@@ -64,11 +77,16 @@ class Plan:
         layout.add_series({condition.series for condition in added} | {variable.series for variable in read})
         self._is_base.add([False] * (len(layout.series) - self._is_base.size))
         layout.read(read)
-        slot_of: dict[tuple[int, Operand], int] = {
+        slot_of: dict[tuple[int, Operand | During], int] = {
             (index[condition.series], operand): layout.slot(condition.series, operand)
             for condition in added
             for operand in operands(condition.tree)
             if not isinstance(operand, Number)
+        }
+        slot_of |= {
+            (index[condition.series], window): layout.window_slot(condition.series, window)
+            for condition in added
+            for window in windows(condition.tree)
         }
         roots: list[BasedNode] = [(index[condition.series], condition.tree) for condition in added]
         self.program.extend(roots, lambda base, operand: slot_of[base, operand])
@@ -194,4 +212,10 @@ def indicator_nodes(condition: Condition) -> set[IndicatorNode]:
 def memory(node: Node) -> int:
     """How many steps before the present one a truth depends on, apart from offsets of operands."""
     below = max((memory(child) for child in children(node)), default=0)
-    return below + (node.bars - 1 if isinstance(node, For | Within) else 0)
+    match node:
+        case For(_, bars) | Within(_, bars):
+            return below + bars - 1
+        case Before():
+            return below + 1
+        case _:
+            return below

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indicators.kernels.pools import Pool
+from registry.language.time_windows import During
 from registry.language.tree import (
     All,
     Any,
     AtLeast,
+    Before,
     Comparison,
     Every,
     For,
@@ -35,7 +37,7 @@ NEVER = 65_535
 COMPARISON_CODES: tuple[Operator, ...] = ("<", "<=", ">", ">=", "crosses_above", "crosses_below")
 """Position = code of a comparison."""
 
-ALL, ANY, NOT, AT_LEAST, FOR, WITHIN, EVERY = range(len(COMPARISON_CODES), len(COMPARISON_CODES) + 7)
+ALL, ANY, NOT, AT_LEAST, FOR, WITHIN, EVERY, BEFORE = range(len(COMPARISON_CODES), len(COMPARISON_CODES) + 8)
 """Codes of composites."""
 
 SLOTS, CONSTANTS, ONE_SLOT, COMPOSITES = range(4)
@@ -47,9 +49,12 @@ _CONSTANTS_A_SLOT = 8
 _SHORT_RUNS = 512
 """With more runs than this beyond what a sorted program needs, sorting it again pays."""
 
+ComparedNode = Comparison | During
+"""What is judged by comparing slots: the slot of a time window is 1 inside and 0 outside."""
+
 BasedNode = tuple[int, Node]
-"""The index of a base series and a node of a condition on it: ``for`` and ``within`` look back over the base's
-steps."""
+"""The index of a base series and a node of a condition on it: ``for``, ``within`` and ``before`` look back over the
+base's steps."""
 
 
 class Program:
@@ -104,17 +109,17 @@ class Program:
 
     @property
     def remembering(self) -> Mapping[BasedNode, int]:
-        """The truths of ``for`` and ``within``, which remember earlier steps."""
+        """The truths of ``for``, ``within`` and ``before``, which remember earlier steps."""
         return {
             based: int(self._places.array[number])
             for based, number in self._numbers.items()
-            if isinstance(based[1], For | Within)
+            if isinstance(based[1], For | Within | Before)
         }
 
-    def extend(self, roots: Sequence[BasedNode], slot_of: Callable[[int, Operand], int]) -> None:
+    def extend(self, roots: Sequence[BasedNode], slot_of: Callable[[int, Operand | During], int]) -> None:
         """Add whatever the trees of conditions need that is not there yet.
 
-        ``slot_of(base, operand)`` is the slot in which conditions of a base series read an operand.
+        ``slot_of(base, operand)`` is the slot in which conditions of a base series read an operand, or a time window.
         """
         levels: dict[BasedNode, int] = {}
         for based in roots:
@@ -124,7 +129,7 @@ class Program:
         nodes: list[list[BasedNode]] = []
         new_leaves: dict[tuple[int, int, int, float], int] = {}
         for based in levels:
-            if isinstance(based[1], Comparison):
+            if isinstance(based[1], ComparedNode):
                 key = _leaf_key(based, slot_of)
                 if key in self._leaves:
                     self._number(based, int(self._places.array[self._leaves[key]]))
@@ -138,7 +143,7 @@ class Program:
         self._append([rows[i] for i in order], [nodes[i] for i in order])
         for key, i in new_leaves.items():
             self._leaves[key] = self._numbers[nodes[i][0]]
-        composites = [based for based in levels if not isinstance(based[1], Comparison)]
+        composites = [based for based in levels if not isinstance(based[1], ComparedNode)]
         for level in sorted({levels[based] for based in composites}):
             here = [(base, node) for base, node in composites if levels[base, node] == level]
             here.sort(key=lambda based: (_kind(based[1]), len(children(based[1]))))
@@ -237,17 +242,19 @@ class Program:
 def children(node: Node) -> tuple[Node, ...]:
     """The nodes directly below a node."""
     match node:
-        case Not(child) | For(child) | Within(child) | Every(child):
+        case Not(child) | For(child) | Within(child) | Before(child) | Every(child):
             return (child,)
         case All(below) | Any(below) | AtLeast(_, below):
             return below
-        case Comparison():
+        case Comparison() | During():
             return ()
 
 
-def _leaf_key(based: BasedNode, slot_of: Callable[[int, Operand], int]) -> tuple[int, int, int, float]:
+def _leaf_key(based: BasedNode, slot_of: Callable[[int, Operand | During], int]) -> tuple[int, int, int, float]:
     """(code, left slot, right slot or -1, constant). Two bases that read the same slots share the comparison."""
     base, leaf = based
+    if isinstance(leaf, During):
+        return COMPARISON_CODES.index(">"), slot_of(base, leaf), -1, 0.0
     assert isinstance(leaf, Comparison)
     left = slot_of(base, leaf.left)
     if isinstance(leaf.right, Number):
@@ -283,9 +290,20 @@ def _changes(*columns: NDArray[np.int64]) -> NDArray[np.bool_]:
     return changes
 
 
+_KINDS: dict[type, int] = {
+    All: ALL,
+    Any: ANY,
+    Not: NOT,
+    AtLeast: AT_LEAST,
+    For: FOR,
+    Within: WITHIN,
+    Every: EVERY,
+    Before: BEFORE,
+}
+
+
 def _kind(node: Node) -> int:
-    kinds: dict[type, int] = {All: ALL, Any: ANY, Not: NOT, AtLeast: AT_LEAST, For: FOR, Within: WITHIN, Every: EVERY}
-    return kinds[type(node)]
+    return _KINDS[type(node)]
 
 
 def _count(node: Node) -> int:

@@ -3,7 +3,8 @@
 Whatever is computed from another reading comes after it, as in the live program (:mod:`indicators.kernels.lanes`).
 """
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,24 @@ from numpy.typing import NDArray
 from engine.blocks import ARITHMETIC, Computation, IndicatorBlock, LaneBlock, slots_read
 from engine.layout import Layout
 from indicators.compute import Array, Candles, Carry, compute, input_arrays, scan_into, source_array, start
-from registry.language.tree import Arithmetic, Number, Operand, Price, nested_source
+from registry.language.tree import Arithmetic, Function, Number, Operand, Price, nested_source
 
-_OPERATIONS = dict(zip(ARITHMETIC, (np.add, np.subtract, np.multiply, np.divide), strict=True))
+_OPERATIONS: dict[str, Callable[[Any, Any], Array]] = dict(
+    zip(
+        ARITHMETIC,
+        (
+            np.add,
+            np.subtract,
+            np.multiply,
+            np.divide,
+            lambda left, _: np.abs(left),
+            # Not np.minimum, which may return the other one of 0 and -0.
+            lambda left, right: np.where(left <= right, left, right),
+            lambda left, right: np.where(left >= right, left, right),
+        ),
+        strict=True,
+    )
+)
 
 Columns = Mapping[str, NDArray[Any]]
 """Candles: the columns from which indicators are computed."""
@@ -30,7 +46,7 @@ def calculate(code: int, left: Array | float, right: Array | float) -> Array:
     """
     with np.errstate(all="ignore"):
         result = _OPERATIONS[ARITHMETIC[code]](left, right)
-        return np.where(np.isfinite(result) & np.isfinite(right), result, np.nan)
+        return np.where(np.isfinite(left) & np.isfinite(right) & np.isfinite(result), result, np.nan)
 
 
 def values_over(operand: Operand, candles: Candles) -> Array:
@@ -42,6 +58,13 @@ def values_over(operand: Operand, candles: Candles) -> Array:
             return source_array(candles, field)
         case Arithmetic(operator, left, right):
             return calculate(ARITHMETIC.index(operator), values_over(left, candles), values_over(right, candles))
+        case Function("abs", (inner,)):
+            return calculate(ARITHMETIC.index("abs"), values_over(inner, candles), 0.0)
+        case Function(name, parts):
+            code = ARITHMETIC.index(name)
+            return reduce(
+                lambda left, right: calculate(code, left, right), (values_over(part, candles) for part in parts)
+            )
     nested = nested_source(operand)
     source = operand.source if nested is None else values_over(nested, candles)
     assert source is None or isinstance(source, str | np.ndarray)

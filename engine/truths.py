@@ -63,9 +63,9 @@ class TruthState:
         kernels.forget(self._ages, self._bases, base)
 
     def remembered(self, truth: int) -> Remembered:
-        """What a ``for`` or ``within`` continues from."""
+        """What a ``for``, ``within`` or ``before`` continues from."""
         return int(self.array[truth]), self._ages[truth].copy()
 
     def remember(self, truth: int, remembered: Remembered) -> None:
-        """Make a ``for`` or ``within`` continue from there."""
+        """Make a ``for``, ``within`` or ``before`` continue from there."""
         self.array[truth], self._ages[truth] = remembered

@@ -46,7 +46,7 @@ def _warm_judging() -> None:
     plan = make_plan([condition])
     evaluator, one = Evaluator(plan), np.ones(1, np.bool_)
     evaluator.step("1m", np.ones((len(CANDLE_ROWS), 1)), one, one)
-    evaluator.judge(one)
+    evaluator.judge(one, np.zeros(1, np.int64))
     evaluator.interrupt(0)
     times = [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(minutes=minute) for minute in range(2)]
     candles = pl.DataFrame({"symbol": "WARMUP", "timeframe": "1m", "open_time": times} | dict.fromkeys(VALUES, 1.0))

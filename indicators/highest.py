@@ -17,7 +17,7 @@ def _lookback(parameters: Parameters) -> int:
 INDICATOR = Indicator(
     name="highest",
     title="Highest value",
-    aliases=("max", "maximum"),
+    aliases=("maximum",),
     inputs=("source",),
     parameters=(Parameter("period", 20, 2, 1000),),
     outputs=(Output("value"),),

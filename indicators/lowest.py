@@ -17,7 +17,7 @@ def _lookback(parameters: Parameters) -> int:
 INDICATOR = Indicator(
     name="lowest",
     title="Lowest value",
-    aliases=("min", "minimum"),
+    aliases=("minimum",),
     inputs=("source",),
     parameters=(Parameter("period", 20, 2, 1000),),
     outputs=(Output("value"),),

@@ -17,7 +17,7 @@ _LITTLE_WORDS = frozenset({
     "range", "percent", "pct",
 })  # fmt: skip
 """Words of operators that mean nothing by themselves."""
-PLAIN_WORDS = frozenset({"open", "close", "high", "low", "volume", "price", "ma", "min", "max", "ad"})
+PLAIN_WORDS = frozenset({"open", "close", "high", "low", "volume", "price", "ma", "ad"})
 """Names that occur in sentences about anything else, too."""
 
 

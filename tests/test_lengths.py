@@ -24,6 +24,7 @@ NOMINAL = {
     "hub/demo/simulated_exchange.py": "how far back a page of candles may reach",
     "hub/doctor.py": "how old is stale",
     "registry/language/lookback.py": "how many steps at most",
+    "registry/language/time_windows.py": "whether a candle ever opens in a window",
     "registry/store/files/candle_tables.py": "which candles may have a gap before them; how far back is likely",
 }
 """File -> what it needs nominal lengths for: order, estimates, rates, and what divides what."""

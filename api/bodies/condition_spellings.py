@@ -110,6 +110,7 @@ def is_short(spelling: object) -> bool:
     """Whether a spelling is read, or refused, within a few milliseconds: short, flat, and nothing that unfolds.
 
     Only a move within several candles unfolds, and it names their number: ``within`` in a text, ``bars`` in an object.
+    A time window may have to look through the history of its zone's clocks.
     """
     if isinstance(spelling, str):
         return _is_short_text(spelling)
@@ -128,7 +129,8 @@ def is_short(spelling: object) -> bool:
 
 def _is_short_text(text: str) -> bool:
     # A text that begins with a brace is an object as JSON, where every letter can be written as an escape.
-    return len(text) <= _SHORT_TEXT and "within" not in text.lower() and not text.lstrip().startswith("{")
+    is_plain = "within" not in text.lower() and "during" not in text.lower()
+    return len(text) <= _SHORT_TEXT and is_plain and not text.lstrip().startswith("{")
 
 
 def _is_number(value: object) -> bool:

@@ -93,7 +93,8 @@ class LaneProgram:
     ) -> int:
         """Add a block that calculates with two inputs; returns the number of the block.
 
-        ``code`` is the operation's place in ``+ - * /`` (``calculate`` in ``indicators/kernels/tick_program.py``).
+        ``code`` is the operation's place in ``engine.blocks.ARITHMETIC`` (``calculate`` in
+        ``indicators/kernels/tick_program.py``).
         """
         self._known.append(None)
         return self._add(series, first_slot, sides, CODE=-1 - code, OUTPUTS=1)

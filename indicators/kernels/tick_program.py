@@ -147,17 +147,24 @@ def fill(row, value):
 
 
 def calculate(operation, left, right):
-    """The operation by its place in ``+ - * /``; NaN where a side or the result is not finite."""
+    """The operation by its place in ``+ - * / abs min max``; NaN where a side or the result is not finite."""
     if operation == 0:
         result = left + right
     elif operation == 1:
         result = left - right
     elif operation == 2:
         result = left * right
-    else:
+    elif operation == 3:
         result = left / right
-    # A number divided by infinity would be 0; whatever else is done with infinity gives no number.
-    return result if abs(result) < np.inf and abs(right) < np.inf else np.nan
+    elif operation == 4:
+        result = abs(left)
+    elif operation == 5:
+        result = left if left <= right else right
+    else:
+        result = left if left >= right else right
+    # A number divided by infinity would be 0, and the smaller one of both is a number.
+    is_known = (abs(left) < np.inf) & (abs(right) < np.inf) & (abs(result) < np.inf)
+    return result if is_known else np.nan
 
 
 def calculate_lanes(operation, inputs, rows, first, outputs):

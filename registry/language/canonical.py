@@ -3,9 +3,9 @@
 Each rule preserves the truth on every candle, including UNKNOWN. A comparison is UNKNOWN exactly while an operand is
 not finite, whichever side it is on and whatever the operator; everything above follows Kleene's logic.
 
-1. An operation on two constants is folded in float64; ``+`` and ``*`` commute: constants go to the right, else the
-   smaller text goes to the left. Nothing is reassociated: ``(x * 0.1) * 3`` is not ``x * 0.3``. The sources of
-   indicators are operands like any other.
+1. An operation on nothing but constants is folded in float64; ``+``, ``*``, ``min`` and ``max`` commute: constants go
+   to the right, else the smaller text goes to the left. Nothing is reassociated: ``(x * 0.1) * 3`` is not ``x * 0.3``,
+   and ``min(x, x)`` or ``min(x, min(y, z))`` stay as they are. The sources of indicators are operands like any other.
 2. ``a < b`` is ``b > a``, and ``a crosses_above b`` is ``b crosses_below a``: both steps of a crossing mirror.
    Constants go to the right; of two other sides the one with the smaller text goes to the left.
 3. ``macd.histogram OP 0`` is ``macd.line OP macd.signal``. The histogram is the float64 difference of the two, whose
@@ -19,7 +19,11 @@ not finite, whichever side it is on and whatever the operator; everything above 
 7. ``1 of`` is ``any`` and ``n of n`` is ``all``, equal children or not. Any other ``k of`` is sorted and keeps equal
    children: each of them counts.
 8. ``for 1 bar`` and ``within 1 bar`` are dropped. A ``for`` around another stays: nobody writes that by accident.
-9. ``every(x)`` is ``x`` where x fires on every TRUE candle anyway (``registry.language.desugar`` says why).
+9. ``not during(...)`` is the window of all other weekdays, or of the rest of each day, if it is one window; else its
+   ``not`` stays.
+10. ``not before(x)`` is ``before(not x)``: a missing slot leaves both UNKNOWN. Nothing else moves into or out of
+   ``before``.
+11. ``every(x)`` is ``x`` where x fires on every TRUE candle anyway (``registry.language.desugar`` says why).
 
 No rule assumes that a condition is TRUE or FALSE: ``any(x, not x)`` is UNKNOWN while x is, and stays as it is.
 """
@@ -30,14 +34,17 @@ from typing import Literal
 from registry.groups import Series
 from registry.language.arithmetic import folded
 from registry.language.as_text.text import to_text
+from registry.language.time_windows import During
 from registry.language.tree import (
     All,
     Any,
     Arithmetic,
     AtLeast,
+    Before,
     Comparison,
     Every,
     For,
+    Function,
     IndicatorOutput,
     Node,
     Not,
@@ -97,6 +104,11 @@ class _Rewriting:
                 if bars == 1:
                     return inner
                 return (For if isinstance(node, For) is not negated else Within)(inner, bars)
+            case During():
+                opposite = node.opposite()
+                return node if not negated else Not(node) if opposite is None else opposite
+            case Before(child):
+                return Before(self.node(child, negated=negated))
             case Every():
                 raise ValueError("every is allowed only at the top of a tree")
 
@@ -115,18 +127,25 @@ class _Rewriting:
         return Comparison(operator, left, right) if straight <= mirrored else Comparison(mirrored[2], right, left)
 
     def _operand(self, operand: Operand) -> Operand:
-        """``operand`` with the sides of its sums and products in order, in sources too; its constants are folded."""
+        """``operand`` with everything that commutes in order, in sources too; its constants are folded."""
         if isinstance(operand, IndicatorOutput):
             source = nested_source(operand)
             # Whatever reads it, a source is ordered as on its own series: all who read it share one computation.
             return operand if source is None else replace(operand, source=_Rewriting(operand.series)._operand(source))
+        if isinstance(operand, Function):
+            parts = [self._operand(part) for part in operand.operands]
+            # abs has one operand, which is in order.
+            return Function(operand.name, tuple(sorted(parts, key=self._place_among_operands)))
         if not isinstance(operand, Arithmetic):
             return operand
         left, right = self._operand(operand.left), self._operand(operand.right)
-        if operand.operator in ("+", "*") and not isinstance(right, Number):
-            in_order = not isinstance(left, Number) and self._text(left) <= self._text(right)
-            left, right = (left, right) if in_order else (right, left)
+        if operand.operator in ("+", "*"):
+            left, right = sorted((left, right), key=self._place_among_operands)
         return Arithmetic(operand.operator, left, right)
+
+    def _place_among_operands(self, operand: Operand) -> tuple[bool, float, str]:
+        """What operands that commute are sorted by: constants last, in the order of their values."""
+        return (True, operand.value, "") if isinstance(operand, Number) else (False, 0.0, self._text(operand))
 
     def _compose(self, kind: Literal["all", "any"], children: list[Node]) -> Node:
         composite = All if kind == "all" else Any

@@ -4,6 +4,7 @@
     crosses   any(x crosses_above y, x crosses_below y)
     enters    between, and outside one step before      exits     outside, and between one step before
     rising N  (x > x[1]) for N bars                     falling N (x < x[1]) for N bars
+    a then b within N     all(b, before(a) within N bars)
     rises_by d within N   any over j = 1..N of x - x[j] >= d
     rises_by d% within N  any over j = 1..N of all(x[j] > 0, x - x[j] >= x[j] * d/100)
 
@@ -24,12 +25,14 @@ a momentary tree: only crossings make a tree momentary, and they come only from 
 
 from registry.groups import Series
 from registry.language.arithmetic import shifted
-from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Trend
+from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Then, Trend
+from registry.language.time_windows import During
 from registry.language.tree import (
     All,
     Any,
     Arithmetic,
     AtLeast,
+    Before,
     Comparison,
     Every,
     For,
@@ -42,10 +45,10 @@ from registry.language.tree import (
 )
 
 
-def desugar(node: SurfaceNode, base: Series) -> Node:  # noqa: PLR0911 - one return for each kind of node
+def desugar(node: SurfaceNode, base: Series) -> Node:  # noqa: PLR0911, PLR0912 - one return for each kind of node
     """``node`` in terms of canonical nodes; ``base`` is the series of the condition."""
     match node:
-        case Comparison():
+        case Comparison() | During():
             return node
         case Crosses(left, right):
             return Any((Comparison("crosses_above", left, right), Comparison("crosses_below", left, right)))
@@ -67,6 +70,10 @@ def desugar(node: SurfaceNode, base: Series) -> Node:  # noqa: PLR0911 - one ret
             return For(desugar(child, base), bars)
         case Within(child, bars):
             return Within(desugar(child, base), bars)
+        case Before(child):
+            return Before(desugar(child, base))
+        case Then():
+            return desugar(node.unfolded(), base)
         case Every(child):
             return Every(desugar(child, base))
 

@@ -13,15 +13,20 @@ MOST_NESTED = 3
 """Levels of an indicator whose source is another one: each indicator is a level, and so is arithmetic between two."""
 
 
+LEVELS_OF_THEN = 3
+"""Levels between ``A then B`` and A: the ``all``, ``within`` and ``before`` that it reduces to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How large a condition may be."""
 
     characters: int
     levels: int
-    """Nested all, any, not, k of, for and within; the comparison counts as one."""
+    """Nested all, any, not, k of, for, within and before; the comparison counts as one, ``then`` as three for what
+    comes first."""
     leaves: int
-    """Comparisons."""
+    """Comparisons and time windows."""
     operands: int
     """Numbers, prices and indicators of one comparison, those in sources included."""
     steps: int
@@ -64,8 +69,8 @@ def check_count(count: float, children: int) -> int:
 def too_deep(limits: Limits) -> str:
     """The message about a tree with too many levels."""
     return (
-        f"all, any, not, for and within are nested too deeply; at most {limits.levels} levels are allowed, comparison"
-        " included"
+        f"all, any, not, for, within, before and then are nested too deeply; at most {limits.levels} levels are"
+        f" allowed, comparison included, where then counts as {LEVELS_OF_THEN} for what comes first"
     )
 
 

@@ -14,12 +14,13 @@ from indicators.nested_settling import ADDS_UP, forgets_exactly
 from registry.groups import Series
 from registry.language.arithmetic import shifted
 from registry.language.desugar import desugar
-from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Trend
+from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Then, Trend
 from registry.language.tree import (
     CROSSINGS,
     All,
     Any,
     AtLeast,
+    Before,
     Comparison,
     Every,
     For,
@@ -93,7 +94,7 @@ def _paths(node: Node | SurfaceNode, bars: int, base: Series) -> Iterator[tuple[
             for side in (value, shifted(value, moved), amount):
                 for variable in variables(side):
                     yield variable, bars
-        case Crosses() | Channel() | Trend():
+        case Crosses() | Channel() | Trend() | Then():
             yield from _paths(desugar(node, base), bars, base)
         case Comparison(operator, left, right):
             for side in (left, right):
@@ -101,6 +102,8 @@ def _paths(node: Node | SurfaceNode, bars: int, base: Series) -> Iterator[tuple[
                     yield variable, bars + (operator in CROSSINGS)
         case Not(child) | Every(child):
             yield from _paths(child, bars, base)
+        case Before(child):
+            yield from _paths(child, bars + 1, base)
         case For(child, lasting) | Within(child, lasting):
             yield from _paths(child, bars + lasting - 1, base)
         case All(children) | Any(children) | AtLeast(_, children):

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from registry.groups import Series
 from registry.language.as_text.text import to_text
-from registry.language.surface import SurfaceNode, children_of
-from registry.language.tree import All, Any, AtLeast, Every, For, Not, Within
+from registry.language.surface import SurfaceNode, Then, children_of
+from registry.language.tree import All, Any, AtLeast, Before, Every, For, Not, Within
 
 
 def outline(node: SurfaceNode, base: Series) -> list[str]:
@@ -28,6 +28,10 @@ def head(node: SurfaceNode, base: Series) -> str:  # noqa: PLR0911 - one return 
             return f"for {bars} bars"
         case Within(_, bars):
             return f"within {bars} bars"
+        case Before():
+            return "one candle before"
+        case Then(_, _, bars):
+            return f"then, within {bars} bars"
         case Every():
             return "every"
         case _:

@@ -2,6 +2,7 @@
 
     rsi between 40 and 60                Channel("between", rsi, 40, 60)
     close crosses sma(50)                Crosses(close, sma(50))
+    rsi < 30 then close > open within 3 bars     Then(rsi < 30, close > open, 3)
     close rises_by 5% within 3 bars      PriceMove("rises_by", close, 5, percent=True, bars=3)
     volume rising 3 bars                 Trend("rising", volume, 3)
 
@@ -14,22 +15,34 @@ from typing import Literal
 
 from common.errors import ConditionError
 from registry.language.arithmetic import folded
-from registry.language.limits import MOST_UNFOLDED, Limits, check_bars, too_deep, too_many, too_many_operands
+from registry.language.limits import (
+    LEVELS_OF_THEN,
+    MOST_UNFOLDED,
+    Limits,
+    check_bars,
+    too_deep,
+    too_many,
+    too_many_operands,
+)
+from registry.language.time_windows import During, check_timeframe
 from registry.language.tree import (
     CROSSINGS,
     All,
     Any,
     Arithmetic,
     AtLeast,
+    Before,
     Comparison,
     Every,
     For,
+    Function,
     IndicatorOutput,
     Not,
     Number,
     Operand,
     Within,
     nested_source,
+    parts_of,
 )
 
 ChannelOperator = Literal["between", "outside", "enters", "exits"]
@@ -103,15 +116,31 @@ class Trend:
         check_bars(self.bars)
 
 
+@dataclass(frozen=True, slots=True)
+class Then:
+    """``second`` now, and ``first`` on one of the ``bars`` steps before: ``second and before(first) within N bars``."""
+
+    first: "SurfaceNode"
+    second: "SurfaceNode"
+    bars: int
+
+    def unfolded(self) -> "All[SurfaceNode]":
+        """The same in terms of other nodes."""
+        return All((self.second, Within(Before(self.first), self.bars)))
+
+
 Leaf = Comparison | Crosses | Channel | PriceMove | Trend
 SurfaceNode = (
     Leaf
+    | During
     | All["SurfaceNode"]
     | Any["SurfaceNode"]
     | Not["SurfaceNode"]
     | AtLeast["SurfaceNode"]
     | For["SurfaceNode"]
     | Within["SurfaceNode"]
+    | Before["SurfaceNode"]
+    | Then
     | Every["SurfaceNode"]
 )
 
@@ -125,12 +154,35 @@ def check_comparison(node: Comparison) -> Comparison:
 def children_of(node: SurfaceNode) -> tuple[SurfaceNode, ...]:
     """The nodes directly below ``node``."""
     match node:
-        case Not(child) | For(child) | Within(child) | Every(child):
+        case Not(child) | For(child) | Within(child) | Before(child) | Every(child):
             return (child,)
+        case Then(first, second):
+            return (first, second)
         case All(children) | Any(children) | AtLeast(_, children):
             return children
         case _:
             return ()
+
+
+def check_windows(node: SurfaceNode, timeframe: str) -> None:
+    """Refuses a condition of nothing but time windows, and a window in which no candle of its timeframe opens.
+
+    Behind a ``not``, the window that stands for the opposite is looked at too.
+    """
+    waiting, has_comparison = [(node, False)], False
+    while waiting:
+        part, negated = waiting.pop()
+        if isinstance(part, During):
+            check_timeframe(part, timeframe)
+            if negated and (opposite := part.opposite()) is not None:
+                check_timeframe(opposite, timeframe)
+        has_comparison |= isinstance(part, Comparison | Crosses | Channel | PriceMove | Trend)
+        waiting += [(child, negated is not isinstance(part, Not)) for child in reversed(children_of(part))]
+    if not has_comparison:
+        raise ConditionError(
+            "a time window is part of a condition, never all of it; join it with what should happen then:"
+            " close > sma(200) and during(08:00-16:00)"
+        )
 
 
 def check_size(node: SurfaceNode, limits: Limits) -> None:
@@ -146,14 +198,18 @@ def check_size(node: SurfaceNode, limits: Limits) -> None:
         part, depth = waiting.pop()
         if depth > limits.levels:
             raise ConditionError(too_deep(limits))
-        if isinstance(part, Comparison | Crosses | Channel | PriceMove | Trend):
+        if isinstance(part, Comparison | Crosses | Channel | PriceMove | Trend | During):
             leaves += 1
             if leaves > limits.leaves:
                 raise ConditionError(too_many(limits))
+            if isinstance(part, During):
+                continue
             operands = sum(map(_size, operands_of(part)))
             if operands > limits.operands:
                 raise ConditionError(too_many_operands(limits))
             reduced += _reduced(part)
+        elif isinstance(part, Then):
+            waiting += [(part.second, depth + 1), (part.first, depth + LEVELS_OF_THEN)]
         else:
             waiting += [(child, depth + 1) for child in children_of(part)]
     if reduced > MOST_UNFOLDED:
@@ -182,6 +238,8 @@ def momentary(node: SurfaceNode, *, negated: bool = False) -> bool:  # noqa: PLR
             return momentary(child, negated=not negated)
         case For(child, bars) | Within(child, bars):
             return bars == 1 and momentary(child, negated=negated)
+        case Then():
+            return momentary(node.unfolded(), negated=negated)
         case All(children):
             answers = [momentary(child, negated=negated) for child in children]
             return all(answers) if negated else any(answers)
@@ -214,8 +272,8 @@ def atoms(operand: Operand) -> Iterator[Operand]:
     waiting = [operand]
     while waiting:
         part = waiting.pop()
-        if isinstance(part, Arithmetic):
-            waiting += [part.right, part.left]
+        if isinstance(part, Arithmetic | Function):
+            waiting += reversed(parts_of(part))
         else:
             yield part
 
@@ -242,7 +300,7 @@ def _size(operand: Operand) -> int:
     if isinstance(operand, IndicatorOutput):
         source = nested_source(operand)
         return 1 if source is None else 1 + _size(source)
-    return sum(map(_size, atoms(operand))) if isinstance(operand, Arithmetic) else 1
+    return sum(map(_size, atoms(operand))) if isinstance(operand, Arithmetic | Function) else 1
 
 
 def _refuse_constants(left: Operand, right: Operand) -> None:

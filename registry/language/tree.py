@@ -9,7 +9,7 @@ Every operand carries its own series, so nothing above it has to know where a va
 different series never share a node, and one comparison may read several series.
 
 These few nodes are all that is judged. Whatever else can be written (``between``, ``rises_by``, ...) is in
-``registry.language.surface`` and is reduced to them.
+``registry.language.surface`` and is reduced to them. Time windows are in ``registry.language.time_windows``.
 """
 
 import math
@@ -19,10 +19,12 @@ from typing import Generic, Literal, TypeVar
 
 from common.errors import ConditionError
 from registry.groups import Series
+from registry.language.time_windows import During
 
 LARGEST_NUMBER = 1e15
 
 ArithmeticOperator = Literal["+", "-", "*", "/"]
+FunctionName = Literal["abs", "min", "max"]
 Operator = Literal["<", "<=", ">", ">=", "crosses_above", "crosses_below"]
 
 CROSSINGS: frozenset[Operator] = frozenset({"crosses_above", "crosses_below"})
@@ -73,15 +75,33 @@ class IndicatorOutput:
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
-    """Two operands combined in float64; a result that is not finite makes the comparison UNKNOWN."""
+    """Two operands combined in float64; not known where an operand or the result is not finite."""
 
     operator: ArithmeticOperator
     left: "Operand"
     right: "Operand"
 
 
+@dataclass(frozen=True, slots=True)
+class Function:
+    """``abs`` of one operand, ``min`` or ``max`` of two or more; not known where one of them is not finite.
+
+    Raises :class:`ConditionError` for another number of operands.
+    """
+
+    name: FunctionName
+    operands: "tuple[Operand, ...]"
+
+    def __post_init__(self) -> None:
+        count = len(self.operands)
+        if self.name == "abs" and count != 1:
+            raise ConditionError(f"abs takes one operand, got {count}; write abs(close - open)")
+        if self.name != "abs" and count < 2:
+            raise ConditionError(f"{self.name} takes two or more operands, got {count}; write {self.name}(open, close)")
+
+
 Variable = Price | IndicatorOutput
-Operand = Number | Variable | Arithmetic
+Operand = Number | Variable | Arithmetic | Function
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +172,13 @@ class Within(Generic[Child_co]):
 
 
 @dataclass(frozen=True, slots=True)
+class Before(Generic[Child_co]):
+    """The child's truth one step of the base series earlier; UNKNOWN if that slot is missing."""
+
+    child: Child_co
+
+
+@dataclass(frozen=True, slots=True)
 class Every(Generic[Child_co]):
     """The child's truth, fired on every candle on which it is TRUE; only at the top of a tree."""
 
@@ -160,12 +187,14 @@ class Every(Generic[Child_co]):
 
 Node = (
     Comparison
+    | During
     | All["Node"]
     | Any["Node"]
     | Not["Node"]
     | AtLeast["Node"]
     | For["Node"]
     | Within["Node"]
+    | Before["Node"]
     | Every["Node"]
 )
 
@@ -175,11 +204,27 @@ def comparisons(node: Node) -> Iterator[Comparison]:
     match node:
         case Comparison():
             yield node
-        case Not(child) | For(child) | Within(child) | Every(child):
+        case During():
+            return
+        case Not(child) | For(child) | Within(child) | Before(child) | Every(child):
             yield from comparisons(child)
         case All(children) | Any(children) | AtLeast(_, children):
             for child in children:
                 yield from comparisons(child)
+
+
+def windows(node: Node) -> Iterator[During]:
+    """The time windows of a tree from left to right, including repetitions."""
+    match node:
+        case During():
+            yield node
+        case Comparison():
+            return
+        case Not(child) | For(child) | Within(child) | Before(child) | Every(child):
+            yield from windows(child)
+        case All(children) | Any(children) | AtLeast(_, children):
+            for child in children:
+                yield from windows(child)
 
 
 def operands(node: Node) -> Iterator[Operand]:
@@ -187,6 +232,17 @@ def operands(node: Node) -> Iterator[Operand]:
     for comparison in comparisons(node):
         yield comparison.left
         yield comparison.right
+
+
+def parts_of(operand: Operand) -> "tuple[Operand, ...]":
+    """The operands that an operand is calculated from, from left to right; none of a number or a variable."""
+    match operand:
+        case Arithmetic(_, left, right):
+            return left, right
+        case Function(_, inner):
+            return inner
+        case _:
+            return ()
 
 
 def variables(part: Node | Operand) -> Iterator[Variable]:
@@ -199,9 +255,9 @@ def variables(part: Node | Operand) -> Iterator[Variable]:
             yield part
         case Number():
             return
-        case Arithmetic(_, left, right):
-            yield from variables(left)
-            yield from variables(right)
+        case Arithmetic() | Function():
+            for inner in parts_of(part):
+                yield from variables(inner)
         case _:
             for operand in operands(part):
                 yield from variables(operand)
@@ -237,5 +293,5 @@ def is_momentary(node: Node) -> bool:
             return any(is_momentary(child) for child in children)
         case Any(children) | AtLeast(_, children):
             return all(is_momentary(child) for child in children)
-        case Not() | For() | Within():
+        case Not() | For() | Within() | Before() | During():
             return False

@@ -14,6 +14,7 @@ from typing import Literal, TypeVar
 from common.errors import ConditionError
 from common.spelling import did_you_mean
 from indicators.catalogue import NAMES, PRICES, Indicator, IndicatorError, catalogue, find
+from registry.language.functions import is_function, not_alone
 from registry.language.surface import ChannelOperator, MoveOperator, TrendOperator
 from registry.language.tree import Operator
 
@@ -141,7 +142,9 @@ def unknown_price(word: str) -> str:
 
 
 def find_indicator(word: str) -> Indicator:
-    """The catalogue's record for a name or an alias."""
+    """The catalogue's record for a name or an alias; a function of operands is none."""
+    if is_function(word):
+        raise ConditionError(not_alone(word))
     record = known_indicator(word)
     if record is None:
         raise ConditionError(

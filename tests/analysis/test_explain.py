@@ -157,6 +157,27 @@ def test_distances_of_channels_moves_and_trends() -> None:
     assert [distance.absolute for distance in trend.distances] == [2.0]
 
 
+def test_windows_orders_and_functions_are_explained_in_words() -> None:
+    shown = on_day(
+        "all(not during(mon-wed, Asia/Tokyo), close > 25 then max(close, 22) < abs(0 - 24) within 2 bars)",
+        {1: 20.0, 2: 26.0, 3: 30.0, 4: 21.0},
+        4,
+    )
+    assert (shown.truth, shown.before, shown.fires) == ("TRUE", "FALSE", True)
+    gate, order = tree_of(shown).children
+    assert only(gate).text == "during(mon-wed, Asia/Tokyo): it opens on sun at 09:00 in Asia/Tokyo"
+    assert (only(gate).truth, gate.truth) == ("FALSE", "TRUE")
+    assert order.text == "then, within 2 bars"
+    first, second = order.children
+    assert (first.text, first.truth, first.before) == ("close > 25", "FALSE", "TRUE")
+    assert [(reading.text, reading.now, reading.before) for reading in second.readings] == [
+        ("max(close, 22)", 22.0, 30.0),
+        ("abs(0 - 24)", 24.0, 24.0),
+    ]
+    before = tree_of(on_day("before(close > 25)", {1: 20.0, 2: 26.0, 3: 20.0}, 3))
+    assert (before.text, before.truth, only(before).before) == ("one candle before", "TRUE", "TRUE")
+
+
 def test_the_newest_candle_is_the_default() -> None:
     shown = on_day("close > 30", {1: 29, 2: 31})
     assert shown.close_time == to_ms(datetime(2024, 8, 3, tzinfo=UTC))

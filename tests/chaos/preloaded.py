@@ -21,7 +21,7 @@ warming.warm(("rsi", "sma", "ema", "macd", "lowest", "bbands", "stoch"))
 _evaluator = Evaluator(make_plan([Condition.parse("WARMUP 5m: close[1] + 1 > sma(2) for 2 bars")]))
 _one = np.ones(1, np.bool_)
 _evaluator.step("5m", np.ones((len(CANDLE_ROWS), 1)), _one, _one)
-_evaluator.judge(_one)
+_evaluator.judge(_one, np.zeros(1, np.int64))
 
 # The hubs' messages about their faults are expected here.
 logging.disable(logging.ERROR)

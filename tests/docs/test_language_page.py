@@ -115,6 +115,12 @@ def test_equal_and_different_conditions() -> None:
     assert len({Condition.parse(line).id for line in lines}) == len(lines)
 
 
+@pytest.mark.parametrize("text", [text for cells in rows("The same elsewhere") for text in code(cells[-1])])
+def test_what_others_say(text: str) -> None:
+    condition = Condition.parse(f"NASDAQ:IBM 5m: {text}")
+    assert Condition.parse(str(condition)) == Condition.parse(condition.to_json()) == condition
+
+
 @pytest.mark.parametrize("block", blocks("json"))
 def test_json(block: str) -> None:
     condition = Condition.parse(json.loads(block))

@@ -12,7 +12,7 @@ from registry.groups import Series
 from registry.language.as_text.text import parse_operand
 from registry.language.limits import MOST_NESTED
 from tests.engine.oracle_formulae import FORMULAE, Value
-from tests.engine.slow_oracle import Oracle, length_of
+from tests.engine.slow_oracle import DAY_MS, MINUTE_MS, Oracle, length_of
 
 PRICES = ("open", "high", "low", "close", "hl2", "hlc3", "ohlc4")
 
@@ -56,13 +56,22 @@ class Conditions:
             known.append(self._leaf(base))
             return known[-1]
         below = [self._tree(base, dice.randrange(depth)) for _ in range(dice.randint(2, 4))]
-        match dice.choice(("all", "any", "of", "of", "not", "for", "within")):
+        match dice.choice(("all", "any", "of", "of", "not", "for", "within", "before", "then", "gate")):
             case "all" | "any" as word:
                 return f"{word}({', '.join(below)})"
             case "of":
                 return f"{dice.randint(1, len(below))} of ({', '.join(below)})"
             case "not":
                 return f"not ({below[0]})"
+            case "before":
+                return f"before({below[0]})"
+            case "gate":
+                gate = f"{dice.choice(('', '', 'not '))}{random_window(dice, base.timeframe)}"
+                return dice.choice(
+                    (f"all({gate}, {below[0]})", f"any({gate}, {below[0]})", f"2 of ({gate}, {below[0]}, {below[1]})")
+                )
+            case "then":
+                return f"({below[0]}) then ({below[1]}) within {dice.randint(1, 5)} bars"
             case word:
                 return f"({below[0]}) {word} {dice.randint(1, 5)} bars"
 
@@ -97,7 +106,12 @@ class Conditions:
         if kind < 0.92:
             return f"{atom} {dice.choice('+-')} {dice.choice((0.5, 1, 3))}", unit
         other, _ = self._atom(base)
-        return f"({atom} {dice.choice('*/+')} {other})", ""
+        if kind < 0.96:
+            return f"({atom} {dice.choice('*/+')} {other})", ""
+        like = self._like(base, unit) if unit else None
+        if like is None:
+            return f"abs({atom} - {other})", ""
+        return f"{dice.choice(('min', 'max'))}({atom}, {like})", unit
 
     def _like(self, base: Series, unit: str) -> str | None:
         for _ in range(40):
@@ -142,7 +156,17 @@ class Conditions:
             if levels > 1 and dice.random() < 0.5:
                 inner, _ = self._indicator(self._with_source, unit_of_price, levels - 1)
                 return f"{inner} {dice.choice('+-*')} {dice.choice((0.5, 2, 7))}", ""
-            return dice.choice(("high - low", "close - open", "(close - low) / (high - low)", "2 * hl2 - close")), ""
+            return dice.choice(
+                (
+                    "high - low",
+                    "close - open",
+                    "(close - low) / (high - low)",
+                    "2 * hl2 - close",
+                    "abs(close - open)",
+                    "max(open, close, hl2) - low",
+                    "abs(min(open, close, low) - 2 * high)",
+                )
+            ), ""
         return self._indicator(self._with_source, unit_of_price, levels)
 
     def _place(self, base: Series) -> tuple[str, Series]:
@@ -176,3 +200,13 @@ class Conditions:
         values, errors = values[-80:], errors[-80:]
         usable = np.isfinite(values) & (np.abs(values) < 1e12)
         return values[usable], errors[usable]
+
+
+def random_window(dice: random.Random, timeframe: str) -> str:
+    """A time window in which candles of a timeframe open, by some clock."""
+    days = dice.choice(("mon-fri", "sat-sun", "fri-mon", "tue, thu", "wed"))
+    zone = dice.choice(("", "America/New_York", "Europe/London", "Asia/Kolkata", "Australia/Lord_Howe"))
+    start, lasts = 15 * dice.randrange(96), length_of(timeframe) // MINUTE_MS + 30 * dice.randrange(20)
+    times = f"{start // 60:02}:{start % 60:02}-{(start + lasts) // 60 % 24:02}:{(start + lasts) % 60:02}"
+    parts = [days] if length_of(timeframe) >= DAY_MS else dice.choice(([times], [days], [times, days]))
+    return f"during({', '.join([*parts, zone] if zone else parts)})"

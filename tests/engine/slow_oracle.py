@@ -16,6 +16,7 @@ their equality is exact.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
 from typing import TypeVar
@@ -25,17 +26,21 @@ import polars as pl
 from numpy.typing import NDArray
 
 from common.grids import UTC_GRID, Grid
+from common.zones import zone
 from registry.conditions import Condition
 from registry.groups import Series
 from registry.language.as_text.text import to_text
+from registry.language.time_windows import During
 from registry.language.tree import (
     All,
     Any,
     Arithmetic,
     AtLeast,
+    Before,
     Comparison,
     Every,
     For,
+    Function,
     IndicatorOutput,
     Node,
     Not,
@@ -188,6 +193,10 @@ class Oracle:
         match node:
             case Comparison(operator, left, right):
                 return self._comparison(base, operator, left, right)
+            case During():
+                inside = [is_open(node, open_ms) for open_ms in self._candles(base).opens.tolist()]
+                truths = np.where(inside, TRUE, FALSE).astype(np.int8)
+                return truths, truths
             case Every(child):
                 return self._truth(base, child)
             case Not(child):
@@ -199,6 +208,8 @@ class Oracle:
                 return _ranked([self._truth(base, child) for child in children], 1)
             case AtLeast(count, children):
                 return _ranked([self._truth(base, child) for child in children], count)
+            case Before(child):
+                return _shifted(self._truth(base, child), self._candles(base).before)
             case For(child, bars):
                 return _ranked(self._last(base, child, bars), bars)
             case Within(child, bars):
@@ -235,6 +246,8 @@ class Oracle:
                 return np.full(count, value), np.zeros(count)
             case Arithmetic(operator, left, right):
                 return _calculate(operator, self._value(base, left), self._value(base, right))
+            case Function(name, parts):
+                return _apply(name, [self._value(base, part) for part in parts])
         candles = self._candles(operand.series)
         values, errors = candles.read(operand)
         rows = self._view(base, operand.series)
@@ -342,7 +355,19 @@ class _Candles:
                 return np.full(self.opens.size, value), np.zeros(self.opens.size)
             case Arithmetic(operator, left, right):
                 return _calculate(operator, self._source(left), self._source(right))
+            case Function(name, parts):
+                return _apply(name, [self._source(part) for part in parts])
         return self.read(operand)
+
+
+def is_open(window: During, open_ms: int) -> bool:
+    """Whether a time is inside a window that began on one of its days, yesterday or today."""
+    clock = datetime.fromtimestamp(open_ms / 1000, zone(window.zone))
+    minute = clock.hour * 60 + clock.minute + clock.second / 60
+    began_today = clock.weekday() in window.days and window.start <= minute
+    if window.start < window.end:
+        return began_today and minute < window.end
+    return began_today or ((clock.weekday() - 1) % 7 in window.days and minute < window.end)
 
 
 def is_momentary(node: Node) -> bool:
@@ -379,17 +404,39 @@ def _calculate(operator: str, left: Value, right: Value) -> Value:
     with np.errstate(all="ignore"):
         match operator:
             case "+":
-                value, error = a + b, error_a + error_b
+                return _known(a + b, [a, b]), error_a + error_b
             case "-":
-                value, error = a - b, error_a + error_b
+                return _known(a - b, [a, b]), error_a + error_b
             case "*":
                 error = np.where(error_a > 0, np.abs(b) * error_a, 0) + np.where(error_b > 0, np.abs(a) * error_b, 0)
-                value, error = a * b, error + error_a * error_b
+                return _known(a * b, [a, b]), error + error_a * error_b
             case _:
                 least = np.abs(b) - error_b
                 spread = error_a + np.where(error_b > 0, np.abs(a / b) * error_b, 0)
-                value, error = a / b, np.where(spread == 0, 0, np.where(least <= 0, np.inf, spread / least))
-        return np.where(np.isfinite(value) & np.isfinite(a) & np.isfinite(b), value, np.nan), error
+                error = np.where(spread == 0, 0, np.where(least <= 0, np.inf, spread / least))
+                return _known(a / b, [a, b]), error
+
+
+def _apply(name: str, operands: list[Value]) -> Value:
+    """``abs``, ``min`` or ``max``, none of which is further off than the operand that is furthest off."""
+    columns = [values for values, _ in operands]
+    results: NDArray[np.float64]
+    match name:
+        case "abs":
+            results = np.abs(columns[0])
+        case "min":
+            results = np.min(columns, axis=0)
+        case _:
+            results = np.max(columns, axis=0)
+    return _known(results, columns), np.max([errors for _, errors in operands], axis=0)
+
+
+def _known(results: NDArray[np.float64], operands: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """NaN wherever an operand or the result is not finite."""
+    unknown = ~np.isfinite(results)
+    for column in operands:
+        unknown |= ~np.isfinite(column)
+    return np.where(unknown, math.nan, results)
 
 
 def _ranked(pairs: list[Truths], rank: int) -> Truths:
@@ -414,7 +461,9 @@ def _operands(node: Node) -> dict[Operand, None]:
     match node:
         case Comparison(_, left, right):
             return {left: None, right: None}
-        case Not(child) | Every(child) | For(child, _) | Within(child, _):
+        case During():
+            return {}
+        case Not(child) | Every(child) | Before(child) | For(child, _) | Within(child, _):
             return _operands(child)
         case All(children) | Any(children) | AtLeast(_, children):
             return {operand: None for child in children for operand in _operands(child)}
@@ -427,8 +476,12 @@ def _paths(node: Node, steps: int) -> list[tuple[Variable, int]]:
         case Comparison(operator, left, right):
             back = steps + operator.startswith("crosses")
             return [(variable, back) for side in (left, right) for variable in _variables(side)]
+        case During():
+            return []
         case Not(child) | Every(child):
             return _paths(child, steps)
+        case Before(child):
+            return _paths(child, steps + 1)
         case For(child, bars) | Within(child, bars):
             return _paths(child, steps + bars - 1)
         case All(children) | Any(children) | AtLeast(_, children):
@@ -439,6 +492,8 @@ def _paths(node: Node, steps: int) -> list[tuple[Variable, int]]:
 def _variables(operand: Operand) -> list[Variable]:
     if isinstance(operand, Arithmetic):
         return _variables(operand.left) + _variables(operand.right)
+    if isinstance(operand, Function):
+        return [variable for part in operand.operands for variable in _variables(part)]
     return [] if isinstance(operand, Number) else [operand]
 
 

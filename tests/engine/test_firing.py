@@ -66,7 +66,7 @@ def test_a_condition_fires_by_its_own_truths_alone(seed: int) -> None:
                         now[symbol, length] = sum(closes[symbol][-length:]) / length
         evaluator.step("1h", candles, present, stepping)
         # A step on which all candles are missing is not judged.
-        fired = evaluator.judge(present) if present.any() else []
+        fired = evaluator.judge(present, np.zeros(len(symbols), np.int64)) if present.any() else []
         expected = [
             condition_id
             for condition_id, (average, fires, number) in words.items()

@@ -1,7 +1,8 @@
 """Every construct of the language, live and over a history, against the slow oracle: equal triggers, always."""
 
+import itertools
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -12,6 +13,7 @@ from registry.conditions import Condition
 from registry.groups import Series, series_of
 from registry.instruments import Calendar
 from tests.engine.live import run_live
+from tests.engine.random_conditions import random_window
 from tests.engine.slow_oracle import Oracle
 
 START = datetime(2024, 8, 1, tzinfo=UTC)
@@ -58,6 +60,9 @@ def random_operand(dice: random.Random, depth: int, own: str) -> str:
         operator = dice.choice("+-*/")
         right = dice.choice(("2", "0.5", random_operand(dice, depth - 1, own)))
         return f"({random_operand(dice, depth - 1, own)} {operator} {right})"
+    if depth > 0 and kind < 0.4:
+        below = [random_operand(dice, depth - 1, own) for _ in range(dice.randint(2, 4))]
+        return dice.choice((f"abs({below[0]} - {below[1]})", f"min({', '.join(below)})", f"max({', '.join(below)})"))
     name = dice.choice(
         ("close", "open", "hl2", "sma(3)", "ema(4)", "highest(3)", "bbands(4, 1).upper", "lowest(3, low)")
     )
@@ -74,13 +79,24 @@ def random_operand(dice: random.Random, depth: int, own: str) -> str:
 def random_condition(dice: random.Random, depth: int, own: str) -> str:
     kind = dice.random()
     if depth > 0 and kind < 0.6:
-        shape = dice.choice(("all", "any", "not", "for", "within", "k of"))
+        shape = dice.choice(("all", "any", "not", "for", "within", "k of", "before", "then", "gate"))
         below = [random_condition(dice, depth - 1, own) for _ in range(dice.randint(2, 3))]
         match shape:
             case "all" | "any":
                 return f"{shape}({', '.join(below)})"
             case "not":
                 return f"not ({below[0]})"
+            case "gate":
+                return dice.choice(
+                    (
+                        f"all({random_window(dice, '1h')}, {below[0]})",
+                        f"any({below[0]}, not {random_window(dice, '1h')})",
+                    )
+                )
+            case "before":
+                return f"before({below[0]})"
+            case "then":
+                return f"({below[0]}) then ({below[1]}) within {dice.randint(1, 4)} bars"
             case "k of":
                 return f"2 of ({', '.join(below)})"
             case _:
@@ -152,7 +168,7 @@ def test_a_scan_finds_what_the_words_say(sample: pl.DataFrame, seed: int) -> Non
 def test_live_parts_find_what_a_scan_finds(sample: pl.DataFrame, seed: int) -> None:
     dice = random.Random(100 + seed)
     histories = gappy(sample, dice, dice.choice((0.0, 0.05)))
-    conditions = some_conditions(dice, 40)
+    conditions = some_conditions(dice, 60)
     calendars = some_sessions(seed, histories)
     expected = {
         condition_id: [open_ms for open_ms in opens if open_ms >= to_ms(START)]
@@ -244,6 +260,20 @@ def test_a_higher_timeframe_shows_only_its_last_closed_candle() -> None:
         ("every(close / (close - close) > 1)", [1, 2], []),
         ("every(close * 2 - 1 >= 5)", [2, 3, 4], [1, 2]),
         ("every(not close[1] > 10)", [5, 5, 15, 5], [1, 2]),
+        ("every(before(close > 10))", [11, 9, 12, None, 12, 9], [1, 5]),
+        ("before(close > 10)", [9, 11, 12, 12, 9, 11, 9], [2, 6]),
+        ("before(close crosses_above 10)", [9, 11, 12, 9, 11, 9], [2, 5]),
+        ("every(close > 20 then close < 10 within 2 bars)", [21, 9, 9, 9, 21, 15, 9], [1, 2, 6]),
+        ("close > 20 then close < 10 within 3 bars", [15, 21, 9, 9, 15, 9, 21, 15, 9], [2, 8]),
+        ("close > 20 then close crosses_below 10 within 3 bars", [21, 9, 15, 9, 15, 9], [1, 3]),
+        ("every(close > 20 then close < 10 within 3 bars)", [21, None, 9, 21, 9], [4]),
+        ("every(close > 20 then close > 20 within 1 bar)", [21, 9, 21, 21], [3]),
+        ("every(not (close > 20 then close < 10 within 1 bar))", [21, 9, 5, 15, None, 5, 15], [0, 2, 3, 6]),
+        ("every(abs(close - 10) > 4)", [5, 8, 10, 15, 14], [0, 3]),
+        ("every(min(close, 10, close[1]) >= 8)", [9, 20, 7, 8, 12], [1, 4]),
+        ("every(max(close, close[1]) < 9)", [5, 8, 10, 5, 6, None, 7], [1, 4]),
+        ("every(max(0, 1 / (close - 5)) >= 0)", [5, 6, 5, 4], [1, 3]),
+        ("every(min(9, 1 / (1 / (close - 5))) < 10)", [5, 6, 5, 4], [1, 3]),
     ],
 )
 def test_worked_examples(text: str, closes: list[float | None], expected: list[int]) -> None:
@@ -257,3 +287,91 @@ def test_what_was_read_of_other_series_has_a_name_of_its_own(sample: pl.DataFram
     condition = Condition.parse("BTCUSDT 1h: every(close < close@4h + 10000 and close@ETHUSDT[1] > 0)")
     _, fired = run_live([condition], histories, to_ms(START), 3, set())[-1]
     assert list(fired.values) == ["close", "close@4h + 10000", "close[1]@BINANCE:ETHUSDT"]
+
+
+def test_a_base_that_others_read_is_restored_as_far_back_as_they_need_it(sample: pl.DataFrame) -> None:
+    """Ethereum trades in sessions here, so its last candles reach further back than as many of Bitcoin's."""
+    histories = gappy(sample, random.Random(1), 0.0)
+    calendars = some_sessions(1, histories)
+    conditions = [
+        Condition.parse("ETHUSDT 1h: every(rsi(3)@BTCUSDT > 0 for 6 bars)"),
+        Condition.parse("BTCUSDT 1h: every(close > close@2h)"),
+    ]
+    reached = 79
+    expected = scanned(conditions, histories, calendars)
+    live = run_live(conditions, histories, to_ms(START), reached + 1, {reached}, calendars)
+    for condition in conditions:
+        stop = to_ms(START) + (reached + 1) * 3_600_000
+        wanted = [open_ms for open_ms in expected[condition.id] if to_ms(START) <= open_ms < stop]
+        assert [open_ms for open_ms, fired in live if fired.condition == condition] == wanted
+
+
+HALF_HOURS = [datetime(2024, 11, 1, tzinfo=UTC) + timedelta(minutes=30 * step) for step in range(48 * 6)]
+"""Friday to Wednesday; on Sunday at 06:00 UTC summer time ends in New York."""
+
+
+@pytest.mark.parametrize(
+    ("window", "opens"),
+    [
+        ("09:30-10:30, America/New_York", ["1 13:30", "1 14:00", "2 13:30", "2 14:00", "3 14:30", "3 15:00"]),
+        ("01:00-02:00, sun, America/New_York", ["3 05:00", "3 05:30", "3 06:00", "3 06:30"]),
+        ("23:30-00:30, fri", ["1 23:30", "2 00:00"]),
+        ("23:30-00:30, sun, Asia/Kolkata", ["3 18:00", "3 18:30"]),
+        ("00:00-00:30, mon-tue", ["4 00:00", "5 00:00"]),
+        ("00:00-00:30, mon-tue, Asia/Tokyo", ["3 15:00", "4 15:00"]),
+        ("23:00-24:00, sat", ["2 23:00", "2 23:30"]),
+    ],
+)
+def test_windows_by_the_clock_of_their_zone(window: str, opens: list[str]) -> None:
+    candles = pl.DataFrame(
+        {"symbol": "BTCUSDT", "timeframe": "30m", "open_time": HALF_HOURS}
+        | dict.fromkeys(("open", "high", "low", "close", "volume"), 1.0),
+        schema_overrides={"open_time": pl.Datetime("ms", "UTC")},
+    )
+    triggers = analysis.scan([f"BTCUSDT 30m: every(close > 0 and during({window}))"], candles)
+    shown = [f"{opened.day} {opened:%H:%M}" for opened in triggers["open_time"]]
+    assert shown[: len(opens)] == opens
+    outside = analysis.scan([f"BTCUSDT 30m: every(close > 0 and not during({window}))"], candles)
+    assert triggers.height + outside.height == len(HALF_HOURS)
+
+
+def test_an_opening_window_fires_like_any_state() -> None:
+    candles = daily(dict.fromkeys(range(1, 15), 5.0))
+    opened = analysis.scan(["NASDAQ:ACME 1d: close > 1 and during(mon-fri)"], candles)
+    assert opened["open_time"].dt.day().to_list() == [5, 12]
+    closed = analysis.scan(["NASDAQ:ACME 1d: close > 1 and not during(mon-fri)"], candles)
+    assert closed["open_time"].dt.day().to_list() == [3, 10]
+
+
+def test_published_examples(sample: pl.DataFrame) -> None:
+    """What the sources of docs/language.md say, on real candles: see there for the sources."""
+    history = sample.filter((pl.col("symbol") == "BTCUSDT") & (pl.col("timeframe") == "1h")).sort("open_time").head(600)
+
+    def rows(text: str) -> list[datetime]:
+        return list(analysis.scan([f"BTCUSDT 1h: every({text})"], history)["open_time"])
+
+    columns = {name: history[name].to_list() for name in ("open", "high", "low", "close")}
+    candles = list(zip(*columns.values(), history["open_time"], strict=True))
+    ranges = [
+        (opened, max(high - low, abs(high - before[3]), abs(low - before[3])))
+        for before, (_, high, low, _, opened) in itertools.pairwise(candles)
+    ]
+    true_range = "max(high - low, abs(high - close[1]), abs(low - close[1]))"
+    assert rows(f"{true_range} > 500") == [opened for opened, size in ranges if size > 500] != []
+    hammers = [opened for o, _, low, c, opened in candles if min(o, c) - low >= 2 * abs(c - o)]
+    assert rows("min(open, close) - low >= 2 * abs(close - open)") == hammers != []
+    own = "max(high, heikin_ashi.open, heikin_ashi.close)"
+    assert len(rows(f"heikin_ashi.high >= {own}")) == len(rows(f"heikin_ashi.high <= {own}")) == len(candles)
+    rising = [c >= o for o, _, _, c, _ in candles]
+    since = [next((k for k in range(row + 1) if rising[row - k]), None) for row in range(len(rising))]
+    recent = [candles[row][4] for row, bars in enumerate(since) if bars in (1, 2, 3)]
+    assert rows("before(close >= open) within 3 bars and not close >= open") == recent != []
+    stochastic, macd = rows("stoch.k crosses_above stoch.d and stoch.k < 50"), rows("macd.histogram crosses_above 0")
+    hour = timedelta(hours=1)
+    double = [at for at in macd if at - hour in stochastic or at - 2 * hour in stochastic]
+    crossed = "(stoch.k crosses_above stoch.d and stoch.k < 50) then macd.histogram crosses_above 0 within 2 bars"
+    assert rows(crossed) == double != []
+    session = rows("close > 0 and during(09:30-16:00, mon-fri, America/New_York)")
+    # In winter, New York is five hours behind UTC: its exchange is open from 14:30 to 21:00.
+    assert history["open_time"][-1] < datetime(2024, 3, 10, tzinfo=UTC)
+    assert {(at.hour, at.weekday() < 5) for at in session} == {(hour, True) for hour in range(15, 21)}

@@ -20,6 +20,7 @@ from engine.program import ALL, FALSE, ONE_SLOT, TRUE, UNKNOWN, BasedNode, Progr
 from engine.truths import TruthState
 from registry.groups import Series
 from registry.instruments import Instrument
+from registry.language.time_windows import During
 from registry.language.tree import (
     All,
     Any,
@@ -47,7 +48,7 @@ SHARED = ("close", "volume")
 VALUES = (0.0, -0.0, 1.0, 1.0 + 2**-52, -1.0, 5e-324, 1e308, np.inf, -np.inf, np.nan)
 
 
-def slot_of(base: int, operand: Operand) -> int:
+def slot_of(base: int, operand: Operand | During) -> int:
     assert isinstance(operand, Price)
     place = FIELDS.index(operand.field)
     return place if operand.field in SHARED else base * len(FIELDS) + place

@@ -22,10 +22,20 @@ from registry.language.as_json.objects import (
     validated,
 )
 from registry.language.as_text import text
+from registry.language.functions import FUNCTIONS, check_function
 from registry.language.limits import TYPED, too_many_operands
 from registry.language.places import HERE, Place
 from registry.language.sources import source_of
-from registry.language.tree import Arithmetic, ArithmeticOperator, IndicatorOutput, Number, Operand, Price
+from registry.language.tree import (
+    Arithmetic,
+    ArithmeticOperator,
+    Function,
+    FunctionName,
+    IndicatorOutput,
+    Number,
+    Operand,
+    Price,
+)
 
 _SIGNS = ("+", "-", "*", "/")
 
@@ -101,8 +111,13 @@ class OperandReader:
             return self._price(validated(_Price, data, pointer), pointer, outer)
         if "indicator" in data:
             return self._indicator(validated(_Indicator, data, pointer), pointer, outer)
+        for name in FUNCTIONS:
+            if name in data:
+                return self._function(name, data, pointer, outer)
         if "operator" not in data:
-            raise ConditionError("an operand needs one of price, indicator, operator", pointer=pointer)
+            raise ConditionError(
+                f"an operand needs one of price, indicator, operator, {', '.join(FUNCTIONS)}", pointer=pointer
+            )
         arithmetic = validated(_Arithmetic, data, pointer)
         if arithmetic.operator not in _SIGNS:
             message = f"the operator of an operand is one of {' '.join(_SIGNS)}, got {shown(arithmetic.operator)}"
@@ -112,6 +127,20 @@ class OperandReader:
             self._operand(arithmetic.left, step(pointer, "left"), outer),
             self._operand(arithmetic.right, step(pointer, "right"), outer),
         )
+
+    def _function(self, name: FunctionName, data: Mapping[str, object], pointer: str, outer: Place) -> Function:
+        if len(data) != 1:
+            raise ConditionError(
+                f"an object with {name} has no other fields; put the others into objects of their own", pointer=pointer
+            )
+        inside, pointer = data[name], step(pointer, name)
+        if name == "abs":
+            return Function("abs", (self._operand(inside, pointer, outer),))
+        if not isinstance(inside, list | tuple):
+            raise ConditionError(f"{name} takes a list of operands, got {shown(inside)}", pointer=pointer)
+        operands = tuple(self._operand(part, step(pointer, place), outer) for place, part in enumerate(inside))
+        with pointing_at(pointer):
+            return check_function(name, operands)
 
     def _price(self, price: _Price, pointer: str, outer: Place) -> Price:
         field = vocabulary.find_price(price.price)

@@ -6,10 +6,10 @@
         {"value": {"price": "close"}, "operator": "rises_by", "percent": 5, "bars": 3},
         "close > sma(200)@4h"]}}
 
-A tree is one of ``all any not at_least for within every`` around trees, or an object with an ``operator``, or the text
-of an expression. An operand is a number, the text of one, ``{"price": ...}``, ``{"indicator": ...}`` or
-``{"operator": "+", "left": ..., "right": ...}``. Every error is a :class:`ConditionError` with the JSON pointer of
-what is wrong.
+A tree is one of ``all any not at_least for within before then every`` around trees, a ``during``, an object with an
+``operator``, or the text of an expression. An operand is a number, the text of one, ``{"price": ...}``,
+``{"indicator": ...}``, ``{"operator": "+", "left": ..., "right": ...}``, ``{"abs": ...}``, ``{"min": [...]}`` or
+``{"max": [...]}``. Every error is a :class:`ConditionError` with the JSON pointer of what is wrong.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from registry.language.as_json.objects import JsonObject, SymbolText, Word, from
 from registry.language.as_json.tree import TreeReader
 from registry.language.limits import TYPED
 from registry.language.lookback import check_lookback
-from registry.language.surface import SurfaceNode, check_size
+from registry.language.surface import SurfaceNode, check_size, check_windows
 from registry.naming import read_instrument
 
 
@@ -57,6 +57,7 @@ def parse(
     with pointing_at(pointer):
         check_size(tree, TYPED)
         check_lookback(tree, series)
+        check_windows(tree, series.timeframe)
     return series, tree
 
 

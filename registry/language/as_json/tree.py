@@ -6,15 +6,28 @@ from common.errors import ConditionError
 from registry.groups import Series
 from registry.language import vocabulary
 from registry.language.as_json import flat
-from registry.language.as_json.objects import Amount, JsonObject, OperatorWord, pointing_at, shown, step, validated
+from registry.language.as_json.objects import (
+    Amount,
+    JsonObject,
+    OperatorWord,
+    Word,
+    pointing_at,
+    shown,
+    step,
+    validated,
+)
 from registry.language.as_json.operands import OperandReader
 from registry.language.as_text import text
-from registry.language.limits import TYPED, check_bars, check_count, too_many
-from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Trend, check_comparison
-from registry.language.tree import All, Any, AtLeast, Comparison, Every, For, Not, Within
+from registry.language.limits import LEVELS_OF_THEN, TYPED, check_bars, check_count, too_many
+from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Then, Trend, check_comparison
+from registry.language.time_windows import During, read_part
+from registry.language.tree import All, Any, AtLeast, Before, Comparison, Every, For, Not, Within
 
-COMPOSITES = ("all", "any", "not", "at_least", "for", "within", "every")
+COMPOSITES = ("all", "any", "not", "at_least", "for", "within", "before", "then", "during", "every")
 """A tree that is not a comparison has exactly one of these fields."""
+
+
+_MOST_DAYS = 7
 
 
 class _Counted(JsonObject):
@@ -25,6 +38,19 @@ class _Counted(JsonObject):
 class _Lasting(JsonObject):
     bars: Amount
     of: object
+
+
+class _Order(JsonObject):
+    first: object
+    second: object
+    bars: Amount
+
+
+class _Window(JsonObject):
+    start: Word | None = None
+    end: Word | None = None
+    days: object = None
+    zone: Word | None = None
 
 
 class _Comparison(JsonObject):
@@ -93,7 +119,9 @@ class TreeReader:
             )
         return self._composite(kinds[0], data[kinds[0]], step(pointer, kinds[0]), depth)
 
-    def _composite(self, kind: str, data: object, pointer: str, depth: int) -> SurfaceNode:
+    def _composite(  # noqa: PLR0911 - one return for each kind of node
+        self, kind: str, data: object, pointer: str, depth: int
+    ) -> SurfaceNode:
         match kind:
             case "all":
                 return All(self._nodes(data, pointer, depth))
@@ -101,6 +129,12 @@ class TreeReader:
                 return Any(self._nodes(data, pointer, depth))
             case "not":
                 return Not(self.node(data, pointer, depth + 1))
+            case "before":
+                return Before(self.node(data, pointer, depth + 1))
+            case "during":
+                return _during(validated(_Window, _object(data, pointer), pointer), pointer)
+            case "then":
+                return self._then(validated(_Order, _object(data, pointer), pointer), pointer, depth)
             case "every":
                 if depth > 1:
                     raise ConditionError("every is allowed only at the top of a condition", pointer=pointer)
@@ -114,6 +148,12 @@ class TreeReader:
         with pointing_at(pointer, "bars"):
             bars = check_bars(lasting.bars)
         return (For if kind == "for" else Within)(self.node(lasting.of, step(pointer, "of"), depth + 1), bars)
+
+    def _then(self, order: _Order, pointer: str, depth: int) -> Then:
+        with pointing_at(pointer, "bars"):
+            bars = check_bars(order.bars)
+        first = self.node(order.first, step(pointer, "first"), depth + LEVELS_OF_THEN)
+        return Then(first, self.node(order.second, step(pointer, "second"), depth + 1), bars)
 
     def _nodes(self, data: object, pointer: str, depth: int) -> tuple[SurfaceNode, ...]:
         if not isinstance(data, list | tuple) or not data:
@@ -178,6 +218,28 @@ class TreeReader:
                     pointer=step(pointer, field),
                 )
         return flat.node(validated(flat.FlatCondition, data, pointer), self._base, pointer)
+
+
+def _during(window: _Window, pointer: str) -> During:
+    if (window.start is None) is not (window.end is None):
+        missing = "start" if window.start is None else "end"
+        raise ConditionError(f"{missing} is missing; a window has both times or none", pointer=step(pointer, missing))
+    days = [] if window.days is None else window.days
+    if not isinstance(days, list | tuple) or len(days) > _MOST_DAYS:
+        message = f'days must be a list of up to {_MOST_DAYS} such as ["mon-fri"], got {shown(days)}'
+        raise ConditionError(message, pointer=step(pointer, "days"))
+    for place, day in enumerate(days):
+        with pointing_at(step(step(pointer, "days"), place)):
+            if not isinstance(day, str) or not isinstance(read_part(day), frozenset):
+                raise ConditionError(f"a weekday is one such as mon, or several such as mon-fri, got {shown(day)}")
+    times = [f"{window.start}-{window.end}"] if window.start is not None else []
+    zones = [window.zone] if window.zone is not None else []
+    for field, parts, kind in (("start", times, tuple), ("zone", zones, str)):
+        with pointing_at(pointer, field):
+            if not all(isinstance(read_part(part), kind) for part in parts):
+                raise ConditionError(f"{shown(parts[0])} is no {'time range' if kind is tuple else 'time zone'}")
+    with pointing_at(pointer):
+        return During.of([*times, *days, *zones])
 
 
 def _object(data: object, pointer: str) -> Mapping[str, object]:

@@ -2,15 +2,18 @@
 
 from indicators.catalogue import catalogue
 from registry.groups import Series
-from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Trend
+from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Then, Trend
+from registry.language.time_windows import During
 from registry.language.tree import (
     All,
     Any,
     Arithmetic,
     AtLeast,
+    Before,
     Comparison,
     Every,
     For,
+    Function,
     IndicatorOutput,
     Not,
     Number,
@@ -33,6 +36,13 @@ def node_to_json(node: SurfaceNode, base: Series) -> dict[str, object]:  # noqa:
             return {"not": node_to_json(child, base)}
         case For(child, bars) | Within(child, bars):
             return {"for" if isinstance(node, For) else "within": {"bars": bars, "of": node_to_json(child, base)}}
+        case During():
+            return {"during": _window(node)}
+        case Before(child):
+            return {"before": node_to_json(child, base)}
+        case Then(first, second, bars):
+            sides = {"first": node_to_json(first, base), "second": node_to_json(second, base)}
+            return {"then": {**sides, "bars": bars}}
         case Every(child):
             return {"every": node_to_json(child, base)}
         case Comparison() | Crosses() | Channel() | PriceMove() | Trend():
@@ -58,6 +68,10 @@ def operand_to_json(operand: Operand, base: Series) -> object:
             return written | _place(series, offset, base)
         case Arithmetic(operator, left, right):
             return {"left": operand_to_json(left, base), "operator": operator, "right": operand_to_json(right, base)}
+        case Function("abs", (inner,)):
+            return {"abs": operand_to_json(inner, base)}
+        case Function(name, operands):
+            return {name: [operand_to_json(part, base) for part in operands]}
 
 
 def _leaf(leaf: Comparison | Crosses | Channel | PriceMove | Trend, base: Series) -> dict[str, object]:
@@ -74,6 +88,15 @@ def _leaf(leaf: Comparison | Crosses | Channel | PriceMove | Trend, base: Series
             return value | {how: operand_to_json(amount, base), "bars": bars}
         case Trend(_, _, bars):
             return value | {"bars": bars}
+
+
+def _window(window: During) -> dict[str, object]:
+    written: dict[str, object] = {}
+    if not window.is_whole_day:
+        written["start"], written["end"] = window.times
+    if window.day_ranges:
+        written["days"] = window.day_ranges
+    return written if window.zone == "UTC" else {**written, "zone": window.zone}
 
 
 def _place(series: Series, offset: int, base: Series) -> dict[str, object]:

@@ -56,7 +56,7 @@ _PREFIXES: tuple[Rule, ...] = (
     (r"[\s.;!?]+$", ""),
     (r"^\s*(?:(?:buy|sell|long|short|alert|entry|exit)\s+)?(?:me\s+)?(?:if|when|once)\s+", ""),
     (rf"\b(?:df|dataframe|data)\[\s*['\"]({_WORD})['\"]\s*\]", r"\1"),
-    (rf"\b(?:ta|talib|pta|qtpylib|df|dataframe|data|abstract)\.(?={_WORD})", ""),
+    (rf"\b(?:ta|talib|pta|qtpylib|math|np|df|dataframe|data|abstract)\.(?={_WORD})", ""),
     (r"\[\s*-\s*(\d+)\s*\]|\.shift\(\s*(\d+)\s*\)", lambda match: f"[{match[1] or match[2]}]"),
 )
 

@@ -10,19 +10,24 @@ from indicators.catalogue import Indicator
 from registry.groups import Series
 from registry.language import vocabulary
 from registry.language.as_text.syntax import complaint, first_position, located, position, words
+from registry.language.functions import check_function, no_parameters
 from registry.language.limits import Limits, check_bars, check_count
 from registry.language.places import HERE, Place
 from registry.language.sources import source_of
-from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Trend, check_comparison
+from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Then, Trend, check_comparison
+from registry.language.time_windows import During, read_part
 from registry.language.tree import (
     All,
     Any,
     Arithmetic,
     ArithmeticOperator,
     AtLeast,
+    Before,
     Comparison,
     Every,
     For,
+    Function,
+    FunctionName,
     IndicatorOutput,
     Not,
     Number,
@@ -55,6 +60,11 @@ class Reader:
                 if not top:
                     raise self._complaint("every(...) is allowed only at the top of a condition", tree)
                 return Every(self.node(children[0], top=False))
+            case "before":
+                return Before(self.node(children[0], top=False))
+            case "order":
+                first, second, window = children
+                return Then(self.node(first, top=False), self.node(second, top=False), self._bars(window.children[0]))
             case "at_least":
                 with located(self._text, first_position(tree)):
                     count = check_count(float(cast(Token, tree.children[0])), len(children))
@@ -66,6 +76,8 @@ class Reader:
                 return kind(self.node(child, top=False), bars)
             case "moved":
                 return self._move(children[0], self._bars(children[1].children[0]))
+            case "during":
+                return self._during(tree)
         with located(self._text, first_position(tree)):
             return self._leaf(tree)
 
@@ -95,6 +107,15 @@ class Reader:
             return Crosses(*operands)
         return check_comparison(Comparison(comparison, *operands))
 
+    def _during(self, tree: Tree[Token]) -> During:
+        _, *parts = cast(list[Token], tree.children)
+        for part in parts:
+            # One by one first, so that an error points at the part.
+            with located(self._text, position(part)):
+                read_part(str(part))
+        with located(self._text, first_position(tree)):
+            return During.of(list(map(str, parts)))
+
     def _move(self, tree: Tree[Token], bars: int) -> PriceMove:
         value, word, amount = tree.children
         operator, percent = vocabulary.MOVES[vocabulary.fold(str(word))]
@@ -117,6 +138,8 @@ class Reader:
             case "group":
                 inner, *suffixes = cast(list[Tree[Token]], children)
                 return self._operand(inner, self._place(suffixes, outer))
+            case "function":
+                return self._function(tree, outer)
             case "negative":
                 return Arithmetic("*", self._operand(cast(Tree[Token], children[1]), outer), Number(-1.0))
             case "arithmetic":
@@ -128,6 +151,19 @@ class Reader:
                     self._operand(cast(Tree[Token], right), outer),
                 )
         return self._reference(tree, outer)
+
+    def _function(self, tree: Tree[Token], outer: Place) -> Function:
+        name, *details = cast(list[Tree[Token]], tree.children)
+        function = cast(FunctionName, str(name).lower())
+        suffixes = [detail for detail in details if detail.data in ("steps", "place")]
+        place = self._place(suffixes, outer)
+        operands = []
+        for detail in details[: len(details) - len(suffixes)]:
+            if detail.data == "named":
+                raise self._complaint(no_parameters(function, str(detail.children[0])), detail)
+            operands.append(self._operand(detail, place))
+        with located(self._text, first_position(tree)):
+            return check_function(function, tuple(operands))
 
     def _reference(self, tree: Tree[Token], outer: Place) -> Price | IndicatorOutput:
         name, *details = tree.children

@@ -22,14 +22,14 @@ from lark.exceptions import UnexpectedInput, UnexpectedToken
 
 from common.errors import ConditionError, InstrumentError, TimeframeError
 from registry.language import vocabulary
-from registry.language.limits import Limits, too_deep, too_many, too_many_operands
+from registry.language.limits import LEVELS_OF_THEN, Limits, too_deep, too_many, too_many_operands
 from registry.language.places import PLACE_PATTERN
 from registry.symbols import is_letter
 
-_COMPOSITES = ("all", "any", "negation", "every", "at_least", "lasting")
+_COMPOSITES = ("all", "any", "negation", "every", "at_least", "lasting", "before", "order")
 _NOT_PLAIN = re.compile(r"[^ -~\t\r\n\u2264\u2265]")
 _TOO_LONG = re.compile(r"\w{65}|[<>=!\u2264\u2265]{65}", re.ASCII)
-_TOKEN = re.compile(r"""@\s*"[^"]*"|\w+|[<>=!\u2264\u2265]+|&&|\|\||\S""", re.ASCII)
+_TOKEN = re.compile(r"""@\s*"[^"]*"|\w+(?:&\w+)*|[<>=!\u2264\u2265]+|&&|\|\||\S""", re.ASCII)
 _FOREIGN = frozenset("\"$&';?\\^`{|}~#")
 """Printable characters that no condition contains outside quotes."""
 _BLANKS = str.maketrans("\t\r\n", "   ")
@@ -43,9 +43,24 @@ _EXPECTED = {
     "RPAR": "')'",
     "RSQB": "']'",
     "PLACE": "a timeframe or a symbol such as 4h or ETHUSDT",
+    "WINDOW_PART": "a time range, weekdays or a time zone such as 08:00-16:00, mon-fri or America/New_York",
     "_AND": "'and'",
     "_OR": "'or'",
     "$END": "the end of the condition",
+}
+
+
+_THEN_BETWEEN = (
+    "then stands between two comparisons or parentheses and does not chain; write (A then B within 5 bars) then C"
+    " within 5 bars"
+)
+
+
+_NEEDS_PARENTHESES = {
+    "before": "before needs parentheses: before(rsi < 30)",
+    "every": "every needs parentheses: every(rsi < 30)",
+    "during": "during needs parentheses: during(08:00-16:00, mon-fri)",
+    "not": "not stands before a whole condition; put both into parentheses: (not rsi < 30)",
 }
 
 
@@ -178,7 +193,9 @@ def _check_size(tree: Tree[Token], text: str, limits: Limits) -> None:
         if depth > limits.levels:
             raise complaint(too_deep(limits), text, first_position(node))
         if node.data in _COMPOSITES:
-            waiting += [(child, depth + 1) for child in reversed(node.children) if isinstance(child, Tree)]
+            below = [child for child in node.children if isinstance(child, Tree)]
+            levels = [LEVELS_OF_THEN if node.data == "order" and child is below[0] else 1 for child in below]
+            waiting += reversed([(child, depth + more) for child, more in zip(below, levels, strict=True)])
             continue
         if node.data in ("for", "within"):
             continue
@@ -230,11 +247,18 @@ def _unexpected(error: UnexpectedInput, text: str) -> ConditionError:
     allowed: set[str] = parser.accepts()  # type: ignore[no-untyped-call]  # lark does not annotate it
     if "_AND" in allowed and vocabulary.fold(shown) in vocabulary.COMPARISONS:
         return complaint(f"{problem}: comparisons cannot be chained; write a < b and b < c", text, at)
+    if token is not None and token.type == "_THEN":
+        return complaint(f"{problem}: {_THEN_BETWEEN}", text, at)
     if "SYMBOL" in allowed:
         allowed.discard("NAME")
+    if "PLUS" in allowed:
+        # Where an operand goes on, names with values are read only to be refused.
+        allowed.discard("EQUAL")
     expected = [words for terminal, words in _EXPECTED.items() if terminal in allowed]
     if allowed == {"NAME"}:
         expected = ["the name of an output"]
+    elif allowed == {"_WITHIN"}:
+        expected = ["'within'; write A then B within 5 bars"]
     elif allowed == {"LPAR"}:
         expected = ["'('"]
     elif not allowed:
@@ -245,6 +269,9 @@ def _unexpected(error: UnexpectedInput, text: str) -> ConditionError:
 def _unknown_word(read: list[Tree[Token] | Token], text: str) -> ConditionError | None:
     """The error about an unknown operator or function before a syntax error, which it has probably caused."""
     for item, following in pairwise([*read, None]):
+        for name in _names(item):
+            if name.lower() in _NEEDS_PARENTHESES:
+                return complaint(_NEEDS_PARENTHESES[name.lower()], text, position(name))
         try:
             if isinstance(item, Tree):
                 for operator in item.find_data("operator"):
@@ -260,3 +287,14 @@ def _unknown_word(read: list[Tree[Token] | Token], text: str) -> ConditionError 
         except ConditionError as error:
             return error
     return None
+
+
+def _names(item: Tree[Token] | Token | None) -> Iterator[Token]:
+    """The names that were read as those of prices or indicators."""
+    if isinstance(item, Tree):
+        for reference in item.find_data("reference"):
+            name = reference.children[0]
+            assert isinstance(name, Token)
+            yield name
+    elif item is not None and item.type == "NAME":
+        yield item

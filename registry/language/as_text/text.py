@@ -16,15 +16,18 @@ from registry.language.as_text.syntax import clean, complaint, located, syntax_t
 from registry.language.limits import TYPED, Limits
 from registry.language.lookback import check_lookback
 from registry.language.places import HERE, Place, looks_like_timeframe
-from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Trend, check_size
+from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Then, Trend, check_size, check_windows
+from registry.language.time_windows import During
 from registry.language.tree import (
     All,
     Any,
     Arithmetic,
     AtLeast,
+    Before,
     Comparison,
     Every,
     For,
+    Function,
     IndicatorOutput,
     Not,
     Number,
@@ -111,15 +114,24 @@ def _read(
         raise complaint(
             "the condition lacks symbol and timeframe, and there are no defaults; write them first", text, 0
         )
-    return series, _expression(text, series, header.end() if header else 0, limits)
+    start = header.end() if header else 0
+    tree = _expression(text, series, start, limits)
+    if limits is TYPED:
+        with located(text, _first_word(text, start)):
+            check_windows(tree, series.timeframe)
+    return series, tree
 
 
 def _expression(text: str, base: Series, start: int, limits: Limits) -> SurfaceNode:
     tree = Reader(text, base, limits).node(syntax_tree(text, start, limits))
-    with located(text, len(text) - len(text[start:].lstrip())):
+    with located(text, _first_word(text, start)):
         check_size(tree, limits)
         check_lookback(tree, base)
     return tree
+
+
+def _first_word(text: str, start: int) -> int:
+    return len(text) - len(text[start:].lstrip())
 
 
 class _TextWriter:
@@ -127,7 +139,7 @@ class _TextWriter:
         self._base = base
         self._short = short
 
-    def node(self, part: SurfaceNode | Operand) -> str:  # noqa: PLR0911 - one return for each kind of node
+    def node(self, part: SurfaceNode | Operand) -> str:  # noqa: PLR0911, PLR0912 - one return for each kind of node
         match part:
             case Comparison(operator, left, right):
                 return f"{self._operand(left)} {operator} {self._operand(right)}"
@@ -151,12 +163,21 @@ class _TextWriter:
                 return f"{count} of {self._listed(children)}"
             case For(child, bars) | Within(child, bars):
                 word = "for" if isinstance(part, For) else "within"
-                bare = _is_leaf(child) and not isinstance(child, PriceMove)
-                return f"{self._bracketed(child, bare=bare)} {word} {_bars(bars)}"
+                return f"{self._step(child)} {word} {_bars(bars)}"
+            case Before(child):
+                return f"before({self.node(child)})"
+            case Then(first, second, bars):
+                return f"{self._step(first)} then {self._step(second)} within {_bars(bars)}"
+            case During():
+                return str(part)
             case Every(child):
                 return f"every({self.node(child)})"
-            case Number() | Price() | IndicatorOutput() | Arithmetic():
+            case Number() | Price() | IndicatorOutput() | Arithmetic() | Function():
                 return self._operand(part)
+
+    def _step(self, child: SurfaceNode) -> str:
+        """``child`` as what a window follows: a window right behind a move would be the move's."""
+        return self._bracketed(child, bare=_is_leaf(child) and not isinstance(child, PriceMove))
 
     def _bracketed(self, child: SurfaceNode, *, bare: bool) -> str:
         """``child`` in parentheses, unless it is ``bare`` or a list, which has its own."""
@@ -185,6 +206,8 @@ class _TextWriter:
                 call = f"({', '.join(arguments)})" if arguments else ""
                 named = f".{output}" if len(record.outputs) > 1 else ""
                 return name + call + named + self._place(series, offset)
+            case Function(name, operands):
+                return f"{name}({', '.join(map(self._operand, operands))})"
             case Arithmetic("*", left, Number(-1)) if self._short and not isinstance(left, Number):
                 return f"-{self._operand(left, _ATOM)}"
             case Arithmetic(operator, left, right):
@@ -206,7 +229,8 @@ class _TextWriter:
 
 
 def _is_leaf(node: SurfaceNode) -> bool:
-    return isinstance(node, Comparison | Crosses | Channel | PriceMove | Trend)
+    """Whether a node needs no parentheses behind ``not`` or before a window."""
+    return isinstance(node, Comparison | Crosses | Channel | PriceMove | Trend | During | Before)
 
 
 def _bars(bars: int) -> str:

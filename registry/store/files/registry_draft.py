@@ -13,6 +13,7 @@ from registry.store.files.activity_tables import ActivityTables
 from registry.store.files.database import Transaction, naive_time
 from registry.store.files.subscription_index import SubscriptionEntry, SubscriptionIndex, SubscriptionKey
 from registry.store.files.unjudged_tables import UnjudgedTables
+from registry.store.files.zone_tables import ZoneTables
 from registry.store.parts.registry import StoredCondition, StoredSubscription, SubscriptionRequest, Unjudged
 from registry.subscriptions import POLICY_FIELDS, config_text
 
@@ -50,9 +51,12 @@ class RegistryDraft:
         activity: ActivityTables,
         subscriptions: SubscriptionIndex,
         unjudged: UnjudgedTables,
+        zones: ZoneTables,
         now_ms: int,
     ) -> None:
         self.now_ms = now_ms
+        self._zones_before = zones
+        self._zones: set[str] = set()
         self._unjudged_before = unjudged
         self._unjudged: dict[str, Unjudged | None] = {}
         self._conditions = conditions
@@ -89,6 +93,10 @@ class RegistryDraft:
         self._registered_by[condition.condition_id] = registered_by
         self._new_conditions[condition.condition_id] = condition
         self._spans[condition.condition_id] = [span]
+
+    def use_zones(self, zones: set[str]) -> None:
+        """Note zones that new conditions use."""
+        self._zones |= zones
 
     def want(self, condition: StoredCondition, from_ms_: int, until_ms: int | None) -> None:
         """Have a known condition judged from one time until another, if that changes anything.
@@ -186,6 +194,8 @@ class RegistryDraft:
         """Append everything to the tables."""
         if self._new_conditions:
             transaction.append("registry.condition_registry", self._condition_rows())
+        if self._zones:
+            self._zones_before.write(transaction, self._zones, self.now_ms)
         if self._spans:
             self._activity.write(transaction, self._spans, self.now_ms)
         if self._unjudged:
@@ -211,6 +221,7 @@ class RegistryDraft:
                 self._activity.adopt(condition_id, condition.group, span, version)
         if self._unjudged:
             self._unjudged_before.adopt(self._unjudged)
+        self._zones_before.adopt(self._zones)
         self._conditions.update(self._new_conditions)
         for entry, _ in sorted(self._changed.values(), key=lambda changed: changed[0].subscription.change):
             self._subscriptions.put(entry.subscription, entry.content, entry.config_change)

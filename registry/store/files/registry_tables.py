@@ -21,6 +21,7 @@ from registry.store.files.subscription_loading import load_subscriptions
 from registry.store.files.succession_tables import SuccessionTables
 from registry.store.files.unjudged_tables import UnjudgedTables
 from registry.store.files.upgrade_statements import CURRENT_CONDITIONS
+from registry.store.files.zone_tables import ZoneTables
 from registry.store.parts.registry import (
     RegisterResult,
     StoredCondition,
@@ -66,6 +67,7 @@ class RegistryTables:
         """Changes whose configurations have to be dropped -> the bytes of these. The next start finds them, too."""
         self._unjudged = UnjudgedTables(database)
         self._succession = SuccessionTables(database, clock)
+        self._zones = ZoneTables(database, clock.now_ms())
         # Derived from the stored rows: unchanged by a restart, and never a version that stood for something else.
         self._version = activity.begin_at(self._subscriptions.last_change)
         self._group_commit = GroupCommit(self._commit)
@@ -237,7 +239,7 @@ class RegistryTables:
         # Nobody else writes: no tick gets in between reading the watermarks and adopting the conditions.
         with self._database.alone():
             draft = RegistryDraft(
-                self._conditions, self._activity, self._subscriptions, self._unjudged, self._clock.now_ms()
+                self._conditions, self._activity, self._subscriptions, self._unjudged, self._zones, self._clock.now_ms()
             )
             for pending in batch:
                 try:
@@ -275,6 +277,7 @@ class RegistryTables:
                 raise StoreError(
                     f"condition id {condition.id} already stands for {stored.canonical!r}, not {condition.canonical!r}"
                 )
+        draft.use_zones(self._zones.fresh(condition for condition in conditions if condition.id in fresh))
         until_ms = active_from_ms + grace_ms
         answers = []
         for condition in conditions:

@@ -318,6 +318,7 @@ def _tick_row(record: TickRecord, tick_id: int) -> dict[str, object]:
         "groups": len(record.moves),
         "holes": len(record.holes),
         "triggers": record.triggers.height,
+        "zones_version": record.zones_version,
         **asdict(record.metrics),
     }
 

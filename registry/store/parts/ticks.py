@@ -8,6 +8,7 @@ from uuid import uuid4
 import polars as pl
 
 from common.grids import UTC_GRID, Grid
+from common.zones import ZONES_VERSION
 from registry.groups import Group, Series
 
 
@@ -89,7 +90,8 @@ class TickRecord:
     ``grids``, for those that are not on UTC's grid, where their slots begin. ``rebase`` is the last rebase that the
     tick knew: a tick from before a rebase is refused. ``registry_version`` is the version of the judged conditions: the
     tick is refused if others of its groups became active on its candle in the meantime. ``token`` names this attempt:
-    if the answer is lost and the record sent again, it gets the same answer.
+    if the answer is lost and the record sent again, it gets the same answer. ``zones_version`` is the release of the
+    time zone rules by which windows were judged.
     """
 
     timeframe: str
@@ -105,6 +107,7 @@ class TickRecord:
     rebase: int = 0
     registry_version: int | None = None
     token: str = field(default_factory=lambda: uuid4().hex)
+    zones_version: str = ZONES_VERSION
 
 
 @dataclass(frozen=True)

@@ -174,6 +174,7 @@ def test_spellings_are_cached_by_bytes() -> None:
         ({"symbol": "BTCUSDT", "timeframe": "1h", "when": "close > 1"}, False),
         ("close > 1 and " * 20, False),
         (None, False),
+        ("BTCUSDT 1h: rsi < 30 and during(mon-fri)", False),
     ],
 )
 def test_only_what_is_read_at_once_is_short(spelling: object, short: bool) -> None:

@@ -7,18 +7,23 @@ defined, and nothing is rewritten first. Of the code under test it knows only th
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time, timedelta
 
+from common.zones import zone
 from registry.groups import Series
 from registry.instruments import Instrument
-from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Trend
+from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Then, Trend
+from registry.language.time_windows import During
 from registry.language.tree import (
     All,
     Any,
     Arithmetic,
     AtLeast,
+    Before,
     Comparison,
     Every,
     For,
+    Function,
     IndicatorOutput,
     Not,
     Number,
@@ -35,6 +40,9 @@ LONGER = Series(BITCOIN, "2h")
 OTHER = Series(Instrument("BINANCE", "ETHUSDT"), "1h")
 RATIO = {SERIES: 1, LONGER: 2, OTHER: 1}
 """Series -> slots of ``SERIES`` in one of its slots."""
+
+OPENS_AT = int(datetime(2024, 11, 2, 22, tzinfo=UTC).timestamp())
+"""When slot 0 of ``SERIES`` opens: on the Saturday evening before summer time ends in New York."""
 
 Truth = bool | None
 """``None`` is UNKNOWN."""
@@ -57,6 +65,11 @@ class History:
                 return value
             case Arithmetic(operator, left, right):
                 return calculate(operator, self.value(left, now), self.value(right, now))
+            case Function(name, operands):
+                values = [self.value(part, now) for part in operands]
+                if not all(map(math.isfinite, values)):
+                    return math.nan
+                return {"abs": lambda: abs(values[0]), "min": lambda: min(values), "max": lambda: max(values)}[name]()
         # The last slot of the series that has closed: at the close of slot 4, two slots of twice the length have.
         last = (now + 1) // RATIO[operand.series] - 1
         first = last - operand.offset
@@ -75,9 +88,10 @@ class History:
 
 
 def calculate(operator: str, a: float, b: float) -> float:
-    if operator == "/" and b == 0:
+    if not (math.isfinite(a) and math.isfinite(b)) or (operator == "/" and b == 0):
         return math.nan
-    return {"+": a + b, "-": a - b, "*": a * b, "/": a / b if b else math.nan}[operator]
+    result = {"+": a + b, "-": a - b, "*": a * b, "/": a / b if b else math.nan}[operator]
+    return result if math.isfinite(result) else math.nan
 
 
 def truth(node: SurfaceNode, history: History, now: int) -> Truth:
@@ -99,6 +113,15 @@ def truth(node: SurfaceNode, history: History, now: int) -> Truth:
             return all_of(over_bars(child, bars, history, now))
         case Within(child, bars):
             return any_of(over_bars(child, bars, history, now))
+        case During(start, end, days, zone_name):
+            return is_open(start, end, days, datetime.fromtimestamp(OPENS_AT + 3600 * now, zone(zone_name)))
+        case Before(child):
+            earlier = history.before(now)
+            return None if earlier is None else truth(child, history, earlier)
+        case Then(first, second, bars):
+            # Of the steps before: the first of the last N + 1 candles is the present one.
+            earlier_ones = over_bars(first, bars + 1, history, now)[1:]
+            return all_of((truth(second, history, now), any_of(earlier_ones)))
         case Comparison("crosses_above", left, right):
             return crossing(">", "<=", left, right, history, now)
         case Comparison("crosses_below", left, right):
@@ -115,6 +138,17 @@ def truth(node: SurfaceNode, history: History, now: int) -> Truth:
         case Trend(operator, value, bars):
             sign: Operator = ">" if operator == "rising" else "<"
             return all_of(over_bars(Comparison(sign, value, back(value, 1)), bars, history, now))
+
+
+def is_open(start: int, end: int, days: tuple[int, ...], clock: datetime) -> bool:
+    """Whether a window that began on one of ``days``, yesterday or today, contains a time on the clock."""
+    now = clock.replace(tzinfo=None)
+    for began in (now.date(), now.date() - timedelta(days=1)):
+        midnight = datetime.combine(began, time())
+        closes = midnight + timedelta(minutes=end, days=end <= start)
+        if began.weekday() in days and midnight + timedelta(minutes=start) <= now < closes:
+            return True
+    return False
 
 
 def over_bars(child: SurfaceNode, bars: int, history: History, now: int) -> list[Truth]:
@@ -165,6 +199,8 @@ def back(operand: Operand, steps: int) -> Operand:
             return operand
         case Arithmetic(operator, left, right):
             return Arithmetic(operator, back(left, steps), back(right, steps))
+        case Function(name, parts):
+            return Function(name, tuple(back(part, steps) for part in parts))
         case Price() | IndicatorOutput():
             return replace(operand, offset=operand.offset + steps)
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from common.errors import ConditionError
 from indicators.catalogue import PRICES, catalogue
 from registry.groups import Series
+from registry.language.functions import check_function
 from registry.language.surface import (
     Channel,
     ChannelOperator,
@@ -17,19 +18,24 @@ from registry.language.surface import (
     MoveOperator,
     PriceMove,
     SurfaceNode,
+    Then,
     Trend,
     TrendOperator,
     check_comparison,
     children_of,
 )
+from registry.language.time_windows import During
 from registry.language.tree import (
     All,
     Any,
     Arithmetic,
     ArithmeticOperator,
     AtLeast,
+    Before,
     Comparison,
     For,
+    Function,
+    FunctionName,
     IndicatorOutput,
     Not,
     Number,
@@ -55,7 +61,7 @@ COMPARISONS: tuple[Operator, ...] = get_args(Operator)
 def sources(draw: st.DrawFn, series: Series, levels: int) -> str | Operand:
     """What an indicator on ``series`` may be computed from, with at most so many levels below it."""
     price = draw(st.sampled_from(PRICES))
-    kind = draw(st.sampled_from(["price", "price", "indicator", "arithmetic"]))
+    kind = draw(st.sampled_from(["price", "price", "indicator", "arithmetic", "function"]))
     if levels == 0 or kind == "price":
         return price
     if kind == "indicator":
@@ -65,6 +71,11 @@ def sources(draw: st.DrawFn, series: Series, levels: int) -> str | Operand:
     if levels > 1 and draw(st.booleans()):
         of_series = draw(indicator_outputs(series, levels - 2, source_only=True))
     left, right = draw(st.permutations([of_series, draw(st.sampled_from(others))]))
+    if kind == "function":
+        if draw(st.booleans()):
+            return Function("abs", (of_series,))
+        name = draw(st.sampled_from(get_args(FunctionName)[1:]))
+        return Function(name, (of_series, *draw(st.lists(st.sampled_from(others), min_size=1, max_size=2))))
     return Arithmetic(draw(st.sampled_from(get_args(ArithmeticOperator))), left, right)
 
 
@@ -115,8 +126,26 @@ def arithmetic(atoms: st.SearchStrategy[Operand]) -> st.SearchStrategy[Operand]:
     """Operands of up to four of ``atoms``, mostly one."""
     level: st.SearchStrategy[Operand] = atoms
     for _ in range(2):
-        level = st.one_of(atoms, atoms, st.builds(Arithmetic, st.sampled_from("+-*/"), level, level))
+        level = st.one_of(atoms, atoms, st.builds(Arithmetic, st.sampled_from("+-*/"), level, level), functions(level))
     return level
+
+
+def functions(operands: st.SearchStrategy[Operand]) -> st.SearchStrategy[Operand]:
+    """``abs``, ``min`` and ``max`` of up to three of ``operands``."""
+    several = st.lists(operands, min_size=2, max_size=3).map(tuple).filter(is_writable)
+    return st.one_of(
+        st.builds(Function, st.just("abs"), st.tuples(operands)),
+        st.builds(Function, st.sampled_from(["min", "max"]), several),
+    )
+
+
+def is_writable(operands: tuple[Operand, ...]) -> bool:
+    """Whether ``max`` of these is not refused because it looks like ``highest(20, high)``."""
+    try:
+        check_function("max", operands)
+    except ConditionError:
+        return False
+    return True
 
 
 @st.composite
@@ -146,9 +175,24 @@ def leaves(draw: st.DrawFn, atoms: st.SearchStrategy[Operand], *, most_bars: int
         return Comparison("<", draw(atoms.filter(lambda atom: not isinstance(atom, Number))), Number(30.0))
 
 
+@st.composite
+def windows(draw: st.DrawFn) -> During:
+    """A window that lasts for an hour at least, so that hourly candles open inside."""
+    day = st.sampled_from([(0, 1440), (0, 60), (22 * 60 + 30, 90), (23 * 60, 1440), (180, 121), (600, 1230)])
+    start, end = draw(day)
+    days = draw(st.sets(st.integers(0, 6), min_size=1))
+    if (start, end) == (0, 1440) and len(days) == 7:
+        days.remove(draw(st.sampled_from(sorted(days))))
+    zones = ["UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Kiritimati"]
+    return During(start, end, tuple(days), draw(st.sampled_from(zones)))
+
+
 def trees(of: st.SearchStrategy[Leaf], *, most_bars: int = 3, levels: int = 2) -> st.SearchStrategy[SurfaceNode]:
     """Trees of at most ``levels`` levels above comparisons, and a dozen comparisons."""
     bars = st.integers(1, most_bars)
+    gate: st.SearchStrategy[SurfaceNode] = st.one_of(
+        windows(), windows().map(Not), windows().map(Before), st.builds(For, windows(), bars)
+    )
     level: st.SearchStrategy[SurfaceNode] = of
     for _ in range(levels):
         children = st.lists(level, min_size=1, max_size=3).map(tuple)
@@ -161,6 +205,11 @@ def trees(of: st.SearchStrategy[Leaf], *, most_bars: int = 3, levels: int = 2) -
             counted,
             st.builds(For, level, bars),
             st.builds(Within, level, bars),
+            st.builds(Before, level),
+            st.builds(Then, level, level, bars),
+            st.builds(Then, gate, level, bars),
+            st.tuples(gate, level).map(All),
+            st.tuples(gate, level).map(Any),
         )
     return level.filter(lambda tree: size(tree) <= 12)
 

@@ -173,6 +173,8 @@ def test_other_headers(text: str, meant: str) -> None:
         ("atr(high, low, close, 14) > 5", "atr(14) > 5"),
         ("df['close'] > dataframe[\"open\"]", "close > open"),
         ("close > 1.05 \u00d7 open", "close > 1.05 * open"),
+        ("math.max(open, close[1]) > 3", "max(open, close[1]) > 3"),
+        ("np.abs(close - open) touches 3", "abs(close - open) crosses 3"),
         ("close > previous high", "close > high[1]"),
         ("close > sma(20) 3 bars ago", "close > sma(20)[3]"),
         ("rsi is < 30", "rsi < 30"),

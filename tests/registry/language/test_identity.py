@@ -17,8 +17,8 @@ from registry import Condition, conditions
 from registry.condition_cache import ConditionCache
 from registry.defaults import defaults
 from registry.language.as_text.text import to_text
-from registry.language.surface import Channel, Crosses, SurfaceNode
-from registry.language.tree import All, Any, AtLeast, Comparison, For, Not, Operator, Within
+from registry.language.surface import Channel, Crosses, SurfaceNode, Then
+from registry.language.tree import All, Any, AtLeast, Before, Comparison, For, Not, Operator, Within
 from tests.registry.language.reference import SERIES
 from tests.registry.language.strategies import any_tree, examples
 
@@ -82,8 +82,16 @@ def respelled(draw: st.DrawFn, node: SurfaceNode) -> SurfaceNode:
             other = draw(st.sampled_from([same, dual_count]))
         case For(child, bars) | Within(child, bars):
             kept, turned = (For, Within) if isinstance(node, For) else (Within, For)
-            inner = draw(respelled(child))
+            inner: SurfaceNode = draw(respelled(child))
             other = draw(st.sampled_from([kept(inner, bars), Not(turned(Not(inner), bars))]))
+        case Before(child):
+            inner = draw(respelled(child))
+            earlier: list[SurfaceNode] = [Before(inner), Not(Before(Not(inner)))]
+            other = draw(st.sampled_from(earlier))
+        case Then(first, second, bars):
+            one, two = draw(respelled(first)), draw(respelled(second))
+            ordered: list[SurfaceNode] = [Then(one, two, bars), All((Within(Before(one), bars), two))]
+            other = draw(st.sampled_from(ordered))
         case Comparison(operator, left, right):
             choices: list[SurfaceNode] = [node, Comparison(MIRRORED[operator], right, left)]
             if operator in NEGATED:

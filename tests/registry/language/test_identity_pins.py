@@ -66,6 +66,22 @@ PINNED = [
         " rsi between 40 and 60)",
         "20aa3bdbc8fe8546b75544fdf67ee784",
     ),
+    ("BTCUSDT 1h: abs(close - open) > 2 * atr", "1ba8b70dc17ee146121b3a6ab1d7c196"),
+    ("BTCUSDT 1h: close > max(open, high[1], 100)", "c5f69b84d00aa4041935a8784ea95c9a"),
+    ("BTCUSDT 1h: min(open, close) - low >= 2 * abs(close - open)", "8458000e7dacc4c1f8b1ac39589acb14"),
+    ("BTCUSDT 1h: before(rsi < 30) and close > open", "25f5a4d224e3779ef3e2231ab64c0fd7"),
+    (
+        "BTCUSDT 1h: rsi crosses_below 30 then close crosses_above sma(20) within 10 bars",
+        "de2db9bf6170f2b6212d1c4b50cfce5f",
+    ),
+    ("BTCUSDT 1h: rsi < 30 then close > open within 5 bars", "b3aa1ffbaffabeaceaabce580725fca9"),
+    ("BTCUSDT 1h: rsi < 30 and during(08:00-16:00)", "d14a2bde466d05744f1a5abb335af5f8"),
+    (
+        "ETHUSDT 15m: close > sma(200) and during(09:30-16:00, mon-fri, America/New_York)",
+        "94efbd9953607870e7f95522db08ec0b",
+    ),
+    ("BTCUSDT 1h: rsi < 30 and not during(22:00-02:00, fri)", "4742ed2aae4e3c0b46d42b8758e44f8e"),
+    ("BTCUSDT 1h: rsi < 30 and not during(mon-fri)", "a0241df1128a2326cfb2599142361177"),
 ]
 
 

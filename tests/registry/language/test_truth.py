@@ -114,6 +114,11 @@ RULES = [
     ("close < 3 * (4 + 6)", "close < 30"),
     ("close / 3 * 10 >= open", "close / 3 * 10 >= open"),
     ("-close > open", "close * -1 > open"),
+    ("max(30, open, close) > 30", "max(close, open, 30) > 30"),
+    ("min(open, close) > -(30)", "min(close, open) > -30"),
+    ("abs(close) < abs(-30)", "abs(close) < 30"),
+    ("abs(open - close) <= max(3, 30)", "abs(open - close) <= 30"),
+    ("30 / (30 / close) >= 30", "30 / (30 / close) >= 30"),
 ]
 
 

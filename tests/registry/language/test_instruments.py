@@ -72,11 +72,11 @@ def test_a_caret_stands_below_wide_letters() -> None:
 @pytest.mark.parametrize(
     ("text", "condition_id"),
     [
-        ("BTCUSDT 1h: rsi < 30", "b42e78e7c6e7db519cd0b345e0f0c613"),
-        ("BTC/USDT 1h: rsi < 30", "b42e78e7c6e7db519cd0b345e0f0c613"),
-        ("BTCUSDT.P 1h: rsi < 30", "7b400b7254b557ad000f17cb1dbb6926"),
-        ("BTC/USDT:USDT 1h: rsi < 30", "7b400b7254b557ad000f17cb1dbb6926"),
-        ("BTC/USD:USD 1h: rsi < 30", "9555e7dbc2fe0ee266af71881b80019e"),
+        ("BTCUSDT 1h: close > 30", "c7a242467ea43754cf4ec1559036f514"),
+        ("BTC/USDT 1h: close > 30", "c7a242467ea43754cf4ec1559036f514"),
+        ("BTCUSDT.P 1h: close > 30", "67e95438064de35d0b94ba71642e8a65"),
+        ("BTC/USDT:USDT 1h: close > 30", "67e95438064de35d0b94ba71642e8a65"),
+        ("BTC/USD:USD 1h: close > 30", "e39e23293caff39d19eeabbcf9af8dd9"),
     ],
 )
 def test_ids_of_spot_and_linear_contracts_are_fixed(text: str, condition_id: str) -> None:

@@ -29,7 +29,7 @@ from registry.symbols import is_letter
 _COMPOSITES = ("all", "any", "negation", "every", "at_least", "lasting", "before", "order")
 _NOT_PLAIN = re.compile(r"[^ -~\t\r\n\u2264\u2265]")
 _TOO_LONG = re.compile(r"\w{65}|[<>=!\u2264\u2265]{65}", re.ASCII)
-_TOKEN = re.compile(r"""@\s*"[^"]*"|\w+(?:&\w+)*|[<>=!\u2264\u2265]+|&&|\|\||\S""", re.ASCII)
+_TOKEN = re.compile(r"""@\s*"[^"]*"|\w+|[<>=!\u2264\u2265]+|&&|\|\||\S""", re.ASCII)
 _FOREIGN = frozenset("\"$&';?\\^`{|}~#")
 """Printable characters that no condition contains outside quotes."""
 _BLANKS = str.maketrans("\t\r\n", "   ")
@@ -176,7 +176,9 @@ def _check_tokens(text: str, start: int, limits: Limits) -> None:
         if count > limits.tokens:
             message = f"too many words, numbers and signs; at most {limits.tokens} are allowed in one condition"
             raise complaint(message, text, token.start())
-        if token[0] in _FOREIGN:
+        # Where no blank stands before it, it may belong to a symbol such as M&M.
+        in_symbol = character == "&" and text[token.start() - 1] != " "
+        if token[0] in _FOREIGN and not in_symbol:
             where = "outside a name in quotes" if character != '"' else "except around a name at its start or behind @"
             raise complaint(f"unexpected {character!r}; no condition contains it {where}", text, token.start())
         depth += (character == "(") - (character == ")")

@@ -155,13 +155,13 @@ def test_a_constant_out_of_reach_gets_room(candles: pl.DataFrame) -> None:
 
 
 def test_labels_are_close_times_and_unique_over_years() -> None:
-    first = datetime(2023, 12, 31, 12, tzinfo=UTC)
+    first = datetime(2023, 12, 31, tzinfo=UTC)
     frame = pl.DataFrame({"open_time": [first + timedelta(days=day) for day in range(800)]}).with_columns(
         pl.col("open_time").cast(pl.Datetime("ms", "UTC")),
         *(pl.lit(1.0).alias(name) for name in ("open", "high", "low", "close", "volume")),
     )
     labels = read_values(Condition.parse("BTCUSDT 1d: close > 5"), frame, 800).frame["closed"]
-    assert labels[0] == "2024-01-01 12:00"
+    assert labels[0] == "2024-01-01 00:00"
     assert labels.n_unique() == 800
 
 

@@ -41,9 +41,10 @@ dashboard: setup
 test: setup lint
 	@$(BIN)/python -m indicators.codegen --check
 	@$(BIN)/python -m indicators.codegen.page --check
-	@# Kernels first: workers that find none would each compile them all. A file's tests stay with one worker.
+	@# Kernels first: workers that find none would each compile them all.
 	@$(BIN)/python -m engine.warming
-	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+	@# A file's tests stay with one worker; files begin in the order of tests/conftest.py, the longest first.
+	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 chaos: setup
 	@HUB_CHAOS_REPORT=1 HUB_TEST_EFFORT=10 $(BIN)/pytest tests/chaos tests/attacks tests/flows/test_worker.py

@@ -18,8 +18,26 @@ from tests.events.log.memory_log import MemoryLog
 settings.register_profile("hub", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("hub")
 
+# Folders whose files take longest: they wait for processes. Begun last, one of them would run on alone.
+LONGEST_FIRST = ("chaos", "hub", "attacks", "engine", "events", "flows")
+
 # Only the tests of the worker need one: it starts Prefect's server.
 os.environ["HUB_WITHOUT"] = "worker"
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are processors, as many tests wait for other processes."""
+    return min((os.cpu_count() or 1) + 1, 4)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest."""
+
+    def rank(item: pytest.Item) -> int:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,11 @@ DATA ?= .hub/demo
 PORT ?= 8501
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dashboard test chaos lint kernels docs measure bench lock clean
+.PHONY: help setup demo live dashboard test chaos lint kernels docs measure bench lock clean
 
 help:
 	@echo "make demo       run the main job on real candles"
+	@echo "make live       watch the live system on a simulated exchange, without a network (FOR=60s ends it by itself)"
 	@echo "make dashboard  look at the demo's data in a browser (DATA=$(DATA) PORT=$(PORT))"
 	@echo "make test       lint, types and tests"
 	@echo "make chaos      kill, cut, fill up and attack everything for half an hour and write docs/reliability.md"
@@ -35,6 +36,9 @@ setup: .venv/.ready
 demo: setup
 	@$(BIN)/hub demo
 
+live: setup
+	@$(BIN)/hub live $(if $(FOR),--for $(FOR))
+
 dashboard: setup
 	@HUB_DATA_DIR=$(DATA) $(BIN)/streamlit run app_streamlit.py --server.port $(PORT)
 
@@ -47,7 +51,8 @@ test: setup lint
 	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 chaos: setup
-	@HUB_CHAOS_REPORT=1 HUB_TEST_EFFORT=10 $(BIN)/pytest tests/chaos tests/attacks tests/flows/test_worker.py
+	@HUB_CHAOS_REPORT=1 HUB_TEST_EFFORT=10 $(BIN)/pytest tests/chaos tests/attacks tests/flows/test_worker.py \
+		tests/hub/demo/test_live.py
 
 lint: setup
 	@$(BIN)/ruff check .

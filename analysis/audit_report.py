@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from analysis.audit import Audit, Difference, TriggerContents
-from common.timeframes import from_ms, show_time
+from common.timeframes import iso_time, show_time
 
 _MOST_SHOWN = 50
 
@@ -85,7 +85,7 @@ def _difference(difference: Difference, audit: Audit) -> dict[str, Any]:
         "kind": difference.kind,
         "condition_id": difference.condition_id,
         "condition": audit.texts.get(difference.condition_id),
-        "close_time": from_ms(difference.close_ms).isoformat(),
+        "close_time": iso_time(difference.close_ms),
         "recorded": None if difference.recorded is None else asdict(difference.recorded),
         "expected": None if difference.expected is None else asdict(difference.expected),
     }

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from analysis.standing import Standing
-from common.timeframes import from_ms, show_time
+from common.timeframes import iso_time, show_time
 from registry.explanation import CandleExplanation, Distance, Explained, Reading
 
 _SIGNS = {"TRUE": "+", "FALSE": "-", "UNKNOWN": "?"}
@@ -96,4 +96,4 @@ def _number(value: float | None) -> str:
 
 
 def _iso(time_ms: int | None) -> str | None:
-    return None if time_ms is None else from_ms(time_ms).isoformat()
+    return None if time_ms is None else iso_time(time_ms)

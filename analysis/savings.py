@@ -93,11 +93,14 @@ class Savings:
         return saved_share(self.modelled_isolated_s, self.modelled_shared_s)
 
 
-def summarise(store: Store, model: ReferenceModel | None = None) -> Savings:
-    """The savings over everything that the store has recorded."""
+def summarise(store: Store, model: ReferenceModel | None = None, *, since_ms: int | None = None) -> Savings:
+    """The savings over everything that the store has recorded, or that was judged since a time."""
     model = model or ReferenceModel()
     ticks = store.ticks.ticks()
     runs = store.ticks.runs()
+    if since_ms is not None:
+        ticks = ticks.filter(pl.col("judged_at").dt.epoch("ms") >= since_ms)
+        runs = runs.filter(pl.col("finished_at").dt.epoch("ms") >= since_ms)
     costs = store.ticks.unit_costs()
 
     def total(frame: pl.DataFrame, *columns: str) -> int:

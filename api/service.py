@@ -16,6 +16,7 @@ from api.http.request_metrics import RequestMetrics
 from api.http.turns import Arguments, Result, Turns
 from api.hub_metrics import HubMetrics
 from api.on_demand import OnDemand, Settling
+from api.operating_metrics import OperatingMetrics
 from api.readiness import Readiness
 from api.registrar import Registrar
 from api.streams.user_feed import UserFeed
@@ -73,6 +74,7 @@ class Service:
         self.spellings = Spellings(settings.default_exchange, store.candles.directory, size=_SPELLINGS_BYTES)
         self.on_demand = OnDemand(store, most_values=settings.on_demand_values_max)
         self.hub_metrics = HubMetrics(store, log, self.clock, self.loops)
+        self.operating_metrics = OperatingMetrics(store, self.clock, settings.data_dir)
         self.turns = Turns("api-turns")
         self.user_feed = UserFeed(store, log, self.request_metrics, self.loops)
         self.readiness = Readiness(store, log, self.clock, log_problem=log_problem, loops=self.loops)

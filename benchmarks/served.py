@@ -63,7 +63,7 @@ def hub_up(data_dir: Path, settings: Mapping[str, str]) -> Iterator[Served]:
         "PYTHONPATH": str(ROOT),
         "HUB_DATA_DIR": str(data_dir),
         "HUB_API_PORT": "0",
-        "HUB_WITHOUT": "worker",
+        "HUB_WITHOUT": "worker,dashboard",
     }
     log = data_dir / "up.log"
     started = time.perf_counter()

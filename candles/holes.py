@@ -12,6 +12,11 @@ Missing = tuple[Series, int, bool]
 """Series, open time, and whether the series has sessions, so that the market may have been closed."""
 
 
+def may_come_until(open_ms: int, close_ms: int) -> int:
+    """Until when a candle that opens and closes at these times is waited for, whatever comes after it."""
+    return close_ms + min(_HOLD_TIMEFRAMES * (close_ms - open_ms), _LONGEST_HOLD_MS)
+
+
 def holes_among(missing: Iterable[Missing], reader: SeriesReader, now_ms: int) -> set[tuple[Series, int]] | None:
     """The holes among missing candles as (stored series, open time), or ``None`` while one of them may still arrive.
 
@@ -24,7 +29,7 @@ def holes_among(missing: Iterable[Missing], reader: SeriesReader, now_ms: int) -
     """Series -> its newest hole."""
     for series, open_ms, has_sessions in missing:
         for stored, slot_ms, close_ms in reader.missing_parts(series, open_ms):
-            if now_ms < close_ms + min(_HOLD_TIMEFRAMES * (close_ms - slot_ms), _LONGEST_HOLD_MS):
+            if now_ms < may_come_until(slot_ms, close_ms):
                 return None
             if not has_sessions:
                 holes.add((stored, slot_ms))

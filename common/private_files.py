@@ -11,7 +11,7 @@ from pathlib import Path
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
-_WRITTEN = ("service.*", "store_token*", "*.ledger*", "store", "store.*", "events", "prefect")
+_WRITTEN = ("service.*", "store_token*", "*.ledger*", "worker.*", "store", "store.*", "events", "prefect", "dashboard")
 """What the hub writes directly into a data folder; whatever else is there belongs to somebody else."""
 
 

@@ -1,5 +1,6 @@
 """Settings: environment variables ``HUB_*`` (and ``REDIS_URL``), then ``.env`` in the working directory."""
 
+import json
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -30,14 +31,18 @@ class Settings(BaseSettings):
     """The token that lets other processes use the store through its owner; if unset, the owner writes one into the data
     folder."""
 
-    without: Annotated[tuple[Literal["worker", "ingest"], ...], NoDecode] = ()
+    without: Annotated[tuple[Literal["worker", "ingest", "dashboard"], ...], NoDecode] = ()
     """What ``hub up`` does not start, with commas in between: ``worker``, which judges at every close, or only its
-    ``ingest``, which fetches candles from the exchanges."""
+    ``ingest``, which fetches candles from the exchanges; ``dashboard``."""
+
+    dashboard_port: int | None = Field(default=None, ge=0, le=65535)
+    """Loopback port of the dashboard that ``hub up`` starts; 0 picks a free one. If unset, it is 8501, or a free one
+    where that is taken."""
 
     default_exchange: str = "BINANCE"
     """The exchange of symbols that do not name one."""
 
-    exchange_urls: dict[str, str] = {}
+    exchange_urls: Annotated[dict[str, str], NoDecode] = {}
     """Exchange -> the address to ask in place of its own, as JSON: ``{"binance": "http://127.0.0.1:9000"}``; for
     proxies, and for trying the hub out with a simulated exchange."""
 
@@ -137,6 +142,16 @@ class Settings(BaseSettings):
     @classmethod
     def _listed(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("exchange_urls", mode="before")
+    @classmethod
+    def _object(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value or "{}")
+        except ValueError:
+            raise ValueError('it is no JSON; write {"binance": "http://127.0.0.1:9000"}') from None
 
     @property
     def grace_ms(self) -> int:

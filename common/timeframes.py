@@ -127,6 +127,11 @@ def from_ms(time_ms: int) -> datetime:
     return datetime.fromtimestamp(time_ms / 1000, tz=UTC)
 
 
+def iso_time(time_ms: int) -> str:
+    """``2024-08-05T01:15:00Z``, with milliseconds if it has any: the one form in which machines read times."""
+    return from_ms(time_ms).isoformat(timespec="milliseconds" if time_ms % 1000 else "seconds")[:-6] + "Z"
+
+
 def show_time(time_ms: int) -> str:
     """``2024-08-05 01:15`` in UTC, for people."""
     return from_ms(time_ms).strftime("%Y-%m-%d %H:%M")

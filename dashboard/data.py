@@ -17,9 +17,11 @@ import streamlit as st
 from analysis.savings import Savings, summarise
 from candles.calendars import stored_calendars
 from candles.series import SeriesReader
+from common.clock import SystemClock
 from common.errors import HubError, StoreLocked, StoreMissing
 from common.grids import Grid
 from common.settings import load_settings
+from flows.hub_state import HubState, look_at_hub
 from registry.groups import Series
 from registry.store import open_store
 from registry.store.owner import url_of
@@ -174,6 +176,13 @@ def condition(store_url: str, condition_id: str) -> ConditionFacts | None:
             unjudged=store.registry.unjudged_of(condition_id),
             grid=reader.calendars.grid(stored.group.base),
         )
+
+
+@st.cache_data(ttl=_SECONDS_KEPT, show_spinner=False)
+def hub_state(store_url: str) -> HubState:
+    """What the hub is doing."""
+    with _opened(store_url) as store:
+        return look_at_hub(load_settings(), store, SystemClock().now_ms())
 
 
 @st.cache_data(ttl=_SECONDS_KEPT, max_entries=64, show_spinner=False)

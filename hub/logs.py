@@ -5,6 +5,9 @@ import logging
 import sys
 import time
 import traceback
+from collections.abc import Iterable
+
+_log = logging.getLogger(__name__)
 
 PACKAGES = (
     "common",
@@ -26,9 +29,8 @@ class JsonLines(logging.Formatter):
     """``time level logger message`` and the fields of the record. Tracebacks are not included."""
 
     def format(self, record: logging.LogRecord) -> str:
-        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         shown = {
-            "time": f"{moment}.{int(record.msecs):03d}Z",
+            "time": _moment(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -58,6 +60,39 @@ def log_to_stderr(level: int = logging.INFO) -> None:
     libraries.handlers = [handler, *(other for other in libraries.handlers if not _is_ours(other))]
     logging.captureWarnings(True)
     logging.getLogger("uvicorn.access").disabled = True
+
+
+def announce(text: str) -> None:
+    """Say something to whoever started this process: on a terminal as it is, elsewhere as lines of the log."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+        return
+    for line in text.splitlines():
+        _log.info("%s", line.strip())
+
+
+def relay(process: str, lines: Iterable[bytes]) -> None:
+    """Write to standard error what a child process prints, until it ends: JSON lines as they are, with its name, others
+    as messages of it."""
+    for line in lines:
+        text = line.decode(errors="replace").rstrip()
+        try:
+            shown = json.loads(text)
+        except ValueError:
+            shown = None
+        if not isinstance(shown, dict):
+            if not text:
+                continue
+            shown = {"time": _moment(time.time()), "level": "info", "logger": process, "message": text}
+        # In one piece: other threads write lines, too.
+        sys.stderr.write(json.dumps({**shown, "process": process}) + "\n")
+        sys.stderr.flush()
+
+
+def _moment(seconds: float) -> str:
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return f"{whole}.{int(seconds % 1 * 1000):03d}Z"
 
 
 def _is_ours(handler: logging.Handler) -> bool:

@@ -28,7 +28,8 @@ from events.consuming.current_truths import StoreTruthSource
 from events.log.keeper import LogKeeper, keeping
 from events.opening import open_log
 from events.webhooks.sender import sending
-from hub.worker_child import worker_running
+from hub.children import Children
+from hub.hub_processes import processes_of
 from registry.store import open_store
 from registry.store.files.file_store import FileStore
 from registry.store.owner import Running, noted, running
@@ -57,9 +58,10 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
     """
     there = running(settings.data_dir)
     if there is not None:
+        others = [f"{each.name} (process {each.pid})" for each in processes_of(settings.data_dir) if each.name != "hub"]
         raise ServiceError(
-            f"the hub of {settings.data_dir} is already running: process {there.pid} at {there.url}; `hub down` stops "
-            "it"
+            f"the hub of {settings.data_dir} is already running: process {there.pid} at {there.url}"
+            f"{', with ' + ', '.join(others) if others else ''}; `hub status` shows more, `hub down` stops it"
         )
     if not settings.resolved_store_url.startswith("duckdb:"):
         raise ServiceError(
@@ -75,6 +77,7 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
         stack.callback(signal.signal, signal.SIGTERM, before)
         note = stack.enter_context(noted(settings.data_dir))
         loops = Loops()
+        children = Children(settings, loops)
         listener = stack.enter_context(_listening(settings.api_host, settings.api_port))
         store = stack.enter_context(open_store(settings.resolved_store_url))
         log = stack.enter_context(open_log(settings, loops))
@@ -115,25 +118,28 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
         # From the end of the server on: a second `hub down` waits for the rest, and does not break it off.
         stack.callback(signal.signal, signal.SIGTERM, signal.SIG_IGN)
         server = _Server(
-            http_config(app, grace_s=_GRACE_S), service, lambda: announce(_greeting(here, store, settings))
+            http_config(app, grace_s=_GRACE_S),
+            service,
+            children,
+            lambda: announce(_greeting(here, store, settings, children.dashboard_url)),
         )
         broken: list[StoreBroken] = []
         if isinstance(store, FileStore):
             store.when_broken(lambda error: _give_up(error, broken, server))
-        if "worker" not in settings.without:
-            stack.enter_context(worker_running(settings, loops, ingest="ingest" not in settings.without))
+        stack.callback(children.stop)
         server.run([listener])
         if broken:
             raise broken[0]
 
 
-def _give_up(error: StoreBroken, broken: list[StoreBroken], server: uvicorn.Server) -> None:
+def _give_up(error: StoreBroken, broken: list[StoreBroken], server: "_Server") -> None:
     """End the service after a failure of its store that cannot be waited out. Requests under way get errors."""
     broken.append(error)
     if len(broken) > 1:
         return
     _log.critical("%s; this process ends", error)
-    server.should_exit = True
+    # The worker could record nothing any more.
+    server.hurry()
     # Whatever may still hang on to the store: nothing more can be written, and nothing acknowledged is lost.
     last = threading.Timer(_LAST_S, os._exit, [1])
     last.daemon = True
@@ -162,11 +168,15 @@ def _settle() -> None:
 
 
 class _Server(uvicorn.Server):
-    """Handles signals itself, and ends event streams, which would never end on their own, before it waits for them."""
+    """Handles signals itself. When it stops, its children end first, as they need its answers; then event streams,
+    which would never end on their own."""
 
-    def __init__(self, config: uvicorn.Config, service: Service, announce: Callable[[], object]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, service: Service, children: Children, announce: Callable[[], object]
+    ) -> None:
         super().__init__(config)
         self._service = service
+        self._children = children
         self._announce = announce
 
     @contextmanager
@@ -179,14 +189,24 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._announce()
+        if not self.should_exit:
+            self._children.start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await asyncio.to_thread(self._children.stop)
         self._service.user_feed.end_streams()
         await super().shutdown(sockets)
 
+    def hurry(self) -> None:
+        """Stop, and wait for no child."""
+        self._children.hurry()
+        self.should_exit = True
+
     def _stop(self) -> None:
         # A second signal comes from somebody who does not want to wait.
-        self.force_exit = self.should_exit
+        if self.should_exit:
+            self.force_exit = True
+            self._children.hurry()
         self.should_exit = True
 
 
@@ -206,18 +226,20 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-def _greeting(here: Running, store: Store, settings: Settings) -> str:
-    """Where the service is, and the first things to do."""
+def _greeting(here: Running, store: Store, settings: Settings, dashboard_url: str | None) -> str:
+    """Where everything is, what is judged and what is not, and the first things to do."""
     lines = [
         f"Condition Hub serves {here.url} (process {here.pid}); Ctrl-C or `hub down` stops it",
         f"  routes and examples: {here.url}/docs",
     ]
+    if dashboard_url is not None:
+        lines.append(f"  dashboard, in a few seconds and only on this machine: {dashboard_url}")
     if all(key.revoked_ms is not None for key in store.accounts.keys(None)):
         lines.append("  there are no keys yet: hub keys create USER")
     if "worker" in settings.without:
-        lines.append("  nothing is judged by itself: hub worker, or hub tick TIMEFRAME")
+        lines.append("  no worker: nothing is judged by itself; start one: hub worker, or judge now: hub tick 1h")
     elif "ingest" in settings.without:
-        lines.append("  every close is judged; candles come only by import: hub candles import FILE")
+        lines.append("  every close is judged; no ingest: candles come only by import: hub candles import FILE")
     else:
         lines.append("  every close is judged; the candles that conditions read are fetched from their exchanges")
     return "\n".join(lines)

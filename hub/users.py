@@ -8,6 +8,7 @@ from typing import Any
 from common.clock import Clock
 from common.errors import EventLogError, HubError
 from common.settings import Settings
+from common.timeframes import iso_time
 from events.consuming.consumer_state import ConsumerState
 from events.consuming.dead_letters import consumers_with_dead_letters, dead_letters, order_to_forget
 from events.consuming.delivery import is_to_user
@@ -19,6 +20,8 @@ from events.webhooks.sender import CONSUMER
 from registry.store.protocol import Store
 
 _MOST_LETTERS = 1_000_000
+_PRIVATE = "bot_config"
+"""The user's own, and left as it is."""
 
 STAYS = (
     "conditions and their triggers: equal conditions are one for all users, and say nothing about who registered them",
@@ -43,7 +46,7 @@ class DeletedUser:
 def export_user(store: Store, settings: Settings, user_id: str) -> dict[str, Any]:
     """Everything that the hub has of a user, for the user to read: no secret or digest of one is in it.
 
-    Times are in milliseconds since the epoch. Raises :class:`HubError` if there is nothing.
+    Raises :class:`HubError` if there is nothing.
     """
     keys, webhooks = store.accounts.keys(user_id), store.delivery.webhooks(user_id)
     records = store.registry.subscription_records(user_id)
@@ -57,7 +60,7 @@ def export_user(store: Store, settings: Settings, user_id: str) -> dict[str, Any
         )
         text = None if condition is None else condition.text
         subscriptions.append({**asdict(record.subscription), "condition": text, "bot_config": record.bot_config})
-    return {
+    exported = {
         "user_id": user_id,
         "keys": [_without(asdict(key), "secret_sha256") for key in keys],
         "subscriptions": subscriptions,
@@ -65,6 +68,20 @@ def export_user(store: Store, settings: Settings, user_id: str) -> dict[str, Any
         "dead_letters": _letters_of(settings, user_id),
         "deliveries": _deliveries_of(settings, user_id),
     }
+    return {name: _with_times(value) for name, value in exported.items()}
+
+
+def _with_times(value: Any) -> Any:
+    """The same with times as texts, under names without their unit."""
+    if isinstance(value, list):
+        return [_with_times(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name.removesuffix("_ms"): iso_time(each) if name.endswith("_ms") and each is not None else _with_times(each)
+        for name, each in value.items()
+        if name != _PRIVATE
+    } | {name: value[name] for name in {_PRIVATE} & value.keys()}
 
 
 def delete_user(store: Store, settings: Settings, user_id: str, clock: Clock) -> DeletedUser:

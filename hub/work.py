@@ -5,13 +5,15 @@ import fcntl
 import logging
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 
 from candles.fetching import Exchanges
 from common.errors import ServiceError
 from common.grids import Grid
+from common.processes import start_time, state_of
 from common.settings import Settings
 from common.supervised import make_folder
 from flows.ingest import Ingest
@@ -80,6 +82,25 @@ def holder(path: Path) -> int | None:
         noted = path.read_text().strip()
         return int(noted) if noted.isdigit() else None
     return None
+
+
+def end_worker(data_dir: Path) -> None:
+    """End the worker of a folder, if there is one: what a service that was killed has left behind.
+
+    It is not waited for long: without its service it can record nothing, and what it was at is done again.
+    """
+    pid = holder(data_dir / "worker.lock")
+    if pid is None:
+        return
+    started = start_time(pid)
+    for number, patience_s in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+        deadline = time.monotonic() + patience_s
+        while time.monotonic() < deadline:
+            if state_of(pid, started) == "gone":
+                return
+            time.sleep(0.1)
 
 
 @contextmanager

@@ -39,5 +39,6 @@ async def ready(request: HubRequest) -> Response:
 async def metrics(request: HubRequest) -> Response:
     """Metrics of the hub and of this service in Prometheus' text format, for operators."""
     service = request.service
-    text = await service.figured(service.hub_metrics.text, service.request_metrics.registry, METRICS)
+    registries = (service.operating_metrics.registry, service.request_metrics.registry, METRICS)
+    text = await service.figured(service.hub_metrics.text, *registries)
     return Response(text, media_type=CONTENT_TYPE_LATEST)

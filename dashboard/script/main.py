@@ -15,6 +15,7 @@ st.navigation(
     [
         st.Page(_DASHBOARD / "pages" / "savings.py", title="Savings", url_path="savings", default=True),
         st.Page(_DASHBOARD / "pages" / "conditions.py", title="Conditions", url_path="conditions"),
+        st.Page(_DASHBOARD / "pages" / "health.py", title="Health", url_path="health"),
     ],
     position="top",
 ).run()

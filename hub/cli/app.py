@@ -23,16 +23,25 @@ from hub.cli import (
     fetching,
     instruments,
     service,
+    status,
     store,
     users,
     webhooks,
 )
 from hub.cli.output import message
 
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("condition-hub")
+
+
 app = App(
     name="hub",
     help="Shared condition evaluation for trading bots.",
-    version_flags=[],
+    version=_version,
+    version_flags=["--version"],
     suppress_keyboard_interrupt=False,
 )
 for _commands in (
@@ -44,6 +53,7 @@ for _commands in (
     conditions,
     events,
     service,
+    status,
     instruments,
     webhooks,
     store,

@@ -195,7 +195,7 @@ def rebase(
     settings = hub_settings()
     name = series_named(series)
     from candles.rebasing import plan_rebase
-    from common.timeframes import show_time
+    from common.timeframes import iso_time, show_time
     from registry.store import open_configured
 
     with open_configured(settings) as store:
@@ -215,7 +215,13 @@ def rebase(
         changed = store.rebase(plan)
         number = store.ticks.last_rebase()
     if json_output:
-        print_json({"rebase": number, "candles_changed": changed, "anchors": plan.anchors})
+        print_json(
+            {
+                "rebase": number,
+                "candles_changed": changed,
+                "anchors": {name: iso_time(anchor) for name, anchor in plan.anchors.items()},
+            }
+        )
     else:
         print(f"rebase {number}: {changed} candles changed")
 

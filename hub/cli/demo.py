@@ -1,6 +1,8 @@
-"""``hub demo``: everything the hub does, on the candles that ship with the project."""
+"""``hub demo`` and ``hub live``: everything the hub does, on candles that ship with the project, and on live ones."""
 
 import os
+import re
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -11,8 +13,9 @@ from hub.cli.output import AsJson, console, message, print_json
 
 
 def add_to(app: App) -> None:
-    """Add the command to the command line."""
+    """Add the commands to the command line."""
     app.command(demo)
+    app.command(live)
 
 
 def demo(
@@ -47,3 +50,37 @@ def demo(
     else:
         shown = os.path.relpath(settings.data_dir)
         print_report(report, console(), dashboard_command=f"make dashboard DATA={shown}")
+
+
+def live(
+    *,
+    duration: Annotated[str | None, Parameter(name="--for", help="End by itself after this time: 60s, 5min.")] = None,
+    data: Annotated[
+        Path | None, Parameter(help="A folder to keep everything in; by default one that is removed at the end.")
+    ] = None,
+) -> None:
+    """Watch the live system without a network: a simulated exchange, `hub up` on it, bots, and their triggers.
+
+    An hour of the simulated market takes a minute. The dashboard's address is printed; Ctrl-C ends everything.
+    """
+    seconds = None if duration is None else _seconds(duration)
+    message("Starting …")
+    import tempfile
+
+    from common.settings import load_settings
+    from hub.demo.live import live as run_live
+
+    with tempfile.TemporaryDirectory(prefix="hub-live-", ignore_cleanup_errors=True) as folder:
+        settings = load_settings(data_dir=Path(folder) if data is None else data.absolute(), store_url=None)
+        run_live(settings, _say, for_s=seconds)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _seconds(text: str) -> float:
+    matched = re.fullmatch(r"([0-9]+)\s*(s|min)?", text.strip())
+    if matched is None:
+        raise HubError(f"--for {text!r} is no time; write 60s or 5min")
+    return float(matched[1]) * (60 if matched[2] == "min" else 1)

@@ -1,7 +1,7 @@
-"""``hub tick``, ``hub status`` and ``hub verify``: judge candles, see how far that has come, and check it."""
+"""``hub tick`` and ``hub verify``: judge candles, and check what was judged."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
@@ -11,7 +11,7 @@ from hub.cli.output import AsJson, console, message, print_json
 
 def add_to(app: App) -> None:
     """Add the commands to the command line."""
-    for command in (tick, status, verify):
+    for command in (tick, verify):
         app.command(command)
 
 
@@ -20,7 +20,7 @@ def tick(timeframe: str, *, json_output: AsJson = False) -> None:
     settings = hub_settings()
     import os
 
-    from common.timeframes import normalise_timeframe
+    from common.timeframes import iso_time, normalise_timeframe
     from engine.warming import warm_shown
     from flows.runtime import open_runtime
     from flows.ticking import row_of, run_tick
@@ -29,40 +29,17 @@ def tick(timeframe: str, *, json_output: AsJson = False) -> None:
     with open_runtime(settings) as runtime:
         warm_shown()
         now_ms = runtime.clock.now_ms()
-        result = row_of(asyncio.run(run_tick(runtime, f"hub tick {os.getpid()} {now_ms}", timeframe, now_ms)))
+        done = asyncio.run(run_tick(runtime, f"hub tick {os.getpid()} {now_ms}", timeframe, now_ms))
+        result = row_of(done)
         judged = runtime.store.registry.conditions(timeframe)
     if json_output:
-        print_json(result)
+        print_json(result | {"tick": iso_time(done.tick_ms)})
     else:
         print(", ".join(f"{name} {value}" for name, value in result.items()))
     if not judged:
         message(
             f'nothing to judge on {timeframe}; register a condition: hub conditions register "BTCUSDT {timeframe}: …"'
         )
-
-
-def status(*, json_output: AsJson = False) -> None:
-    """Show whether the service runs, what the store contains and how far it has been judged."""
-    settings = hub_settings()
-    from registry.store.owner import running
-
-    here = running(settings.data_dir)
-    with open_to_read() as store:
-        totals: dict[str, Any] = {"service": None if here is None else here.url}
-        totals |= {**store.registry.totals(), "triggers": store.triggers.last_seq()}
-        states = [why.state for why in store.registry.unjudged().values()]
-        superseded = len(store.registry.successors())
-        series = store.candles.series().height
-        ticks = store.ticks.ticks()
-    totals |= {"series": series, "ticks": ticks.height}
-    totals |= {"in_error": states.count("err"), "retired": states.count("retired")}
-    totals |= {"superseded": superseded}
-    totals["last_tick"] = ticks["close_time"].max().isoformat() if ticks.height else None  # type: ignore[union-attr]
-    if json_output:
-        print_json(totals)
-    else:
-        for name, value in totals.items():
-            print(f"{name:>14}  {value if value is not None else '-'}")
 
 
 def verify(

@@ -161,6 +161,8 @@ def _write(listing_from: "Callable[[Directory, str], Listing]", json_output: boo
 
 
 def _as_json(listing: "Listing") -> dict[str, object]:
+    from common.timeframes import iso_time
+
     instrument, (base, quote) = listing.instrument, listing.pair or (None, None)
     return {
         "instrument": str(instrument),
@@ -176,5 +178,5 @@ def _as_json(listing: "Listing") -> dict[str, object]:
         "aliases": list(listing.aliases),
         "tick_size": listing.tick_size,
         "lot_size": listing.lot_size,
-        "first_open_ms": listing.first_open_ms,
+        "first_open_time": None if listing.first_open_ms is None else iso_time(listing.first_open_ms),
     }

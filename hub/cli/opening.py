@@ -1,18 +1,23 @@
 """How most commands begin. Nothing is loaded before a command runs, so `hub --help` answers at once."""
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 if TYPE_CHECKING:
     from common.settings import Settings
     from registry.directory import Directory
     from registry.store.protocol import Store
 
+DataFolder = Annotated[Path | None, Parameter(help="The data folder, in place of HUB_DATA_DIR.")]
 
-def hub_settings() -> "Settings":
-    """The settings from the environment and `.env`."""
+
+def hub_settings(**options: object) -> "Settings":
+    """The settings from the environment and `.env`; ``options`` of the command line that are not ``None`` win."""
     from common.settings import load_settings
 
-    return load_settings()
+    return load_settings(**{name: value for name, value in options.items() if value is not None})
 
 
 def open_to_read() -> "Store":

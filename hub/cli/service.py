@@ -5,8 +5,8 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from common.errors import HubError
-from hub.cli.opening import hub_settings
-from hub.cli.output import AsJson, message, print_json, print_table
+from hub.cli.opening import DataFolder, hub_settings
+from hub.cli.output import AsJson, message, print_beside, print_json, print_table
 
 keys = App(name="keys", help="Keys of the HTTP API.")
 
@@ -22,52 +22,71 @@ def up(
     *,
     without: Annotated[
         str | None,
-        Parameter(help="What not to start, with commas: worker (judges at every close), ingest (fetches candles)."),
+        Parameter(
+            help="What not to start, with commas: worker (judges at every close), ingest (fetches candles), dashboard."
+        ),
     ] = None,
+    port: Annotated[int | None, Parameter(help="Port of the HTTP API; 0 takes any free one.")] = None,
+    data: DataFolder = None,
 ) -> None:
-    """Serve the HTTP API and judge at every close until Ctrl-C or `hub down`. Meanwhile this process owns the store."""
-    from common.settings import load_settings
-    from hub.logs import log_to_stderr
+    """Start everything on this machine: HTTP API, worker with ingest, webhooks, event log, dashboard.
+
+    Runs until Ctrl-C or `hub down`. Meanwhile this process owns the store. Its log, and those of its worker, are JSON
+    lines on standard error.
+    """
+    from hub.logs import announce, log_to_stderr
     from hub.serve import serve
 
-    settings = hub_settings() if without is None else load_settings(without=without)
+    settings = hub_settings(without=without, api_port=port, data_dir=data)
     log_to_stderr()
-    serve(settings, message)
+    serve(settings, announce)
 
 
 def worker(
     *, ingest: Annotated[bool, Parameter(help="Fetch the candles of its conditions from their exchanges.")] = True
 ) -> None:
     """Judge every timeframe at its closes, by Prefect's schedules, until Ctrl-C."""
-    from hub.logs import log_to_stderr
+    from hub.logs import announce, log_to_stderr
     from hub.work import work
 
     settings = hub_settings()
     log_to_stderr()
-    work(settings, message, ingest=ingest)
+    work(settings, announce, ingest=ingest)
 
 
-def down(*, json_output: AsJson = False) -> None:
-    """Stop the service of the data folder, and wait until everything is written."""
-    from registry.store.owner import stop
+def down(*, data: DataFolder = None, json_output: AsJson = False) -> None:
+    """Stop the service of the data folder, and wait until everything is written; or end what a killed one left."""
+    from hub.hub_processes import end_leftovers
+    from registry.store.owner import running, stop
 
-    stopped = stop(hub_settings().data_dir)
+    settings = hub_settings(data_dir=data)
+    if running(settings.data_dir) is None and (left := end_leftovers(settings)):
+        if json_output:
+            print_json({"pid": None, "url": None, "ended": [each.name for each in left]})
+        else:
+            message(f"no hub was running; ended what one left behind: {', '.join(each.name for each in left)}")
+        return
+    stopped = stop(settings.data_dir)
     if json_output:
-        print_json({"pid": stopped.pid, "url": stopped.url})
+        print_json({"pid": stopped.pid, "url": stopped.url, "ended": []})
     else:
         message(f"stopped process {stopped.pid}, which served {stopped.url}")
 
 
-def doctor(*, json_output: AsJson = False) -> None:
-    """Check everything that the hub needs, and say what is wrong and how to fix it. Changes nothing."""
-    from hub.doctor import examine
+def doctor(*, data: DataFolder = None, json_output: AsJson = False) -> None:
+    """Check everything that the hub needs, and say what is wrong and how to fix it. Changes nothing.
 
-    checks = list(examine(hub_settings()))
+    Exits with 1 if something is wrong.
+    """
+    from hub.doctor.examination import examine
+
+    checks = list(examine(hub_settings(data_dir=data)))
     if json_output:
         print_json([{"name": one.name, "ok": one.ok, "detail": one.detail} for one in checks])
     else:
         marks = {True: "ok", False: "wrong", None: "-"}
-        print_table([(one.name, marks[one.ok], one.detail) for one in checks])
+        for one in checks:
+            print_beside(f"{one.name:<15}{marks[one.ok]:<7}", one.detail)
     wrong = [one.name for one in checks if one.ok is False]
     if wrong:
         raise HubError(f"{len(wrong)} of {len(checks)} checks failed: {', '.join(wrong)}")
@@ -104,19 +123,20 @@ def list_keys(
     json_output: AsJson = False,
 ) -> None:
     """List keys, without their secrets."""
-    from common.timeframes import show_time
+    from common.timeframes import iso_time, show_time
     from registry.store import open_configured
 
     with open_configured(hub_settings(), read_only=True) as store:
         listed = store.accounts.keys(user)
+    time_of = iso_time if json_output else show_time
     rows = [
         {
             "key_id": key.key_id,
             "user": key.user_id,
             "role": key.role,
             "label": key.label,
-            "created": show_time(key.created_ms),
-            "revoked": None if key.revoked_ms is None else show_time(key.revoked_ms),
+            "created": time_of(key.created_ms),
+            "revoked": None if key.revoked_ms is None else time_of(key.revoked_ms),
         }
         for key in listed
     ]

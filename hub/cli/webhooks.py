@@ -32,7 +32,7 @@ def list_webhooks(
     """List webhooks."""
     with open_to_read() as store:
         listed = store.delivery.webhooks(user)
-    rows = [_row(webhook) for webhook in listed if all_of_them or webhook.state != "ended"]
+    rows = [_row(webhook, json_output) for webhook in listed if all_of_them or webhook.state != "ended"]
     if json_output:
         print_json(rows)
     elif rows:
@@ -65,15 +65,15 @@ def _set_state(webhook_id: str, state: Literal["paused", "ended"], json_output: 
             raise HubError(f"webhook {webhook_id} has ended, and cannot be {state}")
         after = store.delivery.set_webhook_state(webhook_id, state, at_ms=SystemClock().now_ms()) or before
     if json_output:
-        print_json(_row(after) | {"changed": before.state != after.state})
+        print_json(_row(after, json_output) | {"changed": before.state != after.state})
     elif before.state == after.state:
         message(f"webhook {webhook_id} of {before.user_id} was {state} before")
     else:
         message(f"webhook {webhook_id} of {before.user_id} is {state}")
 
 
-def _row(webhook: "Webhook") -> dict[str, str | None]:
-    from common.timeframes import show_time
+def _row(webhook: "Webhook", json_output: bool) -> dict[str, str | None]:
+    from common.timeframes import iso_time, show_time
 
     return {
         "webhook_id": webhook.webhook_id,
@@ -81,5 +81,5 @@ def _row(webhook: "Webhook") -> dict[str, str | None]:
         "host": urlsplit(webhook.url).hostname,
         "bot": webhook.bot_id,
         "state": webhook.state,
-        "created": show_time(webhook.created_ms),
+        "created": (iso_time if json_output else show_time)(webhook.created_ms),
     }

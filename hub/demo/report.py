@@ -68,7 +68,7 @@ def make_report(store: Store, replay: Replay) -> Report:
         events=replay.stream_length,
         examples=[
             {
-                "time": row["close_time"].strftime("%Y-%m-%d %H:%M"),
+                "time": row["close_time"],
                 "condition": texts[row["condition_id"]],
                 "price": row["price"],
                 "bots": row["subscribers"],
@@ -101,7 +101,9 @@ def render(report: Report) -> Group:
     for header, justify in (("closed, UTC", "left"), ("condition", "left"), ("price", "right"), ("bots", "right")):
         happened.add_column(header, justify="right" if justify == "right" else "left")
     for row in report.examples:
-        happened.add_row(str(row["time"]), str(row["condition"]), f"{row['price']:,}", f"{row['bots']:,}")
+        happened.add_row(
+            format(row["time"], "%Y-%m-%d %H:%M"), str(row["condition"]), f"{row['price']:,}", f"{row['bots']:,}"
+        )
 
     counts = Table(title="Counted: work for the same verdicts", title_justify="left")
     for header in ("", "isolated bots", "equal conditions shared", "done", "avoided"):

@@ -26,7 +26,12 @@ HUB = Path(sys.executable).parent / "hub"
 def hub_environment(data_dir: Path, settings: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of the hub's commands, with nothing of whoever runs the tests."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HUB_", "REDIS_URL"))}
-    own = {"PYTHONPATH": str(ROOT), "HUB_DATA_DIR": str(data_dir), "HUB_API_PORT": "0", "HUB_WITHOUT": "worker"}
+    own = {
+        "PYTHONPATH": str(ROOT),
+        "HUB_DATA_DIR": str(data_dir),
+        "HUB_API_PORT": "0",
+        "HUB_WITHOUT": "worker,dashboard",
+    }
     return {**inherited, **own, **(settings or {})}
 
 

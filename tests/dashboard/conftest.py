@@ -97,7 +97,7 @@ def open_app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., A
 
     def open_page(data_dir: Path, page: str = "savings", **query: str) -> AppTest:
         monkeypatch.setenv("HUB_DATA_DIR", str(data_dir))
-        for cached in (data.overview, data.conditions, data.condition, data.candles):
+        for cached in (data.overview, data.conditions, data.condition, data.candles, data.hub_state):
             cached.clear()
         app = AppTest.from_file(APP, default_timeout=60)
         app.run()

@@ -40,7 +40,7 @@ def documented_hub(folder: Path) -> Iterator[dict[str, str]]:
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HUB_DATA_DIR": str(folder),
         "HUB_API_PORT": "0",
-        "HUB_WITHOUT": "worker",
+        "HUB_WITHOUT": "worker,dashboard",
     }
     with served(folder, environment) as url:
         yield environment | {

@@ -60,7 +60,7 @@ class Folder:
             "HUB_DATA_DIR": str(path / "data"),
             "HUB_EXCHANGE_URLS": json.dumps({"binance": url}),
             "HUB_API_PORT": "0",
-            "HUB_WITHOUT": "",
+            "HUB_WITHOUT": "dashboard",
         }
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
@@ -121,6 +121,12 @@ def test_a_condition_is_judged_at_the_next_close_and_a_killed_worker_goes_on(fol
     registered = folder.run("conditions", "register", "BTCUSDT 1m: every(rsi(14) > 0)")
     assert registered.returncode == 0, registered.stderr
     wait_for(lambda: folder.triggers() >= 1, "the first trigger", PATIENCE_S)
+    shown = json.loads(folder.run("status", "--json").stdout)
+    (minute,) = shown["timeframes"]
+    assert (minute["timeframe"], minute["lag_s"] < 60, minute["waiting"]) == ("1m", True, [])
+    assert [each["online"] for each in shown["prefect"]["workers"]] == [True]
+    checks = {each["name"]: each["ok"] for each in json.loads(folder.run("doctor", "--json").stdout)}
+    assert (checks["worker"], checks["prefect"], checks["judging"], checks["clock"]) == (True, True, True, True)
     worker = folder.worker() or 0
     second = folder.run("worker")
     assert second.returncode == 1
@@ -136,6 +142,9 @@ def test_a_condition_is_judged_at_the_next_close_and_a_killed_worker_goes_on(fol
     assert "Completed" in known.states["tick-1m"]
     assert folder.run("down").returncode == 0
     assert up.wait(60) == 0
+    # The worker has ended while the service still answered: it could save its state.
+    assert not folder.said("up", "StoreUnreachable")
+    assert folder.worker() is None
     assert folder.run("verify").returncode == 0
 
 

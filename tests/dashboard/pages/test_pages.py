@@ -1,5 +1,6 @@
 """The pages on real small stores, run as Streamlit runs them."""
 
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -15,6 +16,7 @@ from analysis.savings import summarise
 from registry.store import open_store
 from registry.store.files.file_store import FileStore
 from tests.dashboard.conftest import Judged
+from tests.flows.recorded_prefect import RecordedPrefect, failed_run, recorded, worker
 from tests.registry.store.serving import TOKEN, serving
 
 OpenApp = Callable[..., AppTest]
@@ -45,6 +47,37 @@ def test_savings_shows_the_figures_of_the_store(judged: Judged, open_app: OpenAp
     assert "Measured" in _text(app)
     assert "Modelled" in _text(app)
     assert "99.36%" in _text(app)
+
+
+def test_health_says_what_is_wrong_and_how_far_it_is_judged(judged: Judged, open_app: OpenApp) -> None:
+    app = open_app(judged.folder, "health")
+    assert not app.exception
+    shown = {metric.label: metric.value for metric in app.metric}
+    assert shown["Service"] == "not running"
+    assert shown["Workers online"] == "0"
+    faults = " ".join(warning.value for warning in app.warning)
+    assert "`hub up` starts it" in faults
+    assert "No worker is online" in faults
+    timeframes, waiting, candles = (frame.value for frame in app.dataframe)
+    assert timeframes["timeframe"].tolist() == ["1h"]
+    assert timeframes["waiting"].tolist() == [2]
+    assert "its source does not deliver" in waiting["what will happen"][0]
+    assert candles[["exchange", "current", "series"]].values.tolist() == [["BINANCE", 0, 2]]
+
+
+def test_health_shows_failed_runs_and_is_quiet_about_what_works(
+    judged: Judged, open_app: OpenApp, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(judged.folder, folder)
+    with recorded(RecordedPrefect([worker()], late=1, failed=[failed_run(1, "StoreUnreachable: x")]), folder):
+        app = open_app(folder, "health")
+    shown = {metric.label: metric.value for metric in app.metric}
+    assert (shown["Workers online"], shown["Runs failed, 24 h"]) == ("1", "1")
+    assert "StoreUnreachable: x" in app.dataframe[-1].value["reason"][0]
+    faults = " ".join(warning.value for warning in app.warning)
+    assert "1 runs are late" in faults
+    assert "No worker is online" not in faults
 
 
 def test_pages_are_the_same_through_the_owner_of_the_store(

@@ -185,7 +185,7 @@ def test_options_of_an_import(hub: Run) -> None:
     assert code == 0
     assert json.loads(out)[0]["series"] == ["NYSE:IBM 1m"]
     _, out, _ = hub("candles", "list", "--json")
-    assert json.loads(out)[0]["first_open_time"].startswith("2024-08-05 13:30")
+    assert json.loads(out)[0]["first_open_time"] == "2024-08-05T13:30:00Z"
     for option, value, says in (
         ("--columns", "time,open,hihg,low,close", "'hihg'"),
         ("--zone", "America/New_Yrok", "did you mean"),

@@ -109,7 +109,7 @@ def test_instruments_are_made_known_and_listed(shell: Run) -> None:
     known = {one["instrument"]: one for one in json.loads(shell("instruments", "list", "--json")[1])}
     eth = known["BINANCE:ETHUSDT"]
     assert (eth["aliases"], eth["tick_size"], eth["candles"]) == (["XETUSDT"], 0.01, False)
-    assert eth["first_open_ms"] is not None
+    assert eth["first_open_time"].endswith("Z")
     assert known["BINANCE:BTCUSDT"]["candles"]
     assert "XETUSDT" in shell("instruments", "list")[1]
     code, condition_id, err = shell("conditions", "register", "XETUSDT 1h: rsi < 30")

@@ -1,0 +1,186 @@
+"""How far each timeframe has been judged, and what the groups wait for that have not been: from the store alone.
+
+Whatever is wrong (no worker, an exchange that is away, a tick that fails, a market that has come to a stop) shows here,
+because it shows in the watermarks, and is gone from here once it is mended.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from candles.holes import may_come_until
+from candles.series import SeriesReader
+from common.timeframes import DURATION_MS, iso_time
+from registry.activity import wanted_from
+from registry.groups import Group, Series
+from registry.store.protocol import Store
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A group whose next slot is over and has not been judged, because a candle is missing that it reads."""
+
+    group: Group
+    series: Series
+    """The stored series that lacks a candle."""
+    open_ms: int
+    """When the missing candle opens."""
+    since_ms: int
+    """When it closed."""
+    is_stale: bool
+    """It should have come by now, and its series has no later candle: its source does not deliver."""
+    outcome: str
+    """What will happen."""
+
+
+@dataclass(frozen=True)
+class TimeframeProgress:
+    """One timeframe with conditions that are to be judged. Times are close times in milliseconds."""
+
+    timeframe: str
+    conditions: int
+    """Conditions to be judged."""
+    groups: int
+    last_tick_ms: int | None
+    """Up to where the group that has come furthest has been judged; ``None`` before the first tick."""
+    next_tick_ms: int
+    """When the next candle of a group closes that has not closed yet."""
+    lag_ms: int
+    """How long ago the candle closed that the group lacks that has come furthest; 0 if it lacks none."""
+    waiting: tuple[Waiting, ...]
+    """Groups that wait for a candle, those that have waited longest first."""
+    behind: int
+    """Groups that lack nothing but a tick."""
+    without_candles: int
+    """Groups with a series that has no candles at all."""
+
+    @property
+    def stale(self) -> int:
+        """How many of the waiting groups have a source that does not deliver."""
+        return sum(each.is_stale for each in self.waiting)
+
+
+@dataclass(frozen=True)
+class ExchangeCandles:
+    """The candles of one exchange that conditions read."""
+
+    exchange: str
+    series: int
+    current: int
+    """Series whose last closed candle is there."""
+    absent: int
+    """Series without any candle."""
+    newest_close_ms: int | None
+    """Close time of the newest candle of all; ``None`` without any."""
+
+
+def progress(store: Store, now_ms: int) -> list[TimeframeProgress]:
+    """The timeframes with conditions that are to be judged, shortest first."""
+    reader, wanted = SeriesReader.of(store), _wanted_groups(store)
+    return [_progress(store, reader, name, wanted[name], now_ms) for name in DURATION_MS if name in wanted]
+
+
+def exchange_candles(store: Store, now_ms: int) -> list[ExchangeCandles]:
+    """The exchanges from which conditions read candles, by name."""
+    reader = SeriesReader.of(store)
+    read = {series for groups in _wanted_groups(store).values() for group in groups for series in group.series}
+    series, current, absent, newest = Counter[str](), Counter[str](), Counter[str](), dict[str, int]()
+    for one in {reader.stored(each) for each in read}:
+        exchange, calendar = one.instrument.exchange, reader.calendar(one)
+        extent = reader.extent(one)
+        series[exchange] += 1
+        if extent is None:
+            absent[exchange] += 1
+            continue
+        current[exchange] += extent[1] >= calendar.last_open(now_ms) or calendar.is_current(extent[1], now_ms)
+        newest[exchange] = max(newest.get(exchange, 0), calendar.close(extent[1]))
+    return [
+        ExchangeCandles(name, series[name], current[name], absent[name], newest.get(name)) for name in sorted(series)
+    ]
+
+
+def _wanted_groups(store: Store) -> Mapping[str, Mapping[Group, tuple[int, int]]]:
+    """Timeframe -> group that is to be judged -> (close time from which, number of its conditions)."""
+    activity, unjudged = store.registry.activity(), store.registry.unjudged()
+    marks: dict[str, Mapping[Group, int]] = {}
+    wanted: dict[str, dict[Group, tuple[int, int]]] = {}
+    for stored in store.registry.conditions():
+        reached = marks.setdefault(stored.timeframe, store.ticks.watermarks(stored.timeframe)).get(stored.group)
+        start = wanted_from(activity.get(stored.condition_id, ()), reached)
+        if start is None or stored.condition_id in unjudged:
+            continue
+        groups = wanted.setdefault(stored.timeframe, {})
+        before, count = groups.get(stored.group, (start, 0))
+        groups[stored.group] = min(start, before), count + 1
+    return wanted
+
+
+def _progress(
+    store: Store, reader: SeriesReader, timeframe: str, groups: Mapping[Group, tuple[int, int]], now_ms: int
+) -> TimeframeProgress:
+    waiting: list[Waiting] = []
+    behind = without_candles = 0
+    lags: list[int] = []
+    for group, (start_ms, _) in groups.items():
+        if not all(map(reader.exists, group.series)):
+            without_candles += 1
+            continue
+        close_ms = reader.calendar(group.base).next_close(start_ms)
+        lags.append(max(0, now_ms - close_ms))
+        if close_ms > now_ms:
+            continue
+        lack = _lack(reader, group, start_ms, close_ms, now_ms)
+        if lack is None:
+            behind += 1
+        else:
+            waiting.append(lack)
+    marks = store.ticks.watermarks(timeframe)
+    return TimeframeProgress(
+        timeframe=timeframe,
+        conditions=sum(count for _, count in groups.values()),
+        groups=len(groups),
+        last_tick_ms=max((mark for group, mark in marks.items() if group in groups), default=None),
+        next_tick_ms=min(reader.calendar(group.base).next_close(now_ms) for group in groups),
+        lag_ms=min(lags, default=0),
+        waiting=tuple(sorted(waiting, key=lambda each: (each.since_ms, each.group))),
+        behind=behind,
+        without_candles=without_candles,
+    )
+
+
+def _lack(reader: SeriesReader, group: Group, start_ms: int, close_ms: int, now_ms: int) -> Waiting | None:
+    """The first candle that a group lacks to be judged up to a close time; ``None`` if it lacks none."""
+    for series in group.series:
+        calendar = reader.calendar(series)
+        opens = [open_ms for open_ms, _ in calendar.closing(start_ms, close_ms)]
+        for open_ms in opens[-1:] if calendar.has_sessions else opens:
+            for stored, slot_ms, end_ms in _missing_parts(reader, series, open_ms):
+                return _waiting(reader, group, stored, slot_ms, end_ms, now_ms, has_sessions=calendar.has_sessions)
+    return None
+
+
+def _missing_parts(reader: SeriesReader, series: Series, open_ms: int) -> Iterable[tuple[Series, int, int]]:
+    """The stored candles that are missing from a slot's candle; read only where the newest one does not tell."""
+    stored = reader.stored(series)
+    extent = reader.extent(stored)
+    if stored == series and extent is not None and extent[1] < open_ms:
+        return [(series, open_ms, reader.calendar(series).close(open_ms))]
+    return reader.missing_parts(series, open_ms)
+
+
+def _waiting(
+    reader: SeriesReader, group: Group, stored: Series, open_ms: int, close_ms: int, now_ms: int, *, has_sessions: bool
+) -> Waiting:
+    until_ms = may_come_until(open_ms, close_ms)
+    is_over = now_ms >= until_ms
+    is_stale = is_over and not has_sessions and reader.first_part_from(stored, open_ms) is None
+    if has_sessions:
+        outcome = "the market may be closed: it is judged without it"
+        outcome += " at the next tick" if is_over else f" from {iso_time(until_ms)} on"
+    elif is_stale:
+        outcome = "its source does not deliver: it is judged as missing once a later candle comes"
+    elif is_over:
+        outcome = "it is judged as missing at the next tick"
+    else:
+        outcome = f"it may still come; from {iso_time(until_ms)} on it is judged as missing once a later candle comes"
+    return Waiting(group, stored, open_ms, close_ms, is_stale, outcome)

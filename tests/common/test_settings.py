@@ -1,0 +1,30 @@
+"""Settings that are JSON or lists, right and wrong."""
+
+import pytest
+
+from common.errors import SettingsError
+from common.settings import load_settings
+
+
+@pytest.mark.parametrize(
+    ("text", "urls"),
+    [("", {}), ("{}", {}), ('{"binance": "http://127.0.0.1:9000"}', {"binance": "http://127.0.0.1:9000"})],
+)
+def test_addresses_of_exchanges(monkeypatch: pytest.MonkeyPatch, text: str, urls: dict[str, str]) -> None:
+    monkeypatch.setenv("HUB_EXCHANGE_URLS", text)
+    assert load_settings().exchange_urls == urls
+
+
+@pytest.mark.parametrize("text", ["binance=http://127.0.0.1:9000", "[1]", '{"binance": 1}'])
+def test_addresses_that_cannot_be_read_are_said(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("HUB_EXCHANGE_URLS", text)
+    with pytest.raises(SettingsError, match="HUB_EXCHANGE_URLS"):
+        load_settings()
+
+
+def test_what_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUB_WITHOUT", "dashboard, ingest")
+    assert load_settings().without == ("dashboard", "ingest")
+    monkeypatch.setenv("HUB_WITHOUT", "dashbord")
+    with pytest.raises(SettingsError, match="HUB_WITHOUT"):
+        load_settings()

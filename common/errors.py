@@ -14,6 +14,9 @@
     ├── TooMuchWork             one answer would have to judge more than is allowed
     ├── SubscriptionError       a subscription asks for something impossible
     ├── UserNameError           a name or label is not one that a user's key may have
+    ├── BotConfigError          a bot's configuration cannot be used: which parameter, and why
+    │   └── AmbiguousImport     another platform's configuration can be read in two ways
+    ├── BrokerError             a broker cannot do what was asked
     ├── AuditFailed             the recorded triggers differ from what the candles imply
     ├── SettingsError           the environment or `.env` holds an unusable value
     ├── StoreError              the store cannot do what was asked
@@ -101,6 +104,18 @@ class UserNameError(HubError):
 
 class SubscriptionError(HubError):
     """A subscription asks for something impossible."""
+
+
+class BotConfigError(HubError):
+    """A bot's configuration cannot be used."""
+
+
+class AmbiguousImport(BotConfigError):
+    """Another platform's configuration can be read in two ways; the message has both."""
+
+
+class BrokerError(HubError):
+    """A broker cannot do what was asked."""
 
 
 class AuditFailed(HubError):

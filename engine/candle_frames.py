@@ -51,8 +51,15 @@ def histories_of(
     ``exchange`` is that of symbols without one. What ``conditions`` name is used where the frame names no symbol or no
     timeframe. Raises :class:`CandleFrameError`, above all for two different candles of one slot.
     """
+    return histories_in(candles, conditions, exchange) if conditions else {}
+
+
+def histories_in(
+    candles: "pl.DataFrame | pd.DataFrame", conditions: Sequence[Condition], exchange: str
+) -> dict[Series, pl.DataFrame]:
+    """:func:`histories_of`, also for a frame that names its series and for which there are no conditions."""
     frame = _taken(candles)
-    if frame.is_empty() or not conditions:
+    if frame.is_empty():
         return {}
     frame = frame.with_columns(_named_by(conditions, frame)).with_row_index("row")
     parts: dict[Series, list[pl.DataFrame]] = {}
@@ -166,6 +173,8 @@ def _named_by(conditions: Sequence[Condition], frame: pl.DataFrame) -> list[pl.E
     for name, named in options.items():
         if name in frame.columns:
             continue
+        if not named:
+            raise CandleFrameError(f"the candles have no column {name}, and no condition names one; add the column")
         if len(named) > 1:
             shown = ", ".join(sorted(named)[:_MOST_NAMED]) + (", ..." if len(named) > _MOST_NAMED else "")
             raise CandleFrameError(

@@ -114,15 +114,29 @@ def extract_conditions(
     ``symbol`` and ``timeframe`` are used where neither a condition nor the configuration names one. Raises
     :class:`ConditionError` with the JSON pointer of what cannot be read.
     """
+    placed = placed_conditions(bot_config, symbol=symbol, timeframe=timeframe, default_exchange=default_exchange)
+    conditions: dict[str, Condition] = {}
+    for _, condition in placed:
+        conditions.setdefault(condition.id, condition)
+    return list(conditions.values())
+
+
+def placed_conditions(
+    bot_config: Mapping[str, object],
+    *,
+    symbol: str | None = None,
+    timeframe: str | None = None,
+    default_exchange: str = "BINANCE",
+) -> list[tuple[str, Condition]]:
+    """(JSON pointer, condition) of every condition, also of equal ones; see :func:`extract_conditions`."""
     if not isinstance(bot_config, Mapping):
         raise ConditionError(f"a bot's configuration is an object, got a value of type {type(bot_config).__name__}")
     around = _Around((symbol,) if symbol is not None else (), timeframe, default_exchange)
-    conditions: dict[str, Condition] = {}
-    for shape, pointer, where in _shapes(bot_config, around):
-        for name in where.symbols or (None,):
-            condition = _parsed(shape, name, where, pointer)
-            conditions.setdefault(condition.id, condition)
-    return list(conditions.values())
+    return [
+        (pointer, _parsed(shape, name, where, pointer))
+        for shape, pointer, where in _shapes(bot_config, around)
+        for name in where.symbols or (None,)
+    ]
 
 
 def _shapes(config: Mapping[str, object], around: _Around) -> Iterator[tuple[ConditionShape, str, _Around]]:

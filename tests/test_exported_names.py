@@ -29,6 +29,9 @@ PUBLIC = {
         "subscribe_bot",
     },
     "analysis": {"scan"},
+    "bots.dca": {"Config", "DcaBot", "SafetyStep", "State", "TakeProfitStep", "safety_orders"},
+    "bots.grid": {"Config", "GridBot", "Start", "State", "levels", "profit_per_grid", "starting"},
+    "bots.market_making": {"Config", "MarketMakingBot", "State", "avellaneda_stoikov", "inventory_skew"},
 }
 
 
@@ -57,6 +60,14 @@ def test_a_public_module_offers_nothing_else(name: str) -> None:
         ("registry.Condition.parse", ["source", "symbol", "timeframe", "default_exchange"]),
         ("registry.store.open_store", ["url", "token", "read_only", "clock"]),
         ("analysis.scan", ["conditions", "candles"]),
+        ("bots.dca.safety_orders", ["config", "price"]),
+        ("bots.grid.levels", ["config"]),
+        ("bots.grid.Config", ["lower", "upper", "count"]),
+        ("bots.market_making.inventory_skew", ["base", "quote", "price", "target_share", "range_base"]),
+        (
+            "bots.market_making.avellaneda_stoikov",
+            ["mid", "inventory", "gamma", "sigma", "kappa", "time_left"],
+        ),
         ("registry.client.register_condition", ["condition"]),
         ("registry.client.subscribe_bot", ["bot_id", "condition_id", "bot_type", "bot_config"]),
         ("registry.client.extract_conditions", ["bot_config"]),

@@ -11,6 +11,8 @@ NOMINAL = {
     "api/routes/insight.py": "triggers a day",
     "analysis/progress.py": "order",
     "analysis/work.py": "how much work an answer is",
+    "bots/importing_conditions.py": "order",
+    "bots/simulation.py": "order",
     "candles/epochs.py": "how much is read at once",
     "candles/grid_choice.py": "when a row opened whose grid is not known yet; the grid is taken only if every row fits",
     "candles/grid_proposal.py": "which candles tell of a grid, and which grids to try",

@@ -13,8 +13,8 @@ FOLDERS = (
     "hub",
 )  # fmt: skip
 SAY_NOTHING = {"held", "found", "given"}
-EVERYWHERE = {"INDICATOR", "SCRATCH", "T"}
-"""What each indicator's module, each generated kernel and any generic function has of its own."""
+EVERYWHERE = {"INDICATOR", "SCRATCH", "T", "Config", "State"}
+"""What each indicator's module, each generated kernel, any generic function and each bot has of its own."""
 
 
 def sources(*folders: str) -> list[Path]:

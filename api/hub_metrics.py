@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import polars as pl
 from prometheus_client import CollectorRegistry, generate_latest
@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from analysis.savings import Savings, summarise
+from candles.tally import Tally
 from common.clock import Clock
 from common.errors import HubError
 from common.supervision import Loops
@@ -25,7 +26,16 @@ _RATE_SPAN_MS = 5 * 60_000
 class HubMetrics(Collector):
     """Reads the store on collection. Names no user, bot or configuration."""
 
-    def __init__(self, store: Store, log: EventLog, clock: Clock, loops: Loops | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        log: EventLog,
+        clock: Clock,
+        loops: Loops | None = None,
+        tally: Callable[[], Tally | None] = lambda: None,
+    ) -> None:
+        """``tally`` says what exchanges were asked so far, ``None`` where nothing is fetched."""
+        self._tally = tally
         self._clock = clock
         self._loops = loops or Loops()
         self._store = store
@@ -47,6 +57,7 @@ class HubMetrics(Collector):
         yield from self._conditions()
         yield from self._subscriptions()
         yield from self._evaluation()
+        yield from self._exchanges()
         yield from self._delivery()
         yield from self._supervision()
 
@@ -122,6 +133,33 @@ class HubMetrics(Collector):
         share.add_metric(["modelled"], 100 * savings.modelled_share)
         yield saved
         yield share
+
+    def _exchanges(self) -> Iterator[Metric]:
+        tally = self._tally()
+        if tally is None:
+            return
+        requests = CounterMetricFamily("hub_exchange_requests", "Requests made to exchanges", labels=["exchange"])
+        pushed = CounterMetricFamily(
+            "hub_exchange_candles_pushed", "Final candles that came by websocket", labels=["exchange"]
+        )
+        connections = CounterMetricFamily(
+            "hub_exchange_connections", "Websockets that were opened", labels=["exchange"]
+        )
+        for name, sums in sorted(tally.exchanges.items()):
+            requests.add_metric([name], sums.requests)
+            pushed.add_metric([name], sums.pushed)
+            connections.add_metric([name], sums.connections)
+        yield requests
+        yield pushed
+        yield connections
+        yield CounterMetricFamily(
+            "hub_exchange_candles_corrected", "Candles that came again with other values", tally.corrected
+        )
+        yield CounterMetricFamily(
+            "hub_isolated_exchange_requests",
+            "Requests that isolated bots would have made: one for each series of each condition and candle in time",
+            tally.isolated_requests,
+        )
 
     def _delivery(self) -> Iterator[Metric]:
         newest = self._store.triggers.last_seq()

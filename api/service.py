@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -20,12 +20,16 @@ from api.operating_metrics import OperatingMetrics
 from api.readiness import Readiness
 from api.registrar import Registrar
 from api.streams.user_feed import UserFeed
+from candles.market_lists import MarketLists
+from candles.tally import Tally
 from common.clock import Clock, SystemClock
 from common.errors import ConditionError
 from common.settings import Settings
 from common.supervision import Loops
 from events.log.redis_log import EventLog
 from registry.conditions import Condition
+from registry.directory import Directory
+from registry.instruments import Instrument
 from registry.store.parts.registry import RegisterResult, StoredCondition, read_condition
 from registry.store.protocol import Store
 
@@ -54,12 +58,15 @@ class Service:
         log_problem: Callable[[], str | None] = lambda: None,
         rearm_webhooks: Callable[[str, str, str], None] = lambda *_: None,
         loops: Loops | None = None,
+        markets: MarketLists | None = None,
     ) -> None:
         """``monotonic`` gives the seconds that rates are measured in. ``log_problem`` says why triggers cannot be
         published at the moment, ``None`` if they can. ``rearm_webhooks`` is told of user, bot and condition when a bot
         is ready again; its webhooks get a delivery if the condition is still TRUE. ``loops`` are the supervised loops
-        of this process, which the live feed joins: the service is unavailable while one of them does not work."""
+        of this process, which the live feed joins: the service is unavailable while one of them does not work.
+        ``markets``, where candles are fetched, make instruments known that conditions name first."""
         self.store = store
+        self._markets = markets
         self.settings = settings
         self.log = log
         self.rearm_webhooks = rearm_webhooks
@@ -73,7 +80,7 @@ class Service:
         self.registrar = Registrar(lambda registering: self.in_store(self.register_now, registering))
         self.spellings = Spellings(settings.default_exchange, store.candles.directory, size=_SPELLINGS_BYTES)
         self.on_demand = OnDemand(store, most_values=settings.on_demand_values_max)
-        self.hub_metrics = HubMetrics(store, log, self.clock, self.loops)
+        self.hub_metrics = HubMetrics(store, log, self.clock, self.loops, partial(Tally.read, settings.data_dir))
         self.operating_metrics = OperatingMetrics(store, self.clock, settings.data_dir)
         self.turns = Turns("api-turns")
         self.user_feed = UserFeed(store, log, self.request_metrics, self.loops)
@@ -127,12 +134,27 @@ class Service:
         registered_by: dict[str, str] = {}
         for condition, user_id in registering:
             registered_by.setdefault(condition.id, user_id)
+        self._make_known({each for condition, _ in registering for each in condition.instruments})
         return self.store.registry.register(
             [condition for condition, _ in registering],
             active_from_ms=now_ms,
             grace_ms=until_ms - now_ms,
             registered_by=registered_by,
         )
+
+    def check_known(self, instrument: Instrument, directory: Directory) -> None:
+        """Raises :class:`InstrumentError` for an instrument that is neither listed nor can be fetched."""
+        if self._markets is None:
+            directory.check(instrument)
+        elif instrument not in directory:
+            self._markets.listing(instrument, directory)
+
+    def _make_known(self, instruments: Collection[Instrument]) -> None:
+        """List instruments whose candles can be fetched from their exchanges."""
+        directory = self.store.candles.directory()
+        unknown = sorted(each for each in instruments if each not in directory)
+        if unknown and self._markets is not None:
+            self.store.candles.list_instruments([self._markets.listing(each, directory) for each in unknown])
 
     def current(self, condition_id: str) -> tuple[str, str | None]:
         """The id of the condition that stands for one today, and the same again if that is another one."""

@@ -40,10 +40,15 @@ class Scale:
     """Status requests, and as many requests for a listing."""
     fair_requests: int = 300
     """Registrations of a user during each attack, and as many status requests."""
+    latency_instruments: int = 200
+    latency_conditions: int = 10_000
+    latency_subscriptions: int = 100_000
+    latency_ticks: int = 60
+    """Minutes of real time."""
 
 
 FULL = Scale()
-QUICK = replace(FULL, rounds=3)
+QUICK = replace(FULL, rounds=3, latency_ticks=3)
 TINY = Scale(
     rounds=1,
     history_candles=600,
@@ -74,4 +79,8 @@ TINY = Scale(
     stored_subscriptions=400,
     asked=20,
     fair_requests=6,
+    latency_instruments=2,
+    latency_conditions=8,
+    latency_subscriptions=20,
+    latency_ticks=1,
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from benchmarks import cold, conditions, events, fairness, history, live, scan, seed, service, subscriptions
+from benchmarks import cold, conditions, events, fairness, history, latency, live, scan, seed, service, subscriptions
 from benchmarks.peers.process import Peers
 from benchmarks.report import Section
 from benchmarks.scale import Scale
@@ -19,6 +19,7 @@ SECTIONS: dict[str, Callable[[Scale, Peers], Section]] = {
     "events": events.events,
     "service": service.service,
     "fairness": fairness.fairness,
+    "latency": latency.latency,
 }
 """Name on the command line -> how to measure it."""
 

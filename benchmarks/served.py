@@ -16,6 +16,8 @@ import httpx
 from benchmarks.peers.process import ROOT
 
 _START_S = 120.0
+_STOP_S = 120.0
+"""A worker ends the runs under way first."""
 _IDLE_S = 0.3
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
@@ -75,7 +77,7 @@ def hub_up(data_dir: Path, settings: Mapping[str, str]) -> Iterator[Served]:
         yield Served(process.pid, url, time.perf_counter() - started)
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(_STOP_S)
 
 
 def _url(process: subprocess.Popen[bytes], data_dir: Path, until: float) -> str:

@@ -3,7 +3,10 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -12,8 +15,8 @@ from urllib.parse import urlsplit
 import polars as pl
 
 from candles.files.raw import CANDLE_SCHEMA
-from common.candle_columns import VALUES
-from common.errors import ExchangeError, InstrumentError
+from candles.pace import LONGEST_REST_S, Pace, Sleep
+from common.errors import ExchangeError, InstrumentError, NoSuchMarket
 from common.grids import UTC_GRID, Grid
 from common.slots import slots_of
 from common.spelling import did_you_mean
@@ -23,13 +26,14 @@ from registry.instruments import Instrument, normalise_instrument
 _log = logging.getLogger(__name__)
 
 _MOST_ATTEMPTS = 7
-_LONGEST_WAIT_S = 120.0
 _PAGE = 1_000
 """Candles asked for at once; exchanges that give fewer say so."""
 _MOST_EMPTY_PAGES = 500
-_CCXT_TIMEFRAMES = {"1mo": "1M"}
+_SERVER_ERROR = 500
+CandleRow = Sequence[float]
+"""Open time in milliseconds, open, high, low, close, volume."""
 
-Sleep = Callable[[float], Awaitable[None]]
+_CCXT_TIMEFRAMES = {"1mo": "1M"}
 
 
 class Exchange:
@@ -43,9 +47,20 @@ class Exchange:
     exchange asks for or a growing one.
     """
 
-    def __init__(self, name: str, *, url: str | None = None, sleep: Sleep = asyncio.sleep) -> None:
-        """``url`` is asked in place of the exchange's own addresses. Raises :class:`common.errors.ExchangeError` if
-        ccxt does not know the exchange."""
+    def __init__(
+        self,
+        name: str,
+        *,
+        url: str | None = None,
+        most_a_minute: int | None = None,
+        with_sockets: bool = False,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        """``url`` is asked in place of the exchange's own addresses, ``most_a_minute`` times at most.
+
+        ``with_sockets`` loads what :class:`candles.sockets.Socket` needs, which takes longer and more memory. Raises
+        :class:`common.errors.ExchangeError` if ccxt does not know the exchange.
+        """
         import aiohttp
         import ccxt.async_support as ccxt
 
@@ -58,11 +73,16 @@ class Exchange:
         self.requests = 0
         self._ccxt = ccxt
         self._cut: type[Exception] = aiohttp.ClientError
-        self._sleep = sleep
-        self._api: Any = getattr(ccxt, name.lower())({"enableRateLimit": True})
+        self._pace = Pace(name, most_a_minute, sleep)
+        self.api: Any = getattr(_with_sockets(name) if with_sockets else ccxt, name.lower())({"enableRateLimit": True})
+        """ccxt's own object."""
         if url is not None:
-            self._api.urls["api"] = _moved(self._api.urls["api"], url.rstrip("/"))
+            self.api.urls["api"] = _moved(self.api.urls["api"], url.rstrip("/"))
+        # A call may make several requests: those to load the markets of futures, for one.
+        self.api.fetch = self._counted(self.api.fetch)
+        self.api.handle_errors = self._unavailable_first(self.api.handle_errors)
         self._symbols: dict[Instrument, str] = {}
+        self._connecting = asyncio.Lock()
         self._behind_ms = 0
         """How far this machine's clock is behind that of the exchange."""
 
@@ -72,30 +92,37 @@ class Exchange:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._api.close()
+        await self.api.close()
 
     async def candles(
         self, series: Series, since_ms: int, until_ms: int | None = None, *, grid: Grid = UTC_GRID
     ) -> AsyncIterator[pl.DataFrame]:
-        """Closed candles that open from ``since_ms`` on and before ``until_ms``, oldest first, a frame a request.
+        """:meth:`pages` as frames with the columns of ``CANDLE_SCHEMA``."""
+        async for rows in self.pages(series, since_ms, until_ms, grid=grid):
+            yield frame_of([(series, row) for row in rows])
+
+    async def pages(
+        self, series: Series, since_ms: int, until_ms: int | None = None, *, grid: Grid = UTC_GRID
+    ) -> AsyncIterator[list[CandleRow]]:
+        """Closed candles that open from ``since_ms`` on and before ``until_ms``, oldest first, those of a request at a
+        time.
 
         ``grid`` says where the exchange's slots begin. Slots for which it has no candle are left out. Raises
         :class:`common.errors.ExchangeError` if it does not have the series or does not answer.
         """
-        await self._connect()
-        symbol, slots = self._symbol(series), slots_of(series.timeframe, grid)
-        timeframe = self._timeframe(series)
-        newest = slots.last_closed(self._api.milliseconds() + self._behind_ms)
+        symbol, timeframe = await self.named(series)
+        slots = slots_of(series.timeframe, grid)
+        newest = slots.last_closed(self.api.milliseconds() + self._behind_ms)
         number, last = slots.number(since_ms - 1) + 1, newest
         if until_ms is not None:
             last = min(last, slots.number(until_ms - 1))
         empty = 0
         while number <= last:
             since = slots.open(number)
-            rows = await self._asked(partial(self._api.fetch_ohlcv, symbol, timeframe, since=since, limit=_PAGE))
+            rows = await self._asked(partial(self.api.fetch_ohlcv, symbol, timeframe, since=since, limit=_PAGE))
             page = {row[0]: row for row in rows if since <= row[0] <= slots.open(last)}
             if page:
-                yield _frame(series, [page[open_ms] for open_ms in sorted(page)])
+                yield [page[open_ms] for open_ms in sorted(page)]
                 number, empty = slots.number(max(page)) + 1, 0
                 continue
             if rows and min(row[0] for row in rows) > slots.open(last):
@@ -107,29 +134,47 @@ class Exchange:
                     f"{self.name} has no candles of {series} for {empty} requests in a row; begin at a later time"
                 )
 
-    async def _connect(self) -> None:
-        if self._symbols:
+    async def named(self, series: Series) -> tuple[str, str]:
+        """The symbol and the timeframe of a series as ccxt writes them.
+
+        Raises :class:`common.errors.ExchangeError` as :meth:`candles`.
+        """
+        await self._connect()
+        return self._symbol(series), self._timeframe(series)
+
+    async def markets(self, *, afresh: bool = False) -> Mapping[Instrument, str]:
+        """The instruments that the exchange lists -> their symbols as ccxt writes them; asked again if ``afresh``."""
+        await self._connect(afresh=afresh)
+        return dict(self._symbols)
+
+    async def _connect(self, *, afresh: bool = False) -> None:
+        if self._symbols and not afresh:
             return
-        markets = await self._asked(self._api.load_markets)
-        for market in markets.values():
-            try:
-                instrument = normalise_instrument(market["symbol"], self.name)
-            except InstrumentError:
-                continue
-            self._symbols.setdefault(instrument, market["symbol"])
-        if self._api.has.get("fetchTime"):
-            self._behind_ms = await self._asked(self._api.fetch_time) - self._api.milliseconds()
+        async with self._connecting:
+            if self._symbols and not afresh:
+                return
+            markets = await self._asked(partial(self.api.load_markets, afresh))
+            symbols: dict[Instrument, str] = {}
+            for market in markets.values():
+                try:
+                    instrument = normalise_instrument(market["symbol"], self.name)
+                except InstrumentError:
+                    continue
+                symbols.setdefault(instrument, market["symbol"])
+            if self.api.has.get("fetchTime"):
+                self._behind_ms = await self._asked(self.api.fetch_time) - self.api.milliseconds()
+            self._symbols = symbols
 
     def _symbol(self, series: Series) -> str:
         symbol = self._symbols.get(series.instrument)
         if symbol is None:
             hint = did_you_mean(str(series.instrument), map(str, self._symbols), cutoff=0.7)
-            raise ExchangeError(f"{self.name} does not list {series.instrument}{hint}")
+            raise NoSuchMarket(f"no such market at {self.name.lower()}: {series.instrument}{hint}")
         return symbol
 
     def _timeframe(self, series: Series) -> str:
         timeframe = _CCXT_TIMEFRAMES.get(series.timeframe, series.timeframe)
-        offered: dict[str, Any] = self._api.timeframes or {}
+        offered: dict[str, Any] = self.api.timeframes or {}
         if timeframe not in offered:
             raise ExchangeError(
                 f"{self.name} has no candles of {series.timeframe}, only of {' '.join(offered)}; fetch a timeframe that"
@@ -139,13 +184,12 @@ class Exchange:
 
     def _page_length(self, symbol: str) -> int:
         """How many candles the exchange gives at once."""
-        most = self._api.feature_value(symbol, "fetchOHLCV", "limit")
+        most = self.api.feature_value(symbol, "fetchOHLCV", "limit")
         return min(_PAGE, int(most)) if most else 100
 
     async def _asked(self, request: Callable[[], Awaitable[Any]]) -> Any:
         """The answer to a request, which is repeated while the exchange cannot answer."""
         for attempt in range(1, _MOST_ATTEMPTS + 1):
-            self.requests += 1
             try:
                 return await request()
             except self._ccxt.BaseError as error:
@@ -157,33 +201,79 @@ class Exchange:
                     raise ExchangeError(f"{self.name} did not answer {attempt} times in a row: {problem}") from error
                 wait_s = self._wait_s(attempt)
                 _log.warning("%s: %s; asked again in %.0f s", self.name, problem, wait_s)
-                await self._sleep(wait_s)
+                # Whoever else wants something from the exchange waits, too: asking on would make it worse.
+                self._pace.rest(wait_s)
         raise AssertionError("the last attempt returns or raises")
 
+    def _counted(self, fetch: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        """ccxt's way to make one request, in turn."""
+
+        async def counted(*arguments: Any, **named: Any) -> Any:
+            await self._pace.turn()
+            self.requests += 1
+            return await fetch(*arguments, **named)
+
+        return counted
+
+    def _unavailable_first(self, handle: Callable[..., Any]) -> Callable[..., Any]:
+        """ccxt's way to find the error in an answer. In maintenance, some exchanges' bodies look like refusals."""
+
+        def handled(status: int, reason: str, *others: Any) -> Any:
+            if status >= _SERVER_ERROR:
+                raise self._ccxt.ExchangeNotAvailable(f"{self.name.lower()} answers {status} {reason}")
+            return handle(status, reason, *others)
+
+        return handled
+
     def _wait_s(self, attempt: int) -> float:
-        headers = {name.lower(): value for name, value in (self._api.last_response_headers or {}).items()}
-        asked_for = headers.get("retry-after", "")
-        if asked_for.isdigit():
-            return min(float(asked_for), _LONGEST_WAIT_S)
-        return min(_LONGEST_WAIT_S, float(2**attempt) * random.uniform(0.5, 1.0))
+        headers = {name.lower(): value for name, value in (self.api.last_response_headers or {}).items()}
+        # They are of the last answer, which a cut connection does not have.
+        self.api.last_response_headers = None
+        asked_for = _seconds(headers.get("retry-after", ""))
+        if asked_for is not None:
+            return asked_for
+        return min(LONGEST_REST_S, float(2**attempt) * random.uniform(0.5, 1.0))
 
 
-def _frame(series: Series, rows: list[list[float]]) -> pl.DataFrame:
-    columns = dict(zip(("open_time", *VALUES), zip(*rows, strict=True), strict=True))
-    names = {
-        "exchange": series.instrument.exchange, "symbol": series.instrument.symbol, "timeframe": series.timeframe,
-    }  # fmt: skip
-    frame = pl.DataFrame(columns, strict=False).with_columns(
-        pl.from_epoch("open_time", "ms"), *(pl.lit(value).alias(name) for name, value in names.items())
-    )
+def frame_of(candles: Sequence[tuple[Series, CandleRow]]) -> pl.DataFrame:
+    """Candles of any series, at least one, as a frame with the columns of ``CANDLE_SCHEMA``."""
+    names = [(one.instrument.exchange, one.instrument.symbol, one.timeframe) for one, _ in candles]
+    columns = [*zip(*names, strict=True), *zip(*(row for _, row in candles), strict=True)]
+    frame = pl.DataFrame(dict(zip(CANDLE_SCHEMA, map(list, columns), strict=True)), strict=False)
+    frame = frame.with_columns(pl.from_epoch("open_time", "ms"))
     return frame.select(pl.col(name).cast(dtype) for name, dtype in CANDLE_SCHEMA.items())
 
 
 def _moved(addresses: Any, url: str) -> Any:
-    """Addresses of ccxt, at any depth, at another host."""
+    """Addresses of ccxt, at any depth, at another host. Those of websockets keep the first word of their own host in
+    front of their path, as one exchange has several of them: ``wss://stream.binance.com/ws`` is at ``/stream/ws``."""
     if isinstance(addresses, dict):
         return {name: _moved(address, url) for name, address in addresses.items()}
-    return url + urlsplit(addresses).path if isinstance(addresses, str) else addresses
+    if not isinstance(addresses, str):
+        return addresses
+    parts = urlsplit(addresses)
+    if parts.scheme not in ("ws", "wss"):
+        return url + parts.path
+    return f"{url.replace('http', 'ws', 1)}/{parts.netloc.partition('.')[0]}{parts.path}"
+
+
+def _with_sockets(name: str) -> Any:
+    """The module of ccxt with websockets, or the plain one for an exchange without any."""
+    import ccxt.async_support
+    import ccxt.pro
+
+    return ccxt.pro if hasattr(ccxt.pro, name.lower()) else ccxt.async_support
+
+
+def _seconds(retry_after: str) -> float | None:
+    """How long a ``Retry-After`` header asks to wait, which is a number of seconds or a date."""
+    if retry_after.isdigit():
+        return float(retry_after)
+    try:
+        until = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    return max(0.0, until.replace(tzinfo=until.tzinfo or UTC).timestamp() - time.time())
 
 
 def _first_line(error: Exception) -> str:

@@ -40,9 +40,14 @@ class FetchReport:
 class Exchanges:
     """Exchanges that are opened when they are first asked, for use in one event loop."""
 
-    def __init__(self, urls: Mapping[str, str]) -> None:
-        """``urls`` (exchange in any capitals -> address) are asked in place of the exchanges' own."""
+    def __init__(
+        self, urls: Mapping[str, str], most_a_minute: Mapping[str, int] | None = None, *, with_sockets: bool = False
+    ) -> None:
+        """``urls`` (exchange in any capitals -> address) are asked in place of the exchanges' own, ``most_a_minute``
+        (exchange -> requests) bounds how often. ``with_sockets`` is for :class:`candles.feed.Feed`."""
         self._urls = {name.upper(): url for name, url in urls.items()}
+        self._most = {name.upper(): most for name, most in (most_a_minute or {}).items()}
+        self._with_sockets = with_sockets
         self._open: dict[str, Exchange] = {}
 
     async def __aenter__(self) -> Self:
@@ -58,13 +63,14 @@ class Exchanges:
     def named(self, name: str) -> Exchange:
         """Raises :class:`common.errors.ExchangeError` if ccxt does not know it."""
         if name not in self._open:
-            self._open[name] = Exchange(name, url=self._urls.get(name))
+            self._open[name] = Exchange(
+                name, url=self._urls.get(name), most_a_minute=self._most.get(name), with_sockets=self._with_sockets
+            )
         return self._open[name]
 
-    @property
-    def requests(self) -> int:
-        """Requests that were made so far."""
-        return sum(exchange.requests for exchange in self._open.values())
+    def opened(self) -> Mapping[str, Exchange]:
+        """Those that have been opened so far, by name."""
+        return dict(self._open)
 
 
 async def fetch_candles(

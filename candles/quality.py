@@ -81,6 +81,13 @@ def check(raw: RawCandles, *, now_ms: int, grid_of: GridOf = on_utc, widen: bool
     )
 
 
+def sound() -> pl.Expr:
+    """Whether a row with the columns of ``CANDLE_SCHEMA`` is a candle by its values, as far as one row tells."""
+    finite = pl.all_horizontal(pl.col(name).is_finite() for name in VALUES)
+    positive = pl.all_horizontal(pl.col(name) > 0 for name in OHLC)
+    return (finite & positive & (pl.col("volume") >= 0) & ~_CONTRADICTS).fill_null(False)
+
+
 def gaps_between(candles: pl.DataFrame, grid_of: GridOf) -> tuple[Gap, ...]:
     """The gaps between candles that are sorted by series and open time."""
     gaps: list[Gap] = []

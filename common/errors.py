@@ -10,6 +10,7 @@
     ├── CandleFileError         a candle file cannot be read at all (single bad rows are quarantined)
     ├── CandleFrameError        a frame of candles cannot be judged
     ├── ExchangeError           an exchange is unknown, does not answer, or refuses to
+    │   └── NoSuchMarket        it does not list an instrument
     ├── CandlesMissing          a requested series has no candles
     ├── TooMuchWork             one answer would have to judge more than is allowed
     ├── SubscriptionError       a subscription asks for something impossible
@@ -132,6 +133,10 @@ class CandleFrameError(HubError):
 
 class ExchangeError(HubError):
     """An exchange is unknown, does not answer, or refuses to."""
+
+
+class NoSuchMarket(ExchangeError):
+    """An exchange does not list an instrument."""
 
 
 class CandlesMissing(HubError):

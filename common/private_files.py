@@ -11,7 +11,19 @@ from pathlib import Path
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
-_WRITTEN = ("service.*", "store_token*", "*.ledger*", "worker.*", "store", "store.*", "events", "prefect", "dashboard")
+_WRITTEN = (
+    "service.*",
+    "store_token*",
+    "*.ledger*",
+    "worker.*",
+    "store",
+    "store.*",
+    "events",
+    "prefect",
+    "dashboard",
+    "ingest.json",
+    "markets",
+)
 """What the hub writes directly into a data folder; whatever else is there belongs to somebody else."""
 
 

@@ -46,6 +46,10 @@ class Settings(BaseSettings):
     """Exchange -> the address to ask in place of its own, as JSON: ``{"binance": "http://127.0.0.1:9000"}``; for
     proxies, and for trying the hub out with a simulated exchange."""
 
+    exchange_requests_a_minute: dict[str, Annotated[int, Field(ge=1)]] = {}
+    """Exchange -> the most requests that are made to it in a minute, as JSON: ``{"binance": 600}``. Without it, only
+    the rate that ccxt keeps for the exchange bounds them."""
+
     api_url: str = "http://127.0.0.1:8000"
     """Where clients find the hub's HTTP API."""
 

@@ -17,6 +17,7 @@ import streamlit as st
 from analysis.savings import Savings, summarise
 from candles.calendars import stored_calendars
 from candles.series import SeriesReader
+from candles.tally import Tally
 from common.clock import SystemClock
 from common.errors import HubError, StoreLocked, StoreMissing
 from common.grids import Grid
@@ -81,6 +82,11 @@ def read(query: Callable[[str], T]) -> T:
         _show_error(error)
         st.stop()
     return answer
+
+
+def tally() -> Tally | None:
+    """What exchanges were asked so far, ``None`` where nothing was fetched into the data folder."""
+    return Tally.read(load_settings().data_dir)
 
 
 @st.cache_data(ttl=_SECONDS_KEPT, show_spinner="Reading the store …")

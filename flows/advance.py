@@ -43,6 +43,9 @@ class Advanced:
     ticks: int = 0
     triggers: int = 0
     published: int = 0
+    isolated_requests: int = 0
+    """Requests that isolated bots would have made to exchanges for the candles that were judged in time: one for each
+    series of each bot's condition. A bot that catches up gets many candles with one, so late ones do not count."""
     waiting: list[Group] = field(default_factory=list)
     """Groups without a candle that may still come."""
     publish_error: str | None = None
@@ -143,6 +146,8 @@ def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[Group], do
     live.ticks_since_checkpoint += 1
     done.ticks += 1
     done.triggers += record.triggers.height
+    if not record.late:
+        done.isolated_requests += record.metrics.isolated_loads
     return record.triggers.height
 
 
@@ -153,6 +158,7 @@ class _Tick:
         self.moves: list[WatermarkMove] = []
         self.holes: set[tuple[Series, int]] = set()
         self._runtime, self._live, self._close_ms = runtime, live, close_ms
+        self._confirmed = runtime.ingest.holes() if runtime.ingest is not None else frozenset()
         self._candles = TickCandles(live.reader, (series for part in live.parts for series in part.series))
         self._fired: list[FiredCondition] = []
         self._loaded: set[Series] = set()
@@ -165,7 +171,7 @@ class _Tick:
         for member in part.groups:
             if member.group in due:
                 missing = part.missing(member, self._close_ms, self._candles.load_complete)
-                holes = holes_among(missing, self._live.reader, self._runtime.clock.now_ms())
+                holes = holes_among(missing, self._live.reader, self._runtime.clock.now_ms(), self._confirmed)
                 if holes is None:
                     waiting.append(member.group)
                 else:

@@ -342,7 +342,9 @@ def retry_errors(store: Store, timeframe: str, now_ms: int) -> None:
             groups.setdefault(stored.group, []).append(stored)
     marks, reader = store.ticks.watermarks(timeframe), SeriesReader.of(store)
     recovered: list[str] = []
-    for group in random.sample(list(groups), min(_MOST_RETRIED, len(groups))):
+    # Those without candles wait for ingest, which knows why there are none.
+    judgeable = [group for group in groups if all(map(reader.exists, group.series))]
+    for group in random.sample(judgeable, min(_MOST_RETRIED, len(judgeable))):
         since_ms = min(each.active_from_ms for each in groups[group])
         readable: dict[str, Condition] = {}
         for each in groups[group]:

@@ -36,6 +36,8 @@ async def run_tick(
 async def _advance(runtime: Runtime, timeframe: str, tick_ms: int, shard: int, shards: int) -> Advanced:
     if runtime.ingest is None:
         return await advance(runtime, timeframe, tick_ms, shard=shard, shards=shards)
+    # What was registered since the last tick is taken in before the close, not after it.
+    runtime.prepare(timeframe, shard, shards)
     await runtime.clock.sleep_until(tick_ms)
     done: Advanced | None = None
     async for inserted in runtime.ingest.rounds(timeframe, tick_ms):
@@ -43,6 +45,7 @@ async def _advance(runtime: Runtime, timeframe: str, tick_ms: int, shard: int, s
             later = await advance(runtime, timeframe, tick_ms, shard=shard, shards=shards)
             done = later if done is None else _both(done, later)
     assert done is not None, "there is one round at least"
+    runtime.ingest.note_judged(done.isolated_requests)
     return done
 
 
@@ -53,6 +56,7 @@ def _both(earlier: Advanced, later: Advanced) -> Advanced:
         ticks=earlier.ticks + later.ticks,
         triggers=earlier.triggers + later.triggers,
         published=earlier.published + later.published,
+        isolated_requests=earlier.isolated_requests + later.isolated_requests,
         prepare_us=earlier.prepare_us + later.prepare_us,
         record_us=earlier.record_us + later.record_us,
         publish_us=earlier.publish_us + later.publish_us,

@@ -17,6 +17,7 @@ from api.app import create_app
 from api.http.connection import http_config
 from api.http.edge import STORE_PATH
 from api.service import Service
+from candles.market_lists import MarketLists
 from common.clock import SystemClock
 from common.errors import ServiceError, StoreBroken
 from common.private_files import NotPrivate, close_to_others, files_of_hub
@@ -110,6 +111,7 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
             log_problem=lambda: keeper.problem,
             rearm_webhooks=webhooks.rearm,
             loops=loops,
+            markets=None if {"worker", "ingest"} & set(settings.without) else MarketLists(settings.data_dir),
         )
         here = note(_url(listener))
         threading.Thread(target=_settle, name="warm-kernels", daemon=True).start()

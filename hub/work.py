@@ -7,11 +7,11 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from candles.fetching import Exchanges
-from common.errors import ServiceError
+from common.errors import HubError, ServiceError
 from common.grids import Grid
 from common.processes import start_time, state_of
 from common.settings import Settings
@@ -20,7 +20,13 @@ from flows.ingest import Ingest
 from flows.runtime import Runtime, open_runtime
 from hub.prefect_server import PrefectServer
 
+if TYPE_CHECKING:
+    from prefect.client.orchestration import PrefectClient
+
 _log = logging.getLogger(__name__)
+
+_LOOKED_S = 30.0
+"""How often the worker looks for grids that have no runs yet."""
 
 
 def work(settings: Settings, announce: Callable[[str], object], *, ingest: bool = True) -> None:
@@ -40,15 +46,16 @@ def work(settings: Settings, announce: Callable[[str], object], *, ingest: bool 
             from engine.warming import warm
 
             warm(lambda _: None)
-            grids = {listing.grid for listing in runtime.store.candles.listings()}
-            asyncio.run(_work(runtime, settings if ingest else None, announce, grids))
+            if ingest:
+                with Ingest(runtime.store, runtime.clock, settings) as runtime.ingest:
+                    asyncio.run(_work(runtime, announce))
+            else:
+                asyncio.run(_work(runtime, announce))
         finally:
             server.stop()
 
 
-async def _work(
-    runtime: Runtime, ingesting: Settings | None, announce: Callable[[str], object], grids: set[Grid]
-) -> None:
+async def _work(runtime: Runtime, announce: Callable[[str], object]) -> None:
     from prefect.client.orchestration import get_client
 
     from flows.deployments import deploy
@@ -59,16 +66,37 @@ async def _work(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with get_client() as client:
+        grids = _grids(runtime)
         names = await deploy(client, grids)
         if reaped := await reap_dead_runs(client):
             _log.warning("%d runs of a worker that was killed are marked as crashed", reaped)
-    async with AsyncExitStack() as stack:
-        if ingesting is not None:
-            exchanges = await stack.enter_async_context(Exchanges(ingesting.exchange_urls))
-            runtime.ingest = Ingest(runtime.store, runtime.clock, exchanges, asyncio.get_running_loop())
         source = "candles only by import" if runtime.ingest is None else "candles from the exchanges"
         announce(f"Judging by {len(names)} deployments, {names[0]} to {names[-1]}, {source}; Ctrl-C stops it")
-        await run_worker(stop)
+        deploying = asyncio.create_task(_keep_deployed(client, runtime, grids))
+        try:
+            await run_worker(stop)
+        finally:
+            deploying.cancel()
+            await asyncio.gather(deploying, return_exceptions=True)
+
+
+async def _keep_deployed(client: "PrefectClient", runtime: Runtime, grids: set[Grid]) -> None:
+    """Have runs at the closes of grids that instruments get while the worker runs."""
+    from flows.deployments import deploy
+
+    while True:
+        await asyncio.sleep(_LOOKED_S)
+        try:
+            now = await asyncio.to_thread(_grids, runtime)
+            if not now <= grids:
+                grids |= now
+                await deploy(client, grids)
+        except HubError as error:
+            _log.warning("grids cannot be looked up: %s", error)
+
+
+def _grids(runtime: Runtime) -> set[Grid]:
+    return {listing.grid for listing in runtime.store.candles.listings()}
 
 
 def holder(path: Path) -> int | None:

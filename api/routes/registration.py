@@ -161,7 +161,7 @@ class _Reading:
             elif (why := registry.unjudged_of(condition.id)) is not None and why.state == "retired":
                 raise ConditionRetired(retired_text(condition.id, why))
             for instrument in condition.instruments:
-                directory.check(instrument)
+                self._service.check_known(instrument, directory)
         except HubError as error:
             return error
         return condition

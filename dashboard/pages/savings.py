@@ -4,6 +4,7 @@ import polars as pl
 import streamlit as st
 
 from analysis.savings import ReferenceModel, Savings, saved_share
+from candles.tally import Tally
 from dashboard import data
 from dashboard.charts import savings as charts
 
@@ -15,6 +16,10 @@ done for the same verdicts: a subscription is one evaluation, one candle load fo
 computation for each of its distinct indicators. *Equal conditions shared* is the same with one bot for each unique
 condition. *Done by the hub*: each series loaded once, each unique indicator computed once, each unique condition judged
 once. *Avoided* = isolated bots - done by the hub.
+
+*Requests to exchanges avoided* counts one request of an isolated bot for each series of its condition and each candle
+that the hub judged in time; a bot that catches up gets many candles with one, so late candles do not count. What the
+hub asked includes everything: markets, back-fills, repetitions, and what confirms candles from websockets.
 
 **Measured.** *This hub* is the sum of the timed stages: loading, indicators, judging, recording, publishing and
 preparing the state; Prefect's own time is not included. *Isolated bots* is their counted work times unit costs, which
@@ -40,6 +45,8 @@ def show() -> None:
         with st.popover("How each figure is computed", icon=":material/help:"):
             st.markdown(_explanation(overview))
     _counted(overview.savings)
+    if (tally := data.tally()) is not None:
+        _requests(tally)
     _times(overview.savings)
     _over_time(overview.ticks)
 
@@ -115,6 +122,20 @@ def _counted(savings: Savings) -> None:
             "avoided": st.column_config.ProgressColumn("avoided in all", format="percent", min_value=0, max_value=1),
         },
     )
+
+
+def _requests(tally: Tally) -> None:
+    with st.container(horizontal=True):
+        st.metric(
+            "Requests to exchanges avoided",
+            tally.isolated_requests - tally.requests,
+            format="localized",
+            delta=f"{saved_share(tally.isolated_requests, tally.requests):.2%} of {tally.isolated_requests:,}",
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
+        )
+        st.metric("Requests to exchanges made", tally.requests, format="localized", border=True)
 
 
 def _times(savings: Savings) -> None:

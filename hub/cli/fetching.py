@@ -55,13 +55,14 @@ def fetch(
         bars.update(tasks[report.series], reached=reached)
 
     async def fetch_all(wanted: "Mapping[Series, int]", candles: "CandleStore") -> "list[FetchReport]":
-        async with Exchanges(settings.exchange_urls) as exchanges:
+        async with Exchanges(settings.exchange_urls, settings.exchange_requests_a_minute) as exchanges:
             return await fetch_candles(wanted, candles, exchanges, clock=clock, calendars=calendars, progress=show)
 
     with open_configured(settings) as store, bars:
         calendars = stored_calendars(store)
-        wanted = dict(wanted_series(store, clock.now_ms()))
-        if named:
+        if not named:
+            wanted = {one: what.since_ms for one, what in wanted_series(store, clock.now_ms()).items()}
+        else:
             extents = {name: extent for one in named for name, extent in store.candles.extent(one.timeframe).items()}
             newest = {one: extents[one][1] if one in extents else None for one in named}
             wanted = {one: first_fetched(one, last, clock.now_ms(), calendars) for one, last in newest.items()}

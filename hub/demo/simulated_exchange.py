@@ -1,44 +1,24 @@
-"""An exchange on this machine that speaks the public REST dialects of Binance and OKX, with an exchange's faults.
+"""An exchange on this machine that speaks the public dialects of Binance and OKX, REST and websockets, faults included.
 
 Its prices are synthetic and depend only on the symbol and the minute, so a second simulator shows the same candles. Its
 clock is passed in: a clock that runs faster makes a day of trading short.
 """
 
 import json
-import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
-import numpy as np
-from numpy.typing import NDArray
-
 from common.slots import slots_of
 from common.timeframes import DURATION_MS
+from hub.demo.simulated_market import Candle, Pair, values_between
+from hub.demo.simulated_sockets import OKX_BARS, Receive, Send, SimulatedSockets, SocketFaults
 
-_MINUTE, _DAY = DURATION_MS["1m"], DURATION_MS["1d"]
-_MINUTES_A_DAY = _DAY // _MINUTE
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+_DAY = DURATION_MS["1d"]
 
 BINANCE_MOST_CANDLES, OKX_MOST_CANDLES = 1_000, 300
-_OKX_BARS = {"1H": "1h", "2H": "2h", "4H": "4h", "6Hutc": "6h", "12Hutc": "12h", "1Dutc": "1d", "1Wutc": "1w",
-             "1Mutc": "1mo"}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A market of the exchange. It has candles from ``listed_ms`` on and, if it was delisted, until ``delisted_ms``."""
-
-    base: str
-    quote: str = "USDT"
-    listed_ms: int = 0
-    delisted_ms: int | None = None
 
 
 @dataclass(frozen=True)
@@ -48,17 +28,6 @@ class Fault:
     status: int | None
     """``None`` cuts the connection."""
     retry_after_s: int | None = None
-
-
-@dataclass(frozen=True)
-class Candle:
-    """One candle of any interval; ``closed`` is false while its slot is not over."""
-
-    open_ms: int
-    close_ms: int
-    values: tuple[float, float, float, float, float]
-    """Open, high, low, close, volume."""
-    closed: bool
 
 
 @dataclass
@@ -73,8 +42,14 @@ class SimulatedExchange:
     """(base and quote, timeframe, open time) of candles that the exchange does not have."""
     corrections: dict[tuple[str, str, int], float] = field(default_factory=dict)
     """(base and quote, timeframe, open time) -> what that candle's close is multiplied by."""
+    is_down: bool = False
+    """Maintenance: every request is answered with 503, and no websocket is accepted."""
     requests: int = 0
     """Requests for candles so far."""
+    socket_faults: SocketFaults = field(default_factory=SocketFaults)
+
+    def __post_init__(self) -> None:
+        self.sockets = SimulatedSockets(self.pairs, self.candles, self._now_ms, self.socket_faults)
 
     def candles(self, pair: Pair, timeframe: str, start_ms: int, stop_ms: int) -> list[Candle]:
         """Candles with ``start <= open_time < stop``, oldest first, the open one included."""
@@ -88,27 +63,36 @@ class SimulatedExchange:
             if key in self.missing:
                 continue
             close_ms = slots.close(slots.number(open_ms))
-            opened, high, low, close, volume = _between(symbol, open_ms, min(close_ms, now))
+            opened, high, low, close, volume = values_between(symbol, open_ms, min(close_ms, now))
             if (factor := self.corrections.get(key)) is not None:
                 close *= factor
                 high, low = max(high, close), min(low, close)
             made.append(Candle(open_ms, close_ms, (opened, high, low, close, volume), close_ms <= now))
         return made
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request of an ASGI server."""
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
             return
+        if scope["type"] == "websocket":
+            await self.sockets.serve(scope["path"], receive, send, is_down=self.is_down)
+            return
         route = self._routes().get(scope["path"])
         query = dict(parse_qsl(scope["query_string"].decode()))
-        if route is None:
+        if self.is_down:
+            await _answer(send, 503, {"code": -1001, "msg": "The system is under maintenance."})
+        elif route is None:
             await _answer(send, 404, {"code": -1, "msg": f"no such path: {scope['path']}"})
         elif scope["path"] in _CANDLE_PATHS and (fault := self._next_fault()) is not None:
             await _fail(send, fault, is_okx=scope["path"].startswith("/api/v5/"))
         else:
             status, body = route(query)
             await _answer(send, status, body)
+
+    def _now_ms(self) -> int:
+        """The time by the clock that it has now; another may be set later."""
+        return self.now_ms()
 
     def _next_fault(self) -> Fault | None:
         self.requests += 1
@@ -183,7 +167,7 @@ class SimulatedExchange:
         pair = next((pair for pair in self.pairs if f"{pair.base}-{pair.quote}" == query.get("instId")), None)
         if pair is None:
             return 200, {"code": "51001", "msg": "Instrument ID does not exist", "data": []}
-        timeframe = _OKX_BARS.get(query.get("bar", "1m"), query.get("bar", "1m"))
+        timeframe = OKX_BARS.get(query.get("bar", "1m"), query.get("bar", "1m"))
         limit = min(int(query.get("limit", "100")), OKX_MOST_CANDLES)
         # "after" asks for older candles than that time, "before" for newer ones; answers begin with the newest.
         stop = int(query.get("after", self.now_ms() + 1))
@@ -225,36 +209,3 @@ async def _answer(send: Send, status: int, body: object, headers: Mapping[str, s
     start = [(name.encode(), value.encode()) for name, value in pairs.items()]
     await send({"type": "http.response.start", "status": status, "headers": start})
     await send({"type": "http.response.body", "body": json.dumps(body).encode()})
-
-
-def _between(symbol: str, start_ms: int, stop_ms: int) -> tuple[float, float, float, float, float]:
-    """Open, high, low, close and volume of the minutes in a span, at least one."""
-    first, last = start_ms // _MINUTE, max(start_ms // _MINUTE, (stop_ms - 1) // _MINUTE)
-    days = range(first // _MINUTES_A_DAY, last // _MINUTES_A_DAY + 1)
-    minutes = np.concatenate([_minutes(symbol, day) for day in days], axis=1)
-    begin = first - days.start * _MINUTES_A_DAY
-    opened, high, low, close, volume = minutes[:, begin : begin + last - first + 1]
-    return float(opened[0]), float(high.max()), float(low.min()), float(close[-1]), round(float(volume.sum()), 5)
-
-
-@lru_cache(maxsize=4096)
-def _minutes(symbol: str, day: int) -> NDArray[np.float64]:
-    """Open, high, low, close and volume of the minutes of a day since 1970: float64[5, 1440], rounded to cents."""
-    dice = np.random.default_rng([day, *symbol.encode()])
-    steps = dice.normal(0, 0.0008, _MINUTES_A_DAY)
-    path = np.concatenate([[0.0], np.cumsum(steps)])
-    # A bridge: it ends where the next day begins.
-    path += np.linspace(0, _level(symbol, day + 1) - _level(symbol, day) - path[-1], path.size)
-    prices = np.exp(_level(symbol, day) + path)
-    spread = np.abs(dice.normal(0, 0.0004, (2, _MINUTES_A_DAY)))
-    opened, close = prices[:-1], prices[1:]
-    high = np.maximum(opened, close) * (1 + spread[0])
-    low = np.minimum(opened, close) * (1 - spread[1])
-    volume = dice.gamma(2.0, 5.0, _MINUTES_A_DAY)
-    return np.round(np.stack([opened, high, low, close, volume]), 2)
-
-
-def _level(symbol: str, day: int) -> float:
-    """The logarithm of a symbol's price at the start of a day."""
-    phase = sum(symbol.encode())
-    return math.log(50 + 37 * phase % 900) + 0.15 * math.sin(day / 9 + phase) + 0.05 * math.sin(day / 2.3 + 2 * phase)

@@ -11,13 +11,14 @@ import pytest
 import app_cli
 from candles.exchange import Exchange
 from candles.fetching import Exchanges, FetchReport, fetch_candles, first_fetched
-from candles.wanted import wanted_series
+from candles.wanted import SeriesNeed, wanted_series
 from common.clock import ReplayClock
 from common.errors import ExchangeError
 from common.slots import slots_of
 from common.timeframes import to_ms
 from engine.calendars import Calendars
-from hub.demo.simulated_exchange import Fault, Pair, SimulatedExchange
+from hub.demo.simulated_exchange import Fault, SimulatedExchange
+from hub.demo.simulated_market import Pair
 from registry.conditions import Condition
 from registry.groups import Series
 from registry.instruments import Listing, normalise_instrument
@@ -80,9 +81,21 @@ async def test_an_exchange_that_wants_rest_gets_it(exchange: SimulatedExchange, 
     waits = Waits()
     frame, _ = await fetched("BINANCE", url, BTC, NOW - 50 * HOUR, waits=waits)
     assert frame.height == 49
-    assert waits[:2] == [3.0, 90.0]
+    assert waits[:2] == pytest.approx([3.0, 90.0], abs=1)
     assert all(0 < seconds <= 120 for seconds in waits)
     assert len(waits) == 4
+
+
+@pytest.mark.parametrize("name", ["BINANCE", "OKX"])
+async def test_maintenance_is_no_refusal(exchange: SimulatedExchange, url: str, name: str) -> None:
+    exchange.is_down = True
+    waits = Waits()
+    with pytest.raises(ExchangeError, match=f"{name} did not answer 7 times in a row: .* 503"):
+        await fetched(name, url, Series.parse(f"{name}:BTCUSDT 1h"), NOW - 50 * HOUR, waits=waits)
+    assert len(waits) >= 6
+    exchange.is_down = False
+    frame, _ = await fetched(name, url, Series.parse(f"{name}:BTCUSDT 1h"), NOW - 50 * HOUR)
+    assert frame.height == 49
 
 
 async def test_an_exchange_that_stays_away_is_given_up_in_words(exchange: SimulatedExchange, url: str) -> None:
@@ -94,7 +107,7 @@ async def test_an_exchange_that_stays_away_is_given_up_in_words(exchange: Simula
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("BINANCE", "BINANCE:BTCUSD 1h", "BINANCE does not list BINANCE:BTCUSD .did you mean BINANCE:BTCUSDT"),
+        ("BINANCE", "BINANCE:BTCUSD 1h", "no such market at binance: BINANCE:BTCUSD .did you mean BINANCE:BTCUSDT"),
         ("OKX", "OKX:BTCUSDT 8h", "OKX has no candles of 8h, only of .* fetch a timeframe that divides 8h"),
         ("BINANSE", "BINANSE:BTCUSDT 1h", "exchange BINANSE is not known to ccxt .did you mean binance"),
     ],
@@ -187,14 +200,16 @@ def test_conditions_decide_what_is_fetched_each_series_once(exchange: SimulatedE
         "BINANCE:BTCUSDT 1h", "BINANCE:BTCUSDT 4h", "BINANCE:ETHUSDT 15m", "BINANCE:NOPEUSDT 1d"
     ]  # fmt: skip
     settle = max(conditions[0].needed[BTC].settle, conditions[1].needed[BTC].settle)
-    assert wanted[BTC] <= NOW - settle * HOUR
-    reports = kept.fetch_from(wanted)
+    assert wanted[BTC].since_ms <= NOW - settle * HOUR
+    assert wanted[BTC].timeframes == {"1h"}
+    assert wanted[BTC].waiting == tuple(condition.id for condition in conditions[:2])
+    reports = kept.fetch_from({series: what.since_ms for series, what in wanted.items()})
     assert [report.error is None for report in reports] == [True, True, True, False]
     assert exchange.requests == 3
     later = wanted_series(kept.store, NOW)
-    assert later[BTC] == kept.store.candles.extent("1h")[BTC][1]
+    assert later[BTC] == SeriesNeed(kept.store.candles.extent("1h")[BTC][1], frozenset({"1h"}))
     assert later[Series.parse("BINANCE:NOPEUSDT 1d")] == wanted[Series.parse("BINANCE:NOPEUSDT 1d")]
-    again = kept.fetch_from(later)
+    again = kept.fetch_from({series: what.since_ms for series, what in later.items()})
     assert [report.inserted for report in again] == [0, 0, 0, 0]
 
 
@@ -218,4 +233,4 @@ def test_the_command(
     assert app_cli.run(["candles", "fetch", "BTCUSDT 1h", "NOPEUSDT 1h", "--json"]) == 1
     answer = capsys.readouterr()
     assert '"inserted": 0' in answer.out
-    assert "1 of 2 series could not be fetched: BINANCE does not list BINANCE:NOPEUSDT" in answer.err
+    assert "1 of 2 series could not be fetched: no such market at binance: BINANCE:NOPEUSDT" in answer.err

@@ -8,17 +8,21 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import msgspec
 import pytest
 
-from hub.demo.simulated_exchange import Pair, SimulatedExchange
+from hub.demo.simulated_exchange import SimulatedExchange
+from hub.demo.simulated_market import Pair
 from hub.work import holder
 from tests.candles.simulators import served
 from tests.chaos.processes import EFFORT
 from tests.waiting import wait_for
 
 PATIENCE_S = 400.0
+BTC = Pair("BTC")
 RUNS = """
 import asyncio, json, sys
 from pathlib import Path
@@ -52,8 +56,9 @@ class Known(msgspec.Struct):
 class Folder:
     """A data folder, and commands on it in processes of their own."""
 
-    def __init__(self, path: Path, url: str) -> None:
+    def __init__(self, path: Path, exchange: SimulatedExchange, url: str) -> None:
         self.path = path
+        self.exchange = exchange
         self.started: list[subprocess.Popen[bytes]] = []
         self.environment = {
             **os.environ,
@@ -83,6 +88,17 @@ class Folder:
             command, check=False, env=self.environment, capture_output=True, text=True, timeout=PATIENCE_S
         )
 
+    def key(self, user: str, *options: str) -> str:
+        """A key of a user."""
+        created = self.run("keys", "create", user, *options)
+        assert created.returncode == 0, created.stderr
+        return created.stdout.strip()
+
+    def client(self) -> httpx.Client:
+        """A user's client of the service."""
+        url = json.loads((self.path / "data" / "service.json").read_text())["url"]
+        return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {self.key('alice')}"}, timeout=PATIENCE_S)
+
     def triggers(self) -> int:
         """Triggers in the store."""
         return int(json.loads(self.run("status", "--json").stdout)["triggers"])
@@ -101,11 +117,27 @@ class Folder:
         return msgspec.json.decode(answer.stdout, type=Known)
 
 
+def registered(client: httpx.Client, condition: str) -> str:
+    """The id of a condition that nobody has registered before."""
+    answer = client.post("/conditions/register", json={"condition": condition})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["condition_id"])
+
+
+def first_event(client: httpx.Client) -> dict[str, Any]:
+    """The first event of a user's stream."""
+    with client.stream("GET", "/events") as answer:
+        for line in answer.iter_lines():
+            if line.startswith("data: "):
+                return dict(json.loads(line.removeprefix("data: ")))
+    raise AssertionError("the stream ended without an event")
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Folder]:
-    exchange = SimulatedExchange([Pair("BTC"), Pair("ETH")], lambda: time.time_ns() // 1_000_000)
+    exchange = SimulatedExchange([BTC, Pair("ETH")], lambda: time.time_ns() // 1_000_000)
     with served(exchange) as url:
-        made = Folder(tmp_path, url)
+        made = Folder(tmp_path, exchange, url)
         yield made
         for process in reversed(made.started):
             if process.poll() is None:
@@ -114,16 +146,33 @@ def folder(tmp_path: Path) -> Iterator[Folder]:
         made.run("down")
 
 
-def test_a_condition_is_judged_at_the_next_close_and_a_killed_worker_goes_on(folder: Folder) -> None:
+def test_a_registration_is_all_that_a_first_trigger_needs_and_a_killed_worker_goes_on(folder: Folder) -> None:
     up = folder.start("up")
     wait_for(lambda: folder.said("up", "every close is judged"), "the service", PATIENCE_S)
-    assert folder.run("instruments", "add", "BTCUSDT").returncode == 0
-    registered = folder.run("conditions", "register", "BTCUSDT 1m: every(rsi(14) > 0)")
-    assert registered.returncode == 0, registered.stderr
-    wait_for(lambda: folder.triggers() >= 1, "the first trigger", PATIENCE_S)
+    with folder.client() as client:
+        nowhere = registered(client, "NOPEUSDT 1m: close > 1")
+        wanted = registered(client, "BTCUSDT 1m: every(rsi(14) > 0)")
+        subscription = {"bot_id": "first", "condition_id": wanted, "bot_type": "dca", "bot_config": {}}
+        assert client.post("/conditions/subscribe", json=subscription).status_code == 201
+        event = first_event(client)
+        assert (event["condition_id"], event["symbol"]) == (wanted, "BTCUSDT")
+        (right,) = folder.exchange.candles(BTC, "1m", event["open_time"], event["close_time"])
+        assert event["price"] == right.values[3]
+        status = client.get(f"/conditions/{nowhere}/status").json()
+        assert status["state"] == "err"
+        assert status["reason"].startswith("no such market at binance: BINANCE:NOPEUSDT")
+        # By now the exchange has been asked, and a symbol that it does not list is refused.
+        refused = client.post("/conditions/register", json={"condition": "ETHUSTD 1m: close > 1"})
+        assert (refused.status_code, "did you mean ETHUSDT?" in refused.text) == (422, True)
+        operator = {"Authorization": f"Bearer {folder.key('olga', '--operator')}"}
+        wait_for(
+            lambda: "hub_isolated_exchange_requests_total" in client.get("/metrics", headers=operator).text,
+            "the requests that were made",
+        )
+        assert 'hub_exchange_requests_total{exchange="BINANCE"}' in client.get("/metrics", headers=operator).text
     shown = json.loads(folder.run("status", "--json").stdout)
     (minute,) = shown["timeframes"]
-    assert (minute["timeframe"], minute["lag_s"] < 60, minute["waiting"]) == ("1m", True, [])
+    assert (minute["timeframe"], minute["lag_s"] < 60) == ("1m", True)
     assert [each["online"] for each in shown["prefect"]["workers"]] == [True]
     checks = {each["name"]: each["ok"] for each in json.loads(folder.run("doctor", "--json").stdout)}
     assert (checks["worker"], checks["prefect"], checks["judging"], checks["clock"]) == (True, True, True, True)

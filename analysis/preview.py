@@ -12,7 +12,7 @@ from common.errors import CandlesMissing
 from common.timeframes import DURATION_MS
 from engine.calendars import AnyCalendars, as_calendars
 from engine.candle_history import AnyHistory, as_history, has_candles
-from engine.history import TRIGGER_SCHEMA, HistoryEvaluator, span_of
+from engine.history import NO_TRIGGERS, HistoryEvaluator, span_of
 from engine.plan import make_plan
 from registry.conditions import Condition
 from registry.groups import Series
@@ -69,12 +69,14 @@ def preview(
     streams = {series: as_history(histories[series]) for series in plan.series}
     evaluator = HistoryEvaluator(plan, streams, known, span=span_of(plan))
     candles = 0
-    frames = [pl.DataFrame(schema=TRIGGER_SCHEMA)]
+    frames = [NO_TRIGGERS.clone()]
     for rows in evaluator.rows(from_ms=known.of(condition.series).last_open(start)):
         if rows.ends[0] > end:
             break
-        candles += int(((rows.ends > start) & (rows.ends <= end)).sum())
-        triggers = evaluator.triggers(rows)
-        fired = triggers["close_time"].dt.epoch("ms")
-        frames.append(triggers.filter((fired > start) & (fired <= end)))
+        is_asked = (rows.ends > start) & (rows.ends <= end)
+        candles += int(is_asked.sum())
+        at, which = evaluator.judge(rows)
+        kept = is_asked[at]
+        if kept.any():
+            frames.append(evaluator.trigger_frame(rows, at[kept], which[kept]))
     return PreviewScan(start_ms=start, end_ms=end, candles=candles, triggers=pl.concat(frames))

@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from engine.calendars import AnyCalendars, SeriesCalendar, as_calendars
-from engine.candle_history import AnyHistory, as_history
+from engine.candle_history import AnyHistory, as_history, open_times
 from engine.plan import memory
 from engine.program import FALSE, TRUE, UNKNOWN
 from engine.time_windows import open_inside
@@ -266,7 +266,7 @@ class _Stretch:
         """Move over a history. ``first_needed`` says from which of the candles so far they may be needed still; those
         that open after ``until_ms`` are only counted."""
         for block in as_history(candles).blocks():
-            opens = block["open_time"].dt.epoch("ms").to_numpy()
+            opens = open_times(block)
             if not self.total:
                 self.first_open_ms = int(opens[0])
             self.total += opens.size

@@ -36,7 +36,9 @@ from registry.store.protocol import Store
 _MINUTE_MS = 60_000
 _SPELLINGS_BYTES = 32 * 1024 * 1024
 _SHORT = 2_000
-"""Characters of canonical text that are read within two milliseconds."""
+"""Characters of canonical text with which little enough is done not to wait for a turn."""
+_SHORT_TEXT = 400
+"""Characters of text that are read within two milliseconds."""
 _STORE_THREADS = 32
 """How many requests can wait for a commit at once; the store commits them together."""
 
@@ -182,7 +184,7 @@ class Service:
         stored = self.stored(condition_id)
         if (why := self._unreadable.get(condition_id)) is None:
             try:
-                if len(stored.canonical) <= _SHORT:
+                if len(stored.text) <= _SHORT_TEXT and len(stored.canonical) <= _SHORT:
                     return read_condition(stored)
                 return await self.turns.run(caller.user_id, read_condition, stored)
             except ConditionError as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -42,25 +43,30 @@ class Epoch:
 
 
 class Epochs:
-    """The epochs of all groups of a store, and the candles of each."""
+    """The epochs of all groups of a store, and the candles of each.
+
+    What is said of the past is read once, when it is first asked for: nearly always, nothing was ever rebased.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._anchors = store.ticks.anchor_history()
-        self._marks = store.ticks.rebase_watermarks()
-        self._last = store.ticks.last_rebase()
+
+    @cached_property
+    def _past(self) -> "_Past":
+        ticks = self._store.ticks
+        return _Past(ticks.anchor_history(), ticks.rebase_watermarks(), ticks.last_rebase())
 
     def of(self, group: Group, watermark_ms: int) -> list[Epoch]:
         """The epochs of a group that has been judged up to a watermark, oldest first."""
-        series = group.series
-        mine = [anchor for anchor in self._anchors if anchor.series in series]
+        series, past = group.series, self._past
+        mine = [anchor for anchor in past.anchors if anchor.series in series]
         # A rebase before the group's first tick has no watermark of the group: all of its ticks came after it.
-        rebases = sorted({anchor.rebase for anchor in mine if group in self._marks.get(anchor.rebase, {})})
+        rebases = sorted({anchor.rebase for anchor in mine if group in past.watermarks.get(anchor.rebase, {})})
         epochs: list[Epoch] = []
         begin: int | None = None
         for rebase in [*rebases, None]:
-            until = watermark_ms if rebase is None else self._marks[rebase][group]
-            upto = self._last if rebase is None else rebase - 1
+            until = watermark_ms if rebase is None else past.watermarks[rebase][group]
+            upto = past.last_rebase if rebase is None else rebase - 1
             anchors = {anchor.series: anchor for anchor in mine if anchor.rebase <= upto}
             if len(anchors) == len(series) and (begin is None or until > begin):
                 epochs.append(Epoch(begin, until, upto, tuple(anchors[name] for name in series)))
@@ -96,9 +102,9 @@ class Epochs:
         Before its first tick, or without a time, they are what it would be judged from now. Series without candles are
         left out. Candles are read as they are used, block by block.
         """
-        past = self._past(condition, at_ms)
-        if past is not None:
-            return {series: FrameHistory(frame) for series, frame in self.histories(past).items()}
+        epoch = self._earlier(condition, at_ms)
+        if epoch is not None:
+            return {series: FrameHistory(frame) for series, frame in self.histories(epoch).items()}
         reader, anchors = SeriesReader.of(self._store), self._store.ticks.anchors()
         histories: dict[Series, CandleHistory] = {}
         for name in condition.all_series:
@@ -109,16 +115,28 @@ class Epochs:
 
     def calendars(self, condition: Condition, at_ms: int | None) -> Calendars:
         """The calendars and grids that belong to the candles of :meth:`up_to`."""
-        past, current = self._past(condition, at_ms), stored_calendars(self._store)
-        return current if past is None else current.with_fixed(past.grids)
+        epoch, current = self._earlier(condition, at_ms), stored_calendars(self._store)
+        return current if epoch is None else current.with_fixed(epoch.grids)
 
-    def _past(self, condition: Condition, at_ms: int | None) -> Epoch | None:
+    def _earlier(self, condition: Condition, at_ms: int | None) -> Epoch | None:
         """The epoch before the last rebase in which a condition was judged at a time; ``None`` if there is none."""
-        marks = self._store.ticks.watermarks(condition.timeframe)
-        if at_ms is None or condition.group not in marks:
+        if at_ms is None or self._store.ticks.last_rebase() == 0:
             return None
-        epochs = self.of(condition.group, marks[condition.group])
-        return next((epoch for epoch in epochs if at_ms <= epoch.until_ms and epoch.rebase < self._last), None)
+        watermark_ms = self._store.ticks.watermarks(condition.timeframe).get(condition.group)
+        if watermark_ms is None:
+            return None
+        epochs, last_rebase = self.of(condition.group, watermark_ms), self._past.last_rebase
+        return next((epoch for epoch in epochs if at_ms <= epoch.until_ms and epoch.rebase < last_rebase), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What has been said of a store's series and groups up to some time."""
+
+    anchors: list[Anchor]
+    watermarks: dict[int, dict[Group, int]]
+    """Rebase -> where the groups stood that it concerned."""
+    last_rebase: int
 
 
 @dataclass(frozen=True, slots=True)

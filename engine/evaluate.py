@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from common.candle_columns import VALUES
 from engine.blocks import SPARE, Computation, IndicatorBlock, slots_read
+from engine.candle_history import open_times
 from engine.delays import DelayRings
 from engine.firing import FiringState
 from engine.plan import Plan
@@ -254,7 +255,7 @@ class SeriesPast:
 def candle_columns(candles: pl.DataFrame) -> dict[str, NDArray[Any]]:
     """The columns from which indicators are computed; ``open_time`` in milliseconds."""
     columns = {name: candles[name].to_numpy() for name in VALUES}
-    return columns | {"open_time": candles["open_time"].dt.epoch("ms").to_numpy()}
+    return columns | {"open_time": open_times(candles)}
 
 
 def _longer(array: NDArray[Any], size: int, fill: float) -> NDArray[Any]:

@@ -17,7 +17,7 @@ from common.errors import CandlesMissing
 from common.grids import Grid
 from engine.calendars import AnyCalendars, Calendars, as_calendars
 from engine.candle_frames import ConditionSource, histories_of, read_conditions
-from engine.candle_history import CandleHistory, FrameHistory
+from engine.candle_history import CandleHistory, FrameHistory, open_times
 from engine.evaluate import candle_columns, import_kernels
 from engine.firing import FiringState
 from engine.plan import Plan, make_plan
@@ -52,6 +52,7 @@ TRIGGER_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "price": pl.Float64,
     "settled": pl.Boolean,
 }
+NO_TRIGGERS = pl.DataFrame(schema=TRIGGER_SCHEMA)
 
 
 def scan(
@@ -104,7 +105,7 @@ def scan(
             done += rows.opens.size
             if progress is not None:
                 progress(done, total)
-    triggers = pl.concat([pl.DataFrame(schema=TRIGGER_SCHEMA), *frames])
+    triggers = pl.concat([NO_TRIGGERS, *frames])
     # The triggers of one base series are in order.
     return triggers if len(by_base) == 1 else triggers.sort("close_time", "condition_id")
 
@@ -196,7 +197,7 @@ class HistoryEvaluator:
             height = span.height
             values = buffer[:, : height + 1]
             fresh = values[:, 1:]
-            opens = span["open_time"].dt.epoch("ms").to_numpy()
+            opens = open_times(span)
             if judged_from is not None and opens[-1] < judged_from:
                 self._own.extend(span, fresh, delays=False)
                 done += height
@@ -246,16 +247,21 @@ class HistoryEvaluator:
 
     def triggers(self, rows: Rows) -> pl.DataFrame:
         """The triggers of the rows, as ``TRIGGER_SCHEMA``."""
-        plan = self.plan
-        at, which = self.judge(rows)
+        return self.trigger_frame(rows, *self.judge(rows))
+
+    def trigger_frame(self, rows: Rows, at: NDArray[np.int64], which: NDArray[np.int64]) -> pl.DataFrame:
+        """Triggers that :meth:`judge` has named, as ``TRIGGER_SCHEMA``."""
+        if not at.size:
+            return NO_TRIGGERS.clone()
+        symbol, moment = self.plan.series[self.base].instrument.symbol, pl.Datetime("ms", "UTC")
         return pl.DataFrame(
             {
-                "condition_id": self._ids.gather(which),
-                "condition": self._texts.gather(which),
-                "symbol": pl.repeat(plan.series[self.base].instrument.symbol, which.size, eager=True, dtype=pl.String),
-                "timeframe": pl.repeat(plan.timeframe, which.size, eager=True, dtype=pl.String),
-                "open_time": pl.from_epoch(pl.Series(rows.opens[at]), "ms").cast(pl.Datetime("ms", "UTC")),
-                "close_time": pl.from_epoch(pl.Series(rows.ends[at]), "ms").cast(pl.Datetime("ms", "UTC")),
+                "condition_id": self._ids[which],
+                "condition": self._texts[which],
+                "symbol": pl.Series([symbol]).new_from_index(0, at.size),
+                "timeframe": pl.Series([self.plan.timeframe]).new_from_index(0, at.size),
+                "open_time": pl.Series(rows.opens[at]).cast(moment),
+                "close_time": pl.Series(rows.ends[at]).cast(moment),
                 "price": rows.closes[at],
                 "settled": pl.Series(self._settled(rows, at, which), dtype=pl.Boolean),
             }
@@ -286,7 +292,7 @@ class _SeriesValues:
         """Fill the series' slots of ``values`` (slot -> float64[n]) for the next candles; returns whether each candle
         is one step after the previous one. Without ``delays``, their slots are left as they are."""
         self._readings.extend(candle_columns(span), values)
-        opens = span["open_time"].dt.epoch("ms").to_numpy()
+        opens = open_times(span)
         adjacent = self._calendar.adjacent(opens, self._last_open)
         runs = _run_lengths(adjacent, self._run)
         extended = {source: np.concatenate([tail, values[source]]) for source, tail in self._tails.items()}
@@ -331,7 +337,7 @@ class _Other:
             # Until the span after this one begins, what is shown is in this one.
             stop = times.size
             if self._next is not None:
-                following = self._calendar.close(int(self._next["open_time"].dt.epoch("ms")[0]))
+                following = self._calendar.close(int(open_times(self._next)[0]))
                 stop = int(np.searchsorted(times, following))
             if stop > begin:
                 counts[begin:stop] = self._show(times[begin:stop], values[:, begin:stop])
@@ -359,7 +365,7 @@ class _Other:
                 column[0] = column[self._opens.size - 1]
             self._earlier += self._opens.size - 1
         fresh = {source: column[kept : kept + span.height] for source, column in self._values.items()}
-        opens = span["open_time"].dt.epoch("ms").to_numpy()
+        opens = open_times(span)
         is_seen = int(opens[-1]) >= self._calendar.back(time_ms, 2)
         self._series.extend(span, fresh, delays=is_seen)
         for source, column in fresh.items():

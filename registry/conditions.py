@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from common.errors import ConditionError
+from common.errors import ConditionError, HubError
 from registry.condition_cache import ConditionCache, ShapeCache, as_written
 from registry.defaults import current_defaults
 from registry.groups import Group, Series
@@ -115,12 +115,26 @@ class Condition:
 
         For reading conditions back from a store: a canonical text may be longer than what :meth:`parse` accepts.
         """
-        if (known := _CACHE.get(canonical)) is not None:
-            return known
         condition = cls.restored(canonical)
         if condition.canonical != canonical:
             raise ConditionError(f"the canonical text of this condition is {condition.canonical!r}, got {canonical!r}")
-        return _CACHE.put(canonical, condition)
+        return condition
+
+    @classmethod
+    def from_short(cls, text: str, condition_id: str) -> "Condition | None":
+        """The condition of that id whose ``text`` this is; ``None`` if the text cannot be read, or has another id now.
+
+        It is what :meth:`from_canonical` gives, with the tree as it was written, and costs at most as much as parsing
+        it did: a canonical text may be a thousand times as long.
+        """
+        key = (condition_id, text)
+        if (known := _CACHE.get(key)) is not None:
+            return known
+        try:
+            condition = cls.restored(text)
+        except HubError:
+            return None
+        return _CACHE.put(key, condition) if condition.id == condition_id else None
 
     @classmethod
     def restored(cls, spelling: str) -> "Condition":
@@ -156,8 +170,13 @@ class Condition:
         A store keeps only the text, so a condition that fails here could never be judged. Conditions that differ only
         in the number they compare with are read once.
         """
+        key = (self.id, self.text)
+        known = _CACHE.get(key)
+        if known is not None and known.canonical == self.canonical:
+            return
         shape = _shape(self)
         if shape is not None and shape in _READ_BACK:
+            _CACHE.put(key, self)
             return
         try:
             again = Condition.from_canonical(self.canonical)
@@ -171,6 +190,7 @@ class Condition:
                 f"the condition cannot be stored, as it has the id {self.id} and its canonical text reads back with the"
                 f" id {again.id}; report it as a fault of the hub"
             )
+        _CACHE.put(key, self)
         if shape is not None:
             _READ_BACK.add(shape)
 
@@ -215,7 +235,8 @@ def _identity(versions: str, canonical: str) -> str:
 
 
 _CACHE = ConditionCache()
-"""By how they were written (flat objects that differ only in their threshold share one), and by canonical text."""
+"""By how they were written (flat objects that differ only in their threshold share one), and by id and short text:
+those have been read back."""
 
 
 _READ_BACK = ShapeCache()

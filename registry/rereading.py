@@ -1,7 +1,8 @@
 """What conditions that were stored by any version of the hub mean today. Pure: texts in, conditions out.
 
 An id stands for a canonical text and the versions of the formulas in it, so another version of a formula, or of the
-language, may give a condition another id: the canonical text is read again as any other text is.
+language, may give a condition another id: the canonical text is read again as any other text is. Where the short text
+still has the id, that need not be done: it takes a tenth of the time for conditions at the limits.
 """
 
 import re
@@ -42,16 +43,19 @@ class Rereader:
     def reread(self, condition_id: str, canonical: str, text: str, versions: str) -> Reread:
         """A condition from its stored row. Its short text is kept where it still means the same."""
         try:
+            shown = self._read(text)
+        except HubError:
+            shown = None
+        if shown is not None and shown.id == condition_id:
+            return Reread(shown, "")
+        try:
             condition = self._read(canonical)
         except HubError as error:
             return Reread(None, f"it cannot be read any more: {_first_line(error)}")
         if condition.id == condition_id:
             return Reread(condition, "")
-        try:
-            shown = self._read(text)
-        except HubError:
-            shown = condition
-        return Reread(shown if shown.id == condition.id else condition, why_changed(canonical, versions, condition))
+        is_same = shown is not None and shown.id == condition.id
+        return Reread(shown if is_same else condition, why_changed(canonical, versions, condition))
 
     def _read(self, spelling: str) -> Condition:
         ending = _ENDS_WITH_NUMBER.fullmatch(spelling)

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import polars as pl
 from fastapi import Query, Response
 from pydantic import TypeAdapter
 
@@ -119,7 +120,7 @@ async def preview(body: PreviewBody, request: HubRequest) -> Response:
         item = ProblemItem(pointer="/start", detail=str(error))
         raise ProblemError(422, "too-much-work", str(error), errors=[item]) from None
     days = scan.candles * DURATION_MS[condition.timeframe] / _DAY_MS
-    newest = scan.triggers.tail(body.last).reverse() if body.last else scan.triggers.clear()
+    newest = scan.triggers.tail(body.last) if body.last else scan.triggers.clear()
     answer = Preview(
         condition_id=condition.id,
         condition=str(condition),
@@ -133,10 +134,10 @@ async def preview(body: PreviewBody, request: HubRequest) -> Response:
         last=tuple(
             PreviewTrigger(open_time=opened, close_time=closed, price=price, settled=settled)
             for opened, closed, price, settled in zip(
-                newest["open_time"].dt.epoch("ms"),
-                newest["close_time"].dt.epoch("ms"),
-                newest["price"],
-                newest["settled"],
+                reversed(newest["open_time"].cast(pl.Int64).to_list()),
+                reversed(newest["close_time"].cast(pl.Int64).to_list()),
+                reversed(newest["price"].to_list()),
+                reversed(newest["settled"].to_list()),
                 strict=True,
             )
         ),

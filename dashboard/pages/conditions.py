@@ -1,6 +1,7 @@
 """The table of conditions; selecting a row, or ``?id=`` in the address, opens one of them."""
 
 from functools import lru_cache
+from itertools import starmap
 
 import polars as pl
 import streamlit as st
@@ -41,6 +42,7 @@ def _table(conditions: pl.DataFrame) -> None:
         + (f"; the first {shown.height:,} are listed" if shown.height < matches.height else "")
         + ". Select a row to see its candles and triggers."
     )
+    read = shown.select("condition_id", "text", "canonical", "slots")
     rows = shown.select(
         pl.col("text").str.split_exact(": ", 1).struct[1].alias("condition"),
         "symbol",
@@ -48,7 +50,7 @@ def _table(conditions: pl.DataFrame) -> None:
         "subscribers",
         "triggers",
         "last_trigger",
-        pl.Series("settled", [_settled(*row) for row in shown.select("canonical", "slots").rows()], pl.Boolean),
+        pl.Series("settled", list(starmap(_settled, read.rows())), pl.Boolean),
     )
     event = st.dataframe(
         rows,
@@ -106,16 +108,16 @@ def _filtered(conditions: pl.DataFrame) -> pl.DataFrame:
     return conditions
 
 
-def _settled(canonical: str, slots: int | None) -> bool | None:
-    needed = None if slots is None else _settle(canonical)
+def _settled(condition_id: str, text: str, canonical: str, slots: int | None) -> bool | None:
+    needed = None if slots is None else _settle(condition_id, text, canonical)
     return None if slots is None or needed is None else slots >= needed
 
 
 @lru_cache(maxsize=100_000)
-def _settle(canonical: str) -> int | None:
+def _settle(condition_id: str, text: str, canonical: str) -> int | None:
     """Candles until a condition has settled; ``None`` if its text cannot be read any more."""
     try:
-        condition = Condition.from_canonical(canonical)
+        condition = Condition.from_short(text, condition_id) or Condition.from_canonical(canonical)
     except ConditionError:
         return None
     return condition.needed[condition.series].settle

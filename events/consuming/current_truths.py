@@ -4,7 +4,7 @@ from analysis.now import current_truth
 from candles.epochs import Epochs
 from common.clock import Clock
 from events.log.payload import Event
-from registry.conditions import Condition
+from registry.store.parts.registry import read_condition
 from registry.store.protocol import Store
 
 
@@ -19,7 +19,7 @@ class StoreTruthSource:
         stored = self._store.registry.condition(condition_id)
         if stored is None:
             return None
-        condition = Condition.from_canonical(stored.canonical)
+        condition = read_condition(stored)
         epochs = Epochs(self._store)
         histories, calendars = epochs.up_to(condition, None), epochs.calendars(condition, None)
         # How long it has been so is not asked for.

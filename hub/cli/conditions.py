@@ -41,6 +41,7 @@ def explain(
     from common.timeframes import read_time
     from registry.conditions import Condition
     from registry.naming import reading
+    from registry.store.parts.registry import read_condition
 
     at_ms = None if at is None else read_time(at)
     with open_to_read() as store:
@@ -51,7 +52,7 @@ def explain(
             with reading(store.candles.directory()):
                 parsed = Condition.parse(_spec(condition), default_exchange=settings.default_exchange)
         else:
-            parsed = Condition.restored(stored.text)
+            parsed = read_condition(stored)
         epochs = Epochs(store)
         explanation = explain_condition(
             parsed, epochs.up_to(parsed, at_ms), epochs.calendars(parsed, at_ms), at_ms=at_ms

@@ -29,7 +29,7 @@ from hub.demo.population import TIMEFRAMES, Bot, population
 from hub.prefect_server import PrefectServer
 from registry.conditions import Condition
 from registry.store import open_configured
-from registry.store.parts.registry import SubscriptionRequest
+from registry.store.parts.registry import SubscriptionRequest, read_condition
 from registry.store.protocol import Store
 
 START = datetime(2024, 8, 4, tzinfo=UTC)
@@ -179,7 +179,7 @@ def _candles_until(time_ms: int) -> int:
 
 
 def _calibrate(store: Store) -> None:
-    conditions = [Condition.from_canonical(stored.canonical) for stored in store.registry.conditions()]
+    conditions = [read_condition(stored) for stored in store.registry.conditions()]
     calibrate(store, conditions, at_ms=to_ms(END))
 
 

@@ -58,9 +58,13 @@ def _check_variable(record: Indicator, variable: Price | IndicatorOutput, series
         )
     if isinstance(variable, IndicatorOutput) and variable.source is None:
         inner = catalogue()[variable.indicator]
+        dot = f".{variable.output}" if len(inner.outputs) > 1 else ""
+        numbers = ", ".join(f"{value:g}" for _, value in variable.parameters)
+        call = f"{inner.name}({numbers}){dot}" if numbers else inner.name + dot
         raise ConditionError(
-            f"{inner.name} cannot be a source, as it is always computed from {' '.join(inner.inputs)}; a source is a"
-            f" price, arithmetic, or an output of one of {' '.join(_with_source())}"
+            f"{inner.name} cannot be a source, as it is always computed from {' '.join(inner.inputs)}; compare it with"
+            f" its own past, as in {call} > {call}[20], or use a price, arithmetic, or an output of one of"
+            f" {' '.join(_with_source())} as the source"
         )
 
 

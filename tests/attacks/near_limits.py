@@ -7,23 +7,30 @@ from indicators.catalogue import PRICES, catalogue
 from registry.language.limits import MOST_BARS, MOST_UNFOLDED, TYPED
 
 _NUMBERS = ("0", "-0", "1", "30", "0.1", "-7.5", "1e15", "-1e15", "1e-7", "123456.789012345", "2e15", "5e-324")
-_SYMBOLS = ("BTCUSDT", "ETHUSDT")
-_PLACES = ("", "", "", "@4h", "@1d", "@ETHUSDT", "@ETHUSDT@4h")
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
+_PLACES = ("", "", "", "", "@4h", "@1d", "@ETHUSDT", "@ETHUSDT@4h", "@SOLUSDT@1d")
 _STEPS = ("", "", "", "[1]", "[2]", "[250]", f"[{TYPED.steps}]", f"[{TYPED.steps + 1}]")
 _COMPARISONS = ("<", "<=", ">", ">=", "crosses_above", "crosses_below", "crosses")
 _CHANNELS = ("between", "outside", "enters", "exits")
+_FUNCTIONS = ("abs", "min", "max")
+_TIMES = ("00:00-00:01", "00:01-00:00", "23:59-00:01", "22:00-06:00", "08:00-16:00", "23:00-24:00", "13:30-13:31")
+_DAYS = ("mon-fri", "sat-sun", "fri-mon", "tue, thu", "wed", "sun-fri")
+_ZONES = (
+    "", "", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "america/st_johns", "Etc/GMT+12",
+)  # fmt: skip
 
 
 def near_limits(seed: int, count: int, heavy_share: float = 0.1) -> Iterator[str]:
     """That many texts. The heavy ones come down to thousands of comparisons: reading one takes a tenth of a second."""
     chance = random.Random(seed)
-    heavy: list[Callable[[random.Random], str]] = [_many_moves, _moves_of_a_sum, _many_crossings]
+    heavy: list[Callable[[random.Random], str]] = [_many_moves, _moves_of_a_sum, _moves_of_an_average, _many_crossings]
     light: list[Callable[[random.Random], str]] = [
-        _any_tree, _any_tree, _any_tree, _deep, _wide, _long_comparison, _long_text, _far_back, _counted,
+        _any_tree, _any_tree, _any_tree, _deep, _wide, _long_comparison, _long_text, _far_back, _counted, _gated,
+        _in_order,
     ]  # fmt: skip
     for _ in range(count):
         kind = chance.choice(heavy if chance.random() < heavy_share else light)
-        yield f"{chance.choice(_SYMBOLS)} 1h: {kind(chance)}"
+        yield f"{chance.choice(SYMBOLS)} 1h: {kind(chance)}"
 
 
 def _variable(chance: random.Random) -> str:
@@ -50,6 +57,8 @@ def _source(chance: random.Random, levels: int) -> str:
     """What an indicator may be computed from, with at most so many levels; now and then a little too deep, or wrong."""
     if levels == 0:
         return chance.choice(PRICES) if chance.random() < 0.98 else chance.choice(["atr", "close[1]", "close@4h", "7"])
+    if chance.random() < 0.2:
+        return f"{chance.choice(_FUNCTIONS[1:])}({_source(chance, levels - 1)}, {chance.choice(PRICES)})"
     if chance.random() < 0.4:
         sides = [_source(chance, levels - 1), chance.choice([*_NUMBERS[2:5], *PRICES])]
         chance.shuffle(sides)
@@ -65,6 +74,9 @@ def _operand(chance: random.Random, atoms: int = 1) -> str:
         return chance.choice(_NUMBERS[:-2]) if chance.random() < 0.2 else _variable(chance)
     left = chance.randint(1, atoms - 1)
     sides = _operand(chance, left), _operand(chance, atoms - left)
+    if chance.random() < 0.3:
+        name = chance.choice(_FUNCTIONS)
+        return f"abs({sides[0]} - {sides[1]})" if name == "abs" else f"{name}({sides[0]}, {sides[1]})"
     return f"({sides[0]} {chance.choice('+-*/')} {sides[1]})"
 
 
@@ -72,8 +84,19 @@ def _bars(chance: random.Random) -> int:
     return chance.choice([1, 2, 3, 10, 40, MOST_BARS // 4] * 4 + [MOST_BARS - 1, MOST_BARS, MOST_BARS + 1])
 
 
+def _window(chance: random.Random) -> str:
+    parts = [chance.choice(_TIMES)] if chance.random() < 0.7 else []
+    if not parts or chance.random() < 0.5:
+        parts.append(chance.choice(_DAYS))
+    zone = chance.choice(_ZONES) if chance.random() < 0.99 else "Nowhere"
+    return f"during({', '.join([*parts, zone] if zone else parts)})"
+
+
 def _leaf(chance: random.Random, atoms: int = 1) -> str:
-    value, other = _operand(chance, atoms), _operand(chance)
+    if chance.random() < 0.1:
+        return _window(chance)
+    other = _operand(chance)
+    value = _variable(chance) if atoms == 1 and chance.random() < 0.95 else _operand(chance, atoms)
     match chance.randrange(6):
         case 0 | 1:
             return f"{value} {chance.choice(_COMPARISONS)} {other}"
@@ -90,10 +113,10 @@ def _tree(chance: random.Random, levels: int) -> str:
     if levels <= 1:
         return _leaf(chance, chance.choice([1, 1, 1, 2, 4]))
     first = _tree(chance, levels - 1)
-    others = [_tree(chance, chance.choice([1, 1, max(1, levels - 4)])) for _ in range(chance.randint(0, 2))]
+    others = [_tree(chance, chance.choice([1, 1, max(1, levels - 5)])) for _ in range(chance.randint(0, 2))]
     listed = [first, *others]
     chance.shuffle(listed)
-    match chance.randrange(6):
+    match chance.randrange(8):
         case 0:
             return f"all({', '.join(listed)})"
         case 1:
@@ -104,6 +127,10 @@ def _tree(chance: random.Random, levels: int) -> str:
             return f"{chance.randint(1, len(listed))} of ({', '.join(listed)})"
         case 4:
             return f"({first}) for {_bars(chance)} bars"
+        case 5:
+            return f"before({first})"
+        case 6:
+            return f"({_tree(chance, max(1, levels - 3))}) then ({first}) within {_bars(chance)} bars"
     return f"({first}) within {_bars(chance)} bars"
 
 
@@ -126,7 +153,7 @@ def _wide(chance: random.Random) -> str:
 
 
 def _long_comparison(chance: random.Random) -> str:
-    atoms = TYPED.operands - 1 + chance.choice([-1, 0, 0, 1])
+    atoms = TYPED.operands - chance.choice([0, 1, 1, 2, 8, 16])
     return f"{_operand(chance, atoms)} {chance.choice(_COMPARISONS)} {_variable(chance)}"
 
 
@@ -141,9 +168,11 @@ def _long_text(chance: random.Random) -> str:
 
 
 def _far_back(chance: random.Random) -> str:
-    inner = f"sma({chance.choice([2, 400, 1000])})[{TYPED.steps}] rises_by 1 within {_bars(chance) % 40 + 1} bars"
+    source = chance.choice(["close", "volume", "ema(1000, rsi(1000))", "max(high, low, ema(1000, hl2))"])
+    value = f"sma({chance.choice([2, 400, 1000])}, {source})[{TYPED.steps}]"
+    inner = f"{value} rises_by 1 within {_bars(chance) % 40 + 1} bars"
     for _ in range(chance.randint(1, 6)):
-        inner = f"({inner}) {chance.choice(['for', 'within'])} {_bars(chance)} bars"
+        inner = f"({inner}) {chance.choice(['for', 'within', 'then close > 1 within'])} {_bars(chance)} bars"
     return inner
 
 
@@ -151,6 +180,23 @@ def _counted(chance: random.Random) -> str:
     leaves = [_leaf(chance) for _ in range(chance.randint(2, 16))]
     count = chance.choice([1, 2, len(leaves) - 1, len(leaves), len(leaves) + 1])
     return f"{'not ' * chance.randint(0, 3)}{count} of ({', '.join(leaves)})"
+
+
+def _gated(chance: random.Random) -> str:
+    """As many time windows as a condition may have leaves, and what may come true in them."""
+    count = TYPED.leaves - chance.choice([0, 1, 1, 1, 2])
+    windows = [f"{chance.choice(['', 'not '])}{_window(chance)}" for _ in range(count)]
+    return f"{_leaf(chance)} and {chance.choice(['any', 'all', '2 of'])}({', '.join(windows)})"
+
+
+def _in_order(chance: random.Random) -> str:
+    """Things that have to come one after another, nested as deeply as is allowed, or once more."""
+    steps = TYPED.levels - 1 + chance.choice([-1, 0, 0, 1])
+    text = _leaf(chance)
+    for _ in range(chance.randint(1, steps)):
+        first = chance.choice([_leaf(chance), f"before({_leaf(chance)})", f"({_leaf(chance)}) for 3 bars"])
+        text = f"({first}) then ({text}) within {_bars(chance)} bars"
+    return text
 
 
 def _many_moves(chance: random.Random) -> str:
@@ -170,6 +216,15 @@ def _moves_of_a_sum(chance: random.Random) -> str:
     atoms = chance.randint(2, 12)
     bars = min(MOST_BARS, (MOST_UNFOLDED + chance.choice([-50, 0, 50])) // (4 * atoms + 2))
     return f"{_operand(chance, atoms)} falls_by 0.1% within {bars} bars"
+
+
+def _moves_of_an_average(chance: random.Random) -> str:
+    """An indicator of indicators on each of as many candles as are allowed."""
+    source = _source(chance, 2)
+    # Each name in a source counts as an operand.
+    atoms = 1 + sum(source.count(word) for word in ("(", "close", "open", "high", "low", "hl", "volume"))
+    bars = min(MOST_BARS, (MOST_UNFOLDED + chance.choice([-50, 0, 50])) // (4 * atoms + 2))
+    return f"sma({chance.choice([2, 1000])}, {source}) {chance.choice(['rises_by', 'falls_by'])} 1% within {bars} bars"
 
 
 def _many_crossings(chance: random.Random) -> str:

@@ -1,12 +1,11 @@
 """What is registered can be judged, always: nobody stops a timeframe for others with a condition of his.
 
-A real service, real registrations over HTTP, a real ``hub tick``; and conditions near every limit of the language, each
-of which is either refused at the door or registered, read back, judged, explained and audited.
+A real service, real registrations over HTTP, a real ``hub tick``. ``test_limits_of_conditions`` tries thousands of
+conditions near every limit.
 """
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -19,22 +18,11 @@ import polars as pl
 import pytest
 
 import app_cli
-from analysis.audit import audit
-from analysis.explain import explain
-from candles.epochs import Epochs
-from common.clock import ReplayClock
-from common.errors import HubError
 from common.timeframes import to_ms
-from flows.advance import advance
-from flows.runtime import Runtime
 from registry.conditions import Condition
 from registry.language import surface
-from registry.language.limits import TYPED
 from registry.store.files.file_store import FileStore
-from registry.store.parts.registry import read_condition
-from tests.attacks.near_limits import near_limits
 from tests.chaos.processes import EFFORT
-from tests.events.log.memory_log import MemoryLog
 from tests.waiting import wait_for
 
 HUB = Path(sys.executable).with_name("hub")
@@ -221,65 +209,3 @@ def _move(field: str) -> dict[str, object]:
 
 def _subscription(condition_id: str) -> Mapping[str, object]:
     return {"bot_id": "b", "condition_id": condition_id, "bot_type": "dca", "bot_config": {}}
-
-
-MOST_MEMORY_KIB = 256 * 1024
-"""What explaining one condition may add to the memory of the process."""
-
-
-def peak_memory_kib() -> int:
-    """The most memory that this process has ever had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-@pytest.mark.parametrize("part", range(max(1, EFFORT // 2)))
-async def test_whatever_is_registered_near_the_limits_is_judged(
-    tmp_path: Path, part: int, sample: pl.DataFrame
-) -> None:
-    """Each condition is refused in words, or is registered, read back, planned, judged, explained and audited."""
-    start = datetime(2024, 8, 5, tzinfo=UTC)
-    clock, log = ReplayClock(to_ms(start)), MemoryLog()
-    hours = sample.filter(
-        (pl.col("timeframe") == "1h")
-        & pl.col("symbol").is_in(["BTCUSDT", "ETHUSDT"])
-        & pl.col("open_time").is_between(start - HOUR * 900, start + HOUR * 4)
-    )
-    accepted: dict[str, Condition] = {}
-    refusals = longest = 0
-    for text in near_limits(seed=part, count=110 if EFFORT == 1 else 700, heavy_share=0.03):
-        try:
-            condition = Condition.parse(text)
-        except HubError as error:
-            refusals += 1
-            longest = max(longest, len(str(error)))
-            continue
-        accepted[condition.id] = condition
-        assert len(condition.text) <= TYPED.characters
-        assert Condition.parse(condition.to_json()).id == condition.id
-    assert len(accepted) > 30
-    assert refusals > 10
-    assert longest < 1_000
-
-    conditions = list(accepted.values())
-    with FileStore(tmp_path, clock=clock) as store:
-        store.candles.upsert(hours)
-        assert all(each.created for each in store.registry.register(conditions, active_from_ms=clock.now_ms()))
-    with FileStore(tmp_path, clock=clock) as store:
-        stored = {each.condition_id: each for each in store.registry.conditions()}
-        assert {condition_id: read_condition(each).id for condition_id, each in stored.items()} == {
-            condition_id: condition_id for condition_id in accepted
-        }
-        assert {Condition.parse(each.text).id for each in stored.values()} == accepted.keys()
-        for hour in (1, 2):
-            done = await advance(Runtime(store, log, clock), "1h", to_ms(start + HOUR * hour))
-            assert not done.waiting
-        assert store.registry.unjudged() == {}
-        marks = store.ticks.watermarks("1h")
-        assert {marks[condition.group] for condition in conditions} == {to_ms(start + HOUR * 2)}
-        assert not audit(store).differences
-        epochs, calendars = Epochs(store), store.candles.calendars()
-        for condition in conditions if EFFORT > 1 else conditions[:: len(conditions) // 20]:
-            before = peak_memory_kib()
-            explanation = explain(condition, epochs.up_to(condition, None), calendars)
-            assert explanation.condition_id == condition.id
-            assert peak_memory_kib() - before < MOST_MEMORY_KIB, condition.text

@@ -28,7 +28,7 @@ from registry.store import open_store
 from registry.store.parts.registry import SubscriptionRequest
 from registry.store.protocol import Store
 from tests.engine.oracle_slots import Slot, last_closed, slot_at
-from tests.engine.random_conditions import Conditions
+from tests.engine.random_conditions import Conditions, constructs_of
 from tests.engine.slow_oracle import DAY_MS, MINUTE_MS, WEEK_MS, Oracle, floor_to, length_of
 from tests.events.log.memory_log import MemoryLog
 from tests.flows.hub_model import Candle, HubModel, frame_of
@@ -168,6 +168,8 @@ class Life:
     seed: int
     sample: pl.DataFrame
     folder: Path
+    crowd: int = 1
+    """How many times as many conditions as usual are registered."""
     happened: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -335,7 +337,7 @@ class Life:
         self._upsert([(series, *row) for series, rows in self.histories.items() for row in rows])
         self._oracle = Oracle(self.full, self.calendars, self.grids)
         self._maker = Conditions(dice, self._oracle, list(self.full))
-        self._register(dice.randint(12, 18))
+        self._register(dice.randint(12, 18) * self.crowd)
         self._restart()
         self._pending = sorted(self.arrivals, reverse=True)
         skip = 0
@@ -344,7 +346,7 @@ class Life:
             is_early = dice.random() < 0.04 and self.workers_wanted == self.shards == 1
             world.clock.move_to(close_ms - 500 if is_early else close_ms + dice.randint(20, 50) * _SECOND)
             self._deliver()
-            if dice.random() < 0.12 and len(self.conditions) < 36:
+            if dice.random() < 0.12 and len(self.conditions) < 36 * self.crowd:
                 self._register(dice.randint(1, 3))
             if dice.random() < 0.2:
                 self._revise()
@@ -457,6 +459,8 @@ class Life:
                 wish = SubscriptionRequest("user", "bot", condition.id, "dca", {})
                 self.world.store.registry.subscribe([wish], active_from_ms=now_ms + ago)
                 self.note("conditions registered")
+                for construct in constructs_of(condition):
+                    self.note(f"conditions with {construct}")
                 self.note("conditions registered for a time before", ago < 0)
             else:
                 self.note("conditions registered again")

@@ -11,6 +11,19 @@ from registry.conditions import Condition
 from registry.groups import Series
 from registry.language.as_text.text import parse_operand
 from registry.language.limits import MOST_NESTED
+from registry.language.surface import Channel, Crosses, PriceMove, SurfaceNode, Trend, children_of, operands_of
+from registry.language.time_windows import During
+from registry.language.tree import (
+    Arithmetic,
+    Comparison,
+    Function,
+    IndicatorOutput,
+    Operand,
+    Price,
+    nested_source,
+    parts_of,
+    variables,
+)
 from tests.engine.oracle_formulae import FORMULAE, Value
 from tests.engine.slow_oracle import DAY_MS, MINUTE_MS, Oracle, length_of
 
@@ -71,9 +84,13 @@ class Conditions:
                     (f"all({gate}, {below[0]})", f"any({gate}, {below[0]})", f"2 of ({gate}, {below[0]}, {below[1]})")
                 )
             case "then":
-                return f"({below[0]}) then ({below[1]}) within {dice.randint(1, 5)} bars"
+                return f"({below[0]}) then ({below[1]}) within {self._bars()} bars"
             case word:
-                return f"({below[0]}) {word} {dice.randint(1, 5)} bars"
+                return f"({below[0]}) {word} {self._bars()} bars"
+
+    def _bars(self) -> int:
+        """Mostly few, as what lasts long is rarely true; now and then more than the history may have."""
+        return self._dice.choice((1, 2, 2, 3, 3, 4, 5, 5, 17, 60))
 
     def _leaf(self, base: Series) -> str:
         dice = self._dice
@@ -83,6 +100,8 @@ class Conditions:
             return f"{left} {dice.choice(('rising', 'falling'))} {dice.randint(1, 3)} bars"
         if kind < 0.16:
             amount = f"{dice.choice((0.05, 0.2, 0.5, 1))}%" if dice.random() < 0.5 else self._change(base, left)
+            if unit and dice.random() < 0.2:
+                amount = f"{self._like(base, unit) or left} * 0.003"
             return f"{left} {dice.choice(('rises_by', 'falls_by'))} {amount} within {dice.randint(1, 4)} bars"
         if kind < 0.3:
             bounds = sorted((self._constant(base, left), self._constant(base, left)), key=float)
@@ -111,7 +130,8 @@ class Conditions:
         like = self._like(base, unit) if unit else None
         if like is None:
             return f"abs({atom} - {other})", ""
-        return f"{dice.choice(('min', 'max'))}({atom}, {like})", unit
+        sides = [atom, like, self._like(base, unit) or like][: dice.choice((2, 2, 3))]
+        return f"{dice.choice(('min', 'max'))}({', '.join(sides)})", unit
 
     def _like(self, base: Series, unit: str) -> str | None:
         for _ in range(40):
@@ -210,3 +230,43 @@ def random_window(dice: random.Random, timeframe: str) -> str:
     times = f"{start // 60:02}:{start % 60:02}-{(start + lasts) // 60 % 24:02}:{(start + lasts) % 60:02}"
     parts = [days] if length_of(timeframe) >= DAY_MS else dice.choice(([times], [days], [times, days]))
     return f"during({', '.join([*parts, zone] if zone else parts)})"
+
+
+def constructs_of(condition: Condition) -> set[str]:
+    """What of the language a condition uses, as it was written."""
+    base = condition.series
+    constructs: set[str] = set()
+    nodes: list[SurfaceNode] = [condition.surface]
+    operands: list[Operand] = []
+    while nodes:
+        node = nodes.pop()
+        nodes += children_of(node)
+        match node:
+            case During():
+                constructs.add("during" if node.zone == "UTC" else "during in a zone")
+            case Comparison(operator) | Channel(operator) | Trend(operator) | PriceMove(operator):
+                constructs.add(operator)
+            case Crosses():
+                constructs.add("crosses")
+            case _:
+                constructs.add(type(node).__name__.lower())
+        if isinstance(node, PriceMove):
+            constructs.add("a percentage" if node.percent else "an amount")
+        if isinstance(node, Comparison | Crosses | Channel | PriceMove | Trend):
+            operands += operands_of(node)
+    while operands:
+        operand = operands.pop()
+        match operand:
+            case Function(name) | Arithmetic(name):
+                constructs.add(name)
+                operands += parts_of(operand)
+            case Price() | IndicatorOutput():
+                constructs |= {"steps back"} if operand.offset else set()
+                constructs |= {"another timeframe"} if operand.series.timeframe != base.timeframe else set()
+                constructs |= {"another instrument"} if operand.series.instrument != base.instrument else set()
+        if isinstance(operand, IndicatorOutput) and (source := nested_source(operand)) is not None:
+            constructs.add("a nested source")
+            operands.append(source)
+            if any(isinstance(each, IndicatorOutput) for each in variables(source)):
+                constructs.add("an indicator of an indicator")
+    return constructs

@@ -66,9 +66,9 @@ def fired(store: FileStore, condition: Condition) -> list[int]:
 
 
 def damage(store: FileStore, condition: Condition, canonical: str) -> None:
-    """Give a stored condition another canonical text, as a fault of an older hub would have."""
+    """Give a stored condition other texts, as a fault of an older hub would have."""
     known = store.registry._conditions
-    known[condition.id] = replace(known[condition.id], canonical=canonical)
+    known[condition.id] = replace(known[condition.id], canonical=canonical, text=canonical)
 
 
 def in_error(store: FileStore) -> dict[str, str]:

@@ -17,13 +17,21 @@ def empty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conditions, "_CACHE", ConditionCache())
 
 
-def test_a_text_and_a_canonical_text_are_parsed_once() -> None:
+def test_a_text_and_a_stored_text_are_parsed_once() -> None:
     condition = Condition.parse("BTCUSDT 1h: rsi < 30")
     assert Condition.parse("BTCUSDT 1h: rsi < 30") is condition
     assert Condition.parse("BTCUSDT 1h: rsi < 30", default_exchange="KRAKEN") != condition
-    stored = Condition.from_canonical(condition.canonical)
+    stored = Condition.from_short(condition.text, condition.id)
     assert stored == condition
-    assert Condition.from_canonical(condition.canonical) is stored
+    assert Condition.from_short(condition.text, condition.id) is stored
+
+
+@pytest.mark.parametrize("threshold", [0, 31], ids=["of its own shape", "of a known shape"])
+def test_what_has_been_read_back_at_its_registration_is_not_read_again(threshold: float) -> None:
+    Condition.parse("BTCUSDT 1h: sma(18) < 30").check_reads_back()
+    condition = Condition.parse(f"BTCUSDT 1h: sma(18) < {threshold}")
+    condition.check_reads_back()
+    assert Condition.from_short(condition.text, condition.id) is condition
 
 
 def test_a_flat_object_without_a_threshold_is_not_one_with_a_threshold() -> None:

@@ -89,3 +89,21 @@ def test_the_digest_follows_formulas_and_the_program(monkeypatch: pytest.MonkeyP
     assert not any("store" in name for name, _ in rereading._sources(files("registry"), False))
     monkeypatch.setattr(rereading, "_program", lambda: "another program")
     assert definitions() != before
+
+
+def test_a_short_text_that_means_the_same_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    condition = Condition.parse("BTCUSDT 1h: close rises_by 1% within 100 bars")
+    read: list[str] = []
+    restored = Condition.restored
+
+    def noted(spelling: str) -> Condition:
+        read.append(spelling)
+        return restored(spelling)
+
+    monkeypatch.setattr(Condition, "restored", noted)
+    row = (condition.id, condition.canonical, condition.text, condition.definition_versions)
+    assert Rereader().reread(*row) == Reread(condition, "")
+    assert read == [condition.text]
+    other = "BINANCE:BTCUSDT 1h: close rises_by 2% within 100 bars"
+    assert Rereader().reread(condition.id, condition.canonical, other, "") == Reread(condition, "")
+    assert read[-1] == condition.canonical

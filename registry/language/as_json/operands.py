@@ -64,12 +64,17 @@ class _Arithmetic(JsonObject):
     right: object
 
 
+_DEEPEST = TYPED.operands + TYPED.parentheses
+"""Objects within objects: signs stand between operands, functions have parentheses."""
+
+
 class OperandReader:
     """Reads operands of conditions of one series."""
 
     def __init__(self, base: Series) -> None:
         self._base = base
-        self._parts = 0
+        self._parts = self._depth = 0
+        """Of the operand that is being read: how many objects and texts there are, and how deep it is in them."""
         self._characters = 0
 
     def count_text(self, text: str, pointer: str) -> None:
@@ -83,7 +88,7 @@ class OperandReader:
 
     def operand(self, data: object, pointer: str) -> Operand:
         """The operand at ``pointer``."""
-        self._parts = 0
+        self._parts = self._depth = 0
         return self._operand(data, pointer, HERE)
 
     def source(self, record: Indicator, data: object, pointer: str, outer: Place) -> str | Operand | None:
@@ -95,10 +100,17 @@ class OperandReader:
 
     def _operand(self, data: object, pointer: str, outer: Place) -> Operand:
         """The operand at ``pointer`` inside something at ``outer``."""
-        # Counted on the way down: objects may be nested by reference, again and again.
+        # Counted on the way down: objects may be nested by reference, again and again. Operands are counted once they
+        # have been read: here nothing is refused that could be written as a text.
         self._parts += 1
-        if self._parts > 2 * TYPED.operands:
+        self._depth += 1
+        if self._parts > TYPED.tokens or self._depth > _DEEPEST:
             raise ConditionError(too_many_operands(TYPED), pointer=pointer)
+        operand = self._read(data, pointer, outer)
+        self._depth -= 1
+        return operand
+
+    def _read(self, data: object, pointer: str, outer: Place) -> Operand:
         if isinstance(data, str):
             self.count_text(data, pointer)
             with pointing_at(pointer):

@@ -1,6 +1,6 @@
 """Tables of ``candles.duckdb``: candles, series, instruments, revisions, quarantine."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from secrets import randbits
@@ -57,6 +57,11 @@ class CandleTables:
         self._versions: dict[Series, int] = {}
         # A version that somebody got from an earlier owner must not equal one of this owner.
         self._first_version = randbits(40)
+        self._state = object()
+        """Another object after each commit that changed candles: what was read before it is not taken for newer."""
+        self._names: tuple[object, set[Series]] = (None, set())
+        self._extents: dict[str, tuple[object, dict[Series, tuple[int, int]]]] = {}
+        """Timeframe -> the state in which they were read, and its extents: a query that reads all of its candles."""
 
     def upsert(self, candles: pl.DataFrame) -> UpsertCounts:
         if candles.is_empty():
@@ -80,8 +85,7 @@ class CandleTables:
             )
         if has_new_series:
             self._instruments.reload()
-        for series in map(Series.parse, fresh["series"].unique()):
-            self._versions[series] = self._versions.get(series, 0) + 1
+        self._note_changes(map(Series.parse, fresh["series"].unique()))
         return UpsertCounts(**{str(verdict): int(n) for verdict, n in count.items()})
 
     def judged(self, series: Series) -> list[tuple[int, int]]:
@@ -90,7 +94,7 @@ class CandleTables:
     def delete(self, series: Series, start_ms: int, stop_ms: int) -> int:
         with self._database.alone():
             deleted = delete_candles(self._database, series, start_ms, stop_ms, self.judged(series))
-            self._versions[series] = self._versions.get(series, 0) + 1
+            self._note_changes([series])
         return deleted
 
     def take_revisions(self, series: Series, rebase: int) -> int:
@@ -111,7 +115,7 @@ class CandleTables:
                 fresh.select("series_id", "open_time", *was).rename(was).with_columns(pl.lit(rebase).alias("rebase")),
             )
             _merge(transaction, fresh.drop(list(was)))
-        self._versions[series] = self._versions.get(series, 0) + 1
+        self._note_changes([series])
         return fresh.height
 
     def instruments(self) -> list[Instrument]:
@@ -248,6 +252,13 @@ class CandleTables:
         return None if rows[0][0] is None else int(str(rows[0][0]))
 
     def extent(self, timeframe: str) -> dict[Series, tuple[int, int]]:
+        state, (known, extents) = self._state, self._extents.get(timeframe, (None, {}))
+        if known is not state:
+            extents = self._read_extents(timeframe)
+            self._extents[timeframe] = state, extents
+        return dict(extents)
+
+    def _read_extents(self, timeframe: str) -> dict[Series, tuple[int, int]]:
         rows = self._database.rows(
             """
             SELECT s.series, epoch_ms(min(c.open_time)), epoch_ms(max(c.open_time))
@@ -258,10 +269,20 @@ class CandleTables:
         return {Series.parse(str(series)): (int(str(first)), int(str(last))) for series, first, last in rows}
 
     def names(self) -> set[Series]:
-        return {Series.parse(str(series)) for (series,) in self._database.rows("SELECT series FROM candles.series")}
+        state, (known, names) = self._state, self._names
+        if known is not state:
+            rows = self._database.rows("SELECT series FROM candles.series")
+            names = {Series.parse(str(series)) for (series,) in rows}
+            self._names = state, names
+        return set(names)
 
     def version(self, series: Collection[Series]) -> int:
         return self._first_version + sum(self._versions.get(name, 0) for name in series)
+
+    def _note_changes(self, changed: Iterable[Series]) -> None:
+        self._state = object()
+        for series in changed:
+            self._versions[series] = self._versions.get(series, 0) + 1
 
     def _with_verdict(self, transaction: Transaction, candles: pl.DataFrame) -> pl.DataFrame:
         """What to do with each candle: ``series series_id open_time``, its values, ``filled widened verdict``."""

@@ -38,8 +38,11 @@ class StoredCondition:
 
 
 def read_condition(stored: StoredCondition) -> Condition:
-    """The condition that a store has; raises :class:`common.errors.ConditionError` if it cannot be read any more."""
-    condition = Condition.from_canonical(stored.canonical)
+    """The condition that a store has; raises :class:`common.errors.ConditionError` if it cannot be read any more.
+
+    Its short text is read where it still has the condition's id, else the canonical one, which decides.
+    """
+    condition = Condition.from_short(stored.text, stored.condition_id) or Condition.from_canonical(stored.canonical)
     if condition.id != stored.condition_id:
         raise ConditionError(
             f"its id is {stored.condition_id}, but its canonical text has the id {condition.id} in this version of the"

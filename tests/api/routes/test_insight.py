@@ -61,6 +61,18 @@ def test_explain_finds_the_candle_that_fires(hub: Hub, sample: pl.DataFrame) -> 
     assert after["tree"]["readings"][0]["before"] == answer["tree"]["readings"][0]["now"]
 
 
+def test_an_explanation_shows_the_condition_as_it_was_written(hub: Hub) -> None:
+    """A move within many candles is one part, and not the comparison of each that it reduces to."""
+    ann = hub.as_user("insight-ann")
+    written = {"condition": "BTCUSDT 1h: close rises_by 3% within 200 bars and during(08:00-16:00)"}
+    condition_id = ann.post("/conditions/register", json=written).json()["condition_id"]
+    answer = ann.get(f"/conditions/{condition_id}/explain").json()
+    assert answer["condition"] == f"BINANCE:{written['condition']}"
+    move, window = answer["tree"]["children"]
+    assert (move["text"], len(move["distances"])) == ("close rises_by 3% within 200 bars", 1)
+    assert window["text"].startswith("during(08:00-16:00): it opens on ")
+
+
 def test_triggers_by_page_and_since(tmp_path: Path) -> None:
     with a_hub(tmp_path) as hub:
         ann, bob = hub.as_user("ann"), hub.as_user("bob")

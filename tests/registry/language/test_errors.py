@@ -376,3 +376,18 @@ def test_stand_ins_are_checked_as_such() -> None:
     for source in (b"BTCUSDT 1h: rsi < 30", None, 14, ["rsi"]):
         with pytest.raises(ConditionError, match="a condition is text or an object, got a value of type"):
             Condition.parse(source)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("source", "offer"),
+    [
+        ("obv", "obv > obv[20]"),
+        ("atr(7)", "atr(7) > atr(7)[20]"),
+        ("adx.plus_di", "adx(14, 14).plus_di > adx(14, 14).plus_di[20]"),
+    ],
+)
+def test_an_indicator_that_cannot_be_a_source_can_be_compared_with_its_past(source: str, offer: str) -> None:
+    """What is offered is a condition as it stands."""
+    error = refused(f"BTCUSDT 1h: close > sma(20, {source})")
+    assert f"compare it with its own past, as in {offer}, or use a price" in str(error)
+    assert Condition.parse(f"BTCUSDT 1h: {offer}").text.endswith(offer)

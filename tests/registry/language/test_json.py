@@ -218,7 +218,7 @@ def wide(operator: str, levels: int) -> object:
         ({"not": {"indicator": "rsi", "operator": "<", "value": 3, "fire": "every_bar"}}, "/when/not/fire", "belongs"),
         (deep(8), "/when" + "/not" * 8, "nested too deeply; at most 8 levels are allowed"),
         (wide("+", 31), "/when", "too many numbers, prices and indicators; a comparison has at most 32"),
-        (wide("+", 60), "/when/left" + "/right" * 32, "too many numbers"),
+        (wide("+", 200), "/when/left" + "/right" * 95 + "/left", "too many numbers"),
         (deep(100_000), "/when" + "/not" * 8, "nested too deeply"),
     ],
 )  # fmt: skip
@@ -265,3 +265,21 @@ def test_an_object_that_holds_itself_many_times() -> None:
         operand = {"left": operand, "operator": "+", "right": operand}
     with pytest.raises(ConditionError, match="too many numbers"):
         parsed({"left": operand, "operator": ">", "right": 1})
+
+
+@pytest.mark.parametrize(
+    "operand",
+    [
+        " + ".join(f"sma({period}, volume)" for period in range(2, 33)),
+        " + ".join(f"sma({period}, max(high - low, 1))" for period in range(2, 9)),
+        " + ".join(f"abs(abs(abs(close - open[{steps}])))" for steps in range(1, 16)),
+        "abs(" * 62 + "close" + ")" * 62,
+        " - (".join(f"close[{steps}]" for steps in range(31)) + ")" * 30,
+    ],
+    ids=["sources", "arithmetic in sources", "many functions", "nested functions", "nested arithmetic"],
+)
+def test_whatever_is_a_text_is_json(operand: str) -> None:
+    """As large as a text may be: JSON has more objects for it than the text has operands."""
+    condition = Condition.parse(f"BTCUSDT 1h: {operand} > 1")
+    assert Condition.parse(condition.to_json()) == condition
+    assert Condition.parse(condition.to_json()).surface == condition.surface

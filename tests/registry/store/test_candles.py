@@ -188,3 +188,28 @@ def test_everything_is_there_after_opening_again(open_at: OpenAt, tmp_path: Path
         assert store.ticks.watermarks("1h") == {Group([BTC]): int(candles["open_time"].dt.epoch("ms")[19]) + HOUR}
         changed = candles.with_columns(pl.col("close") * 1.0 + 0.0, pl.col("volume") + 1)
         assert store.candles.upsert(changed) == replace(UpsertCounts(), revised=20, replaced=30)
+
+
+def test_names_and_extents_are_those_of_the_candles_that_there_are(store: Store, sample: pl.DataFrame) -> None:
+    """However often they are asked for in between."""
+    candles = hours(sample, 10)
+    opens = candles["open_time"].dt.epoch("ms").to_list()
+    seen = []
+    for part in (candles[2:4], candles[4:5], candles[0:1]):
+        store.candles.upsert(part)
+        seen.append(store.candles.extent("1h")[BTC])
+        assert store.candles.names() == {BTC}
+    assert seen == [(opens[2], opens[3]), (opens[2], opens[4]), (opens[0], opens[4])]
+    store.candles.upsert(candles.with_columns(pl.lit("30m").alias("timeframe")))
+    assert store.candles.names() == {BTC, BTC.at("30m")}
+    assert store.candles.delete(BTC, opens[3], opens[9]) == 2
+    assert store.candles.extent("1h") == {BTC: (opens[0], opens[2])}
+    store.candles.delete(BTC, opens[0], opens[9])
+    assert (store.candles.extent("1h"), store.candles.names()) == ({}, {BTC.at("30m")})
+
+
+def test_what_a_reader_does_with_names_and_extents_changes_nothing(store: Store, sample: pl.DataFrame) -> None:
+    store.candles.upsert(hours(sample, 3))
+    store.candles.extent("1h").clear()
+    store.candles.names().clear()
+    assert store.candles.names() == set(store.candles.extent("1h")) == {BTC}

@@ -8,10 +8,12 @@ import pytest
 
 from common.clock import ReplayClock
 from common.errors import ConditionError, ConditionRetired, StoreError
+from registry import conditions
 from registry.activity import ActiveSpan, is_active
+from registry.condition_cache import ConditionCache
 from registry.conditions import Condition
 from registry.store.files import registry_tables
-from registry.store.parts.registry import SubscriptionRequest, Unjudged, read_condition
+from registry.store.parts.registry import StoredCondition, SubscriptionRequest, Unjudged, read_condition
 from registry.store.protocol import Store
 from tests.registry.store.serving import OpenAt
 
@@ -122,7 +124,7 @@ def test_conditions_that_differ_in_their_number_are_read_back_once(monkeypatch: 
     for value in (30, 31, 1e15, 12.25, -7, -7.5, 1e-7, -1e-9, 0):
         for _ in range(2):
             Condition.parse(f"BTCUSDT 1h: sma(17) < {value!r}").check_reads_back()
-    texts = ["30", "12.25", "-7", "-7.5", "1e-7", "-1e-9", "0", "0"]
+    texts = ["30", "12.25", "-7", "-7.5", "1e-7", "-1e-9", "0"]
     assert [text.rsplit(" ", 1)[1] for text in read] == texts
 
 
@@ -149,3 +151,42 @@ def test_a_stored_condition_of_another_definition_is_not_taken_for_what_it_was(r
     assert read_condition(stored) == RSI
     with pytest.raises(ConditionError, match=r"its id is 0+, but .* register it again"):
         read_condition(replace(stored, condition_id="0" * 32))
+
+
+MOVE = Condition.parse("BTCUSDT 1h: close rises_by 1% within 100 bars")
+
+
+@pytest.fixture
+def moving(registered: Store, monkeypatch: pytest.MonkeyPatch) -> StoredCondition:
+    """A stored condition whose canonical text is much longer than what was typed; nothing is cached."""
+    registered.registry.register([MOVE], active_from_ms=0)
+    stored = registered.registry.condition(MOVE.id)
+    assert stored is not None
+    monkeypatch.setattr(conditions, "_CACHE", ConditionCache())
+    return stored
+
+
+def test_a_stored_condition_is_read_from_its_short_text(
+    moving: StoredCondition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.delattr(Condition, "from_canonical")
+        condition = read_condition(moving)
+    assert (condition.id, condition.canonical, condition.text) == (moving.condition_id, moving.canonical, moving.text)
+    from_canonical = Condition.from_canonical(moving.canonical)
+    assert condition.tree == from_canonical.tree
+    assert condition.momentary == from_canonical.momentary
+    assert (condition.all_series, condition.needed) == (from_canonical.all_series, from_canonical.needed)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["BTCUSDT 1h: close rises_by 2% within 100 bars", "BTCUSDT 1h: close soars", ""],
+    ids=["means another condition", "cannot be read", "empty"],
+)
+def test_the_canonical_text_decides_where_the_short_one_means_something_else(
+    moving: StoredCondition, text: str
+) -> None:
+    for _ in range(2):
+        condition = read_condition(replace(moving, text=text))
+        assert (condition.id, condition.canonical) == (moving.condition_id, moving.canonical)

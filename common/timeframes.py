@@ -94,7 +94,7 @@ def _count_and_unit(word: str) -> tuple[int, str]:
         return int(match[1]), match[2] or "m"
     if match := _UNIT_FIRST.fullmatch(word):
         return int(match[2]), _METATRADER_UNITS[match[1]]
-    return 1, {"daily": "d", "weekly": "w", "monthly": "mo"}.get(word, word)
+    return 1, {"hourly": "h", "daily": "d", "weekly": "w", "monthly": "mo"}.get(word, word)
 
 
 def multiples(timeframe: str) -> tuple[str, ...]:

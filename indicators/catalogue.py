@@ -7,8 +7,8 @@ or a bound. The compiled kernels are in ``indicators/_kernels/`` and are generat
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 from typing import Literal
 
 from common.spelling import did_you_mean
@@ -119,7 +119,8 @@ class Indicator:
     """A catalogue entry.
 
     ``inputs`` are candle columns; ``source`` among them is a selectable price, by default ``default_source``, and
-    ``day`` the number of the UTC day on which the candle opened.
+    ``day`` the number of the UTC day on which the candle opened. ``source_step`` computes the default source from other
+    inputs, so that histories need no array of it.
     ``stages`` run in order; the outputs are results of stages with the same names. ``lookback`` is the number of
     leading candles without a value (TA-Lib's where it has the function); ``settle`` the number of candles after which
     a different start changes the output by less than 1e-6 of its scale. ``rule`` returns what is wrong with a
@@ -139,9 +140,20 @@ class Indicator:
     settle: Callable[[Parameters], int]
     default_output: str | None = "value"
     default_source: str = "close"
+    source_step: Step | None = None
     undefined: str = ""
     rule: Callable[[Parameters], str | None] | None = None
     version: int = 1
+    history: str = "history"
+    """The name of the kernel that computes histories of it, in its generated module."""
+
+    @cached_property
+    def of_prices(self) -> "Indicator":
+        """The record without ``source``: with the default one, which its ``source_step`` computes."""
+        assert self.source_step is not None
+        inputs = tuple(name for name in self.inputs if name != "source")
+        stages = (self.source_step, *self.stages)
+        return replace(self, inputs=inputs, stages=stages, source_step=None, history="history_of_prices")
 
     @property
     def has_source(self) -> bool:

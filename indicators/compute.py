@@ -74,7 +74,7 @@ def compute(
     such as an output of another indicator. ``out`` takes the outputs by name, float64[n] each, instead of new arrays:
     fresh memory often costs more than the values. Raises :class:`IndicatorError`.
     """
-    indicator = find(name)
+    indicator, source = _record(name, source)
     completed = indicator.complete(parameters)
     inputs = input_arrays(indicator, candles, source)
     names = [output.name for output in indicator.outputs]
@@ -97,7 +97,7 @@ def compute_many(
     are the outputs and the arrays of ``out``. A recursion over several series takes little more time than over one,
     because they are moved side by side. Raises :class:`IndicatorError`.
     """
-    indicator = find(name)
+    indicator, source = _record(name, source)
     completed = indicator.complete(parameters)
     inputs = input_arrays(indicator, candles, source, dimensions=2)
     names = [output.name for output in indicator.outputs]
@@ -106,8 +106,16 @@ def compute_many(
     series = inputs[0].shape[0]
     carries = tuple(np.full((series, size), np.nan) for size in plan.windows)
     state = np.tile(plan.state, (series, 1))
-    kernels(indicator.name).history_many(inputs, plan.values, state, carries, outputs, plan.seed, plan.warm)
+    history = getattr(kernels(indicator.name), f"{indicator.history}_many")
+    history(inputs, plan.values, state, carries, outputs, plan.seed, plan.warm)
     return dict(zip(names, outputs, strict=True))
+
+
+def _record(name: str, source: str | Array | None) -> tuple[Indicator, str | Array | None]:
+    """The record that computes from a source, and the source: none where the record computes it by itself."""
+    indicator = find(name)
+    is_default = source is None or (isinstance(source, str) and source == indicator.default_source)
+    return (indicator.of_prices, None) if is_default and indicator.source_step is not None else (indicator, source)
 
 
 def _outputs(indicator: Indicator, out: Mapping[str, Array] | None, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -195,7 +203,9 @@ def source_array(candles: Candles, source: str, dimensions: int = 1) -> Array:
 def _finite(values: Array) -> Array:
     """The values, with NaN for those that are not finite."""
     finite = np.isfinite(values)
-    return values if finite.all() else np.where(finite, values, np.nan)
+    if finite.all() or not np.isinf(values).any():
+        return values
+    return np.where(finite, values, np.nan)
 
 
 def _settle_rounding(mean: Array, close: Array) -> None:
@@ -289,7 +299,23 @@ def scan_into(
     plan = _plan(indicator, tuple(parameters.values()))
     _check_arrays(indicator, arrays, outputs)
     _check_carry(indicator, plan, carry)
-    kernels(indicator.name).history(arrays, plan.values, carry.state, carry.windows, outputs, plan.seed, plan.warm)
+    history = getattr(kernels(indicator.name), indicator.history)
+    for span in _spans(indicator, arrays):
+        read, written = tuple(array[span] for array in arrays), tuple(array[span] for array in outputs)
+        history(read, plan.values, carry.state, carry.windows, written, plan.seed, plan.warm)
+
+
+def _spans(indicator: Indicator, inputs: tuple[Array, ...]) -> tuple[slice, ...]:
+    """The whole series; in two where its source begins later, as another indicator's values do.
+
+    A kernel runs stretches of a long series side by side only if it has values after as many candles as it needs.
+    """
+    if indicator.has_source and inputs[0].size:
+        source = inputs[indicator.inputs.index("source")]
+        missing = int(np.isnan(source).argmin()) if np.isnan(source[0]) else 0
+        if missing:
+            return slice(0, missing), slice(missing, None)
+    return (slice(None),)
 
 
 def _check_arrays(indicator: Indicator, inputs: tuple[Array, ...], outputs: tuple[Array, ...]) -> None:

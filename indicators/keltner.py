@@ -14,7 +14,7 @@ Settling: that of the average or that of the range, whichever is later.
 import math
 
 from indicators.catalogue import Indicator, Output, Parameter, Parameters, Step
-from indicators.steps.candle import true_range
+from indicators.steps.candle import true_range, typical_source
 from indicators.steps.smoothing import fading, follow, smooth
 
 
@@ -98,6 +98,7 @@ INDICATOR = Indicator(
     aliases=("kc", "keltner_channel", "keltner_channels"),
     inputs=("source", "high", "low", "close"),
     default_source="hlc3",
+    source_step=Step(typical_source, gives=("source",)),
     parameters=(
         Parameter("period", 20, 2, 1000),
         Parameter("multiplier", 2, 0.01, 100, whole=False),

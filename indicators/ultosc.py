@@ -59,7 +59,7 @@ def _rule(parameters: Parameters) -> str | None:
 INDICATOR = Indicator(
     name="ultosc",
     title="Ultimate oscillator",
-    aliases=("ultimate_oscillator", "ultimate", "uo"),
+    aliases=("ultimate_oscillator", "ultimate", "ult", "uo"),
     inputs=("high", "low", "close"),
     parameters=(Parameter("short", 7, 1, 1000), Parameter("medium", 14, 1, 1000), Parameter("long", 28, 1, 1000)),
     outputs=(Output("value", low=0, high=100, centre=50),),

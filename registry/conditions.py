@@ -22,6 +22,7 @@ from registry.language.limits import STORED, TYPED
 from registry.language.lookback import Needed, candles_needed
 from registry.language.ranges import range_warnings
 from registry.language.surface import SurfaceNode, momentary
+from registry.language.suspicions import suspicions
 from registry.language.tree import Comparison, Node, Number, is_momentary, readings
 from registry.naming import CANONICAL, current_names
 from registry.naming import reading as reading_names
@@ -206,8 +207,8 @@ class Condition:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is valid and probably not meant: comparisons with numbers that an indicator cannot reach."""
-        return range_warnings(self.tree, self.series)
+        """What is valid and probably not meant: thresholds out of reach, the average of something else."""
+        return (*range_warnings(self.tree, self.series), *suspicions(self.tree, self.series))
 
     @property
     def group(self) -> Group:

@@ -25,6 +25,7 @@ NOMINAL = {
     "flows/deployments.py": "the list",
     "flows/schedules.py": "how often a run is due; where it is due is asked of the slots",
     "hub/demo/simulated_exchange.py": "how far back a page of candles may reach",
+    "registry/language/as_text/other_words/times.py": "how many bars somebody means who wrote hours; only offered",
     "registry/language/lookback.py": "how many steps at most",
     "registry/language/time_windows.py": "whether a candle ever opens in a window",
     "registry/store/files/candle_tables.py": "which candles may have a gap before them; how far back is likely",

@@ -48,7 +48,8 @@ def write() -> list[Path]:
 
 def kernel(indicator: Indicator) -> str:
     """The source of an indicator's kernel file."""
-    steps = functions(indicator)
+    records = [indicator] if indicator.source_step is None else [indicator, indicator.of_prices]
+    steps = functions(records[-1])
     sources = {
         PACKAGE / f"{indicator.name}.py",
         *(
@@ -68,7 +69,7 @@ def kernel(indicator: Indicator) -> str:
         f"SCRATCH = {scratch}\n",
     ]
     parts += [f'\n@njit(error_model="numpy")\n{inspect.getsource(function).strip()}\n' for function in steps]
-    return "\n".join([*parts, history_kernel(indicator), live])
+    return "\n".join([*parts, *map(history_kernel, records), live])
 
 
 def program(kernels: dict[str, str]) -> str:

@@ -21,14 +21,14 @@ between stages, there is only one span."""
 
 _HEAD = '''
 @njit(cache=True, nogil=True, error_model="numpy")
-def history(inputs, parameters, state, carries, outputs, seed, warm):
+def {name}(inputs, parameters, state, carries, outputs, seed, warm):
     """Continue one series from the state and the carried values, which are updated to those at its end."""
     stay_apart()
 '''
 
 _MANY_HEAD = '''
 @njit(cache=True, nogil=True, error_model="numpy")
-def history_many(inputs, parameters, state, carries, outputs, seed, warm):
+def {name}_many(inputs, parameters, state, carries, outputs, seed, warm):
     """The same for several series: every array has an additional first axis."""
 '''
 
@@ -46,7 +46,8 @@ def history_kernel(indicator: Indicator) -> str:
         rows = _one_by_one(indicator)
     kernels = [*writer.lines(stages)], [*rows]
     bodies = ["".join(f"    {line}\n" for line in lines) for lines in kernels]
-    return "".join(sources) + _HEAD + bodies[0] + "\n" + _MANY_HEAD + bodies[1]
+    heads = [head.format(name=indicator.history) for head in (_HEAD, _MANY_HEAD)]
+    return "".join(sources) + heads[0] + bodies[0] + "\n" + heads[1] + bodies[1]
 
 
 def _groups(indicator: Indicator) -> Iterator[Window | StepGroup]:
@@ -230,4 +231,4 @@ def _one_by_one(indicator: Indicator) -> Iterator[str]:
     inputs, outputs = rows("inputs", len(indicator.inputs)), rows("outputs", len(indicator.outputs))
     carries = rows("carries", len(indicator.rings)) if indicator.rings else "carries"
     yield "for row in range(outputs[0].shape[0]):"
-    yield f"    history({inputs}, parameters, state[row], {carries}, {outputs}, seed, warm)"
+    yield f"    {indicator.history}({inputs}, parameters, state[row], {carries}, {outputs}, seed, warm)"

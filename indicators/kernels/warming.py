@@ -28,10 +28,11 @@ def warm(names: Iterable[str] | None = None, progress: Callable[[str], object] |
 
 
 def warm_history(name: str) -> None:
-    """Compile or load the history kernel of one indicator."""
+    """Compile or load the history kernels of one indicator."""
     indicator = find(name)
     parameters = indicator.complete({})
-    scan(indicator, parameters, start(indicator, parameters), tuple(np.zeros(1) for _ in indicator.inputs))
+    for record in (indicator,) if indicator.source_step is None else (indicator, indicator.of_prices):
+        scan(record, parameters, start(record, parameters), tuple(np.zeros(1) for _ in record.inputs))
 
 
 def warm_live() -> None:

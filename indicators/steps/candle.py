@@ -1,5 +1,7 @@
 """Values that steps derive from one candle. Plain Python: the generated kernels copy the source."""
 
+import math
+
 from indicators.steps.limits import or_newest
 
 
@@ -13,6 +15,12 @@ def true_range(high: float, low: float, previous: float) -> float:
 def typical_price(high: float, low: float, close: float) -> float:
     """The mean of a candle's high, low and close, the price ``hlc3``; that of equal prices is the price."""
     return or_newest((high + low + close) / 3.0, close)
+
+
+def typical_source(high: float, low: float, close: float) -> float:
+    """The price ``hlc3`` as a source: NaN where the sum overflows."""
+    price = typical_price(high, low, close)
+    return price if math.isfinite(price) else math.nan
 
 
 def average_price(open: float, high: float, low: float, close: float) -> float:

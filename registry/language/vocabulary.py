@@ -90,7 +90,8 @@ _OUTPUT_ALIASES = {
     "hist": "histogram", "macd": "line", "macd_line": "line", "signal_line": "signal",
     "upper_band": "upper", "upperband": "upper", "lower_band": "lower", "lowerband": "lower",
     "middle_band": "middle", "middleband": "middle", "basis": "middle", "width": "bandwidth",
-    "slowk": "k", "slowd": "d",
+    "slowk": "k", "slowd": "d", "tenkan": "conversion", "tenkan_sen": "conversion", "kijun": "base",
+    "kijun_sen": "base",
 }  # fmt: skip
 _PARAMETER_ALIASES: dict[str, tuple[str, ...]] = {
     "length": ("period",), "len": ("period",), "window": ("period",), "timeperiod": ("period",),

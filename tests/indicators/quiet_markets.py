@@ -9,8 +9,11 @@ from indicators.catalogue import Indicator, IndicatorError
 from indicators.compute import Array
 from tests.indicators.reference import Columns
 
+NAMED_PRICES = (0.1, 100.1, 0.9999, 1e-8, 3e-7, 123456.789, 1e15, 1e15 / 3, 2 / 3, 4.1, 97_000.01, 1.0)
+"""Prices of very different sizes, most of which have no exact float64."""
+
 PRICES = st.one_of(
-    st.sampled_from([0.1, 100.1, 0.9999, 1e-8, 3e-7, 123456.789, 1e15, 1e15 / 3, 2 / 3, 4.1, 97_000.01, 1.0]),
+    st.sampled_from(NAMED_PRICES),
     st.floats(1e-9, 1e15, allow_nan=False),
 )
 """A price of any size."""

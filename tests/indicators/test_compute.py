@@ -16,6 +16,7 @@ from indicators import Indicator, IndicatorError
 from indicators.compute import input_arrays, scan, source_array, start
 from indicators.kernels.lanes import LaneProgram
 from indicators.kernels.warming import LIVE, warm
+from tests.indicators.quiet_markets import market
 from tests.indicators.reference import Columns, Lanes, identical
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,6 +105,43 @@ def test_a_source_beside_other_columns(columns: Columns) -> None:
     assert not identical(average, indicators.compute("vwma", columns, period=5)["value"])
     with pytest.raises(IndicatorError, match="differ in length: source 90, volume 89"):
         indicators.compute("vwma", columns | {"volume": columns["volume"][1:]})
+
+
+def test_a_default_source_is_the_same_whether_an_array_or_not() -> None:
+    """Keltner averages the prices of a candle itself: the same bits, also in gaps and where a sum overflows."""
+    series = market(7, 100.1, [6_000, 15_000, 9_000], ["moving", "still", "moving"])
+    series["high"][11_000], series["low"][25_000] = np.nan, np.inf
+    huge = {name: np.full(400, 1e308) for name in ("high", "low", "close")}
+    for candles in (series, {name: values[:50] for name, values in series.items()}, huge):
+        by_itself = indicators.compute("keltner", candles)
+        for source in ("hlc3", source_array(candles, "hlc3")):
+            with_one = indicators.compute("keltner", candles, source=source)
+            assert all(identical(by_itself[output], with_one[output]) for output in by_itself)
+        rows = {name: np.stack([values, values[::-1]]) for name, values in candles.items()}
+        many = indicators.compute_many("keltner", rows)
+        means = indicators.compute_many("keltner", rows, source=source_array(rows, "hlc3", 2))
+        assert all(identical(many[output], means[output]) for output in many)
+        assert all(identical(many[output][0].copy(), by_itself[output]) for output in many)
+    assert np.isfinite(by_itself["middle"]).sum() == 0
+
+
+def test_a_source_that_begins_later_is_one_that_begins(record: Indicator) -> None:
+    """As another indicator's values do: the same bits as without what is missing, in one go and in short spans."""
+    if not record.has_source:
+        return
+    series = market(11, 100.1, [9_000], ["moving"])
+    rest = {name: values[37:] for name, values in series.items()}
+    source = np.where(np.arange(9_000) < 37, np.nan, series["close"] * 1.5)
+    parameters = record.complete({})
+    inputs, later = input_arrays(record, series, source), input_arrays(record, rest, source[37:].copy())
+    carry, spanned, begun = (start(record, parameters) for _ in range(3))
+    whole = scan(record, parameters, carry, inputs)
+    for begin in range(0, 9_000, 977):
+        part = scan(record, parameters, spanned, tuple(values[begin : begin + 977] for values in inputs))
+        assert identical(part, np.ascontiguousarray(whole[:, begin : begin + 977]))
+    assert carry == spanned
+    if record.inputs == ("source",):
+        assert identical(scan(record, parameters, begun, later), np.ascontiguousarray(whole[:, 37:]))
 
 
 def test_aliases_compute_the_same(columns: Columns) -> None:

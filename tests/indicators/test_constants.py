@@ -6,11 +6,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import indicators
-from indicators.catalogue import Indicator
+from indicators.catalogue import Indicator, IndicatorError
 from indicators.compute import Array, source_array
 from indicators.kernels.lanes import LaneProgram
 from indicators.kernels.tick_program import CANDLE_ROWS
-from tests.indicators.quiet_markets import PRICES, SEEDS, constant, market, parameters_of, stretches, volumes
+from tests.indicators.quiet_markets import (
+    NAMED_PRICES,
+    PRICES,
+    SEEDS,
+    constant,
+    market,
+    parameters_of,
+    stretches,
+    volumes,
+)
 from tests.indicators.reference import Columns, computed, identical, recursive
 
 
@@ -52,6 +61,25 @@ def test_one_price(record: Indicator, data: st.DataObject, price: float, seed: i
     for output, kind in SHOWN.get(record.name, {}).items():
         expected = {"price": price, "zero": 0.0, "unknown": np.nan}[kind]
         np.testing.assert_array_equal(shown[output][record.lookback(parameters) :], expected)
+
+
+LENGTHS = (2, 3, 5, 6, 7, 9, 10, 11, 13, 14, 20, 21, 26, 33, 49, 50, 77, 100, 200)
+"""Whether a rounded weight shows depends on the length: one in six does, for a price."""
+
+
+def test_named_prices_with_many_lengths(record: Indicator) -> None:
+    for length in LENGTHS:
+        try:
+            parameters = record.complete({parameter.name: length for parameter in record.parameters[:1]})
+        except IndicatorError:
+            # A share, no length; or longer than one that has to be longer.
+            continue
+        count = record.lookback(parameters) + 40
+        for price in NAMED_PRICES:
+            shown = computed(record.name, constant(price, volumes(length, count)), parameters)
+            for output, kind in SHOWN.get(record.name, {}).items():
+                expected = {"price": price, "zero": 0.0, "unknown": np.nan}[kind]
+                np.testing.assert_array_equal(shown[output][record.lookback(parameters) :], expected)
 
 
 @settings(max_examples=25)
@@ -116,3 +144,14 @@ def test_a_days_average_is_its_own(candles: Columns) -> None:
         columns[name][24:72] = 100.1
     average = indicators.compute("vwap", columns)["value"]
     assert stretches(average == 100.1) == [slice(24, 72)]
+
+
+@pytest.mark.parametrize("length", [2, 3, 6, 7, 11, 13, 14, 19])
+def test_averages_of_equal_shares_are_that_share(length: int) -> None:
+    """A rise of equal candles has one fast value, and so the lines of a stochastic lie on each other."""
+    rise = np.arange(200.0)
+    candles = {"high": rise + 2, "low": rise - 3, "close": rise + 1}
+    fast = indicators.compute("stoch", candles, k=7, smooth=1, d=2)["k"][-1]
+    for smooth, d in ((length, 3), (3, length)):
+        lines = indicators.compute("stoch", candles, k=7, smooth=smooth, d=d)
+        assert set(lines["k"][50:]) == set(lines["d"][50:]) == {fast}

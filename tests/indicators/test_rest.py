@@ -116,22 +116,51 @@ def test_a_share_of_zero_is_not_known(name: str) -> None:
     assert np.isnan(results[25])
 
 
-def test_fading_averages_keep_their_ratio_until_there_is_nothing_left(candles: Columns) -> None:
+FADING = {"rsi": "value", "cmo": "value", "adx": "plus_di"}
+"""Shares of averages that fade together once nothing moves."""
+
+
+@pytest.mark.parametrize("name", FADING)
+def test_fading_averages_keep_their_ratio_until_there_is_nothing_left(name: str, candles: Columns) -> None:
     """RSI does not drift towards 50 on numbers with fewer and fewer digits; its averages end together."""
-    closes = np.concatenate([candles["close"][:300], np.full(20_000, candles["close"][299])])
-    values = indicators.compute("rsi", {"close": closes})["value"]
+    columns = {
+        price: np.concatenate([candles[price][:300], np.full(20_000, candles["close"][299])])
+        for price in ("high", "low", "close")
+    }
+    values = indicators.compute(name, columns)[FADING[name]]
     known = np.flatnonzero(np.isfinite(values))
     assert 8_000 < known[-1] < 10_000
-    np.testing.assert_allclose(values[300 : known[-1] + 1], values[299], rtol=1e-9)
+    np.testing.assert_allclose(values[330 : known[-1] + 1], values[330], rtol=1e-9)
     assert np.isnan(values[known[-1] + 1 :]).all()
 
 
-@pytest.mark.parametrize(("name", "period"), [("ema", 9), ("rma", 9), ("dema", 9), ("tema", 9)])
-def test_an_average_that_nothing_feeds_is_zero_in_the_end(name: str, period: int) -> None:
-    values = np.concatenate([np.arange(1.0, 60.0), np.zeros(12_000)])
-    average = indicators.compute(name, {"close": values}, period=period)["value"]
-    assert average[200] != 0
-    assert (average[-1000:] == 0).all()
+def test_what_an_rsi_fades_to_does_not_move(candles: Columns) -> None:
+    closes = np.concatenate([candles["close"][:300], np.full(20_000, candles["close"][299])])
+    for output in indicators.compute("stochrsi", {"close": closes}).values():
+        assert np.isnan(output[350:]).all()
+
+
+@pytest.mark.parametrize(("name", "output"), [("trix", "value"), ("ppo", "line")])
+def test_a_share_of_an_average_that_nothing_feeds_does_not_drift(name: str, output: str) -> None:
+    values = indicators.compute(name, {"close": np.concatenate([np.arange(1.0, 200.0), np.zeros(40_000)])})[output]
+    known = np.flatnonzero(np.isfinite(values))
+    assert 3_000 < known[-1] < 30_000
+    # A change of an average of an average of an average comes closer to its weight only as 1 / n.
+    np.testing.assert_allclose(values[known[-1] - 900 : known[-1] + 1], values[known[-1] - 900], rtol=2e-2)
+    steps = np.abs(np.diff(values[known[-1] - 900 : known[-1] + 1]))
+    assert steps.max() < 1e-3
+    assert np.isnan(values[known[-1] + 1 :]).all()
+
+
+@pytest.mark.parametrize("name", ["ema", "rma", "dema", "tema", "macd"])
+def test_an_average_that_nothing_feeds_is_zero_in_the_end(name: str) -> None:
+    """And is 0 or a number with all of its digits before."""
+    values = np.concatenate([np.arange(1.0, 60.0), np.zeros(30_000)])
+    for average in indicators.compute(name, {"close": values}).values():
+        assert average[200] != 0
+        assert (average[-1000:] == 0).all()
+        after = average[200:]
+        assert (np.abs(after[after != 0]) >= np.finfo(np.float64).tiny).all()
 
 
 def test_a_range_that_nothing_feeds_is_zero_in_the_end(candles: Columns) -> None:
@@ -141,3 +170,10 @@ def test_a_range_that_nothing_feeds_is_zero_in_the_end(candles: Columns) -> None
         values = indicators.compute(name, columns)["value"]
         assert values[150] > 0
         assert values[-1] == 0
+
+
+def test_a_range_has_no_share_of_a_close_of_zero(candles: Columns) -> None:
+    columns = {name: values[:60].copy() for name, values in candles.items()}
+    columns["close"][40:43] = 0.0
+    values = indicators.compute("natr", columns)["value"]
+    assert np.flatnonzero(np.isnan(values)).tolist() == [*range(14), 40, 41, 42]

@@ -246,6 +246,9 @@ def _unexpected(error: UnexpectedInput, text: str) -> ConditionError:
     problem = f"unexpected {shown!r}"
     if token is not None and token.type == "$END":
         at, problem = len(text.rstrip()), "the condition ends too early"
+    if shown == "%":
+        share = "only rises_by and falls_by take a percentage; write a share of something, such as 0.05 * close"
+        return complaint(f"{problem}: {share}", text, at)
     allowed: set[str] = parser.accepts()  # type: ignore[no-untyped-call]  # lark does not annotate it
     if "_AND" in allowed and vocabulary.fold(shown) in vocabulary.COMPARISONS:
         return complaint(f"{problem}: comparisons cannot be chained; write a < b and b < c", text, at)

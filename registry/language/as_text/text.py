@@ -62,7 +62,7 @@ def parse(
     def read(written: str) -> tuple[Series, SurfaceNode]:
         return _read(written, symbol, timeframe, default_exchange, limits)
 
-    return helped(text, read) if limits is TYPED else read(text)
+    return helped(text, read, timeframe=timeframe) if limits is TYPED else read(text)
 
 
 def names_series(text: str) -> bool:
@@ -72,7 +72,11 @@ def names_series(text: str) -> bool:
 
 def parse_expression(text: str, base: Series) -> SurfaceNode:
     """The tree of a text without symbol and timeframe, for a condition of ``base``."""
-    return helped(text, lambda written: _expression(clean(written, TYPED), base, 0, TYPED), whole=False)
+
+    def read(written: str) -> SurfaceNode:
+        return _expression(clean(written, TYPED), base, 0, TYPED)
+
+    return helped(text, read, timeframe=base.timeframe, whole=False)
 
 
 def parse_operand(text: str, base: Series, outer: Place = HERE) -> Operand:
@@ -82,7 +86,7 @@ def parse_operand(text: str, base: Series, outer: Place = HERE) -> Operand:
         written = clean(written, TYPED)
         return Reader(written, base, TYPED).operand(syntax_tree(written, 0, TYPED, operand=True), outer)
 
-    return helped(text, read, whole=False)
+    return helped(text, read, timeframe=base.timeframe, whole=False)
 
 
 def to_text(part: SurfaceNode | Operand, base: Series | None = None, *, short: bool = False) -> str:
@@ -110,6 +114,8 @@ def _read(
             series = Series(instrument, normalise_timeframe(header["timeframe"]))
     elif symbol is not None and timeframe is not None:
         series = Series(read_instrument(symbol, default_exchange), normalise_timeframe(timeframe))
+    elif (alone := lenient_header(f"{text} x")) is not None and alone.end() >= len(text):
+        raise complaint(f"nothing follows {text.strip()}; write what should happen: {text.strip()}: rsi < 30", text, 0)
     else:
         raise complaint(
             "the condition lacks symbol and timeframe, and there are no defaults; write them first", text, 0

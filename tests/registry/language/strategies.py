@@ -177,8 +177,8 @@ def leaves(draw: st.DrawFn, atoms: st.SearchStrategy[Operand], *, most_bars: int
 
 @st.composite
 def windows(draw: st.DrawFn) -> During:
-    """A window that lasts for an hour at least, so that hourly candles open inside."""
-    day = st.sampled_from([(0, 1440), (0, 60), (22 * 60 + 30, 90), (23 * 60, 1440), (180, 121), (600, 1230)])
+    """A window that lasts for an hour at least, and so does its opposite: hourly candles open in both."""
+    day = st.sampled_from([(0, 1440), (0, 60), (22 * 60 + 30, 90), (23 * 60, 1440), (180, 120), (600, 1230)])
     start, end = draw(day)
     days = draw(st.sets(st.integers(0, 6), min_size=1))
     if (start, end) == (0, 1440) and len(days) == 7:

@@ -168,7 +168,7 @@ def refused(source: str | Mapping[str, object]) -> ConditionError:
         (
             "rsi < 30 then close > 1",
             "",
-            "the condition ends too early; expected 'within'; write A then B within 5 bars",
+            "the condition ends too early; write BTCUSDT 1h: rsi < 30 then close > 1 within 5 bars",
         ),
         (
             "rsi < 30 then close > 1 for 3 bars",

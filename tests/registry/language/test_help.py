@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import pytest
 from hypothesis import given, settings
@@ -11,35 +10,14 @@ from hypothesis import strategies as st
 from indicators.catalogue import NAMES, catalogue
 from registry import Condition, ConditionError
 from registry.language.vocabulary import COMPARISONS
+from tests.registry.language.written import Written, check
 
 WITH_PERIOD = [name for name in NAMES if [one.name for one in catalogue()[name].parameters] == ["period"]
                and len(catalogue()[name].outputs) == 1]  # fmt: skip
 WITH_SOURCE = [name for name in WITH_PERIOD if catalogue()[name].inputs == ("source",)]
 
-
-@dataclass(frozen=True)
-class Written:
-    """What a trader wrote, and the texts of the conditions that may be meant by it."""
-
-    text: str
-    meant: tuple[str, ...]
-
-
-def check(written: Written, *, header: str = "BTCUSDT 1h: ") -> str | None:
-    """What is said of it; ``None`` if it is read."""
-    wanted = {Condition.parse(header + text).id for text in written.meant}
-    try:
-        condition = Condition.parse(header + written.text)
-    except ConditionError as error:
-        problem, excerpt, caret = str(error).split("\n")
-        assert len(caret) <= len(excerpt) + 1
-        _, write, instead = problem.partition("; write ")
-        assert write, f"nothing to write instead of {written.text!r}: {problem}"
-        offered = {Condition.parse(text).id for text in instead.split(", or with blanks: ")}
-        assert offered == wanted, problem
-        return problem
-    assert {condition.id} == wanted, f"{written.text!r} was read as {condition}"
-    return None
+PINE_SOURCES = {"highest": ", high", "lowest": ", low"}
+"""What Pine's functions look at unless they are told otherwise, where that is not what ours look at."""
 
 
 Spelling = Callable[[str, int, int], Written]
@@ -65,7 +43,6 @@ REFUSED: Mapping[str, Spelling] = {
     "equal": lambda name, n, x: Written(f"{name}({n}) == {x}", (f"{name}({n}) crosses {x}",)),
     "is": lambda name, n, x: Written(f"{name}({n}) = {x}", (f"{name}({n}) crosses {x}",)),
     "different": lambda name, n, x: Written(f"{name}({n}) != {x}", (f"{name}({n}) outside {x} and {x}",)),
-    "percent": lambda name, n, x: Written(f"{name}({n}) < {x}%", (f"{name}({n}) < {x}",)),
     "on": lambda name, n, x: Written(f"{name}({n}) on 4h < {x}", (f"{name}({n})@4h < {x}",)),
     "on, behind": lambda name, n, x: Written(f"{name}({n}) < {x} on the 4h", (f"{name}({n})@4h < {x}",)),
     "inside": lambda name, n, x: Written(f"{name}({n}, 4h) < {x}", (f"{name}({n})@4h < {x}",)),
@@ -82,7 +59,8 @@ REFUSED: Mapping[str, Spelling] = {
     "if": lambda name, n, x: Written(f"if {name}({n}) < {x}", (f"{name}({n}) < {x}",)),
     "crossover": lambda name, n, x: Written(f"ta.crossover({name}({n}), {x})", (f"{name}({n}) crosses_above {x}",)),
     "crossunder": lambda name, n, x: Written(
-        f"crossunder(ta.{name}({n}), {x}) and close > open", (f"{name}({n}) crosses_below {x} and close > open",)
+        f"crossunder(ta.{name}({n}), {x}) and close > open",
+        (f"{name}({n}{PINE_SOURCES.get(name, '')}) crosses_below {x} and close > open",),
     ),
     "thousands": lambda name, n, x: Written(f"{name}({n}) > {x},000", (f"{name}({n}) > {x}000",)),
     "thousands, short": lambda name, n, x: Written(f"{name}({n}) > ${x}k", (f"{name}({n}) > {x}000",)),
@@ -139,6 +117,13 @@ def test_headers_with_a_comma_or_without_a_colon(
         ("ETHUSDT: rsi < 30", "ETHUSDT 1h: rsi < 30"),
         ("4h: rsi < 30", "BTCUSDT 4h: rsi < 30"),
         ("rsi < 30", "BTCUSDT 1h: rsi < 30"),
+        ("ETHUSDT 4h - rsi < 30", "ETHUSDT 4h: rsi < 30"),
+        ("ETHUSDT 4h -> rsi < 30", "ETHUSDT 4h: rsi < 30"),
+        ("ETHUSDT daily rsi < 30", "ETHUSDT 1d: rsi < 30"),
+        ("ETHUSDT perp 4h: rsi < 30", "ETHUSDT.P 4h: rsi < 30"),
+        ("on ETHUSDT 4h, rsi 14 < 30", "ETHUSDT 4h: rsi < 30"),
+        ("symbol=ETHUSDT timeframe=4h rsi < 30", "ETHUSDT 4h: rsi < 30"),
+        ("rsi < 30 on ETHUSDT 4h", "ETHUSDT 4h: rsi < 30"),
         ("rsi 14 < 30", "BTCUSDT 1h: rsi < 30"),
         ("rsi on 4h < 30", "BTCUSDT 1h: rsi@4h < 30"),
     ],
@@ -193,6 +178,13 @@ def test_first_contact(text: str, meant: str) -> None:
 )
 def test_a_subtraction_stays_one(text: str) -> None:
     assert Condition.parse(f"BTCUSDT 1h: {text}")
+
+
+def test_a_header_alone_is_told_what_is_missing() -> None:
+    with pytest.raises(
+        ConditionError, match=r"nothing follows BTCUSDT 1h; write what should happen: BTCUSDT 1h: rsi < 30"
+    ):
+        Condition.parse("BTCUSDT 1h")
 
 
 def test_a_long_text_is_not_read_as_a_subtraction_either() -> None:

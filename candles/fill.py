@@ -9,41 +9,40 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from candles.files.raw import CANDLE_SCHEMA, SERIES_COLUMNS
-from candles.placing import GridOf, on_utc
+from candles.files.raw import CANDLE_SCHEMA, SERIES_COLUMNS, by_series
 from candles.quality import Gap
 from common.candle_columns import OHLC
-from common.slots import slots_of
+from engine.calendars import Calendars
+from registry.groups import Series, series_of
 
 
-def fill_gaps(candles: pl.DataFrame, gaps: Sequence[Gap], grid_of: GridOf = on_utc) -> pl.DataFrame:
+def fill_gaps(candles: pl.DataFrame, gaps: Sequence[Gap], calendars: Calendars | None = None) -> pl.DataFrame:
     """The flat candles in the gaps between candles, by series and open time.
 
-    ``candles`` has the columns of ``CANDLE_SCHEMA``; ``gaps`` are the ones between them.
+    ``candles`` has the columns of ``CANDLE_SCHEMA``, sorted by series and open time; ``gaps`` are the ones between
+    them by their calendars.
     """
-    if not gaps:
-        return candles.select(*CANDLE_SCHEMA).clear()
-    opens: list[np.ndarray] = []
+    calendars = calendars or Calendars()
+    gaps_of: dict[Series, list[Gap]] = {}
     for gap in gaps:
-        slots = slots_of(gap.series.timeframe, grid_of(gap.series.instrument))
-        first = slots.number(gap.first_missing_ms)
-        # The candle before the gap comes first: its close is the price of the flat ones.
-        opens.append(slots.open(np.arange(first - 1, first + gap.missing, dtype=np.int64)))
-    missing = pl.DataFrame(
-        {
-            "exchange": [gap.series.instrument.exchange for gap in gaps],
-            "symbol": [gap.series.instrument.symbol for gap in gaps],
-            "timeframe": [gap.series.timeframe for gap in gaps],
-            "before": [int(times[0]) for times in opens],
-            "open_time": [times[1:].tolist() for times in opens],
-        },
-        schema_overrides={"open_time": pl.List(pl.Int64)},
-    ).explode("open_time")
-    moments = missing.with_columns(pl.col("before", "open_time").cast(CANDLE_SCHEMA["open_time"]))
-    before = candles.select(*SERIES_COLUMNS, "close", before="open_time")
-    return moments.join(before, on=[*SERIES_COLUMNS, "before"]).select(
-        *SERIES_COLUMNS,
-        "open_time",
-        *(pl.col("close").alias(price) for price in OHLC),
-        pl.lit(0.0).alias("volume"),
-    )
+        gaps_of.setdefault(gap.series, []).append(gap)
+    filled = [candles.select(*CANDLE_SCHEMA).clear()]
+    for part in by_series(candles) if gaps else ():
+        names = part.select(SERIES_COLUMNS).row(0)
+        series = series_of(*names)
+        if series not in gaps_of:
+            continue
+        slots = calendars.of(series).slots
+        numbers = [slots.number(gap.first_missing_ms) + np.arange(gap.missing) for gap in gaps_of[series]]
+        opens = slots.open(np.concatenate(numbers))
+        before = np.searchsorted(part["open_time"].to_physical().to_numpy(), opens) - 1
+        close = part["close"].gather(before)
+        filled.append(
+            pl.select(
+                *(pl.lit(name).alias(column) for column, name in zip(SERIES_COLUMNS, names, strict=True)),
+                pl.Series(opens).cast(CANDLE_SCHEMA["open_time"]).alias("open_time"),
+                *(close.alias(price) for price in OHLC),
+                pl.lit(0.0).alias("volume"),
+            )
+        )
+    return pl.concat(filled)

@@ -1,4 +1,5 @@
-"""Which grid each instrument of a file has: the option's, its own, or the one that the file's candles are on."""
+"""What each instrument of a file gets with its candles: a grid, which is the option's, its own, or the one that the
+candles are on; the option's calendar; base and quote, where the file says them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -9,12 +10,12 @@ from numpy.typing import NDArray
 
 from candles.files.options import ImportOptions
 from candles.files.raw import SERIES_COLUMNS, RawCandles
-from candles.grid_proposal import fits, propose_grid
+from candles.grid_proposal import fits, is_usual, other_grids, propose_grid
 from candles.placing import on_utc, place, slots_of_series
 from candles.stored import stored_opens
 from common.errors import CandleFileError
 from common.grids import UTC_GRID, Grid
-from common.timeframes import DURATION_MS
+from engine.calendars import Calendars
 from registry.groups import Series, series_of
 from registry.instruments import Instrument, Listing
 from registry.store.protocol import Store
@@ -37,6 +38,15 @@ class GridChoice:
         listing = self.listings.get(instrument)
         return UTC_GRID if listing is None else listing.grid
 
+    @property
+    def calendars(self) -> Calendars:
+        """The calendars and grids of the file's series."""
+        named = {str(instrument): listing for instrument, listing in self.listings.items()}
+        return Calendars(
+            {name: listing.calendar for name, listing in named.items()},
+            {name: listing.grid for name, listing in named.items()},
+        )
+
 
 def choose_grids(raw: RawCandles, options: ImportOptions, store: Store) -> GridChoice:
     """The grids for a file's rows.
@@ -47,7 +57,7 @@ def choose_grids(raw: RawCandles, options: ImportOptions, store: Store) -> GridC
     series = _series_in(raw)
     instruments = dict.fromkeys(one.instrument for one in series)
     known = {listing.instrument: listing for listing in store.candles.listings()}
-    choice = GridChoice({one: known.get(one, Listing(one)) for one in instruments})
+    choice = GridChoice({one: _with_pair(known.get(one, Listing(one)), raw) for one in instruments})
     for instrument in instruments:
         listing = choice.listings[instrument]
         if options.grid is not None and options.grid != listing.grid:
@@ -72,18 +82,28 @@ def _series_in(raw: RawCandles) -> list[Series]:
     return [series_of(*row) for row in names.iter_rows() if slots_of_series(row, on_utc) is not None]
 
 
+def _with_pair(listing: Listing, raw: RawCandles) -> Listing:
+    """A listing with the base and quote that the file says, unless others are known."""
+    own = listing.spelling
+    pair = None if own is None or own.quote is not None else raw.pairs.get(own.letters)
+    return listing if pair is None or listing.pair is not None else replace(listing, base=pair[0], quote=pair[1])
+
+
 def _as_proposed(raw: RawCandles, series: Iterable[Series], choice: GridChoice, store: Store) -> Listing:
     """An instrument's listing with the grid that all of its rows are on, if that is another one and may be stored."""
     ordered = sorted(
         (one for one in series if one.timeframe in _TELLING), key=lambda one: _TELLING.index(one.timeframe)
     )
     listing = choice.listings[ordered[0].instrument] if ordered else next(choice.listings[s.instrument] for s in series)
-    grid = listing.grid
+    grid, of_closes, others = listing.grid, raw.stamps_the_close, tuple[Grid, ...]()
     for one in ordered:
-        opens = _opens(raw, one, grid)
-        if opens.size and (proposed := propose_grid(one.timeframe, opens, grid)) is not None:
+        times = _times(raw, one, grid)
+        if times.size and (proposed := propose_grid(one.timeframe, times, grid, of_closes=of_closes)) is not None:
+            others = others or other_grids(one.timeframe, times, grid, proposed, of_closes=of_closes)
             grid = proposed
-    if grid == listing.grid or not all(fits(one.timeframe, _opens(raw, one, grid), grid) for one in ordered):
+    if grid == listing.grid or not all(
+        fits(one.timeframe, _times(raw, one, grid), grid, of_closes=of_closes) for one in ordered
+    ):
         return listing
     instrument = listing.instrument
     where = f"the rows are off the grid of {instrument}, {str(listing.grid)!r}, and on {str(grid)!r}"
@@ -91,12 +111,15 @@ def _as_proposed(raw: RawCandles, series: Iterable[Series], choice: GridChoice, 
     if obstacle is not None:
         choice.notes.append(f"{where}, but {obstacle}; {_how_to_change(instrument, grid)}")
         return listing
-    choice.notes.append(f"{where}, which is its grid now; --grid names another")
+    unusual = "" if is_usual(grid) else ", although that is no zone of a market: none fits all rows"
+    fitting = f"; {' and '.join(repr(str(other)) for other in others)} would fit as well" if others else ""
+    choice.notes.append(f"{where}, which is its grid now{unusual}{fitting}; --grid names another")
     return replace(listing, grid=grid, calendar=listing.calendar if grid.session_end is None else "sessions")
 
 
-def _opens(raw: RawCandles, series: Series, grid: Grid) -> NDArray[np.int64]:
-    """When the sound rows of a series open, as well as that can be told before its grid is known."""
+def _times(raw: RawCandles, series: Series, grid: Grid) -> NDArray[np.int64]:
+    """When the sound rows of a series open, as well as that can be told before its grid is known; when they close, if
+    that is what the file has."""
     instrument, timeframe = series.instrument, series.timeframe
     mine = raw.rows.filter(
         (pl.col("exchange") == instrument.exchange)
@@ -106,12 +129,13 @@ def _opens(raw: RawCandles, series: Series, grid: Grid) -> NDArray[np.int64]:
         & pl.col("open_time").is_not_null()
     )
     placed = place(replace(raw, rows=mine), lambda _instrument: grid)
-    opens = placed["open_time"].to_physical().to_numpy().copy()
-    if raw.stamps_the_close and timeframe in DURATION_MS:
+    times = placed["open_time"].to_physical().to_numpy().copy()
+    if raw.stamps_the_close:
+        begins = placed["begins"].to_numpy()
+        times[begins] = placed["close_ms"].to_numpy()[begins]
         # A stamp that no slot ends at, which may be a millisecond short.
-        off = ~placed["begins"].to_numpy()
-        opens[off] += (opens[off] % 1_000 == 999) - DURATION_MS[timeframe]
-    return opens
+        times[~begins] += times[~begins] % 1_000 == 999
+    return times
 
 
 def _obstacle(instrument: Instrument, grid: Grid, store: Store) -> str | None:

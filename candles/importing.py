@@ -1,14 +1,14 @@
 """Imports candle files into a store: read, choose the grids, check, compare with what is stored, keep."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
 
 from candles import reasons
 from candles.files.options import ImportOptions
-from candles.files.raw import CANDLE_SCHEMA, SERIES_COLUMNS, RawCandles
+from candles.files.raw import CANDLE_SCHEMA, SERIES_COLUMNS
 from candles.files.reading import read_candles
 from candles.files.tables import is_candle_file
 from candles.fill import fill_gaps
@@ -106,6 +106,8 @@ def _import(path: Path, options: ImportOptions, store: Store, clock: Clock, step
     raw = read_candles(path, options)
     choice = choose_grids(raw, options, store)
     checked = check(raw, now_ms=clock.now_ms(), grid_of=choice.grid_of, widen=options.widen)
+    # From here on only the candles are in memory.
+    height, raw = raw.rows.height, replace(raw, rows=raw.rows.clear())
     if checked.wrong_timeframes and not options.force:
         raise CandleFileError(
             f"{path}: {'; '.join(checked.wrong_timeframes)} Name it with --timeframe; --force stores them all the same"
@@ -114,17 +116,20 @@ def _import(path: Path, options: ImportOptions, store: Store, clock: Clock, step
     if raw.guessed_symbol and not options.force:
         _refuse_another_market(path, encounter)
     fragments = encounter.fragments(store.candles)
-    accepted = checked.accepted.join(fragments, on=_KEY, how="anti", maintain_order="left")
+    accepted = checked.accepted
+    if not fragments.is_empty():
+        accepted = accepted.join(fragments, on=_KEY, how="anti", maintain_order="left")
     quarantined = pl.concat([checked.quarantined, _as_quarantined(fragments, raw.source)])
     encounter = Encounter(accepted, encounter.neighbours)
-    gaps = gaps_between(encounter.together(), choice.grid_of)
-    flat = fill_gaps(encounter.together(), gaps, choice.grid_of) if options.fill else accepted.clear()
+    together = encounter.together()
+    gaps = gaps_between(together, choice.calendars)
+    flat = fill_gaps(together, gaps, choice.calendars) if options.fill else accepted.clear()
     if not accepted.is_empty() and choice.changed:
         store.candles.list_instruments(choice.changed)
     counts = _upsert(path, accepted, flat, store, step)
     if not quarantined.is_empty():
         store.candles.quarantine(quarantined)
-    return _report(path, raw, checked, choice, accepted, quarantined, gaps, flat.height, counts)
+    return _report(path, height, checked, choice, accepted, quarantined, gaps, flat.height, counts)
 
 
 def _refuse_another_market(path: Path, encounter: Encounter) -> None:
@@ -148,13 +153,10 @@ def _as_quarantined(fragments: pl.DataFrame, source: str) -> pl.DataFrame:
 def _upsert(
     path: Path, accepted: pl.DataFrame, flat: pl.DataFrame, store: Store, step: ImportStep | None
 ) -> UpsertCounts:
-    columns = [*CANDLE_SCHEMA, "filled", "widened"]
-    candles = pl.concat(
-        [
-            accepted.with_columns(pl.lit(False).alias("filled")).select(columns),
-            flat.with_columns(pl.lit(True).alias("filled"), pl.lit(False).alias("widened")).select(columns),
-        ]
-    ).sort(_KEY)
+    candles = accepted.select(*CANDLE_SCHEMA, pl.lit(False).alias("filled"), "widened")
+    if not flat.is_empty():
+        marked = flat.with_columns(pl.lit(True).alias("filled"), pl.lit(False).alias("widened"))
+        candles = pl.concat([candles, marked.select(candles.columns)]).sort(_KEY)
     total = UpsertCounts()
     for start in range(0, candles.height, _BLOCK):
         counts = store.candles.upsert(candles[start : start + _BLOCK])
@@ -171,7 +173,7 @@ def _upsert(
 
 def _report(
     path: Path,
-    raw: RawCandles,
+    height: int,
     checked: CheckedCandles,
     choice: GridChoice,
     accepted: pl.DataFrame,
@@ -187,12 +189,12 @@ def _report(
         [(reason, count), *others] = by_reason.items()
         mend = MENDS.get(reason)
         error = (
-            f"{path}: none of its {raw.rows.height:,} rows was accepted: {reason} ({count:,})"
+            f"{path}: none of its {height:,} rows was accepted: {reason} ({count:,})"
             + "".join(f", {other} ({times:,})" for other, times in others)
             + ("" if mend is None else f"; {mend}")
         )
     elif accepted.is_empty():
-        error = f"{path}: none of its {raw.rows.height:,} rows has a price"
+        error = f"{path}: none of its {height:,} rows has a price"
     return ImportReport(
         path,
         series=tuple(series_of(*names) for names in series.iter_rows()),

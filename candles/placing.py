@@ -37,6 +37,8 @@ def place(raw: RawCandles, grid_of: GridOf = on_utc) -> pl.DataFrame:
         pl.lit(None, dtype=pl.Int64).alias("close_ms"),
     )
     numbers = rows.select(SERIES_COLUMNS).unique().sort(SERIES_COLUMNS).with_row_index("series")
+    if numbers.height == 1:
+        return _placed(rows.with_columns(pl.lit(0, dtype=pl.UInt32).alias("series")), raw, grid_of)
     numbered = rows.with_row_index("row").join(numbers, on=SERIES_COLUMNS, nulls_equal=True, maintain_order="left")
     parts = [_placed(part, raw, grid_of) for part in numbered.partition_by("series", maintain_order=True)]
     placed = pl.concat(parts) if parts else numbered

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import polars as pl
 
 from candles import reasons
-from candles.files.raw import CANDLE_SCHEMA, SERIES_COLUMNS, RawCandles
+from candles.files.raw import CANDLE_SCHEMA, SERIES_COLUMNS, RawCandles, by_series
 from candles.placing import GridOf, on_utc, place, slots_of_series
 from candles.suspicions import suspicions, wrong_timeframes
 from common.candle_columns import OHLC, VALUES
+from engine.calendars import Calendars
 from registry.groups import Series, series_of
 
 _KEY = ("series", "open_time")
@@ -32,13 +33,12 @@ class CheckedCandles:
 
     ``accepted`` has the columns of ``CANDLE_SCHEMA``, ``line`` and ``widened``, sorted by series and open time, one row
     per candle. ``quarantined`` has the columns of ``CANDLE_SCHEMA`` as far as they could be read, with ``reason``,
-    ``source`` and ``line``, in the order of the source. ``gaps`` lie between accepted candles; a slot whose row was
-    quarantined is part of a gap. ``untraded`` rows had a time and no price: nothing was traded, so that they are gaps.
+    ``source`` and ``line``, in the order of the source. ``untraded`` rows had a time and no price: nothing was traded,
+    so that they are gaps, as are slots whose rows were quarantined.
     """
 
     accepted: pl.DataFrame
     quarantined: pl.DataFrame
-    gaps: tuple[Gap, ...]
     notes: tuple[str, ...]
     untraded: int
     wrong_timeframes: tuple[str, ...]
@@ -62,21 +62,24 @@ def check(raw: RawCandles, *, now_ms: int, grid_of: GridOf = on_utc, widen: bool
             low=pl.when("opens_before").then(_CHEAPEST).otherwise(_LOW),
             high=pl.when("opens_before").then(_DEAREST).otherwise(_HIGH),
         )
-    traded = placed.filter(~_untraded())
+    height = placed.height
+    untraded = placed.select(_untraded()).to_series()
+    traded = placed.filter(~untraded) if untraded.any() else placed
+    del placed
     judged = traded.with_columns(
         _reason(now_ms).alias("reason"),
         (pl.col("opens_before") & pl.lit(widen)).alias("widened"),
     )
     judged = _one_row_per_slot(judged)
-    accepted = judged.filter(pl.col("reason").is_null()).sort(_KEY)
+    accepted = judged if judged["reason"].null_count() == judged.height else judged.filter(pl.col("reason").is_null())
+    accepted = accepted if _is_sorted(accepted) else accepted.sort(_KEY)
     rejected = judged.filter(pl.col("reason").is_not_null()).sort("line")
     assert accepted.height + rejected.height == traded.height, "a row was lost or doubled"
     return CheckedCandles(
         accepted=accepted.select(*CANDLE_SCHEMA, "line", "widened"),
         quarantined=rejected.select(*CANDLE_SCHEMA, "reason", pl.lit(raw.source).alias("source"), "line"),
-        gaps=gaps_between(accepted, grid_of),
         notes=(*raw.notes, *suspicions(judged, accepted)),
-        untraded=placed.height - traded.height,
+        untraded=height - traded.height,
         wrong_timeframes=wrong_timeframes(judged),
     )
 
@@ -88,20 +91,23 @@ def sound() -> pl.Expr:
     return (finite & positive & (pl.col("volume") >= 0) & ~_CONTRADICTS).fill_null(False)
 
 
-def gaps_between(candles: pl.DataFrame, grid_of: GridOf) -> tuple[Gap, ...]:
-    """The gaps between candles that are sorted by series and open time."""
+def gaps_between(candles: pl.DataFrame, calendars: Calendars | None = None) -> tuple[Gap, ...]:
+    """The gaps between candles that are sorted by series and open time, by the calendars of their series."""
+    calendars = calendars or Calendars()
     gaps: list[Gap] = []
-    for part in candles.partition_by(SERIES_COLUMNS, maintain_order=True):
+    for part in by_series(candles):
         names = part.select(SERIES_COLUMNS).row(0)
-        slots = slots_of_series(names, grid_of)
-        if slots is None:
-            continue
-        numbers = pl.Series(slots.number(part["open_time"].to_physical().to_numpy()))
-        steps = pl.DataFrame({"after": numbers.shift() + 1, "missing": numbers.diff() - 1}).filter(
-            pl.col("missing") > 0
-        )
-        gaps += [Gap(series_of(*names), slots.open(after), missing) for after, missing in steps.iter_rows()]
+        if slots_of_series(names, on_utc) is not None:
+            series = series_of(*names)
+            runs = calendars.of(series).missing(part["open_time"].to_physical().to_numpy())
+            gaps += [Gap(series, first_ms, missing) for first_ms, missing in runs]
     return tuple(gaps)
+
+
+def _is_sorted(rows: pl.DataFrame) -> bool:
+    """Whether rows are in the order of their series and times, as most files have them."""
+    one = rows["series"].n_unique() == 1
+    return one and rows["open_time"].is_sorted()
 
 
 def _untraded() -> pl.Expr:
@@ -114,18 +120,18 @@ def _untraded() -> pl.Expr:
 
 def _opens_at_close_before(rows: pl.DataFrame) -> pl.Series:
     """Which rows contradict themselves only because they open at the close before, as BitMEX writes them."""
+    otherwise_sound = (_LOW > 0) & (_HIGH >= _LOW) & _CLOSE.is_between(_LOW, _HIGH)
+    outside = rows.select((otherwise_sound & ~_OPEN.is_between(_LOW, _HIGH)).fill_null(False)).to_series()
+    if not outside.any():
+        return outside
     before = (
-        rows.select(*_KEY, *OHLC)
+        rows.select(*_KEY, "open", "close")
         .with_row_index("row")
         .sort(*_KEY, "row")
         .with_columns(pl.col("close").shift().over("series").alias("before"))
         .sort("row")
     )
-    otherwise_sound = (_LOW > 0) & (_HIGH >= _LOW) & _CLOSE.is_between(_LOW, _HIGH)
-    outside = ~_OPEN.is_between(_LOW, _HIGH)
-    return before.select(
-        (otherwise_sound & outside & (pl.col("before") == _OPEN)).fill_null(False).alias("opens_before")
-    ).to_series()
+    return outside & before.select((pl.col("before") == _OPEN).fill_null(False)).to_series()
 
 
 def _reason(now_ms: int) -> pl.Expr:
@@ -155,11 +161,14 @@ def _one_row_per_slot(judged: pl.DataFrame) -> pl.DataFrame:
     A volume only grows while a candle does: a row with less is an earlier state, or a fragment. The values that win
     are kept in the first row that has them.
     """
-    numbered = judged.with_row_index("row")
-    good = numbered.filter(pl.col("reason").is_null())
-    doubled = good.filter(good.select(_KEY).is_duplicated())
-    if doubled.is_empty():
+    if _is_sorted(judged) and (judged["open_time"].diff().dt.total_milliseconds() != 0).all():
         return judged
+    good = judged.select(*_KEY, "reason").with_row_index("row").filter(pl.col("reason").is_null())
+    rows = good.filter(good.select(_KEY).is_duplicated())["row"]
+    if rows.is_empty():
+        return judged
+    numbered = judged.with_row_index("row")
+    doubled = numbered[rows]
     fullest = doubled.filter(pl.col("volume") == pl.col("volume").max().over(_KEY))
     wins = fullest.group_by(_KEY).agg(
         pl.col(VALUES).last().name.suffix("_last"), pl.col("row").last().alias("row_last")

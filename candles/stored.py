@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from candles.files.raw import CANDLE_SCHEMA, SERIES_COLUMNS
+from candles.files.raw import CANDLE_SCHEMA, SERIES_COLUMNS, by_series
 from common.candle_columns import OHLC
 from common.timeframes import DURATION_MS
 from registry.groups import Series, series_of
@@ -35,7 +35,7 @@ class Encounter:
     def of(cls, candles: pl.DataFrame, store: CandleStore) -> "Encounter":
         """Read what is around candles that are sorted by series and open time."""
         parts = [pl.DataFrame(schema=CANDLE_SCHEMA)]
-        for part in candles.partition_by(SERIES_COLUMNS, maintain_order=True):
+        for part in by_series(candles):
             series = series_of(*part.select(SERIES_COLUMNS).row(0))
             opens = part["open_time"].dt.epoch("ms")
             first, last = int(opens[0]), int(opens[-1])
@@ -48,6 +48,8 @@ class Encounter:
         """The file's candles with the stored ones around and between them, sorted by series and open time."""
         columns = [pl.col(name) for name in CANDLE_SCHEMA]
         others = self.neighbours.join(self.candles, on=_KEY, how="anti")
+        if others.is_empty():
+            return self.candles.select(columns)
         return pl.concat([self.candles.select(columns), others.select(columns)]).sort(_KEY)
 
     def fragments(self, store: CandleStore) -> pl.DataFrame:

@@ -29,7 +29,8 @@ def suspicions(judged: pl.DataFrame, accepted: pl.DataFrame) -> tuple[str, ...]:
 def wrong_timeframes(judged: pl.DataFrame) -> tuple[str, ...]:
     """The series most of whose rows are not as far apart as the slots of their timeframe, in words."""
     sound = pl.col("reason").is_null() | pl.col("reason").is_in([reasons.OFF_GRID, reasons.STILL_OPEN])
-    rows = judged.filter(sound & pl.col("slot").is_not_null()).unique(["series", "open_time"])
+    told = judged.select(*SERIES_COLUMNS, "series", "open_time", "slot", "reason")
+    rows = told.filter(sound & pl.col("slot").is_not_null()).unique(["series", "open_time"])
     step = pl.col("open_time").dt.epoch("ms").diff()
     usual = step.mode().min()
     mostly = (

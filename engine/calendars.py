@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 
 from common.errors import GridError
 from common.grids import UTC_GRID, Grid
+from common.missing_slots import LONGEST_CLOSURE_MS, missing_between, missing_in_sessions
 from common.slots import Times, slots_of
-from common.timeframes import DURATION_MS, show_time
+from common.timeframes import show_time
 from registry.groups import Series
 from registry.instruments import Calendar
-
-LONGEST_CLOSURE_MS = 7 * DURATION_MS["1d"]
-"""A longer time without a candle is a gap even for a market with sessions."""
 
 MillisecondArray = NDArray[np.int64]
 
@@ -74,6 +72,14 @@ class SeriesCalendar:
             apart = np.diff(earlier)
             steps |= (apart > 0) & (apart <= LONGEST_CLOSURE_MS)
         return steps
+
+    def missing(self, opens: MillisecondArray) -> list[tuple[int, int]]:
+        """The open time of the first slot of each run without a candle, and how many slots it has, oldest first."""
+        if self.has_sessions:
+            first, last = missing_in_sessions(opens, self.slots, slots_of("1d", self.grid))
+        else:
+            first, last = missing_between(opens[:-1], opens[1:], self.slots)
+        return list(zip(self.slots.open(first).tolist(), (last - first + 1).tolist(), strict=True))
 
     def last_closed(
         self, opens: MillisecondArray, times: MillisecondArray

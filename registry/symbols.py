@@ -41,6 +41,13 @@ _SPELLING = re.compile(
     r"|[_-](?P<short>[0-9]{6}|[0-9]{1,2}[A-Z]{3}[0-9]{2}))?"
     rf"(?::(?P<settle>{LETTER}{{1,20}})(?:-(?P<unified>[0-9]{{6}}|[0-9]{{8}}))?)?"
 )
+_QUOTE_CURRENCIES = frozenset(
+    {
+        "USD", "USDT", "USDC", "BUSD", "FDUSD", "TUSD", "DAI", "EUR", "GBP", "JPY", "CHF", "CAD", "AUD", "NZD", "KRW",
+        "TRY", "BRL", "INR", "BTC", "XBT", "ETH", "BNB",
+    }
+)  # fmt: skip
+_COINS = frozenset({"BTC", "XBT", "ETH", "BNB"})
 _OPTION = re.compile(
     r"[-_:](?:[0-9]{6}|[0-9]{8}|[0-9]{1,2}[A-Z]{3}[0-9]{2})-[0-9]+(?:[.D][0-9]+)?-(?:C|P|CALL|PUT)\b"
     r"|[A-Z]{1,6}[0-9]{6}[CP][0-9]{8}"
@@ -125,6 +132,19 @@ def read_symbol(text: str) -> Spelling:
     )
 
 
+def pair_in(text: str) -> tuple[str, str] | None:
+    """Base and quote of a symbol without its exchange, where the text says plainly what they are: parted by a slash, or
+    by another mark before a currency. ``BRK-B`` is a share."""
+    try:
+        said = read_symbol(text)
+    except InstrumentError:
+        return None
+    # KRW-BTC has the quote first, as Upbit writes it.
+    turned = said.base in _QUOTE_CURRENCIES and said.quote in _COINS
+    plainly = "/" in text or (said.quote in _QUOTE_CURRENCIES and not turned)
+    return (said.base, said.quote) if said.quote is not None and plainly else None
+
+
 def kind_of(symbol: str) -> InstrumentKind:
     """The kind of a canonical symbol."""
     marks = _marks(symbol)
@@ -184,10 +204,12 @@ def _check_settlement(base: str, quote: str | None, expiry: date | None, text: s
     """Refuses names under which some exchanges list a contract settled in the base, others one settled in the quote."""
     if quote not in (None, "USD") or (quote is None and expiry is not None and base.endswith(("USDT", "USDC"))):
         return
-    name = f"{base}{quote or ''}{f'-{expiry:%Y%m%d}' if expiry else '.P'}"
+    # Names such as BTC-PERPETUAL leave out even the quote currency.
+    coin = base if quote is not None else base.removesuffix("USDT").removesuffix("USDC").removesuffix("USD")
+    name = f"{coin}{quote or 'USD'}{f'-{expiry:%Y%m%d}' if expiry else '.P'}"
     raise InstrumentError(
         f"symbol {shown(text)} does not say what the contract is settled in; write {name} if that is its quote"
-        f" currency, {name}:BTC if it is BTC; or any name can be made an alias (hub instruments add)"
+        f" currency, {name}:{coin} if it is {coin}; or any name can be made an alias (hub instruments add)"
     )
 
 

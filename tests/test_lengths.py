@@ -14,7 +14,6 @@ NOMINAL = {
     "bots/importing_conditions.py": "order",
     "bots/simulation.py": "order",
     "candles/epochs.py": "how much is read at once",
-    "candles/grid_choice.py": "when a row opened whose grid is not known yet; the grid is taken only if every row fits",
     "candles/grid_proposal.py": "which candles tell of a grid, and which grids to try",
     "candles/stored.py": "how much is read at once",
     "candles/suspicions.py": "the usual distance of rows, to be shown",
@@ -28,7 +27,8 @@ NOMINAL = {
     "registry/language/as_text/other_words/times.py": "how many bars somebody means who wrote hours; only offered",
     "registry/language/lookback.py": "how many steps at most",
     "registry/language/time_windows.py": "whether a candle ever opens in a window",
-    "registry/store/files/candle_tables.py": "which candles may have a gap before them; how far back is likely",
+    "registry/store/files/candle_gaps.py": "which candles may have a gap before them",
+    "registry/store/files/candle_tables.py": "how far back is likely",
 }
 """File -> what it needs nominal lengths for: order, estimates, rates, and what divides what."""
 

@@ -64,15 +64,15 @@ def order_of(columns: dict[int, Values], times_ms: NDArray[np.int64]) -> ColumnO
 
 
 def base_volume(candidates: list[int], columns: dict[int, Values], low: Values, high: Values) -> int | None:
-    """The first of several volumes that is not the turnover of another, and is not 0 throughout."""
+    """Of several volumes the first one whose turnover is another of them; where none has one, the first. Those that
+    are 0 throughout do not count beside others."""
     traded = [position for position in candidates if np.nan_to_num(columns[position]).any()] or candidates
-    if not traded:
-        return None
-    first = traded[0]
-    for other in traded[1:]:
-        if within(_ratio(columns[first], columns[other]), low, high):
-            return other
-    return first
+    for volume in traded:
+        for turnover in traded:
+            if volume != turnover and within(_ratio(columns[turnover], columns[volume]), low, high):
+                # Of two of equal size, at prices around 1, the first is meant.
+                return volume
+    return next(iter(traded), None)
 
 
 def within(values: Values, low: Values, high: Values) -> bool:

@@ -11,11 +11,12 @@ from functools import lru_cache
 from typing import Literal
 
 ColumnPart = Literal[
-    "time", "close_time", "clock", "open", "high", "low", "close", "volume", "tick_volume", "quote_volume", "closed",
-    "exchange", "symbol", "timeframe",
+    "time", "close_time", "clock", "open", "high", "low", "close", "volume", "tick_volume", "quote_volume", "up_volume",
+    "down_volume", "closed", "exchange", "symbol", "timeframe",
 ]  # fmt: skip
 """The part of a column: ``time`` is when a candle opened, or the date of it; ``clock`` the time of day beside it;
-``closed`` whether the candle is final."""
+``closed`` whether the candle is final; ``up_volume`` and ``down_volume`` are what was traded at rising and at falling
+prices."""
 
 
 @dataclass(frozen=True, order=True)
@@ -42,8 +43,12 @@ _NOT_PRICES = frozenset(
         "is", "oi",
     }
 )  # fmt: skip
-_TIMES = frozenset({"time", "timestamp", "date", "datetime", "ts", "unix", "mts", "epoch", "utc", "gmt", "t"})
+_TIMES = frozenset(
+    {"time", "timestamp", "date", "datetime", "ts", "unix", "mts", "epoch", "utc", "gmt", "t", "yyyymmdd", "dtyyyymmdd"}
+)
 _STARTS = frozenset({"start", "begin", "beginning", "window"})
+_NO_TIMES = frozenset({"high", "low"})
+"""``timeHigh`` is when the high was, not when the candle opened."""
 _ENDS = frozenset({"end", "close", "closing", "closed", "until", "stop"})
 _OF_OTHERS = frozenset(
     {"local", "server", "received", "created", "updated", "origin", "exchange", "converted", "trade"}
@@ -67,11 +72,14 @@ _NAMES: dict[tuple[str, ...], ColumnPart] = {
     ("interval",): "timeframe",
     ("resolution",): "timeframe",
     ("per",): "timeframe",
+    ("up",): "up_volume",
+    ("down",): "down_volume",
 }
-# Files with several columns of times use an earlier name for the epoch, a later one for its text.
+# Files with several columns of times use an earlier name for the epoch, a later one for its text, or one of the first
+# for the candle and others for its first and last trade.
 _TIME_ORDER = (
-    "open time", "open timestamp", "open date", "timestamp", "timestamp ms", "unix", "unix timestamp", "ts", "t",
-    "datetime", "date time", "date", "time", "start time", "start",
+    "time period start", "candle date time utc", "open time", "time open", "open timestamp", "open date", "timestamp",
+    "timestamp ms", "unix", "unix timestamp", "ts", "t", "datetime", "date time", "date", "time", "start time", "start",
 )  # fmt: skip
 # Words that are written together: opentime, adjclose, tickvol, openinterest.
 _JOINED = frozenset(
@@ -117,7 +125,7 @@ def _as_time(words: tuple[str, ...]) -> ColumnMeaning | None:
     distinct = set(words)
     if distinct & (_VOLUMES | {"price"}) - {"t"} or ("t" in distinct and len(distinct) > 1):
         return None
-    if not (distinct & _TIMES or distinct & _STARTS):
+    if not (distinct & _TIMES or distinct & _STARTS) or distinct & _NO_TIMES:
         return None
     if distinct & _ENDS:
         return ColumnMeaning(0, "close_time")
@@ -131,16 +139,17 @@ def _as_time(words: tuple[str, ...]) -> ColumnMeaning | None:
 
 def _as_price(words: tuple[str, ...]) -> ColumnMeaning | None:
     distinct = set(words)
-    if distinct & _NOT_PRICES:
+    if distinct & (_NOT_PRICES | _TIMES - {"t"}):
         return None
-    if distinct == {"price"}:
+    if distinct in ({"price"}, {"trade", "price"}):
         return ColumnMeaning(9, "close")
     roles = [role for role, spellings in _PRICES.items() if distinct & spellings]
     if len(roles) != 1:
         return None
     beside = distinct - _EITHER - _BESIDE_PRICES
-    rank = len(beside) + (5 if beside & {"adj", "adjusted"} else 0) + (1 if "ask" in beside else 0)
-    return ColumnMeaning(rank, roles[0])
+    adjusted, ask = bool(beside & {"adj", "adjusted"}), "ask" in beside
+    in_other_words = distinct.isdisjoint({roles[0], roles[0][0]})
+    return ColumnMeaning(len(beside) + 5 * adjusted + ask + in_other_words, roles[0])
 
 
 def _as_volume(words: tuple[str, ...]) -> ColumnMeaning | None:

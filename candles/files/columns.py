@@ -1,6 +1,6 @@
 """Tells which column of a table is which part of a candle: as the caller says, by their names, or by their values."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,10 +8,11 @@ import numpy as np
 import polars as pl
 
 from candles.files.cells import numbers
-from candles.files.column_order import base_volume, order_of
+from candles.files.column_order import order_of
 from candles.files.column_words import ColumnMeaning, ColumnPart, meaning_of, words_of
 from candles.files.table import Table
 from candles.files.times import are_clocks, are_times, read_times, with_clock
+from candles.files.volume_columns import AmbiguousVolumeError, sample, volume_of
 from common.candle_columns import OHLC, VALUES
 from common.errors import CandleFileError
 
@@ -19,9 +20,6 @@ IGNORED = ("-", "_")
 """What stands for a column that is not read, in the option ``columns``."""
 ROLES = ("time", "clock", *VALUES, "closed", "symbol", "timeframe", "exchange")
 """The words of the option ``columns``."""
-
-_TOLD_FROM = 2_000
-"""Rows from which columns are told apart, spread over the file."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,9 @@ class CandleColumns:
     ticker: str | None = None
     """The one symbol that the header names."""
     notes: tuple[str, ...] = field(default=())
+    volume_units: tuple[str, ...] = ()
+    """What volumes are counted in by their names, in capitals: ``BTC`` and ``USDT``, beside words that are no currency.
+    """
 
 
 def locate(table: Table, path: Path, columns: Sequence[str] | None) -> CandleColumns:
@@ -74,44 +75,50 @@ def _as_told(table: Table, path: Path, columns: Sequence[str]) -> CandleColumns:
 
 
 def _by_names(table: Table, path: Path, meanings: list[ColumnMeaning | None]) -> CandleColumns:
-    parts: dict[str, pl.Series] = {}
     notes: list[str] = []
-    for role in (*OHLC, "exchange", "symbol", "timeframe", "closed"):
-        # A file may repeat a column under another name, but not under the same one.
-        position = _best(table, path, role, meanings)
-        if position is not None:
-            parts[role] = table.columns[position]
+    best = {role: _best(table, path, role, meanings) for role in (*OHLC, "exchange", "symbol", "timeframe", "closed")}
+    positions = {role: position for role, position in best.items() if position is not None}
+    parts = {role: table.columns[position] for role, position in positions.items()}
     stamps_the_close = False
     time = _time_column(table, meanings, "time")
     if time is None:
         time = _time_column(table, meanings, "close_time")
         stamps_the_close = time is not None
         if time is not None:
-            notes.append(f"the only times are those of the column {_name(table, time)}, taken as when candles closed")
+            notes.append(f"the only times are those of the column {table.name(time)}, taken as when candles closed")
     if time is None:
         unnamed = (position for position, meaning in enumerate(meanings) if meaning is None)
-        time = next((position for position in unnamed if are_times(table.columns[position])), None)
+        time = next((position for position in unnamed if are_times(table.columns[position], named=False)), None)
     if time is not None:
-        parts["time"] = _moments(table, time, _clock_beside(table, time))
+        clock = _clock_beside(table, time)
+        parts["time"] = _moments(table, time, clock)
+        positions |= {"time": time, **({} if clock is None else {"clock": clock})}
     if all(name in parts for name in OHLC):
-        volume, note = _volume(table, path, meanings, parts)
+        try:
+            volume, note = volume_of(table, meanings, low=parts["low"], high=parts["high"])
+        except AmbiguousVolumeError as error:
+            raise CandleFileError(
+                f"{path}: {error}; keep one of them, or say which with --columns, for example {_example(table)}"
+            ) from error
         notes += [note] if note else []
         if volume is not None:
-            parts["volume"] = table.columns[volume]
+            parts["volume"] = volume
     missing = [name for name in ("time", *VALUES) if name not in parts]
     if missing:
-        raise _missing(table, path, missing)
-    return CandleColumns(parts, table.decimal_comma, stamps_the_close, _ticker(table), tuple(notes))
+        raise _missing(table, path, missing, positions)
+    return CandleColumns(
+        parts, table.decimal_comma, stamps_the_close, _ticker(table), tuple(notes), _units(table, meanings)
+    )
 
 
 def _by_values(table: Table, path: Path, meanings: list[ColumnMeaning | None]) -> CandleColumns:
-    times = [position for position, column in enumerate(table.columns) if are_times(column)]
+    times = [position for position, column in enumerate(table.columns) if are_times(column, named=False)]
     if not times:
         named = any(meaning is not None and meaning.role == "time" and meaning.rank < 90 for meaning in meanings)
         raise _missing(table, path, VALUES if named else ("time", *VALUES))
     time = times[0]
     clock = _clock_beside(table, time)
-    told = _sample(~table.malformed)
+    told = sample(~table.malformed)
     stamps = read_times(_moments(table, time, clock).gather(told), path).time
     readable: dict[int, np.ndarray] = {}
     for position, column in enumerate(table.columns):
@@ -120,28 +127,42 @@ def _by_values(table: Table, path: Path, meanings: list[ColumnMeaning | None]) -
             if not unreadable.all() and values.is_not_null().any():
                 readable[position] = values.fill_null(np.nan).to_numpy()
     order = order_of(readable, stamps.to_physical().fill_null(0).to_numpy())
-    if order is None or order.volume is None:
+    if order is None:
         raise _missing(table, path, VALUES)
+    placed = {time: "time", **({} if clock is None else {clock: "clock"})}
+    placed |= {position: name for name, position in order.prices.items()}
+    if order.volume is None:
+        raise _missing(table, path, ["volume"], {name: position for position, name in placed.items()})
+    placed[order.volume] = "volume"
     parts: dict[str, pl.Series] = {"time": _moments(table, time, clock), "volume": table.columns[order.volume]}
     parts |= {name: table.columns[position] for name, position in order.prices.items()}
     if order.closed is not None:
         parts["closed"] = table.columns[order.closed]
-    placed = {time: "time", **({} if clock is None else {clock: "clock"}), order.volume: "volume"}
-    placed |= {position: name for name, position in order.prices.items()}
-    shown = [placed.get(position, "-") for position in range(max(placed) + 1)]
+    shown = _in_order(placed)
     usual = [word for word in shown if word in OHLC] == list(OHLC)
-    notes = (
-        () if usual and not table.has_header else (f"the columns were told apart by their values: {','.join(shown)}",)
-    )
+    told_apart = f"the columns were told apart by their values: {','.join(shown)}"
+    notes = () if usual and not table.has_header else (told_apart,)
     return CandleColumns(parts, table.decimal_comma, notes=notes)
 
 
-def _missing(table: Table, path: Path, parts: Sequence[str]) -> CandleFileError:
+def _missing(
+    table: Table, path: Path, parts: Sequence[str], positions: Mapping[str, int] | None = None
+) -> CandleFileError:
+    """The error of a table without some parts of a candle; ``positions`` are those of the others."""
     why = "" if table.has_header else ", whose values do not tell which is which"
+    example = f"for example {_example(table)}"
+    if parts == ["volume"] and positions is not None:
+        known = _in_order({position: role for role, position in positions.items()})
+        why, example = "", f"or import it without one, as 0 throughout: --columns {','.join(known)}"
     return CandleFileError(
-        f"{path}: no column for {', '.join(parts)}; the file has {table.shown_names()}{why}; "
-        f"say it with --columns, for example {_example(table)}"
+        f"{path}: no column for {', '.join(parts)}; the file has {table.shown_names()}{why}; say it with --columns, "
+        f"{example}"
     )
+
+
+def _in_order(placed: Mapping[int, str]) -> list[str]:
+    """The words of ``--columns`` for columns whose parts are known."""
+    return [placed.get(position, IGNORED[0]) for position in range(max(placed) + 1)]
 
 
 def _meaning(cells: Sequence[str]) -> ColumnMeaning | None:
@@ -159,7 +180,7 @@ def _best(table: Table, path: Path, role: str, meanings: list[ColumnMeaning | No
         if meaning is not None and meaning.role == role
     )
     if len(ranked) > 1 and ranked[0][0] == ranked[1][0]:
-        names = " and ".join(_name(table, position) for rank, position in ranked if rank == ranked[0][0])
+        names = " and ".join(table.name(position) for rank, position in ranked if rank == ranked[0][0])
         raise CandleFileError(
             f"{path}: the columns {names} can each be the {role}; keep one of them, or say which with --columns, "
             f"for example {_example(table)}"
@@ -206,50 +227,10 @@ def _moments(table: Table, time: int, clock: int | None) -> pl.Series:
     return table.columns[time] if clock is None else with_clock(table.columns[time], table.columns[clock])
 
 
-def _volume(
-    table: Table, path: Path, meanings: list[ColumnMeaning | None], parts: dict[str, pl.Series]
-) -> tuple[int | None, str | None]:
-    """The volume in the base currency, or the number of ticks where nothing else was counted; and a note on it."""
-    told = _sample(~table.malformed)
-
-    def values(column: pl.Series) -> np.ndarray:
-        read, _ = numbers(column.gather(told), decimal_comma=table.decimal_comma)
-        return read.fill_null(np.nan).to_numpy()
-
-    def named(role: ColumnPart) -> list[int]:
-        ranked = [(one.rank, position) for position, one in enumerate(meanings) if one is not None and one.role == role]
-        return [position for _, position in sorted(ranked)]
-
-    _refuse_doubles(table, path, meanings)
-    candidates, ticks, quoted = named("volume"), named("tick_volume"), named("quote_volume")
-    read = {position: values(table.columns[position]) for position in (*candidates, *ticks, *quoted)}
-    low, high = values(parts["low"]), values(parts["high"])
-    # Volumes in two currencies, neither of them called base: the one in a quote currency by its name may be the base.
-    if not candidates and len(quoted) > 1:
-        candidates = quoted
-    chosen = base_volume(candidates, read, low, high)
-    if chosen is None or not np.nan_to_num(read[chosen]).any():
-        counted = next((position for position in ticks if np.nan_to_num(read[position]).any()), None)
-        if counted is not None:
-            why = "" if chosen is None else f", as {_name(table, chosen)} is 0 throughout"
-            return counted, f"the volume is the number of ticks, {_name(table, counted)}{why}"
-        chosen = ticks[0] if chosen is None and ticks else chosen
-    return chosen, None
-
-
-def _refuse_doubles(table: Table, path: Path, meanings: list[ColumnMeaning | None]) -> None:
-    """Two columns of one name cannot be told apart."""
-    names = [
-        table.names[position]
-        for position, meaning in enumerate(meanings)
-        if meaning is not None and meaning.role == "volume"
-    ]
-    doubled = next((cells for cells in names if names.count(cells) > 1), None)
-    if doubled is not None:
-        raise CandleFileError(
-            f"{path}: {names.count(doubled)} columns are called {'/'.join(doubled)!r}; keep one of them, or say which "
-            f"with --columns, for example {_example(table)}"
-        )
+def _units(table: Table, meanings: Sequence[ColumnMeaning | None]) -> tuple[str, ...]:
+    volumes = [position for position, one in enumerate(meanings) if one is not None and one.role.endswith("volume")]
+    words = (word.upper() for position in volumes for name in table.names[position] for word in words_of(name))
+    return tuple(dict.fromkeys(words))
 
 
 def _ticker(table: Table) -> str | None:
@@ -261,16 +242,6 @@ def _ticker(table: Table) -> str | None:
     return None
 
 
-def _name(table: Table, position: int) -> str:
-    return repr("/".join(filter(None, table.names[position])))
-
-
 def _example(table: Table) -> str:
     words = ["time", *VALUES]
     return ",".join(words + ["-"] * (len(table.columns) - len(words)))
-
-
-def _sample(usable: pl.Series) -> pl.Series:
-    """Positions of usable rows, at most some thousands."""
-    rows = pl.arg_where(usable, eager=True)
-    return rows.gather_every(max(1, -(-len(rows) // _TOLD_FROM)))

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from candles.files.table import Table, UnreadableError, fields_frame, table_of_rows
+from candles.files.table import MOMENT, Table, UnreadableError, fields_frame, table_of_rows
 from candles.files.text_tables import decoded
 
 
@@ -34,18 +34,38 @@ def json_lines_table(data: bytes) -> Table:
 
 def _inside(answer: dict[str, Any]) -> object:
     """The rows within an answer; an object of equally long lists is a table by its columns."""
-    lists = {name: value for name, value in answer.items() if isinstance(value, list)}
+    lists = _lists(answer)
     if len(lists) > 3 and len({len(value) for value in lists.values()}) == 1:
         return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
-    # pandas writes a column as an object of its own, by the labels of the rows.
-    columns = {name: value for name, value in answer.items() if isinstance(value, dict)}
-    if len(columns) > 3 and len({tuple(value) for value in columns.values()}) == 1:
-        labels = next(iter(columns.values()))
-        return [{"": label} | {name: value[label] for name, value in columns.items()} for label in labels]
+    objects = {name: value for name, value in answer.items() if isinstance(value, dict)}
+    # An object for each time, or, as pandas writes it, one for each column, by the labels of the rows.
+    if objects and all(map(_is_label, objects)) and not any(map(_is_label, next(iter(objects.values())))):
+        return [{"": label} | row for label, row in objects.items()]
+    if len(objects) > 3 and len({tuple(value) for value in objects.values()}) == 1:
+        labels = next(iter(objects.values()))
+        return [{"": label} | {name: value[label] for name, value in objects.items()} for label in labels]
     parts = [part for value in answer.values() if isinstance(value, list | dict) and (part := _rows(value)) is not None]
     if len(parts) > 1:
         raise UnreadableError(f"the JSON contains {len(parts)} lists; keep the one with the candles")
     return parts[0] if parts else None
+
+
+def _lists(answer: dict[str, Any]) -> dict[str, list[Any]]:
+    """The lists of plain values in an answer, also those of objects within it, as in ``{"t": [...], "quote": [{"open":
+    [...], ...}]}``, by their names."""
+    lists: dict[str, list[Any]] = {}
+    for name, value in answer.items():
+        inner = value[0] if isinstance(value, list) and len(value) == 1 else value
+        if isinstance(inner, dict):
+            lists |= _lists(inner)
+        elif isinstance(value, list) and not any(isinstance(one, list | dict) for one in value):
+            lists[name] = value
+    return lists
+
+
+def _is_label(name: str) -> bool:
+    """Whether a name in an object is that of a row: a time or a number."""
+    return name.isdecimal() or MOMENT.match(name) is not None
 
 
 def _rows(value: list[Any] | dict[str, Any]) -> object:

@@ -1,9 +1,10 @@
 """Which series a file's rows belong to: exchange, symbol and timeframe from its columns, the options, or its name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import permutations
 from pathlib import Path
 
 import polars as pl
@@ -15,8 +16,9 @@ from candles.files.path_names import in_market, names_in_path
 from candles.files.raw import SERIES_COLUMNS
 from common.errors import CandleFileError, HubError
 from common.timeframes import normalise_timeframe
-from registry.instruments import normalise_exchange
+from registry.instruments import normalise_exchange, split_exchange
 from registry.naming import read_instrument
+from registry.symbols import pair_in
 
 _EXCHANGE_PREFIX = r"^([A-Za-z][A-Za-z0-9_]*):"
 
@@ -24,15 +26,20 @@ _EXCHANGE_PREFIX = r"^([A-Za-z][A-Za-z0-9_]*):"
 @dataclass(frozen=True)
 class RowNames:
     """``exchange``, ``symbol``, ``timeframe`` and ``problem`` (a reason or null) of rows: one value per row, or one for
-    all. ``guessed`` is whether the symbol is only a guess from the file's name or folder."""
+    all. ``guessed`` is whether the symbol is only a guess from the file's name or folder. ``pairs`` has base and quote
+    by their letters, where the file, its name or the options say them plainly."""
 
     columns: dict[str, pl.Expr]
     notes: tuple[str, ...] = ()
     guessed: bool = False
+    pairs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
-def name_rows(columns: dict[str, pl.Series], ticker: str | None, options: ImportOptions, path: Path) -> RowNames:
-    """The series of each row. ``ticker`` is the symbol that the file's header names, if it does.
+def name_rows(
+    columns: dict[str, pl.Series], ticker: str | None, units: tuple[str, ...], options: ImportOptions, path: Path
+) -> RowNames:
+    """The series of each row. ``ticker`` is the symbol that the file's header names, if it does, and ``units`` are the
+    words in the names of its volumes.
 
     Raises :class:`CandleFileError` if nothing says which series the rows belong to, or if a column contradicts an
     option. What a file's name or folder says is a guess, which options override.
@@ -65,7 +72,8 @@ def name_rows(columns: dict[str, pl.Series], ticker: str | None, options: Import
             names[name] = pl.lit(part.read(ticker))
         elif name == "symbol":
             guessed = True
-            names[name] = pl.lit(part.read(path_names.symbol and in_market(path_names.symbol, path)))
+            ticker = path_names.symbol and in_market(path_names.symbol, path)
+            names[name] = pl.lit(part.read(ticker))
         else:
             names[name] = pl.lit(part.read(path_names.timeframe))
     nothing = pl.lit(False)
@@ -75,7 +83,24 @@ def name_rows(columns: dict[str, pl.Series], ticker: str | None, options: Import
         .when(unreadable.get("timeframe", nothing))
         .then(pl.lit(reasons.UNSUPPORTED_TIMEFRAME))
     )
-    return RowNames(names, tuple(notes), guessed)
+    spelled = [*_spelled(texts.get("symbol")), ticker]
+    pairs = {options.pair, *(pair_in(split_exchange(text, "")[1]) for text in spelled if text)} - {None}
+    # A file with volumes in BTC and in USDT says what BTCUSDT is.
+    pairs |= set(permutations(units, 2))
+    return RowNames(names, tuple(notes), guessed, _by_letters(pairs))
+
+
+def _spelled(text: pl.Series | None) -> list[str]:
+    return [] if text is None else text.drop_nulls().unique().sort().to_list()
+
+
+def _by_letters(pairs: Iterable[tuple[str, str] | None]) -> dict[str, tuple[str, str]]:
+    """The pairs by their letters, without letters that are parted in two ways."""
+    by_letters: dict[str, set[tuple[str, str]]] = {}
+    for pair in pairs:
+        if pair is not None:
+            by_letters.setdefault("".join(pair), set()).add(pair)
+    return {letters: min(parted) for letters, parted in by_letters.items() if len(parted) == 1}
 
 
 @dataclass(frozen=True)
@@ -96,6 +121,10 @@ class _Part:
                 read[spelling] = self.normalise(spelling)
         others = sorted(set(read.values()) - {self.stated})
         note = None
+        if self.stated is not None and not read and self.name == "timeframe":
+            words = sorted(text.filter(filled).unique())
+            note = f"{', '.join(map(repr, words[:5]))} is no timeframe; the rows were stored as {self.stated}"
+            read = dict.fromkeys(words, self.stated)
         if self.stated is not None and others:
             # The symbols of a spot market and of its perpetuals are often spelled alike.
             if self.name != "symbol" or len(set(read.values())) > 1 or _letters(others[0]) != _letters(self.stated):

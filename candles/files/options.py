@@ -9,8 +9,9 @@ from common.errors import CandleFileError, InstrumentError
 from common.grids import Grid
 from common.timeframes import normalise_timeframe
 from common.zones import zone as zone_of
-from registry.instruments import Calendar, normalise_exchange
+from registry.instruments import Calendar, normalise_exchange, split_exchange
 from registry.naming import read_instrument
+from registry.symbols import pair_in
 
 DEFAULT_EXCHANGE = "BINANCE"
 
@@ -20,6 +21,8 @@ class ImportOptions:
     """Options of an import, normalised. What is ``None`` is for the file to say."""
 
     symbol: str | None = None
+    pair: tuple[str, str] | None = None
+    """Base and quote, where the caller's spelling of the symbol says them."""
     timeframe: str | None = None
     exchange: str | None = None
     default_exchange: str = DEFAULT_EXCHANGE
@@ -64,7 +67,9 @@ class ImportOptions:
         """
         default_exchange = normalise_exchange(default_exchange)
         exchange = None if exchange is None else normalise_exchange(exchange)
+        pair = None
         if symbol is not None:
+            pair = pair_in(split_exchange(symbol, "")[1])
             instrument = read_instrument(symbol, exchange or default_exchange)
             if exchange not in (None, instrument.exchange):
                 raise InstrumentError(
@@ -74,6 +79,7 @@ class ImportOptions:
             exchange = instrument.exchange
         return cls(
             symbol,
+            pair,
             None if timeframe is None else normalise_timeframe(timeframe),
             exchange,
             default_exchange,

@@ -5,7 +5,10 @@ futures/um/.../BTCUSDT-1h-2024-12.csv                     the same names for per
 futures/cm/.../BTCUSD_PERP-1h-2024-12.csv                 settled in the base: BTC/USD:BTC
 BTC_USDT-1h.feather   futures/BTC_USDT_USDT-1h-futures.feather    freqtrade's: BTC/USDT, BTC/USDT:USDT
 ADAUSDT_60m.csv   XAUUSD_M15.csv   XAUUSD_M15_202401020000_202406282345.csv    MetaTrader's
+EURUSD60.csv   EURUSD_Daily_201001040000.csv                      MetaTrader's, too
+XBTUSD_60.csv   BTCUSDT_60_2024-01-01_2024-01-31.csv              minutes: Kraken's, Bybit's
 NASDAQ_AAPL, 60.csv   BINANCE_BTCUSDT, 1D.csv             TradingView's
+Bitstamp_BTCUSD_1h.csv   Binance_BTCUSDT_d.csv   Gemini_BTCUSD_2024_1min.csv        CryptoDataDownload's
 """
 
 import re
@@ -27,10 +30,23 @@ _FREQTRADE_FUTURES = re.compile(
     rf"(?P<base>[A-Z0-9]{{2,20}})_(?P<quote>[A-Z0-9]{{2,10}})_(?P<settle>[A-Z0-9]{{2,10}})-{_TIMEFRAME}-futures"
 )
 _METATRADER = re.compile(r"(?:[a-z0-9]+_)?(?P<symbol>[A-Z0-9]{2,20})_(?P<unit>M|H|D|W)(?P<count>\d{1,2})(?:_\d+){0,2}")
+# A number that may count minutes proves little, so that the symbol has to end with a currency.
+_PAIR = r"[A-Z0-9]{2,12}(?:USDT|USDC|BUSD|FDUSD|USD|EUR|GBP|JPY|CHF|CAD|AUD|NZD|BTC|XBT|ETH|KRW|TRY|BRL)"
+_METATRADER_WORDS = re.compile(r"(?P<symbol>[A-Z0-9]{2,20})_(?P<timeframe>Daily|Weekly|Monthly)(?:_\d+){0,2}")
+_MINUTES = re.compile(rf"(?P<symbol>{_PAIR})_?(?P<count>\d{{1,5}})(?:_\d{{4}}-\d\d-\d\d){{0,2}}")
+_CRYPTODATADOWNLOAD = re.compile(
+    rf"(?P<exchange>[A-Z][A-Za-z0-9]{{1,19}})_(?P<symbol>{_PAIR})(?:_\d{{4}})?_"
+    r"(?P<timeframe>d|1d|daily|day|\d{0,2}h|\d{0,2}hr|hour|minute|\d{1,2}m|\d{1,2}min)"
+)
 _TRADINGVIEW = re.compile(
     r"(?P<exchange>[A-Z][A-Z0-9]{1,19})_(?P<symbol>[A-Z0-9]{1,20}(?:\.P)?), (?P<timeframe>[0-9]{1,4}[A-Z]?)"
     r"(?:_[0-9a-f]+)?"
 )
+_PATTERNS = (
+    _TRADINGVIEW, _FREQTRADE_FUTURES, _CRYPTODATADOWNLOAD, _MINUTES, _METATRADER_WORDS, _METATRADER, _DUMP
+)  # fmt: skip
+_METATRADER_MONTH = "43200"
+"""Minutes of 30 days."""
 _NOT_TRADED = {"markpriceklines": "mark prices", "indexpriceklines": "index prices", "premiumindexklines": "premiums"}
 
 
@@ -46,17 +62,13 @@ class PathNames:
 def names_in_path(path: Path) -> PathNames:
     """What a path says of the series in its file."""
     stem = path.name.split(".csv")[0] if ".P, " in path.name else path.name.split(".")[0]
-    if match := _TRADINGVIEW.fullmatch(stem):
-        span = match["timeframe"]
-        # TradingView counts minutes where it writes no unit.
-        return PathNames(match["exchange"], match["symbol"], f"{span}m" if span.isdigit() else span)
-    if match := _FREQTRADE_FUTURES.fullmatch(stem):
-        return PathNames(None, f"{match['base']}/{match['quote']}:{match['settle']}", match["timeframe"])
-    if match := _METATRADER.fullmatch(stem):
-        return PathNames(None, match["symbol"], f"{match['count']}{match['unit'].lower()}")
-    if match := _DUMP.fullmatch(stem):
-        return PathNames(None, match["symbol"], match["timeframe"])
-    return PathNames()
+    match = next((match for pattern in _PATTERNS if (match := pattern.fullmatch(stem))), None)
+    if match is None:
+        return PathNames()
+    parts = match.groupdict()
+    symbol = parts["symbol"] if "symbol" in parts else f"{parts['base']}/{parts['quote']}:{parts['settle']}"
+    timeframe = parts["timeframe"] if "timeframe" in parts else f"{parts['count']}{parts.get('unit', 'm').lower()}"
+    return PathNames(parts.get("exchange"), symbol, "1mo" if timeframe == f"{_METATRADER_MONTH}m" else timeframe)
 
 
 def in_market(symbol: str, path: Path) -> str:

@@ -1,6 +1,7 @@
 """The rows of one source, unchecked."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -19,6 +20,14 @@ CANDLE_SCHEMA: dict[str, pl.DataType] = {
 
 SERIES_COLUMNS = ("exchange", "symbol", "timeframe")
 """The columns that name a candle's series."""
+
+
+def by_series(candles: pl.DataFrame) -> list[pl.DataFrame]:
+    """The candles of each series, in the order in which the series come. Those of one alone are not copied."""
+    if candles.is_empty() or candles.select(SERIES_COLUMNS).unique().height == 1:
+        return [candles][: candles.height]
+    return candles.partition_by(SERIES_COLUMNS, maintain_order=True)
+
 
 OF_DAYS = ("1d", "3d", "1w", "1mo")
 """Timeframes whose candles are often named by a date."""
@@ -50,6 +59,8 @@ class RawCandles:
     """The zone of times without an offset, if somebody said it; they were taken as UTC otherwise."""
     guessed_symbol: bool = False
     """Whether only the file's name or folder says which instrument it is."""
+    pairs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Letters of a symbol -> its base and quote, where something says them plainly."""
 
     @classmethod
     def from_frame(cls, candles: pl.DataFrame, source: str) -> "RawCandles":

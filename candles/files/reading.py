@@ -1,5 +1,6 @@
 """Reads candle files as they are: Parquet, Feather, CSV and other delimited text, JSON, spreadsheets."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -37,22 +38,27 @@ def read_candles(path: Path, options: ImportOptions | None = None) -> RawCandles
 def _read(path: Path, options: ImportOptions) -> RawCandles:
     table = read_table(path)
     located = locate(table, path, options.columns)
-    # In a row with too many or too few fields there is no telling which value is which.
-    intact = ~table.malformed
-    columns = {name: pl.select(pl.when(intact).then(column)).to_series() for name, column in located.parts.items()}
+    lines, malformed, decimal_comma = table.lines, table.malformed, located.decimal_comma
+    columns = dict(located.parts)
+    # Each column is let go when it has been read: together they are larger than the file.
+    del table
+    located = replace(located, parts={})
+    if malformed.any():
+        # In a row with too many or too few fields there is no telling which value is which.
+        columns = {name: pl.select(pl.when(~malformed).then(one)).to_series() for name, one in columns.items()}
     key = as_text(columns["symbol"]) if "symbol" in columns else None
     times = read_times(columns.pop("time"), path, options.zone, key)
-    values = {name: numbers(columns[name], decimal_comma=located.decimal_comma) for name in VALUES}
-    names = name_rows(columns, located.ticker, options, path)
+    values = {name: numbers(columns.pop(name), decimal_comma=decimal_comma) for name in VALUES}
+    names = name_rows(columns, located.ticker, located.volume_units, options, path)
     problem = pl.coalesce(
-        pl.when(~intact).then(pl.lit(reasons.FIELD_COUNT)),
+        pl.when(malformed).then(pl.lit(reasons.FIELD_COUNT)),
         names.columns.pop("problem"),
         times.problem,
         pl.when(pl.any_horizontal(bad for _, bad in values.values())).then(pl.lit(reasons.NOT_A_NUMBER)),
         pl.when(_still_open(columns.get("closed"))).then(pl.lit(reasons.STILL_OPEN)),
     )
     cells: list[pl.Series | pl.Expr] = [
-        table.lines.alias("line"),
+        lines.alias("line"),
         problem.alias("problem"),
         times.time.alias("open_time"),
         times.dated.alias("dated"),
@@ -65,8 +71,9 @@ def _read(path: Path, options: ImportOptions) -> RawCandles:
         rows,
         (*located.notes, *names.notes, *(times.notes if _matters(rows) else ())),
         options.stamps_the_close or located.stamps_the_close,
-        options.zone,
+        times.zone,
         names.guessed,
+        names.pairs,
     )
 
 

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 import polars as pl
 
 _NUMBER = re.compile(r"[-+]?[$€£¥]?\s?(?:\d[\d,.]*|\.\d+)(?:[eE][-+]?\d+)?\s?[KMB%]?")
-_MOMENT = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{8,}")
+MOMENT = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{8,}")
+"""How a written time begins, or an epoch number."""
+_DECIMAL_COMMA = r"^[-+]?(?:\d{1,3}(?:\.\d{3})+,\d+|\d+,(?:\d{1,2}|\d{4,}))$"
+"""Numbers with a comma that cannot stand before thousands."""
+_ANY_COMMA = r"^[-+]?[\d.]+,\d+$"
+_COMMA_BEFORE_THOUSANDS = r"^[-+]?[$€£¥]?\d{1,3}(?:,\d{3})+\.\d"
 HEADER_LINES = 20
 """How many lines before the first row are looked at: vendors' addresses, licences and names of several levels."""
 
@@ -32,12 +37,16 @@ class Table:
     odd_header: tuple[str, ...] = ()
     """A header that names another number of columns than the rows have, so that nobody knows which is which."""
     decimal_comma: bool = False
-    """Whether ``1,5`` is one and a half: in text whose fields are not separated by commas."""
+    """Whether ``1,5`` is one and a half, and ``1.234`` more than a thousand."""
 
     @property
     def has_header(self) -> bool:
         """Whether a line of the file, or the file's own structure, names the columns."""
         return any(self.names)
+
+    def name(self, position: int) -> str:
+        """One column as the file names it, for messages."""
+        return repr("/".join(filter(None, self.names[position])))
 
     def shown_names(self) -> str:
         """The columns as the file names them, for messages."""
@@ -59,9 +68,9 @@ def fields_frame(lines: Sequence[int], fields: Sequence[Sequence[str | None]]) -
 
 
 def table_of_rows(
-    rows: pl.DataFrame, *, names: Sequence[str] | None = None, may_have_header: bool = True, decimal_comma: bool = False
+    rows: pl.DataFrame, *, names: Sequence[str] | None = None, may_have_header: bool = True, delimiter: str = ","
 ) -> Table:
-    """Rows of text cells (columns ``line`` and ``fields``) as a table.
+    """Rows of text cells (columns ``line`` and ``fields``) as a table; ``delimiter`` is what separated them.
 
     Without ``names``, the lines before the first row that can be a candle's are its header. Raises
     :class:`UnreadableError` if no rows are left.
@@ -73,9 +82,10 @@ def table_of_rows(
 
     def columns(width: int) -> pl.DataFrame:
         cell = pl.col("fields").list
-        return rows.select(cell.get(position, null_on_oob=True).alias(str(position)) for position in range(width))
+        fields = (cell.get(position, null_on_oob=True).alias(str(position)) for position in range(width))
+        return rows.select(field.str.strip_chars() for field in fields)
 
-    return table_of_cells(header, rows["line"], rows["fields"].list.len(), columns, decimal_comma=decimal_comma)
+    return table_of_cells(header, rows["line"], rows["fields"].list.len(), columns, delimiter=delimiter)
 
 
 def table_of_cells(
@@ -84,9 +94,10 @@ def table_of_cells(
     counts: pl.Series,
     columns: Callable[[int], pl.DataFrame],
     *,
-    decimal_comma: bool,
+    delimiter: str,
 ) -> Table:
-    """A table of text cells: its header, the number and the count of fields of each row, and its first columns.
+    """A table of text cells: its header, the number and the count of fields of each row, and its first columns, whose
+    cells are stripped.
 
     Raises :class:`UnreadableError` if there are no rows.
     """
@@ -94,14 +105,22 @@ def table_of_cells(
         raise UnreadableError("the file contains no rows")
     named_above = [list(line) for line in header]
     width = int(counts.mode().min())  # type: ignore[arg-type]
-    cells = columns(width).select(pl.all().str.strip_chars()).get_columns()
+    cells = columns(width).get_columns()
     # A delimiter at the end of each row makes one more column, which has no name and no values.
     if named_above and width == len(named_above[-1]) + 1 and (cells[-1].fill_null("") == "").all():
         named_above[-1].append("")
     named = [line for line in named_above if len(line) == width]
     odd = named_above[-1] if named_above and not named and len(named_above[-1]) > 1 else []
     over = tuple(tuple(line[position] for line in named) for position in range(width))
-    return Table(over, tuple(cells), lines, counts != width, tuple(odd), decimal_comma)
+    return Table(over, tuple(cells), lines, counts != width, tuple(odd), _has_decimal_commas(cells, delimiter))
+
+
+def _has_decimal_commas(columns: Sequence[pl.Series], delimiter: str) -> bool:
+    with_commas = [column for column in columns if column.str.contains(",", literal=True).any()]
+    pattern = _DECIMAL_COMMA if delimiter == "," else _ANY_COMMA
+    return any(column.str.contains(pattern).any() for column in with_commas) and not any(
+        column.str.contains(_COMMA_BEFORE_THOUSANDS).any() for column in with_commas
+    )
 
 
 def header_of(first: Sequence[Sequence[str | None]]) -> list[list[str]]:
@@ -117,4 +136,4 @@ def header_of(first: Sequence[Sequence[str | None]]) -> list[list[str]]:
 
 def _begins_rows(cells: list[str]) -> bool:
     """Whether a line has numbers, or begins with a moment: a row without prices has nothing else."""
-    return any(_NUMBER.fullmatch(cell) or cell.lower() == "nan" for cell in cells) or bool(_MOMENT.match(cells[0]))
+    return any(_NUMBER.fullmatch(cell) or cell.lower() == "nan" for cell in cells) or bool(MOMENT.match(cells[0]))

@@ -36,10 +36,10 @@ def read_table(path: Path) -> Table:
         kinds = f"{' '.join(_READERS)}, and all but .zip and .xlsx also with .gz"
         raise CandleFileError(f"{path}: files of this kind are not supported; supported are {kinds}")
     try:
-        data = path.read_bytes()
-        if not data:
+        if path.stat().st_size == 0:
             raise UnreadableError("the file is empty (0 bytes)")
-        table = reader(data)
+        # Nobody else keeps the bytes, so that the reader can let go of them.
+        table = reader(path.read_bytes())
         if table.lines.is_empty():
             raise UnreadableError("the file contains no rows")
     except UnreadableError as error:
@@ -60,11 +60,21 @@ def _reader(name: str) -> Callable[[bytes], Table] | None:
 
 
 def _zip(data: bytes) -> Table:
+    """The one candle file in an archive; among several, the only one that is no plain text."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        members = [name for name in archive.namelist() if name.lower().endswith(".csv")]
+        readers = {name: _reader(name.lower()) for name in archive.namelist() if _is_content(name)}
+        members = [name for name, reader in readers.items() if reader is not None]
+        members = [name for name in members if not name.lower().endswith(".txt")] or members
         if len(members) != 1:
-            raise UnreadableError(f"the archive contains {len(members)} CSV files; it must contain exactly one")
-        return text_table(archive.read(members[0]))
+            raise UnreadableError(f"the archive contains {len(members)} candle files; it must contain exactly one")
+        reader = readers[members[0]]
+        assert reader is not None, "only those with a reader are members"
+        return reader(archive.read(members[0]))
+
+
+def _is_content(name: str) -> bool:
+    """Whether a member of an archive is a file of somebody's, and no archive in it."""
+    return not name.lower().endswith(".zip") and not any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
 
 
 def _spreadsheet(data: bytes) -> Table:
@@ -91,6 +101,7 @@ _READERS: dict[str, Callable[[bytes], Table]] = {
     ".json": json_table,
     ".jsonl": json_lines_table,
     ".ndjson": json_lines_table,
+    ".arrow": lambda data: table_of_frame(pl.read_ipc(io.BytesIO(data))),
     ".xlsx": _spreadsheet,
     ".zip": _zip,
 }

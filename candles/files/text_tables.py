@@ -3,7 +3,10 @@
 import codecs
 import csv
 import io
-from collections import Counter
+import re
+from collections import Counter, deque
+from collections.abc import Iterable
+from itertools import islice
 
 import polars as pl
 
@@ -20,15 +23,19 @@ from candles.files.table import (
 _DELIMITERS = ",;\t|"
 _SPLIT_AT_ONCE = 4_000_000
 """Characters."""
+_BLANKS = re.compile(r"(?<=\S)[ \t]+(?=\S)")
 _LOOKED_AT = 50
 """Lines from which the delimiter is told."""
 
 
 def decoded(data: bytes) -> str:
-    """UTF-8 text, or UTF-16 with a byte order mark, as terminals for trading write it."""
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    """UTF-8 text, or UTF-16, as terminals for trading write it, also without a byte order mark."""
+    marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    # The first character is one of ASCII: half of it is 0.
+    if marked or 0 in data[:2]:
+        encoding = "utf-16" if marked else "utf-16-be" if data[0] == 0 else "utf-16-le"
         try:
-            return data.decode("utf-16")
+            return data.decode(encoding)
         except UnicodeDecodeError as error:
             raise UnreadableError(f"byte {error.start} is not UTF-16 text; save the file as UTF-8") from error
     try:
@@ -40,34 +47,66 @@ def decoded(data: bytes) -> str:
 def text_table(data: bytes) -> Table:
     """The table in a text file; its delimiter is the one that splits most of its lines into as many fields."""
     text = decoded(data)
+    # Files have a hundred megabytes and more: what is not needed any longer is let go at once, here and below.
+    del data
     newline = "\n" if "\n" in text else "\r"
     delimiter = _delimiter(text, newline)
+    if delimiter not in text:
+        # Columns that blanks keep apart, any number of them.
+        text, delimiter = _BLANKS.sub("\t", text), "\t"
     if '"' in text:
-        return table_of_rows(_quoted(text, delimiter), decimal_comma=delimiter != ",")
-    lines = _lines(text, newline).to_frame("text")
-    numbered = lines.select(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("line"), pl.col("text"))
-    filled = numbered.filter(pl.col("text").str.strip_chars() != "")
-    header = header_of([line.split(delimiter) for line in filled["text"].head(HEADER_LINES + 1)])
-    rows = filled[len(header) :]
+        return table_of_rows(_quoted(text, delimiter), delimiter=delimiter)
+    numbered = _lines(text, newline)
+    del text
+    header = header_of([line.split(delimiter) for line in _first(numbered, HEADER_LINES + 1)])
+    _drop(numbered, len(header))
+    numbers = pl.concat([pl.Series([], dtype=pl.Int64), *(block["line"] for block in numbered)])
+    counts = pl.concat([pl.Series([], dtype=pl.UInt32), *(_fields(block, delimiter) for block in numbered)])
 
     def columns(width: int) -> pl.DataFrame:
-        # Straight into columns: lists of fields would take several times the memory of the file.
-        return rows.select(pl.col("text").str.split_exact(delimiter, width - 1)).unnest("text")
+        # Straight into columns, because lists of fields would take several times the memory of the file. A block of
+        # lines is let go when it has been split.
+        fields = pl.col("text").str.split_exact(delimiter, width - 1)
+        parts: list[pl.DataFrame] = []
+        while numbered:
+            parts.append(numbered.popleft().select(fields).unnest("text").select(pl.all().str.strip_chars()))
+        return pl.concat(parts)
 
-    counts = rows["text"].str.count_matches(delimiter, literal=True) + 1
-    return table_of_cells(header, rows["line"], counts, columns, decimal_comma=delimiter != ",")
+    return table_of_cells(header, numbers, counts, columns, delimiter=delimiter)
 
 
-def _lines(text: str, newline: str) -> pl.Series:
-    """The lines of a text. Blocks of it are split one by one: at once, that would take several times its memory."""
-    blocks: list[pl.Series] = []
-    start = 0
+def _lines(text: str, newline: str) -> deque[pl.DataFrame]:
+    """The lines of a text that are not blank, block by block: ``line``, their numbers, and ``text``. At once, splitting
+    would take several times the memory of the text."""
+    blocks: deque[pl.DataFrame] = deque()
+    start, number = 0, 1
     while start <= len(text):
         end = text.find(newline, start + _SPLIT_AT_ONCE)
         end = len(text) if end < 0 else end
-        blocks.append(pl.Series([text[start:end]]).str.split(newline).explode())
+        block = pl.Series("text", [text[start:end]]).str.split(newline).explode().to_frame()
+        numbered = block.with_row_index("line", offset=number).with_columns(pl.col("line").cast(pl.Int64))
+        blocks.append(numbered.filter(pl.col("text").str.contains(r"\S")))
+        number += block.height
         start = end + 1
-    return pl.concat(blocks)
+    return blocks
+
+
+def _first(blocks: Iterable[pl.DataFrame], count: int) -> list[str]:
+    return list(islice((line for block in blocks for line in block["text"].head(count)), count))
+
+
+def _drop(blocks: deque[pl.DataFrame], count: int) -> None:
+    """Leave out the first lines, which are in the first block that has any."""
+    while blocks and count:
+        block = blocks.popleft()
+        if block.height > count:
+            blocks.appendleft(block[count:])
+        count -= min(count, block.height)
+
+
+def _fields(block: pl.DataFrame, delimiter: str) -> pl.Series:
+    """How many fields each line has."""
+    return block["text"].str.count_matches(delimiter, literal=True) + 1
 
 
 def _delimiter(text: str, newline: str) -> str:

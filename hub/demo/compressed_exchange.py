@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from common.slots import slots_of
 from common.timeframes import DURATION_MS
-from hub.demo.simulated_exchange import Candle, Pair, SimulatedExchange
+from hub.demo.simulated_exchange import SimulatedExchange
+from hub.demo.simulated_market import Candle, Pair
 
 _MINUTE, _HOUR = DURATION_MS["1m"], DURATION_MS["1h"]
 _FACTOR = _HOUR // _MINUTE

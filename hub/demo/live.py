@@ -21,7 +21,7 @@ from common.errors import ServiceError
 from common.settings import Settings
 from common.timeframes import DURATION_MS, from_ms
 from hub.demo.compressed_exchange import CompressedExchange
-from hub.demo.simulated_exchange import Pair
+from hub.demo.simulated_market import Pair
 from hub.hub_processes import processes_of
 from registry.client import AsyncHubClient, Trigger
 from registry.instruments import Instrument, Listing

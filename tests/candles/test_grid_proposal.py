@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from candles.grid_proposal import fits, propose_grid
+from candles.grid_proposal import fits, is_usual, other_grids, propose_grid
 from common.grids import UTC_GRID, Grid
 from common.slots import slots_of
 from common.timeframes import to_ms
@@ -104,3 +104,46 @@ def test_some_odd_rows_are_no_grid() -> None:
     assert propose_grid("1h", np.append(times, times[-1] + DAY // 48), UTC_GRID) is None
     assert propose_grid("4h", times, UTC_GRID) is None, "hours are no 4h candles on any grid"
     assert propose_grid("1d", np.array([YEAR[0] + 61_000, YEAR[0] + DAY + 61_000]), UTC_GRID) is None
+
+
+@pytest.mark.parametrize("timeframe", ["30m", "1h", "4h"])
+@pytest.mark.parametrize("text", ["America/New_York, session 09:30-16:00", "Asia/Kolkata, session 09:15-15:30"])
+def test_closes_tell_a_session_by_its_last_bar(timeframe: str, text: str) -> None:
+    """It is shorter than the others, so that no length leads from its end to its beginning."""
+    grid = Grid.parse(text)
+    slots = slots_of(timeframe, grid)
+    closes = slots.close(slots.number(weekdays(opens(timeframe, grid))))
+    plain = fits(timeframe, closes, UTC_GRID, of_closes=True)
+    assert propose_grid(timeframe, closes, UTC_GRID, of_closes=True) == (None if plain else grid)
+    assert fits(timeframe, closes, grid, of_closes=True)
+    assert not fits(timeframe, closes, grid)
+
+
+@settings(max_examples=10)
+@given(grids, st.sampled_from(["4h", "1d", "1w", "3d"]))
+def test_without_pauses_closes_are_on_the_grid_of_opens(grid: Grid, timeframe: str) -> None:
+    times = opens(timeframe, grid)
+    closes = slots_of(timeframe, grid).close(slots_of(timeframe, grid).number(times))
+    if (~np.asarray(slots_of(timeframe, UTC_GRID).is_open(times))).mean() >= 0.25:
+        proposed = propose_grid(timeframe, closes, UTC_GRID, of_closes=True)
+        assert proposed is not None
+        assert fits(timeframe, times, proposed)
+
+
+def test_a_season_leaves_zones_open_and_the_others_are_named() -> None:
+    winter = opens("1d", Grid.parse("EET"), to_ms(datetime(2023, 11, 5, tzinfo=UTC)), YEAR[1])
+    proposed = propose_grid("1d", winter, UTC_GRID)
+    assert proposed == Grid.parse("Etc/GMT-2")
+    assert Grid.parse("EET") in other_grids("1d", winter, UTC_GRID, proposed)
+    year = opens("1d", Grid.parse("EET"))
+    assert other_grids("1d", year, UTC_GRID, Grid.parse("EET")) == ()
+
+
+def test_zones_of_markets_come_before_the_rest_of_the_database() -> None:
+
+    for text in ("Africa/Cairo", "Asia/Jerusalem", "America/Santiago", "Europe/Istanbul"):
+        grid = Grid.parse(text)
+        proposed = propose_grid("1d", opens("1d", grid), UTC_GRID)
+        assert proposed is not None
+        assert is_usual(proposed), text
+    assert not is_usual(Grid("Africa/Casablanca", 60))

@@ -1,6 +1,7 @@
 """Files end up in a store, and reports say what became of every row."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -11,8 +12,11 @@ from candles.files.options import ImportOptions
 from candles.importing import ImportReport, candle_files, import_candles
 from candles.quality import Gap
 from candles.sample import SAMPLE_FILES
-from common.clock import ReplayClock
+from common.clock import ReplayClock, SystemClock
 from common.errors import TimeframeError
+from common.grids import Grid
+from common.slots import slots_of
+from common.timeframes import to_ms
 from registry.groups import Series
 from registry.store.files.file_store import FileStore
 
@@ -116,3 +120,20 @@ def test_the_sample(store: FileStore, sample: pl.DataFrame) -> None:
     assert [(len(report.series), report.quarantined, report.gaps) for report in reports] == [(8, {}, ())] * len(
         SAMPLE_FILES
     )
+
+
+def test_a_session_is_told_from_times_of_the_close(store: FileStore, tmp_path: Path) -> None:
+    """The last bar is half an hour long: an hour before its close is no open."""
+    grid = Grid.parse("America/New_York, session 09:30-16:00")
+    slots = slots_of("1h", grid)
+    opens = slots.between(to_ms(datetime(2024, 3, 7, tzinfo=UTC)), to_ms(datetime(2024, 3, 9, tzinfo=UTC)))
+    closes = slots.close(slots.number(opens))
+    rows = [f"{close // 1000},10,12,9,11,500" for close in closes.tolist()]
+    path = tmp_path / "bars.csv"
+    path.write_text("\n".join(["time,open,high,low,close,volume", *rows]))
+    options = ImportOptions.parse(symbol="NASDAQ:AAPL", timeframe="1h", stamps_the_close=True)
+    (report,) = import_candles([path], store, clock=SystemClock(), options=options)
+    assert (report.error, report.quarantined, report.inserted) == (None, {}, 14)
+    stored = store.candles.between(Series.parse("NASDAQ:AAPL 1h"), 0, 10**15)
+    assert stored["open_time"].dt.epoch("ms").to_list() == opens.tolist()
+    assert [str(one.grid) for one in store.candles.listings()] == [str(grid)]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from candles import quality, reasons
 from candles.files.raw import CANDLE_SCHEMA, RAW_SCHEMA, RawCandles
-from candles.quality import CheckedCandles, Gap, check
+from candles.quality import CheckedCandles, Gap, check, gaps_between
 from common.candle_columns import VALUES
 from common.slots import slots_of
 from common.timeframes import DURATION_MS
@@ -90,7 +90,7 @@ def test_weeks_start_on_monday() -> None:
     day = 24 * HOUR
     checked = judge((START, GOOD), (START + 3 * day, GOOD), (START + 7 * day, GOOD), timeframe="1w", now_ms=START * 2)
     assert rejected(checked) == [(2, reasons.OFF_GRID)]
-    assert checked.gaps == ()
+    assert gaps_between(checked.candles) == ()
 
 
 def test_a_candle_is_closed_at_its_close_time() -> None:
@@ -133,18 +133,18 @@ def test_a_bad_row_does_not_supersede_a_good_one() -> None:
 def test_unsorted_rows_are_sorted_and_gaps_found() -> None:
     checked = judge((START + 5 * HOUR, GOOD), (START, GOOD), (START + HOUR, GOOD), (START + 7 * HOUR, (0.0,) * 5))
     assert checked.candles["open_time"].dt.epoch("ms").to_list() == [START, START + HOUR, START + 5 * HOUR]
-    assert checked.gaps == (Gap(Series.parse("BINANCE:BTCUSDT 1h"), START + 2 * HOUR, 3),)
+    assert gaps_between(checked.candles) == (Gap(Series.parse("BINANCE:BTCUSDT 1h"), START + 2 * HOUR, 3),)
 
 
 def test_what_a_quarantined_row_would_have_filled_is_a_gap() -> None:
     checked = judge((START, GOOD), (START + HOUR, (0.0,) * 5), (START + 2 * HOUR, GOOD))
-    assert checked.gaps == (Gap(Series.parse("BINANCE:BTCUSDT 1h"), START + HOUR, 1),)
+    assert gaps_between(checked.candles) == (Gap(Series.parse("BINANCE:BTCUSDT 1h"), START + HOUR, 1),)
 
 
 def test_gaps_do_not_reach_across_series() -> None:
     rows = [raw([(START + shift * HOUR, GOOD)], symbol=symbol).rows for symbol, shift in (("A", 0), ("B", 9))]
     both = pl.concat(rows).with_columns(line=pl.Series([1, 2]))
-    assert check(RawCandles("rows", both), now_ms=START * 2).gaps == ()
+    assert gaps_between(check(RawCandles("rows", both), now_ms=START * 2).candles) == ()
 
 
 def test_a_wrong_timeframe_is_suspected() -> None:
@@ -164,7 +164,7 @@ def test_no_rows() -> None:
     checked = judge()
     assert checked.candles.schema == pl.Schema(CANDLE_SCHEMA)
     assert checked.quarantined.columns == QUARANTINE
-    assert checked.gaps == ()
+    assert gaps_between(checked.candles) == ()
     assert checked.notes == ()
 
 
@@ -217,7 +217,7 @@ def test_no_row_is_lost_and_good_rows_stay_good(
     again = check(RawCandles.from_frame(checked.candles, "again"), now_ms=now_ms)
     assert again.candles.equals(checked.candles)
     assert again.quarantined.is_empty()
-    assert again.gaps == checked.gaps
+    assert gaps_between(again.candles) == gaps_between(checked.candles)
 
 
 def test_reasons_are_all_different() -> None:

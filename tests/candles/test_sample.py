@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from candles.files.reading import read_candles
-from candles.quality import CheckedCandles, check
+from candles.quality import CheckedCandles, check, gaps_between
 from candles.sample import SAMPLE_FILES
 from common.timeframes import show_time, to_ms
 
@@ -27,7 +27,7 @@ def test_every_row_is_a_candle(
 ) -> None:
     result = checked[timeframe]
     assert result.quarantined.is_empty()
-    assert result.gaps == ()
+    assert gaps_between(result.candles) == ()
     assert result.notes == ()
     spans = result.candles.group_by("exchange", "symbol", "timeframe").agg(
         pl.len().alias("rows"), pl.col("open_time").min().alias("first"), pl.col("open_time").max().alias("last")

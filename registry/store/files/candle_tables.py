@@ -10,12 +10,12 @@ import polars as pl
 from common.candle_columns import VALUES
 from common.clock import Clock
 from common.grids import Grid
-from common.slots import slots_of
 from common.timeframes import DURATION_MS
 from registry.directory import Directory
 from registry.groups import Series
 from registry.instruments import Calendar, Instrument, Listing
 from registry.store.files.candle_deletion import delete_candles
+from registry.store.files.candle_gaps import CandleGaps
 from registry.store.files.correction_tables import DIFFERS, IS_NEWEST_REVISION, CorrectionTables
 from registry.store.files.database import Database, Transaction, naive, naive_time
 from registry.store.files.instrument_tables import InstrumentTables
@@ -52,8 +52,8 @@ class CandleTables:
         self._clock = clock
         self._corrections = CorrectionTables(database, clock)
         self._instruments = InstrumentTables(database, clock)
+        self._gaps = CandleGaps(database, grids_of_anchors)
         self._judged = judged
-        self._grids_of_anchors = grids_of_anchors
         self._versions: dict[Series, int] = {}
         # A version that somebody got from an earlier owner must not equal one of this owner.
         self._first_version = randbits(40)
@@ -164,35 +164,7 @@ class CandleTables:
         )
 
     def gaps(self, series: Series | None = None) -> pl.DataFrame:
-        # Most candles follow one another without a gap, so only the others leave the database: those that are not as
-        # far apart as their timeframe is long. On which grid they are, and whether it has slots there, comes later.
-        lengths = pl.DataFrame({"timeframe": list(DURATION_MS), "length": list(DURATION_MS.values())})
-        apart = self._database.frame(
-            """
-            SELECT s.series, s.timeframe, i.calendar, coalesce(i.grid, 'UTC') AS grid,
-                epoch_ms(c.open_time) AS next_ms, lag(epoch_ms(c.open_time)) OVER one AS before_ms
-            FROM candles.candles c JOIN candles.series s USING (series_id) JOIN lengths l USING (timeframe)
-                JOIN candles.instruments i USING (exchange, symbol)
-            WHERE s.series = coalesce(?, s.series)
-            WINDOW one AS (PARTITION BY c.series_id ORDER BY c.open_time)
-            QUALIFY next_ms - before_ms <> any_value(l.length) OVER one
-            """,
-            [series],
-            lengths=lengths,
-        )
-        return self._database.frame(
-            """
-            SELECT g.series, make_timestamp_ms(g.first_ms) AS first_open_time,
-                make_timestamp_ms(g.last_ms) AS last_open_time, g.slots,
-                (
-                    SELECT count(DISTINCT h.open_time) FROM registry.series_holes h
-                    WHERE h.series = g.series AND epoch_ms(h.open_time) BETWEEN g.first_ms AND g.last_ms
-                ) AS judged,
-                g.calendar
-            FROM gap g ORDER BY g.series, g.first_ms
-            """,
-            gap=_gaps(apart, self._grids_of_anchors()),
-        )
+        return self._gaps.missing(series)
 
     def at(self, timeframe: str, open_time_ms: int) -> pl.DataFrame:
         return self._database.frame(
@@ -321,31 +293,6 @@ class CandleTables:
             incoming=naive(candles),
             judged=judged,
         )
-
-
-_GAPS = {
-    **dict.fromkeys(("series", "calendar"), pl.String),
-    **dict.fromkeys(("first_ms", "last_ms", "slots"), pl.Int64),
-}
-
-
-def _gaps(apart: pl.DataFrame, anchored: Mapping[Series, Grid]) -> pl.DataFrame:
-    """The slots between candles, ``series calendar first_ms last_ms slots``, where there are any.
-
-    ``apart`` has the open times of candles and of those before them, with the grids of their instruments; series with
-    an anchor are on the grid in ``anchored``.
-    """
-    frames = [pl.DataFrame(schema=_GAPS)]
-    for (series, timeframe, grid), mine in apart.partition_by("series", "timeframe", "grid", as_dict=True).items():
-        slots = slots_of(str(timeframe), anchored.get(Series.parse(str(series)), Grid.parse(str(grid))))
-        after, before = (slots.number(mine[name].to_numpy()) for name in ("next_ms", "before_ms"))
-        between = mine.select("series", "calendar").with_columns(
-            first_ms=pl.Series(slots.open(before + 1)),
-            last_ms=pl.Series(slots.open(after - 1)),
-            slots=pl.Series(after - before - 1),
-        )
-        frames.append(between.filter(pl.col("slots") > 0))
-    return pl.concat(frames)
 
 
 def _merge(transaction: Transaction, candles: pl.DataFrame) -> None:

@@ -89,8 +89,8 @@ class CandleStore(Protocol):
         """Slots without a candle between the first and the last candle of a series, one row per gap: ``series
         first_open_time last_open_time slots judged calendar``, by series and time.
 
-        ``judged`` is how many of the slots were judged as missing. Where the calendar is ``sessions``, most gaps are
-        hours in which the market was closed.
+        ``judged`` is how many of the slots were judged as missing. Where the calendar is ``sessions``, slots count in
+        which the market was open by what other days show (:mod:`common.missing_slots`).
         """
         ...
 

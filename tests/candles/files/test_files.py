@@ -336,7 +336,7 @@ def test_other_unreadable_files(write: Write, tmp_path: Path) -> None:
     with zipfile.ZipFile(two, "w") as archive:
         archive.writestr("a.csv", "")
         archive.writestr("b.csv", "")
-    with pytest.raises(CandleFileError, match="contains 2 CSV files; it must contain exactly one"):
+    with pytest.raises(CandleFileError, match="contains 2 candle files; it must contain exactly one"):
         read(write(two.getvalue(), "BTCUSDT-1h.zip"))
     nested = tmp_path / "BTCUSDT-1h.parquet"
     pl.DataFrame({"t": [START], **{name: [[1.0]] for name in "ohlcv"}}).write_parquet(nested)

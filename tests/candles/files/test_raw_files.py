@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from candles import reasons
-from candles.quality import CheckedCandles, Gap, check
+from candles.quality import CheckedCandles, Gap, check, gaps_between
 from common.errors import CandleFileError
 from common.timeframes import show_time, to_ms
 from registry.groups import Series
@@ -39,7 +39,7 @@ def test_binance_dumps_in_both_units(raw_folder: Path, name: str, first: str, la
     checked = judge(raw_folder / "binance_vision" / name)
     assert checked.candles.height == 744
     assert counts(checked) == {}
-    assert checked.gaps == ()
+    assert gaps_between(checked.candles) == ()
     assert checked.notes == ()
     assert span(checked) == (first, last)
     assert checked.candles["symbol"].unique().to_list() == [name[:7]]
@@ -48,23 +48,23 @@ def test_binance_dumps_in_both_units(raw_folder: Path, name: str, first: str, la
 def test_an_exchange_outage(raw_folder: Path) -> None:
     checked = judge(raw_folder / "binance_vision" / "BTCUSDT-1h-2023-03.csv")
     assert checked.candles.height == 743
-    assert checked.gaps == (Gap(Series.parse("BINANCE:BTCUSDT 1h"), 1_679_662_800_000, 1),)
-    assert show_time(checked.gaps[0].first_missing_ms) == "2023-03-24 13:00"
+    assert gaps_between(checked.candles) == (Gap(Series.parse("BINANCE:BTCUSDT 1h"), 1_679_662_800_000, 1),)
+    assert show_time(gaps_between(checked.candles)[0].first_missing_ms) == "2023-03-24 13:00"
 
 
 def test_freqtrade_files(raw_folder: Path) -> None:
     folder = raw_folder / "freqtrade"
     outages = judge(folder / "BTC_USDT-1h.json")
-    assert len(outages.gaps) == 6
-    assert show_time(outages.gaps[0].first_missing_ms) == "2020-12-21 15:00"
+    assert len(gaps_between(outages.candles)) == 6
+    assert show_time(gaps_between(outages.candles)[0].first_missing_ms) == "2020-12-21 15:00"
     ada = judge(folder / "ADA_BTC-5m.feather")
-    assert (len(ada.gaps), sum(gap.missing for gap in ada.gaps)) == (5, 40)
-    assert max(gap.missing for gap in ada.gaps) == 33
+    assert (len(gaps_between(ada.candles)), sum(gap.missing for gap in gaps_between(ada.candles))) == (5, 40)
+    assert max(gap.missing for gap in gaps_between(ada.candles)) == 33
     thin = judge(folder / "XRP_ETH-1m.feather")
-    assert (thin.candles.height, sum(gap.missing for gap in thin.gaps)) == (2_469, 1_091)
+    assert (thin.candles.height, sum(gap.missing for gap in gaps_between(thin.candles))) == (2_469, 1_091)
     weeks = judge(folder / "BTC_USDT-1w.feather")
     assert counts(weeks) == {}
-    assert weeks.gaps == ()
+    assert gaps_between(weeks.candles) == ()
     assert {moment.weekday() for moment in weeks.candles["open_time"]} == {0}
 
 
@@ -130,7 +130,7 @@ def test_an_unsorted_file(raw_folder: Path) -> None:
 
 def test_byte_order_mark_and_naive_times(raw_folder: Path) -> None:
     checked = judge(raw_folder / "other" / "skender_intraday_ET_bom.csv", symbol="SPY", timeframe="1m")
-    assert (checked.candles.height, len(checked.gaps)) == (1_564, 3)
+    assert (checked.candles.height, len(gaps_between(checked.candles))) == (1_564, 3)
     assert checked.notes == ("times without an offset were taken as UTC",)
     assert span(checked) == ("2020-12-15 09:30", "2020-12-18 16:00")
 
@@ -145,9 +145,9 @@ def test_offsets_become_utc(raw_folder: Path) -> None:
 def test_other_shapes(raw_folder: Path) -> None:
     folder = raw_folder / "other"
     unnamed = judge(folder / "bt_EURUSD.csv", symbol="EURUSD", timeframe="1h", exchange="FXCM")
-    assert (unnamed.candles.height, len(unnamed.gaps)) == (5_000, 42)
+    assert (unnamed.candles.height, len(gaps_between(unnamed.candles))) == (5_000, 42)
     split = judge(folder / "backtrader_2006-min-005.txt", symbol="DAX", timeframe="5m", exchange="EUREX")
     assert split.candles.height == 2_142
     assert span(split) == ("2006-01-02 09:05", "2006-01-30 17:30")
     wide = judge(folder / "geraldleevs_BTCUSDT_4h.csv", symbol="BTCUSDT", timeframe="4h")
-    assert (wide.candles.height, wide.gaps, counts(wide)) == (2_238, (), {})
+    assert (wide.candles.height, gaps_between(wide.candles), counts(wide)) == (2_238, (), {})

@@ -12,7 +12,8 @@ import app_cli
 from common.timeframes import DURATION_MS
 from hub.demo.compressed_exchange import CompressedExchange
 from hub.demo.live import BOTS
-from hub.demo.simulated_exchange import Pair, SimulatedExchange
+from hub.demo.simulated_exchange import SimulatedExchange
+from hub.demo.simulated_market import Pair
 from hub.hub_processes import processes_of
 
 ROOT = Path(__file__).resolve().parents[3]

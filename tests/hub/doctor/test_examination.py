@@ -10,7 +10,8 @@ import pytest
 
 from common.settings import Settings, load_settings
 from events.server import BundledServer
-from hub.demo.simulated_exchange import Pair, SimulatedExchange
+from hub.demo.simulated_exchange import SimulatedExchange
+from hub.demo.simulated_market import Pair
 from hub.doctor import machine, processes, work
 from hub.doctor.exchange_clock import clock_checks
 from hub.doctor.health_check import HealthCheck

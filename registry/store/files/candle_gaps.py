@@ -1,0 +1,98 @@
+"""Which candles the stored series lack, by their grids and calendars."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import polars as pl
+
+from common.grids import Grid
+from common.missing_slots import SlotNumbers, missing_between, missing_in_sessions
+from common.slots import Slots, slots_of
+from common.timeframes import DURATION_MS
+from registry.groups import Series
+from registry.store.files.database import Database
+
+_GAPS = {
+    **dict.fromkeys(("series", "calendar"), pl.String),
+    **dict.fromkeys(("first_ms", "last_ms", "slots"), pl.Int64),
+}
+
+
+_OF_SERIES = "s.series, i.calendar, coalesce(i.grid, 'UTC') AS grid"
+_CANDLES = """candles.candles c JOIN candles.series s USING (series_id)
+    JOIN candles.instruments i USING (exchange, symbol)"""
+
+
+class CandleGaps:
+    """The gaps of the series in ``candles.duckdb``. ``grids_of_anchors`` has the grid of every series with an anchor;
+    others are on the grid of their instrument."""
+
+    def __init__(self, database: Database, grids_of_anchors: Callable[[], Mapping[Series, Grid]]) -> None:
+        self._database = database
+        self._grids_of_anchors = grids_of_anchors
+
+    def missing(self, series: Series | None) -> pl.DataFrame:
+        """See :meth:`registry.store.parts.candles.CandleStore.gaps`."""
+        gaps = [pl.DataFrame(schema=_GAPS)]
+        for slots, _, mine in self._on_grids(self._apart(series)):
+            first, last = missing_between(mine["before_ms"].to_numpy(), mine["open_ms"].to_numpy(), slots)
+            gaps.append(_rows(mine, slots, first, last))
+        for slots, days, mine in self._on_grids(self._with_sessions(series)):
+            first, last = missing_in_sessions(mine["open_ms"].to_numpy(), slots, days)
+            gaps.append(_rows(mine, slots, first, last))
+        return self._database.frame(
+            """
+            SELECT g.series, make_timestamp_ms(g.first_ms) AS first_open_time,
+                make_timestamp_ms(g.last_ms) AS last_open_time, g.slots,
+                (
+                    SELECT count(DISTINCT h.open_time) FROM registry.series_holes h
+                    WHERE h.series = g.series AND epoch_ms(h.open_time) BETWEEN g.first_ms AND g.last_ms
+                ) AS judged,
+                g.calendar
+            FROM gap g ORDER BY g.series, g.first_ms
+            """,
+            gap=pl.concat(gaps),
+        )
+
+    def _apart(self, series: Series | None) -> pl.DataFrame:
+        """The candles of markets that never close, and those before them: ``series calendar grid open_ms
+        before_ms``, by series and time.
+
+        Most candles follow one another without a gap, so only the others leave the database: those that are not as far
+        apart as their timeframe is long. On which grid they are, and whether it has slots there, comes later.
+        """
+        lengths = pl.DataFrame({"timeframe": list(DURATION_MS), "length": list(DURATION_MS.values())})
+        return self._database.frame(
+            f"""
+            SELECT {_OF_SERIES}, epoch_ms(c.open_time) AS open_ms, lag(epoch_ms(c.open_time)) OVER one AS before_ms
+            FROM {_CANDLES} JOIN lengths l USING (timeframe)
+            WHERE i.calendar <> 'sessions' AND s.series = coalesce(?, s.series)
+            WINDOW one AS (PARTITION BY c.series_id ORDER BY c.open_time)
+            QUALIFY open_ms - before_ms <> any_value(l.length) OVER one ORDER BY s.series, c.open_time
+            """,
+            [series],
+            lengths=lengths,
+        )
+
+    def _with_sessions(self, series: Series | None) -> pl.DataFrame:
+        """All candles of markets with sessions: ``series calendar grid open_ms``, by series and time."""
+        return self._database.frame(
+            f"""
+            SELECT {_OF_SERIES}, epoch_ms(c.open_time) AS open_ms FROM {_CANDLES}
+            WHERE i.calendar = 'sessions' AND s.series = coalesce(?, s.series) ORDER BY s.series, c.open_time
+            """,
+            [series],
+        )
+
+    def _on_grids(self, candles: pl.DataFrame) -> Iterator[tuple[Slots, Slots, pl.DataFrame]]:
+        """The slots and the days of each series, and its candles."""
+        anchored = self._grids_of_anchors()
+        for mine in candles.partition_by("series", maintain_order=True):
+            series, grid = Series.parse(str(mine["series"][0])), Grid.parse(str(mine["grid"][0]))
+            grid = anchored.get(series, grid)
+            yield slots_of(series.timeframe, grid), slots_of("1d", grid), mine
+
+
+def _rows(candles: pl.DataFrame, slots: Slots, first: SlotNumbers, last: SlotNumbers) -> pl.DataFrame:
+    """One row for each run of slots, with the names of its series."""
+    runs = pl.DataFrame({"first_ms": slots.open(first), "last_ms": slots.open(last), "slots": last - first + 1})
+    return runs.select(*(pl.lit(candles[name][0]).alias(name) for name in ("series", "calendar")), pl.all())

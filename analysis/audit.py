@@ -7,7 +7,7 @@ revisions that are not in use, to say what those would have changed; such differ
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,6 +27,11 @@ from registry.language.as_text.text import to_text
 from registry.language.tree import Number, operands
 from registry.store.parts.registry import StoredCondition, read_condition
 from registry.store.protocol import Store
+
+_AT_A_TIME = 100_000
+"""Recorded triggers that are read at a time."""
+_CLOCKS_DIFFER_MS = 3_600_000
+"""By how much a trigger may seem to be recorded before its candle closed."""
 
 Kind = Literal["missing", "extra", "different"]
 TriggerKey = tuple[str, int]
@@ -73,6 +78,23 @@ class Audit:
     what they were computed with is gone."""
 
 
+@dataclass(frozen=True)
+class _Span:
+    since_ms: int | None
+    until_ms: int | None
+
+    def within(self, after_ms: int | None, until_ms: int | None) -> "_Span":
+        """What this span and another one have in common."""
+        afters = [each for each in (self.since_ms, after_ms) if each is not None]
+        untils = [each for each in (self.until_ms, until_ms) if each is not None]
+        return _Span(max(afters, default=None), min(untils, default=None))
+
+    def has(self, close_ms: int) -> bool:
+        return (self.since_ms is None or close_ms > self.since_ms) and (
+            self.until_ms is None or close_ms <= self.until_ms
+        )
+
+
 def compare(
     recorded: Mapping[TriggerKey, TriggerContents], expected: Mapping[TriggerKey, TriggerContents]
 ) -> tuple[Difference, ...]:
@@ -87,11 +109,22 @@ def compare(
 
 
 def expected_triggers(
-    conditions: Iterable[Condition], histories: Mapping[Series, pl.DataFrame], calendars: Calendars
+    conditions: Iterable[Condition],
+    histories: Mapping[Series, pl.DataFrame],
+    calendars: Calendars,
+    *,
+    after_ms: int | None = None,
+    until_ms: int | None = None,
 ) -> dict[TriggerKey, TriggerContents]:
-    """All triggers of conditions on histories that begin at the anchors."""
+    """The triggers of conditions on histories that begin at the anchors: all, or those of candles that close after one
+    time and by another."""
     by_id = {condition.id: condition for condition in conditions}
     rows = scan(by_id.values(), pl.concat(list(histories.values())), calendars=calendars)
+    close_ms = pl.col("close_time").dt.epoch("ms")
+    if after_ms is not None:
+        rows = rows.filter(close_ms > after_ms)
+    if until_ms is not None:
+        rows = rows.filter(close_ms <= until_ms)
     triggers: dict[TriggerKey, TriggerContents] = {}
     for (condition_id,), mine in rows.partition_by("condition_id", as_dict=True).items():
         condition = by_id[str(condition_id)]
@@ -120,15 +153,11 @@ def audit(
 
     ``progress`` is called with the number of groups done and the total.
     """
+    wanted = _Span(since_ms, until_ms)
     groups: dict[Group, list[StoredCondition]] = {}
     for condition in store.registry.conditions():
         groups.setdefault(condition.group, []).append(condition)
-    marks = {
-        group: watermark
-        for timeframe in {conditions[0].timeframe for conditions in groups.values()}
-        for group, watermark in store.ticks.watermarks(timeframe).items()
-        if group in groups
-    }
+    marks, last_seq = _judged_so_far(store, groups)
     epochs, current, activity = Epochs(store), stored_calendars(store), store.registry.activity()
     pending = set(store.candles.revisions().filter("pending")["series"])
     expected: dict[TriggerKey, TriggerContents] = {}
@@ -143,39 +172,26 @@ def audit(
                 unreadable.add(stored.condition_id)
         for epoch in epochs.of(group, watermark) if judging else ():
             calendars = current.with_fixed(epoch.grids)
-            judged = _of_epoch(judging, epoch, epochs.histories(epoch), calendars)
+            judged = _of_epoch(judging, epoch, epochs.histories(epoch), calendars, wanted)
             expected |= judged
             if epoch.rebase == store.ticks.last_rebase() and any(anchor.stored in pending for anchor in epoch.anchors):
                 histories = epochs.histories(epoch, revised=True)
-                revised += compare(judged, _of_epoch(judging, epoch, histories, calendars))
+                revised += compare(judged, _of_epoch(judging, epoch, histories, calendars, wanted))
         if progress is not None:
             progress(done + 1, len(marks))
-    wanted = _Span(since_ms, until_ms)
-    recorded = {key: contents for key, contents in _recorded(store).items() if wanted.has(key[1])}
-    recorded = {key: contents for key, contents in recorded.items() if key[0] not in unreadable}
+    recorded = {key: each for key, each in _recorded(store, wanted, last_seq).items() if key[0] not in unreadable}
     superseded = store.registry.successors()
     verifiable = {key: contents for key, contents in recorded.items() if key[0] not in superseded}
     return Audit(
         conditions=sum(len(groups[group]) for group in marks) - len(unreadable),
         groups=len(marks),
         triggers=len(verifiable),
-        differences=compare(verifiable, {key: contents for key, contents in expected.items() if wanted.has(key[1])}),
-        revised=tuple(difference for difference in revised if wanted.has(difference.close_ms)),
+        differences=compare(verifiable, expected),
+        revised=tuple(revised),
         texts={condition.condition_id: condition.text for group in groups.values() for condition in group},
         unreadable=tuple(sorted(unreadable)),
         unverifiable=len(recorded) - len(verifiable),
     )
-
-
-@dataclass(frozen=True)
-class _Span:
-    since_ms: int | None
-    until_ms: int | None
-
-    def has(self, close_ms: int) -> bool:
-        return (self.since_ms is None or close_ms > self.since_ms) and (
-            self.until_ms is None or close_ms <= self.until_ms
-        )
 
 
 def _of_epoch(
@@ -183,25 +199,49 @@ def _of_epoch(
     epoch: Epoch,
     histories: Mapping[Series, pl.DataFrame],
     calendars: Calendars,
+    wanted: _Span,
 ) -> dict[TriggerKey, TriggerContents]:
-    """The triggers that conditions of one group should have had in an epoch, while they were active."""
+    """The triggers that conditions of one group should have had in an epoch, while they were active; those of a span
+    that are wanted."""
     if any(history.is_empty() for history in histories.values()):
         return {}
     spans = {condition.id: active for condition, active in conditions.items()}
-    within = _Span(epoch.after_ms, epoch.until_ms)
-    return {
-        (condition_id, close_ms): contents
-        for (condition_id, close_ms), contents in expected_triggers(conditions, histories, calendars).items()
-        if within.has(close_ms) and is_active(spans[condition_id], close_ms)
-    }
+    within = wanted.within(epoch.after_ms, epoch.until_ms)
+    triggers = expected_triggers(conditions, histories, calendars, after_ms=within.since_ms, until_ms=within.until_ms)
+    return {key: contents for key, contents in triggers.items() if is_active(spans[key[0]], key[1])}
 
 
-def _recorded(store: Store) -> dict[TriggerKey, TriggerContents]:
-    rows = store.triggers.after(0, store.triggers.last_seq())
+def _judged_so_far(store: Store, groups: Collection[Group]) -> tuple[dict[Group, int], int]:
+    """The watermarks of groups, and the number of the newest trigger, as of one moment: ticks go on meanwhile."""
+    timeframes = {group.base.timeframe for group in groups}
+    last_seq = store.triggers.last_seq()
+    while True:
+        marks = {
+            group: watermark
+            for timeframe in timeframes
+            for group, watermark in store.ticks.watermarks(timeframe).items()
+            if group in groups
+        }
+        earlier, last_seq = last_seq, store.triggers.last_seq()
+        if earlier == last_seq:
+            return marks, last_seq
+
+
+def _recorded(store: Store, wanted: _Span, last_seq: int) -> dict[TriggerKey, TriggerContents]:
+    """The triggers of a span, read from the newest back: none that was recorded before its start can belong to it."""
     columns = ("condition_id", "price", "settled", "values")
-    return {
-        (condition_id, close_ms): TriggerContents(price, settled, json.loads(values))
+    recorded: dict[TriggerKey, TriggerContents] = {}
+    until_seq = last_seq
+    while until_seq > 0:
+        after_seq = max(0, until_seq - _AT_A_TIME)
+        rows = store.triggers.after(after_seq, _AT_A_TIME).filter(pl.col("seq") <= until_seq)
         for close_ms, (condition_id, price, settled, values) in zip(
             rows["close_time"].dt.epoch("ms"), rows.select(columns).iter_rows(), strict=True
-        )
-    }
+        ):
+            if wanted.has(close_ms):
+                recorded[condition_id, close_ms] = TriggerContents(price, settled, json.loads(values))
+        newest = rows["emitted_at"].dt.epoch("ms").max()
+        if wanted.since_ms is not None and isinstance(newest, int) and newest < wanted.since_ms - _CLOCKS_DIFFER_MS:
+            break
+        until_seq = after_seq
+    return recorded

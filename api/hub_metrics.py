@@ -60,6 +60,7 @@ class HubMetrics(Collector):
         yield from self._exchanges()
         yield from self._delivery()
         yield from self._supervision()
+        yield from self._runs()
 
     def _conditions(self) -> Iterator[Metric]:
         conditions = self._store.registry.conditions()
@@ -184,6 +185,26 @@ class HubMetrics(Collector):
             up.add_metric([loop.name], int(loop.is_up))
         yield restarts
         yield up
+
+    def _runs(self) -> Iterator[Metric]:
+        failing = {failure.deployment for failure in self._store.runs.failing()}
+        failed = CounterMetricFamily("hub_failed_runs", "Flow runs that did not reach their end", labels=["deployment"])
+        state = GaugeMetricFamily(
+            "hub_deployment_failing", "Whether the newest run of a deployment failed", labels=["deployment"]
+        )
+        for deployment, count in sorted(self._store.runs.failure_counts().items()):
+            failed.add_metric([deployment], count)
+            state.add_metric([deployment], int(deployment in failing))
+        yield failed
+        yield state
+        for audit in self._store.runs.audits(1):
+            yield GaugeMetricFamily(
+                "hub_audit_timestamp_seconds", "When the newest audit was made", audit.audited_ms / 1000
+            )
+            yield GaugeMetricFamily("hub_audit_triggers", "Triggers that the newest audit compared", audit.triggers)
+            yield GaugeMetricFamily(
+                "hub_audit_differences", "Triggers that are not what the candles say", audit.differences
+            )
 
     def _totals(self) -> tuple[Savings, float]:
         now = time.monotonic()

@@ -189,7 +189,7 @@ def _events(data_dir: Path, ticks: int) -> dict[int, list[float]]:
             if first_ms and now_ms > first_ms + (ticks - 1) * _STEP_MS + 20_000:
                 break
     if len(arrived) < ticks:
-        raise RuntimeError(f"events of {len(arrived)} ticks came, not of {ticks}; {data_dir}/worker.log says why")
+        raise RuntimeError(f"events of {len(arrived)} ticks came, not of {ticks}; the log of hub up says why")
     return arrived
 
 

@@ -21,6 +21,7 @@ _WRITTEN = (
     "events",
     "prefect",
     "dashboard",
+    "backups",
     "ingest.json",
     "markets",
 )

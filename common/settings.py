@@ -69,6 +69,24 @@ class Settings(BaseSettings):
     """The most events that the log keeps, even if a consumer still needs older ones; each takes about 400 bytes of
     memory."""
 
+    history_days: float = Field(default=30, ge=1, le=3660)
+    """How many days failed runs and audits are kept; what was judged is kept for good."""
+
+    backup_days: float = Field(default=7, ge=0, le=3660)
+    """How many days nightly backups are kept; 0 makes none."""
+
+    backup_dir: Path | None = None
+    """The folder of the nightly backups, best on another disk; by default ``backups`` inside the data folder."""
+
+    log_mib: int = Field(default=64, ge=1, le=100_000)
+    """The size in MiB to which the logs in the data folder are cut every night: their oldest lines go."""
+
+    alert_url: SecretStr | None = None
+    """Where Prefect posts each run that has failed, as JSON, within seconds."""
+
+    dashboard_url: str = "http://localhost:8501"
+    """Where people find the dashboard: Prefect's pages have a link to it."""
+
     grace_hours: float = Field(default=24, ge=0, le=24 * 366)
     """How many hours a condition is judged without a subscription: after its registration, and after its last
     subscription ended."""
@@ -156,6 +174,11 @@ class Settings(BaseSettings):
             return json.loads(value or "{}")
         except ValueError:
             raise ValueError('it is no JSON; write {"binance": "http://127.0.0.1:9000"}') from None
+
+    @property
+    def resolved_backup_dir(self) -> Path:
+        """``backup_dir``, or its default inside the data folder."""
+        return self.backup_dir or self.data_dir / "backups"
 
     @property
     def grace_ms(self) -> int:

@@ -1,6 +1,6 @@
 """Makes a process ready to judge: all kernels compiled, or loaded from numba's cache.
 
-``python -m engine.warming`` fills the cache. That takes two minutes of processor time once, spread over the available
+``python -m engine.warming`` fills the cache. That takes four minutes of processor time once, spread over the available
 processors; with a filled cache a process is ready in about two seconds.
 """
 
@@ -16,11 +16,12 @@ from rich.console import Console
 
 from common.candle_columns import VALUES
 from common.console import ConsoleProgress
-from engine.evaluate import Evaluator
+from engine.evaluate import Evaluator, import_kernels
 from engine.history import scan
 from engine.plan import make_plan
 from indicators.catalogue import NAMES
 from indicators.kernels import warming
+from indicators.kernels.compiling import compiling
 from indicators.kernels.tick_program import CANDLE_ROWS
 from registry.conditions import Condition
 
@@ -42,6 +43,11 @@ def warm(step: Callable[[int], object]) -> None:
 
 
 def _warm_judging() -> None:
+    with compiling(_JUDGING):
+        _judge_something()
+
+
+def _judge_something() -> None:
     condition = Condition.parse("WARMUP 1m: close[1] + 1 > sma(2) for 2 bars")
     plan = make_plan([condition])
     evaluator, one = Evaluator(plan), np.ones(1, np.bool_)
@@ -51,6 +57,9 @@ def _warm_judging() -> None:
     times = [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(minutes=minute) for minute in range(2)]
     candles = pl.DataFrame({"symbol": "WARMUP", "timeframe": "1m", "open_time": times} | dict.fromkeys(VALUES, 1.0))
     scan([condition], candles.with_columns(pl.col("open_time").dt.cast_time_unit("ms")))
+    # The last candles of a longer history are a part of an array, which is another type to the compiler.
+    values, slots, tile = np.zeros((2, 3)), np.zeros(1, np.int64), np.zeros((2, 2))
+    import_kernels().show_candles(values[:, :2], slots, 0, tile)
 
 
 def warm_shown() -> None:

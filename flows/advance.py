@@ -41,6 +41,10 @@ class Advanced:
     timeframe: str
     tick_ms: int
     ticks: int = 0
+    groups: int = 0
+    """Groups that moved, once for each of their slots."""
+    conditions: int = 0
+    """Conditions judged, likewise."""
     triggers: int = 0
     published: int = 0
     isolated_requests: int = 0
@@ -145,6 +149,8 @@ def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[Group], do
         del live.anchors[series]
     live.ticks_since_checkpoint += 1
     done.ticks += 1
+    done.groups += len(record.moves)
+    done.conditions += record.metrics.conditions
     done.triggers += record.triggers.height
     if not record.late:
         done.isolated_requests += record.metrics.isolated_loads

@@ -118,6 +118,16 @@ def current_runtime() -> Runtime:
 
 
 @contextmanager
+def store_in_use() -> Iterator[Store]:
+    """The store of the runtime in use; outside one, as in a process for one run, the configured store."""
+    if _current:
+        yield _current[-1].store
+    else:
+        with open_configured(load_settings()) as store:
+            yield store
+
+
+@contextmanager
 def open_runtime(settings: Settings | None = None, clock: Clock | None = None) -> Iterator[Runtime]:
     """Open the store and the event log named by the settings, and use them until the end of the block.
 

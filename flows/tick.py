@@ -1,5 +1,7 @@
 """The flow that a deployment schedules for each timeframe."""
 
+import logging
+import time
 from datetime import datetime
 
 from prefect import flow
@@ -7,14 +9,27 @@ from prefect.artifacts import acreate_table_artifact
 from prefect.runtime import flow_run
 
 from common.timeframes import normalise_timeframe, show_time, to_ms
-from flows.runtime import current_runtime
+from flows.advance import Advanced
+from flows.cold import runtime_for_run
+from flows.hooks import record_failure, record_success, try_again
 from flows.schedules import due_at
 from flows.ticking import row_of, run_tick
 
+_log = logging.getLogger(__name__)
 
-# An async flow: a sync one spends a second at its end joining its heartbeat thread. No retries: the next tick starts
-# from the same watermark.
-@flow(name="tick", flow_run_name="tick-{timeframe}", retries=0, persist_result=False, validate_parameters=True)
+
+# An async flow: a sync one spends a second at its end joining its heartbeat thread. No retries, which would delay the
+# news of a failure and keep the next run waiting: another run starts from the same watermark.
+@flow(
+    name="tick",
+    flow_run_name="tick-{timeframe}",
+    retries=0,
+    persist_result=False,
+    validate_parameters=True,
+    on_completion=[record_success],
+    on_failure=[record_failure, try_again],
+    on_crashed=[record_failure],
+)
 async def tick(timeframe: str, tick: datetime | None = None, shard: int = 0, shards: int = 1) -> dict[str, int | str]:
     """Advance the watermarks of ``timeframe`` to ``tick``: judge, record and publish every missed candle in order.
 
@@ -23,13 +38,33 @@ async def tick(timeframe: str, tick: datetime | None = None, shard: int = 0, sha
     splits instruments over workers.
     """
     timeframe = normalise_timeframe(timeframe)
-    runtime = current_runtime()
     moment_ms = to_ms(tick if tick is not None else due_at(flow_run.get_scheduled_start_time()))
-    done = await run_tick(runtime, str(flow_run.get_id()), timeframe, moment_ms, shard=shard, shards=shards)
+    async with runtime_for_run() as runtime:
+        started = max(time.time(), moment_ms / 1000)
+        done = await run_tick(runtime, str(flow_run.get_id()), timeframe, moment_ms, shard=shard, shards=shards)
+        seconds = time.time() - started
     if done.ticks:
-        await acreate_table_artifact(
-            table=[row_of(done)],
-            key=f"tick-{timeframe}",
-            description=f"Ticks of {timeframe} up to {show_time(done.tick_ms)}",
-        )
+        await _show(done, seconds)
     return row_of(done)
+
+
+async def _show(done: Advanced, seconds: float) -> None:
+    """A table of what was done, on the run's page. Judging is over by then: nothing waits for it, or fails with it."""
+    row: dict[str, object] = {
+        "Tick (UTC)": show_time(done.tick_ms),
+        "Candles judged": done.ticks,
+        "Groups": done.groups,
+        "Conditions judged": done.conditions,
+        "Triggers": done.triggers,
+        "Published": done.published,
+        "Groups waiting": len(done.waiting),
+        "Seconds": f"{seconds:.3f}",
+    }
+    try:
+        await acreate_table_artifact(
+            table=[row],
+            key=f"tick-{done.timeframe}",
+            description=f"Ticks of {done.timeframe} up to {show_time(done.tick_ms)} UTC",
+        )
+    except Exception as error:
+        _log.warning("no artifact of tick %s %s: %s", done.timeframe, show_time(done.tick_ms), error)

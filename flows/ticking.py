@@ -54,6 +54,8 @@ def _both(earlier: Advanced, later: Advanced) -> Advanced:
     return replace(
         later,
         ticks=earlier.ticks + later.ticks,
+        groups=earlier.groups + later.groups,
+        conditions=earlier.conditions + later.conditions,
         triggers=earlier.triggers + later.triggers,
         published=earlier.published + later.published,
         isolated_requests=earlier.isolated_requests + later.isolated_requests,

@@ -1,11 +1,13 @@
-"""A Prefect worker that runs flows in its own warm process: kernels compiled, states in memory.
+"""The workers: a warm one for ticks, and Prefect's process worker for what would hold them up.
 
-Prefect's process worker starts a new process for each run, which takes seconds; what it computes is the same.
+The warm one runs flows in its own process, with kernels compiled and states in memory. The process worker starts a new
+process for each run, which takes seconds; what it computes is the same.
 """
 
 import asyncio
 import logging
 import os
+import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,26 +15,21 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 from prefect import Flow
-from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-    WorkPoolFilter,
-    WorkPoolFilterName,
-)
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun
 from prefect.flow_engine import run_flow_async
-from prefect.states import Crashed
 from prefect.workers.base import BaseJobConfiguration, BaseVariables, BaseWorker, BaseWorkerResult
+from prefect.workers.process import ProcessWorker
 
 from flows.tick import tick
 
 _log = logging.getLogger(__name__)
 
-POOL = "ticks"
+TICKS = "ticks"
+"""The pool of the warm worker."""
+BATCH = "batch"
+"""The pool of what would hold up a tick: each of its runs has a process of its own."""
 FLOWS: Mapping[str, Flow[Any, Any]] = {"flows.tick.tick": tick}
-"""Entrypoint of a deployment -> the flow that is run for it."""
+"""Entrypoint of a deployment of :data:`TICKS` -> the flow that is run for it."""
 
 _PREFETCH_S = 10.0
 _CANCELLED_S = 30.0
@@ -52,7 +49,7 @@ class WarmWorker(BaseWorker[BaseJobConfiguration, BaseVariables, WarmResult]):
     _description = "Runs flows in its own process, which is warm. Started by `hub worker`."
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(POOL, prefetch_seconds=_PREFETCH_S, **options)
+        super().__init__(TICKS, prefetch_seconds=_PREFETCH_S, **options)
         self._turns: dict[object, asyncio.Lock] = {}
 
     async def run(
@@ -79,26 +76,22 @@ def _run(flow: Flow[Any, Any], flow_run: FlowRun) -> None:
     asyncio.run(run_flow_async(flow, flow_run=flow_run, parameters=dict(flow_run.parameters), return_type="state"))
 
 
-async def reap_dead_runs(client: PrefectClient) -> int:
-    """Mark runs as crashed that a worker was at when it was killed; returns how many. Only while no worker runs."""
-    under_way = FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING, StateType.CANCELLING])
-    runs = await client.read_flow_runs(
-        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=under_way)),
-        work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL])),
-    )
-    for run in runs:
-        await client.set_flow_run_state(run.id, Crashed(message="the worker that ran it was killed"), force=True)
-    return len(runs)
+async def work(stop: asyncio.Event, *, batch: bool) -> None:
+    """Run what the deployments of the pools schedule, until ``stop`` is set; then the ticks under way end first.
 
-
-async def work(stop: asyncio.Event) -> None:
-    """Run what the deployments of the pool schedule, until ``stop`` is set; then the runs under way end first."""
-    worker = WarmWorker(name=f"hub {os.getpid()}")
-    running = asyncio.create_task(worker.start(printer=_log.info))
+    Without ``batch``, only the ticks.
+    """
+    # A name for good: the server keeps a row for each.
+    name = f"hub on {socket.gethostname()}"
+    workers: list[BaseWorker[Any, Any, Any]] = [WarmWorker(name=name)]
+    if batch:
+        workers.append(ProcessWorker(BATCH, name=name))
+    running = {asyncio.create_task(worker.start(printer=_log.info)) for worker in workers}
     stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    running.cancel()
-    await asyncio.wait({running}, timeout=_CANCELLED_S)
-    if running.done() and not running.cancelled() and (error := running.exception()) is not None:
-        raise error
+    await asyncio.wait({*running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (stopping, *running):
+        task.cancel()
+    await asyncio.wait(running, timeout=_CANCELLED_S)
+    for task in running:
+        if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+            raise error

@@ -66,6 +66,11 @@ class PrefectServer:
         self._supervised.start()
         return self
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the folder has a running server."""
+        return SupervisedServer("prefect", self._folder, [], answers=lambda: True, patience_s=0).state == "running"
+
     def use(self) -> None:
         """Point this process's Prefect at the server. Call it before anything imports Prefect."""
         for name in _TALKATIVE:

@@ -6,10 +6,10 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from common.errors import HubError, ServiceError
 from common.grids import Grid
@@ -19,9 +19,7 @@ from common.supervised import make_folder
 from flows.ingest import Ingest
 from flows.runtime import Runtime, open_runtime
 from hub.prefect_server import PrefectServer
-
-if TYPE_CHECKING:
-    from prefect.client.orchestration import PrefectClient
+from registry.store.files.file_store import FileStore
 
 _log = logging.getLogger(__name__)
 
@@ -48,49 +46,62 @@ def work(settings: Settings, announce: Callable[[str], object], *, ingest: bool 
             warm(lambda _: None)
             if ingest:
                 with Ingest(runtime.store, runtime.clock, settings) as runtime.ingest:
-                    asyncio.run(_work(runtime, announce))
+                    asyncio.run(_work(runtime, settings, announce))
             else:
-                asyncio.run(_work(runtime, announce))
+                asyncio.run(_work(runtime, settings, announce))
         finally:
             server.stop()
 
 
-async def _work(runtime: Runtime, announce: Callable[[str], object]) -> None:
+async def _work(runtime: Runtime, settings: Settings, announce: Callable[[str], object]) -> None:
     from prefect.client.orchestration import get_client
 
     from flows.deployments import deploy
-    from flows.worker import reap_dead_runs
+    from flows.past_runs import catch_up, reap_dead_runs, record_past_failures
     from flows.worker import work as run_worker
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    # Other processes can use the store only through an owner that serves it.
+    batch = not isinstance(runtime.store, FileStore)
     async with get_client() as client:
         grids = _grids(runtime)
-        names = await deploy(client, grids)
+        deploy_all = partial(
+            deploy,
+            client,
+            working_dir=Path.cwd(),
+            alert_url=None if settings.alert_url is None else settings.alert_url.get_secret_value(),
+            dashboard_url=settings.dashboard_url,
+        )
+        changes = await deploy_all(grids)
         if reaped := await reap_dead_runs(client):
             _log.warning("%d runs of a worker that was killed are marked as crashed", reaped)
+        await record_past_failures(client)
+        await catch_up(client)
         source = "candles only by import" if runtime.ingest is None else "candles from the exchanges"
-        announce(f"Judging by {len(names)} deployments, {names[0]} to {names[-1]}, {source}; Ctrl-C stops it")
-        deploying = asyncio.create_task(_keep_deployed(client, runtime, grids))
+        names = [change.name for change in changes if change.kind == "deployment"]
+        nightly = "" if batch else "; no audits and no upkeep, which need `hub up` to serve the store"
+        announce(f"Judging by {len(names)} deployments, {names[0]} to {names[-1]}, {source}{nightly}; Ctrl-C stops it")
+        deploying = asyncio.create_task(_keep_deployed(deploy_all, runtime, grids))
         try:
-            await run_worker(stop)
+            await run_worker(stop, batch=batch)
         finally:
             deploying.cancel()
             await asyncio.gather(deploying, return_exceptions=True)
 
 
-async def _keep_deployed(client: "PrefectClient", runtime: Runtime, grids: set[Grid]) -> None:
+async def _keep_deployed(
+    deploy_all: Callable[[set[Grid]], Awaitable[object]], runtime: Runtime, grids: set[Grid]
+) -> None:
     """Have runs at the closes of grids that instruments get while the worker runs."""
-    from flows.deployments import deploy
-
     while True:
         await asyncio.sleep(_LOOKED_S)
         try:
             now = await asyncio.to_thread(_grids, runtime)
             if not now <= grids:
                 grids |= now
-                await deploy(client, grids)
+                await deploy_all(grids)
         except HubError as error:
             _log.warning("grids cannot be looked up: %s", error)
 

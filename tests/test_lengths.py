@@ -22,6 +22,8 @@ NOMINAL = {
     "engine/resampling.py": "order; which slots go by the clock on the wall",
     "flows/advance.py": "how late is late",
     "flows/deployments.py": "the list",
+    "flows/hooks.py": "which timeframes there are, and whether the next close is far away",
+    "flows/past_runs.py": "the list",
     "flows/schedules.py": "how often a run is due; where it is due is asked of the slots",
     "hub/demo/simulated_exchange.py": "how far back a page of candles may reach",
     "registry/language/as_text/other_words/times.py": "how many bars somebody means who wrote hours; only offered",

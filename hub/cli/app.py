@@ -17,6 +17,7 @@ from hub.cli import (
     candles,
     conditions,
     demo,
+    deploy,
     evaluation,
     events,
     exporting,
@@ -57,6 +58,7 @@ for _commands in (
     instruments,
     webhooks,
     store,
+    deploy,
     users,
 ):
     _commands.add_to(app)

@@ -6,6 +6,7 @@ import numpy as np
 
 from indicators.catalogue import NAMES, find
 from indicators.compute import scan, start
+from indicators.kernels.compiling import compiling
 from indicators.kernels.lanes import LaneProgram
 from indicators.kernels.tick_program import CANDLE_ROWS
 
@@ -31,8 +32,9 @@ def warm_history(name: str) -> None:
     """Compile or load the history kernels of one indicator."""
     indicator = find(name)
     parameters = indicator.complete({})
-    for record in (indicator,) if indicator.source_step is None else (indicator, indicator.of_prices):
-        scan(record, parameters, start(record, parameters), tuple(np.zeros(1) for _ in record.inputs))
+    with compiling(indicator.name):
+        for record in (indicator,) if indicator.source_step is None else (indicator, indicator.of_prices):
+            scan(record, parameters, start(record, parameters), tuple(np.zeros(1) for _ in record.inputs))
 
 
 def warm_live() -> None:
@@ -42,4 +44,5 @@ def warm_live() -> None:
     nothing, slots = np.zeros(1, np.int64), np.zeros(1)
     program.add(sma, sma.complete({}), None, [0], 0)
     no = np.zeros(1, np.bool_)
-    program.advance(nothing, nothing[:0], np.zeros((len(CANDLE_ROWS), 1)), no, no, slots, slots.copy())
+    with compiling(LIVE):
+        program.advance(nothing, nothing[:0], np.zeros((len(CANDLE_ROWS), 1)), no, no, slots, slots.copy())

@@ -8,6 +8,7 @@ from registry.store.parts.cache import CacheStore
 from registry.store.parts.candles import CandleStore
 from registry.store.parts.delivery import DeliveryStore
 from registry.store.parts.registry import RegistryStore
+from registry.store.parts.runs import RunStore
 from registry.store.parts.ticks import Rebase, TickStore
 from registry.store.parts.triggers import TriggerStore
 
@@ -52,6 +53,9 @@ class Store(Protocol):
     def registry(self) -> RegistryStore: ...
 
     @property
+    def runs(self) -> RunStore: ...
+
+    @property
     def ticks(self) -> TickStore: ...
 
     @property
@@ -80,6 +84,14 @@ class Store(Protocol):
         """
         ...
 
+    def trim(self, before_ms: int) -> int:
+        """Remove what nobody reads any more: rows that newer ones have replaced, readings of the event log that are
+        older than a week, and failures and audits from before a time. Returns how many rows that were.
+
+        Ticks wait for a moment at most; the files are not made smaller, their free places are used again.
+        """
+        ...
+
     def check(self) -> list[Finding]:
         """Check whether the stored data is consistent: every check, with its problem if it has one."""
         ...
@@ -97,6 +109,7 @@ WRITES = frozenset(
     {
         "backup",
         "rebase",
+        "trim",
         "accounts.add_key",
         "accounts.forget_user",
         "accounts.revoke_key",
@@ -119,6 +132,9 @@ WRITES = frozenset(
         "registry.set_paused",
         "registry.subscribe",
         "registry.unsubscribe",
+        "runs.record_audit",
+        "runs.record_failure",
+        "runs.record_success",
         "ticks.record_run",
         "ticks.record_tick",
         "ticks.record_unit_costs",

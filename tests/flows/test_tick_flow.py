@@ -1,7 +1,9 @@
 """The Prefect flow on a real Prefect server: each test has its own process, as Prefect reads its settings on import."""
 
+import asyncio
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -13,9 +15,12 @@ import polars as pl
 import pytest
 
 from common.clock import ReplayClock
+from flows.advance import advance
+from flows.runtime import Runtime
 from hub.prefect_server import PrefectServer
 from registry.conditions import Condition
 from registry.store.files.file_store import FileStore
+from tests.events.log.memory_log import MemoryLog
 
 ROOT = Path(__file__).resolve().parents[2]
 START_MS = 1_722_816_000_000
@@ -112,13 +117,73 @@ print(len(runs))
 """
 
 
-def python(program: str, *arguments: Path) -> subprocess.CompletedProcess[str]:
+FAILING = """
+import asyncio, json, sys
+from datetime import datetime, UTC
+from pathlib import Path
+from hub.prefect_server import PrefectServer
+PrefectServer(Path(sys.argv[1])).start().use()
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
+from prefect.flow_engine import run_flow_async
+from common.clock import ReplayClock
+from flows.runtime import Runtime, use_runtime
+from flows.tick import tick
+from registry.store import open_store
+from registry.store.remote.http_store import HttpStore
+from tests.events.log.memory_log import MemoryLog
+from tests.registry.store.serving import TOKEN, serving
+
+async def main():
+    clock, close = ReplayClock(1_722_816_000_000), datetime(2024, 8, 5, 12, tzinfo=UTC)
+    with open_store(f"duckdb:{sys.argv[2]}/store", clock=clock) as store:
+        with serving(store) as url:
+            port, away = int(url.rpartition(":")[2]), HttpStore(url, token=TOKEN, patience_s=0.2)
+        deployment_id = await (await tick.ato_deployment("1h", parameters={"timeframe": "1h"})).aapply()
+        async with get_client() as client:
+            first = await client.create_flow_run_from_deployment(deployment_id)
+            with use_runtime(Runtime(away, MemoryLog(), clock)):
+                parameters = {"timeframe": "1h", "tick": close}
+                await run_flow_async(tick, flow_run=first, parameters=parameters, return_type="state")
+                not_yet = len(store.runs.failures(10))
+                chosen = DeploymentFilter(id=DeploymentFilterId(any_=[deployment_id]))
+                second, = [run for run in await client.read_flow_runs(deployment_filter=chosen) if run.id != first.id]
+                with serving(store, port):
+                    healed = await tick("1h", close, return_state=True)
+            failed = await client.read_flow_run(first.id)
+        failure, = store.runs.failures(10)
+        print(json.dumps({
+            "states": [failed.state.name, second.state.name, healed.name],
+            "message": failed.state.message,
+            "again_after_s": (second.expected_start_time - failed.end_time).total_seconds(),
+            "run": failure.run_id == str(first.id),
+            "recorded": [failure.deployment, failure.state, failure.message],
+            "not_yet": not_yet,
+            "failing": len(store.runs.failing()),
+            "watermarks": store.ticks.watermarks("1h"),
+        }))
+
+asyncio.run(main())
+"""
+
+COLD = """
+import asyncio, json, sys
+from datetime import datetime, UTC
+from pathlib import Path
+from hub.prefect_server import PrefectServer
+PrefectServer(Path(sys.argv[1])).start().use()
+from flows.tick import tick
+print(json.dumps(asyncio.run(tick("1h", datetime(2024, 8, 6, tzinfo=UTC)))))
+"""
+
+
+def python(program: str, *arguments: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", program, *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "NO_COLOR": "1"},
+        env={**os.environ, "NO_COLOR": "1", **environment},
         timeout=240,
         check=False,
     )
@@ -133,6 +198,38 @@ def test_flow_runs_judge_record_and_publish(prefect: Path, filled: Path) -> None
     assert shown["states"] == ["COMPLETED", "COMPLETED"], "runs that advanced are real flow runs of the server"
     assert shown["watermarks"] == {"BINANCE:BTCUSDT 1h": START_MS + 24 * 3_600_000}
     assert shown["triggers"] == shown["events"] > 0
+
+
+def test_a_tick_that_fails_says_why_and_heals_by_itself(prefect: Path, filled: Path) -> None:
+    done = python(FAILING, prefect, filled)
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout.splitlines()[-1])
+    assert shown["states"] == ["Failed", "Scheduled", "Completed"]
+    assert 100 < shown["again_after_s"] < 140, "an hour later would be late"
+    assert "StoreUnreachable: the store's owner at http://127.0.0.1:" in shown["message"]
+    assert shown["not_yet"] == 0, "the store was away"
+    deployment, state, message = shown["recorded"]
+    assert (deployment, state, shown["run"]) == ("tick/1h", "Failed", True)
+    assert message.startswith("StoreUnreachable: ")
+    assert shown["failing"] == 0
+    assert shown["watermarks"] == {"BINANCE:BTCUSDT 1h": START_MS + 12 * 3_600_000}
+
+
+def test_a_process_for_one_run_judges_the_same(prefect: Path, filled: Path) -> None:
+    shutil.copytree(filled / "store", filled / "cold" / "store")
+    clock = ReplayClock(START_MS)
+    with FileStore(filled / "store", clock=clock) as store:
+        asyncio.run(advance(Runtime(store, MemoryLog(), clock), "1h", START_MS + 24 * 3_600_000))
+        warm = store.triggers.after(0, 1_000)
+    done = python(COLD, prefect, HUB_DATA_DIR=str(filled / "cold"), HUB_WITHOUT="ingest")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["ticks"] == 24
+    with FileStore(filled / "cold" / "store") as store:
+        cold = store.triggers.after(0, 1_000)
+        assert store.ticks.watermarks("1h") == {"BINANCE:BTCUSDT 1h": START_MS + 24 * 3_600_000}
+    late = ["emitted_at", "late"]
+    assert cold.drop(late).equals(warm.drop(late))
+    assert cold.height > 0
 
 
 def test_a_scheduled_run_appears(prefect: Path) -> None:

@@ -83,10 +83,7 @@ class Database:
         """Write everything into the files and close them."""
         with self._write_lock:
             if not self.read_only:
-                for catalog in CATALOGS:
-                    # A failed checkpoint loses nothing: the write-ahead log stays, and the next opening replays it.
-                    with suppress(duckdb.Error):
-                        self._connection.execute(f"CHECKPOINT {catalog}")
+                self.checkpoint()
             self._connection.close()
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
@@ -149,6 +146,17 @@ class Database:
         """Keep all others from writing while the block runs, for work that takes a transaction on each file."""
         with self._write_lock:
             yield
+
+    def checkpoint(self) -> None:
+        """Take the write-ahead logs into the files, where the place of deleted rows can be used again.
+
+        Without effect while somebody reads what was deleted: the next time does it.
+        """
+        with self._write_lock:
+            for catalog in CATALOGS:
+                # A failed checkpoint loses nothing: the write-ahead log stays, and the next opening replays it.
+                with suppress(duckdb.Error), self._connection.cursor() as cursor:
+                    cursor.execute(f"CHECKPOINT {catalog}")
 
     @contextmanager
     def transaction(self) -> Iterator["Transaction"]:
@@ -254,6 +262,11 @@ class Transaction:
         """Run one statement; ``tables`` are visible to it under their names."""
         with _visible(self._cursor, tables):
             self._cursor.execute(sql, list(parameters))
+
+    def delete(self, sql: str, parameters: Sequence[object] = (), **tables: pl.DataFrame) -> int:
+        """Run one ``DELETE``; returns how many rows that were. ``tables`` are visible to it under their names."""
+        with _visible(self._cursor, tables):
+            return int(self._cursor.execute(sql, list(parameters)).fetchall()[0][0])
 
     def insert(self, table: str, row: Mapping[str, object]) -> None:
         """Append one row; for several, a frame is faster."""

@@ -17,8 +17,7 @@ class DeliveryTables:
         self._database = database
         self._clock = clock
         if not database.read_only:
-            self._compact_cursors()
-            self._forget_old_readings()
+            self.trim()
         self._cursors = {
             str(name): int(str(seq))
             for name, seq in database.rows(
@@ -113,10 +112,14 @@ class DeliveryTables:
         self._webhooks[webhook.webhook_id] = webhook
         self._of_user.setdefault(webhook.user_id, {})[webhook.webhook_id] = webhook
 
-    def _compact_cursors(self) -> None:
+    def trim(self) -> int:
+        """Remove replaced cursors and old readings. Returns how many rows that were."""
+        return self._compact_cursors() + self._forget_old_readings()
+
+    def _compact_cursors(self) -> int:
         """Keep only the newest row of each reader: the table grows by one with every move."""
         with self._database.transaction() as transaction:
-            transaction.execute(
+            return transaction.delete(
                 """
                 DELETE FROM registry.delivery_cursors c WHERE EXISTS (
                     SELECT 1 FROM registry.delivery_cursors n WHERE n.name = c.name AND n.rowid > c.rowid
@@ -124,7 +127,7 @@ class DeliveryTables:
                 """
             )
 
-    def _forget_old_readings(self) -> None:
+    def _forget_old_readings(self) -> int:
         since = naive_time(self._clock.now_ms() - _READINGS_KEPT_MS)
         with self._database.transaction() as transaction:
-            transaction.execute("DELETE FROM registry.event_log_readings WHERE read_at < ?", [since])
+            return transaction.delete("DELETE FROM registry.event_log_readings WHERE read_at < ?", [since])

@@ -16,6 +16,7 @@ from registry.store.files.database import Database
 from registry.store.files.delivery_tables import DeliveryTables
 from registry.store.files.integrity import check
 from registry.store.files.registry_tables import RegistryTables
+from registry.store.files.run_tables import RunTables
 from registry.store.files.tick_tables import TickTables
 from registry.store.files.trigger_tables import TriggerTables
 from registry.store.files.upgrade import Progress, UpgradeReport, refuse_outdated, upgrade
@@ -53,8 +54,9 @@ class FileStore:
                 self.upgraded = upgrade(self._database, clock, progress)
                 _log_upgrade(self.upgraded)
             self._identity = str(self._database.rows("SELECT identity FROM registry.store_identity")[0][0])
-            watermarks = Watermarks(self._database)
+            self._watermarks = watermarks = Watermarks(self._database)
             activity = ActivityTables(self._database, watermarks)
+            self.runs = RunTables(self._database)
             self.triggers = TriggerTables(self._database, clock)
             self.ticks = TickTables(self._database, clock, watermarks, self.triggers, activity.begun_after)
             self.candles = CandleTables(self._database, clock, self.ticks.judged, self.ticks.anchored_grids)
@@ -93,6 +95,11 @@ class FileStore:
 
     def backup(self, folder: str) -> Backup:
         return write_backup(self._database, Path(folder))
+
+    def trim(self, before_ms: int) -> int:
+        removed = self._watermarks.trim() + self.delivery.trim() + self.runs.trim(before_ms)
+        self._database.checkpoint()
+        return removed
 
     def check(self) -> list[Finding]:
         return check(self._database)

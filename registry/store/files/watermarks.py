@@ -2,15 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 
+import polars as pl
+
 from registry.groups import Group
-from registry.store.files.database import Database
+from registry.store.files.database import Database, naive_time
 from registry.store.parts.ticks import WatermarkMove
+
+_AT_A_TIME = 50_000
+"""Rows that one transaction of :meth:`Watermarks.trim` looks at, so that a tick waits for a moment only."""
 
 
 class Watermarks:
     """Group -> close time up to which it has been judged. The moves of a tick are adopted after its commit."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         if not database.read_only:
             _compact(database)
         self._by_group = {
@@ -36,6 +42,34 @@ class Watermarks:
     def adopt(self, timeframe: str, moves: Sequence[WatermarkMove]) -> None:
         """Take over moves that have been committed."""
         self._by_group.update({move.group: (timeframe, move.to_ms) for move in moves})
+
+    def trim(self) -> int:
+        """Keep only the newest row of each group, in short transactions. Returns how many rows were removed."""
+        with self._database.alone():
+            marks = list(self)
+        newest = pl.DataFrame(
+            [(group, naive_time(mark)) for group, mark in marks],
+            schema={"group_key": pl.String, "watermark": pl.Datetime("ms")},
+            orient="row",
+        )
+        per_tick = self._database.frame(
+            "SELECT tick_id, count(*) AS rows FROM registry.group_watermarks GROUP BY tick_id ORDER BY tick_id"
+        )
+        turns = per_tick.group_by(pl.col("rows").cum_sum() // _AT_A_TIME, maintain_order=True).agg(
+            pl.col("tick_id").first().alias("first"), pl.col("tick_id").last().alias("last")
+        )
+        removed = 0
+        for first, last in turns.select("first", "last").iter_rows():
+            with self._database.transaction() as transaction:
+                removed += transaction.delete(
+                    """
+                    DELETE FROM registry.group_watermarks w USING newest n
+                    WHERE w.tick_id BETWEEN ? AND ? AND n.group_key = w.group_key AND w.watermark < n.watermark
+                    """,
+                    [first, last],
+                    newest=newest,
+                )
+        return removed
 
 
 def _compact(database: Database) -> None:

@@ -10,6 +10,7 @@ from registry.store.parts.cache import CacheStore
 from registry.store.parts.candles import CandleStore
 from registry.store.parts.delivery import DeliveryStore
 from registry.store.parts.registry import RegistryStore
+from registry.store.parts.runs import RunStore
 from registry.store.parts.ticks import Rebase, TickStore
 from registry.store.parts.triggers import TriggerStore
 from registry.store.protocol import WRITES, Backup, Finding
@@ -42,6 +43,7 @@ class HttpStore:
         self.candles = cast(CandleStore, SimpleNamespace(**parts["candles"]))
         self.delivery = cast(DeliveryStore, SimpleNamespace(**parts["delivery"]))
         self.registry = cast(RegistryStore, SimpleNamespace(**parts["registry"]))
+        self.runs = cast(RunStore, SimpleNamespace(**parts["runs"]))
         self.ticks = cast(TickStore, SimpleNamespace(**parts["ticks"]))
         self.triggers = cast(TriggerStore, SimpleNamespace(**parts["triggers"]))
         self._own = parts[None]
@@ -63,6 +65,9 @@ class HttpStore:
 
     def backup(self, folder: str) -> Backup:
         return cast(Backup, self._own["backup"](folder))
+
+    def trim(self, before_ms: int) -> int:
+        return cast(int, self._own["trim"](before_ms))
 
     def check(self) -> list[Finding]:
         return cast(list[Finding], self._own["check"]())

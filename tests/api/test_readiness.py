@@ -132,6 +132,21 @@ def test_a_probe_that_hangs_is_an_answer(tmp_path: Path, monkeypatch: pytest.Mon
         monkeypatch.undo()
 
 
+def test_a_log_that_hangs_degrades_and_hides_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "PATIENCE_S", 0.2)
+    with a_hub(tmp_path) as hub:
+        goes_on = threading.Event()
+        monkeypatch.setattr(readiness, "FRESH_S", 0.0)
+        monkeypatch.setattr(hub.log, "last_seq", goes_on.wait)
+        for _ in range(2):
+            answer = hub.nobody().get("/health/ready")
+            assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+            assert answer.json()["store"] == {"ok": True, "detail": "newest trigger 0"}
+            assert "has not come back" in answer.json()["event_log"]["detail"]
+        goes_on.set()
+        monkeypatch.undo()
+
+
 def test_readiness_does_not_wait_for_those_who_wait_for_commits(tmp_path: Path) -> None:
     with a_hub(tmp_path) as hub:
         goes_on = threading.Event()

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -20,7 +20,7 @@ from api.operating_metrics import OperatingMetrics
 from api.readiness import Readiness
 from api.registrar import Registrar
 from api.streams.user_feed import UserFeed
-from candles.market_lists import MarketLists
+from candles.market_lists import MarketLists, check_known
 from candles.tally import Tally
 from common.clock import Clock, SystemClock
 from common.errors import ConditionError
@@ -136,7 +136,10 @@ class Service:
         registered_by: dict[str, str] = {}
         for condition, user_id in registering:
             registered_by.setdefault(condition.id, user_id)
-        self._make_known({each for condition, _ in registering for each in condition.instruments})
+        if self._markets is not None:
+            self._markets.list_new(
+                {each for condition, _ in registering for each in condition.instruments}, self.store.candles
+            )
         return self.store.registry.register(
             [condition for condition, _ in registering],
             active_from_ms=now_ms,
@@ -146,17 +149,7 @@ class Service:
 
     def check_known(self, instrument: Instrument, directory: Directory) -> None:
         """Raises :class:`InstrumentError` for an instrument that is neither listed nor can be fetched."""
-        if self._markets is None:
-            directory.check(instrument)
-        elif instrument not in directory:
-            self._markets.listing(instrument, directory)
-
-    def _make_known(self, instruments: Collection[Instrument]) -> None:
-        """List instruments whose candles can be fetched from their exchanges."""
-        directory = self.store.candles.directory()
-        unknown = sorted(each for each in instruments if each not in directory)
-        if unknown and self._markets is not None:
-            self.store.candles.list_instruments([self._markets.listing(each, directory) for each in unknown])
+        check_known(instrument, directory, self._markets)
 
     def current(self, condition_id: str) -> tuple[str, str | None]:
         """The id of the condition that stands for one today, and the same again if that is another one."""

@@ -2,7 +2,7 @@
 tell a new symbol from a misspelt one, without asking an exchange."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import iter_modules
@@ -11,13 +11,21 @@ import msgspec
 
 from common.errors import InstrumentError
 from common.private_files import make_private_folder, write_private
+from common.settings import Settings
 from common.spelling import did_you_mean
 from registry.directory import Directory
 from registry.instruments import Instrument, Listing
+from registry.store.parts.candles import CandleStore
 
 
 class MarketLists:
     """The lists of a data folder."""
+
+    @classmethod
+    def where_fetched(cls, settings: Settings) -> "MarketLists | None":
+        """Those of the configured data folder; ``None`` if its hub fetches no candles, so that instruments become known
+        by imports alone."""
+        return None if {"worker", "ingest"} & set(settings.without) else cls(settings.data_dir)
 
     def __init__(self, data_dir: Path) -> None:
         self._folder = data_dir / "markets"
@@ -51,6 +59,15 @@ class MarketLists:
         listing = directory.listing(f"{exchange}:{symbol}", exchange)
         return listing if listing.instrument == instrument else Listing(instrument)
 
+    def list_new(self, instruments: Collection[Instrument], candles: CandleStore) -> None:
+        """List those of some instruments that a store does not know yet.
+
+        Raises :class:`common.errors.InstrumentError` as :meth:`listing`; then none is listed.
+        """
+        directory = candles.directory()
+        if unknown := sorted(each for each in instruments if each not in directory):
+            candles.list_instruments([self.listing(each, directory) for each in unknown])
+
     def _path(self, exchange: str) -> Path:
         return self._folder / f"{exchange}.json"
 
@@ -71,3 +88,11 @@ class MarketLists:
             places = [] if package is None else package.submodule_search_locations or []
             self._ccxt = frozenset(module.name for module in iter_modules(places) if not module.ispkg)
         return self._ccxt
+
+
+def check_known(instrument: Instrument, directory: Directory, markets: MarketLists | None) -> None:
+    """Raises :class:`common.errors.InstrumentError` for an instrument that is neither listed nor can be fetched."""
+    if markets is None:
+        directory.check(instrument)
+    elif instrument not in directory:
+        markets.listing(instrument, directory)

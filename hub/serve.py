@@ -111,7 +111,7 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
             log_problem=lambda: keeper.problem,
             rearm_webhooks=webhooks.rearm,
             loops=loops,
-            markets=None if {"worker", "ingest"} & set(settings.without) else MarketLists(settings.data_dir),
+            markets=MarketLists.where_fetched(settings),
         )
         here = note(_url(listener))
         threading.Thread(target=_settle, name="warm-kernels", daemon=True).start()

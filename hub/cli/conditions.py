@@ -134,13 +134,15 @@ def _show(condition: "Condition", json_output: bool) -> None:
 
 def _check_instruments(condition: "Condition") -> None:
     """Raises the error that registering a condition would raise; warns of missing candles. Needs no store."""
+    from candles.market_lists import MarketLists, check_known
     from common.errors import StoreMissing
 
     missing: list[Series] = []
+    markets = MarketLists.where_fetched(hub_settings())
     with suppress(StoreMissing), open_to_read() as store:
         directory = store.candles.directory()
         for instrument in condition.instruments:
-            directory.check(instrument)
+            check_known(instrument, directory, markets)
         missing = _without_candles(store, condition)
     _warn(condition, missing)
 
@@ -156,13 +158,22 @@ def _warn(condition: "Condition", missing: "list[Series]") -> None:
     for warning in condition.warnings:
         message(f"warning: {warning}")
     if missing:
-        message(f"warning: no candles of {', '.join(missing)} yet, so it cannot fire: hub candles import FILE")
+        message(f"warning: no candles of {', '.join(missing)} yet, so it cannot fire: {_way_to_candles()}")
+
+
+def _way_to_candles() -> str:
+    from candles.market_lists import MarketLists
+
+    if MarketLists.where_fetched(hub_settings()) is None:
+        return "hub candles import FILE"
+    return "a running hub fetches them (hub up), or hub candles import FILE"
 
 
 @conditions.command
 def register(text: str, *, json_output: AsJson = False) -> None:
     """Register a condition; equal conditions get the same id."""
     settings = hub_settings()
+    from candles.market_lists import MarketLists
     from common.clock import SystemClock
     from common.timeframes import show_time
     from registry.conditions import Condition
@@ -172,6 +183,8 @@ def register(text: str, *, json_output: AsJson = False) -> None:
     with open_configured(settings) as store:
         with reading(store.candles.directory()):
             condition = Condition.parse(_spec(text), default_exchange=settings.default_exchange)
+        if (markets := MarketLists.where_fetched(settings)) is not None:
+            markets.list_new(condition.instruments, store.candles)
         (registration,) = store.registry.register(
             [condition], active_from_ms=SystemClock().now_ms(), grace_ms=settings.grace_ms
         )

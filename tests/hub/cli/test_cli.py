@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 import app_cli
+from candles.market_lists import MarketLists
+from registry.instruments import Instrument
 
 ROOT = Path(__file__).resolve().parents[3]
 HEADER = "open_time,open,high,low,close,volume"
@@ -144,6 +146,21 @@ def test_an_unknown_instrument(hub: Run) -> None:
     code, _, err = hub("conditions", "register", "BTCUSD 1m: rsi < 30")
     assert code == 1
     assert "BTCUSDT" in err
+
+
+def test_where_candles_are_fetched_the_exchange_knows_what_there_is(hub: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub("candles", "import", write("BTCUSDT-1m.csv", row(0)))
+    monkeypatch.setenv("HUB_WITHOUT", "")
+    for verb in ("parse", "register"):
+        code, _, err = hub("conditions", verb, "ETHUSDT 1m: rsi < 30")
+        assert code == 0
+        assert "no candles of BINANCE:ETHUSDT 1m yet, so it cannot fire: a running hub fetches them (hub up)" in err
+        code, _, err = hub("conditions", verb, "NOWHERE:ETHUSDT 1m: rsi < 30")
+        assert (code, "unknown instrument NOWHERE:ETHUSDT" in err) == (1, True)
+    binance = {Instrument("BINANCE", "BTCUSDT"): "BTC/USDT"}
+    MarketLists(Path("data")).write("BINANCE", binance)
+    code, _, err = hub("conditions", "register", "BTCUSD 1m: rsi < 30")
+    assert (code, "no such market at binance" in err, "did you mean BTCUSDT?" in err) == (1, True, True)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from events.log.keeper import read_log
 from events.opening import connect_log
 from flows.prefect_view import PrefectView, look_at_prefect
 from registry.store.owner import running
+from registry.store.parts.runs import AuditRecord, RunFailure
 from registry.store.protocol import Store
 
 _PATIENCE_S = 10.0
@@ -69,6 +70,10 @@ class HubState:
     prefect: PrefectView | None
     """``None`` also where no worker has ever started."""
     prefect_problem: str | None
+    failing: tuple[RunFailure, ...]
+    """The newest failure of each deployment whose runs have not succeeded since."""
+    audit: AuditRecord | None
+    """What the newest audit said, if there was one."""
     today: Savings
     """Of what has been judged since midnight, UTC."""
 
@@ -92,6 +97,8 @@ def look_at_hub(settings: Settings, store: Store, now_ms: int) -> HubState:
         events_problem=events_problem,
         prefect=prefect,
         prefect_problem=prefect_problem,
+        failing=tuple(store.runs.failing()),
+        audit=next(iter(store.runs.audits(1)), None),
         today=summarise(store, since_ms=now_ms - now_ms % DURATION_MS["1d"]),
     )
 

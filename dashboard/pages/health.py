@@ -71,6 +71,10 @@ def _faults(state: HubState) -> Iterator[str]:
         yield f"The pool of the ticks is paused: resume it at {view.url}."
     if view is not None and view.late:
         yield f"{view.late:,} runs are late."
+    for failure in state.failing:
+        yield f"{failure.deployment} has failed, last at {from_ms(failure.failed_ms):%Y-%m-%d %H:%M}: {failure.message}"
+    if state.audit is not None and state.audit.differences:
+        yield f"The newest audit found {state.audit.differences:,} triggers that differ: `hub verify` lists them."
     if state.health is not None and state.events_problem is not None:
         yield state.events_problem
     late = [each.timeframe for each in state.timeframes if each.lag_ms > _LAG_MS]

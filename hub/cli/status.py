@@ -44,6 +44,7 @@ def _as_json(state: "HubState") -> dict[str, Any]:
         return None if time_ms is None else iso_time(time_ms)
 
     health, events, prefect, today = state.health, state.events, state.prefect, state.today
+    audit = state.audit
     return {
         "at": iso_time(state.now_ms),
         "service": None if health is None else health.url,
@@ -113,6 +114,25 @@ def _as_json(state: "HubState") -> dict[str, Any]:
                 {"run": each.name, "state": each.state, "ended": iso_time(each.ended_ms), "reason": each.reason}
                 for each in prefect.newest_failed
             ],
+        },
+        "failing": [
+            {
+                "deployment": each.deployment,
+                "run_id": each.run_id,
+                "state": each.state,
+                "failed": iso_time(each.failed_ms),
+                "reason": each.message,
+            }
+            for each in state.failing
+        ],
+        "audit": None
+        if audit is None
+        else {
+            "audited": iso_time(audit.audited_ms),
+            "since": iso_time(audit.since_ms),
+            "until": iso_time(audit.until_ms),
+            "triggers": audit.triggers,
+            "differences": audit.differences,
         },
         "today": {
             "ticks": today.ticks,

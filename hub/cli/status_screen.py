@@ -10,6 +10,7 @@ from common.timeframes import from_ms
 from flows.hub_state import HubState
 from hub.cli.output import table_lines
 from hub.hub_processes import HubProcess
+from registry.store.parts.runs import AuditRecord
 
 _WIDTH = 80
 _MARGIN = 10
@@ -51,6 +52,8 @@ def status_lines(
     yield from _entry("candles", _candles(state) or ["none are read"])
     yield from _entry("events", _events(state, stored["triggers"]))
     yield from _entry("today", _today(state))
+    if state.audit is not None:
+        yield from _entry("audit", [_audit(state.audit, state.now_ms)])
 
 
 def _entry(name: str, paragraphs: Sequence[str]) -> Iterator[str]:
@@ -78,6 +81,9 @@ def _processes(processes: Sequence[HubProcess]) -> str:
 
 
 def _runs(state: HubState) -> Iterator[str]:
+    for failure in state.failing:
+        reason = textwrap.shorten(failure.message, _LONGEST_REASON, placeholder=" …")
+        yield f"{failure.deployment} has failed, last at {_clock(failure.failed_ms, state.now_ms)}: {reason}"
     view = state.prefect
     if view is None:
         if state.prefect_problem is not None:
@@ -179,6 +185,14 @@ def _today(state: HubState) -> list[str]:
         for name, (isolated, done) in rows.items()
     )
     return [f"{today.ticks:,} ticks", *shown]
+
+
+def _audit(audit: AuditRecord, now_ms: int) -> str:
+    differences = f"{audit.differences:,} differ: hub verify lists them" if audit.differences else "none differs"
+    return (
+        f"{audit.triggers:,} triggers up to {_clock(audit.until_ms, now_ms)} were judged again at "
+        f"{_clock(audit.audited_ms, now_ms)}: {differences}"
+    )
 
 
 def _clock(time_ms: int, now_ms: int) -> str:

@@ -11,6 +11,7 @@ from flows.prefect_view import FailedRun, PrefectView, WorkerSeen
 from hub.cli.status_screen import status_lines
 from hub.hub_processes import HubProcess
 from registry.groups import Group, Series
+from registry.store.parts.runs import AuditRecord, RunFailure
 
 NOW = 1_796_066_190_000
 MINUTE = 60_000
@@ -48,6 +49,8 @@ def state(*waiting: Waiting, **others: object) -> HubState:
             (FailedRun("tick-1m", "Failed", NOW, "Flow run encountered an exception: " + "word " * 100),),
         ),
         "prefect_problem": None,
+        "failing": (RunFailure("run", "tick/1h", "Failed", "StoreUnreachable: " + "word " * 100, NOW - 30 * MINUTE),),
+        "audit": AuditRecord("run", 0, NOW - 1_000 * MINUTE, 9, 9, 12_345, 2, 0, 0, 0, ("one",), NOW - 900 * MINUTE),
         "today": TODAY,
     }
     return HubState(**(fields | others))  # type: ignore[arg-type]
@@ -102,6 +105,8 @@ def test_it_says_what_is_wrong_and_what_was_saved() -> None:
         "BINANCE: 9 series are read, 3 current, 1 without candles",
         "evaluations 10 instead of 1,000 (99.0% saved)",
         "12 conditions in error",
+        "tick/1h has failed, last at 18:46: StoreUnreachable: word",
+        "12,345 triggers up to 02:36 were judged again at 04:16: 2 differ: hub verify lists them",
     ):
         assert text in said, said
     assert "not running; start it: hub up" in screen(state(health=None), [])

@@ -18,6 +18,7 @@ PACKAGES = (
     "analysis",
     "events",
     "flows",
+    "bots",
     "api",
     "dashboard",
     "hub",

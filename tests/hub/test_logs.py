@@ -19,6 +19,8 @@ def loggers() -> Iterator[None]:
     """Puts the loggers back as they were."""
     names = (*PACKAGES, "uvicorn.error", None)
     before = [(each, list(each.handlers), each.propagate, each.level) for each in map(logging.getLogger, names)]
+    # Whatever has captured them before did so in the warnings of another test.
+    logging.captureWarnings(False)
     yield
     for logger, handlers, propagate, level in before:
         logger.handlers, logger.propagate = handlers, propagate

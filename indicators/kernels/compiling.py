@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from indicators._kernels import program
-
 
 @contextmanager
 def compiling(name: str) -> Iterator[None]:
@@ -19,6 +17,9 @@ def compiling(name: str) -> Iterator[None]:
 
     Where the cache cannot be written, numba does not write to it either, and nobody has to wait.
     """
+    # With the kernels comes the compiler, and not everybody who imports this module needs it.
+    from indicators._kernels import program
+
     folder = Path(program.advance.stats.cache_path or ".")
     try:
         folder.mkdir(parents=True, exist_ok=True)

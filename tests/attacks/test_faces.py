@@ -102,7 +102,11 @@ async def gets_pages(port: int, host: str, origin: str | None) -> bool:
             while True:
                 message = ForwardMsg.FromString(await connected.recv(decode=False))
                 if message.WhichOneof("type") == "navigation":
-                    return {page.page_name for page in message.navigation.app_pages} == {"Savings", "Conditions"}
+                    return {page.page_name for page in message.navigation.app_pages} == {
+                        "Savings",
+                        "Conditions",
+                        "Health",
+                    }
     except websockets.InvalidStatus as refused:
         return refused.response.status_code != 403
 

@@ -263,7 +263,7 @@ def test_the_report_counts_right(demo: Demo, bots: list[Bot], said: list[Said]) 
         condition_id = Condition.parse(example["condition"]).id
         shown = demo.triggers.filter(
             (pl.col("condition_id") == condition_id)
-            & (pl.col("close_time").dt.strftime("%Y-%m-%d %H:%M") == example["time"])
+            & (pl.col("close_time").dt.strftime("%Y-%m-%dT%H:%M:%SZ") == example["time"])
         )
         assert shown["price"].to_list() == [example["price"]]
         assert example["bots"] == wanted_by[condition_id]

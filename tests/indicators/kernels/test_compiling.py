@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from indicators.kernels import compiling as module
+from indicators._kernels import program
 from indicators.kernels.compiling import compiling
 
 WARM = """
@@ -46,6 +46,6 @@ def test_of_two_processes_one_compiles_and_the_other_waits_for_it(tmp_path: Path
 def test_where_the_cache_cannot_be_written_nobody_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     stats = SimpleNamespace(cache_path=str(tmp_path / "file" / "below"))
-    monkeypatch.setattr(module, "program", SimpleNamespace(advance=SimpleNamespace(stats=stats)))
+    monkeypatch.setattr(program, "advance", SimpleNamespace(stats=stats))
     with compiling("a"), compiling("a"):
         assert list(tmp_path.iterdir()) == [tmp_path / "file"]

@@ -19,6 +19,7 @@ class CompressedExchange(SimulatedExchange):
     origin_ms: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._market = SimulatedExchange(self.pairs, lambda: self._stretched(self.now_ms()))
 
     def candles(self, pair: Pair, timeframe: str, start_ms: int, stop_ms: int) -> list[Candle]:

@@ -1,5 +1,7 @@
 """`hub live`: a market that runs sixty times as fast, a real `hub up` on it, and nothing left at the end."""
 
+import asyncio
+import json
 import os
 import re
 import subprocess
@@ -7,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import websockets
 
 import app_cli
 from common.timeframes import DURATION_MS
@@ -15,6 +18,7 @@ from hub.demo.live import BOTS
 from hub.demo.simulated_exchange import SimulatedExchange
 from hub.demo.simulated_market import Pair
 from hub.hub_processes import processes_of
+from tests.candles.simulators import served
 
 ROOT = Path(__file__).resolve().parents[3]
 MINUTE, HOUR = DURATION_MS["1m"], DURATION_MS["1h"]
@@ -42,12 +46,27 @@ def test_longer_candles_are_made_of_its_minutes() -> None:
     assert (high, low) == (max(each.values[1] for each in minutes), min(each.values[2] for each in minutes))
 
 
+async def test_its_websockets_push_hours_that_take_a_minute() -> None:
+    now = [ORIGIN + 7 * MINUTE - 200]
+    exchange = CompressedExchange([BTC], lambda: now[0], origin_ms=ORIGIN)
+    with served(exchange) as url:
+        async with asyncio.timeout(30), websockets.connect(f"ws{url.removeprefix('http')}/stream/ws/0") as connected:
+            await connected.send(json.dumps({"method": "SUBSCRIBE", "params": ["btcusdt@kline_1m"], "id": 1}))
+            assert json.loads(await connected.recv()) == {"result": None, "id": 1}
+            now[0] += 1_000
+            pushed = (json.loads(await connected.recv()) for _ in range(1_000))
+            final = await anext(message["k"] async for message in pushed if message["k"]["x"])
+    (minute,) = exchange.candles(BTC, "1m", ORIGIN + 6 * MINUTE, ORIGIN + 7 * MINUTE)
+    assert (final["t"], tuple(float(final[name]) for name in "ohlcv")) == (minute.open_ms, minute.values)
+
+
 def live(data: Path, seconds: int, without: str) -> str:
     environment = {**os.environ, "HUB_WITHOUT": without, "PYTHONPATH": str(ROOT), "HUB_DASHBOARD_PORT": "0"}
     command = [sys.executable, "-m", "app_cli", "live", "--for", f"{seconds}s", "--data", str(data)]
     done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=seconds + 200)
     assert done.returncode == 0, done.stdout + done.stderr
     assert processes_of(data) == []
+    assert "Traceback" not in done.stderr
     return done.stdout
 
 

@@ -113,10 +113,12 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
             loops=loops,
             markets=MarketLists.where_fetched(settings),
         )
+        # Before the note: whoever reads where the service is needs the token next.
+        token = owner_token(settings)
         here = note(_url(listener))
         threading.Thread(target=_settle, name="warm-kernels", daemon=True).start()
         app = create_app(service)
-        app.mount(STORE_PATH, store_interface(store, owner_token(settings)))
+        app.mount(STORE_PATH, store_interface(store, token))
         # From the end of the server on: a second `hub down` waits for the rest, and does not break it off.
         stack.callback(signal.signal, signal.SIGTERM, signal.SIG_IGN)
         server = _Server(

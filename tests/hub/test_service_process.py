@@ -6,15 +6,19 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
 import app_cli
+from common.settings import load_settings
 from hub.logs import PACKAGES, JsonLines
+from hub.serve import serve
 from registry.store.files.file_store import FileStore
+from registry.store.owner import Running, noted
 from tests.api.served_hub import few_candles
 from tests.waiting import wait_for
 
@@ -76,6 +80,24 @@ def process(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     if started.poll() is None:
         started.kill()
     started.wait()
+
+
+def test_whoever_reads_where_the_service_is_finds_its_token(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the first start in a folder, while others wait for the service to come."""
+    had_token: list[bool] = []
+
+    @contextmanager
+    def looked_at(data_dir: Path) -> Iterator[Callable[[str], Running]]:
+        def note_and_look(url: str) -> Running:
+            had_token.append((data_dir / "store_token").exists())
+            return note(url)
+
+        with noted(data_dir) as note:
+            yield note_and_look
+
+    monkeypatch.setattr("hub.serve.noted", looked_at)
+    serve(load_settings(), lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    assert had_token == [True]
 
 
 def test_a_service_from_start_to_stop(

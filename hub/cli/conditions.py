@@ -80,8 +80,8 @@ def parse(text: str, *, json_output: AsJson = False) -> None:
 
     with reading(listed_instruments()):
         condition = Condition.parse(_spec(text), default_exchange=settings.default_exchange)
-    _show(condition, json_output)
     _check_instruments(condition)
+    _show(condition, json_output)
 
 
 def _show(condition: "Condition", json_output: bool) -> None:

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from tests.api.served_hub import CONFIG, RSI, Hub, id_of
+from tests.api.served_hub import CONFIG, RSI, Hub
 
 ALWAYS = "BTCUSDT 1h: close > 1"
 BOT = {"bot_id": "dca_bot_123", "bot_type": "dca", "bot_config": CONFIG}
@@ -30,13 +30,15 @@ def test_subscribing_twice_is_subscribing_once(hub: Hub) -> None:
 
 def test_the_answer_says_what_the_condition_is_now(hub: Hub) -> None:
     ann = hub.as_user("sub-now")
-    now = ann.post("/conditions/subscribe", json={**BOT, "condition_id": register(hub, "sub-now", RSI)}).json()["now"]
-    explained = ann.get(f"/conditions/{id_of(RSI)}/explain").json()
+    # One that nobody else registers: an explanation shows a condition as its first user wrote it.
+    condition_id = register(hub, "sub-now", "BTCUSDT 1h: rsi(14) crosses_below 31.25")
+    now = ann.post("/conditions/subscribe", json={**BOT, "condition_id": condition_id}).json()["now"]
+    explained = ann.get(f"/conditions/{condition_id}/explain").json()
     assert (now["truth"], now["close_time"], now["price"], now["settled"]) == tuple(
         explained[name] for name in ("truth", "close_time", "price", "settled")
     )
     assert now["values"]["rsi(14, close)"] == explained["tree"]["readings"][0]["now"]
-    before = ann.get(f"/conditions/{id_of(RSI)}/explain", params={"at": now["since"]}).json()
+    before = ann.get(f"/conditions/{condition_id}/explain", params={"at": now["since"]}).json()
     assert (before["truth"], before["before"] == before["truth"]) == (now["truth"], False)
 
 

@@ -75,7 +75,12 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         store.candles.upsert(few_candles())
         store.accounts.add_key(key)
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("HUB_", "REDIS_URL"))}
-    settings = {"HUB_DATA_DIR": str(folder), "HUB_API_PORT": "0", "PYTHONPATH": str(ROOT)}
+    settings = {
+        "HUB_DATA_DIR": str(folder),
+        "HUB_API_PORT": "0",
+        "HUB_WITHOUT": "worker,dashboard",
+        "PYTHONPATH": str(ROOT),
+    }
     deadlines = json.dumps(DEADLINES if EFFORT == 1 else {})
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

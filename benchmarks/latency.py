@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,9 +44,10 @@ _PATIENCE_S = 600.0
 _WANTED_P50_S, _WANTED_P99_S = 0.5, 2.0
 
 
-class _Event(msgspec.Struct):
+class Event(msgspec.Struct):
     """What is read of an event."""
 
+    condition_id: str
     close_time: int
     late: bool
 
@@ -107,10 +108,10 @@ def section(sizes: Sizes, measured: Measured) -> Section:
 
 def measure(sizes: Sizes) -> Measured:
     """Run the hub on the simulated exchange for some ticks."""
-    with tempfile.TemporaryDirectory() as made, _exchange(sizes.instruments) as url:
+    with tempfile.TemporaryDirectory() as made, exchange(sizes.instruments) as url:
         data_dir = Path(made) / "data"
         data_dir.mkdir()
-        _fill(data_dir, sizes)
+        fill(data_dir, list(_conditions(sizes)), sizes.subscriptions)
         settings = {"HUB_WITHOUT": "", "HUB_EXCHANGE_URLS": json.dumps({"binance": url})}
         with hub_up(data_dir, settings):
             arrived = _events(data_dir, sizes.ticks)
@@ -123,7 +124,8 @@ def measure(sizes: Sizes) -> Measured:
 
 
 @contextmanager
-def _exchange(instruments: int) -> Iterator[str]:
+def exchange(instruments: int) -> Iterator[str]:
+    """The simulated exchange in a process of its own; its address."""
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.latency_exchange", str(port), str(instruments)]
     process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)})
@@ -134,20 +136,19 @@ def _exchange(instruments: int) -> Iterator[str]:
         process.wait(30)
 
 
-def _fill(data_dir: Path, sizes: Sizes) -> None:
+def fill(data_dir: Path, conditions: Sequence[Condition], subscriptions: int) -> None:
     """Register conditions and subscribe bots to them, as they would be over a long time by HTTP."""
     dice, now_ms = random.Random(3), time.time_ns() // 1_000_000
-    conditions = list(_conditions(sizes))
     with FileStore(data_dir / "store") as store:
         store.candles.list_instruments([Listing(each) for each in {one.series.instrument for one in conditions}])
         for begin in range(0, len(conditions), _CHUNK):
             store.registry.register(conditions[begin : begin + _CHUNK], active_from_ms=now_ms)
-        for begin in range(0, sizes.subscriptions, _CHUNK):
+        for begin in range(0, subscriptions, _CHUNK):
             wanted = [
                 SubscriptionRequest(
                     f"user-{number % _USERS}", f"bot-{number // _USERS}", dice.choice(conditions).id, "dca", {}
                 )
-                for number in range(begin, min(begin + _CHUNK, sizes.subscriptions))
+                for number in range(begin, min(begin + _CHUNK, subscriptions))
             ]
             store.registry.subscribe(wanted, active_from_ms=now_ms)
 
@@ -170,27 +171,33 @@ def _conditions(sizes: Sizes) -> Iterator[Condition]:
 def _events(data_dir: Path, ticks: int) -> dict[int, list[float]]:
     """Close time -> seconds until each of its events was there, for some ticks in a row from the second one on."""
     arrived: dict[int, list[float]] = {}
-    until, seq, first_ms = time.monotonic() + _PATIENCE_S, 0, 0
-    with connect_log(load_settings(data_dir=data_dir)) as log:
-        while time.monotonic() < until:
-            entries = log.read(seq, 1_000, wait_ms=200)
-            now_ms = time.time_ns() / 1e6
-            for entry in entries:
-                seq = entry.seq
-                event = msgspec.json.decode(entry.payload, type=_Event)
-                if event.late:
-                    continue
-                if not first_ms:
-                    # The first tick compiles, plans and computes the past.
-                    first_ms = event.close_time + _STEP_MS
-                    until = time.monotonic() + (ticks + 1) * _STEP_MS / 1000 + 30
-                if first_ms <= event.close_time < first_ms + ticks * _STEP_MS:
-                    arrived.setdefault(event.close_time, []).append((now_ms - event.close_time) / 1000)
-            if first_ms and now_ms > first_ms + (ticks - 1) * _STEP_MS + 20_000:
-                break
+    until, first_ms = time.time() + _PATIENCE_S, 0
+    for event, arrived_ms in arriving(data_dir):
+        if event is not None and not event.late:
+            if not first_ms:
+                # The first tick compiles, plans and computes the past.
+                first_ms = event.close_time + _STEP_MS
+                until = (first_ms + (ticks - 1) * _STEP_MS) / 1000 + 20
+            if first_ms <= event.close_time < first_ms + ticks * _STEP_MS:
+                arrived.setdefault(event.close_time, []).append((arrived_ms - event.close_time) / 1000)
+        if arrived_ms / 1000 > until:
+            break
     if len(arrived) < ticks:
         raise RuntimeError(f"events of {len(arrived)} ticks came, not of {ticks}; the log of hub up says why")
     return arrived
+
+
+def arriving(data_dir: Path) -> Iterator[tuple[Event | None, float]]:
+    """The events of the hub and when each was in Redis, in milliseconds; ``None`` now and then while there are none."""
+    seq = 0
+    with connect_log(load_settings(data_dir=data_dir)) as log:
+        while True:
+            entries = log.read(seq, 1_000, wait_ms=200)
+            arrived_ms = time.time_ns() / 1e6
+            for entry in entries:
+                seq = entry.seq
+                yield msgspec.json.decode(entry.payload, type=Event), arrived_ms
+            yield None, arrived_ms
 
 
 def _stages(data_dir: Path, closes: list[int]) -> dict[str, float]:

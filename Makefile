@@ -1,16 +1,19 @@
 # Everything is set up in .venv from PyPI; `make demo` and `make test` need Python 3.11+ with venv, and nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
+RESOLVE := .venv/uv/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock" --quiet
 DATA ?= .hub/demo
 PORT ?= 8501
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo live dashboard test chaos lint kernels docs measure bench lock clean
+.PHONY: help setup demo live dashboard notebook test chaos lint kernels docs measure bench lock clean
 
 help:
 	@echo "make demo       run the main job on real candles"
 	@echo "make live       watch the live system on a simulated exchange, without a network (FOR=60s ends it by itself)"
 	@echo "make dashboard  look at the demo's data in a browser (DATA=$(DATA) PORT=$(PORT))"
+	@echo "make notebook   open the notebooks in JupyterLab on the demo's candles"
 	@echo "make test       lint, types and tests"
 	@echo "make chaos      kill, cut, fill up and attack everything for half an hour and write docs/reliability.md"
 	@echo "make lint       ruff and mypy"
@@ -41,6 +44,15 @@ live: setup
 
 dashboard: setup
 	@HUB_DATA_DIR=$(DATA) $(BIN)/streamlit run app_streamlit.py --server.port $(PORT)
+
+# JupyterLab and what it needs are many packages that nothing else here uses, so they come with the first notebook.
+.venv/.notebook: .venv/.ready requirements-notebook.lock
+	@echo "Installing JupyterLab into .venv (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-notebook.lock
+	@touch .venv/.notebook
+
+notebook: .venv/.notebook
+	@HUB_DATA_DIR=$(DATA) $(BIN)/jupyter lab notebooks
 
 test: setup lint
 	@$(BIN)/python -m indicators.codegen --check
@@ -74,8 +86,8 @@ bench: setup
 
 lock: setup
 	@$(BIN)/python -m venv .venv/uv && .venv/uv/bin/pip install --quiet uv
-	@.venv/uv/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --custom-compile-command "make lock" --quiet --output-file requirements.lock
+	@$(RESOLVE) --output-file requirements.lock
+	@$(RESOLVE) --extra notebook --constraints requirements.lock --output-file requirements-notebook.lock
 
 clean:
 	@rm -rf .venv .hub

@@ -12,6 +12,7 @@
     ├── ExchangeError           an exchange is unknown, does not answer, or refuses to
     │   └── NoSuchMarket        it does not list an instrument
     ├── CandlesMissing          a requested series has no candles
+    ├── BacktestError           a backtest or a sweep asks for something impossible
     ├── TooMuchWork             one answer would have to judge more than is allowed
     ├── SubscriptionError       a subscription asks for something impossible
     ├── UserNameError           a name or label is not one that a user's key may have
@@ -141,6 +142,10 @@ class NoSuchMarket(ExchangeError):
 
 class CandlesMissing(HubError):
     """A requested series has no candles."""
+
+
+class BacktestError(HubError):
+    """A backtest or a sweep asks for something impossible."""
 
 
 class TooMuchWork(HubError):

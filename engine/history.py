@@ -5,7 +5,7 @@ the candle on which it would have been seen live, which is the value of that ser
 computed slot by slot over a span of candles, and judged candle by candle in tiles that fit into the processor's cache.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -80,17 +80,7 @@ def scan(
     :class:`common.errors.CandleFrameError` for a frame that is unusable, or has two different candles of one slot.
     """
     parsed = read_conditions(conditions, exchange)
-    histories = histories_of(candles, parsed, exchange)
-    wanted = {series for condition in parsed for series in condition.all_series}
-    known = as_calendars(calendars)
-    if grids is not None:
-        read = {name: Grid.parse(grid) if isinstance(grid, str) else grid for name, grid in grids.items()}
-        known = replace(known, grids={**known.grids, **read})
-    histories = with_built(histories, wanted, known)
-    if missing := sorted(set(wanted) - set(histories)):
-        raise CandlesMissing(f"no candles of {', '.join(missing)}; there are {', '.join(sorted(histories)) or 'none'}")
-    for series in wanted:
-        known.of(series).require_slots(series, histories[series]["open_time"].dt.epoch("ms").to_numpy())
+    histories, known = judged_histories(parsed, candles, exchange=exchange, calendars=calendars, grids=grids)
     by_base: dict[Series, list[Condition]] = {}
     for condition in parsed:
         by_base.setdefault(condition.series, []).append(condition)
@@ -108,6 +98,32 @@ def scan(
     triggers = pl.concat([NO_TRIGGERS, *frames])
     # The triggers of one base series are in order.
     return triggers if len(by_base) == 1 else triggers.sort("close_time", "condition_id")
+
+
+def judged_histories(
+    conditions: Sequence[Condition],
+    candles: "pl.DataFrame | pd.DataFrame",
+    *,
+    exchange: str,
+    calendars: AnyCalendars | None = None,
+    grids: Mapping[str, Grid | str] | None = None,
+) -> tuple[dict[Series, pl.DataFrame], Calendars]:
+    """The candles of a frame that conditions are judged on, by series, and the calendars and grids of all series.
+
+    Arguments and errors are those of :func:`scan`.
+    """
+    histories = histories_of(candles, conditions, exchange)
+    wanted = {series for condition in conditions for series in condition.all_series}
+    known = as_calendars(calendars)
+    if grids is not None:
+        read = {name: Grid.parse(grid) if isinstance(grid, str) else grid for name, grid in grids.items()}
+        known = replace(known, grids={**known.grids, **read})
+    histories = with_built(histories, wanted, known)
+    if missing := sorted(set(wanted) - set(histories)):
+        raise CandlesMissing(f"no candles of {', '.join(missing)}; there are {', '.join(sorted(histories)) or 'none'}")
+    for series in wanted:
+        known.of(series).require_slots(series, histories[series]["open_time"].dt.epoch("ms").to_numpy())
+    return histories, known
 
 
 @dataclass(frozen=True)

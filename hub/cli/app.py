@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError
 
 from common.errors import HubError
 from hub.cli import (
+    backtesting,
     candles,
     conditions,
     demo,
@@ -48,6 +49,7 @@ app = App(
 for _commands in (
     demo,
     evaluation,
+    backtesting,
     candles,
     fetching,
     exporting,

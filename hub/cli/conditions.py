@@ -50,7 +50,7 @@ def explain(
         stored = store.registry.condition(successor)
         if stored is None:
             with reading(store.candles.directory()):
-                parsed = Condition.parse(_spec(condition), default_exchange=settings.default_exchange)
+                parsed = Condition.parse(as_typed(condition), default_exchange=settings.default_exchange)
         else:
             parsed = read_condition(stored)
         epochs = Epochs(store)
@@ -79,7 +79,7 @@ def parse(text: str, *, json_output: AsJson = False) -> None:
     from registry.naming import reading
 
     with reading(listed_instruments()):
-        condition = Condition.parse(_spec(text), default_exchange=settings.default_exchange)
+        condition = Condition.parse(as_typed(text), default_exchange=settings.default_exchange)
     _check_instruments(condition)
     _show(condition, json_output)
 
@@ -182,7 +182,7 @@ def register(text: str, *, json_output: AsJson = False) -> None:
 
     with open_configured(settings) as store:
         with reading(store.candles.directory()):
-            condition = Condition.parse(_spec(text), default_exchange=settings.default_exchange)
+            condition = Condition.parse(as_typed(text), default_exchange=settings.default_exchange)
         if (markets := MarketLists.where_fetched(settings)) is not None:
             markets.list_new(condition.instruments, store.candles)
         (registration,) = store.registry.register(
@@ -301,7 +301,7 @@ def list_conditions(*, json_output: AsJson = False) -> None:
     )
 
 
-def _spec(text: str) -> Any:
+def as_typed(text: str) -> Any:
     """A condition as typed on the command line: text or JSON."""
     if not text.lstrip().startswith("{"):
         return text

@@ -15,7 +15,7 @@ _SHOWN_TRIGGERS = 6
 
 
 @dataclass(frozen=True)
-class Report:
+class DemoReport:
     """All figures of a demo."""
 
     totals: dict[str, int]
@@ -46,7 +46,7 @@ class Report:
         }
 
 
-def make_report(store: Store, replay: Replay) -> Report:
+def make_report(store: Store, replay: Replay) -> DemoReport:
     """Read the figures of a finished demo."""
     ticks = store.ticks.ticks()
     widest = ticks.group_by("timeframe").agg(pl.col("indicators", "series").max())
@@ -60,7 +60,7 @@ def make_report(store: Store, replay: Replay) -> Report:
         .unique("condition_id", keep="first", maintain_order=True)
         .head(_SHOWN_TRIGGERS)
     )
-    return Report(
+    return DemoReport(
         totals=store.registry.totals(),
         indicators=int(widest["indicators"].sum()),
         series=int(widest["series"].sum()),
@@ -81,7 +81,7 @@ def make_report(store: Store, replay: Replay) -> Report:
     )
 
 
-def render(report: Report) -> Group:
+def render(report: DemoReport) -> Group:
     """The report for a terminal."""
     totals, savings = report.totals, report.savings
     wanted = Table(title="What was wanted, and what that came down to", title_justify="left")
@@ -140,7 +140,7 @@ def render(report: Report) -> Group:
     )  # fmt: skip
 
 
-def print_report(report: Report, console: Console, *, dashboard_command: str) -> None:
+def print_report(report: DemoReport, console: Console, *, dashboard_command: str) -> None:
     """Print the report, and how to continue."""
     console.print(render(report))
     console.print(f"\nOpen the dashboard on this data:  [bold]{dashboard_command}[/bold]", highlight=False)

@@ -1,0 +1,150 @@
+"""On which candles conditions fire, by the plan and the kernels of the live evaluation."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from analysis.backtesting.sources import ReadCandles, whole
+from common.candle_columns import OHLC
+from common.errors import BacktestError
+from common.timeframes import show_time
+from engine.calendars import SeriesCalendar
+from engine.candle_history import CandleHistory, FrameHistory, open_times
+from engine.history import NO_TRIGGERS, HistoryEvaluator
+from engine.plan import make_plan
+from indicators.compute import Array
+from registry.conditions import Condition
+from registry.groups import Series
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class BaseCandles:
+    """The candles of one series as arrays, oldest first, and the rows that a backtest covers."""
+
+    series: Series
+    calendar: SeriesCalendar
+    opens_ms: Integers
+    closes_ms: Integers
+    prices: Array
+    """float64[4, n]: open, high, low, close."""
+    volumes: Array
+    first: int
+    """The first row whose candle closes after the start of the range."""
+    stop: int
+    """One after the last row whose candle closes by its end."""
+
+    @property
+    def span(self) -> Integers:
+        return np.array([self.first, self.stop], np.int64)
+
+    @property
+    def candles(self) -> int:
+        """Candles in the range."""
+        return self.stop - self.first
+
+    @property
+    def marker(self) -> str:
+        """Tells these candles from others of the same name: a digest of the first ones."""
+        return sha256(self.opens_ms[:_MARKED].tobytes() + self.prices[:, :_MARKED].tobytes()).hexdigest()
+
+    @property
+    def candles_a_year(self) -> float:
+        """How many candles a year has, by the range itself: markets with sessions have fewer."""
+        if self.candles < 2:
+            return 0.0
+        years = float(self.closes_ms[self.stop - 1] - self.opens_ms[self.first]) / _YEAR_MS
+        return self.candles / years
+
+
+_MARKED = 64
+_YEAR_MS = 365.25 * 86_400_000
+
+
+@dataclass(frozen=True)
+class Firings:
+    """The rows on which conditions of one series fire: condition ``c`` on ``rows[starts[c]:starts[c + 1]]``."""
+
+    starts: Integers
+    rows: Integers
+
+    def of(self, condition: int) -> Integers:
+        """The rows of one condition, in order."""
+        return self.rows[self.starts[condition] : self.starts[condition + 1]]
+
+    def within(self, first: int, stop: int) -> "Firings":
+        """Only those from one row to before another."""
+        kept = (self.rows >= first) & (self.rows < stop)
+        before = np.concatenate([[0], np.cumsum(kept)])
+        return Firings(before[self.starts], self.rows[kept])
+
+
+def base_candles(
+    read: ReadCandles, series: Series, start_ms: int | None, end_ms: int | None
+) -> tuple[BaseCandles, CandleHistory]:
+    """The candles of a series, and the same as a history. Raises :class:`common.errors.BacktestError` for a range
+    without candles and for prices that are not above 0."""
+    frame = whole(read.histories[series])
+    calendar = read.calendars.of(series)
+    opens = open_times(frame)
+    closes = np.asarray(calendar.close(opens), np.int64)
+    first = 0 if start_ms is None else int(np.searchsorted(closes, start_ms, side="right"))
+    stop = opens.size if end_ms is None else int(np.searchsorted(closes, end_ms, side="right"))
+    if stop - first < 2:
+        raise BacktestError(
+            f"{series} has {max(0, stop - first)} candles in the range; it has {opens.size:,} from"
+            f" {show_time(int(opens[0]))} to {show_time(int(closes[-1]))}, and a backtest needs at least 2"
+        )
+    prices = np.array([frame[name].to_numpy() for name in OHLC], np.float64)
+    if not (prices[:, first:stop] > 0).all():
+        row = first + int(np.flatnonzero(~(prices[:, first:stop] > 0).all(axis=0))[0])
+        raise BacktestError(
+            f"the candle of {series} at {show_time(int(opens[row]))} has a price that is not above 0; returns are not"
+            " defined then: begin or end the range elsewhere"
+        )
+    volumes = frame["volume"].to_numpy().astype(np.float64)
+    return BaseCandles(series, calendar, opens, closes, prices, volumes, first, stop), FrameHistory(frame)
+
+
+def judge(
+    conditions: Sequence[Condition],
+    histories: Mapping[Series, CandleHistory],
+    read: ReadCandles,
+    *,
+    named: bool = False,
+    progress: Callable[[int], object] | None = None,
+) -> tuple[Firings, pl.DataFrame]:
+    """The rows on which conditions of one series fire, and with ``named`` their triggers as :func:`analysis.scan` has
+    them. ``progress`` is called with the number of candles that each step has done."""
+    evaluator = HistoryEvaluator(make_plan(conditions), histories, read.calendars)
+    place = {condition: number for number, condition in enumerate(conditions)}
+    order = np.array([place[condition] for condition in evaluator.plan.conditions], np.int64)
+    at_rows, which_fired, frames, done = [], [], [NO_TRIGGERS], 0
+    for rows in evaluator.rows():
+        at, which = evaluator.judge(rows)
+        at_rows.append(at + done)
+        which_fired.append(order[which])
+        if named:
+            frames.append(evaluator.trigger_frame(rows, at, which))
+        done += rows.opens.size
+        if progress is not None:
+            progress(rows.opens.size)
+    fired, at = np.concatenate(which_fired), np.concatenate(at_rows)
+    by_condition = np.argsort(fired, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(fired, minlength=len(conditions)))])
+    return Firings(starts.astype(np.int64), at[by_condition]), pl.concat(frames)
+
+
+def firings_in(triggers: pl.DataFrame, base: BaseCandles, conditions: Sequence[Condition]) -> Firings:
+    """The same from triggers as :func:`analysis.scan` has them."""
+    place = {condition.id: number for number, condition in enumerate(conditions)}
+    fired = triggers["condition_id"].replace_strict(place, return_dtype=pl.Int64).to_numpy()
+    at = np.searchsorted(base.opens_ms, triggers["open_time"].dt.epoch("ms").to_numpy())
+    by_condition = np.argsort(fired, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(fired, minlength=len(conditions)))])
+    return Firings(starts.astype(np.int64), at[by_condition].astype(np.int64))

@@ -1,0 +1,178 @@
+"""Where a backtest reads its candles: a frame, a store, or the URL of one of them.
+
+A source can be sent to another process, which then reads the candles itself; that is why a URL is opened where it is
+read, and a frame is sent as a file.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+import polars as pl
+
+from candles.epochs import Epochs
+from common.errors import BacktestError, CandleFileError, CandlesMissing, HubError
+from common.grids import Grid
+from engine.calendars import AnyCalendars, Calendars
+from engine.candle_history import CandleHistory, FrameHistory
+from engine.history import judged_histories
+from registry.conditions import Condition
+from registry.groups import Series
+from registry.instruments import normalise_instrument
+from registry.store import open_store
+from registry.store.protocol import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SCHEMES = ("duckdb:", "http://", "https://", "postgresql://")
+
+
+@dataclass(frozen=True)
+class ReadCandles:
+    """The candles of some conditions, from the anchor of each series on."""
+
+    histories: Mapping[Series, CandleHistory]
+    calendars: Calendars
+
+
+class CandleSource(Protocol):
+    """Reads the candles that conditions are judged on."""
+
+    def read(self, conditions: Sequence[Condition]) -> ReadCandles:
+        """Raises :class:`common.errors.CandlesMissing` for a condition without candles."""
+
+
+@dataclass(frozen=True)
+class FrameSource:
+    """A frame in memory."""
+
+    frame: "pl.DataFrame | pd.DataFrame"
+    exchange: str
+    calendars: AnyCalendars | None = None
+    grids: Mapping[str, Grid | str] | None = None
+
+    def read(self, conditions: Sequence[Condition]) -> ReadCandles:
+        histories, known = judged_histories(
+            conditions, self.frame, exchange=self.exchange, calendars=self.calendars, grids=self.grids
+        )
+        return ReadCandles({series: FrameHistory(frame) for series, frame in histories.items()}, known)
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """A Parquet file with such a frame."""
+
+    path: str
+    exchange: str
+    calendars: AnyCalendars | None = None
+    grids: Mapping[str, Grid | str] | None = None
+
+    def read(self, conditions: Sequence[Condition]) -> ReadCandles:
+        try:
+            scanned = pl.scan_parquet(self.path)
+            if "symbol" in scanned.collect_schema().names():
+                names = scanned.select(pl.col("symbol").unique()).collect()["symbol"].to_list()
+                scanned = scanned.filter(pl.col("symbol").is_in(self._wanted(names, conditions)))
+            frame = scanned.collect()
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise CandleFileError(f"{self.path} cannot be read as Parquet: {error}") from None
+        return FrameSource(frame, self.exchange, self.calendars, self.grids).read(conditions)
+
+    def _wanted(self, names: Sequence[str], conditions: Sequence[Condition]) -> list[str]:
+        """The names in the file that may mean instruments of the conditions."""
+        instruments = {instrument.symbol for condition in conditions for instrument in condition.instruments}
+        wanted = []
+        for name in names:
+            try:
+                if normalise_instrument(name, self.exchange).symbol in instruments:
+                    wanted.append(name)
+            except HubError:
+                # What cannot be told is an error of the frame, which says so.
+                wanted.append(name)
+        return wanted
+
+
+@dataclass(frozen=True)
+class StoreSource:
+    """An open store, which cannot be sent to another process."""
+
+    store: Store
+
+    def read(self, conditions: Sequence[Condition]) -> ReadCandles:
+        epochs, histories = Epochs(self.store), dict[Series, CandleHistory]()
+        for condition in {condition.group: condition for condition in conditions}.values():
+            histories |= epochs.up_to(condition, None)
+        wanted = {series for condition in conditions for series in condition.all_series}
+        if missing := sorted(wanted - set(histories)):
+            raise CandlesMissing(f"no candles of {', '.join(missing)}; import some: hub candles import FILE")
+        return ReadCandles(histories, epochs.calendars(conditions[0], None))
+
+
+@dataclass(frozen=True)
+class UrlSource:
+    """A store that is opened where it is read."""
+
+    url: str
+    token: str | None = None
+
+    def read(self, conditions: Sequence[Condition]) -> ReadCandles:
+        with open_store(self.url, token=self.token, read_only=True) as store:
+            read = StoreSource(store).read(conditions)
+            frames = {series: FrameHistory(whole(history)) for series, history in read.histories.items()}
+            return ReadCandles(frames, read.calendars)
+
+
+def source_of(
+    candles: "pl.DataFrame | pd.DataFrame | Store | str | Path",
+    *,
+    exchange: str,
+    calendars: AnyCalendars | None = None,
+    grids: Mapping[str, Grid | str] | None = None,
+    token: str | None = None,
+) -> CandleSource:
+    """The source that a caller means. Raises :class:`common.errors.BacktestError` for what is none."""
+    if isinstance(candles, str) and candles.startswith(_SCHEMES):
+        return UrlSource(candles, token)
+    if isinstance(candles, str | Path):
+        if not str(candles).endswith(".parquet"):
+            raise BacktestError(
+                f"candles are {str(candles)!r}; pass a frame, a store, the URL of one such as 'duckdb:.hub/demo', or a"
+                " Parquet file"
+            )
+        return FileSource(str(candles), exchange, calendars, grids)
+    if hasattr(candles, "registry") and hasattr(candles, "ticks"):
+        return StoreSource(cast("Store", candles))
+    if candles is None:
+        raise BacktestError("candles are missing; pass a frame, a store, or its URL, such as 'duckdb:.hub/demo'")
+    return FrameSource(candles, exchange, calendars, grids)
+
+
+@contextmanager
+def sendable(source: CandleSource, folder: Path, conditions: Sequence[Condition]) -> Iterator[CandleSource]:
+    """A source that other processes can read, for as long as the block runs: a frame or an open store as a file."""
+    if isinstance(source, FileSource | UrlSource):
+        yield source
+        return
+    read = source.read(conditions)
+    path = folder / "candles.parquet"
+    frames = []
+    for series, history in read.histories.items():
+        if all(series not in condition.all_series for condition in conditions):
+            continue
+        names = {
+            "exchange": series.instrument.exchange,
+            "symbol": series.instrument.symbol,
+            "timeframe": series.timeframe,
+        }
+        columns = ("open_time", "open", "high", "low", "close", "volume")
+        frames.append(whole(history).select(*(pl.lit(name).alias(key) for key, name in names.items()), *columns))
+    pl.concat(frames).write_parquet(path)
+    yield FileSource(str(path), "BINANCE", read.calendars)
+
+
+def whole(history: CandleHistory) -> pl.DataFrame:
+    """All candles of a history in one frame."""
+    return pl.concat(list(history.blocks()))

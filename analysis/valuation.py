@@ -6,20 +6,19 @@ able to say what each part of the tree was. A test holds both to the same result
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from functools import reduce
+from typing import Self
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from engine.calendars import AnyCalendars, SeriesCalendar, as_calendars
-from engine.candle_history import AnyHistory, as_history, open_times
+from analysis.stretches import Stretch, StretchReader, age, calculated, undelayed
+from engine.calendars import AnyCalendars, as_calendars
+from engine.candle_history import AnyHistory
 from engine.plan import memory
 from engine.program import FALSE, TRUE, UNKNOWN
 from engine.time_windows import open_inside
-from indicators.catalogue import find
-from indicators.compute import Array, Candles, input_arrays, scan, source_array, start
+from indicators.compute import Array
 from registry.conditions import Condition
 from registry.groups import Series
 from registry.language.desugar import desugar
@@ -35,7 +34,6 @@ from registry.language.tree import (
     Every,
     For,
     Function,
-    IndicatorOutput,
     Node,
     Not,
     Number,
@@ -43,7 +41,6 @@ from registry.language.tree import (
     Price,
     Variable,
     Within,
-    parts_of,
     readings,
     variables,
 )
@@ -74,50 +71,47 @@ class Valuation:
         The columns have the candles that open by ``until_ms``, by default all that there are. With ``last``, truths and
         values are right on the last so many of them; those before are there to be looked back on.
         """
-        self.condition = condition
-        base = condition.series
+        base, known = condition.series, as_calendars(calendars)
         written = desugar(condition.surface, base)
         read = dict.fromkeys((*variables(condition.tree), *variables(written), *_read_as_written(condition.surface)))
-        reach: dict[Series, int] = dict.fromkeys(condition.all_series, 1)
-        for variable in read:
-            reach[variable.series] = max(reach[variable.series], variable.offset + 1)
+        wanted = wanted_of(condition, read)
+        reach = reach_of(condition, read)
         kept = None if last is None else last + max(memory(condition.tree), memory(written)) + 1
-        wanted = {
-            series: dict.fromkeys(
-                inner for variable in read if variable.series == series for inner in readings(_undelayed(variable))
-            )
-            for series in condition.all_series
-        }
-        close = Price(base, "close", 0)
-        wanted[base][close] = None
-        self._series: dict[Series, _Stretch] = {}
-        known = as_calendars(calendars)
-        for series in (base, *condition.all_series[1:]):
-            stretch = _Stretch(wanted[series], known.of(series))
-            if series == base:
-                stretch.read(histories[series], until_ms, lambda opens: opens.size - kept - reach[base] if kept else 0)
-                self.opens = stretch.opens
-                self.closes = stretch.calendar.close(self.opens)
-            else:
-                stretch.read(histories[series], self._last_close(), self._before(stretch.calendar, kept, reach[series]))
-            self._series[series] = stretch
+        own = StretchReader(wanted[base], known.of(base))
+        own.read(histories[base], until_ms, lambda opens: opens.size - kept - reach[base] if kept else 0)
+        stretches = {base: own.stretch()}
+        closes = stretches[base].calendar.close(stretches[base].opens)
+        last_close = int(closes[-1]) if closes.size else -1
+        for series in condition.all_series[1:]:
+            reader, calendar = StretchReader(wanted[series], known.of(series)), known.of(series)
+            begins = None if kept is None or not closes.size else calendar.last_open(int(closes[0]))
+            reader.read(histories[series], last_close, _needed_from(begins, reach[series]))
+            stretches[series] = reader.stretch()
+        self._begin(condition, stretches)
+
+    @classmethod
+    def over(cls, condition: Condition, stretches: Mapping[Series, Stretch]) -> Self:
+        """A valuation of stretches of the condition's series, with the values that its tree reads: :func:`wanted_of`.
+
+        Truths and values of the first rows are right as far as the stretches begin early enough for them.
+        """
+        valuation = cls.__new__(cls)
+        valuation._begin(condition, stretches)
+        return valuation
+
+    def _begin(self, condition: Condition, stretches: Mapping[Series, Stretch]) -> None:
+        self.condition = condition
+        self._series = stretches
+        own = stretches[condition.series]
+        self.opens = own.opens
+        self.closes = own.calendar.close(own.opens)
         self._views: dict[Series, NDArray[np.int64]] = {}
         self._truths: dict[Node, TruthColumn] = {}
-        self.close = self._own_values(close)
-        self.steps_back = self.stretch(base).runs
+        self.close = self._own_values(Price(condition.series, "close", 0))
+        self.steps_back = own.runs
         """How many consecutive steps lead to each candle: beyond them a candle is missing."""
 
-    def _last_close(self) -> int:
-        return int(self.closes[-1]) if self.closes.size else -1
-
-    def _before(self, calendar: SeriesCalendar, kept: int | None, reach: int) -> Callable[[NDArray[np.int64]], int]:
-        """Where another series' candles begin to be needed."""
-        if kept is None or not self.closes.size:
-            return lambda opens: 0  # noqa: ARG005 - all of them are
-        last_open = calendar.last_open(int(self.closes[0]))
-        return lambda opens: int(np.searchsorted(opens, last_open, side="right")) - 1 - reach
-
-    def stretch(self, series: Series) -> "_Stretch":
+    def stretch(self, series: Series) -> Stretch:
         """The last candles of a series."""
         return self._series[series]
 
@@ -142,9 +136,9 @@ class Valuation:
         if isinstance(operand, Number):
             return np.full(self.opens.size, operand.value)
         if isinstance(operand, Arithmetic):
-            return _calculated(operand, [self.value(operand.left), self.value(operand.right)])
+            return calculated(operand, [self.value(operand.left), self.value(operand.right)])
         if isinstance(operand, Function):
-            return _calculated(operand, [self.value(part) for part in operand.operands])
+            return calculated(operand, [self.value(part) for part in operand.operands])
         own = self._own_values(operand)
         if operand.series == self.condition.series:
             return own
@@ -174,6 +168,19 @@ class Valuation:
         fired: NDArray[np.bool_] = self.truth(tree) == TRUE
         return fired if self.condition.momentary else fired & (self.truth_before(tree) == FALSE)
 
+    def has_settled(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """:meth:`settled` of several candles of the base."""
+        settled = np.ones(rows.size, np.bool_)
+        for series, needed in self.condition.needed.items():
+            if needed.settled_after is None:
+                return np.zeros(rows.size, np.bool_)
+            stretch = self.stretch(series)
+            counts = rows + 1
+            if series != self.condition.series:
+                _, counts = stretch.closed_by(self.closes[rows])
+            settled &= stretch.earlier + counts >= needed.settled_after
+        return settled
+
     def settled(self, row: int) -> bool:
         """Whether there are enough candles since the anchors for the indicators to have settled."""
         return all(
@@ -184,7 +191,7 @@ class Valuation:
     def _own_values(self, variable: Variable) -> Array:
         """The values on the candles of the variable's own series."""
         stretch = self.stretch(variable.series)
-        now = stretch.values[_undelayed(variable)]
+        now = stretch.values[undelayed(variable)]
         if not variable.offset:
             return now
         return np.where(stretch.runs >= variable.offset, np.roll(now, variable.offset), np.nan)
@@ -231,92 +238,36 @@ class Valuation:
     def _lasting(self, truths: TruthColumn, bars: int, deciding: int) -> TruthColumn:
         """``for`` (deciding FALSE) and ``within`` (deciding TRUE) over the last ``bars`` slots."""
         reach = np.minimum(self.steps_back, bars - 1)
-        decided = _age(truths == deciding) <= reach
-        unknown = (_age(truths == UNKNOWN) <= reach) | (reach < bars - 1)
+        decided = age(truths == deciding) <= reach
+        unknown = (age(truths == UNKNOWN) <= reach) | (reach < bars - 1)
         return np.where(decided, deciding, np.where(unknown, UNKNOWN, TRUE - deciding)).astype(np.uint8)
 
 
-class _Stretch:
-    """The last candles of a series, with the values of what is read of it."""
+def wanted_of(condition: Condition, read: Iterable[Variable]) -> dict[Series, dict[Variable, None]]:
+    """Series -> what is computed of it so that variables can be read, what something is computed from before it.
 
-    def __init__(self, wanted: Iterable[Variable], calendar: SeriesCalendar) -> None:
-        """``wanted`` is what is read, without steps back; what an indicator is computed from comes before it."""
-        self.calendar = calendar
-        self.opens = np.zeros(0, np.int64)
-        self.runs = np.zeros(0, np.int64)
-        """How many consecutive steps lead to each candle."""
-        self.earlier = 0
-        """Candles from the anchor on that are not kept."""
-        self.total = 0
-        """Candles of the whole history, with those that are too new."""
-        self.first_open_ms = self.last_open_ms = 0
-        """Of the whole history."""
-        self.values: dict[Variable, Array] = {}
-        """float64[n] for each candle that is kept."""
-        self._prices = [variable for variable in wanted if isinstance(variable, Price)]
-        self._computations: dict[_Computation, list[IndicatorOutput]] = {}
-        for variable in wanted:
-            self.values[variable] = np.zeros(0)
-            if isinstance(variable, IndicatorOutput):
-                key = variable.indicator, variable.parameters, variable.source
-                self._computations.setdefault(key, []).append(variable)
-        self._carries = {key: start(find(key[0]), dict(key[1])) for key in self._computations}
-
-    def read(self, candles: AnyHistory, until_ms: int | None, first_needed: Callable[[NDArray[np.int64]], int]) -> None:
-        """Move over a history. ``first_needed`` says from which of the candles so far they may be needed still; those
-        that open after ``until_ms`` are only counted."""
-        for block in as_history(candles).blocks():
-            opens = open_times(block)
-            if not self.total:
-                self.first_open_ms = int(opens[0])
-            self.total += opens.size
-            self.last_open_ms = int(opens[-1])
-            count = opens.size if until_ms is None else int(np.searchsorted(opens, until_ms, side="right"))
-            if count:
-                self._take(block[:count], opens[:count])
-                self._drop(max(0, first_needed(self.opens)))
-
-    def closed_by(self, times: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """At each time: the row of the last closed slot's candle, -1 if it has none, and how many candles that are kept
-        had closed."""
-        if not self.opens.size:
-            return np.full(times.size, -1), np.zeros(times.size, np.int64)
-        return self.calendar.last_closed(self.opens, times)
-
-    def _take(self, block: pl.DataFrame, opens: NDArray[np.int64]) -> None:
-        steps = self.calendar.adjacent(opens, int(self.opens[-1]) if self.opens.size else None)
-        runs = _age(~steps)
-        if self.opens.size:
-            # Up to the block's first missing step, the run goes on from the block before.
-            unbroken = np.minimum.accumulate(steps)
-            runs = np.where(unbroken, self.runs[-1] + 1 + np.arange(opens.size), runs)
-        columns = {name: block[name].to_numpy() for name in _COLUMNS}
-        values: dict[Variable, Array] = {price: source_array(columns, price.field) for price in self._prices}
-        for key, outputs in self._computations.items():
-            indicator = find(key[0])
-            (source,) = {output.source for output in outputs}
-            if source is not None and not isinstance(source, str):
-                inputs = input_arrays(indicator, columns, _of_block(source, columns, values))
-            else:
-                inputs = input_arrays(indicator, columns, source)
-            computed = scan(indicator, dict(key[1]), self._carries[key], inputs)
-            by_name = {output.name: column for output, column in zip(indicator.outputs, computed, strict=True)}
-            values |= {variable: by_name[variable.output] for variable in outputs}
-        self.opens = np.concatenate([self.opens, opens])
-        self.runs = np.concatenate([self.runs, runs])
-        for variable, column in values.items():
-            self.values[variable] = np.concatenate([self.values[variable], column])
-
-    def _drop(self, count: int) -> None:
-        # The newest candle stays, however old it is: what comes next has to be compared with it.
-        count = min(count, self.opens.size - 1)
-        self.earlier += count
-        self.opens, self.runs = self.opens[count:].copy(), self.runs[count:].copy()
-        self.values = {variable: column[count:].copy() for variable, column in self.values.items()}
+    The close of the condition's own series is there as well: it is the price of a trigger.
+    """
+    wanted: dict[Series, dict[Variable, None]] = {series: {} for series in condition.all_series}
+    for variable in read:
+        wanted[variable.series] |= dict.fromkeys(readings(undelayed(variable)))
+    wanted[condition.series][Price(condition.series, "close", 0)] = None
+    return wanted
 
 
-def _undelayed(variable: Variable) -> Variable:
-    return replace(variable, offset=0) if variable.offset else variable
+def reach_of(condition: Condition, read: Iterable[Variable]) -> dict[Series, int]:
+    """Series -> how many of its candles up to one that is seen are read with it."""
+    reach: dict[Series, int] = dict.fromkeys(condition.all_series, 1)
+    for variable in read:
+        reach[variable.series] = max(reach[variable.series], variable.offset + 1)
+    return reach
+
+
+def _needed_from(begins: int | None, reach: int) -> Callable[[NDArray[np.int64]], int]:
+    """Where another series' candles begin to be needed, if its first one that is seen opens then."""
+    if begins is None:
+        return lambda opens: 0  # noqa: ARG005 - all of them are
+    return lambda opens: int(np.searchsorted(opens, begins, side="right")) - 1 - reach
 
 
 def _read_as_written(node: SurfaceNode) -> Iterator[Variable]:
@@ -328,50 +279,10 @@ def _read_as_written(node: SurfaceNode) -> Iterator[Variable]:
         yield from _read_as_written(child)
 
 
-_COLUMNS = ("open_time", "open", "high", "low", "close", "volume")
-_Computation = tuple[str, tuple[tuple[str, float], ...], str | Operand | None]
-"""Indicator, parameters, source."""
-
-_OPERATIONS = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide}
-_FUNCTIONS: dict[str, Callable[[list[Array]], Array]] = {
-    "abs": lambda parts: np.abs(parts[0]),
-    "min": np.minimum.reduce,
-    "max": np.maximum.reduce,
-}
 _COMPARISONS = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
-
-
-def _calculated(operand: Arithmetic | Function, parts: list[Array]) -> Array:
-    """An operation on the values of its operands, NaN where it or one of them is not finite."""
-    with np.errstate(all="ignore"):
-        if isinstance(operand, Arithmetic):
-            result = _OPERATIONS[operand.operator](*parts)
-        else:
-            result = _FUNCTIONS[operand.name](parts)
-    is_known = np.logical_and.reduce([np.isfinite(column) for column in (result, *parts)])
-    return np.where(is_known, result, np.nan)
-
-
-def _of_block(source: Operand, columns: Candles, values: Mapping[Variable, Array]) -> Array:
-    """The values of a source on the candles of a block."""
-    match source:
-        case Number(value):
-            return np.full(len(columns["close"]), value)
-        case Price(field=field):
-            return source_array(columns, field)
-        case Arithmetic() | Function():
-            return _calculated(source, [_of_block(part, columns, values) for part in parts_of(source)])
-    return values[source]
 
 
 def _compare(operator: str, left: Array, right: Array) -> TruthColumn:
     with np.errstate(all="ignore"):
         truths = np.where(_COMPARISONS[operator](left, right), TRUE, FALSE)
     return np.where(np.isfinite(left) & np.isfinite(right), truths, UNKNOWN).astype(np.uint8)
-
-
-def _age(marks: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Candles since the last mark, 0 on it; before the first mark more than there are candles."""
-    positions = np.arange(marks.size)
-    last: NDArray[np.int64] = np.maximum.accumulate(np.where(marks, positions, -1 - marks.size))
-    return positions - last

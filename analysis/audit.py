@@ -7,12 +7,13 @@ revisions that are not in use, to say what those would have changed; such differ
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from analysis.valuation import Valuation
 from candles.calendars import stored_calendars
@@ -79,15 +80,17 @@ class Audit:
 
 
 @dataclass(frozen=True)
-class _Span:
+class Span:
+    """Candles that close after one time and by another; ``None`` is no bound."""
+
     since_ms: int | None
     until_ms: int | None
 
-    def within(self, after_ms: int | None, until_ms: int | None) -> "_Span":
+    def within(self, after_ms: int | None, until_ms: int | None) -> "Span":
         """What this span and another one have in common."""
         afters = [each for each in (self.since_ms, after_ms) if each is not None]
         untils = [each for each in (self.until_ms, until_ms) if each is not None]
-        return _Span(max(afters, default=None), min(untils, default=None))
+        return Span(max(afters, default=None), min(untils, default=None))
 
     def has(self, close_ms: int) -> bool:
         return (self.since_ms is None or close_ms > self.since_ms) and (
@@ -130,16 +133,24 @@ def expected_triggers(
         condition = by_id[str(condition_id)]
         values = Valuation(condition, histories, calendars)
         at = np.searchsorted(values.opens, mine["open_time"].dt.epoch("ms").to_numpy())
-        read = {
-            to_text(operand, condition.series): values.value(operand)[at].tolist()
-            for operand in dict.fromkeys(operands(condition.tree))
-            if not isinstance(operand, Number)
-        }
-        closes, prices, settled = mine["close_time"].dt.epoch("ms"), mine["price"], mine["settled"]
-        for row, (close_ms, price, is_settled) in enumerate(zip(closes, prices, settled, strict=True)):
-            shown = {name: column[row] if np.isfinite(column[row]) else None for name, column in read.items()}
-            triggers[condition.id, close_ms] = TriggerContents(price, is_settled, shown)
+        keys = [(condition.id, close_ms) for close_ms in mine["close_time"].dt.epoch("ms")]
+        triggers |= zip(keys, contents_of(values, at, mine["price"].to_list(), mine["settled"].to_list()), strict=True)
     return triggers
+
+
+def contents_of(
+    values: Valuation, rows: NDArray[np.int64], prices: Iterable[float], settled: Iterable[bool]
+) -> Iterator[TriggerContents]:
+    """What triggers on some rows say, with the values of the operands there."""
+    condition = values.condition
+    read = {
+        to_text(operand, condition.series): values.value(operand)[rows].tolist()
+        for operand in dict.fromkeys(operands(condition.tree))
+        if not isinstance(operand, Number)
+    }
+    for row, (price, is_settled) in enumerate(zip(prices, settled, strict=True)):
+        shown = {name: column[row] if np.isfinite(column[row]) else None for name, column in read.items()}
+        yield TriggerContents(price, is_settled, shown)
 
 
 def audit(
@@ -153,7 +164,7 @@ def audit(
 
     ``progress`` is called with the number of groups done and the total.
     """
-    wanted = _Span(since_ms, until_ms)
+    wanted = Span(since_ms, until_ms)
     groups: dict[Group, list[StoredCondition]] = {}
     for condition in store.registry.conditions():
         groups.setdefault(condition.group, []).append(condition)
@@ -199,7 +210,7 @@ def _of_epoch(
     epoch: Epoch,
     histories: Mapping[Series, pl.DataFrame],
     calendars: Calendars,
-    wanted: _Span,
+    wanted: Span,
 ) -> dict[TriggerKey, TriggerContents]:
     """The triggers that conditions of one group should have had in an epoch, while they were active; those of a span
     that are wanted."""
@@ -227,21 +238,28 @@ def _judged_so_far(store: Store, groups: Collection[Group]) -> tuple[dict[Group,
             return marks, last_seq
 
 
-def _recorded(store: Store, wanted: _Span, last_seq: int) -> dict[TriggerKey, TriggerContents]:
+def _recorded(store: Store, wanted: Span, last_seq: int) -> dict[TriggerKey, TriggerContents]:
     """The triggers of a span, read from the newest back: none that was recorded before its start can belong to it."""
-    columns = ("condition_id", "price", "settled", "values")
     recorded: dict[TriggerKey, TriggerContents] = {}
     until_seq = last_seq
     while until_seq > 0:
         after_seq = max(0, until_seq - _AT_A_TIME)
         rows = store.triggers.after(after_seq, _AT_A_TIME).filter(pl.col("seq") <= until_seq)
-        for close_ms, (condition_id, price, settled, values) in zip(
-            rows["close_time"].dt.epoch("ms"), rows.select(columns).iter_rows(), strict=True
-        ):
-            if wanted.has(close_ms):
-                recorded[condition_id, close_ms] = TriggerContents(price, settled, json.loads(values))
+        recorded |= recorded_in(rows, wanted)
         newest = rows["emitted_at"].dt.epoch("ms").max()
         if wanted.since_ms is not None and isinstance(newest, int) and newest < wanted.since_ms - _CLOCKS_DIFFER_MS:
             break
         until_seq = after_seq
     return recorded
+
+
+def recorded_in(rows: pl.DataFrame, wanted: Span) -> dict[TriggerKey, TriggerContents]:
+    """What rows of recorded triggers say, as far as they are wanted."""
+    columns = rows.select("condition_id", "price", "settled", "values").iter_rows()
+    return {
+        (condition_id, close_ms): TriggerContents(price, settled, json.loads(values))
+        for close_ms, (condition_id, price, settled, values) in zip(
+            rows["close_time"].dt.epoch("ms"), columns, strict=True
+        )
+        if wanted.has(close_ms)
+    }

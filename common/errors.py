@@ -20,6 +20,8 @@
     │   └── AmbiguousImport     another platform's configuration can be read in two ways
     ├── BrokerError             a broker cannot do what was asked
     ├── AuditFailed             the recorded triggers differ from what the candles imply
+    ├── RuleTestError           a file of rule tests cannot be used: file, line, and how to mend it
+    ├── RuleTestsFailed         conditions do not fire as their tests expect
     ├── SettingsError           the environment or `.env` holds an unusable value
     ├── StoreError              the store cannot do what was asked
     │   ├── StoreLocked         another process owns the files
@@ -122,6 +124,14 @@ class BrokerError(HubError):
 
 class AuditFailed(HubError):
     """The recorded triggers differ from what the candles imply."""
+
+
+class RuleTestError(HubError):
+    """A file of rule tests cannot be used; the message names the file and the line."""
+
+
+class RuleTestsFailed(HubError):
+    """Conditions do not fire as their tests expect."""
 
 
 class CandleFileError(HubError):

@@ -37,3 +37,16 @@ def listed_instruments() -> "Directory":
             return store.candles.directory()
     except StoreMissing:
         return Directory()
+
+
+def registered_id(store: "Store", condition: str) -> str:
+    """The id of the condition that an argument names: an id, also one that an upgrade superseded, or a condition as it
+    is written."""
+    from registry.conditions import Condition
+    from registry.naming import reading
+
+    successor = store.registry.successor(condition.strip())
+    if store.registry.condition(successor) is not None:
+        return successor
+    with reading(store.candles.directory()):
+        return Condition.parse(condition, default_exchange=hub_settings().default_exchange).id

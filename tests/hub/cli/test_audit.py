@@ -97,6 +97,9 @@ def test_explain_agrees_with_what_is_recorded(hub: Run) -> None:
         (("conditions", "explain", TEXT, "--at", "yesterday"), "2024-08-05 01:15"),
         (("conditions", "explain", "SOLUSDT 1h: close > 1"), "BINANCE:SOLUSDT 1h"),
         (("verify", "--since", "x"), "cannot be read"),
+        (("verify", "BTCUSDT 1h: close > 1"), "is not registered; hub conditions list"),
+        (("explain", "8c1f"), "is no id of a trigger"),
+        (("explain", "8c1f:1722852000000"), "hub conditions explain 8c1f --at 2024-08-05T10:00:00Z"),
         (("candles", "rebase", "BTCUSDT"), "BTCUSDT 1h"),
         (("candles", "rebase", "SOLUSDT 1h"), "has not been judged"),
         (("candles", "revisions", "BTCUSDT 7m"), "7m"),
@@ -125,6 +128,52 @@ def test_verify_agrees_or_fails(hub: Run) -> None:
     assert hub("verify", "--until", "2024-08-05 00:30")[0] == 0
 
 
+def test_verify_of_one_condition_by_another_path(hub: Run) -> None:
+    condition_id = Condition.parse(TEXT).id
+    code, out, err = hub("verify", condition_id, "--json")
+    whole = json.loads(hub("verify", "--json")[1])
+    assert (code, err) == (0, "")
+    assert json.loads(out) == whole
+    assert whole["triggers"] > 0
+    assert hub("verify", TEXT)[0] == 0
+    with open_store("duckdb:data/store") as store, store._database.transaction() as transaction:  # type: ignore[attr-defined]
+        transaction.execute("UPDATE registry.condition_triggers SET price = price + 1 WHERE seq = 1")
+        transaction.execute("DELETE FROM registry.condition_triggers WHERE seq = 2")
+    code, out, err = hub("verify", condition_id, "--json")
+    assert code == 1
+    assert [difference["kind"] for difference in json.loads(out)["differences"]] == ["different", "missing"]
+    assert hub("verify", condition_id, "--until", "2024-08-05 00:30")[0] == 0
+
+
+def test_verify_of_one_condition_does_not_use_the_scan(hub: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise AssertionError("the scan was asked")
+
+    monkeypatch.setattr("analysis.audit.scan", broken)
+    monkeypatch.setattr("engine.history.import_kernels", broken)
+    assert hub("verify", Condition.parse(TEXT).id)[0] == 0
+
+
+def test_explain_a_recorded_trigger(hub: Run) -> None:
+    with open_store("duckdb:data/store") as store:
+        (trigger,) = store.triggers.after(0, 1).to_dicts()
+    code, out, err = hub("explain", trigger["trigger_id"], "--json")
+    shown = json.loads(out)
+    assert (code, err) == (0, "")
+    assert (shown["seq"], shown["recorded"]["price"]) == (1, trigger["price"])
+    assert shown["recorded"]["values"] == json.loads(trigger["values"])
+    assert shown["explanation"]["fires"]
+    assert shown["explanation"]["price"] == trigger["price"]
+    code, out, _ = hub("explain", trigger["trigger_id"])
+    assert code == 0
+    assert out.startswith("trigger 1, recorded at ")
+    assert "\nfires: TRUE" in out
+    later = f"{trigger['condition_id']}:{DAY_MS + 90 * HOUR}"
+    code, _, err = hub("explain", later)
+    assert code == 1
+    assert f"why not says: hub conditions explain {trigger['condition_id']} --at 2024-08-08T18:00:00Z" in err
+
+
 def test_revisions_are_listed_and_taken(hub: Run, hourly: pl.DataFrame) -> None:
     code, out, err = hub("candles", "revisions")
     assert (code, out) == (0, "")
@@ -147,6 +196,7 @@ def test_revisions_are_listed_and_taken(hub: Run, hourly: pl.DataFrame) -> None:
     code, out, _ = hub("verify")
     assert code == 0
     assert "For information" not in out
+    assert hub("verify", TEXT)[0] == 0, "each part of the time from the candles of then"
     _, out, _ = hub("conditions", "explain", TEXT, "--at", "2024-08-05 12:00", "--json")
     assert json.loads(out)["price"] == hourly["close"][-1], "what was judged then"
 

@@ -11,7 +11,7 @@ from registry.conditions import Condition
 from registry.groups import Series
 from registry.language.tree import IndicatorOutput
 
-Values = list[float | None]
+BarValues = list[float | None]
 """One for each bar: ``None`` is a missing candle, NaN a value that is not known."""
 
 
@@ -26,7 +26,7 @@ class SeriesCase:
     """Open time of bar 0."""
     candles: pl.DataFrame
     """A candle frame, oldest first."""
-    injected: Mapping[IndicatorOutput, Values]
+    injected: Mapping[IndicatorOutput, BarValues]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from analysis.rule_tests.cases import SeriesCase, Values
+from analysis.rule_tests.cases import SeriesCase, BarValues
 from analysis.rule_tests.located import Located
 from analysis.rule_tests.notation import read_values
 from candles.files.options import ImportOptions
@@ -48,7 +48,7 @@ def series_cases(
 ) -> dict[Series, SeriesCase]:
     """The series that a test writes, one for each that its condition reads."""
     written = {} if candles is None else _written(candles, setup)
-    injected: dict[Series, dict[IndicatorOutput, tuple[Located, Values]]] = {}
+    injected: dict[Series, dict[IndicatorOutput, tuple[Located, BarValues]]] = {}
     for text, at in ({} if indicators is None else indicators.mapping("indicators")).items():
         with at.explained(f"{text}: "):
             variable = _indicator(text, setup, at)
@@ -126,7 +126,7 @@ def _time(place: Located) -> int:
         return read_time(place.text("a time"))
 
 
-def _written(place: Located, setup: Setup) -> dict[Series, tuple[Located, dict[str, Values], int]]:
+def _written(place: Located, setup: Setup) -> dict[Series, tuple[Located, dict[str, BarValues], int]]:
     """Series -> where it is written, its columns, and when its bar 0 opens."""
     base = setup.condition.series
     if not place.is_mapping:
@@ -134,7 +134,7 @@ def _written(place: Located, setup: Setup) -> dict[Series, tuple[Located, dict[s
     keys = place.mapping("candles")
     if keys.keys() <= set(_COLUMNS):
         keys = {base: place}
-    written: dict[Series, tuple[Located, dict[str, Values], int]] = {}
+    written: dict[Series, tuple[Located, dict[str, BarValues], int]] = {}
     for name, at in keys.items():
         with at.explained():
             series = _series(name, setup)
@@ -156,9 +156,9 @@ def _series(name: str, setup: Setup) -> Series:
     return Series(normalise_instrument(symbol.strip(), setup.exchange), normalise_timeframe(timeframe))
 
 
-def _columns(places: Mapping[str, Located], place: Located) -> dict[str, Values]:
+def _columns(places: Mapping[str, Located], place: Located) -> dict[str, BarValues]:
     """Columns of a candle: what is not written follows from the close."""
-    columns: dict[str, Values] = {}
+    columns: dict[str, BarValues] = {}
     for name, at in places.items():
         with at.explained(f"{name}: "):
             columns[name] = read_values(at.words(name))
@@ -179,16 +179,16 @@ def _columns(places: Mapping[str, Located], place: Located) -> dict[str, Values]
     return columns
 
 
-def _flat(series: Series, injected: Mapping[IndicatorOutput, tuple[Located, Values]]) -> dict[str, Values]:
+def _flat(series: Series, injected: Mapping[IndicatorOutput, tuple[Located, BarValues]]) -> dict[str, BarValues]:
     """Candles of one price where the indicators have values."""
     (at, values), *_ = injected.values()
     if len({len(others) for _, others in injected.values()}) > 1:
         raise at.error(f"the indicators of {series} have different numbers of bars, and there are no candles of it")
-    prices: Values = [None if value is None else _FLAT for value in values]
+    prices: BarValues = [None if value is None else _FLAT for value in values]
     return dict.fromkeys(VALUES, prices)
 
 
-def _check_bars(name: str, place: Located, values: Values, closes: Values) -> None:
+def _check_bars(name: str, place: Located, values: BarValues, closes: BarValues) -> None:
     if len(values) != len(closes):
         raise place.error(f"{name} has {len(values)} bars, and there are candles of {len(closes)}")
     for bar, (value, close) in enumerate(zip(values, closes, strict=True)):
@@ -210,7 +210,7 @@ def _indicator(text: str, setup: Setup, place: Located) -> IndicatorOutput:
     return operand
 
 
-def _candle_frame(series: Series, opens: Sequence[int], columns: Mapping[str, Values]) -> pl.DataFrame:
+def _candle_frame(series: Series, opens: Sequence[int], columns: Mapping[str, BarValues]) -> pl.DataFrame:
     instrument = series.instrument
     frame = pl.DataFrame(
         {

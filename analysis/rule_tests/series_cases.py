@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from analysis.rule_tests.cases import SeriesCase, BarValues
+from analysis.rule_tests.cases import BarValues, SeriesCase
 from analysis.rule_tests.located import Located
 from analysis.rule_tests.notation import read_values
 from candles.files.options import ImportOptions

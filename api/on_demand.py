@@ -8,8 +8,9 @@ from threading import Lock
 from cachetools import LRUCache, cachedmethod
 
 from analysis.explain import explain
+from analysis.kept_series import KeptSeries, sources_of
 from analysis.now import current_truth
-from analysis.preview import PreviewScan, preview, previewed_span
+from analysis.preview import PreviewScan, preview, preview_of_stretches, previewed_span
 from analysis.standing import Standing, standing_of
 from analysis.work import check_explanation, check_preview
 from api.bodies.answers import Data
@@ -37,12 +38,17 @@ class Settling:
 
 
 class OnDemand:
-    """Slow work on the candles of one condition; called from threads. Truths are cached until new candles arrive."""
+    """Slow work on the candles of one condition; called from threads.
 
-    def __init__(self, store: Store, *, most_values: int) -> None:
-        """``most_values`` is how many values, candles times operands, one explanation or preview may compute."""
+    Truths are cached until new candles arrive, candles and indicators of previews as long as there is room for them.
+    """
+
+    def __init__(self, store: Store, *, most_values: int, kept_bytes: int) -> None:
+        """``most_values`` is how many values, candles times operands, one explanation or preview may compute,
+        ``kept_bytes`` how much memory candles and indicators take that are kept for the next preview."""
         self._store = store
         self._most_values = most_values
+        self._kept = KeptSeries(kept_bytes)
         self._truths: LRUCache[Hashable, Now] = LRUCache(_TRUTHS_BYTES, _memory_of)
         self._lock = Lock()
         self._reader = SeriesReader.of(store)
@@ -135,6 +141,11 @@ class OnDemand:
         if all(series in histories for series in condition.all_series):
             start_ms, end_ms = previewed_span(condition, histories, start_ms, end_ms, calendars)
             check_preview(condition, histories, self._most_values, start_ms=start_ms, end_ms=end_ms)
+            stretches = self._kept.stretches(
+                condition, sources_of(self._store, SeriesReader.of(self._store), condition)
+            )
+            if stretches is not None:
+                return preview_of_stretches(condition, stretches, start_ms=start_ms, end_ms=end_ms)
         return preview(condition, histories, calendars, start_ms=start_ms, end_ms=end_ms)
 
 

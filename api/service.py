@@ -81,7 +81,9 @@ class Service:
         """Locked from counting a user's webhooks until one has been added."""
         self.registrar = Registrar(lambda registering: self.in_store(self.register_now, registering))
         self.spellings = Spellings(settings.default_exchange, store.candles.directory, size=_SPELLINGS_BYTES)
-        self.on_demand = OnDemand(store, most_values=settings.on_demand_values_max)
+        self.on_demand = OnDemand(
+            store, most_values=settings.on_demand_values_max, kept_bytes=settings.on_demand_cache_mib << 20
+        )
         self.hub_metrics = HubMetrics(store, log, self.clock, self.loops, partial(Tally.read, settings.data_dir))
         self.operating_metrics = OperatingMetrics(store, self.clock, settings.data_dir)
         self.turns = Turns("api-turns")

@@ -136,6 +136,10 @@ class Settings(BaseSettings):
     """The most values, candles times operands, that one preview or explanation may compute; a thousand million take
     about 15 s."""
 
+    on_demand_cache_mib: int = Field(default=256, ge=0, le=1_000_000)
+    """The memory, in MiB, of candles and indicators that are kept for the next preview: a year of 1m candles takes 34,
+    an indicator on them 4. A series longer than half of it is not kept."""
+
     quota_webhooks: int = Field(default=20, ge=0)
     """The most webhooks of a user."""
 

@@ -60,7 +60,7 @@ def test_answers_about_the_present_ask_for_nothing_of_the_past(
     store.candles.upsert(sample.filter((pl.col("symbol") == "BTCUSDT") & (pl.col("timeframe") == "1h")).tail(800))
     monkeypatch.delattr(TickTables, "anchor_history")
     monkeypatch.delattr(TickTables, "rebase_watermarks")
-    on_demand = OnDemand(store, most_values=10**9)
+    on_demand = OnDemand(store, most_values=10**9, kept_bytes=0)
     never = Condition.parse("BTCUSDT 1h: close < 1")
     assert on_demand.preview(never, None, None).triggers.is_empty()
     assert on_demand.preview(CONDITION, None, None).triggers.height > 10

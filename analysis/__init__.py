@@ -1,16 +1,16 @@
 """What conditions did, why, and what they would have done.
 
 ``scan(conditions, candles)`` judges whole histories, with the same plan and evaluation as the live flow.
+``preview(condition, candles, start=…)`` says when one would have fired, ``explain(condition, candles, at=…)`` why.
 ``backtest(conditions, candles)`` reports on what followed, and whether it is more than chance gives;
 ``sweep(template, candles, parameters)`` does so for thousands of conditions at once.
 """
 
+from analysis.asking import explain, preview
 from analysis.backtesting.backtest import backtest
 from analysis.backtesting.report import Report
 from analysis.backtesting.sweep import Sweep
 from analysis.backtesting.sweeping import sweep
-from analysis.explain import explain
-from analysis.preview import preview
 from analysis.scan import scan
 
 __all__ = ["Report", "Sweep", "backtest", "explain", "preview", "scan", "sweep"]

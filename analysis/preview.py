@@ -19,6 +19,7 @@ from engine.candle_history import AnyHistory, as_history, has_candles
 from engine.history import NO_TRIGGERS, HistoryEvaluator, span_of
 from engine.plan import make_plan, memory
 from registry.conditions import Condition
+from registry.explanation import Preview, PreviewTrigger
 from registry.groups import Series
 from registry.language.tree import variables
 
@@ -119,6 +120,36 @@ def preview_of_stretches(
         fired.append((values.opens[rows], values.closes[rows], values.close[rows], values.has_settled(rows)))
     return PreviewScan(
         start_ms=start_ms, end_ms=end_ms, candles=max(0, stop - first), triggers=_trigger_frame(condition, fired)
+    )
+
+
+def as_preview(
+    scan: PreviewScan, condition: Condition, *, last: int, registered: bool = False, subscribers: int | None = None
+) -> Preview:
+    """A scan as it is shown, with its ``last`` newest triggers; the rest is what a hub knows of the condition."""
+    days = scan.candles * DURATION_MS[condition.timeframe] / DURATION_MS["1d"]
+    newest = scan.triggers.tail(last).reverse() if last else scan.triggers.clear()
+    return Preview(
+        condition_id=condition.id,
+        condition=str(condition),
+        canonical=condition.canonical,
+        registered=registered,
+        start=scan.start_ms,
+        end=scan.end_ms,
+        candles=scan.candles,
+        triggers=scan.triggers.height,
+        per_day=scan.triggers.height / days if days else None,
+        last=tuple(
+            PreviewTrigger(open_time=opened, close_time=closed, price=price, settled=settled)
+            for opened, closed, price, settled in zip(
+                newest["open_time"].cast(pl.Int64).to_list(),
+                newest["close_time"].cast(pl.Int64).to_list(),
+                newest["price"].to_list(),
+                newest["settled"].to_list(),
+                strict=True,
+            )
+        ),
+        subscribers=subscribers,
     )
 
 

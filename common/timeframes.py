@@ -1,7 +1,7 @@
 """The closed list of timeframes, and times as integers: milliseconds since 1970-01-01 UTC."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from math import log
 
@@ -115,6 +115,27 @@ def read_time(text: str) -> int:
             f"time {shown!r} cannot be read; write 2024-08-05 01:15 (UTC), or 2024-08-05T01:15+02:00"
         ) from None
     return to_ms(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+Moment = str | date | datetime | int
+"""What people write for a time: ``2024-08-05 01:15``, a date, a ``datetime``, or milliseconds. UTC without a zone."""
+
+
+def read_moment(moment: Moment | None) -> int | None:
+    """Milliseconds of what people write for a time; ``None`` stays.
+
+    Raises :class:`common.errors.TimeFormatError`.
+    """
+    match moment:
+        case str():
+            return read_time(moment)
+        case datetime():
+            return to_ms(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        case date():
+            return to_ms(datetime(moment.year, moment.month, moment.day, tzinfo=UTC))
+        case None | int() if not isinstance(moment, bool):
+            return moment
+    raise TimeFormatError(f"{moment!r} is no time; write '2024-08-05 01:15' (UTC), or pass a date or datetime")
 
 
 def to_ms(moment: datetime) -> int:

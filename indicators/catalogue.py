@@ -155,6 +155,11 @@ class Indicator:
         stages = (self.source_step, *self.stages)
         return replace(self, inputs=inputs, stages=stages, source_step=None, history="history_of_prices")
 
+    def _repr_html_(self) -> str:
+        from indicators.notebook import indicator_html
+
+        return indicator_html(self)
+
     @property
     def has_source(self) -> bool:
         """Whether the user may choose the price it is computed from."""

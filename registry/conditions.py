@@ -230,6 +230,11 @@ class Condition:
     def __str__(self) -> str:
         return self.text
 
+    def _repr_html_(self) -> str:
+        from registry.notebook import condition_html
+
+        return condition_html(self)
+
 
 def _identity(versions: str, canonical: str) -> str:
     return sha256(f"v1|{versions}|{canonical}".encode()).hexdigest()[:_ID_LENGTH]

@@ -106,6 +106,11 @@ class CandleExplanation:
     tree: Explained | None
     freshness: tuple[Freshness, ...]
 
+    def _repr_html_(self) -> str:
+        from registry.notebook import explanation_html
+
+        return explanation_html(self)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation(CandleExplanation):
@@ -123,6 +128,12 @@ class Explanation(CandleExplanation):
     """Whether a trigger is recorded on the candle"""
     notes: tuple[str, ...]
     """What, besides the candles, keeps the hub from recording a trigger"""
+
+    def _repr_html_(self) -> str:
+        from registry.notebook import explanation_html
+
+        recorded = "a trigger is recorded" if self.recorded else "no trigger is recorded"
+        return explanation_html(self, (recorded, *self.notes))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,3 +167,8 @@ class Preview:
     """The newest ones, newest first"""
     subscribers: int | None
     """Active subscriptions of all users; null for users while there are fewer than 5"""
+
+    def _repr_html_(self) -> str:
+        from registry.notebook import preview_html
+
+        return preview_html(self)

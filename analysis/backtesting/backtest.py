@@ -6,7 +6,6 @@ For many conditions, and what the best of them is worth, see :mod:`analysis.back
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -28,7 +27,7 @@ from analysis.backtesting.trials import SESSION, TrialLedger
 from analysis.backtesting.units import TriggerUnit, executor_or_threads, write_triggers
 from common.errors import BacktestError
 from common.grids import Grid
-from common.timeframes import read_time, to_ms
+from common.timeframes import Moment, read_moment
 from engine.calendars import AnyCalendars
 from engine.candle_frames import ConditionSource, read_conditions
 from engine.candle_history import CandleHistory
@@ -39,9 +38,6 @@ from registry.store.protocol import Store
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Moment = str | date | datetime | int
-"""What people write for a time: ``2024-08-05 01:15``, a date, a ``datetime``, or milliseconds. UTC without a zone."""
 
 HORIZONS = (1, 4, 24)
 MOST_CONDITIONS = 200
@@ -177,20 +173,6 @@ def read_horizons(horizons: Sequence[int]) -> tuple[int, ...]:
     if not wanted or any(not isinstance(each, int) or each < 1 for each in wanted):
         raise BacktestError(f"horizons are {tuple(horizons)}; they are whole numbers of candles from 1 on")
     return wanted
-
-
-def read_moment(moment: Moment | None) -> int | None:
-    """Milliseconds of what people write for a time."""
-    match moment:
-        case None | int():
-            return moment
-        case str():
-            return read_time(moment)
-        case datetime():
-            return to_ms(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-        case date():
-            return to_ms(datetime(moment.year, moment.month, moment.day, tzinfo=UTC))
-    raise BacktestError(f"{moment!r} is no time; write '2024-08-05 01:15' (UTC), or pass a date or datetime")
 
 
 def _reports(

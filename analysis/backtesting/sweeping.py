@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from analysis.backtesting.backtest import Moment, read_moment
 from analysis.backtesting.deflation import deflate, overfitting_probability
 from analysis.backtesting.rules import Direction, Rules
 from analysis.backtesting.sources import CandleSource, sendable, source_of
@@ -22,6 +21,7 @@ from analysis.backtesting.trials import SESSION, TrialLedger
 from analysis.backtesting.units import MOST_CONDITIONS, SweepUnit, UnitCounts, executor_or_threads, run_unit
 from common.errors import BacktestError
 from common.grids import Grid
+from common.timeframes import Moment, read_moment
 from engine.calendars import AnyCalendars
 from engine.candle_frames import ConditionSource, read_conditions
 from registry.conditions import Condition

@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-import polars as pl
 from fastapi import Query, Response
 from pydantic import TypeAdapter
 
+from analysis.preview import as_preview
 from analysis.standing import Standing
 from api.bodies.answers import StatusAnswer
 from api.bodies.requests import PreviewBody
@@ -20,15 +20,13 @@ from api.routes.parameters import ConditionPath
 from api.routes.registration import condition_answer, unreadable_answer
 from api.service import Service
 from common.errors import CandlesMissing, HubError, TooMuchWork
-from common.timeframes import DURATION_MS
 from registry.activity import is_active
-from registry.explanation import CandleExplanation, Explanation, Preview, PreviewTrigger
+from registry.explanation import CandleExplanation, Explanation, Preview
 from registry.store.parts.registry import Superseded
 
 router = hub_router("conditions")
 _EXPLANATION, _PREVIEW = TypeAdapter(Explanation), TypeAdapter(Preview)
 _COMPUTE = {"x-rate-class": "compute"}
-_DAY_MS = DURATION_MS["1d"]
 _At = Annotated[
     int | None,
     Query(ge=0, le=4_102_444_800_000, description="The last candle closed by this time (ms); by default the newest"),
@@ -119,28 +117,11 @@ async def preview(body: PreviewBody, request: HubRequest) -> Response:
     except TooMuchWork as error:
         item = ProblemItem(pointer="/start", detail=str(error))
         raise ProblemError(422, "too-much-work", str(error), errors=[item]) from None
-    days = scan.candles * DURATION_MS[condition.timeframe] / _DAY_MS
-    newest = scan.triggers.tail(body.last) if body.last else scan.triggers.clear()
-    answer = Preview(
-        condition_id=condition.id,
-        condition=str(condition),
-        canonical=condition.canonical,
+    answer = as_preview(
+        scan,
+        condition,
+        last=body.last,
         registered=service.store.registry.condition(condition.id) is not None,
-        start=scan.start_ms,
-        end=scan.end_ms,
-        candles=scan.candles,
-        triggers=scan.triggers.height,
-        per_day=scan.triggers.height / days if days else None,
-        last=tuple(
-            PreviewTrigger(open_time=opened, close_time=closed, price=price, settled=settled)
-            for opened, closed, price, settled in zip(
-                reversed(newest["open_time"].cast(pl.Int64).to_list()),
-                reversed(newest["close_time"].cast(pl.Int64).to_list()),
-                reversed(newest["price"].to_list()),
-                reversed(newest["settled"].to_list()),
-                strict=True,
-            )
-        ),
         subscribers=service.shown_subscribers(condition.id, caller),
     )
     return _json(_PREVIEW.dump_json(answer))

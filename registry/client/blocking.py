@@ -8,6 +8,7 @@ from typing import TypeVar
 import httpx
 
 from common.errors import NotFound
+from common.timeframes import Moment
 from registry.client import calls
 from registry.client.address import find_address
 from registry.client.attempts import Attempts
@@ -158,17 +159,20 @@ class HubClient:
                 return
 
     def preview(
-        self, condition: ConditionLike, *, start: int | None = None, end: int | None = None, last: int = 20
+        self, condition: ConditionLike, *, start: Moment | None = None, end: Moment | None = None, last: int = 20
     ) -> Preview:
         """How often and when a condition would have fired on stored candles, by default those of the last year.
 
-        ``start`` and ``end`` are milliseconds; ``last`` is how many triggers to list, up to 1000. Nothing is
-        registered.
+        ``start`` and ``end`` are dates, ``datetime``, ISO text or milliseconds, UTC unless they say otherwise; ``last``
+        is how many triggers to list, up to 1000. Nothing is registered.
         """
         return self._run(calls.preview(condition, start, end, last))
 
-    def explain(self, condition_id: str, *, at: int | None = None) -> Explanation:
-        """Why a condition fired, or did not, on the last candle closed by ``at`` (milliseconds, by default now)."""
+    def explain(self, condition_id: str, *, at: Moment | None = None) -> Explanation:
+        """Why a condition fired, or did not, on the last candle closed by ``at``, by default the newest one.
+
+        ``at`` is a date, a ``datetime``, ISO text or milliseconds, UTC unless it says otherwise.
+        """
         return self._run(calls.explain(condition_id, at))
 
     def triggers_of(self, condition_id: str) -> Iterator[Trigger]:

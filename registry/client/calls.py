@@ -9,6 +9,7 @@ import httpx
 import msgspec
 
 from common.errors import ConditionsRefused
+from common.timeframes import Moment, read_moment
 from registry.client.bodies import as_json
 from registry.client.problems import refusal, unreadable
 from registry.client.results import Policy, Registration, Status, Subscribed, Subscription, Trigger
@@ -142,16 +143,18 @@ def triggers_of(condition_id: str, cursor: str | None) -> Call[ResultPage[Trigge
     return Call("GET", path, _reader(ResultPage[Trigger]), query={"cursor": cursor})
 
 
-def preview(condition: ConditionLike, start: int | None, end: int | None, last: int) -> Call[Preview]:
+def preview(condition: ConditionLike, start: Moment | None, end: Moment | None, last: int) -> Call[Preview]:
     """How often and when a condition would have fired."""
-    span = {"start": start, "end": end}
+    span = {"start": read_moment(start), "end": read_moment(end)}
     body = {"condition": _spelled(condition), "last": last} | {name: at for name, at in span.items() if at is not None}
     return Call("POST", "/conditions/preview", _reader(Preview), as_json(body))
 
 
-def explain(condition_id: str, at: int | None) -> Call[Explanation]:
+def explain(condition_id: str, at: Moment | None) -> Call[Explanation]:
     """Why a condition fires on a candle, or why it does not."""
-    return Call("GET", f"/conditions/{_part(condition_id)}/explain", _reader(Explanation), query={"at": at})
+    return Call(
+        "GET", f"/conditions/{_part(condition_id)}/explain", _reader(Explanation), query={"at": read_moment(at)}
+    )
 
 
 def all_registered(results: Sequence[Registration | Refused]) -> list[Registration]:

@@ -77,7 +77,7 @@ class Exchange:
         self.api: Any = getattr(_with_sockets(name) if with_sockets else ccxt, name.lower())({"enableRateLimit": True})
         """ccxt's own object."""
         if url is not None:
-            self.api.urls["api"] = _moved(self.api.urls["api"], url.rstrip("/"))
+            self.api.urls["api"] = moved(self.api.urls["api"], url.rstrip("/"))
         # A call may make several requests: those to load the markets of futures, for one.
         self.api.fetch = self._counted(self.api.fetch)
         self.api.handle_errors = self._unavailable_first(self.api.handle_errors)
@@ -229,7 +229,7 @@ class Exchange:
         headers = {name.lower(): value for name, value in (self.api.last_response_headers or {}).items()}
         # They are of the last answer, which a cut connection does not have.
         self.api.last_response_headers = None
-        asked_for = _seconds(headers.get("retry-after", ""))
+        asked_for = retry_after_s(headers.get("retry-after", ""))
         if asked_for is not None:
             return asked_for
         return min(LONGEST_REST_S, float(2**attempt) * random.uniform(0.5, 1.0))
@@ -244,11 +244,11 @@ def frame_of(candles: Sequence[tuple[Series, CandleRow]]) -> pl.DataFrame:
     return frame.select(pl.col(name).cast(dtype) for name, dtype in CANDLE_SCHEMA.items())
 
 
-def _moved(addresses: Any, url: str) -> Any:
+def moved(addresses: Any, url: str) -> Any:
     """Addresses of ccxt, at any depth, at another host. Those of websockets keep the first word of their own host in
     front of their path, as one exchange has several of them: ``wss://stream.binance.com/ws`` is at ``/stream/ws``."""
     if isinstance(addresses, dict):
-        return {name: _moved(address, url) for name, address in addresses.items()}
+        return {name: moved(address, url) for name, address in addresses.items()}
     if not isinstance(addresses, str):
         return addresses
     parts = urlsplit(addresses)
@@ -265,7 +265,7 @@ def _with_sockets(name: str) -> Any:
     return ccxt.pro if hasattr(ccxt.pro, name.lower()) else ccxt.async_support
 
 
-def _seconds(retry_after: str) -> float | None:
+def retry_after_s(retry_after: str) -> float | None:
     """How long a ``Retry-After`` header asks to wait, which is a number of seconds or a date."""
     if retry_after.isdigit():
         return float(retry_after)

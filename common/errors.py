@@ -19,6 +19,9 @@
     ├── BotConfigError          a bot's configuration cannot be used: which parameter, and why
     │   └── AmbiguousImport     another platform's configuration can be read in two ways
     ├── BrokerError             a broker cannot do what was asked
+    │   ├── BrokerUnsure        its exchange did not answer: nobody knows whether a request was carried out
+    │   ├── BrokerBusy          its exchange takes no requests for some time; this one was not carried out
+    │   └── BrokerRefused       its exchange refuses a request, and says why
     ├── AuditFailed             the recorded triggers differ from what the candles imply
     ├── RuleTestError           a file of rule tests cannot be used: file, line, and how to mend it
     ├── RuleTestsFailed         conditions do not fire as their tests expect
@@ -120,6 +123,18 @@ class AmbiguousImport(BotConfigError):
 
 class BrokerError(HubError):
     """A broker cannot do what was asked."""
+
+
+class BrokerUnsure(BrokerError):
+    """An exchange did not answer: nobody knows whether the request was carried out."""
+
+
+class BrokerBusy(BrokerError):
+    """An exchange takes no requests for some time; this one was not carried out."""
+
+
+class BrokerRefused(BrokerError):
+    """An exchange refuses a request; the message has its reason."""
 
 
 class AuditFailed(HubError):

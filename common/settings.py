@@ -6,13 +6,35 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from common.errors import SettingsError
 
 Rate = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}/([1-9][0-9]{0,4} )?(second|minute|hour|day)$")]
 """``60/minute``, ``1000/5 minute``."""
+
+_EXAMPLES = {
+    "exchange_urls": '{"binance": "http://127.0.0.1:9000"}',
+    "exchange_accounts": '{"main": {"exchange": "binance", "user": "alice", "key": "…", "secret": "…"}}',
+}
+
+
+class ExchangeAccount(BaseModel):
+    """An account of a user at an exchange, for a bot that trades there. What is secret is never printed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    exchange: str
+    """As ccxt calls it: ``binance``."""
+    user: str
+    """Whose bots may trade with it."""
+    key: SecretStr
+    secret: SecretStr
+    password: SecretStr | None = None
+    """The passphrase of a key, at exchanges that have one."""
+    trades: Literal["in the sandbox", "with real money"] = "in the sandbox"
+    """Real money has to be asked for in these words."""
 
 
 class Settings(BaseSettings):
@@ -49,6 +71,10 @@ class Settings(BaseSettings):
     exchange_requests_a_minute: dict[str, Annotated[int, Field(ge=1)]] = {}
     """Exchange -> the most requests that are made to it in a minute, as JSON: ``{"binance": 600}``. Without it, only
     the rate that ccxt keeps for the exchange bounds them."""
+
+    exchange_accounts: Annotated[dict[str, ExchangeAccount], NoDecode] = {}
+    """Name -> the account of a user at an exchange, as JSON: ``{"main": {"exchange": "binance", "user": "alice", "key":
+    "…", "secret": "…"}}``. Bots name it, and never have its key."""
 
     api_url: str = "http://127.0.0.1:8000"
     """Where clients find the hub's HTTP API."""
@@ -169,15 +195,15 @@ class Settings(BaseSettings):
     def _listed(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
-    @field_validator("exchange_urls", mode="before")
+    @field_validator("exchange_urls", "exchange_accounts", mode="before")
     @classmethod
-    def _object(cls, value: object) -> object:
+    def _object(cls, value: object, info: ValidationInfo) -> object:
         if not isinstance(value, str):
             return value
         try:
             return json.loads(value or "{}")
         except ValueError:
-            raise ValueError('it is no JSON; write {"binance": "http://127.0.0.1:9000"}') from None
+            raise ValueError(f"it is no JSON; write {_EXAMPLES[str(info.field_name)]}") from None
 
     @property
     def resolved_backup_dir(self) -> Path:

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 from common.slots import slots_of
 from common.timeframes import DURATION_MS
 from hub.demo.simulated_market import Candle, Pair, values_between
+from hub.demo.simulated_orders import SimulatedOrders
 from hub.demo.simulated_sockets import OKX_BARS, Receive, Send, SimulatedSockets, SocketFaults
 
 _DAY = DURATION_MS["1d"]
@@ -47,6 +48,8 @@ class SimulatedExchange:
     requests: int = 0
     """Requests for candles so far."""
     socket_faults: SocketFaults = field(default_factory=SocketFaults)
+    orders: SimulatedOrders | None = None
+    """The account that trades here, by Binance's signed API; ``None``: nobody can."""
 
     def __post_init__(self) -> None:
         self.sockets = SimulatedSockets(self.pairs, self.candles, self._now_ms, self.socket_faults)
@@ -82,6 +85,11 @@ class SimulatedExchange:
         query = dict(parse_qsl(scope["query_string"].decode()))
         if self.is_down:
             await _answer(send, 503, {"code": -1001, "msg": "The system is under maintenance."})
+        elif self.orders is not None and scope["path"] in _SIGNED_PATHS:
+            headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+            body = scope["query_string"].decode() + await _body(receive)
+            status, answer, more = self.orders.answer(scope["method"], scope["path"], body, headers)
+            await (_cut(send) if status == 0 else _answer(send, status, answer, more))
         elif route is None:
             await _answer(send, 404, {"code": -1, "msg": f"no such path: {scope['path']}"})
         elif scope["path"] in _CANDLE_PATHS and (fault := self._next_fault()) is not None:
@@ -123,14 +131,19 @@ class SimulatedExchange:
             "quoteAsset": pair.quote,
             "baseAssetPrecision": 8,
             "quoteAssetPrecision": 8,
+            "orderTypes": ["LIMIT", "MARKET"],
             "isSpotTradingAllowed": True,
             "permissions": ["SPOT"],
             "permissionSets": [["SPOT"]],
             "filters": [
-                {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000", "tickSize": "0.01"},
-                {"filterType": "LOT_SIZE", "minQty": "0.00001", "maxQty": "9000", "stepSize": "0.00001"},
+                {
+                    "filterType": "PRICE_FILTER", "minPrice": pair.tick_size, "maxPrice": "1000000",
+                    "tickSize": pair.tick_size,
+                },
+                {"filterType": "LOT_SIZE", "minQty": pair.lot_size, "maxQty": "9000", "stepSize": pair.lot_size},
+                {"filterType": "NOTIONAL", "minNotional": pair.min_notional, "applyMinToMarket": True},
             ],
-        }
+        }  # fmt: skip
 
     def _binance_candles(self, query: Mapping[str, str]) -> tuple[int, Any]:
         pair = next((pair for pair in self.pairs if pair.base + pair.quote == query.get("symbol")), None)
@@ -155,8 +168,8 @@ class SimulatedExchange:
             [
                 {
                     "instType": "SPOT", "instId": f"{pair.base}-{pair.quote}", "baseCcy": pair.base,
-                    "quoteCcy": pair.quote, "tickSz": "0.01", "lotSz": "0.00001", "minSz": "0.00001", "state": "live",
-                    "listTime": str(pair.listed_ms),
+                    "quoteCcy": pair.quote, "tickSz": pair.tick_size, "lotSz": pair.lot_size, "minSz": pair.lot_size,
+                    "state": "live", "listTime": str(pair.listed_ms),
                 }
                 for pair in self.pairs
                 if self._is_listed(pair)
@@ -181,6 +194,7 @@ class SimulatedExchange:
         )
 
 
+_SIGNED_PATHS = tuple(f"/api/v3/{name}" for name in ("order", "openOrders", "myTrades", "account"))
 _CANDLE_PATHS = ("/api/v3/klines", "/api/v5/market/candles", "/api/v5/market/history-candles")
 
 
@@ -194,10 +208,23 @@ async def _lifespan(receive: Receive, send: Send) -> None:
         await send({"type": f"lifespan.{stage}.complete"})
 
 
+async def _body(receive: Receive) -> str:
+    parts, is_more = [], True
+    while is_more:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        is_more = message.get("more_body", False)
+    return b"".join(parts).decode()
+
+
+async def _cut(send: Send) -> None:
+    # The server closes a connection whose answer is shorter than was announced.
+    await _answer(send, 200, [], {"content-length": "100"})
+
+
 async def _fail(send: Send, fault: Fault, *, is_okx: bool) -> None:
     if fault.status is None:
-        # The server closes a connection whose answer is shorter than was announced.
-        await _answer(send, 200, [], {"content-length": "100"})
+        await _cut(send)
         return
     headers = {} if fault.retry_after_s is None else {"retry-after": str(fault.retry_after_s)}
     body = {"code": "50011", "msg": "Too Many Requests"} if is_okx else {"code": -1003, "msg": "Too many requests."}

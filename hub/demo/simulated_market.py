@@ -21,6 +21,10 @@ class Pair:
     quote: str = "USDT"
     listed_ms: int = 0
     delisted_ms: int | None = None
+    tick_size: str = "0.01"
+    lot_size: str = "0.00001"
+    min_notional: str = "5"
+    """Smallest price x quantity of an order, in quote."""
 
 
 @dataclass(frozen=True)

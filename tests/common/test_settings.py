@@ -22,6 +22,14 @@ def test_addresses_that_cannot_be_read_are_said(monkeypatch: pytest.MonkeyPatch,
         load_settings()
 
 
+def test_what_is_wrong_with_an_account_is_said_without_its_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in ('{"main": {"exchange": "binance", "secret": "shibboleth"}}', "main=shibboleth"):
+        monkeypatch.setenv("HUB_EXCHANGE_ACCOUNTS", text)
+        with pytest.raises(SettingsError, match="HUB_EXCHANGE_ACCOUNTS") as raised:
+            load_settings()
+        assert "shibboleth" not in str(raised.value)
+
+
 def test_what_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUB_WITHOUT", "dashboard, ingest")
     assert load_settings().without == ("dashboard", "ingest")

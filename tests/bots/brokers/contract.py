@@ -138,8 +138,8 @@ class BrokerContract:
         assert venue.broker.balances() == before
 
     def test_money_of_other_orders_is_not_free(self, venue: Venue) -> None:
-        venue.broker.place(order("a", "buy", 90, 100))
-        venue.broker.place(order("b", "buy", 90, 99))
+        venue.broker.place(order("a", "buy", 90, 98))
+        venue.broker.place(order("b", "buy", 90, 97))
         assert told(venue.broker.reports()) == [("rejected", "b")]
 
     def test_the_past_is_known_after_a_restart(self, venue: Venue) -> None:

@@ -21,7 +21,7 @@ _EARLIEST_MS = 1_000
 """How far a request may be dated into the future."""
 _LONGEST_WINDOW_MS = 60_000
 
-Answer = tuple[int, Any, Mapping[str, str]]
+SignedAnswer = tuple[int, Any, Mapping[str, str]]
 """Status, body, headers. A status of 0 cuts the connection."""
 Happens = Literal["carried out", "not carried out", "carried out late"]
 
@@ -95,7 +95,7 @@ class SimulatedOrders:
         self.prices: dict[str, Decimal] = {}
         self._late: list[Callable[[], object]] = []
 
-    def answer(self, method: str, path: str, query: str, headers: Mapping[str, str]) -> Answer:
+    def answer(self, method: str, path: str, query: str, headers: Mapping[str, str]) -> SignedAnswer:
         """The answer to a signed request; ``query`` is what is in the address, followed by the body."""
         name = f"{method} {path.rsplit('/', 1)[1]}"
         self.requests.append(name)

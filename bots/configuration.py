@@ -12,7 +12,7 @@ from registry.condition_shapes import contains_condition, snake
 _BESIDE = frozenset({
     "symbol", "symbols", "pair", "market", "exchange", "timeframe", "interval", "selected_pairs", "bot_id", "bot_type",
     "type", "id", "name", "title", "label", "description", "comment", "note", "notes", "enabled", "active",
-    "account_id",
+    "account_id", "account", "paper", "protections",
 })  # fmt: skip
 """What stands in a bot's configuration beside its parameters."""
 _CONDITION_WORDS = frozenset({"condition", "conditions", "signal", "signals", "rule", "rules", "entry", "exit"})

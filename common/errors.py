@@ -37,7 +37,9 @@
     │   ├── ConditionRetired    an operator has taken the condition out
     │   ├── SchemaMismatch      the files were written by a newer or an edited schema
     │   ├── ZoneRulesChanged    the installed time zone rules change the past of conditions
-    │   └── StaleTick           somebody else recorded a tick in the meantime
+    │   ├── StaleTick           somebody else recorded a tick in the meantime
+    │   ├── BotExists           the user has a bot of that name
+    │   └── StaleBots           somebody else has run these bots in the meantime
     ├── ServiceError            the HTTP service cannot be started, reached or stopped
     ├── ApiError                the hub's HTTP API could not be used (raised by its clients)
     │   ├── ApiUnreachable      it does not answer, or what answers is not the hub
@@ -292,6 +294,14 @@ class ConditionsRefused(ApiError):
 
 class FailpointReached(HubError):
     """A step that ``HUB_FAILPOINT`` makes fail."""
+
+
+class BotExists(StoreError):
+    """The user has another bot of that name that has not ended."""
+
+
+class StaleBots(StoreError):
+    """Somebody else has run these bots in the meantime."""
 
 
 class ServiceError(HubError):

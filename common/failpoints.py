@@ -41,6 +41,13 @@ FAILPOINTS = {
     "before_mark": "the deliveries of some events are handled, but not yet in the consumer's ledger",
     "before_ack": "they are in the ledger, but not acknowledged to the stream",
     "after_ack": "events are acknowledged",
+    "before_inbox": "triggers for bots are decided upon, but not yet in the executor's inbox",
+    "after_inbox": "they are in the inbox, but not yet in the consumer's position",
+    "before_bots_record": "bots have acted in memory, nothing of it is in the store",
+    "before_bots_commit": "in the store: what bots did is written, its transaction is still open",
+    "after_bots_commit": "in the store: what bots did is on disk, but neither its memory nor the executor knows",
+    "after_bots_record": "the store has answered, but the executor's inbox still has the triggers",
+    "before_orders": "what a bot at an exchange wants is in the store, but not yet sent",
     "before_post": "a delivery is about to be sent to a webhook",
     "after_post": "a webhook has answered, but the outbox does not know",
 }

@@ -11,6 +11,7 @@ NOMINAL = {
     "api/routes/insight.py": "triggers a day",
     "analysis/progress.py": "order",
     "analysis/work.py": "how much work an answer is",
+    "bots/executor/feed.py": "order; how much is read at once",
     "bots/importing_conditions.py": "order",
     "bots/simulation.py": "order",
     "candles/epochs.py": "how much is read at once",

@@ -54,7 +54,7 @@ class PaperAccount(msgspec.Struct, omit_defaults=True):
     time_ms: int = 0
     book: dict[str, PaperOrder] = {}
     history: dict[str, list[tuple[int, BrokerReport]]] = {}
-    """Client id -> what was reported about it, numbered over all orders; of every order that ever arrived."""
+    """Client id -> what was reported about it, numbered over all orders; of every order that is not forgotten."""
     unread: list[BrokerReport] = []
     reported: int = 0
     """How many reports there were."""
@@ -122,6 +122,14 @@ class PaperBroker:
     def balances(self) -> Balances:
         """What the account has now."""
         return Balances(self.account.base, self.account.quote)
+
+    def forget_ended(self, wanted: Collection[str]) -> None:
+        """Forget the orders that have ended, but for the ``wanted`` ones, which would be new to the broker if they came
+        again. For whoever stores a bot's state and its account together, once all reports have been read: with the
+        orders that the state has, nothing that was forgotten is ever asked for."""
+        account = self.account
+        for client_id in account.history.keys() - account.book.keys() - set(wanted):
+            del account.history[client_id]
 
     @exactly
     def move(self, candle: CandleClosed) -> None:

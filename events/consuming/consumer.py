@@ -92,6 +92,11 @@ class Consumer:
         """``seq`` up to which every event is applied."""
         return self._seq
 
+    @property
+    def recorded_seq(self) -> int:
+        """``seq`` up to which every event is applied, what it brought about flushed, and all of that in the ledger."""
+        return self._state.seq or 0
+
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop. Waits for a log or a store that is down."""
         failure = ""

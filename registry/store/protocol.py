@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 from registry.store.parts.accounts import AccountStore
+from registry.store.parts.bots import BotStore
 from registry.store.parts.cache import CacheStore
 from registry.store.parts.candles import CandleStore
 from registry.store.parts.delivery import DeliveryStore
@@ -42,6 +43,9 @@ class Store(Protocol):
 
     @property
     def delivery(self) -> DeliveryStore: ...
+
+    @property
+    def bots(self) -> BotStore: ...
 
     @property
     def cache(self) -> CacheStore: ...
@@ -113,6 +117,11 @@ WRITES = frozenset(
         "accounts.add_key",
         "accounts.forget_user",
         "accounts.revoke_key",
+        "bots.create",
+        "bots.end",
+        "bots.forget_user",
+        "bots.give_command",
+        "bots.record",
         "cache.save",
         "candles.delete",
         "candles.list_instruments",

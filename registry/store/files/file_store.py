@@ -10,6 +10,7 @@ from common.errors import StoreBroken
 from registry.store.files.account_tables import AccountTables
 from registry.store.files.activity_tables import ActivityTables
 from registry.store.files.backup import write_backup
+from registry.store.files.bot_tables import BotTables
 from registry.store.files.cache_tables import CacheTables
 from registry.store.files.candle_tables import CandleTables
 from registry.store.files.database import Database
@@ -64,6 +65,7 @@ class FileStore:
             self.accounts = AccountTables(self._database, clock)
             self.delivery = DeliveryTables(self._database, clock)
             self.registry = RegistryTables(self._database, clock, self.candles.directory, activity)
+            self.bots = BotTables(self._database, clock, self.registry)
         except BaseException:
             self._database.close()
             raise
@@ -97,7 +99,7 @@ class FileStore:
         return write_backup(self._database, Path(folder))
 
     def trim(self, before_ms: int) -> int:
-        removed = self._watermarks.trim() + self.delivery.trim() + self.runs.trim(before_ms)
+        removed = self._watermarks.trim() + self.delivery.trim() + self.runs.trim(before_ms) + self.bots.trim()
         self._database.checkpoint()
         return removed
 

@@ -6,6 +6,7 @@ from typing import Any, Self, cast
 
 from common.errors import StoreNotWritable
 from registry.store.parts.accounts import AccountStore
+from registry.store.parts.bots import BotStore
 from registry.store.parts.cache import CacheStore
 from registry.store.parts.candles import CandleStore
 from registry.store.parts.delivery import DeliveryStore
@@ -39,6 +40,7 @@ class HttpStore:
         for operation in operations().values():
             parts.setdefault(operation.part, {})[operation.method.__name__] = self._remote(operation)
         self.accounts = cast(AccountStore, SimpleNamespace(**parts["accounts"]))
+        self.bots = cast(BotStore, SimpleNamespace(**parts["bots"]))
         self.cache = cast(CacheStore, SimpleNamespace(**parts["cache"]))
         self.candles = cast(CandleStore, SimpleNamespace(**parts["candles"]))
         self.delivery = cast(DeliveryStore, SimpleNamespace(**parts["delivery"]))

@@ -53,9 +53,9 @@ class Settings(BaseSettings):
     """The token that lets other processes use the store through its owner; if unset, the owner writes one into the data
     folder."""
 
-    without: Annotated[tuple[Literal["worker", "ingest", "dashboard"], ...], NoDecode] = ()
+    without: Annotated[tuple[Literal["worker", "ingest", "bots", "dashboard"], ...], NoDecode] = ()
     """What ``hub up`` does not start, with commas in between: ``worker``, which judges at every close, or only its
-    ``ingest``, which fetches candles from the exchanges; ``dashboard``."""
+    ``ingest``, which fetches candles from the exchanges; ``bots``, the process that runs them; ``dashboard``."""
 
     dashboard_port: int | None = Field(default=None, ge=0, le=65535)
     """Loopback port of the dashboard that ``hub up`` starts; 0 picks a free one. If unset, it is 8501, or a free one

@@ -1,4 +1,4 @@
-"""What the service keeps running beside itself: the worker and the dashboard, each in a loop that starts it again."""
+"""What the service keeps running beside itself: worker, bots and dashboard, each in a loop that starts it again."""
 
 import os
 import signal
@@ -10,17 +10,17 @@ from collections.abc import Mapping
 from common.errors import ServiceError
 from common.settings import Settings
 from common.supervision import Loops
+from hub.alone import Role, end_holder
 from hub.dashboard_server import DashboardServer
 from hub.logs import relay
-from hub.work import end_worker
 
-_WORKER_PATIENCE_S = 60.0
-"""How long a worker may take to end: the runs under way, then Prefect's server."""
+_PATIENCE_S = 60.0
+"""How long a process may take to end: of the worker the runs under way, then Prefect's server."""
 _LOOKED_S = 0.2
 
 
 class Children:
-    """The worker and the dashboard of a service, unless ``HUB_WITHOUT`` names them.
+    """The worker, the process that runs bots, and the dashboard of a service, unless ``HUB_WITHOUT`` names them.
 
     Ctrl-C at the terminal is meant for the service, which stops them in order: they are in sessions of their own.
     """
@@ -43,6 +43,8 @@ class Children:
         """Start them, and start again what ends by itself."""
         if "worker" not in self._settings.without:
             self._threads.append(self._loops.start("worker", self._keep_worker, self._stop))
+        if "bots" not in self._settings.without:
+            self._threads.append(self._loops.start("bots", self._keep_bots, self._stop))
         if self._dashboard is not None:
             self._threads.append(self._loops.start("dashboard", self._keep_dashboard, self._stop))
 
@@ -57,41 +59,44 @@ class Children:
         self._hurry.set()
 
     def _keep_worker(self) -> None:
-        """Run one worker until it ends or is to end. Raises :class:`ServiceError` if it ends by itself."""
-        end_worker(self._settings.data_dir)
-        command = [sys.executable, "-m", "app_cli", "worker"]
-        if "ingest" in self._settings.without:
-            command.append("--no-ingest")
-        worker = subprocess.Popen(
-            command,
+        self._keep("worker", "worker", *(["--no-ingest"] if "ingest" in self._settings.without else []))
+
+    def _keep_bots(self) -> None:
+        self._keep("bots", "bots", "run")
+
+    def _keep(self, role: Role, *command: str) -> None:
+        """Run one process until it ends or is to end. Raises :class:`ServiceError` if it ends by itself."""
+        end_holder(self._settings.data_dir, role)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app_cli", *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
             env=environment_of(self._settings),
         )
-        assert worker.stdout is not None
-        relaying = threading.Thread(target=relay, args=("worker", worker.stdout), name="worker-log")
+        assert process.stdout is not None
+        relaying = threading.Thread(target=relay, args=(role, process.stdout), name=f"{role}-log")
         relaying.start()
         try:
-            while worker.poll() is None and not self._stop.wait(_LOOKED_S):
+            while process.poll() is None and not self._stop.wait(_LOOKED_S):
                 pass
-            if worker.poll() is None:
-                self._end(worker)
+            if process.poll() is None:
+                self._end(process)
         finally:
             relaying.join()
         if not self._stop.is_set():
-            raise ServiceError(f"the worker (process {worker.pid}) ended with code {worker.returncode}")
+            raise ServiceError(f"{role} (process {process.pid}) ended with code {process.returncode}")
 
-    def _end(self, worker: "subprocess.Popen[bytes]") -> None:
-        worker.send_signal(signal.SIGTERM)
-        for _ in range(int(_WORKER_PATIENCE_S / _LOOKED_S)):
-            if self._hurry.is_set() or worker.poll() is not None:
+    def _end(self, process: "subprocess.Popen[bytes]") -> None:
+        process.send_signal(signal.SIGTERM)
+        for _ in range(int(_PATIENCE_S / _LOOKED_S)):
+            if self._hurry.is_set() or process.poll() is not None:
                 break
             self._hurry.wait(_LOOKED_S)
-        if worker.poll() is None:
-            worker.kill()
-        worker.wait()
+        if process.poll() is None:
+            process.kill()
+        process.wait()
 
     def _keep_dashboard(self) -> None:
         """The same for the dashboard."""

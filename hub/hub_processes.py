@@ -8,6 +8,7 @@ from pathlib import Path
 from common.errors import StoreMissing
 from common.settings import Settings
 from common.supervised import SupervisedServer
+from hub.alone import ROLES, end_holder, holder
 from registry.store import open_store
 from registry.store.owner import running
 
@@ -25,7 +26,7 @@ class HubProcess:
 
 
 def processes_of(data_dir: Path) -> list[HubProcess]:
-    """The processes that work on a data folder: service, worker, dashboard, Prefect's server, Valkey."""
+    """The processes that work on a data folder: service, worker, bots, dashboard, Prefect's server, Valkey."""
     return list(_processes(data_dir))
 
 
@@ -34,8 +35,6 @@ def end_leftovers(settings: Settings) -> list[HubProcess]:
 
     Raises :class:`common.errors.StoreLocked` if a process works on the store, to which the others may belong.
     """
-    from hub.work import end_worker
-
     data_dir = settings.data_dir
     left = [process for process in processes_of(data_dir) if process.name != "hub"]
     if not left:
@@ -43,21 +42,21 @@ def end_leftovers(settings: Settings) -> list[HubProcess]:
     if settings.resolved_store_url.startswith("duckdb:"):
         with suppress(StoreMissing):
             open_store(settings.resolved_store_url, read_only=True).close()
-    end_worker(data_dir)
+    for role in ROLES:
+        end_holder(data_dir, role)
     for name, folder in _SERVERS.items():
         _server(name, data_dir / folder).stop()
     return left
 
 
 def _processes(data_dir: Path) -> Iterator[HubProcess]:
-    from hub.work import holder
-
     here = running(data_dir)
     if here is not None:
         yield HubProcess("hub", here.pid, here.url)
-    worker = holder(data_dir / "worker.lock")
-    if worker is not None:
-        yield HubProcess("worker", worker)
+    for role in ("worker", "bots"):
+        pid = holder(data_dir, role)
+        if pid is not None:
+            yield HubProcess(role, pid)
     for name, folder in _SERVERS.items():
         pid = _server(name, data_dir / folder).pid
         if pid is not None:

@@ -246,6 +246,11 @@ def _greeting(here: Running, store: Store, settings: Settings, dashboard_url: st
         lines.append("  every close is judged; no ingest: candles come only by import: hub candles import FILE")
     else:
         lines.append("  every close is judged; the candles that conditions read are fetched from their exchanges")
+    if "bots" in settings.without:
+        lines.append("  no bots: those of users stand still; run them: hub bots run")
+    else:
+        bots = store.bots.active_count()
+        lines.append(f"  {bots} bots are run" if bots else "  bots are run as users create them: hub bots create FILE")
     return "\n".join(lines)
 
 

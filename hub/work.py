@@ -1,23 +1,19 @@
 """The process that judges by itself: Prefect's server as its child, the deployments, and the warm worker."""
 
 import asyncio
-import fcntl
 import logging
-import os
 import signal
-import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
 from common.errors import HubError, ServiceError
 from common.grids import Grid
-from common.processes import start_time, state_of
 from common.settings import Settings
 from common.supervised import make_folder
 from flows.ingest import Ingest
 from flows.runtime import Runtime, open_runtime
+from hub.alone import alone
 from hub.prefect_server import PrefectServer
 from registry.store.files.file_store import FileStore
 
@@ -36,7 +32,7 @@ def work(settings: Settings, announce: Callable[[str], object], *, ingest: bool 
     folder has a worker already, and what opening the store or starting Prefect's server raises.
     """
     make_folder(settings.data_dir, ServiceError)
-    with _alone(settings.data_dir / "worker.lock"), open_runtime(settings) as runtime:
+    with alone(settings.data_dir, "worker"), open_runtime(settings) as runtime:
         server = PrefectServer(settings.data_dir / "prefect")
         try:
             server.start().use()
@@ -108,52 +104,3 @@ async def _keep_deployed(
 
 def _grids(runtime: Runtime) -> set[Grid]:
     return {listing.grid for listing in runtime.store.candles.listings()}
-
-
-def holder(path: Path) -> int | None:
-    """The process id of the worker that holds a lock; ``None`` if none does."""
-    try:
-        with path.open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return None
-    except BlockingIOError:
-        noted = path.read_text().strip()
-        return int(noted) if noted.isdigit() else None
-    return None
-
-
-def end_worker(data_dir: Path) -> None:
-    """End the worker of a folder, if there is one: what a service that was killed has left behind.
-
-    It is not waited for long: without its service it can record nothing, and what it was at is done again.
-    """
-    pid = holder(data_dir / "worker.lock")
-    if pid is None:
-        return
-    started = start_time(pid)
-    for number, patience_s in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)
-        deadline = time.monotonic() + patience_s
-        while time.monotonic() < deadline:
-            if state_of(pid, started) == "gone":
-                return
-            time.sleep(0.1)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold a folder's lock for its one worker; the process id is in the file."""
-    with path.open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.seek(0)
-            raise ServiceError(
-                f"the worker of {path.parent} is already running: process {lock.read().strip() or 'unknown'}"
-            ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield

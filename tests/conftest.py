@@ -22,7 +22,7 @@ settings.load_profile("hub")
 LONGEST_FIRST = ("chaos", "hub", "attacks", "engine", "events", "flows")
 
 # Only the tests of the worker need one: it starts Prefect's server.
-os.environ["HUB_WITHOUT"] = "worker,dashboard"
+os.environ["HUB_WITHOUT"] = "worker,bots,dashboard"
 
 
 def pytest_xdist_auto_num_workers() -> int:

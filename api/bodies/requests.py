@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from api.bodies.condition_spellings import BULK_SCHEMA, OBJECT_SCHEMA, SPELLING_SCHEMA
-from api.bodies.patterns import BOT_ID, BOT_TYPE, ID, WEBHOOK_URL
+from api.bodies.patterns import BOT_ID, BOT_NAME, BOT_TYPE, ID, WEBHOOK_URL
 from registry.subscriptions import COOLDOWN_S, EXPIRES_MS, MAX_FIRES, MAX_LAG_S
 
 MOST_IN_BULK = 1000
@@ -135,6 +135,44 @@ class SubscribeBody(BotCondition):
     bot_config: Annotated[
         dict[str, Any], Field(description="Kept private: no answer, event, log or metric ever contains it")
     ] = {}
+    policy: PolicyBody = PolicyBody()
+
+
+BotName = Annotated[
+    str,
+    Field(
+        pattern=BOT_NAME,
+        description="The bot's name, unique among the user's bots that have not ended",
+        examples=["dca_bot_123"],
+    ),
+]
+
+
+class BotBody(Body):
+    """A bot for the hub to run, from one configuration: its parameters, its conditions and its market."""
+
+    bot_config: Annotated[
+        dict[str, Any],
+        Field(
+            description="Kept private. Parameters as in docs/bots.md, conditions anywhere in it, symbol or pairs;"
+            " account (paper, or one of the settings), paper (what its account begins with) and protections",
+            examples=[
+                {
+                    "bot_id": "dca_bot_123",
+                    "bot_type": "dca",
+                    "symbol": "BTCUSDT",
+                    "timeframe": "1h",
+                    "baseOrderSize": 100,
+                    "takeProfit": 1.5,
+                    "entryConditions": [{"indicator": "RSI", "operator": "crosses_below", "value": 30}],
+                }
+            ],
+        ),
+    ]
+    bot_id: Annotated[BotName | None, Field(description="null: bot_id of the configuration")] = None
+    bot_type: Annotated[
+        BotType | None, Field(description="dca, grid, trend or market_making; null: bot_type of the configuration")
+    ] = None
     policy: PolicyBody = PolicyBody()
 
 

@@ -6,13 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bots.arithmetic import decimal_of
-from bots.brokers.paper import PaperAccount
 from bots.brokers.protocol import Broker
-from bots.definition import PAPER, BotDefinition, read_definition
+from bots.definition import PAPER, read_definition
 from bots.executor.crew import Crew
-from bots.executor.running_bot import restored
+from bots.executor.running_bot import account_of, restored
 from bots.machine import ConditionRole
-from bots.orders import MarketRules
 from bots.protections import EndedDeal
 from common.errors import HubError, StoreError
 from common.timeframes import to_ms
@@ -26,8 +24,8 @@ _AT_ONCE = 1_000
 _DEALS_READ = 500
 _TRIED_S = 60.0
 
-OpenBroker = Callable[[str, Instrument], Broker]
-"""Opens the account of that name in a market; raises :class:`BrokerError` if it cannot."""
+OpenBroker = Callable[[str, str, Instrument], Broker]
+"""Opens a user's account of that name in a market; raises an error of the hub if it cannot."""
 
 
 class RegisteredBots:
@@ -137,29 +135,18 @@ class RegisteredBots:
         definition = read_definition(bot.bot_config, bot.kind)
         machines = []
         for name in bot.instruments:
-            instrument = Instrument.parse(name)
-            market = definition.market(listings.get(instrument))
-            machine = restored(
-                bot,
-                definition,
-                instrument,
-                market,
-                _roles(bot, name, successors),
-                rows.get(name),
-                self._opener(definition, instrument, market),
-            )
-            machines.append(machine)
+            instrument, row = Instrument.parse(name), rows.get(name)
+            broker: Broker
+            if definition.account == PAPER:
+                market = definition.market(listings.get(instrument))
+                broker = definition.paper_broker(market, account_of(row) or definition.new_account())
+            else:
+                broker = self._open_broker(bot.user_id, definition.account, instrument)
+            machines.append(restored(bot, definition, instrument, _roles(bot, name, successors), broker, row))
         crew = Crew(bot, definition, machines)
         if definition.protections.lookback_ms:
             crew.deals = _ended_deals(self._store, bot.number)
         return crew
-
-    def _opener(
-        self, definition: BotDefinition, instrument: Instrument, market: MarketRules
-    ) -> Callable[[PaperAccount], Broker]:
-        if definition.account == PAPER:
-            return lambda account: definition.paper_broker(market, account)
-        return lambda _: self._open_broker(definition.account, instrument)
 
 
 def _roles(bot: StoredBot, instrument: str, successors: Mapping[str, str]) -> dict[str, tuple[ConditionRole, ...]]:

@@ -24,7 +24,7 @@ from bots.machine import (
     MachineEvent,
     TimePassed,
 )
-from bots.orders import Intent, MarketRules
+from bots.orders import Intent
 from bots.protections import EndedDeal
 from bots.running import Runner, in_order
 from registry.instruments import Instrument
@@ -43,7 +43,6 @@ class RunningMachine:
     bot: StoredBot
     definition: BotDefinition
     instrument: Instrument
-    market: MarketRules
     roles: Roles
     broker: Broker
     state: BotState
@@ -65,8 +64,8 @@ class RunningMachine:
 
     def __post_init__(self) -> None:
         name = machine_id(self.bot.user_id, self.bot.bot_id, self.bot.created_ms, str(self.instrument))
-        self._machine = self.definition.machine(name, self.market)
-        self._idle = self.definition.machine(name, self.market, may_enter=False)
+        self._machine = self.definition.machine(name, self.broker.market)
+        self._idle = self.definition.machine(name, self.broker.market, may_enter=False)
         self._runner = self._run_by(self._machine)
         self._idle_runner = self._run_by(self._idle)
 
@@ -170,29 +169,28 @@ class RunningMachine:
             self.before_orders(self)
 
 
+def account_of(row: Mapping[str, Any] | None) -> PaperAccount | None:
+    """The paper account in a machine's record; ``None`` if it has none."""
+    if row is None or row["account"] is None:
+        return None
+    return msgspec.json.decode(row["account"], type=PaperAccount)
+
+
 def restored(
     bot: StoredBot,
     definition: BotDefinition,
     instrument: Instrument,
-    market: MarketRules,
     roles: Roles,
+    broker: Broker,
     row: Mapping[str, Any] | None,
-    open_broker: Callable[[PaperAccount], Broker],
 ) -> RunningMachine:
-    """A machine as its last record says, or before its first step."""
-    kind = KINDS[definition.kind]
+    """A machine as its last record says; ``None`` is one before its first step."""
     if row is None:
-        broker = open_broker(definition.new_account())
-        start = definition.machine("", market).start()
-        return RunningMachine(bot, definition, instrument, market, roles, broker, start)
-    account = definition.new_account()
-    if row["account"] is not None:
-        account = msgspec.json.decode(row["account"], type=PaperAccount)
-    state = msgspec.json.decode(row["state"], type=kind.state)
-    broker = open_broker(account)
-    return RunningMachine(
-        bot, definition, instrument, market, roles, broker, state, revision=row["revision"], command=row["command"]
-    )
+        start = definition.machine("", broker.market).start()
+        return RunningMachine(bot, definition, instrument, roles, broker, start)
+    state = msgspec.json.decode(row["state"], type=KINDS[definition.kind].state)
+    revision, command = row["revision"], row["command"]
+    return RunningMachine(bot, definition, instrument, roles, broker, state, revision=revision, command=command)
 
 
 def as_seen(machine: RunningMachine, triggers: list[WaitingTrigger]) -> list[ConditionFired]:

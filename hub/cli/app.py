@@ -15,6 +15,7 @@ from cyclopts import App, CycloptsError
 from common.errors import HubError
 from hub.cli import (
     backtesting,
+    bots,
     candles,
     conditions,
     demo,
@@ -58,6 +59,7 @@ for _commands in (
     rule_tests,
     events,
     service,
+    bots,
     status,
     instruments,
     webhooks,

@@ -23,13 +23,14 @@ def up(
     without: Annotated[
         str | None,
         Parameter(
-            help="What not to start, with commas: worker (judges at every close), ingest (fetches candles), dashboard."
+            help="What not to start, with commas: worker (judges at every close), ingest (fetches candles), "
+            "bots (runs them), dashboard."
         ),
     ] = None,
     port: Annotated[int | None, Parameter(help="Port of the HTTP API; 0 takes any free one.")] = None,
     data: DataFolder = None,
 ) -> None:
-    """Start everything on this machine: HTTP API, worker with ingest, webhooks, event log, dashboard.
+    """Start everything on this machine: HTTP API, worker with ingest, bots, webhooks, event log, dashboard.
 
     Runs until Ctrl-C or `hub down`. Meanwhile this process owns the store. Its log, and those of its worker, are JSON
     lines on standard error.

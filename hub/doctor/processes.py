@@ -12,8 +12,8 @@ from events.opening import connect_log
 from events.server import connect_to
 from flows.hub_state import Health
 from flows.prefect_view import look_at_prefect
+from hub.alone import holder
 from hub.doctor.health_check import HealthCheck, guarded
-from hub.work import holder
 
 
 def service(health: Health | None) -> HealthCheck:
@@ -27,7 +27,7 @@ def service(health: Health | None) -> HealthCheck:
 
 def worker(settings: Settings, *, is_running: bool) -> HealthCheck:
     """Whether a worker judges."""
-    pid = holder(settings.data_dir / "worker.lock")
+    pid = holder(settings.data_dir, "worker")
     if pid is not None:
         return HealthCheck("worker", True, f"process {pid}")
     if is_running and "worker" not in settings.without:
@@ -40,7 +40,7 @@ def scheduling(data_dir: Path, now_ms: int) -> HealthCheck:
     try:
         view = look_at_prefect(data_dir, now_ms)
     except HubError as error:
-        is_needed = holder(data_dir / "worker.lock") is not None
+        is_needed = holder(data_dir, "worker") is not None
         return HealthCheck("prefect", False if is_needed else None, str(error))
     if view is None:
         return HealthCheck("prefect", None, "no server yet; the first worker starts one")

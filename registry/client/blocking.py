@@ -9,10 +9,12 @@ import httpx
 
 from common.errors import NotFound
 from common.timeframes import Moment
-from registry.client import calls
+from registry.client import bot_calls, calls
 from registry.client.address import find_address
 from registry.client.attempts import Attempts
 from registry.client.bodies import as_json
+from registry.client.bot_calls import BotCommandWord, Done
+from registry.client.bot_results import Bot
 from registry.client.calls import Call, ConditionLike
 from registry.client.connection import failed, for_a_stream, for_requests, request_of
 from registry.client.progress import ProgressCallback, reporting
@@ -180,6 +182,53 @@ class HubClient:
         cursor: str | None = None
         while True:
             page = self._run(calls.triggers_of(condition_id, cursor))
+            yield from page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def create_bot(
+        self,
+        bot_config: Mapping[str, object],
+        *,
+        bot_id: str | None = None,
+        bot_type: str | None = None,
+        policy: Policy | None = None,
+    ) -> Bot:
+        """Have the hub run a bot, from one configuration: its conditions are registered and subscribed to, all or
+        nothing. Name and kind may stand in the configuration, as ``bot_id`` and ``bot_type``."""
+        return self._run(bot_calls.create(bot_config, bot_id, bot_type, policy))
+
+    def bots(self) -> Iterator[Bot]:
+        """The user's bots that the hub runs, newest first; ended ones too."""
+        cursor: str | None = None
+        while True:
+            page = self._run(bot_calls.bots(cursor))
+            yield from page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def bot(self, bot_id: str) -> Bot:
+        """How a bot stands, market by market."""
+        return self._run(bot_calls.bot(bot_id))
+
+    def tell_bot(self, bot_id: str, word: BotCommandWord) -> Bot:
+        """``pause``: begin nothing new; ``resume``: go on; ``stop``: close after what is under way; ``kill``: close at
+        market. The bot does so within a second or two."""
+        return self._run(bot_calls.command(bot_id, word))
+
+    def kill_bots(self, *, of_all_users: bool = False) -> int:
+        """Kill all bots of the user; an operator may kill those of all users. Returns how many were told."""
+        told = self._run(bot_calls.kill_bots(of_all_users=of_all_users))
+        return told.bots
+
+    def done_by_bot(self, bot_id: str, kind: type[Done]) -> Iterator[Done]:
+        """What a bot did, newest first. ``kind`` is one of :mod:`registry.client.bot_results`: ``BotOrder``,
+        ``BotFill``, ``BotDeal``, ``BotAction`` (triggers that it acted on) or ``BotNote``."""
+        cursor: str | None = None
+        while True:
+            page = self._run(bot_calls.done_by(bot_id, kind, cursor))
             yield from page.items
             cursor = page.next_cursor
             if cursor is None:

@@ -103,58 +103,56 @@ def subscribe(
     body = _bot(bot_id, condition_id) | {"bot_type": bot_type, "bot_config": bot_config or {}}
     if policy is not None:
         body["policy"] = msgspec.to_builtins(policy)
-    return Call("POST", "/conditions/subscribe", _reader(Subscribed), as_json(body))
+    return Call("POST", "/conditions/subscribe", reader(Subscribed), as_json(body))
 
 
 def unsubscribe(bot_id: str, condition_id: str) -> Call[Subscription]:
     """End a subscription."""
-    return Call("POST", "/conditions/unsubscribe", _reader(Subscription), as_json(_bot(bot_id, condition_id)))
+    return Call("POST", "/conditions/unsubscribe", reader(Subscription), as_json(_bot(bot_id, condition_id)))
 
 
 def pause(bot_id: str, condition_id: str) -> Call[Subscription]:
     """Deliver nothing until :func:`resume`."""
-    return Call("POST", "/conditions/pause", _reader(Subscription), as_json(_bot(bot_id, condition_id)))
+    return Call("POST", "/conditions/pause", reader(Subscription), as_json(_bot(bot_id, condition_id)))
 
 
 def resume(bot_id: str, condition_id: str) -> Call[Subscription]:
     """Deliver again."""
-    return Call("POST", "/conditions/resume", _reader(Subscription), as_json(_bot(bot_id, condition_id)))
+    return Call("POST", "/conditions/resume", reader(Subscription), as_json(_bot(bot_id, condition_id)))
 
 
 def rearm(bot_id: str, condition_id: str) -> Call[Subscribed]:
     """The bot is ready for the next trigger."""
-    return Call("POST", "/conditions/rearm", _reader(Subscribed), as_json(_bot(bot_id, condition_id)))
+    return Call("POST", "/conditions/rearm", reader(Subscribed), as_json(_bot(bot_id, condition_id)))
 
 
 def status(condition_id: str) -> Call[Status]:
     """Whether a condition is judged, how far, and what it has fired."""
-    return Call("GET", f"/conditions/{_part(condition_id)}/status", _reader(Status))
+    return Call("GET", f"/conditions/{_part(condition_id)}/status", reader(Status))
 
 
 def subscriptions(bot_id: str | None, cursor: str | None) -> Call[ResultPage[Subscription]]:
     """One page of the user's subscriptions."""
     query = {"bot_id": bot_id, "cursor": cursor}
-    return Call("GET", "/conditions/user/subscriptions", _reader(ResultPage[Subscription]), query=query)
+    return Call("GET", "/conditions/user/subscriptions", reader(ResultPage[Subscription]), query=query)
 
 
 def triggers_of(condition_id: str, cursor: str | None) -> Call[ResultPage[Trigger]]:
     """One page of a condition's triggers."""
     path = f"/conditions/{_part(condition_id)}/triggers"
-    return Call("GET", path, _reader(ResultPage[Trigger]), query={"cursor": cursor})
+    return Call("GET", path, reader(ResultPage[Trigger]), query={"cursor": cursor})
 
 
 def preview(condition: ConditionLike, start: Moment | None, end: Moment | None, last: int) -> Call[Preview]:
     """How often and when a condition would have fired."""
     span = {"start": read_moment(start), "end": read_moment(end)}
     body = {"condition": _spelled(condition), "last": last} | {name: at for name, at in span.items() if at is not None}
-    return Call("POST", "/conditions/preview", _reader(Preview), as_json(body))
+    return Call("POST", "/conditions/preview", reader(Preview), as_json(body))
 
 
 def explain(condition_id: str, at: Moment | None) -> Call[Explanation]:
     """Why a condition fires on a candle, or why it does not."""
-    return Call(
-        "GET", f"/conditions/{_part(condition_id)}/explain", _reader(Explanation), query={"at": read_moment(at)}
-    )
+    return Call("GET", f"/conditions/{_part(condition_id)}/explain", reader(Explanation), query={"at": read_moment(at)})
 
 
 def all_registered(results: Sequence[Registration | Refused]) -> list[Registration]:
@@ -203,7 +201,8 @@ def _part(condition_id: str) -> str:
     return quote(condition_id, safe="")
 
 
-def _reader(kind: type[T]) -> Callable[[httpx.Response], T]:
+def reader(kind: type[T]) -> Callable[[httpx.Response], T]:
+    """How an answer of a kind is read."""
     decoder = msgspec.json.Decoder(kind)
     return lambda response: decoder.decode(response.content)
 

@@ -30,7 +30,7 @@ def hub_environment(data_dir: Path, settings: Mapping[str, str] | None = None) -
         "PYTHONPATH": str(ROOT),
         "HUB_DATA_DIR": str(data_dir),
         "HUB_API_PORT": "0",
-        "HUB_WITHOUT": "worker,dashboard",
+        "HUB_WITHOUT": "worker,bots,dashboard",
     }
     return {**inherited, **own, **(settings or {})}
 

@@ -43,7 +43,7 @@ class RunningHub:
             "PYTHONPATH": str(ROOT),
             "HUB_DATA_DIR": str(folder),
             "HUB_API_PORT": "0",
-            "HUB_WITHOUT": "worker,dashboard",
+            "HUB_WITHOUT": "worker,bots,dashboard",
             "HUB_WEBHOOKS_ALLOW_LOOPBACK": "true",
         }
         self.process = subprocess.Popen(

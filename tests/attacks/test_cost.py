@@ -103,7 +103,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, candles: pl.DataFrame) -> I
         "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
         "HUB_DATA_DIR": str(folder),
         "HUB_API_PORT": "0",
-        "HUB_WITHOUT": "worker,dashboard",
+        "HUB_WITHOUT": "worker,bots,dashboard",
         # Few are enough to see that there is an end.
         "HUB_ON_DEMAND_WAITING_PER_USER": "10",
     }

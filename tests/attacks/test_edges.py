@@ -78,7 +78,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     settings = {
         "HUB_DATA_DIR": str(folder),
         "HUB_API_PORT": "0",
-        "HUB_WITHOUT": "worker,dashboard",
+        "HUB_WITHOUT": "worker,bots,dashboard",
         "PYTHONPATH": str(ROOT),
     }
     deadlines = json.dumps(DEADLINES if EFFORT == 1 else {})

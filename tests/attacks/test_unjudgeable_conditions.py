@@ -127,7 +127,7 @@ def service(
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2]))
     monkeypatch.setenv("HUB_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("HUB_API_PORT", "0")
-    monkeypatch.setenv("HUB_WITHOUT", "worker,dashboard")
+    monkeypatch.setenv("HUB_WITHOUT", "worker,bots,dashboard")
     started_ms = to_ms(datetime.now(UTC)) - 7_200_000
     with FileStore(tmp_path / "store") as store, pytest.MonkeyPatch.context() as older:
         store.candles.upsert(recent_candles())

@@ -101,7 +101,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
         "HUB_DATA_DIR": str(folder),
         "HUB_API_PORT": "0",
-        "HUB_WITHOUT": "worker,dashboard",
+        "HUB_WITHOUT": "worker,bots,dashboard",
         "HUB_WEBHOOKS_ALLOW_LOOPBACK": "true",
         "HUB_QUOTA_WEBHOOKS": "40",
         "HUB_QUOTA_WEBHOOK_BACKLOG_MIB": "1",

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from common.settings import Settings
+from hub.alone import holder
 from hub.demo.simulated_exchange import SimulatedExchange
 from hub.demo.simulated_market import Pair
-from hub.work import holder
 from registry.store import open_configured
 from registry.store.protocol import Store
 from tests.candles.simulators import served
@@ -75,7 +75,7 @@ def test_a_killed_worker_is_told_and_the_night_goes_by(tmp_path: Path, monkeypat
         monkeypatch.setenv("HUB_EXCHANGE_URLS", json.dumps({"binance": url}))
         monkeypatch.setenv("HUB_ALERT_URL", alerts)
         monkeypatch.setenv("HUB_API_PORT", "0")
-        monkeypatch.setenv("HUB_WITHOUT", "")
+        monkeypatch.setenv("HUB_WITHOUT", "bots")
         with (tmp_path / "up.log").open("wb") as log:
             up = subprocess.Popen([sys.executable, "-m", "app_cli", "up"], stdout=log, stderr=log)
         try:
@@ -113,7 +113,7 @@ def test_a_killed_worker_is_told_and_the_night_goes_by(tmp_path: Path, monkeypat
 def _kill_in_the_middle_of_a_run(lock: Path) -> None:
     """A run of 1m begins three seconds before each close, and sleeps until then."""
     wait_for(lambda: 58.5 < time.time() % 60 < 59.9, "the end of a minute", 120)
-    worker = holder(lock)
+    worker = holder(lock.parent, "worker")
     assert worker is not None
     os.kill(worker, signal.SIGKILL)
 

@@ -14,9 +14,9 @@ import httpx
 import msgspec
 import pytest
 
+from hub.alone import holder
 from hub.demo.simulated_exchange import SimulatedExchange
 from hub.demo.simulated_market import Pair
-from hub.work import holder
 from tests.candles.simulators import served
 from tests.chaos.processes import EFFORT
 from tests.waiting import wait_for
@@ -65,7 +65,7 @@ class Folder:
             "HUB_DATA_DIR": str(path / "data"),
             "HUB_EXCHANGE_URLS": json.dumps({"binance": url}),
             "HUB_API_PORT": "0",
-            "HUB_WITHOUT": "dashboard",
+            "HUB_WITHOUT": "bots,dashboard",
         }
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
@@ -105,7 +105,7 @@ class Folder:
 
     def worker(self) -> int | None:
         """The process id of the worker."""
-        return holder(self.path / "data" / "worker.lock")
+        return holder(self.path / "data", "worker")
 
     def prefect(self) -> "Known":
         """What Prefect's server knows."""

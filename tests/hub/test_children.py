@@ -38,7 +38,7 @@ def hub_up(data: Path, *options: str) -> subprocess.Popen[bytes]:
     log = data.parent / "log"
     command = [sys.executable, "-m", "app_cli", "up", "--data", str(data), "--port", "0", *options]
     with log.open("wb") as out:
-        started = subprocess.Popen([*command, "--without", "worker"], stdout=out, stderr=out)
+        started = subprocess.Popen([*command, "--without", "worker,bots"], stdout=out, stderr=out)
 
     def serves() -> bool:
         assert started.poll() is None, log.read_text()

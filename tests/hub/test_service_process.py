@@ -48,7 +48,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2]))
     monkeypatch.setenv("HUB_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("HUB_API_PORT", "0")
-    monkeypatch.setenv("HUB_WITHOUT", "worker,dashboard")
+    monkeypatch.setenv("HUB_WITHOUT", "worker,bots,dashboard")
     return tmp_path
 
 

@@ -31,7 +31,7 @@ from registry.subscriptions import DeliveryPolicy
 NO_PATIENCE_LIMIT_S = 1e9
 
 
-def no_broker(account: str, _: object) -> Any:
+def no_broker(_: str, account: str, __: object) -> Any:
     raise BrokerError(f"there is no account {account!r}")
 
 

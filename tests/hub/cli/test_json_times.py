@@ -49,7 +49,7 @@ def values(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_times_are_iso_8601_with_z(hub: Run, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HUB_WITHOUT", "worker,dashboard")
+    monkeypatch.setenv("HUB_WITHOUT", "worker,bots,dashboard")
     assert hub("keys", "create", "ann")[0] == 0
     # An export is always JSON.
     out = hub(*command, *(() if command[0] == "users" else ("--json",)))[1]

@@ -1,0 +1,145 @@
+"""From a request to a bot: what it costs and may cost, its conditions, and the bot itself."""
+
+import re
+from contextlib import ExitStack
+
+from api.bodies.patterns import BOT_NAME, IN_WORDS
+from api.bodies.requests import BotBody
+from api.http.problem_details import ProblemItem
+from api.http.problems import ProblemError, invalid_condition
+from api.http.rates import cost_of_refusal, cost_of_unfolding
+from api.http.routing import HubRequest
+from bots.definition import PAPER, DefinedBot, define_bot
+from common.errors import BotConfigError, BotExists, ConditionError, HubError, InstrumentError
+from registry.directory import Directory
+from registry.naming import reading
+from registry.store.parts.bots import ConditionUse, NewBot, StoredBot
+from registry.subscriptions import DeliveryPolicy, config_text
+
+_DAY_MS = 24 * 3_600_000
+_MADE_A_DAY = 10
+"""Times the quota of bots. What those did that have ended is kept, so their number needs a limit as well."""
+
+
+async def create(body: BotBody, request: HubRequest) -> tuple[StoredBot, bool]:
+    """The bot that a body asks for, and whether it is new; raises a problem if it cannot be made."""
+    service, caller = request.service, request.caller
+    directory = service.store.candles.directory()
+    try:
+        bot_id = _bot_id(body)
+        defined = await request.apart(_defined, body, directory, service.settings.default_exchange)
+        _check_account(request, defined)
+        for instrument in defined.instruments:
+            service.check_known(instrument, directory)
+    except HubError as error:
+        request.charge(cost_of_refusal(len(await request.body())))
+        raise _refused(error) from None
+    text = config_text(body.bot_config)
+    _check_quota(request, bot_id, len(text))
+    conditions = list({condition.id: condition for condition, _ in defined.conditions}.values())
+    request.take_more(len(conditions) + sum(cost_of_unfolding(condition.canonical) for condition in conditions))
+    fresh = [one for one in conditions if service.store.registry.condition(one.id) is None]
+    service.quotas.take_conditions(caller.user_id, fresh)
+    created: set[str] = set()
+    try:
+        with ExitStack() as room:
+            for condition in conditions:
+                room.enter_context(service.quotas.subscribing(caller.user_id, bot_id, condition.id, len("{}")))
+            if conditions:
+                registering = [(condition, caller.user_id) for condition in conditions]
+                answers = await service.in_store(service.register_now, registering)
+                created = {answer.condition_id for answer in answers if answer.created}
+            return await service.in_store(
+                service.store.bots.create,
+                _new_bot(body, caller.user_id, bot_id, defined),
+                _policy(body),
+                active_from_ms=service.clock.now_ms(),
+                grace_ms=service.settings.grace_ms,
+            )
+    except BotExists as error:
+        raise ProblemError(409, "bot-exists", str(error)) from None
+    except (InstrumentError, ConditionError) as error:
+        raise _refused(error) from None
+    finally:
+        service.quotas.give_back(caller.user_id, [one for one in fresh if one.id not in created])
+
+
+def _bot_id(body: BotBody) -> str:
+    said = body.bot_id if body.bot_id is not None else body.bot_config.get("bot_id")
+    if not isinstance(said, str):
+        raise BotConfigError("bot_id is missing: how the bot is called, beside bot_config or in it")
+    if not re.fullmatch(BOT_NAME, said):
+        raise BotConfigError(f"bot_id {said[:40]!a} cannot be used; write {IN_WORDS[BOT_NAME]}")
+    return said
+
+
+def _defined(body: BotBody, directory: Directory, default_exchange: str) -> DefinedBot:
+    with reading(directory):
+        defined = define_bot(body.bot_config, body.bot_type, default_exchange=default_exchange)
+    listings = {one.instrument: one for one in directory.listings}
+    for instrument in defined.instruments:
+        # What a market does not take is refused now, and not when the bot is run.
+        defined.definition.machine("", defined.definition.market(listings.get(instrument)))
+    return defined
+
+
+def _check_account(request: HubRequest, defined: DefinedBot) -> None:
+    """Who has no account of that name does not learn whether somebody else has."""
+    name = defined.definition.account
+    account = request.service.settings.exchange_accounts.get(name)
+    if name != PAPER and (account is None or account.user != request.caller.user_id):
+        raise BotConfigError(
+            f"you have no account {name!r}; leave account out to trade on paper, or ask an operator for one"
+            " (HUB_EXCHANGE_ACCOUNTS)"
+        )
+
+
+def _check_quota(request: HubRequest, bot_id: str, size: int) -> None:
+    service, user_id = request.service, request.caller.user_id
+    store, settings = service.store.bots, service.settings
+    known = store.bot(user_id, bot_id)
+    if known is not None and known.life == "active":
+        return
+    most = settings.quota_bots
+    if store.active_count(user_id) >= most:
+        raise ProblemError(403, "quota-exceeded", f"a user may have {most} bots; stop one of them, or ask an operator")
+    mine = store.bots_of(user_id)
+    since_ms = service.clock.now_ms() - _DAY_MS
+    if sum(one.created_ms > since_ms for one in mine) >= _MADE_A_DAY * most:
+        raise ProblemError(
+            429,
+            "quota-exceeded",
+            f"a user may create {_MADE_A_DAY * most} bots a day; keep bots running instead of making them anew",
+            headers={"Retry-After": "3600"},
+        )
+    taken = sum(len(config_text(one.bot_config)) for one in mine if one.life == "active")
+    if taken + size > settings.quota_config_bytes:
+        raise ProblemError(
+            403,
+            "quota-exceeded",
+            f"the configurations of a user's bots may have {settings.quota_config_bytes:,} bytes; stop some, or send a"
+            " smaller one",
+        )
+
+
+def _new_bot(body: BotBody, user_id: str, bot_id: str, defined: DefinedBot) -> NewBot:
+    return NewBot(
+        user_id=user_id,
+        bot_id=bot_id,
+        kind=defined.definition.kind,
+        account=defined.definition.account,
+        instruments=tuple(map(str, defined.instruments)),
+        conditions=tuple(ConditionUse(str(where), condition.id, role) for where, condition, role in defined.roles()),
+        bot_config=body.bot_config,
+    )
+
+
+def _policy(body: BotBody) -> DeliveryPolicy:
+    fields = body.policy.model_dump()
+    return DeliveryPolicy(expires_ms=fields.pop("expires_at"), **fields)
+
+
+def _refused(error: HubError) -> ProblemError:
+    if isinstance(error, ConditionError | InstrumentError):
+        return invalid_condition(error, "/bot_config")
+    return ProblemError(422, "invalid-bot", str(error), errors=[ProblemItem(pointer="/bot_config", detail=str(error))])

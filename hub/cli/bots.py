@@ -1,0 +1,226 @@
+"""``hub bots``: bots that the hub runs. Whoever has HUB_API_KEY sees and tells their own."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from common.errors import HubError
+from hub.cli.opening import hub_settings
+from hub.cli.output import AsJson, message, print_beside, print_json, print_table
+
+if TYPE_CHECKING:
+    from registry.client.blocking import HubClient
+
+bots = App(name="bots", help="Bots that act on triggers: your own, by HUB_API_KEY.")
+
+BotId = Annotated[str, Parameter(help="The bot's name.")]
+Limit = Annotated[int, Parameter(help="How many to show at most.")]
+Kind = Literal["deals", "orders", "fills", "triggers", "notes"]
+
+
+def add_to(app: App) -> None:
+    """Add the commands to the command line."""
+    app.command(bots)
+
+
+@bots.command
+def run() -> None:
+    """Run the bots of the data folder until Ctrl-C; `hub up` does so by itself."""
+    from hub.bot_runner import run_bots
+    from hub.logs import announce, log_to_stderr
+
+    settings = hub_settings()
+    log_to_stderr()
+    run_bots(settings, announce)
+
+
+@bots.command
+def create(
+    config: Annotated[Path, Parameter(help="The bot's configuration, a JSON file; - reads it from stdin.")],
+    *,
+    name: Annotated[str | None, Parameter(help="The bot's name, if the configuration has no bot_id.")] = None,
+    kind: Annotated[
+        str | None, Parameter(help="dca, grid, trend or market_making, if the configuration has no bot_type.")
+    ] = None,
+    json_output: AsJson = False,
+) -> None:
+    """Have the hub run a bot: its conditions are registered and subscribed to, all or nothing. On paper by default."""
+    with _client() as client:
+        made = client.create_bot(_read(config), bot_id=name, bot_type=kind)
+    if json_output:
+        print_json(_as_json(made))
+        return
+    where = ", ".join(market.instrument for market in made.markets)
+    message(f"bot {made.bot_id} ({made.bot_type}, {made.account}) acts in {where}; hub bots show {made.bot_id}")
+    for market in made.markets:
+        if market.data == "missing":
+            message(f"there are no candles of {market.instrument} yet, so it cannot act: hub candles import FILE")
+
+
+@bots.command(name="list")
+def list_bots(
+    *,
+    all_of_them: Annotated[bool, Parameter(name="--all", negative="", help="Ended ones as well.")] = False,
+    json_output: AsJson = False,
+) -> None:
+    """List your bots, with their gain in quote after fees."""
+    with _client() as client:
+        listed = [bot for bot in client.bots() if all_of_them or bot.life == "active"]
+    if json_output:
+        print_json([_as_json(bot) for bot in listed])
+    elif listed:
+        rows = [
+            (bot.bot_id, bot.bot_type, bot.account, ", ".join(sorted({market.status for market in bot.markets})),
+             sum(market.deals for market in bot.markets), _short(bot.gain), _short(bot.fees))
+            for bot in listed
+        ]  # fmt: skip
+        print_table([("bot", "type", "account", "status", "deals", "gain", "fees"), *rows])
+    else:
+        message("no bots; create one: hub bots create FILE")
+
+
+@bots.command
+def show(
+    bot_id: BotId,
+    *,
+    what: Annotated[Kind | None, Parameter(help="Show these instead, newest first.")] = None,
+    limit: Limit = 20,
+    json_output: AsJson = False,
+) -> None:
+    """Show how one of your bots stands, or what it did."""
+    with _client() as client:
+        if what is not None:
+            _show_done(client, bot_id, what, limit, json_output)
+            return
+        bot = client.bot(bot_id)
+    if json_output:
+        print_json(_as_json(bot))
+        return
+    from common.timeframes import show_time
+
+    print_beside("bot         ", f"{bot.bot_id}, {bot.bot_type} on {bot.account}, {bot.life}")
+    print_beside("gain        ", f"{_short(bot.gain)} after {_short(bot.fees)} of fees, in quote")
+    for market in bot.markets:
+        seen = "no candle yet" if market.candle_at is None else f"seen until {show_time(market.candle_at)}"
+        print_beside(
+            f"{market.instrument:<12}", f" {market.status}, {market.deals} deals, {market.orders} orders, {seen}"
+        )
+        if market.error is not None:
+            print_beside("            ", f"error: {market.error}; hub bots resume {bot.bot_id}, or kill")
+    for one in bot.conditions:
+        print_beside(f"{one.role:<12}", f"{one.condition_id} in {one.instrument}")
+
+
+@bots.command
+def pause(bot_id: BotId, *, json_output: AsJson = False) -> None:
+    """Begin nothing new; what is under way goes on."""
+    _tell(bot_id, "pause", json_output)
+
+
+@bots.command
+def resume(bot_id: BotId, *, json_output: AsJson = False) -> None:
+    """Go on; after an error, try again."""
+    _tell(bot_id, "resume", json_output)
+
+
+@bots.command
+def stop(bot_id: BotId, *, json_output: AsJson = False) -> None:
+    """Close after what is under way."""
+    _tell(bot_id, "stop", json_output)
+
+
+@bots.command
+def kill(
+    bot_id: Annotated[str | None, Parameter(help="The bot's name.")] = None,
+    *,
+    mine: Annotated[bool, Parameter(negative="", help="All of your bots.")] = False,
+    everybodys: Annotated[bool, Parameter(negative="", help="The bots of all users; for operators.")] = False,
+    json_output: AsJson = False,
+) -> None:
+    """Take all orders back, trade back at market, and close: one bot, all of yours, or everybody's."""
+    if (bot_id is not None) + mine + everybodys != 1:
+        raise HubError("say which: hub bots kill BOT, hub bots kill --mine, or hub bots kill --everybodys")
+    if bot_id is not None:
+        _tell(bot_id, "kill", json_output)
+        return
+    with _client() as client:
+        told = client.kill_bots(of_all_users=everybodys)
+    if json_output:
+        print_json({"bots": told})
+    else:
+        message(f"{told} bots are told to close")
+
+
+def _tell(bot_id: str, word: Literal["pause", "resume", "stop", "kill"], json_output: bool) -> None:
+    with _client() as client:
+        bot = client.tell_bot(bot_id, word)
+    if json_output:
+        print_json(_as_json(bot))
+    else:
+        message(f"bot {bot_id} is told to {word}; hub bots show {bot_id} shows what came of it")
+
+
+def _show_done(client: "HubClient", bot_id: str, what: Kind, limit: int, json_output: bool) -> None:
+    from itertools import islice
+
+    from registry.client import bot_results
+
+    kinds: dict[Kind, Any] = {
+        "deals": bot_results.BotDeal, "orders": bot_results.BotOrder, "fills": bot_results.BotFill,
+        "triggers": bot_results.BotAction, "notes": bot_results.BotNote,
+    }  # fmt: skip
+    done = [_as_json(one) for one in islice(client.done_by_bot(bot_id, kinds[what]), limit)]
+    if json_output:
+        print_json(done)
+    elif done:
+        print_table(
+            [tuple(done[0]), *(tuple("-" if value is None else value for value in one.values()) for one in done)]
+        )
+    else:
+        message(f"no {what} yet; hub bots show {bot_id} shows how it stands")
+
+
+def _as_json(answer: Any) -> dict[str, Any]:
+    """An answer with times as texts, under names as they are."""
+    import msgspec
+
+    from common.timeframes import iso_time
+
+    def timed(value: Any, name: str = "") -> Any:
+        if isinstance(value, dict):
+            return {key: timed(each, key) for key, each in value.items()}
+        if isinstance(value, list):
+            return [timed(each) for each in value]
+        return iso_time(value) if name.endswith("_at") and isinstance(value, int) else value
+
+    read: dict[str, Any] = timed(msgspec.to_builtins(answer))
+    return read
+
+
+def _short(amount: str) -> str:
+    from decimal import Decimal
+
+    return f"{Decimal(amount):,.2f}"
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise HubError(f"cannot read {path}: {error.strerror}") from None
+    try:
+        config = json.loads(text)
+    except ValueError as error:
+        raise HubError(f"{path} is no JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise HubError(f"{path} has to be a JSON object, the bot's configuration")
+    return config
+
+
+def _client() -> "HubClient":
+    from registry.client.blocking import HubClient
+
+    return HubClient()

@@ -5,14 +5,14 @@ because it shows in the watermarks, and is gone from here once it is mended.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from candles.holes import may_come_until
 from candles.series import SeriesReader
 from common.timeframes import DURATION_MS, iso_time
-from registry.activity import wanted_from
 from registry.groups import Group, Series
+from registry.store.parts.condition_pages import WantedGroup
 from registry.store.protocol import Store
 
 
@@ -76,14 +76,16 @@ class ExchangeCandles:
 
 def progress(store: Store, now_ms: int) -> list[TimeframeProgress]:
     """The timeframes with conditions that are to be judged, shortest first."""
-    reader, wanted = SeriesReader.of(store), _wanted_groups(store)
-    return [_progress(store, reader, name, wanted[name], now_ms) for name in DURATION_MS if name in wanted]
+    reader, wanted = SeriesReader.of(store), dict[str, list[WantedGroup]]()
+    for each in store.registry.wanted_groups():
+        wanted.setdefault(each.group.base.timeframe, []).append(each)
+    return [_progress(reader, name, wanted[name], now_ms) for name in DURATION_MS if name in wanted]
 
 
 def exchange_candles(store: Store, now_ms: int) -> list[ExchangeCandles]:
     """The exchanges from which conditions read candles, by name."""
     reader = SeriesReader.of(store)
-    read = {series for groups in _wanted_groups(store).values() for group in groups for series in group.series}
+    read = {series for each in store.registry.wanted_groups() for series in each.group.series}
     series, current, absent, newest = Counter[str](), Counter[str](), Counter[str](), dict[str, int]()
     for one in {reader.stored(each) for each in read}:
         exchange, calendar = one.instrument.exchange, reader.calendar(one)
@@ -99,29 +101,11 @@ def exchange_candles(store: Store, now_ms: int) -> list[ExchangeCandles]:
     ]
 
 
-def _wanted_groups(store: Store) -> Mapping[str, Mapping[Group, tuple[int, int]]]:
-    """Timeframe -> group that is to be judged -> (close time from which, number of its conditions)."""
-    activity, unjudged = store.registry.activity(), store.registry.unjudged()
-    marks: dict[str, Mapping[Group, int]] = {}
-    wanted: dict[str, dict[Group, tuple[int, int]]] = {}
-    for stored in store.registry.conditions():
-        reached = marks.setdefault(stored.timeframe, store.ticks.watermarks(stored.timeframe)).get(stored.group)
-        start = wanted_from(activity.get(stored.condition_id, ()), reached)
-        if start is None or stored.condition_id in unjudged:
-            continue
-        groups = wanted.setdefault(stored.timeframe, {})
-        before, count = groups.get(stored.group, (start, 0))
-        groups[stored.group] = min(start, before), count + 1
-    return wanted
-
-
-def _progress(
-    store: Store, reader: SeriesReader, timeframe: str, groups: Mapping[Group, tuple[int, int]], now_ms: int
-) -> TimeframeProgress:
+def _progress(reader: SeriesReader, timeframe: str, groups: Sequence[WantedGroup], now_ms: int) -> TimeframeProgress:
     waiting: list[Waiting] = []
     behind = without_candles = 0
     lags: list[int] = []
-    for group, (start_ms, _) in groups.items():
+    for group, start_ms in ((each.group, each.from_ms) for each in groups):
         if not all(map(reader.exists, group.series)):
             without_candles += 1
             continue
@@ -134,13 +118,12 @@ def _progress(
             behind += 1
         else:
             waiting.append(lack)
-    marks = store.ticks.watermarks(timeframe)
     return TimeframeProgress(
         timeframe=timeframe,
-        conditions=sum(count for _, count in groups.values()),
+        conditions=sum(each.conditions for each in groups),
         groups=len(groups),
-        last_tick_ms=max((mark for group, mark in marks.items() if group in groups), default=None),
-        next_tick_ms=min(reader.calendar(group.base).next_close(now_ms) for group in groups),
+        last_tick_ms=max((each.judged_until_ms for each in groups if each.judged_until_ms is not None), default=None),
+        next_tick_ms=min(reader.calendar(each.group.base).next_close(now_ms) for each in groups),
         lag_ms=min(lags, default=0),
         waiting=tuple(sorted(waiting, key=lambda each: (each.since_ms, each.group))),
         behind=behind,

@@ -27,6 +27,8 @@ from registry.conditions import Condition
 from registry.store.parts.ticks import UnitCosts
 from registry.store.protocol import Store
 
+_STAGES = ("load_us", "indicators_us", "judge_us", "prepare_us", "record_us", "publish_us")
+
 
 @dataclass(frozen=True)
 class ReferenceModel:
@@ -62,7 +64,7 @@ def saved_share(isolated: float, shared: float) -> float:
 
 @dataclass(frozen=True)
 class Savings:
-    """The savings over all recorded ticks; times are in seconds."""
+    """The savings over recorded ticks; times are in seconds."""
 
     ticks: int
     evaluations: int
@@ -93,49 +95,37 @@ class Savings:
         return saved_share(self.modelled_isolated_s, self.modelled_shared_s)
 
 
-def summarise(store: Store, model: ReferenceModel | None = None, *, since_ms: int | None = None) -> Savings:
-    """The savings over everything that the store has recorded, or that was judged since a time."""
+def summarise(
+    store: Store, model: ReferenceModel | None = None, *, since_ms: int | None = None, until_ms: int | None = None
+) -> Savings:
+    """The savings over everything that the store has recorded, or that was judged in the hours that begin from one time
+    (rounded down to an hour), and before another."""
+    return savings_of(store.ticks.totals(since_ms=since_ms, until_ms=until_ms), store.ticks.unit_costs(), model)
+
+
+def savings_of(totals: pl.DataFrame, costs: UnitCosts | None, model: ReferenceModel | None = None) -> Savings:
+    """The savings that totals add up to: some rows of :meth:`registry.store.parts.ticks.TickStore.totals`."""
     model = model or ReferenceModel()
-    ticks = store.ticks.ticks()
-    runs = store.ticks.runs()
-    if since_ms is not None:
-        ticks = ticks.filter(pl.col("judged_at").dt.epoch("ms") >= since_ms)
-        runs = runs.filter(pl.col("finished_at").dt.epoch("ms") >= since_ms)
-    costs = store.ticks.unit_costs()
-
-    def total(frame: pl.DataFrame, *columns: str) -> int:
-        return int(sum(frame[column].sum() for column in columns))
-
+    sums = {name: int(totals[name].sum()) for name in totals.columns if name not in ("start", "timeframe")}
+    loads, indicators, evaluations = sums["isolated_loads"], sums["isolated_indicators"], sums["subscriptions"]
     measured_isolated = None
     if costs is not None:
-        measured_isolated = (
-            total(ticks, "isolated_loads") * costs.load_us
-            + total(ticks, "isolated_indicators") * costs.indicator_us
-            + total(ticks, "subscriptions") * costs.check_us
-        ) / 1e6
-    shared_us = total(ticks, "load_us", "indicators_us", "judge_us") + total(
-        runs, "prepare_us", "record_us", "publish_us"
-    )
+        measured_us = loads * costs.load_us + indicators * costs.indicator_us + evaluations * costs.check_us
+        measured_isolated = measured_us / 1e6
     return Savings(
-        ticks=ticks.height,
-        evaluations=total(ticks, "conditions"),
-        isolated_evaluations=total(ticks, "subscriptions"),
-        indicators=total(ticks, "indicators"),
-        isolated_indicators=total(ticks, "isolated_indicators"),
-        equal_sharing_indicators=total(ticks, "equal_sharing_indicators"),
-        loads=total(ticks, "series"),
-        isolated_loads=total(ticks, "isolated_loads"),
-        equal_sharing_loads=total(ticks, "equal_sharing_loads"),
-        measured_shared_s=shared_us / 1e6,
+        ticks=sums["ticks"],
+        evaluations=sums["conditions"],
+        isolated_evaluations=evaluations,
+        indicators=sums["indicators"],
+        isolated_indicators=indicators,
+        equal_sharing_indicators=sums["equal_sharing_indicators"],
+        loads=sums["series"],
+        isolated_loads=loads,
+        equal_sharing_loads=sums["equal_sharing_loads"],
+        measured_shared_s=sum(sums[name] for name in _STAGES) / 1e6,
         measured_isolated_s=measured_isolated,
-        modelled_shared_s=model.shared_ms(
-            total(ticks, "series"), total(ticks, "indicators"), total(ticks, "conditions")
-        )
-        / 1e3,
-        modelled_isolated_s=model.isolated_parts_ms(
-            total(ticks, "isolated_loads"), total(ticks, "isolated_indicators"), total(ticks, "subscriptions")
-        )
-        / 1e3,
+        modelled_shared_s=model.shared_ms(sums["series"], sums["indicators"], sums["conditions"]) / 1e3,
+        modelled_isolated_s=model.isolated_parts_ms(loads, indicators, evaluations) / 1e3,
     )
 
 

@@ -12,8 +12,6 @@ from registry.conditions import Condition
 from registry.store.parts.registry import Unjudged
 from registry.store.protocol import Store
 
-_ALL_TRIGGERS = 1 << 40
-
 
 @dataclass(frozen=True)
 class Standing:
@@ -63,12 +61,11 @@ class Standing:
 def standing_of(store: Store, condition: Condition, close_ms: int) -> Standing:
     """Where a condition stands at the candle that closes at ``close_ms``."""
     stored = store.registry.condition(condition.id)
-    closes = store.triggers.of(condition.id, _ALL_TRIGGERS)["close_time"].dt.epoch("ms")
     return Standing(
         registered=stored is not None,
-        spans=store.registry.activity().get(condition.id, ()),
-        subscriptions=store.registry.subscribers().get(condition.id, 0),
-        judged_until_ms=store.ticks.watermarks(condition.timeframe).get(condition.group),
-        recorded=close_ms in set(closes),
+        spans=store.registry.activity_of(condition.id),
+        subscriptions=store.registry.subscriber_count(condition.id),
+        judged_until_ms=store.ticks.watermark(condition.group),
+        recorded=store.triggers.is_recorded(condition.id, close_ms),
         unjudged=store.registry.unjudged_of(condition.id),
     )

@@ -1,7 +1,5 @@
 """The hub's metrics for Prometheus: conditions, subscriptions, evaluations, delivery, and what sharing saved."""
 
-import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 import polars as pl
@@ -9,18 +7,18 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from analysis.savings import Savings, summarise
+from analysis.savings import summarise
 from candles.tally import Tally
 from common.clock import Clock
 from common.errors import HubError
 from common.supervision import Loops
 from events.log.redis_log import EventLog
+from registry.store.parts.condition_pages import ConditionQuery
 from registry.store.protocol import Store
 
-_FRESH_S = 10.0
-"""Seconds for which totals over all ticks are reused."""
 _POPULAR = 20
 _RATE_SPAN_MS = 5 * 60_000
+_TICKS_AT_MOST = 100_000
 
 
 class HubMetrics(Collector):
@@ -42,7 +40,6 @@ class HubMetrics(Collector):
         self._log = log
         self._registry = CollectorRegistry()
         self._registry.register(self)
-        self._savings: tuple[float, Savings, float] | None = None
 
     def text(self, *others: CollectorRegistry) -> bytes:
         """These metrics and those of other registries in Prometheus' text format; may take a moment."""
@@ -63,37 +60,40 @@ class HubMetrics(Collector):
         yield from self._runs()
 
     def _conditions(self) -> Iterator[Metric]:
-        conditions = self._store.registry.conditions()
-        yield GaugeMetricFamily("hub_unique_conditions", "Total unique conditions", len(conditions))
-        states = Counter(why.state for why in self._store.registry.unjudged().values())
+        registry = self._store.registry
+        totals = registry.totals()
+        yield GaugeMetricFamily("hub_unique_conditions", "Total unique conditions", totals["conditions"])
         yield GaugeMetricFamily(
-            "hub_conditions_in_error", "Conditions that ticks cannot judge; their status says why", states["err"]
+            "hub_subscribed_conditions", "Conditions with an active subscription", totals["subscribed"]
         )
-        yield GaugeMetricFamily("hub_conditions_retired", "Conditions that an operator has retired", states["retired"])
+        yield GaugeMetricFamily(
+            "hub_conditions_in_error", "Conditions that ticks cannot judge; their status says why", totals["in_error"]
+        )
+        yield GaugeMetricFamily("hub_conditions_retired", "Conditions that an operator has retired", totals["retired"])
         by_series = GaugeMetricFamily(
             "hub_conditions_per_series", "Conditions per symbol and timeframe", labels=["symbol", "timeframe"]
         )
-        counted = Counter((f"{condition.exchange}:{condition.symbol}", condition.timeframe) for condition in conditions)
-        for (symbol, timeframe), count in sorted(counted.items()):
-            by_series.add_metric([symbol, timeframe], count)
+        for series, count in sorted(registry.conditions_per_series().items()):
+            by_series.add_metric([str(series.instrument), series.timeframe], count)
         yield by_series
         popular = GaugeMetricFamily(
             "hub_popular_condition_subscribers",
             "Most popular conditions and their subscribers",
             labels=["condition_id"],
         )
-        for condition_id, count in Counter(self._store.registry.subscribers()).most_common(_POPULAR):
+        rows = registry.condition_page(ConditionQuery(order="subscribers", limit=_POPULAR)).rows
+        for condition_id, count in rows.filter(pl.col("subscribers") > 0).select("condition_id", "subscribers").rows():
             popular.add_metric([condition_id], count)
         yield popular
 
     def _subscriptions(self) -> Iterator[Metric]:
-        totals, subscribers = self._store.registry.totals(), self._store.registry.subscribers()
+        totals = self._store.registry.totals()
         active = totals["subscriptions"]
         yield GaugeMetricFamily("hub_active_subscriptions", "Total active subscriptions", active)
         yield GaugeMetricFamily(
             "hub_subscribers_per_condition",
             "Average subscribers per condition with a subscription",
-            _mean(active, len(subscribers)),
+            _mean(active, totals["subscribed"]),
         )
         yield GaugeMetricFamily(
             "hub_conditions_per_user", "Average conditions per user with a subscription", _mean(active, totals["users"])
@@ -102,7 +102,17 @@ class HubMetrics(Collector):
         yield GaugeMetricFamily("hub_bots", "Bots with an active subscription", totals["bots"])
 
     def _evaluation(self) -> Iterator[Metric]:
-        savings, per_second = self._totals()
+        savings = summarise(self._store)
+        per_second = _per_second(self._store, self._clock.now_ms())
+        sizes = self._store.ticks.plan_sizes().values()
+        yield GaugeMetricFamily(
+            "hub_unique_indicators", "Unique indicators of what is judged", sum(size.indicators for size in sizes)
+        )
+        yield GaugeMetricFamily(
+            "hub_unique_series",
+            "Series that are read, once for each timeframe of conditions that reads them",
+            sum(size.series for size in sizes),
+        )
         yield CounterMetricFamily("hub_ticks", "Recorded ticks", savings.ticks)
         yield CounterMetricFamily("hub_evaluations", "Conditions judged", savings.evaluations)
         yield GaugeMetricFamily("hub_evaluations_per_second", "Evaluations per second, last minutes", per_second)
@@ -206,17 +216,10 @@ class HubMetrics(Collector):
                 "hub_audit_differences", "Triggers that are not what the candles say", audit.differences
             )
 
-    def _totals(self) -> tuple[Savings, float]:
-        now = time.monotonic()
-        if self._savings is None or now > self._savings[0]:
-            per_second = _per_second(self._store.ticks.ticks(), self._clock.now_ms())
-            self._savings = (now + _FRESH_S, summarise(self._store), per_second)
-        return self._savings[1:]
 
-
-def _per_second(ticks: pl.DataFrame, now_ms: int) -> float:
+def _per_second(store: Store, now_ms: int) -> float:
     """Evaluations recorded in the last minutes, per second."""
-    recent = ticks.filter(pl.col("judged_at").dt.epoch("ms") > now_ms - _RATE_SPAN_MS)
+    recent = store.ticks.newest_ticks(_TICKS_AT_MOST, since_ms=now_ms - _RATE_SPAN_MS)
     return float(recent["conditions"].sum()) * 1000 / _RATE_SPAN_MS
 
 

@@ -10,7 +10,6 @@ from api.bodies.health_answers import CheckAnswer, ReadyAnswer
 from common.clock import Clock
 from common.errors import HubError
 from common.supervision import Loops
-from common.timeframes import DURATION_MS
 from events.log.redis_log import EventLog
 from registry.store.protocol import Store
 
@@ -92,14 +91,14 @@ class Readiness:
             self._store.ticks.unit_costs()
             problem = self._store.commit_problem()
             last_seq = self._store.triggers.last_seq()
-            errors = sum(why.state == "err" for why in self._store.registry.unjudged().values())
-            marks = [mark for timeframe in DURATION_MS for mark in self._store.ticks.watermarks(timeframe).values()]
+            errors = self._store.registry.totals()["in_error"]
+            judged_ms = self._store.ticks.newest_watermark()
         except HubError:
             return _StoreLook(CheckAnswer(ok=False, detail="it does not answer"))
         except Exception as error:
             return _StoreLook(CheckAnswer(ok=False, detail=f"it does not answer ({type(error).__name__})"))
         detail = f"newest trigger {last_seq}" if problem is None else problem
-        return _StoreLook(CheckAnswer(ok=problem is None, detail=detail), last_seq, errors, max(marks, default=None))
+        return _StoreLook(CheckAnswer(ok=problem is None, detail=detail), last_seq, errors, judged_ms)
 
     def _look_at_log(self) -> "int | CheckAnswer":
         try:

@@ -36,6 +36,9 @@ class Scale:
     registrations: int = 3_000
     bulk_conditions: int = 20_000
     stored_subscriptions: int = 1_000_000
+    stored_triggers: int = 10_000_000
+    stored_ticks: int = 1_000_000
+    stored_conditions: int = 100_000
     asked: int = 400
     """Status requests, and as many requests for a listing."""
     fair_requests: int = 300
@@ -77,6 +80,9 @@ TINY = Scale(
     registrations=40,
     bulk_conditions=100,
     stored_subscriptions=400,
+    stored_triggers=2_000,
+    stored_ticks=3_000,
+    stored_conditions=100,
     asked=20,
     fair_requests=6,
     latency_instruments=2,

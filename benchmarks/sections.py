@@ -2,7 +2,20 @@
 
 from collections.abc import Callable
 
-from benchmarks import cold, conditions, events, fairness, history, latency, live, scan, seed, service, subscriptions
+from benchmarks import (
+    cold,
+    conditions,
+    events,
+    fairness,
+    history,
+    latency,
+    live,
+    reads,
+    scan,
+    seed,
+    service,
+    subscriptions,
+)
 from benchmarks.peers.process import Peers
 from benchmarks.report import Section
 from benchmarks.scale import Scale
@@ -18,6 +31,7 @@ SECTIONS: dict[str, Callable[[Scale, Peers], Section]] = {
     "cold": cold.cold,
     "events": events.events,
     "service": service.service,
+    "reads": reads.reads,
     "fairness": fairness.fairness,
     "latency": latency.latency,
 }

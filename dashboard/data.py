@@ -33,6 +33,7 @@ from registry.store.remote.token import client_token
 
 _SECONDS_KEPT = 5
 _TRIGGERS_SHOWN = 1_000
+_TICKS_SHOWN = 300
 
 T = TypeVar("T")
 
@@ -48,6 +49,7 @@ class Overview:
     triggers: int
     savings: Savings
     ticks: pl.DataFrame
+    """The newest of each timeframe, oldest first."""
     costs: UnitCosts | None
 
 
@@ -93,16 +95,16 @@ def tally() -> Tally | None:
 def overview(store_url: str) -> Overview:
     """The figures of the savings page."""
     with _opened(store_url) as store:
-        ticks = store.ticks.ticks()
-        # A tick counts only its own timeframe; the widest tick of each timeframe has all of its series.
-        widest = ticks.group_by("timeframe").agg(pl.col("indicators", "series").max())
+        totals = store.ticks.totals()
+        newest = [store.ticks.newest_ticks(_TICKS_SHOWN, timeframe=name) for name in totals["timeframe"]]
+        sizes = store.ticks.plan_sizes().values()
         return Overview(
             totals=store.registry.totals(),
-            indicators=int(widest["indicators"].sum()),
-            series=int(widest["series"].sum()),
+            indicators=sum(size.indicators for size in sizes),
+            series=sum(size.series for size in sizes),
             triggers=store.triggers.last_seq(),
             savings=summarise(store),
-            ticks=ticks,
+            ticks=pl.concat(newest).sort("tick_id") if newest else store.ticks.newest_ticks(0),
             costs=store.ticks.unit_costs(),
         )
 
@@ -174,10 +176,10 @@ def condition(store_url: str, condition_id: str) -> ConditionFacts | None:
         extent = reader.extent(stored.group.base)
         return ConditionFacts(
             stored=stored,
-            subscribers=store.registry.subscribers().get(condition_id, 0),
+            subscribers=store.registry.subscriber_count(condition_id),
             trigger_count=store.triggers.condition_state(condition_id).triggers,
             triggers=store.triggers.of(condition_id, _TRIGGERS_SHOWN),
-            judged_ms=store.ticks.watermarks(stored.timeframe).get(stored.group),
+            judged_ms=store.ticks.watermark(stored.group),
             last_close_ms=reader.calendar(stored.group.base).close(extent[1]) if extent else None,
             unjudged=store.registry.unjudged_of(condition_id),
             grid=reader.calendars.grid(stored.group.base),

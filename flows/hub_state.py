@@ -59,7 +59,7 @@ class HubState:
     health: Health | None
     """``None`` if no service runs."""
     totals: dict[str, int]
-    """``conditions subscriptions users bots``, active ones."""
+    """What :meth:`registry.store.parts.registry.RegistryStore.totals` counts."""
     in_error: int
     retired: int
     superseded: int
@@ -81,16 +81,16 @@ class HubState:
 def look_at_hub(settings: Settings, store: Store, now_ms: int) -> HubState:
     """Look at the hub of the settings, whose store is ``store``. Nothing is changed, and what is down is waited for at
     most a few seconds."""
-    states = [why.state for why in store.registry.unjudged().values()]
+    totals = store.registry.totals()
     events, events_problem = _events(settings, store, now_ms)
     prefect, prefect_problem = _prefect(settings.data_dir, now_ms)
     return HubState(
         now_ms=now_ms,
         health=look_at_service(settings.data_dir),
-        totals=store.registry.totals(),
-        in_error=states.count("err"),
-        retired=states.count("retired"),
-        superseded=len(store.registry.successors()),
+        totals=totals,
+        in_error=totals["in_error"],
+        retired=totals["retired"],
+        superseded=totals["superseded"],
         timeframes=tuple(progress(store, now_ms)),
         candles=tuple(exchange_candles(store, now_ms)),
         events=events,

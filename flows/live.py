@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from candles.series import SeriesReader
 from common import failpoints
 from common.errors import HubError
+from engine.blocks import SPARE
 from engine.part import Part, PlanGroup
 from engine.plan import Plan
 from flows.checkpoints import save
@@ -27,6 +28,7 @@ from registry.activity import ActiveSpan, wanted_from
 from registry.conditions import Condition
 from registry.groups import Group, Series
 from registry.store.parts.registry import StoredCondition, read_condition
+from registry.store.parts.ticks import PlanSize
 from registry.store.protocol import Store
 
 _log = logging.getLogger(__name__)
@@ -67,6 +69,24 @@ class Live:
     """(group, condition id) of conditions that are judged only for a grace time."""
     _subscribers: Mapping[str, int] = field(default_factory=dict)
     _subscriptions: dict[Plan, NDArray[np.int64]] = field(default_factory=dict)
+    _size: tuple[tuple[tuple[Plan, int], ...], PlanSize] | None = None
+    """The plans with the number of their conditions, and what they consist of."""
+
+    def size(self) -> PlanSize:
+        """What the plans of its parts consist of, each thing once."""
+        plans = tuple((part.plan, len(part.plan.conditions)) for part in self.parts)
+        if self._size is None or self._size[0] != plans:
+            indicators = {
+                (block.computation, plan.series[lane])
+                for plan, _ in plans
+                for block in plan.indicators
+                for lane in block.series
+                if lane != SPARE
+            }
+            series = {each for plan, _ in plans for each in plan.series}
+            size = PlanSize(sum(count for _, count in plans), len(indicators), len(series))
+            self._size = plans, size
+        return self._size[1]
 
     def subscriptions(self, plan: Plan) -> NDArray[np.int64]:
         """Active subscriptions of a plan's conditions."""

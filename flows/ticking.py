@@ -18,6 +18,7 @@ async def run_tick(
     """
     done = await _advance(runtime, timeframe, tick_ms, shard, shards)
     if done.ticks:
+        live = runtime.live.get((timeframe, shard, shards))
         runtime.store.ticks.record_run(
             RunRecord(
                 run_id=run_id,
@@ -28,6 +29,7 @@ async def run_tick(
                 prepare_us=done.prepare_us,
                 record_us=done.record_us,
                 publish_us=done.publish_us,
+                plan=live.size() if shards == 1 and live is not None else None,
             )
         )
     return done

@@ -6,7 +6,6 @@ from tests.test_imports import ROOT, sources
 
 NOMINAL = {
     "api/bodies/condition_spellings.py": "the list, to be shown",
-    "api/readiness.py": "the list",
     "api/routes/catalogue.py": "how old is stale; order",
     "api/routes/insight.py": "triggers a day",
     "analysis/progress.py": "order",
@@ -32,6 +31,8 @@ NOMINAL = {
     "registry/language/time_windows.py": "whether a candle ever opens in a window",
     "registry/store/files/candle_gaps.py": "which candles may have a gap before them",
     "registry/store/files/candle_tables.py": "how far back is likely",
+    "registry/store/files/condition_search.py": "how old is stale",
+    "registry/store/files/user_usage.py": "evaluations a day",
 }
 """File -> what it needs nominal lengths for: order, estimates, rates, and what divides what."""
 

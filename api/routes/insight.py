@@ -69,7 +69,7 @@ async def status(condition_id: ConditionPath, request: HubRequest) -> Response:
         state_since=None if unjudged is None else unjudged.since_ms,
         active=is_active(spans, service.clock.now_ms() + 1),
         active_until=spans[-1].until_ms if spans and caller.is_operator else None,
-        judged_until=service.store.ticks.watermarks(stored.timeframe).get(stored.group),
+        judged_until=service.store.ticks.watermark(stored.group),
         triggers=state.triggers,
         last_trigger=state.last_close_ms,
         last_seq=state.last_seq,

@@ -18,6 +18,7 @@ def add_to(app: App) -> None:
 
 def status(*, data: DataFolder = None, json_output: AsJson = False) -> None:
     """Show what runs, how far every timeframe has been judged and what holds it back, events, runs, today's savings."""
+    from analysis.savings import summarise
     from common.clock import SystemClock
     from flows.hub_state import look_at_hub
     from hub.cli.status_screen import status_lines
@@ -27,7 +28,7 @@ def status(*, data: DataFolder = None, json_output: AsJson = False) -> None:
     settings = hub_settings(data_dir=data)
     with open_configured(settings, read_only=True) as store:
         state = look_at_hub(settings, store, SystemClock().now_ms())
-        stored = {"series": store.candles.series().height, "ticks": store.ticks.ticks().height}
+        stored = {"series": len(store.candles.names()), "ticks": summarise(store).ticks}
         stored["triggers"] = store.triggers.last_seq()
     processes = processes_of(settings.data_dir)
     if json_output:
@@ -51,9 +52,6 @@ def _as_json(state: "HubState") -> dict[str, Any]:
         "health": None if health is None else health.status,
         "faults": [] if health is None else list(health.faults),
         **state.totals,
-        "in_error": state.in_error,
-        "retired": state.retired,
-        "superseded": state.superseded,
         "last_tick": time_of(max((each.last_tick_ms or 0 for each in state.timeframes), default=0) or None),
         "timeframes": [
             {

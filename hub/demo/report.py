@@ -48,8 +48,7 @@ class DemoReport:
 
 def make_report(store: Store, replay: Replay) -> DemoReport:
     """Read the figures of a finished demo."""
-    ticks = store.ticks.ticks()
-    widest = ticks.group_by("timeframe").agg(pl.col("indicators", "series").max())
+    sizes = store.ticks.plan_sizes().values()
     texts = {condition.condition_id: condition.text for condition in store.registry.conditions()}
     popular = store.registry.subscribers()
     examples = (
@@ -62,8 +61,8 @@ def make_report(store: Store, replay: Replay) -> DemoReport:
     )
     return DemoReport(
         totals=store.registry.totals(),
-        indicators=int(widest["indicators"].sum()),
-        series=int(widest["series"].sum()),
+        indicators=sum(size.indicators for size in sizes),
+        series=sum(size.series for size in sizes),
         triggers=store.triggers.last_seq(),
         events=replay.stream_length,
         examples=[

@@ -20,6 +20,7 @@ class ActivityTables:
         self._spans: dict[str, tuple[ActiveSpan, ...]] = {}
         self._begun: list[tuple[int, Group, int]] = []
         self._known_from = 0
+        self._followers: list[set[str]] = []
         for condition_id, from_ms_, until_ms in database.rows(
             """
             SELECT condition_id, epoch_ms(active_from), epoch_ms(active_until) FROM registry.condition_activity
@@ -37,6 +38,12 @@ class ActivityTables:
     def of(self, condition_id: str) -> tuple[ActiveSpan, ...]:
         """The spans of one condition, oldest first; empty for an unknown one."""
         return self._spans.get(condition_id, ())
+
+    def follow(self) -> set[str]:
+        """A set to which every condition is added whose spans change from here on; who asked takes them out again."""
+        changed: set[str] = set()
+        self._followers.append(changed)
+        return changed
 
     def begin_at(self, last_change: int) -> int:
         """The registry's version when its file is opened: how many spans were ever written and changes ever made."""
@@ -94,3 +101,5 @@ class ActivityTables:
         else:
             self._spans[condition_id] = (*spans, span)
             self._begun.append((version, group, span.from_ms))
+        for changed in self._followers:
+            changed.add(condition_id)

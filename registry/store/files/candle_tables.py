@@ -61,11 +61,16 @@ class CandleTables:
         """Another object after each commit that changed candles: what was read before it is not taken for newer."""
         self._names: tuple[object, set[Series]] = (None, set())
         self._extents: dict[str, tuple[object, dict[Series, tuple[int, int]]]] = {}
-        """Timeframe -> the state in which they were read, and its extents: a query that reads all of its candles."""
+        """Timeframe -> the state to which they belong, and its extents. To read them is to read all of its candles."""
 
     def upsert(self, candles: pl.DataFrame) -> UpsertCounts:
         if candles.is_empty():
             return UpsertCounts()
+        # Locked until the memory knows what was committed.
+        with self._database.alone():
+            return self._upsert(candles)
+
+    def _upsert(self, candles: pl.DataFrame) -> UpsertCounts:
         candles = candles.with_columns(pl.lit(False).alias(mark) for mark in _MARKS if mark not in candles.columns)
         created_at = naive_time(self._clock.now_ms())
         with self._database.transaction() as transaction:
@@ -85,7 +90,7 @@ class CandleTables:
             )
         if has_new_series:
             self._instruments.reload()
-        self._note_changes(map(Series.parse, fresh["series"].unique()))
+        self._note_candles(fresh, has_new_series)
         return UpsertCounts(**{str(verdict): int(n) for verdict, n in count.items()})
 
     def judged(self, series: Series) -> list[tuple[int, int]]:
@@ -251,6 +256,22 @@ class CandleTables:
     def version(self, series: Collection[Series]) -> int:
         return self._first_version + sum(self._versions.get(name, 0) for name in series)
 
+    def _note_candles(self, candles: pl.DataFrame, has_new_series: bool) -> None:
+        """Take over committed candles: what is known of series grows with them, and nothing has to be read again."""
+        opens = pl.col("open_time").dt.epoch("ms")
+        spans = candles.group_by("series").agg(opens.min().alias("first"), opens.max().alias("last"))
+        added = {Series.parse(series): (first, last) for series, first, last in spans.iter_rows()}
+        before, (names_of, names), extents = self._state, self._names, self._extents
+        self._note_changes(added)
+        if names_of is before:
+            self._names = self._state, names | added.keys() if has_new_series else names
+        for timeframe, (extents_of, known) in list(extents.items()):
+            if extents_of is before:
+                grown = {
+                    each: _joined(known.get(each), span) for each, span in added.items() if each.timeframe == timeframe
+                }
+                extents[timeframe] = self._state, known | grown if grown else known
+
     def _note_changes(self, changed: Iterable[Series]) -> None:
         self._state = object()
         for series in changed:
@@ -293,6 +314,10 @@ class CandleTables:
             incoming=naive(candles),
             judged=judged,
         )
+
+
+def _joined(known: tuple[int, int] | None, span: tuple[int, int]) -> tuple[int, int]:
+    return span if known is None else (min(known[0], span[0]), max(known[1], span[1]))
 
 
 def _merge(transaction: Transaction, candles: pl.DataFrame) -> None:

@@ -1,7 +1,7 @@
 """The store in files that this process owns."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -59,16 +59,34 @@ class FileStore:
             activity = ActivityTables(self._database, watermarks)
             self.runs = RunTables(self._database)
             self.triggers = TriggerTables(self._database, clock)
-            self.ticks = TickTables(self._database, clock, watermarks, self.triggers, activity.begun_after)
+            self.ticks = TickTables(
+                self._database,
+                clock,
+                watermarks,
+                self.triggers,
+                activity.begun_after,
+                self._registered,
+            )
             self.candles = CandleTables(self._database, clock, self.ticks.judged, self.ticks.anchored_grids)
             self.cache = CacheTables(self._database, clock)
             self.accounts = AccountTables(self._database, clock)
             self.delivery = DeliveryTables(self._database, clock)
-            self.registry = RegistryTables(self._database, clock, self.candles.directory, activity)
+            self.registry = RegistryTables(
+                self._database,
+                clock,
+                self.candles.directory,
+                activity,
+                watermarks,
+                self.triggers,
+                self.candles.calendars,
+            )
             self.bots = BotTables(self._database, clock, self.registry)
         except BaseException:
             self._database.close()
             raise
+
+    def _registered(self) -> Mapping[str, int]:
+        return self.registry.totals()
 
     def identity(self) -> str:
         return self._identity

@@ -7,6 +7,7 @@ import polars as pl
 from common.errors import HubError
 from registry.groups import Group
 from registry.store.files.database import Database
+from registry.store.files.running_totals import RUNS, TICKS
 from registry.store.protocol import Finding
 
 _RESTORE = "stop the hub and restore the newest backup without this problem: hub store restore FOLDER"
@@ -76,6 +77,26 @@ _CHECKS = (
             GROUP BY t.condition_id
         ) t USING (condition_id) WHERE s.triggers <> coalesce(t.triggers, 0)
         """,
+        _RESTORE,
+    ),
+    _Check(
+        "the totals of ticks and runs are correct",
+        f"{TICKS.differences} UNION ALL {RUNS.differences}",
+        _RESTORE,
+    ),
+    _Check(
+        "runs are numbered without gaps",
+        """
+        SELECT 'run ' || number FROM (
+            SELECT number, lag(number, 1, 0) OVER (ORDER BY number) AS before FROM registry.tick_runs
+        ) WHERE number IS DISTINCT FROM before + 1
+        """,
+        _RESTORE,
+    ),
+    _Check(
+        "triggers have the keys of their conditions",
+        "SELECT trigger_id FROM registry.condition_triggers WHERE condition_key IS DISTINCT FROM "
+        "coalesce(try_cast('0x' || condition_id[:8] AS UINTEGER), 0)",
         _RESTORE,
     ),
     _Check(

@@ -11,17 +11,24 @@ from common.errors import ConditionRetired, HubError, StoreError
 from registry.activity import GRACE_MS, ActiveSpan
 from registry.conditions import Condition
 from registry.directory import Directory
-from registry.groups import Group
+from registry.groups import Group, Series
+from registry.instruments import Calendar
 from registry.store.files.activity_tables import ActivityTables
+from registry.store.files.condition_search import ConditionSearch
 from registry.store.files.database import Database, Transaction, naive_time
 from registry.store.files.group_commit import GroupCommit, PendingOperation
 from registry.store.files.registry_draft import PreparedRequest, RegistryDraft, prepare
 from registry.store.files.subscription_index import SubscriptionKey
 from registry.store.files.subscription_loading import load_subscriptions
 from registry.store.files.succession_tables import SuccessionTables
+from registry.store.files.trigger_tables import TriggerTables
 from registry.store.files.unjudged_tables import UnjudgedTables
 from registry.store.files.upgrade_statements import CURRENT_CONDITIONS
+from registry.store.files.user_usage import UserUsages
+from registry.store.files.wanted_groups import ConditionsPerSeries, WantedGroups
+from registry.store.files.watermarks import Watermarks
 from registry.store.files.zone_tables import ZoneTables
+from registry.store.parts.condition_pages import ConditionPage, ConditionQuery, UserUsage, WantedGroup
 from registry.store.parts.registry import (
     RegisterResult,
     StoredCondition,
@@ -54,6 +61,9 @@ class RegistryTables:
         clock: Clock,
         directory: Callable[[], Directory],
         activity: ActivityTables,
+        watermarks: Watermarks,
+        triggers: TriggerTables,
+        calendars: Callable[[], Mapping[str, Calendar]],
     ) -> None:
         self._database = database
         self._activity = activity
@@ -71,6 +81,19 @@ class RegistryTables:
         # Derived from the stored rows: unchanged by a restart, and never a version that stood for something else.
         self._version = activity.begin_at(self._subscriptions.last_change)
         self._group_commit = GroupCommit(self._commit)
+        self._search = ConditionSearch(
+            self._conditions,
+            self._subscriptions.active,
+            activity.of,
+            triggers.condition_state,
+            (self._subscriptions.changed_conditions, activity.follow(), triggers.fired),
+            self._unjudged.all,
+            watermarks.of,
+            lambda: [symbol for symbol, calendar in calendars().items() if calendar == "sessions"],
+        )
+        self._wanted = WantedGroups(self._conditions, activity.of, activity.follow(), watermarks.of, self._unjudged.all)
+        self._per_series = ConditionsPerSeries(self._conditions)
+        self._usages = UserUsages(self._conditions, self._subscriptions)
 
     def register(
         self,
@@ -147,6 +170,18 @@ class RegistryTables:
         # Copied in one go: another thread may add conditions meanwhile.
         conditions = list(self._conditions.values())
         return conditions if timeframe is None else [each for each in conditions if each.timeframe == timeframe]
+
+    def condition_page(self, query: ConditionQuery) -> ConditionPage:
+        return self._search.page(query, self._clock.now_ms())
+
+    def conditions_per_series(self) -> Mapping[Series, int]:
+        return self._per_series.all()
+
+    def wanted_groups(self) -> list[WantedGroup]:
+        return self._wanted.all()
+
+    def users(self, limit: int, offset: int = 0) -> list[UserUsage]:
+        return self._usages.most(limit, offset)
 
     def superseded(self, condition_id: str) -> Superseded | None:
         return self._succession.superseded(condition_id)
@@ -230,7 +265,14 @@ class RegistryTables:
         return self._subscriptions.popularity(condition_id, user_id)
 
     def totals(self) -> dict[str, int]:
-        return {"conditions": len(self._conditions), **self._subscriptions.totals()}
+        states = [why.state for why in self._unjudged.all().values()]
+        return {
+            "conditions": len(self._conditions),
+            **self._subscriptions.totals(),
+            "in_error": states.count("err"),
+            "retired": states.count("retired"),
+            "superseded": len(self._succession.all()),
+        }
 
     def version(self) -> int:
         return self._version

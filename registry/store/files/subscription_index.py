@@ -7,7 +7,7 @@ configuration. Readers in other threads see a subscription as it was before a co
 from array import array
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from registry.store.parts.registry import THIN, StoredSubscription, SubscriptionState
@@ -60,6 +60,10 @@ class SubscriptionIndex:
         """Condition -> its users -> how many of their subscriptions are active, for conditions with at least ``THIN``
         active ones. Fewer subscriptions can only be of fewer users."""
         self._active_users = self._active_bots = self._active_total = 0
+        self.changed_users: set[str] = set()
+        """Users whose active subscriptions have changed; who reads it takes them out."""
+        self.changed_conditions: set[str] = set()
+        """Conditions whose active subscriptions have changed, likewise."""
 
     def __len__(self) -> int:
         """Number of subscriptions, including ended ones."""
@@ -80,6 +84,14 @@ class SubscriptionIndex:
         """Subscriptions of a user that have not ended, oldest first."""
         user = self._users.get(user_id)
         return [] if user is None else _living(user.entries.values())
+
+    def active_of_user(self, user_id: str) -> Iterator[tuple[str, str]]:
+        """Bot and condition of a user's active subscriptions."""
+        user = self._users.get(user_id)
+        # Copied in one go: another thread may add entries meanwhile.
+        for key, entry in [] if user is None else list(user.entries.items()):
+            if entry.subscription.state == "active":
+                yield key
 
     def moved_of_user(self, user_id: str) -> list[StoredSubscription]:
         """Subscriptions of a user that ended because their condition was superseded, oldest first."""
@@ -139,8 +151,13 @@ class SubscriptionIndex:
         return len(self._kept.get(condition_id, ()))
 
     def totals(self) -> dict[str, int]:
-        """``subscriptions users bots``, active ones."""
-        return {"subscriptions": self._active_total, "users": self._active_users, "bots": self._active_bots}
+        """``subscriptions users bots``, active ones, and the conditions that are ``subscribed`` by them."""
+        return {
+            "subscriptions": self._active_total,
+            "users": self._active_users,
+            "bots": self._active_bots,
+            "subscribed": len(self._active),
+        }
 
     def put(self, subscription: StoredSubscription, content: int | None, config_change: int) -> None:
         """Take over a committed subscription: a new one, or a new revision."""
@@ -201,6 +218,8 @@ class SubscriptionIndex:
         if not by:
             return
         self._active_total += by
+        self.changed_users.add(subscription.user_id)
+        self.changed_conditions.add(subscription.condition_id)
         _add(self._active, subscription.condition_id, by)
         self._count_users(subscription.condition_id, subscription.user_id, by)
         users, bots = len(user.active) > 0, len(user.active)

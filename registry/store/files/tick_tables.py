@@ -1,6 +1,6 @@
 """Ticks, their watermarks, anchors, holes and costs in ``registry.duckdb``."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import lru_cache
@@ -16,11 +16,14 @@ from common.slots import slots_of
 from common.timeframes import show_time
 from registry.groups import Group, Series
 from registry.store.files.candle_tables import JudgedSpan
-from registry.store.files.database import Database, naive_time
+from registry.store.files.database import Database, Transaction, naive_time
+from registry.store.files.running_totals import RUNS, TICKS, RunningTotals
+from registry.store.files.tick_figures import SIZES, add_up
 from registry.store.files.trigger_tables import TriggerTables
 from registry.store.files.watermarks import Watermarks
-from registry.store.parts.ticks import Anchor, Rebase, RunRecord, TickRecord, UnitCosts
+from registry.store.parts.ticks import Anchor, PlanSize, Rebase, RunRecord, TickRecord, TotalsBy, UnitCosts
 
+_HOUR_MS = 3_600_000
 _ANSWERS_KEPT = 1_000
 """Ticks whose answers are known if they are sent again."""
 
@@ -35,14 +38,16 @@ class TickTables:
         watermarks: Watermarks,
         triggers: TriggerTables,
         begun_after: Callable[[int], list[tuple[Group, int]] | None],
+        registered: Callable[[], Mapping[str, int]],
     ) -> None:
         """``begun_after`` returns the groups and times of conditions that became active after a registry version,
-        ``None`` if that is not known."""
+        ``None`` if that is not known; ``registered`` counts what is registered and wanted."""
         self._database = database
         self._clock = clock
         self._watermarks = watermarks
         self._triggers = triggers
         self._begun_after = begun_after
+        self._registered = registered
         self._anchors: dict[Series, int] = {}
         self._built_from: dict[Series, str] = {}
         self._grids: dict[Series, Grid] = {}
@@ -53,9 +58,19 @@ class TickTables:
         self._last_tick_id = database.newest("tick_id", "registry.ticks")
         self._answers: LRUCache[str, range] = LRUCache(_ANSWERS_KEPT)
         self._answers.update(self._recent_answers())
+        self._tick_totals, self._run_totals = RunningTotals(database, TICKS), RunningTotals(database, RUNS)
+        self._last_run = database.newest("number", "registry.tick_runs")
+        self._plan_sizes = _load_plan_sizes(database)
+        self._noted_hour = database.newest("epoch_ms(noted_at)", "registry.registry_sizes") // _HOUR_MS
 
     def watermarks(self, timeframe: str) -> dict[Group, int]:
         return self._watermarks.of_timeframe(timeframe)
+
+    def watermark(self, group: Group) -> int | None:
+        return self._watermarks.of(group)
+
+    def newest_watermark(self) -> int | None:
+        return self._watermarks.newest
 
     def anchors(self) -> dict[Series, int]:
         return dict(self._anchors)
@@ -141,7 +156,8 @@ class TickTables:
             return self._record_tick(record)
 
     def _record_tick(self, record: TickRecord) -> range:
-        now = naive_time(self._clock.now_ms())
+        now_ms = self._clock.now_ms()
+        now = naive_time(now_ms)
         with self._database.transaction() as transaction:
             if (answer := self._answers.get(record.token)) is not None:
                 return answer
@@ -153,7 +169,10 @@ class TickTables:
             answer = range(first, first + triggers.height)
             transaction.append("registry.condition_triggers", triggers)
             marks = {"judged_at": now, "token": record.token, "first_seq": answer.start, "last_seq": answer.stop - 1}
-            transaction.insert("registry.ticks", _tick_row(record, tick_id) | marks)
+            row = _tick_row(record, tick_id)
+            transaction.insert("registry.ticks", row | marks)
+            totals = self._tick_totals.write_due(transaction, now_ms, tick_id - 1)
+            self._note_sizes(transaction, now_ms)
             transaction.append(
                 "registry.group_watermarks",
                 _times([(move.group, move.to_ms) for move in record.moves], "group_key", "watermark").with_columns(
@@ -161,7 +180,7 @@ class TickTables:
                 ),
             )
             fresh = replace(record, anchors=anchors)
-            transaction.append("registry.series_anchors", _anchor_rows(fresh, 0, self._clock.now_ms()))
+            transaction.append("registry.series_anchors", _anchor_rows(fresh, 0, now_ms))
             transaction.append(
                 "registry.series_holes",
                 _times(record.holes, "series", "open_time").with_columns(pl.lit(tick_id).alias("tick_id")),
@@ -169,6 +188,11 @@ class TickTables:
             failpoints.reach("before_commit")
         failpoints.reach("after_commit")
         self._last_tick_id = tick_id
+        self._noted_hour = now_ms // _HOUR_MS
+        sums = [
+            int(record.late) if name == "late" else 1 if name == "ticks" else int(str(row[name])) for name in TICKS.sums
+        ]
+        self._tick_totals.adopt(totals, now_ms, record.close_time_ms, record.timeframe, sums)
         self._triggers.note_recorded(triggers)
         for series, open_ms in anchors.items():
             self._set_anchor(series, open_ms, record.built_from.get(series), record.grids.get(series, UTC_GRID))
@@ -176,15 +200,35 @@ class TickTables:
         self._answers[record.token] = answer
         return answer
 
+    def _note_sizes(self, transaction: Transaction, now_ms: int) -> None:
+        """With the first tick of an hour, note what is registered and wanted."""
+        if now_ms // _HOUR_MS != self._noted_hour:
+            registered = self._registered()
+            sizes = {name: registered[name] for name in SIZES}
+            transaction.insert("registry.registry_sizes", {"noted_at": naive_time(now_ms), **sizes})
+
     def record_run(self, record: RunRecord) -> None:
+        with self._database.alone():
+            self._record_run(record)
+
+    def _record_run(self, record: RunRecord) -> None:
+        now_ms, number = self._clock.now_ms(), self._last_run + 1
         row = asdict(record)
+        del row["plan"]
         row["tick"] = naive_time(row.pop("tick_ms"))
-        row["finished_at"] = naive_time(self._clock.now_ms())
+        size = {f"plan_{name}": count for name, count in (asdict(record.plan) if record.plan else {}).items()}
         with self._database.transaction() as transaction:
             # A run whose answer was lost records itself again.
             known = "SELECT 1 FROM registry.tick_runs WHERE run_id = ? AND timeframe = ? AND tick = ?"
-            if transaction.frame(known, [row["run_id"], row["timeframe"], row["tick"]]).is_empty():
-                transaction.insert("registry.tick_runs", row)
+            if not transaction.frame(known, [row["run_id"], row["timeframe"], row["tick"]]).is_empty():
+                return
+            transaction.insert("registry.tick_runs", row | size | {"number": number, "finished_at": naive_time(now_ms)})
+            totals = self._run_totals.write_due(transaction, now_ms, number - 1)
+        self._last_run = number
+        sums = [1, record.prepare_us, record.record_us, record.publish_us]
+        self._run_totals.adopt(totals, now_ms, record.tick_ms, record.timeframe, sums)
+        if record.plan is not None:
+            self._plan_sizes[record.timeframe] = record.plan
 
     def record_unit_costs(self, costs: UnitCosts) -> None:
         now = naive_time(self._clock.now_ms())
@@ -200,8 +244,48 @@ class TickTables:
             [after_id, limit],
         )
 
+    def newest_ticks(
+        self,
+        limit: int,
+        *,
+        before_id: int | None = None,
+        timeframe: str | None = None,
+        since_ms: int | None = None,
+        until_ms: int | None = None,
+    ) -> pl.DataFrame:
+        bounds: list[tuple[str, object]] = [
+            ("tick_id < ?", before_id),
+            ("timeframe = ?", timeframe),
+            ("judged_at >= make_timestamp_ms(?)::TIMESTAMP_MS", since_ms),
+            ("judged_at < make_timestamp_ms(?)::TIMESTAMP_MS", until_ms),
+        ]
+        asked = [(bound, value) for bound, value in bounds if value is not None]
+        return self._database.frame(
+            f"SELECT * EXCLUDE (token, first_seq, last_seq) FROM registry.ticks "
+            f"{'WHERE ' if asked else ''}{' AND '.join(bound for bound, _ in asked)} ORDER BY tick_id DESC LIMIT ?",
+            [*(value for _, value in asked), limit],
+        )
+
+    def totals(
+        self, by: TotalsBy = "timeframe", *, since_ms: int | None = None, until_ms: int | None = None
+    ) -> pl.DataFrame:
+        ticks, runs = (each.between(since_ms, until_ms) for each in (self._tick_totals, self._run_totals))
+        return add_up(ticks, runs, by)
+
+    def plan_sizes(self) -> dict[str, PlanSize]:
+        return dict(self._plan_sizes)
+
+    def registry_sizes(self, *, since_ms: int | None = None, until_ms: int | None = None) -> pl.DataFrame:
+        since = naive_time(0 if since_ms is None else since_ms)
+        until = None if until_ms is None else naive_time(until_ms)
+        return self._database.frame(
+            "SELECT * FROM registry.registry_sizes WHERE noted_at >= ? AND (? IS NULL OR noted_at < ?) "
+            "ORDER BY noted_at",
+            [since, until, until],
+        )
+
     def runs(self) -> pl.DataFrame:
-        return self._database.frame("SELECT * FROM registry.tick_runs ORDER BY finished_at, tick, timeframe")
+        return self._database.frame("SELECT * EXCLUDE (number) FROM registry.tick_runs ORDER BY number")
 
     def unit_costs(self) -> UnitCosts | None:
         rows = self._database.frame(
@@ -283,6 +367,17 @@ class TickTables:
             [self._last_tick_id - _ANSWERS_KEPT],
         )
         return {str(token): range(int(str(first)), int(str(last)) + 1) for token, first, last in rows}
+
+
+def _load_plan_sizes(database: Database) -> dict[str, PlanSize]:
+    """Timeframe -> what its newest run judged."""
+    rows = database.rows(
+        """
+        SELECT timeframe, plan_conditions, plan_indicators, plan_series FROM registry.tick_runs
+        WHERE plan_conditions IS NOT NULL QUALIFY row_number() OVER (PARTITION BY timeframe ORDER BY number DESC) = 1
+        """
+    )
+    return {str(timeframe): PlanSize(*(int(str(count)) for count in counts)) for timeframe, *counts in rows}
 
 
 def _judged_until(marks: Iterable[tuple[Group, int]]) -> dict[Series, int]:

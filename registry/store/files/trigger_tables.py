@@ -16,6 +16,10 @@ _BLOCK = 100_000
 
 _NEVER = ConditionState()
 
+_KEY_DIGITS = 8
+
+_COLUMNS = "* EXCLUDE (condition_key)"
+
 
 class TriggerTables:
     """Implements :class:`registry.store.parts.triggers.TriggerStore`; a tick's triggers are written by its own commit.
@@ -37,6 +41,8 @@ class TriggerTables:
             database.newest("seq", "registry.condition_triggers"), self._gaps[-1][1] if self._gaps else 0
         )
         self._states = self._load_states()
+        self.fired: set[str] = set()
+        """Conditions that have fired; who reads it takes them out."""
 
     def last_seq(self) -> int:
         return self._next_seq - 1
@@ -61,14 +67,14 @@ class TriggerTables:
         if condition_ids is None:
             # The upper bound lets DuckDB skip row groups.
             return self._database.frame(
-                "SELECT * FROM registry.condition_triggers WHERE seq > ? AND seq <= ? ORDER BY seq",
+                f"SELECT {_COLUMNS} FROM registry.condition_triggers WHERE seq > ? AND seq <= ? ORDER BY seq",
                 [seq, self._nth_after(seq, limit)],
             )
         wanted = pl.DataFrame({"condition_id": list(condition_ids)}, schema={"condition_id": pl.String})
         return self._search(
             self._blocks_up(seq),
             limit,
-            "SELECT * FROM registry.condition_triggers SEMI JOIN wanted USING (condition_id) "
+            f"SELECT {_COLUMNS} FROM registry.condition_triggers SEMI JOIN wanted USING (condition_id) "
             "WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
             wanted=wanted,
         )
@@ -76,13 +82,28 @@ class TriggerTables:
     def of(self, condition_id: str, limit: int, before_seq: int | None = None) -> pl.DataFrame:
         state = self.condition_state(condition_id)
         newest = min(state.last_seq or 0, self._next_seq if before_seq is None else before_seq - 1)
+        # One search finds what is spread evenly; several cost more than one over everything.
+        spread = 2 * limit * newest // max(1, state.triggers)
         return self._search(
-            self._blocks_down(newest),
+            self._blocks_down(newest, spread),
             min(limit, state.triggers),
-            "SELECT * FROM registry.condition_triggers WHERE condition_id = ? AND seq > ? AND seq <= ? "
-            "ORDER BY seq DESC LIMIT ?",
+            f"SELECT {_COLUMNS} FROM registry.condition_triggers WHERE condition_key = ?::UINTEGER "
+            "AND condition_id = ? AND seq > ? AND seq <= ? ORDER BY seq DESC LIMIT ?",
+            _key(condition_id),
             condition_id,
         )
+
+    def is_recorded(self, condition_id: str, close_ms: int) -> bool:
+        last_close_ms = self.condition_state(condition_id).last_close_ms
+        if last_close_ms is None or close_ms >= last_close_ms:
+            return close_ms == last_close_ms
+        rows = self._database.rows(
+            # In the types of the columns: DuckDB skips row groups only then.
+            "SELECT 1 FROM registry.condition_triggers WHERE close_time = make_timestamp_ms(?)::TIMESTAMP_MS "
+            "AND condition_key = ?::UINTEGER AND condition_id = ? LIMIT 1",
+            [close_ms, _key(condition_id), condition_id],
+        )
+        return bool(rows)
 
     def adopt(self, rows: pl.DataFrame) -> int:
         with self._database.alone():
@@ -108,7 +129,7 @@ class TriggerTables:
             )
             unused = fresh.filter(~pl.col("seq").is_in(added["seq"].implode()))["seq"]
             gaps = [(int(seq), int(seq)) for seq in unused]
-            transaction.append("registry.condition_triggers", added)
+            transaction.append("registry.condition_triggers", _keyed(added))
             transaction.append("registry.adopted_triggers", added.select("trigger_id", "seq"))
             self._write_gaps(transaction, gaps)
         self._gaps += gaps
@@ -132,7 +153,7 @@ class TriggerTables:
         fresh = naive(triggers)
         if self._adopted:
             fresh = fresh.filter(~pl.col("trigger_id").is_in(list(self._adopted)))
-        return fresh.with_row_index("seq", offset=self._next_seq).with_columns(pl.lit(now).alias("emitted_at"))
+        return _keyed(fresh.with_row_index("seq", offset=self._next_seq).with_columns(pl.lit(now).alias("emitted_at")))
 
     def note_recorded(self, triggers: pl.DataFrame) -> None:
         """Take over committed triggers."""
@@ -141,6 +162,7 @@ class TriggerTables:
             before = self._states.get(condition_id, _NEVER)
             newest_ms = close_ms if before.last_close_ms is None else max(close_ms, before.last_close_ms)
             self._states[condition_id] = ConditionState(before.triggers + 1, newest_ms, seq)
+            self.fired.add(condition_id)
             self._next_seq = seq + 1
 
     def _search(
@@ -161,8 +183,8 @@ class TriggerTables:
             yield seq, seq + size
             seq, size = seq + size, 2 * size
 
-    def _blocks_down(self, seq: int) -> Iterator[tuple[int, int]]:
-        size = _BLOCK
+    def _blocks_down(self, seq: int, first_size: int) -> Iterator[tuple[int, int]]:
+        size = max(_BLOCK, first_size)
         while seq > 0:
             yield seq - size, seq
             seq, size = seq - size, 2 * size
@@ -207,3 +229,16 @@ class TriggerTables:
             condition_id: ConditionState(triggers, to_ms(last_close), last_seq)
             for condition_id, triggers, last_close, last_seq, _ in rows.iter_rows()
         }
+
+
+def _keyed(triggers: pl.DataFrame) -> pl.DataFrame:
+    """Rows as the table has them: with the number that finds a condition's."""
+    digits = pl.col("condition_id").str.slice(0, _KEY_DIGITS).str.to_integer(base=16, strict=False, dtype=pl.UInt32)
+    return triggers.with_columns(digits.fill_null(0).alias("condition_key"))
+
+
+def _key(condition_id: str) -> int:
+    try:
+        return int(condition_id[:_KEY_DIGITS], 16)
+    except ValueError:
+        return 0

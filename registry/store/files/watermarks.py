@@ -19,29 +19,38 @@ class Watermarks:
         self._database = database
         if not database.read_only:
             _compact(database)
-        self._by_group = {
-            Group.parse(str(group)): (str(timeframe), int(str(watermark)))
-            for group, timeframe, watermark in database.rows(
-                "SELECT group_key, timeframe, epoch_ms(max(watermark)) FROM registry.group_watermarks GROUP BY ALL"
-            )
-        }
+        self._by_timeframe: dict[str, dict[Group, int]] = {}
+        self._newest: int | None = None
+        for group, timeframe, watermark in database.rows(
+            "SELECT group_key, timeframe, epoch_ms(max(watermark)) FROM registry.group_watermarks GROUP BY ALL"
+        ):
+            self._put(str(timeframe), Group.parse(str(group)), int(str(watermark)))
 
     def of(self, group: Group) -> int | None:
         """Close time up to which a group has been judged, ``None`` before its first tick."""
-        known = self._by_group.get(group)
-        return None if known is None else known[1]
+        return self._by_timeframe.get(group.base.timeframe, {}).get(group)
 
     def of_timeframe(self, timeframe: str) -> dict[Group, int]:
         """The watermarks of all groups of a timeframe."""
-        return {group: mark for group, (own, mark) in self._by_group.items() if own == timeframe}
+        return dict(self._by_timeframe.get(timeframe, {}))
+
+    @property
+    def newest(self) -> int | None:
+        """Close time up to which the group has been judged that has come furthest; ``None`` before the first tick."""
+        return self._newest
 
     def __iter__(self) -> Iterator[tuple[Group, int]]:
         """(group, watermark) of all groups."""
-        return ((group, mark) for group, (_, mark) in self._by_group.items())
+        return ((group, mark) for marks in list(self._by_timeframe.values()) for group, mark in list(marks.items()))
 
     def adopt(self, timeframe: str, moves: Sequence[WatermarkMove]) -> None:
         """Take over moves that have been committed."""
-        self._by_group.update({move.group: (timeframe, move.to_ms) for move in moves})
+        for move in moves:
+            self._put(timeframe, move.group, move.to_ms)
+
+    def _put(self, timeframe: str, group: Group, mark: int) -> None:
+        self._by_timeframe.setdefault(timeframe, {})[group] = mark
+        self._newest = mark if self._newest is None else max(self._newest, mark)
 
     def trim(self) -> int:
         """Keep only the newest row of each group, in short transactions. Returns how many rows were removed."""

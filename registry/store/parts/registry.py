@@ -8,7 +8,8 @@ from common.errors import ConditionError
 from common.timeframes import show_time
 from registry.activity import GRACE_MS, ActiveSpan
 from registry.conditions import Condition
-from registry.groups import Group
+from registry.groups import Group, Series
+from registry.store.parts.condition_pages import ConditionPage, ConditionQuery, UserUsage, WantedGroup
 from registry.subscriptions import DeliveryPolicy, check_name
 
 
@@ -322,6 +323,22 @@ class RegistryStore(Protocol):
         """Registered conditions, oldest first; without those that are superseded."""
         ...
 
+    def condition_page(self, query: ConditionQuery) -> ConditionPage:
+        """The conditions that somebody looks for, a page at a time."""
+        ...
+
+    def conditions_per_series(self) -> Mapping[Series, int]:
+        """Series -> how many conditions are judged on its candles."""
+        ...
+
+    def wanted_groups(self) -> list[WantedGroup]:
+        """The groups with conditions that are to be judged."""
+        ...
+
+    def users(self, limit: int, offset: int = 0) -> list[UserUsage]:
+        """The users with active subscriptions, those who would evaluate most by themselves first: for the operator."""
+        ...
+
     def activity(self) -> Mapping[str, tuple[ActiveSpan, ...]]:
         """Condition id -> when it is judged, oldest first; :mod:`registry.activity` reads it."""
         ...
@@ -344,7 +361,8 @@ class RegistryStore(Protocol):
         ...
 
     def totals(self) -> dict[str, int]:
-        """``conditions subscriptions users bots``, active ones."""
+        """How many there are: ``conditions``; active ``subscriptions``, their ``users`` and ``bots``; ``subscribed``
+        conditions, which have one; conditions ``in_error``, ``retired`` and ``superseded``."""
         ...
 
     def version(self) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 from uuid import uuid4
 
 import polars as pl
@@ -111,6 +111,16 @@ class TickRecord:
 
 
 @dataclass(frozen=True)
+class PlanSize:
+    """What the plan of a timeframe, or of a shard of it, consists of: each thing once."""
+
+    conditions: int
+    indicators: int
+    """Unique in name, parameters, source and series."""
+    series: int
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """One flow run that advanced at least one tick."""
 
@@ -122,6 +132,13 @@ class RunRecord:
     prepare_us: int
     record_us: int
     publish_us: int
+    plan: PlanSize | None = None
+    """What it judged; ``None`` for a run that has only a part of its timeframe."""
+
+
+TotalsBy = Literal["timeframe", "hour", "day", "candle_day"]
+"""What totals are told apart by, besides the timeframe: the hour or day in which the work was done, or the day on which
+the candles closed."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +156,14 @@ class TickStore(Protocol):
 
     def watermarks(self, timeframe: str) -> dict[Group, int]:
         """Group -> close time up to which it has been judged."""
+        ...
+
+    def watermark(self, group: Group) -> int | None:
+        """Close time up to which one group has been judged, ``None`` before its first tick."""
+        ...
+
+    def newest_watermark(self) -> int | None:
+        """Close time up to which the group has been judged that has come furthest; ``None`` before the first tick."""
         ...
 
     def anchors(self) -> dict[Series, int]:
@@ -183,6 +208,40 @@ class TickStore(Protocol):
 
     def ticks(self, after_id: int = 0, limit: int | None = None) -> pl.DataFrame:
         """Tick rows with a higher ``tick_id``, oldest first."""
+        ...
+
+    def newest_ticks(
+        self,
+        limit: int,
+        *,
+        before_id: int | None = None,
+        timeframe: str | None = None,
+        since_ms: int | None = None,
+        until_ms: int | None = None,
+    ) -> pl.DataFrame:
+        """The newest tick rows, newest first: of all timeframes or of one, with a lower ``tick_id``, judged from one
+        time on and before another."""
+        ...
+
+    def totals(
+        self, by: TotalsBy = "timeframe", *, since_ms: int | None = None, until_ms: int | None = None
+    ) -> pl.DataFrame:
+        """Sums over ticks and runs, a row for each timeframe and, unless ``by`` is that, each hour or day; oldest
+        first.
+
+        Columns: ``start`` (UTC, null by timeframe), ``timeframe``, ``ticks``, how many of them were ``late``, the sums
+        of the other numbers of their rows, ``runs``, and the sums of ``prepare_us record_us publish_us``. With bounds
+        only what was judged in hours that begin from ``since_ms``, rounded down to an hour, and before ``until_ms``.
+        """
+        ...
+
+    def plan_sizes(self) -> dict[str, PlanSize]:
+        """Timeframe -> what its newest run judged, for the timeframes of which that is known."""
+        ...
+
+    def registry_sizes(self, *, since_ms: int | None = None, until_ms: int | None = None) -> pl.DataFrame:
+        """What was registered and wanted at the first tick of each hour, oldest first: ``noted_at conditions subscribed
+        subscriptions users bots``, as :meth:`registry.store.parts.registry.RegistryStore.totals` counts them."""
         ...
 
     def runs(self) -> pl.DataFrame:

@@ -35,6 +35,10 @@ class TriggerStore(Protocol):
         """How often a condition has fired, and when last."""
         ...
 
+    def is_recorded(self, condition_id: str, close_ms: int) -> bool:
+        """Whether there is a trigger of a condition on the candle that closes at a time."""
+        ...
+
     def adopt(self, rows: pl.DataFrame) -> int:
         """Take triggers from an event log that is ahead of this store. Returns how many ``seq`` they used.
 

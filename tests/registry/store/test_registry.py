@@ -74,7 +74,10 @@ def test_subscribing_twice_is_one_subscription(with_candles: Store) -> None:
     (again,) = registry.subscribe([request_for("ann", "b1", RSI)], active_from_ms=7)
     assert (again.subscription, again.changed) == (answers[0].subscription, False)
     assert registry.subscribers() == {RSI.id: 2}
-    assert registry.totals() == {"conditions": 2, "subscriptions": 2, "users": 2, "bots": 2}
+    assert registry.totals() == {
+        **{"conditions": 2, "subscriptions": 2, "users": 2, "bots": 2, "subscribed": 1},
+        **{"in_error": 0, "retired": 0, "superseded": 0},
+    }
 
 
 def test_another_configuration_is_a_new_revision_of_the_same_subscription(with_candles: Store) -> None:

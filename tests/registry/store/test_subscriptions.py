@@ -320,7 +320,8 @@ def test_many_threads_write_at_once_and_each_gets_its_own_answer(
         changes = [each.change for each in hub.registry.subscription_changes(0, 1_000)]
         assert changes == list(range(1, 161)), "numbered without gaps or repetitions"
     with open_at(tmp_path) as again:
-        assert again.registry.totals() == {"conditions": 162, "subscriptions": 160, "users": 8, "bots": 160}
+        totals = again.registry.totals()
+        assert totals.items() >= {"conditions": 162, "subscriptions": 160, "users": 8, "bots": 160}.items()
 
 
 def test_a_write_that_fails_leaves_memory_and_file_as_they_were(hub: Store, monkeypatch: pytest.MonkeyPatch) -> None:

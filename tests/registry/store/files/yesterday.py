@@ -66,6 +66,12 @@ def write_as(folder: Path, condition_id: str, canonical: str) -> str:
             "WHERE condition_id = ?",
             [old_id],
         )
+        if "condition_key" in registry.execute("SELECT * FROM condition_triggers LIMIT 0").df().columns:
+            registry.execute(
+                "UPDATE condition_triggers SET condition_key = ('0x' || condition_id[:8])::UINTEGER "
+                "WHERE condition_id = ?",
+                [old_id],
+            )
         registry.execute("DELETE FROM upgrades")
     return old_id
 

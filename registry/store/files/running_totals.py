@@ -1,0 +1,174 @@
+"""Sums over an append-only table of ``registry.duckdb``, kept up to date while it grows: no reader adds it all up.
+
+Rows of the table are numbered from 1. Those up to some number are summed up in a table of totals, a row for each hour,
+day and timeframe; of those since, the owner keeps the sums in memory. When an hour ends, the next row of the table
+takes these along in its own transaction, so that totals and table always agree, and little has to be added up when the
+file is opened.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from registry.store.files.database import Database, Transaction, naive, naive_time
+
+_HOUR_MS, _DAY_MS = 3_600_000, 24 * 3_600_000
+_MOST_BUCKETS = 256
+"""Sums in memory are written before the hour is over if there are more: whoever catches up judges many days in one."""
+
+_Bucket = tuple[int, int, str]
+"""Hour, day, timeframe: what a row of totals is the sum of."""
+
+
+@dataclass(frozen=True)
+class Summed:
+    """A table, and how it is summed up."""
+
+    table: str
+    number: str
+    """The column that numbers its rows."""
+    at: str
+    """The column with the time when a row was written."""
+    candles_until: str
+    """The column with the close time that a row is about."""
+    totals: str
+    sums: tuple[str, ...]
+    """Columns of the table of totals."""
+    counts: dict[str, str] = field(default_factory=dict)
+    """Those that are not sums of the column of their name -> the SQL of what is summed."""
+
+    @property
+    def rows_after(self) -> str:
+        """SQL: the totals of the rows after a number, as rows of the table of totals."""
+        return f"{self._rows(f'{self.number} > ?')} ORDER BY hour, candle_day, timeframe"
+
+    @property
+    def differences(self) -> str:
+        """SQL: where the table of totals is not what its rows add up to."""
+        sums = ", ".join(f"sum({name})::BIGINT AS {name}" for name in self.sums)
+        written = f"SELECT hour, candle_day, timeframe, {sums} FROM {self.totals} GROUP BY ALL"
+        counted = f"""
+            SELECT * EXCLUDE (last_number)
+            FROM ({self._rows(f"{self.number} <= (SELECT coalesce(max(last_number), 0) FROM {self.totals})")})
+        """
+        return f"""
+            SELECT DISTINCT '{self.table.split(".")[1]} of ' || timeframe || ', judged from ' || hour FROM (
+                (({written}) EXCEPT ({counted})) UNION ALL (({counted}) EXCEPT ({written}))
+            )
+        """
+
+    def _rows(self, where: str) -> str:
+        sums = ", ".join(f"sum({self.counts.get(name, name)})::BIGINT AS {name}" for name in self.sums)
+        return f"""
+            SELECT date_trunc('hour', {self.at})::TIMESTAMP_MS AS hour,
+                date_trunc('day', {self.candles_until})::TIMESTAMP_MS AS candle_day, timeframe,
+                max({self.number}) AS last_number, {sums}
+            FROM {self.table} WHERE {where} GROUP BY ALL
+        """
+
+
+TICKS = Summed(
+    "registry.ticks",
+    "tick_id",
+    "judged_at",
+    "close_time",
+    "registry.tick_totals",
+    (
+        "ticks",
+        "late",
+        "groups",
+        "holes",
+        "triggers",
+        "subscriptions",
+        "conditions",
+        "indicators",
+        "series",
+        "isolated_indicators",
+        "isolated_loads",
+        "equal_sharing_indicators",
+        "equal_sharing_loads",
+        "load_us",
+        "indicators_us",
+        "judge_us",
+    ),
+    {"ticks": "1", "late": "late::INTEGER"},
+)
+RUNS = Summed(
+    "registry.tick_runs",
+    "number",
+    "finished_at",
+    "tick",
+    "registry.run_totals",
+    ("runs", "prepare_us", "record_us", "publish_us"),
+    {"runs": "1"},
+)
+
+
+class RunningTotals:
+    """Written by the holder of the write lock, read by any thread."""
+
+    def __init__(self, database: Database, summed: Summed) -> None:
+        self._summed = summed
+        self._schema: dict[str, pl.DataType | type[pl.DataType]] = {
+            "hour": pl.Datetime("ms"),
+            "candle_day": pl.Datetime("ms"),
+            "timeframe": pl.String,
+            "last_number": pl.Int64,
+            **dict.fromkeys(summed.sums, pl.Int64),
+        }
+        written = self._fitted(database.frame(f"SELECT * FROM {summed.totals}"))
+        fresh = self._fitted(database.frame(summed.rows_after, [_last(written)]))
+        if fresh.height and not database.read_only:
+            with database.transaction() as transaction:
+                transaction.append(summed.totals, fresh)
+        # Replaced together: a reader in another thread sees each sum once.
+        self._totals: tuple[pl.DataFrame, dict[_Bucket, tuple[int, ...]]] = pl.concat([written, fresh]), {}
+
+    def write_due(self, transaction: Transaction, now_ms: int, last_number: int) -> pl.DataFrame:
+        """Write what has been added up to ``last_number``, if its hour is over; returns the rows, for :meth:`adopt`."""
+        buckets = self._totals[1]
+        if not buckets or (len(buckets) <= _MOST_BUCKETS and all(hour == _hour(now_ms) for hour, _, _ in buckets)):
+            return self._fitted(pl.DataFrame(schema=self._schema))
+        rows = self._open_rows(buckets, last_number)
+        transaction.append(self._summed.totals, rows)
+        return rows
+
+    def adopt(self, written: pl.DataFrame, now_ms: int, close_ms: int, timeframe: str, values: Sequence[int]) -> None:
+        """Take over a committed row of the table, and the totals that were written with it."""
+        rows, buckets = self._totals
+        if written.height:
+            rows, buckets = pl.concat([rows, written]), {}
+        bucket = (_hour(now_ms), close_ms - close_ms % _DAY_MS, timeframe)
+        before = buckets.get(bucket)
+        buckets[bucket] = tuple(values) if before is None else tuple(map(int.__add__, before, values))
+        self._totals = rows, buckets
+
+    def between(self, since_ms: int | None, until_ms: int | None) -> pl.DataFrame:
+        """The totals of the hours that begin from one time to another, columns ``hour candle_day timeframe`` and the
+        sums; several rows may be of one bucket. Times are naive."""
+        rows, buckets = self._totals
+        totals = pl.concat([rows, self._open_rows(buckets, 0)]) if buckets else rows
+        if since_ms is not None:
+            totals = totals.filter(pl.col("hour") >= naive_time(_hour(since_ms)))
+        if until_ms is not None:
+            totals = totals.filter(pl.col("hour") < naive_time(until_ms))
+        return totals.drop("last_number")
+
+    def _open_rows(self, buckets: dict[_Bucket, tuple[int, ...]], last_number: int) -> pl.DataFrame:
+        # Copied in one go: the writer may add to them meanwhile.
+        rows = [(*bucket, last_number, *sums) for bucket, sums in list(buckets.items())]
+        schema = self._schema | {"hour": pl.Int64, "candle_day": pl.Int64}
+        return self._fitted(pl.DataFrame(rows, schema=schema, orient="row"))
+
+    def _fitted(self, rows: pl.DataFrame) -> pl.DataFrame:
+        return naive(rows).select(pl.col(name).cast(kind) for name, kind in self._schema.items())
+
+
+def _last(written: pl.DataFrame) -> int:
+    last = written["last_number"].max()
+    return last if isinstance(last, int) else 0
+
+
+def _hour(time_ms: int) -> int:
+    return time_ms - time_ms % _HOUR_MS

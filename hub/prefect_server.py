@@ -32,7 +32,8 @@ _BOUNDED = {
     "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(7 * 24 * 3600),
     "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "PT24H",
 }
-"""Runs are kept for a week and events for a day: each run takes 55 KB, and Prefect keeps them for ever otherwise."""
+"""Runs are kept for a week and events for a day, unless the environment says otherwise: each run takes 55 KB, and
+Prefect keeps them for ever by default."""
 
 _TALKATIVE = ("EventsWorker", "APILogWorker")
 """Loggers of Prefect's client that count what is still to be sent, at every exit and whatever level is set."""
@@ -56,7 +57,7 @@ class PrefectServer:
             patience_s=180.0,
             environment={
                 **self._environment(port),
-                **_BOUNDED,
+                **{name: os.environ.get(name, value) for name, value in _BOUNDED.items()},
                 "PREFECT_SERVER_API_AUTH_STRING": self._login(),
                 # Every page in a browser of this machine can reach the port; only its own may read what it answers.
                 "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port}",

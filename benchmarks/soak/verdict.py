@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 from benchmarks.report import Table, figure
 from benchmarks.soak.samples import Sample
+from common.timeframes import DURATION_MS
 
 _QUARTERS = 4
+_WARM_MS = 15 * DURATION_MS["1m"]
+"""The quarters begin that long after the start, when everything has been loaded, planned and compiled."""
 _SHARE, _SLACK_MB = 1.10, 15.0
 """Flat is what is at most a tenth or 15 MB larger in the last quarter than in the first."""
 _SMALL_MB = 0.1
@@ -197,10 +200,10 @@ def _ends(samples: Sequence[Sample], read: Callable[[Sample], float | None]) -> 
 
 
 def _quarters(samples: Sequence[Sample], read: Callable[[Sample], float | None]) -> list[float]:
-    start, end = samples[0].at_ms, samples[-1].at_ms + 1
+    start, end = samples[0].at_ms + _WARM_MS, samples[-1].at_ms + 1
     values: dict[int, list[float]] = defaultdict(list)
     for one in samples:
-        if (value := read(one)) is not None:
+        if one.at_ms >= start and (value := read(one)) is not None:
             values[(one.at_ms - start) * _QUARTERS // (end - start)].append(value)
     return [statistics.fmean(values[number]) if values[number] else 0.0 for number in range(_QUARTERS)]
 

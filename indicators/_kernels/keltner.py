@@ -342,6 +342,12 @@ def history_many(inputs, parameters, state, carries, outputs, seed, warm):
 @njit(error_model="numpy")
 def scan_typical_source_to_channel(in_high, in_low, in_close, out_upper, out_middle, out_lower, begin, end, state, parameters):
     stay_apart()
+    for i in range(np.uint64(begin), np.uint64(end)):
+        value_high = in_high[i]
+        value_low = in_low[i]
+        value_close = in_close[i]
+        value_source = typical_source(value_high, value_low, value_close)
+        out_upper[i] = value_source
     parameter_period = parameters[0]
     parameter_multiplier = parameters[1]
     parameter_atr_period = parameters[2]
@@ -356,7 +362,7 @@ def scan_typical_source_to_channel(in_high, in_low, in_close, out_upper, out_mid
         value_high = in_high[i]
         value_low = in_low[i]
         value_close = in_close[i]
-        value_source = typical_source(value_high, value_low, value_close)
+        value_source = out_upper[i]
         value_span, state_previous = spans(value_high, value_low, value_close, state_previous)
         value_centre, state_early, state_seen, state_level = average_source(value_source, state_early, state_seen, state_level, parameter_period, parameter_atr_period)
         value_average, state_unused, state_counted, state_width = average_range(value_span, state_unused, state_counted, state_width, parameter_period, parameter_atr_period)

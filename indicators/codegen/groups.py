@@ -54,16 +54,28 @@ class StepGroup:
         return bool(self.state) and all(step.steady is not None for step in self.steps if step.state)
 
     @property
+    def source(self) -> "StepGroup | None":
+        """Its first step alone, if that computes the source from the candle's prices."""
+        first = self.steps[0]
+        return StepGroup(self.indicator, [first], self.known, first.gives) if first.gives == ("source",) else None
+
+    @property
     def arrays(self) -> list[str]:
         """The parameters of its functions that are arrays over time."""
         return [*(f"in_{name}" for name in self.reads), *(f"out_{name}" for name in self.wanted)]
 
-    def body(self, read: str, written: str, state: str, steady: bool = False) -> Iterator[str]:
-        """One candle; ``read``, ``written`` and ``state`` are how arrays and state are spelled."""
+    def body(
+        self, read: str, written: str, state: str, steady: bool = False, source: str | None = None
+    ) -> Iterator[str]:
+        """One candle; ``read``, ``written`` and ``state`` are how arrays and state are spelled, ``source`` is where the
+        first step's result is if it has been taken already."""
         results: set[str] = set()
         for name in self.reads:
             yield f"value_{name} = {read.format(name)}"
-        for step in self.steps:
+        if source is not None:
+            yield f"value_source = {source}"
+            results.add("source")
+        for step in self.steps if source is None else self.steps[1:]:
             spelled = {"array": "value_{}", "state": state, "parameter": "parameter_{}"}
             passed = ", ".join(spelled[kind].format(name) for kind, name in self._arguments(step, results))
             targets = [f"value_{name}" for name in step.gives] + [state.format(name) for name in step.state]
@@ -106,10 +118,15 @@ def _over_time(group: StepGroup) -> Iterator[str]:
 
 
 def _scan(group: StepGroup) -> Iterator[str]:
-    """The plain loop, over the candles from ``begin`` to ``end``."""
+    """The plain loop, over the candles from ``begin`` to ``end``. The source comes first, in a loop that is vectorised
+    because it waits for nothing; it is kept where an output will be."""
     yield f"def scan_{group.name}({', '.join(group.arrays)}, begin, end, state, parameters):"
     yield "    stay_apart()"
-    yield from (f"    {line}" for line in _loop(group, steady=False))
+    at = None if group.source is None else f"out_{group.wanted[0]}[i]"
+    if group.source is not None and at is not None:
+        yield "    for i in range(np.uint64(begin), np.uint64(end)):"
+        yield from (f"        {line}" for line in group.source.body("in_{}[i]", at, ""))
+    yield from (f"    {line}" for line in _loop(group, source=at))
 
 
 def _go_on(group: StepGroup) -> Iterator[str]:
@@ -126,11 +143,11 @@ def _go_on(group: StepGroup) -> Iterator[str]:
     yield f"    scan_{group.name}({every}, begin, end, state, parameters)"
 
 
-def _loop(group: StepGroup, steady: bool) -> Iterator[str]:
+def _loop(group: StepGroup, steady: bool = False, source: str | None = None) -> Iterator[str]:
     yield from parameter_lines(group.indicator)
     yield from (f"state_{name} = state[{position}]" for position, name in enumerate(group.state))
     yield "for i in range(np.uint64(begin), np.uint64(end)):"
-    yield from (f"    {line}" for line in group.body("in_{}[i]", "out_{}[i]", "state_{}", steady))
+    yield from (f"    {line}" for line in group.body("in_{}[i]", "out_{}[i]", "state_{}", steady, source))
     yield from (f"state[{position}] = state_{name}" for position, name in enumerate(group.state))
 
 

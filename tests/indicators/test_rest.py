@@ -163,17 +163,26 @@ def test_an_average_that_nothing_feeds_is_zero_in_the_end(name: str) -> None:
         assert (np.abs(after[after != 0]) >= np.finfo(np.float64).tiny).all()
 
 
-def test_a_range_that_nothing_feeds_is_zero_in_the_end(candles: Columns) -> None:
-    columns = {name: np.concatenate([values[:100], np.full(10_000, values[99])]) for name, values in candles.items()}
-    columns |= {name: np.concatenate([candles[name][:100], np.full(10_000, 7.0)]) for name in ("high", "low", "close")}
-    for name in ("atr", "natr"):
-        values = indicators.compute(name, columns)["value"]
-        assert values[150] > 0
-        assert values[-1] == 0
+@pytest.mark.parametrize("way", ["in stretches", "candle by candle"])
+@pytest.mark.parametrize(("name", "rest"), [("atr", 7.0), ("natr", 7.0), ("supertrend", 0.0)])
+def test_a_range_that_nothing_feeds_is_zero_in_the_end(name: str, rest: float, way: str, candles: Columns) -> None:
+    """SuperTrend's band rests on the price, so that only at a price of 0 can it show what its range has come to."""
+    columns = {
+        price: np.concatenate([candles[price][:100], np.full(10_000, rest)]) for price in ("high", "low", "close")
+    }
+    if way == "candle by candle":
+        # A series with a gap is not cut into stretches.
+        columns["close"][120] = np.nan
+    values = indicators.compute(name, columns)["value"]
+    assert values[150] != 0
+    assert (values[-1000:] == 0).all()
+    after = np.abs(values[150:])
+    assert after[after != 0].min() >= 1e-281
 
 
-def test_a_range_has_no_share_of_a_close_of_zero(candles: Columns) -> None:
+@pytest.mark.parametrize("close", [0.0, 1e-290])
+def test_a_range_has_no_share_of_a_close_of_zero(close: float, candles: Columns) -> None:
     columns = {name: values[:60].copy() for name, values in candles.items()}
-    columns["close"][40:43] = 0.0
+    columns["close"][40:43] = close
     values = indicators.compute("natr", columns)["value"]
     assert np.flatnonzero(np.isnan(values)).tolist() == [*range(14), 40, 41, 42]

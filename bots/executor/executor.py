@@ -102,17 +102,19 @@ class Executor:
         self._is_first = False
         began_s, some = self._monotonic(), list[tuple[Crew, Round]]()
         self._waits.clear()
+        goes_on = False
         for number in due:
             crew = crews[number]
             if (worked := self._work(crew)) is not None:
                 some.append((crew, worked))
+                goes_on |= worked.could_go_on
                 if worked.has_more:
                     self._waits.add(number)
             if len(some) >= _RECORDED_BOTS or self._monotonic() - began_s > _RECORDED_S:
                 self._record(some)
                 began_s, some = self._monotonic(), []
         self._record(some)
-        return any(worked.could_go_on for _, worked in some)
+        return goes_on
 
     def _follow_changes(self) -> None:
         fresh, ended = self._bots.refresh()

@@ -17,6 +17,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from bots.executor.feed import CandleFeed
 from common import failpoints
 from common.clock import Clock, ReplayClock, SystemClock
 from common.errors import EventLogAhead, EventLogError, StoreError
@@ -38,6 +39,7 @@ from registry.store.parts.registry import SubscriptionRequest
 from registry.store.protocol import Store
 from registry.store.remote.endpoint import store_interface
 from registry.store.remote.http_store import HttpStore
+from tests.bots.executor.lab import Lab
 from tests.chaos import mutants, scene
 from tests.chaos.checks import Rest
 from tests.chaos.exchange import Exchange
@@ -283,3 +285,16 @@ def _persist(call: Callable[[], _Result], *, hopeless: tuple[type[EventLogError]
             if isinstance(error, hopeless) or time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
+
+
+def run_bots(*, store: Path, url: str, folder: Path, failpoint: str = "") -> None:
+    """Own the store, publish what has fired, and run its bots until nothing is left for them to see."""
+    failpoints.arm(failpoint)
+    with FileStore(store, clock=ReplayClock(scene.START_MS)) as opened:
+        log = open_log(url)
+        publish(opened, log)
+        lab = Lab(opened, log, ReplayClock(scene.START_MS), folder)
+        # Few candles at a time, so that there are many records to die at.
+        CandleFeed.MOST = 150  # type: ignore[misc]
+        with lab.executor() as driven:
+            driven.settle()

@@ -36,9 +36,9 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def hub_up(data: Path, *options: str) -> subprocess.Popen[bytes]:
     """`hub up` in a folder, without worker, once it says where it is."""
     log = data.parent / "log"
-    command = [sys.executable, "-m", "app_cli", "up", "--data", str(data), "--port", "0", *options]
+    command = [sys.executable, "-m", "app_cli", "up", "--data", str(data), "--port", "0", "--without", "worker,bots"]
     with log.open("wb") as out:
-        started = subprocess.Popen([*command, "--without", "worker,bots"], stdout=out, stderr=out)
+        started = subprocess.Popen([*command, *options], stdout=out, stderr=out)
 
     def serves() -> bool:
         assert started.poll() is None, log.read_text()

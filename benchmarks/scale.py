@@ -48,10 +48,14 @@ class Scale:
     latency_subscriptions: int = 100_000
     latency_ticks: int = 60
     """Minutes of real time."""
+    acting_bots: int = 10_000
+    """Bots that one trigger is for."""
+    active_bots: int = 1_000
+    bot_minutes: int = 60
 
 
 FULL = Scale()
-QUICK = replace(FULL, rounds=3, latency_ticks=3)
+QUICK = replace(FULL, rounds=3, latency_ticks=3, acting_bots=1_000, active_bots=200, bot_minutes=5)
 TINY = Scale(
     rounds=1,
     history_candles=600,
@@ -89,4 +93,7 @@ TINY = Scale(
     latency_conditions=8,
     latency_subscriptions=20,
     latency_ticks=1,
+    acting_bots=8,
+    active_bots=4,
+    bot_minutes=2,
 )

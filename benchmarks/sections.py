@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from benchmarks import (
+    bots,
     cold,
     conditions,
     events,
@@ -33,6 +34,7 @@ SECTIONS: dict[str, Callable[[Scale, Peers], Section]] = {
     "service": service.service,
     "reads": reads.reads,
     "fairness": fairness.fairness,
+    "bots": bots.bots,
     "latency": latency.latency,
 }
 """Name on the command line -> how to measure it."""

@@ -85,7 +85,7 @@ def test_the_page_is_written_from_what_is_kept() -> None:
     assert page == Results(command.RESULTS, SECTIONS).page()
 
 
-@pytest.mark.parametrize("name", ["seed", "series", "live", "conditions", "events"])
+@pytest.mark.parametrize("name", ["seed", "series", "live", "conditions", "events", "bots"])
 def test_a_section_at_the_smallest_size(name: str, tmp_path: Path) -> None:
     measured_section = SECTIONS[name](TINY, Peers(None, tmp_path, "they were not wanted"))
     assert measured_section.tables

@@ -17,9 +17,11 @@ from events.log.redis_log import RedisEventLog
 from events.opening import connect_log
 from events.webhooks.outbox import Outbox
 from events.webhooks.sender import CONSUMER
+from registry.store.parts.bots import HISTORY_SCHEMAS, StoredBot
 from registry.store.protocol import Store
 
 _MOST_LETTERS = 1_000_000
+_MOST_DONE = 100_000
 _PRIVATE = "bot_config"
 """The user's own, and left as it is."""
 
@@ -37,6 +39,8 @@ class DeletedUser:
 
     keys: int
     webhooks: int
+    bots: int
+    """Those that the hub ran, ended ones too, with everything that they did."""
     subscriptions: int
     """Ended by the deletion; configurations of earlier ones are removed too."""
     consumers: list[str] | None
@@ -50,7 +54,8 @@ def export_user(store: Store, settings: Settings, user_id: str) -> dict[str, Any
     """
     keys, webhooks = store.accounts.keys(user_id), store.delivery.webhooks(user_id)
     records = store.registry.subscription_records(user_id)
-    if not (keys or webhooks or records):
+    bots = store.bots.bots_of(user_id)
+    if not (keys or webhooks or records or bots):
         raise HubError(f"there is nothing of a user {user_id!r}; `hub keys list` shows the users that have keys")
     subscriptions = []
     for record in records:
@@ -65,10 +70,18 @@ def export_user(store: Store, settings: Settings, user_id: str) -> dict[str, Any
         "keys": [_without(asdict(key), "secret_sha256") for key in keys],
         "subscriptions": subscriptions,
         "webhooks": [_without(asdict(webhook), "secret") for webhook in webhooks],
+        "bots": [_bot_of(store, bot) for bot in bots],
         "dead_letters": _letters_of(settings, user_id),
         "deliveries": _deliveries_of(settings, user_id),
     }
     return {name: _with_times(value) for name, value in exported.items()}
+
+
+def _bot_of(store: Store, bot: StoredBot) -> dict[str, Any]:
+    """A bot that the hub runs, how it stands, and the newest of what it did."""
+    done = {kind: store.bots.history(bot.number, kind, _MOST_DONE).to_dicts() for kind in HISTORY_SCHEMAS}
+    stands = [asdict(standing) for _, standing in store.bots.standings([bot.number])]
+    return {**asdict(bot), "stands": stands, **done}
 
 
 def _with_times(value: Any) -> Any:
@@ -91,6 +104,7 @@ def delete_user(store: Store, settings: Settings, user_id: str, clock: Clock) ->
     keys = store.accounts.forget_user(user_id)
     ended = store.registry.forget_user(user_id, at_ms=now_ms, grace_ms=settings.grace_ms)
     webhooks = store.delivery.forget_user(user_id)
+    bots = store.bots.forget_user(user_id)
     with _webhook_ledger(settings) as ledger:
         if ledger is not None:
             ConsumerState(ledger, CONSUMER, store.identity()).forget_user(user_id)
@@ -100,7 +114,7 @@ def delete_user(store: Store, settings: Settings, user_id: str, clock: Clock) ->
             consumers = order_to_forget(log, user_id)
     except EventLogError:
         consumers = None
-    return DeletedUser(keys, webhooks, ended, consumers)
+    return DeletedUser(keys, webhooks, bots, ended, consumers)
 
 
 def _letters_of(settings: Settings, user_id: str) -> list[dict[str, str]] | None:

@@ -60,7 +60,10 @@ def delete(
     if json_output:
         print_json({"user_id": name, **asdict(deleted), "stays": STAYS})
         return
-    print(f"{deleted.subscriptions} subscriptions ended; {deleted.keys} keys and {deleted.webhooks} webhooks removed")
+    print(
+        f"{deleted.subscriptions} subscriptions ended; {deleted.keys} keys, {deleted.webhooks} webhooks and"
+        f" {deleted.bots} bots removed"
+    )
     if deleted.consumers is None:
         message("the event log is not running: repeat the command while the hub runs, to remove dead letters there")
     elif deleted.consumers:

@@ -79,7 +79,9 @@ def export_user(store: Store, settings: Settings, user_id: str) -> dict[str, Any
 
 def _bot_of(store: Store, bot: StoredBot) -> dict[str, Any]:
     """A bot that the hub runs, how it stands, and the newest of what it did."""
-    done = {kind: store.bots.history(bot.number, kind, _MOST_DONE).to_dicts() for kind in HISTORY_SCHEMAS}
+    done: dict[str, Any] = {
+        kind: store.bots.history(bot.number, kind, _MOST_DONE).to_dicts() for kind in HISTORY_SCHEMAS
+    }
     stands = [asdict(standing) for _, standing in store.bots.standings([bot.number])]
     return {**asdict(bot), "stands": stands, **done}
 

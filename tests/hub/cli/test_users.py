@@ -79,7 +79,7 @@ def test_deleting_asks_first_and_says_what_stays(folder: Path, capsys: pytest.Ca
     assert json.loads(run(capsys, "export", "ann")[1])["keys"]
 
     code, out, err = run(capsys, "delete", "ann", "--yes")
-    assert (code, out) == (0, "1 subscriptions ended; 1 keys and 1 webhooks removed\n")
+    assert (code, out) == (0, "1 subscriptions ended; 1 keys, 1 webhooks and 0 bots removed\n")
     assert all(what in err for what in STAYS)
     assert run(capsys, "export", "bob")[1] == before
     left = json.loads(run(capsys, "export", "ann")[1])

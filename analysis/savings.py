@@ -27,7 +27,8 @@ from registry.conditions import Condition
 from registry.store.parts.ticks import UnitCosts
 from registry.store.protocol import Store
 
-_STAGES = ("load_us", "indicators_us", "judge_us", "prepare_us", "record_us", "publish_us")
+STAGES = ("load_us", "indicators_us", "judge_us", "prepare_us", "record_us", "publish_us")
+"""The timed stages of ticks and runs, in microseconds."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def savings_of(totals: pl.DataFrame, costs: UnitCosts | None, model: ReferenceMo
         loads=sums["series"],
         isolated_loads=loads,
         equal_sharing_loads=sums["equal_sharing_loads"],
-        measured_shared_s=sum(sums[name] for name in _STAGES) / 1e6,
+        measured_shared_s=sum(sums[name] for name in STAGES) / 1e6,
         measured_isolated_s=measured_isolated,
         modelled_shared_s=model.shared_ms(sums["series"], sums["indicators"], sums["conditions"]) / 1e3,
         modelled_isolated_s=model.isolated_parts_ms(loads, indicators, evaluations) / 1e3,

@@ -10,7 +10,7 @@ from api.http.edge import Edge
 from api.http.openapi import describe
 from api.http.problems import add_handlers
 from api.http.proxies import TrustedProxies
-from api.routes import bots, catalogue, health, insight, registration, subscriptions, triggers, webhooks
+from api.routes import bots, catalogue, figures, health, insight, registration, subscriptions, triggers, webhooks
 from api.service import Service
 
 
@@ -37,7 +37,7 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     add_handlers(app)
-    for topic in (registration, subscriptions, insight, triggers, webhooks, bots, catalogue, health):
+    for topic in (registration, subscriptions, insight, triggers, webhooks, bots, catalogue, figures, health):
         # FastAPI searches an included router on every request; adding its routes directly takes a tenth of the time.
         app.router.routes.extend(topic.router.routes)
     describe(app)

@@ -57,8 +57,8 @@ def reads(scale: Scale, peers: Peers) -> Section:  # noqa: ARG001 - sections are
     remark = (
         f"A store with {size.triggers:,} triggers, {size.ticks:,} ticks, {size.conditions:,} conditions and "
         f"{size.subscriptions:,} subscriptions of {size.users:,} users, asked in its owner; opening it took "
-        f"{opened_s:.1f} s. CPU time of all threads, median of {scale.rounds} times after a first one, and the least time on "
-        "the clock, which others on the machine make longer."
+        f"{opened_s:.1f} s. CPU time of all threads, median of {scale.rounds} times after a first one, and the least "
+        "time on the clock, which others on the machine make longer."
     )
     table = Table(
         remark,

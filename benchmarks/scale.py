@@ -39,6 +39,8 @@ class Scale:
     stored_triggers: int = 10_000_000
     stored_ticks: int = 1_000_000
     stored_conditions: int = 100_000
+    month_ticks: int = 43_200
+    month_groups: int = 50
     asked: int = 400
     """Status requests, and as many requests for a listing."""
     fair_requests: int = 300
@@ -85,6 +87,8 @@ TINY = Scale(
     bulk_conditions=100,
     stored_subscriptions=400,
     stored_triggers=2_000,
+    month_ticks=120,
+    month_groups=3,
     stored_ticks=3_000,
     stored_conditions=100,
     asked=20,

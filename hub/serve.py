@@ -31,6 +31,7 @@ from events.opening import open_log
 from events.webhooks.sender import sending
 from hub.children import Children
 from hub.hub_processes import processes_of
+from hub.store_upkeep import tidying
 from registry.store import open_store
 from registry.store.files.file_store import FileStore
 from registry.store.owner import Running, noted, running
@@ -90,6 +91,7 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
         if isinstance(store, FileStore):
             # Not before store and log are reconciled: a log that is ahead may have used the next numbers already.
             store.announce_upgrades()
+        stack.enter_context(tidying(store, clock, loops, history_days=settings.history_days))
         ledger = settings.data_dir / "webhooks.ledger"
         webhooks = stack.enter_context(
             sending(

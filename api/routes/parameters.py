@@ -17,7 +17,7 @@ ConditionPath = Annotated[
 WebhookPath = Annotated[str, Path(pattern=ID, description="The webhook_id that creating the webhook returned")]
 BotPath = Annotated[str, Path(pattern=BOT_NAME, description="The bot's name", examples=["dca_bot_123"])]
 BotQuery = Annotated[str | None, Query(pattern=BOT_ID, description="Only of this one of the caller's bots")]
-ConditionQuery = Annotated[str | None, Query(pattern=ID, description="Only of this condition")]
+OfCondition = Annotated[str | None, Query(pattern=ID, description="Only of this condition")]
 Limit = Annotated[int, Query(ge=1, le=500, description="The most items on a page")]
 Cursor = Annotated[str | None, Query(pattern=CURSOR, description="next_cursor of the previous page")]
 SeqCursor = Annotated[str | None, Query(pattern=SEQ, description="next_cursor of the previous page")]

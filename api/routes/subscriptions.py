@@ -12,7 +12,7 @@ from api.http.problems import ProblemError, not_found
 from api.http.rates import cost_of_unfolding
 from api.http.responding import page, respond
 from api.http.routing import HubRequest, hub_router
-from api.routes.parameters import BotQuery, ConditionQuery, Cursor, Limit
+from api.routes.parameters import BotQuery, Cursor, Limit, OfCondition
 from common.errors import WebhookError
 from registry.explanation import Now
 from registry.store.parts.registry import StoredSubscription, SubscriptionRequest
@@ -125,7 +125,7 @@ async def rearm(body: BotCondition, request: HubRequest) -> Response:
 async def subscriptions(
     request: HubRequest,
     bot_id: BotQuery = None,
-    condition_id: ConditionQuery = None,
+    condition_id: OfCondition = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Response:

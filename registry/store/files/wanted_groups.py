@@ -67,7 +67,7 @@ class WantedGroups:
         unjudged = self._unjudged()
         with self._lock:
             self._follow()
-            wanted = (self._wanted(group, wants, unjudged) for group, wants in self._wants.items())
+            wanted = (self._wanted(group, self._wants[group], unjudged) for group in self._members)
             return [each for each in wanted if each is not None]
 
     def _follow(self) -> None:

@@ -15,6 +15,7 @@ from registry.conditions import Condition
 from registry.store.files.backup import restore_backup
 from registry.store.files.file_store import FileStore
 from registry.store.parts.registry import SubscriptionRequest
+from registry.store.parts.ticks import RunRecord
 from registry.store.protocol import Store
 from tests.registry.store.serving import OpenAt
 from tests.registry.store.ticks import BTC, ETH, HOUR, tick
@@ -197,6 +198,10 @@ def _row(table: str, **changed: str) -> str:
         ("triggers belong", "DELETE FROM registry.condition_registry"),
         ("ticks are numbered", "UPDATE registry.ticks SET tick_id = 5"),
         ("the trigger counts of conditions", "UPDATE registry.condition_state SET triggers = triggers + 1"),
+        ("the totals of ticks", "UPDATE registry.tick_totals SET conditions = conditions + 1"),
+        ("the totals of ticks", "UPDATE registry.run_totals SET record_us = 9"),
+        ("runs are numbered", "UPDATE registry.tick_runs SET number = 2"),
+        ("triggers have the keys", "UPDATE registry.condition_triggers SET condition_key = 1"),
         ("each condition has one row", _row("registry.condition_registry", text="'x'")),
         ("each condition has one row", "DELETE FROM registry.condition_activity"),
         ("subscriptions are to", "DELETE FROM registry.condition_registry"),
@@ -218,6 +223,7 @@ def test_what_does_not_agree_is_found_and_nothing_else(
         rows = tick(HOUR, (BTC, None), triggers=2)
         fired = rows.triggers.with_columns(pl.lit(RSI.id).alias("condition_id"))
         store.ticks.record_tick(type(rows)(**{**vars(rows), "triggers": fired}))
+        store.ticks.record_run(RunRecord("run", "1h", HOUR, 1, 2, 3, 4, 5))
         assert [one for one in store.check() if one.problem] == []
     with FileStore(tmp_path) as store, store._database.transaction() as transaction:
         transaction.execute(damage)

@@ -1,0 +1,44 @@
+"""The owner tidies its store up while it works: a few rows at a time, and without waiting for the night."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from common.clock import Clock
+from common.errors import StoreError
+from common.supervision import Loops
+from registry.store.protocol import Store
+
+_log = logging.getLogger(__name__)
+
+_EVERY_S = 3_600.0
+_DAY_MS = 24 * 3_600_000
+
+
+@contextmanager
+def tidying(
+    store: Store, clock: Clock, loops: Loops, *, history_days: float, every_s: float = _EVERY_S
+) -> Iterator[None]:
+    """Have a thread remove what nobody reads from the store while the block runs, once an hour unless told otherwise.
+
+    Failures and audits are kept for ``history_days``.
+    """
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.wait(every_s):
+            try:
+                removed = store.trim(int(clock.now_ms() - history_days * _DAY_MS))
+            except StoreError as error:
+                # A disk that is full, say: the next time does it.
+                _log.warning("the store was not tidied up: %s", error)
+            else:
+                _log.debug("%d rows that nobody reads were removed from the store", removed)
+
+    thread = loops.start("store-upkeep", run, stop)
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

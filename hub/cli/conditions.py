@@ -255,50 +255,63 @@ def reinstate(
 
 
 @conditions.command(name="list")
-def list_conditions(*, json_output: AsJson = False) -> None:
+def list_conditions(
+    *,
+    search: Annotated[str, Parameter(help="Words of the text, or beginnings of ids.")] = "",
+    limit: Annotated[int, Parameter(help="How many at most, those with the most subscribers first.")] = 1_000,
+    json_output: AsJson = False,
+) -> None:
     """List registered conditions, how often they have fired, and why some are not judged.
 
     Those that upgrades of the hub superseded are listed as well, with what stands for them.
     """
     import polars as pl
 
+    from registry.store.parts.condition_pages import ConditionQuery
+
+    if limit < 1:
+        raise HubError(f"--limit is {limit}; it must be at least 1")
     with open_to_read() as store:
-        registered = store.registry.conditions()
-        counts = store.triggers.counts()
+        page = store.registry.condition_page(ConditionQuery(words=search, limit=limit))
         unjudged = store.registry.unjudged()
-        superseded = store.registry.all_superseded()
-    states = {condition_id: (why.state, why.reason) for condition_id, why in unjudged.items()}
-    frame = pl.DataFrame(
-        [
-            (condition.condition_id, condition.text, *states.get(condition.condition_id, ("judged", None)), None)
-            for condition in registered
-        ]
-        + [
-            (
-                each.condition.condition_id,
-                each.condition.text,
-                "superseded",
-                f"by {each.superseded_by}: {each.reason}",
-                each.superseded_by,
-            )
-            for each in superseded
-        ],
-        schema=dict.fromkeys(("condition_id", "condition", "state", "reason", "superseded_by"), pl.String),
-        orient="row",
-    ).join(counts, on="condition_id", how="left")
-    frame = frame.with_columns(pl.col("triggers").fill_null(0)).select(
-        "condition_id", "condition", "triggers", "state", "reason", "superseded_by"
-    )
+        superseded = [] if search else store.registry.all_superseded()
+        # They keep what they fired under their own ids.
+        fired = {
+            name: store.triggers.condition_state(name).triggers
+            for name in (each.condition.condition_id for each in superseded)
+        }
+    reasons = {condition_id: why.reason for condition_id, why in unjudged.items()}
+    rows = [
+        (name, text, triggers, state, reasons.get(name), None)
+        for name, text, triggers, state in page.rows.select("condition_id", "text", "triggers", "state").iter_rows()
+    ]
+    rows += [
+        (
+            each.condition.condition_id,
+            each.condition.text,
+            fired[each.condition.condition_id],
+            "superseded",
+            f"by {each.superseded_by}: {each.reason}",
+            each.superseded_by,
+        )
+        for each in superseded
+    ]
+    schema = dict.fromkeys(("condition_id", "condition", "triggers", "state", "reason", "superseded_by"), pl.String)
+    frame = pl.DataFrame(rows, schema=schema | {"triggers": pl.Int64}, orient="row")
     print_frame(
         # Mostly all are judged: nobody needs two columns to be told so.
         frame
         if json_output
         else frame.drop("superseded_by")
-        if unjudged or superseded
+        if (frame["state"] != "judged").any()
         else frame.drop("state", "reason", "superseded_by"),
         json_output,
-        empty='No conditions; register one: hub conditions register "BTCUSDT 1h: rsi(14) crosses_below 30"',
+        empty="No condition has these words; list all: hub conditions list"
+        if search
+        else 'No conditions; register one: hub conditions register "BTCUSDT 1h: rsi(14) crosses_below 30"',
     )
+    if page.matching > page.rows.height:
+        message(f"{page.rows.height:,} of {page.matching:,} conditions; narrow it with --search, or raise --limit")
 
 
 def as_typed(text: str) -> Any:

@@ -22,8 +22,8 @@ def hub(tmp_path_factory: pytest.TempPathFactory, sample: pl.DataFrame) -> Itera
     folder: Path = tmp_path_factory.mktemp("figures")
     with Hub(folder, sample.filter(pl.col("timeframe") == "1h")) as served:
         ann, bob = served.as_user("ann"), served.as_user("bob")
-        first = ann.post("/conditions/register", json={"condition": RSI}).json()["condition_id"]
-        second = ann.post("/conditions/register", json={"condition": {**RSI, "value": 40}}).json()["condition_id"]
+        first = ann.post("/conditions/register", json=RSI).json()["condition_id"]
+        second = ann.post("/conditions/register", json={**RSI, "value": 40}).json()["condition_id"]
         for client, bot, condition_id in ((ann, "a", first), (ann, "b", second), (bob, "a", first)):
             body = {"bot_id": bot, "condition_id": condition_id, "bot_type": "dca", "bot_config": {}}
             assert client.post("/conditions/subscribe", json=body).status_code in (200, 201)

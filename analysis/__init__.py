@@ -3,7 +3,8 @@
 ``scan(conditions, candles)`` judges whole histories, with the same plan and evaluation as the live flow.
 ``preview(condition, candles, start=…)`` says when one would have fired, ``explain(condition, candles, at=…)`` why.
 ``backtest(conditions, candles)`` reports on what followed, and whether it is more than chance gives;
-``sweep(template, candles, parameters)`` does so for thousands of conditions at once.
+``sweep(template, candles, parameters)`` does so for thousands of conditions at once. ``overlap(a, b, candles)`` says
+how much two conditions are one, ``repaint(condition, candles)`` what judging forming candles would have made of it.
 """
 
 from analysis.asking import explain, preview
@@ -11,6 +12,8 @@ from analysis.backtesting.backtest import backtest
 from analysis.backtesting.report import Report
 from analysis.backtesting.sweep import Sweep
 from analysis.backtesting.sweeping import sweep
+from analysis.overlap import overlap
+from analysis.repaint import repaint
 from analysis.scan import scan
 
-__all__ = ["Report", "Sweep", "backtest", "explain", "preview", "scan", "sweep"]
+__all__ = ["Report", "Sweep", "backtest", "explain", "overlap", "preview", "repaint", "scan", "sweep"]

@@ -28,7 +28,7 @@ PUBLIC = {
         "register_condition",
         "subscribe_bot",
     },
-    "analysis": {"Report", "Sweep", "backtest", "explain", "preview", "scan", "sweep"},
+    "analysis": {"Report", "Sweep", "backtest", "explain", "overlap", "preview", "repaint", "scan", "sweep"},
     "bots.dca": {"Config", "DcaBot", "SafetyStep", "State", "TakeProfitStep", "safety_orders"},
     "bots.grid": {"Config", "GridBot", "Start", "State", "levels", "profit_per_grid", "starting"},
     "bots.market_making": {"Config", "MarketMakingBot", "State", "avellaneda_stoikov", "inventory_skew"},

@@ -133,7 +133,7 @@ def overfitting_probability(blocks: Array, sizes: Integers) -> float | None:
 
     The range is cut into 16 blocks. For every choice of 8 of them, the condition with the best Sharpe ratio in those is
     looked up in the other 8: the result is how often it is not better than the median there. ``blocks`` float64[
-    conditions, blocks, 2] are sums of the equity's returns and of their squares, ``sizes`` the candles of each block.
+    conditions, blocks, 2] are sums of excess returns and of their squares, ``sizes`` the candles of each block.
     With more than 1,000 conditions, every tenth choice is looked at. ``None`` for fewer than two conditions.
     """
     count, many = blocks.shape[0], blocks.shape[1]

@@ -231,7 +231,7 @@ def _of_series(
     """What a series says: of all conditions together, and the figures of each."""
     tables = [pl.read_parquet(unit.figures_file) for unit, _ in done]
     figures = np.concatenate([table.select(FIGURES).to_numpy() for table in tables])
-    blocks = np.concatenate([table["blocks"].to_numpy() for table in tables]).reshape(-1, BLOCKS, 3)
+    blocks = np.concatenate([table["blocks"].to_numpy() for table in tables]).reshape(-1, BLOCKS, 2)
     pairs = [pair for unit, _ in done for pair in zip(unit.conditions, unit.exits, strict=True)]
     answer = done[0][1]
     trials = ledger.record(series, answer.marker, [condition for condition, _ in pairs])
@@ -248,7 +248,7 @@ def _of_series(
         trials=deflation.trials,
         independent=deflation.independent,
         expected_best=deflation.threshold,
-        overfitting=overfitting_probability(blocks[:, :, 1:], sizes),
+        overfitting=overfitting_probability(blocks, sizes),
         hold_return=answer.hold_return,
     )
     column = {name: figures[:, number] for number, name in enumerate(FIGURES)}

@@ -116,8 +116,7 @@ def _simulate(  # noqa: PLR0912, PLR0915 - one pass over each trade's candles
                 if block_count:
                     block = (i - first) * block_count // height
                     blocks[condition, block, 0] += excess
-                    blocks[condition, block, 1] += net
-                    blocks[condition, block, 2] += net * net
+                    blocks[condition, block, 1] += excess * excess
                 if equity.shape[0]:
                     equity[0, i] = value
                 earlier = closes[i]

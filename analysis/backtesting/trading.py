@@ -63,7 +63,7 @@ class Means:
 @dataclass(frozen=True)
 class Traded:
     """What conditions of one series made: ``figures`` float64[conditions, FIGURES], and for each of ``BLOCKS``
-    stretches of the range ``blocks`` float64[conditions, BLOCKS, 3] with sums of ``excess``, ``net`` and ``net2``."""
+    stretches of the range ``blocks`` float64[conditions, BLOCKS, 2] with sums of ``excess`` and ``excess2``."""
 
     figures: Array
     blocks: Array
@@ -118,7 +118,7 @@ def trade(base: BaseCandles, firings: Firings, exits: Firings | None, exit_of: I
     """Trade all conditions of a series. ``exit_of`` says which of ``exits`` belongs to each condition; by default it is
     the first to all."""
     count = firings.starts.size - 1
-    figures, blocks = np.zeros((count, len(FIGURES))), np.zeros((count, BLOCKS, 3))
+    figures, blocks = np.zeros((count, len(FIGURES))), np.zeros((count, BLOCKS, 2))
     _run(base, firings, exits, exit_of, rules, figures, blocks, np.zeros((0, 9)), np.zeros((0, 0)))
     return Traded(figures, blocks)
 
@@ -128,7 +128,7 @@ def trades_of(base: BaseCandles, rows: Integers, exits: Firings | None, rules: R
     firings = Firings(np.array([0, rows.size], np.int64), rows)
     raw, equity = np.zeros((rows.size, 9)), np.ones((1, base.opens_ms.size))
     figures = np.zeros((1, len(FIGURES)))
-    made = _run(base, firings, exits, None, rules, figures, np.zeros((1, 0, 3)), raw, equity)
+    made = _run(base, firings, exits, None, rules, figures, np.zeros((1, 0, 2)), raw, equity)
     return ConditionTrades(base, raw[:made], equity[0, base.first : base.stop], rules.sign)
 
 

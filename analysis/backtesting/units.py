@@ -88,7 +88,7 @@ def run_unit(unit: SweepUnit) -> UnitCounts:
     exit_of = np.array([-1 if each is None else different.index(each) for each in exits], np.int64)
     traded = trade(base, own, of_exits, exit_of, unit.rules)
     columns = {name: traded.figures[:, number] for number, name in enumerate(FIGURES)}
-    blocks = pl.Series("blocks", traded.blocks.reshape(len(conditions), -1), dtype=pl.Array(pl.Float64, 3 * BLOCKS))
+    blocks = pl.Series("blocks", traded.blocks.reshape(len(conditions), -1), dtype=pl.Array(pl.Float64, 2 * BLOCKS))
     pl.DataFrame(columns).with_columns(blocks).write_parquet(unit.figures_file)
     if unit.keeps_triggers:
         _write_triggers(unit, own, base)

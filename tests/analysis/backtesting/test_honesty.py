@@ -1,0 +1,60 @@
+"""What a report warns of: the future, indicators that have not settled, tries that nobody mentioned."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+import analysis
+from analysis.backtesting import honesty
+from analysis.backtesting.judging import Firings, judge
+from analysis.backtesting.trials import SessionTrials
+from registry.conditions import Condition
+from tests.analysis.backtesting.candles import frame, sample, walk
+
+TEXT = "BTCUSDT 1h: rsi(14) crosses_below 40"
+
+
+def kinds(report: analysis.Report) -> set[str]:
+    return {caution.kind for caution in report[0].cautions}
+
+
+def test_an_evaluation_that_knows_the_future_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    candles = frame(walk(500, 2))
+    assert "look-ahead" not in kinds(analysis.backtest(TEXT, candles, trials=SessionTrials()))
+
+    def peeking(conditions: Sequence[Condition], histories: Mapping[Any, Any], *rest: Any) -> tuple[Firings, Any]:
+        """Fires five candles before the condition does, as a centred average would."""
+        firings, triggers = judge(conditions, histories, *rest)
+        return Firings(firings.starts, np.maximum(firings.rows - 5, 0)), triggers
+
+    monkeypatch.setattr(honesty, "judge", peeking)
+    report = analysis.backtest(TEXT, candles, trials=SessionTrials())
+    assert "look-ahead" in kinds(report)
+    assert report[0].verdict == "it knows the future: nothing of this can be had"
+
+
+def test_triggers_before_indicators_have_settled_are_counted() -> None:
+    report = analysis.backtest("BTCUSDT 1h: rsi(14) < 45", frame(walk(600, 5)), trials=SessionTrials())
+    unsettled = int((~report.triggers["settled"]).sum())
+    (caution,) = [each for each in report[0].cautions if each.kind == "unsettled"]
+    assert unsettled > 0
+    assert caution.text.startswith(f"{unsettled} of {report.triggers.height} triggers came before")
+
+
+def test_what_was_tried_counts_whether_or_not_it_is_mentioned() -> None:
+    candles, trials = sample(), SessionTrials()
+    first = analysis.backtest(TEXT, candles, trials=trials)[0].chance
+    assert (first.trials, first.expected_best) == (1, 0)
+    others = [f"BTCUSDT 1h: close crosses_above sma({period})" for period in (5, 20, 80, 200)]
+    analysis.backtest(others, candles, trials=trials)
+    # Equal conditions in other words are one try.
+    again = analysis.backtest("btc/usdt 60m: RSI crosses_below 40.0", candles, trials=trials)
+    assert again[0].chance.trials == 5
+    assert 1 < again[0].chance.independent <= 5
+    assert again[0].chance.expected_best > 0
+    assert again[0].chance.deflated < first.deflated
+    # Other candles of the same name are another series.
+    elsewhere = analysis.backtest(TEXT, candles[500:], trials=trials)
+    assert elsewhere[0].chance.trials == 1

@@ -1,0 +1,111 @@
+"""``analysis.sweep``: every combination as a backtest of its own would have it, on any executor."""
+
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from threading import Event
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+import analysis
+from analysis.backtesting import sweeping
+from analysis.backtesting.trials import SessionTrials
+from common.errors import BacktestError, ConditionError, HubError
+from registry.conditions import Condition
+from tests.analysis.backtesting.candles import sample
+
+TEMPLATE = "{symbol} 1h: rsi({period}) crosses_below {level}"
+VALUES = {"symbol": ["BTCUSDT", "ETHUSDT"], "period": range(5, 8), "level": [25, 30.5]}
+CANDLES = pl.concat([sample(), sample("ETHUSDT")])
+
+
+def test_each_combination_is_what_its_backtest_says(tmp_path: Path) -> None:
+    swept = analysis.sweep(
+        TEMPLATE, CANDLES, VALUES, exit="{symbol} 1h: rsi({period}) > 60", horizon=48, stop_percent=5,
+        trials=SessionTrials(), triggers_to=tmp_path,
+    )  # fmt: skip
+    assert swept.frame.height == 12
+    assert swept.complete
+    for row in list(swept.frame.iter_rows(named=True))[::5]:
+        text = TEMPLATE.format(**{name: row[name] for name in VALUES})
+        alone = analysis.backtest(
+            text, CANDLES, exit=f"{row['symbol']} 1h: rsi({row['period']}) > 60", horizon=48, stop_percent=5,
+            trials=SessionTrials(),
+        )  # fmt: skip
+        figures = alone[0].figures
+        assert Condition.parse(text).id == row["condition_id"]
+        for name in ("triggers", "trades", "win_rate", "total_return", "max_drawdown", "exposure", "mean_trade_return"):
+            assert row[name] == pytest.approx(figures[name], rel=1e-9), name
+        assert row["sharpe_a_year"] == pytest.approx(figures["sharpe_a_year"], rel=1e-6)
+    kept = pl.concat([pl.read_parquet(file) for file in sorted(tmp_path.glob("triggers-*.parquet"))])
+    assert kept.height == swept.frame["triggers"].sum()
+
+
+def test_processes_give_what_threads_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = analysis.sweep(TEMPLATE, CANDLES, VALUES, trials=SessionTrials())
+    monkeypatch.setattr(sweeping, "MOST_CONDITIONS", 4)
+    steps: list[tuple[int, int]] = []
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        processes = analysis.sweep(
+            TEMPLATE, CANDLES, VALUES, trials=SessionTrials(), executor=pool,
+            progress=lambda done, total: steps.append((done, total)),
+        )  # fmt: skip
+    assert steps == [(number, 4) for number in range(1, 5)], "two series of six conditions, four at most in a unit"
+    assert_frame_equal(processes.frame, threads.frame)
+    assert processes.series == threads.series
+
+
+def test_a_cancelled_sweep_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeping, "MOST_CONDITIONS", 1)
+    cancel = Event()
+    swept = analysis.sweep(
+        TEMPLATE, CANDLES, VALUES, trials=SessionTrials(), cancel=cancel, progress=lambda *_: cancel.set()
+    )
+    assert not swept.complete
+    assert 1 <= swept.frame.height < 12
+    assert "cancelled before all was judged" in str(swept)
+
+
+def test_a_sweep_shows_itself() -> None:
+    swept = analysis.sweep(TEMPLATE, CANDLES, VALUES, trials=SessionTrials())
+    assert max(map(len, swept.lines())) <= 80
+    shown = swept._repr_html_()
+    assert "<svg" in shown
+    assert "http" not in shown
+    grid = swept.grid("trades", x="period", y="level")
+    assert grid.columns == ["level", "5", "6", "7"]
+    of_cell = swept.frame.filter(period=6, level=30.5)["trades"]
+    assert grid.filter(level=30.5)["6"].item() == of_cell.mean()
+    assert swept.heat_map("trades", x="period", y="level").count("<rect") == 6
+    assert swept.report()[0].condition.id == swept.best["condition_id"][0]
+
+
+def test_combinations_that_make_no_condition_are_left_out_and_told() -> None:
+    swept = analysis.sweep("BTCUSDT 1h: rsi({period}) < 30", CANDLES, {"period": [1, 14]}, trials=SessionTrials())
+    assert swept.frame["period"].to_list() == [14]
+    ((values, error),) = swept.unreadable
+    assert values == {"period": 1}
+    assert "between 2 and 1000" in error
+    assert "1 combinations make no condition; period=1" in " ".join(str(swept).split())
+
+
+@pytest.mark.parametrize(
+    ("template", "parameters", "error", "says"),
+    [
+        ("BTCUSDT 1h: rsi({period}) < 30", {"periods": [14]}, BacktestError, "did you mean period"),
+        ("BTCUSDT 1h: rsi({period}) < 30", {"period": [14], "level": [1]}, BacktestError, "is not in the template"),
+        ("BTCUSDT 1h: rsi({period}) < 30", {"period": []}, BacktestError, "has no values"),
+        ("BTCUSDT 1h: rsi({period}) < 30", None, BacktestError, "has no parameters"),
+        ("BTCUSDT 1h: rsi({period.real}) < 30", {"period": [14]}, BacktestError, "a plain name"),
+        ("BTCUSDT 1h: rsi({period) < 30", {"period": [14]}, BacktestError, "cannot be read"),
+        ("BTCUSDT 1h: rsj({period}) < 30", {"period": [14]}, ConditionError, "did you mean rsi"),
+        ("BTCUSDT 1h: rsi({period}) < 30", {"period": range(10**7)}, BacktestError, "more than 1,000,000"),
+    ],
+)
+def test_what_cannot_be_done(
+    template: str, parameters: dict[str, list[int]] | None, error: type[HubError], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        analysis.sweep(template, CANDLES, parameters)

@@ -22,6 +22,10 @@ class Scale:
     slots: int = 4_000
     scan_conditions: int = 10_000
     scan_candles: int = 525_600
+    backtest_candles: int = 500_000
+    backtest_pairs: int = 100
+    backtest_slow_pairs: int = 2
+    """Pairs of thresholds for a library that takes seconds for each."""
     users: int = 1_000
     conditions_a_user: int = 5
     unique_conditions: int = 500
@@ -73,6 +77,9 @@ TINY = Scale(
     slots=60,
     scan_conditions=40,
     scan_candles=900,
+    backtest_candles=900,
+    backtest_pairs=4,
+    backtest_slow_pairs=1,
     users=20,
     conditions_a_user=2,
     unique_conditions=12,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from benchmarks import (
     bots,
+    backtests,
     cold,
     conditions,
     events,
@@ -30,6 +31,7 @@ SECTIONS: dict[str, Callable[[Scale, Peers], Section]] = {
     "live": live.live,
     "conditions": conditions.conditions,
     "scan": scan.scan,
+    "backtests": backtests.backtests,
     "cold": cold.cold,
     "events": events.events,
     "service": service.service,
@@ -41,5 +43,5 @@ SECTIONS: dict[str, Callable[[Scale, Peers], Section]] = {
 }
 """Name on the command line -> how to measure it."""
 
-WITH_PEERS = frozenset({"history", "series", "live"})
+WITH_PEERS = frozenset({"history", "series", "live", "backtests"})
 """The sections that compare with libraries in an environment of their own."""

@@ -89,7 +89,7 @@ def open_peers(wanted: bool) -> Iterator[Peers]:
         try:
             if not wanted:
                 raise PeersMissing("they were not wanted")
-            python = _environment()
+            python = environment_of(ENVIRONMENT, _REQUIREMENTS)
         except PeersMissing as missing:
             yield Peers(None, Path(folder), str(missing))
             return
@@ -109,16 +109,16 @@ def open_peers(wanted: bool) -> Iterator[Peers]:
                 process.stdin.close()  # type: ignore[union-attr]
 
 
-def _environment() -> Path:
-    """The Python of an environment with the packages in ``requirements.txt``; raises :class:`PeersMissing`."""
-    python = ENVIRONMENT / "bin" / "python"
-    ready = ENVIRONMENT / "ready.txt"
-    wanted = _REQUIREMENTS.read_text(encoding="utf-8")
+def environment_of(folder: Path, requirements: Path) -> Path:
+    """The Python of an environment with pinned packages, made if it is not there; raises :class:`PeersMissing`."""
+    python = folder / "bin" / "python"
+    ready = folder / "ready.txt"
+    wanted = requirements.read_text(encoding="utf-8")
     if ready.exists() and ready.read_text(encoding="utf-8") == wanted:
         return python
-    print("Installing the libraries to compare with into .venv/peers ...", file=sys.stderr)
+    print(f"Installing the libraries to compare with into .venv/{folder.name} ...", file=sys.stderr)
     try:
-        venv.create(ENVIRONMENT, with_pip=True, clear=True)
+        venv.create(folder, with_pip=True, clear=True)
         command: list[str | Path] = [
             python,
             "-m",
@@ -129,7 +129,7 @@ def _environment() -> Path:
             "--only-binary",
             ":all:",
         ]
-        subprocess.run([*command, "-r", _REQUIREMENTS], check=True, capture_output=True, text=True)
+        subprocess.run([*command, "-r", requirements], check=True, capture_output=True, text=True)
     except subprocess.CalledProcessError as error:
         last = (error.stderr or error.stdout or str(error)).strip().splitlines()[-1:]
         raise PeersMissing(f"pip could not install them: {' '.join(last)}") from error

@@ -24,6 +24,7 @@ _WRITTEN = (
     "backups",
     "ingest.json",
     "markets",
+    "trials",
 )
 """What the hub writes directly into a data folder; whatever else is there belongs to somebody else."""
 

@@ -4,15 +4,24 @@ The best of many tries looks good by chance, whether or not somebody says how ma
 what it tries, and each report is deflated by all that is known.
 """
 
+import os
 from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
 from threading import Lock
 from typing import Protocol
 
+from common.errors import HubError, StoreNotWritable
+from common.private_files import make_private_folder
 from registry.conditions import Condition
 from registry.groups import Series
 
 _MOST = 100_000
 """Conditions that are remembered for a series; more are only counted."""
+
+
+_MOST_READ = 500
+"""Earlier conditions that are read again to be judged."""
 
 
 class TrialLedger(Protocol):
@@ -48,6 +57,54 @@ class SessionTrials:
     def tried(self, series: Series, marker: str) -> list[Condition]:
         with self._lock:
             return list(self._tried.get((series, marker), ()))
+
+
+class FolderTrials:
+    """What was tried with a data folder, by whatever process: a file for each series, to which lines are appended."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def record(self, series: Series, marker: str, conditions: Iterable[Condition]) -> int:
+        path = self._path(series, marker)
+        known = set(_ids(path))
+        fresh = {condition.id: condition for condition in conditions if condition.id not in known}
+        if fresh:
+            lines = "".join(f"{each.id} {each.canonical}\n" for each in fresh.values())
+            try:
+                make_private_folder(self._folder)
+                descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                    file.write(lines)
+            except OSError as error:
+                raise StoreNotWritable(
+                    f"cannot write {path}: {error.strerror}; what is tried is counted there, so"
+                    " set HUB_DATA_DIR to a writable folder"
+                ) from error
+        return len(known) + len(fresh)
+
+    def tried(self, series: Series, marker: str) -> list[Condition]:
+        conditions = dict.fromkeys(_ids(self._path(series, marker)).values())
+        readable = []
+        for canonical in list(conditions)[-_MOST_READ:]:
+            try:
+                readable.append(Condition.from_canonical(canonical))
+            except HubError:
+                # Tried with an older version of the language: it counts, and cannot be judged again.
+                continue
+        return readable
+
+    def _path(self, series: Series, marker: str) -> Path:
+        return self._folder / f"{sha256(f'{series} {marker}'.encode()).hexdigest()[:32]}.txt"
+
+
+def _ids(path: Path) -> dict[str, str]:
+    """Id -> canonical text, in the order in which they were tried."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return {}
+    return dict(line.split(" ", 1) for line in lines if " " in line)
 
 
 SESSION = SessionTrials()

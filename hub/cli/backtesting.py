@@ -50,6 +50,7 @@ def backtest(
     """
     settings = hub_settings()
     import analysis
+    from analysis.backtesting.trials import FolderTrials
     from registry.naming import reading
 
     steps, varied = _whole_numbers(horizons), dict(map(_values, vary or ()))
@@ -64,6 +65,7 @@ def backtest(
         "start": since,
         "end": until,
         "exchange": settings.default_exchange,
+        "trials": FolderTrials(settings.data_dir / "trials"),
     }
     with open_to_read() as store, reading(store.candles.directory()):
         if varied:

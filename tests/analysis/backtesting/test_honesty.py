@@ -1,6 +1,7 @@
 """What a report warns of: the future, indicators that have not settled, tries that nobody mentioned."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import analysis
 from analysis.backtesting import honesty
 from analysis.backtesting.judging import Firings, judge
-from analysis.backtesting.trials import SessionTrials
+from analysis.backtesting.trials import FolderTrials, SessionTrials
 from registry.conditions import Condition
 from tests.analysis.backtesting.candles import frame, sample, walk
 
@@ -58,3 +59,15 @@ def test_what_was_tried_counts_whether_or_not_it_is_mentioned() -> None:
     # Other candles of the same name are another series.
     elsewhere = analysis.backtest(TEXT, candles[500:], trials=trials)
     assert elsewhere[0].chance.trials == 1
+
+
+def test_a_folder_remembers_what_other_processes_tried(tmp_path: Path) -> None:
+    candles, folder = sample(), tmp_path / "trials"
+    others = [f"BTCUSDT 1h: close crosses_above sma({period})" for period in (5, 20, 80)]
+    analysis.backtest(others, candles, trials=FolderTrials(folder))
+    report = analysis.backtest(TEXT, candles, trials=FolderTrials(folder))
+    assert report[0].chance.trials == 4
+    assert report[0].chance.expected_best > 0
+    assert analysis.backtest(TEXT, candles, trials=FolderTrials(folder))[0].chance == report[0].chance
+    (file,) = folder.iterdir()
+    assert (folder.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o700, 0o600)

@@ -54,6 +54,14 @@ def test_a_condition_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(out)["conditions"][0]["triggers"] == 87
 
 
+def test_what_was_tried_before_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    shown(capsys, "BTCUSDT 1h: rsi({period}) < 30", "--vary", "period=5:20")
+    out, _ = shown(capsys, TEXT, "--json")
+    (told,) = json.loads(out)["conditions"]
+    assert told["trials"] == 17
+    assert 1 < told["independent_trials"] <= 17
+
+
 def test_every_combination_of_a_template(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ("{symbol} 1h: rsi({period}) < {level}", "--vary", "symbol=BTCUSDT,ETHUSDT", "--vary", "period=5:7")
     out, _ = shown(capsys, *arguments, "--vary", "level=20:30:5", "--json")

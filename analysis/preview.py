@@ -117,7 +117,8 @@ def preview_of_stretches(
         values = Valuation.over(condition, parts)
         rows = np.flatnonzero(values.fires())
         rows = rows[rows >= min(begin, back)]
-        fired.append((values.opens[rows], values.closes[rows], values.close[rows], values.has_settled(rows)))
+        opens = values.opens[rows]
+        fired.append((opens, base.calendar.close(opens), values.close[rows], values.has_settled(rows)))
     return PreviewScan(
         start_ms=start_ms, end_ms=end_ms, candles=max(0, stop - first), triggers=_trigger_frame(condition, fired)
     )

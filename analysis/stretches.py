@@ -1,6 +1,6 @@
 """Consecutive candles of a series, with the values of what is read of it: what :mod:`analysis.valuation` judges."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -70,6 +70,37 @@ class Stretch:
         )
 
 
+Outputs = Mapping[IndicatorOutput, Array]
+Compute = Callable[[Calculation, Sequence[IndicatorOutput], Candles, Mapping[Variable, Array]], Outputs]
+"""(calculation, its outputs that are read, candles, what it is computed from) -> values of those outputs."""
+
+
+def computed(
+    calculation: Calculation, outputs: Sequence[IndicatorOutput], columns: Candles, values: Mapping[Variable, Array]
+) -> Outputs:
+    """The outputs of a calculation on a whole history."""
+    return moved(calculation, begin(calculation), outputs, columns, values)
+
+
+def whole_stretch(
+    candles: pl.DataFrame, calendar: SeriesCalendar, wanted: Collection[Variable], compute: Compute = computed
+) -> Stretch:
+    """All candles of a history, oldest first, with values that ``compute`` may take from elsewhere.
+
+    ``wanted`` is what is read, without steps back; what an indicator is computed from comes before it.
+    """
+    columns, opens = columns_of(candles), open_times(candles)
+    values: dict[Variable, Array] = {
+        variable: source_array(columns, variable.field) for variable in wanted if isinstance(variable, Price)
+    }
+    for calculation, outputs in outputs_by_calculation(wanted).items():
+        fresh = compute(calculation, outputs, columns, values)
+        values |= {output: fresh[output] for output in outputs}
+    none = np.zeros(0, np.int64)
+    first, last = (int(opens[0]), int(opens[-1])) if opens.size else (0, 0)
+    return Stretch(calendar, opens, runs_after(calendar, none, none, opens), 0, opens.size, first, last, values)
+
+
 class StretchReader:
     """Moves over a history block by block, and keeps of it what the last candles need."""
 
@@ -117,7 +148,8 @@ class StretchReader:
         columns = columns_of(block)
         values: dict[Variable, Array] = {price: source_array(columns, price.field) for price in self._prices}
         for calculation, outputs in self._outputs.items():
-            values |= moved(calculation, self._carries[calculation], outputs, columns, values)
+            fresh = moved(calculation, self._carries[calculation], outputs, columns, values)
+            values |= {output: fresh[output] for output in outputs}
         self._runs = np.concatenate([self._runs, runs_after(self._calendar, self._opens, self._runs, opens)])
         self._opens = np.concatenate([self._opens, opens])
         for variable, column in values.items():
@@ -162,14 +194,14 @@ def moved(
     outputs: Sequence[IndicatorOutput],
     columns: Candles,
     values: Mapping[Variable, Array],
-) -> dict[Variable, Array]:
+) -> Outputs:
     """Outputs of a calculation on the next candles; ``carry`` moves on. ``values`` has what it is computed from."""
     name, parameters, source = calculation
     indicator = find(name)
-    chosen = source if source is None or isinstance(source, str) else _source_values(source, columns, values)
+    chosen = source if source is None or isinstance(source, str) else source_values(source, columns, values)
     computed = scan(indicator, dict(parameters), carry, input_arrays(indicator, columns, chosen))
     by_name = {output.name: column for output, column in zip(indicator.outputs, computed, strict=True)}
-    return {variable: by_name[variable.output] for variable in outputs}
+    return {output: by_name[output.output] for output in outputs}
 
 
 def runs_after(
@@ -206,7 +238,7 @@ def age(marks: NDArray[np.bool_]) -> NDArray[np.int64]:
     return positions - last
 
 
-def _source_values(source: Operand, columns: Candles, values: Mapping[Variable, Array]) -> Array:
+def source_values(source: Operand, columns: Candles, values: Mapping[Variable, Array]) -> Array:
     """The values of a source on some candles."""
     match source:
         case Number(value):
@@ -214,5 +246,5 @@ def _source_values(source: Operand, columns: Candles, values: Mapping[Variable, 
         case Price(field=field):
             return source_array(columns, field)
         case Arithmetic() | Function():
-            return calculated(source, [_source_values(part, columns, values) for part in parts_of(source)])
+            return calculated(source, [source_values(part, columns, values) for part in parts_of(source)])
     return values[source]

@@ -6,7 +6,7 @@ able to say what each part of the tree was. A test holds both to the same result
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Self
 
 import numpy as np
@@ -104,12 +104,16 @@ class Valuation:
         self._series = stretches
         own = stretches[condition.series]
         self.opens = own.opens
-        self.closes = own.calendar.close(own.opens)
         self._views: dict[Series, NDArray[np.int64]] = {}
         self._truths: dict[Node, TruthColumn] = {}
         self.close = self._own_values(Price(condition.series, "close", 0))
         self.steps_back = own.runs
         """How many consecutive steps lead to each candle: beyond them a candle is missing."""
+
+    @cached_property
+    def closes(self) -> NDArray[np.int64]:
+        """Close times of the candles of the base."""
+        return self.stretch(self.condition.series).calendar.close(self.opens)
 
     def stretch(self, series: Series) -> Stretch:
         """The last candles of a series."""

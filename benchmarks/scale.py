@@ -47,6 +47,8 @@ class Scale:
     month_groups: int = 50
     asked: int = 400
     """Status requests, and as many requests for a listing."""
+    minutes: int = 525_600
+    """Candles of 1m that are previewed."""
     fair_requests: int = 300
     """Registrations of a user during each attack, and as many status requests."""
     latency_instruments: int = 200
@@ -99,6 +101,7 @@ TINY = Scale(
     stored_ticks=3_000,
     stored_conditions=100,
     asked=20,
+    minutes=1_000,
     fair_requests=6,
     latency_instruments=2,
     latency_conditions=8,

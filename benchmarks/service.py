@@ -73,13 +73,14 @@ def service(scale: Scale, peers: Peers) -> Section:  # noqa: ARG001 - sections a
     gc.collect()
     gc.freeze()
     with tempfile.TemporaryDirectory() as made:
-        empty = filled(Path(made) / "empty", 0, 1)
+        empty = filled(Path(made) / "empty", 0, 1, minutes=scale.minutes)
         with hub_up(Path(made) / "empty", _UNLIMITED) as served:
             served.settle()
             tables, targets = _registering(scale, served, empty[0])
             table, target = _previewing(scale, served, empty[0])
-        tables.append(table)
-        targets.append(target)
+            typing_table, typing_target = _typing(scale, served, empty[0])
+        tables += [table, typing_table]
+        targets += [target, typing_target]
         keys = filled(Path(made) / "full", scale.stored_subscriptions, 20)
         with hub_up(Path(made) / "full", _UNLIMITED) as served:
             served.settle()
@@ -139,6 +140,34 @@ def _previewing(scale: Scale, served: Served, key: str) -> tuple[Table, Target]:
             ["later ones, slowest", figure(max(later) * 1e3)]]  # fmt: skip
     remark = f"Previews of different conditions on {_HOURS:,} candles of 1h, milliseconds, client included."
     return Table(remark, ("preview", "ms"), rows), at_most("preview of a year of 1h candles", 0.5, median, " s")
+
+
+def _typing(scale: Scale, served: Served, key: str) -> tuple[Table, Target]:
+    """Somebody tries one threshold after the other."""
+    levels = itertools.count(2000)
+    kinds = {
+        "one indicator": "BTCUSDT 1m: rsi(14) crosses_below {}",
+        "three, and a window": "BTCUSDT 1m: all(rsi < {}, close > sma(200), volume > sma(20, volume)) within 5 bars",
+        "another timeframe": "BTCUSDT 1m: rsi(14)@1h < {} and close < bbands.lower",
+    }
+    rows, slowest = [], 0.0
+    with HubClient(served.url, key) as client:
+        for name, template in kinds.items():
+            texts = (template.format(next(levels) / 100) for _ in itertools.count())
+            first = _seconds(lambda texts=texts: client.preview(next(texts)))  # type: ignore[misc]
+            # As many as a 95th percentile needs.
+            count, before = max(40, scale.rounds), served.cpu_s
+            later = [_seconds(lambda texts=texts: client.preview(next(texts))) for _ in range(count)]  # type: ignore[misc]
+            spent = _Spent(later, sum(later), served.cpu_s - before, 0)
+            cpu = spent.service_cpu / count * 1e3
+            rows.append([name, *map(figure, (first * 1e3, spent.at(0.5), spent.at(0.95), cpu))])
+            slowest = max(slowest, spent.at(0.95))
+    remark = (
+        f"Previews of {scale.minutes:,} candles of 1m, one threshold after the other; milliseconds, client included."
+        " CPU is that of a later one, in the service."
+    )
+    header = ("condition", "the first", "later ones, median", "later ones, p95", "CPU")
+    return Table(remark, header, rows), at_most("preview of a year of 1m candles, warm, p95", 30.0, slowest, " ms")
 
 
 def _asking(scale: Scale, served: Served, keys: Sequence[str]) -> tuple[Table, list[Target]]:
@@ -255,11 +284,14 @@ def _stored_conditions(subscriptions: int) -> list[Condition]:
     return [Condition.parse(text) for text in itertools.islice(_conditions(random.Random(7)), count)]
 
 
-def filled(data_dir: Path, subscriptions: int, users: int) -> list[str]:
-    """Make a data folder with a year of candles and some subscriptions; returns the keys of its first users."""
+def filled(data_dir: Path, subscriptions: int, users: int, *, minutes: int = 0) -> list[str]:
+    """Make a data folder with a year of 1h candles, so many of 1m, and some subscriptions; returns the keys of its
+    first users."""
     data_dir.mkdir()
     with FileStore(data_dir / "store") as store:
         store.candles.upsert(candles.frame(candles.series(_HOURS, timeframe="1h"), "BTCUSDT", "1h"))
+        if minutes:
+            store.candles.upsert(candles.frame(candles.series(minutes, timeframe="1m"), "BTCUSDT", "1m"))
         made = [new_key(f"user-{number}", "user", "", 0) for number in range(users)]
         for key, _ in made:
             store.accounts.add_key(key)

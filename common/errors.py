@@ -23,6 +23,7 @@
     │   ├── BrokerBusy          its exchange takes no requests for some time; this one was not carried out
     │   └── BrokerRefused       its exchange refuses a request, and says why
     ├── AuditFailed             the recorded triggers differ from what the candles imply
+    ├── WhatIfError             a supposed change cannot be replayed
     ├── RuleTestError           a file of rule tests cannot be used: file, line, and how to mend it
     ├── RuleTestsFailed         conditions do not fire as their tests expect
     ├── SettingsError           the environment or `.env` holds an unusable value
@@ -141,6 +142,10 @@ class BrokerRefused(BrokerError):
 
 class AuditFailed(HubError):
     """The recorded triggers differ from what the candles imply."""
+
+
+class WhatIfError(HubError):
+    """A supposed change of a parameter or a definition cannot be replayed."""
 
 
 class RuleTestError(HubError):

@@ -1,21 +1,20 @@
 """Judges rule tests: by :mod:`analysis.valuation`, which agrees with ticks and scans to the last bit."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from analysis.rule_tests.cases import RuleTest, SeriesCase
-from analysis.stretches import Stretch, begin, columns_of, moved, outputs_by_calculation, runs_after
+from analysis.stretches import Calculation, Outputs, Stretch, computed, whole_stretch
 from analysis.valuation import Valuation, wanted_of
 from common.timeframes import show_time
-from engine.candle_history import open_times
 from engine.program import FALSE, TRUE, UNKNOWN
-from indicators.compute import Array, source_array
+from indicators.compute import Array, Candles
 from registry.groups import Series
 from registry.language.as_text.text import to_text
 from registry.language.desugar import desugar
-from registry.language.tree import IndicatorOutput, Price, Variable, variables
+from registry.language.tree import IndicatorOutput, Variable, variables
 
 _TRUTHS = {TRUE: "TRUE", FALSE: "FALSE", UNKNOWN: "UNKNOWN", None: "a missing candle"}
 _MOST_FAILURES = 20
@@ -103,17 +102,15 @@ class _Run:
 
 def _stretch(test: RuleTest, series: Series, wanted: Collection[Variable]) -> Stretch:
     """The candles of a series with the values of its indicators: those of the test, and computed ones."""
-    case, calendar = test.series[series], test.calendars.of(series)
-    columns, opens = columns_of(case.candles), open_times(case.candles)
-    values: dict[Variable, Array] = {
-        variable: source_array(columns, variable.field) for variable in wanted if isinstance(variable, Price)
-    }
-    for calculation, outputs in outputs_by_calculation(wanted).items():
-        values |= moved(calculation, begin(calculation), outputs, columns, values)
-        values |= {output: _injected(case, output) for output in outputs if output in case.injected}
-    none = np.zeros(0, np.int64)
-    first, last = (int(opens[0]), int(opens[-1])) if opens.size else (0, 0)
-    return Stretch(calendar, opens, runs_after(calendar, none, none, opens), 0, opens.size, first, last, values)
+    case = test.series[series]
+
+    def compute(
+        calculation: Calculation, outputs: Sequence[IndicatorOutput], columns: Candles, values: Mapping[Variable, Array]
+    ) -> Outputs:
+        injected = {output: _injected(case, output) for output in outputs if output in case.injected}
+        return {**computed(calculation, outputs, columns, values), **injected}
+
+    return whole_stretch(case.candles, test.calendars.of(series), wanted, compute)
 
 
 def _injected(case: SeriesCase, output: IndicatorOutput) -> Array:

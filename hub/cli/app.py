@@ -31,6 +31,7 @@ from hub.cli import (
     store,
     users,
     webhooks,
+    whatif,
 )
 from hub.cli.output import message
 
@@ -57,6 +58,7 @@ for _commands in (
     exporting,
     conditions,
     rule_tests,
+    whatif,
     events,
     service,
     bots,

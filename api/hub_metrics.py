@@ -1,6 +1,7 @@
 """The hub's metrics for Prometheus: conditions, subscriptions, evaluations, delivery, and what sharing saved."""
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import polars as pl
 from prometheus_client import CollectorRegistry, generate_latest
@@ -16,6 +17,8 @@ from events.log.redis_log import EventLog
 from registry.store.parts.condition_pages import ConditionQuery
 from registry.store.protocol import Store
 
+_LOG_PATIENCE_S = 2.0
+"""How long the event log may take to answer a scrape; Prometheus waits for ten seconds, for all metrics together."""
 _POPULAR = 20
 _RATE_SPAN_MS = 5 * 60_000
 _TICKS_AT_MOST = 100_000
@@ -40,6 +43,12 @@ class HubMetrics(Collector):
         self._log = log
         self._registry = CollectorRegistry()
         self._registry.register(self)
+        self._asks = ThreadPoolExecutor(1, "api-metrics-log")
+        self._asked: Future[int] | None = None
+
+    def stop(self) -> None:
+        """Ask the event log nothing more; a question that hangs is not waited for."""
+        self._asks.shutdown(wait=False, cancel_futures=True)
 
     def text(self, *others: CollectorRegistry) -> bytes:
         """These metrics and those of other registries in Prometheus' text format; may take a moment."""
@@ -175,15 +184,22 @@ class HubMetrics(Collector):
     def _delivery(self) -> Iterator[Metric]:
         newest = self._store.triggers.last_seq()
         yield CounterMetricFamily("hub_triggers", "Recorded triggers", newest)
-        try:
-            published: int | None = self._log.last_seq()
-        except HubError:
-            published = None
+        published = self._published()
         yield GaugeMetricFamily("hub_event_log_up", "Whether the event log answers", int(published is not None))
         if published is not None:
             yield GaugeMetricFamily(
                 "hub_event_queue_depth", "Triggers recorded but not yet published", max(0, newest - published)
             )
+
+    def _published(self) -> int | None:
+        """The number of the newest event; ``None`` if the log fails or does not answer in time. One question is under
+        way at a time."""
+        if self._asked is None or self._asked.done():
+            self._asked = self._asks.submit(self._log.last_seq)
+        try:
+            return self._asked.result(_LOG_PATIENCE_S)
+        except (HubError, TimeoutError):
+            return None
 
     def _supervision(self) -> Iterator[Metric]:
         restarts = CounterMetricFamily(

@@ -108,6 +108,7 @@ class Service:
         """End streams and threads; the store stays open."""
         await self.user_feed.stop()
         self.readiness.stop()
+        self.hub_metrics.stop()
         for pool in (self._writers, self._figures, self.judging):
             await asyncio.to_thread(pool.shutdown)
         await asyncio.to_thread(self.turns.shutdown)

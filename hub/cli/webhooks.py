@@ -1,4 +1,4 @@
-"""``hub webhooks``: whose triggers are posted where; an operator can pause or end a webhook."""
+"""``hub webhooks``: whose triggers are posted where; an operator can pause, resume or end a webhook."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
@@ -43,8 +43,14 @@ def list_webhooks(
 
 @webhooks.command
 def pause(webhook_id: WebhookId, *, json_output: AsJson = False) -> None:
-    """Post nothing to a webhook until its user resumes it. What waits for it is kept."""
+    """Post nothing to a webhook until it is resumed. What waits for it is kept."""
     _set_state(webhook_id, "paused", json_output)
+
+
+@webhooks.command
+def resume(webhook_id: WebhookId, *, json_output: AsJson = False) -> None:
+    """Post to a paused webhook again, what waits for it first. Its user can do the same."""
+    _set_state(webhook_id, "active", json_output)
 
 
 @webhooks.command
@@ -53,7 +59,7 @@ def end(webhook_id: WebhookId, *, json_output: AsJson = False) -> None:
     _set_state(webhook_id, "ended", json_output)
 
 
-def _set_state(webhook_id: str, state: Literal["paused", "ended"], json_output: bool) -> None:
+def _set_state(webhook_id: str, state: Literal["active", "paused", "ended"], json_output: bool) -> None:
     from common.clock import SystemClock
     from registry.store import open_configured
 
@@ -62,7 +68,10 @@ def _set_state(webhook_id: str, state: Literal["paused", "ended"], json_output: 
         if before is None:
             raise HubError(f"there is no webhook {webhook_id!r}; `hub webhooks list` shows all")
         if before.state == "ended" and state != "ended":
-            raise HubError(f"webhook {webhook_id} has ended, and cannot be {state}")
+            raise HubError(
+                f"webhook {webhook_id} has ended for good, and cannot be {'resumed' if state == 'active' else state}; "
+                "its user can create another one"
+            )
         after = store.delivery.set_webhook_state(webhook_id, state, at_ms=SystemClock().now_ms()) or before
     if json_output:
         print_json(_row(after, json_output) | {"changed": before.state != after.state})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from api import readiness
+from api import hub_metrics, readiness
 from api.bodies.health_answers import CheckAnswer, ReadyAnswer
 from api.readiness import Readiness
 from common.clock import ReplayClock
@@ -145,6 +145,26 @@ def test_a_log_that_hangs_degrades_and_hides_nothing_else(tmp_path: Path, monkey
             assert "has not come back" in answer.json()["event_log"]["detail"]
         goes_on.set()
         monkeypatch.undo()
+
+
+def test_a_log_that_hangs_keeps_no_metrics_but_its_own_from_a_scrape(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_metrics, "_LOG_PATIENCE_S", 0.2)
+    with a_hub(tmp_path) as hub:
+        operator = hub.as_user("olga", role="operator")
+        assert "hub_event_log_up 1.0" in operator.get("/metrics").text
+        goes_on = threading.Event()
+        monkeypatch.setattr(hub.log, "last_seq", goes_on.wait)
+        for _ in range(2):
+            text = operator.get("/metrics").text
+            assert "hub_event_log_up 0.0" in text
+            assert "hub_event_queue_depth" not in text
+            for name in ("hub_triggers_total", "hub_tick_lag_seconds", "hub_deployment_failing", "hub_http_requests"):
+                assert name in text
+        monkeypatch.undo()
+        goes_on.set()
+        wait_for(lambda: "hub_event_log_up 1.0" in operator.get("/metrics").text, "the log to answer")
 
 
 def test_readiness_does_not_wait_for_those_who_wait_for_commits(tmp_path: Path) -> None:

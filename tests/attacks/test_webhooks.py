@@ -255,7 +255,7 @@ def test_a_revoked_key_ends_its_streams(service: Service, monkeypatch: pytest.Mo
     assert lee.get("/events").status_code == 401
 
 
-def test_an_operator_pauses_and_ends_webhooks_without_seeing_secrets(
+def test_an_operator_pauses_resumes_and_ends_webhooks_without_seeing_secrets(
     service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("HUB_DATA_DIR", str(service.folder))
@@ -276,9 +276,13 @@ def test_an_operator_pauses_and_ends_webhooks_without_seeing_secrets(
     assert "hooks.example.com" in hub("list")
     assert "is paused" in hub("pause", made["webhook_id"])
     assert zoe.get("/webhooks").json()["items"][0]["state"] == "paused"
+    assert "is active" in hub("resume", made["webhook_id"])
+    assert "was active before" in hub("resume", made["webhook_id"])
+    assert zoe.get("/webhooks").json()["items"][0]["state"] == "active"
     assert "is ended" in hub("end", made["webhook_id"])
     assert zoe.get("/webhooks").json()["items"] == []
     assert "has ended" in hub("pause", made["webhook_id"], code=1)
+    assert "cannot be resumed" in hub("resume", made["webhook_id"], code=1)
     assert "no webhook" in hub("end", "0" * 32, code=1)
     assert json.loads(hub("list", "--user", "zoe", "--all", "--json"))[0]["state"] == "ended"
     assert made["secret"] not in service.log()

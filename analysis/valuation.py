@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from analysis.stretches import Stretch, StretchReader, age, calculated, undelayed
 from engine.calendars import AnyCalendars, as_calendars
 from engine.candle_history import AnyHistory
-from engine.plan import memory
 from engine.program import FALSE, TRUE, UNKNOWN
+from engine.read_alike import memory
 from engine.time_windows import open_inside
 from indicators.compute import Array
 from registry.conditions import Condition

@@ -6,7 +6,7 @@ from dataclasses import replace
 from common.errors import TooMuchWork
 from common.timeframes import DURATION_MS
 from engine.candle_history import CandleHistory
-from engine.plan import memory
+from engine.read_alike import memory
 from registry.conditions import Condition
 from registry.groups import Series
 from registry.language.desugar import desugar

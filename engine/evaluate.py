@@ -90,10 +90,12 @@ class Evaluator:
                 else:
                     self._program.add_arithmetic(block.code, block.inputs, block.series, block.first_slot)
                 self._blocks.append(list(block.series))
-            for lane, series in _changed(block.series, self._blocks[number]):
+            changed = _changed(block.series, self._blocks[number])
+            for lane, series in changed:
                 self._program.assign(number, lane, series, slots_read(block, lane))
-                if isinstance(block, IndicatorBlock):
-                    self._program.fill(number, lane, start(block.indicator, block.parameters))
+            if changed and isinstance(block, IndicatorBlock):
+                empty = start(block.indicator, block.parameters)
+                self._program.fill_lanes(number, [lane for lane, _ in changed], [empty] * len(changed))
         self._now, self._before = _longer(self._now, plan.slots, np.nan), _longer(self._before, plan.slots, np.nan)
         self._shown, self._shown_before = np.empty(plan.slots), np.empty(plan.slots)
         self._delays.grow(plan)
@@ -102,19 +104,26 @@ class Evaluator:
         self._close = _longer(self._close, len(plan.series), np.nan)
         self._by_timeframe = {timeframe: _blocks_of(plan, timeframe) for timeframe in plan.timeframes}
 
-    def restore(self, series: int, candles: pl.DataFrame, past: "SeriesPast | None" = None) -> None:
-        """Bring the indicators of one series to the end of its as-judged candles, oldest first: all since its anchor,
-        or all since ``past``.
+    def restore(self, histories: Mapping[int, tuple[pl.DataFrame, "SeriesPast | None"]]) -> None:
+        """Bring the indicators of series to the end of their as-judged candles, oldest first: all since the anchor, or
+        all since a past.
 
         Values, truths and anything else that looks back remain unknown: pass the candles up to a few steps before the
         present, then run those steps through :meth:`step` and :meth:`judge` like live ones, as
         :class:`engine.part.Part` does.
         """
-        readings = SeriesReadings(self.plan.layout, series, past.carries if past else None)
-        readings.move(candle_columns(candles))
-        for number, lane, computation in self._lanes_of(series):
-            self._program.fill(number, lane, readings.carries[computation])
-        self._candles[series] = candles.height + (past.candles if past else 0)
+        by_block: dict[int, tuple[list[int], list[Carry]]] = {}
+        for series, (candles, past) in histories.items():
+            readings = SeriesReadings(self.plan.layout, series, past.carries if past else None)
+            if candles.height:
+                readings.move(candle_columns(candles))
+            for number, lane, computation in self._lanes_of(series):
+                lanes, carries = by_block.setdefault(number, ([], []))
+                lanes.append(lane)
+                carries.append(readings.carries[computation])
+            self._candles[series] = candles.height + (past.candles if past else 0)
+        for number, (lanes, carries) in by_block.items():
+            self._program.fill_lanes(number, lanes, carries)
 
     def carries(self, series: int) -> dict[Computation, Carry]:
         """What the indicators of a series continue from."""
@@ -122,11 +131,11 @@ class Evaluator:
 
     def _lanes_of(self, series: int) -> Iterator[tuple[int, int, Computation]]:
         """(block, lane, what it computes) of the indicators of a series."""
-        for number, block in enumerate(self.plan.layout.blocks):
+        layout = self.plan.layout
+        for number, lane in layout.lanes_of.get(series, ()):
+            block = layout.blocks[number]
             if isinstance(block, IndicatorBlock):
-                for lane, index in enumerate(block.series):
-                    if index == series:
-                        yield number, lane, block.computation
+                yield number, lane, block.computation
 
     def candle_count(self, series: int) -> int:
         """The number of candles of a series since its anchor."""
@@ -145,10 +154,9 @@ class Evaluator:
             if series in plan.layout.index
         }
         lanes = {
-            (block.computation, series): (number, lane)
-            for number, block in enumerate(plan.layout.blocks)
-            if isinstance(block, IndicatorBlock)
-            for lane, series in enumerate(block.series)
+            (computation, series): (number, lane)
+            for series in index.values()
+            for number, lane, computation in self._lanes_of(series)
         }
         for number, block in enumerate(other_plan.layout.blocks):
             if not isinstance(block, IndicatorBlock):
@@ -163,10 +171,9 @@ class Evaluator:
                 if mine is not None:
                     self._now[mine], self._before[mine] = other._now[slot], other._before[slot]
         self._delays.adopt(other._delays, plan, other_plan)
-        remembering = plan.program.remembering
         for (base, node), truth in other_plan.program.remembering.items():
-            if base in index and (index[base], node) in remembering:
-                self._truths.remember(remembering[index[base], node], other._truths.remembered(truth))
+            if base in index and (index[base], node) in plan.program:
+                self._truths.remember(plan.program.place((index[base], node)), other._truths.remembered(truth))
         for position, condition in enumerate(other_plan.conditions):
             if condition in plan:
                 mine = plan.position(condition)

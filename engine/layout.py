@@ -64,6 +64,11 @@ class Layout:
         self.constants = Pool(np.float64, 2)
         self.windows = Pool(np.int64, 2)
         self.time_windows: list[During] = []
+        self.lanes_of: dict[int, list[tuple[int, int]]] = {}
+        """Series -> (position in ``blocks``, lane) of what is computed for it."""
+        self.prices_of: dict[int, list[tuple[PriceBlock, int]]] = {}
+        """Series -> (block, slot) of its prices."""
+        self._numbers: dict[LaneBlock, int] = {}
         self._price_lanes: dict[tuple[str, str], list[tuple[PriceBlock, int]]] = {}
         self._lanes: dict[_LaneKey, list[tuple[LaneBlock, int]]] = {}
 
@@ -143,6 +148,7 @@ class Layout:
             slot = block.first_slot + lane
             self.owners.array[slot] = index
             self.slots[None, Price(self.series[index], field, 0)] = slot
+            self.prices_of.setdefault(index, []).append((block, slot))
 
     def _compute(self, key: _LaneKey, level: int, wanted: Mapping[int, _Computed]) -> None:
         """Give each of the wanted series (index -> the operand on it) a lane."""
@@ -152,11 +158,13 @@ class Layout:
         if len(free) < len(wanted):
             more = _capacity(len(wanted) - len(free), bool(known))
             block = self._new_block(key, next(iter(wanted.values())), level, more)
+            self._numbers[block] = len(self.blocks)
             self.blocks.append(block)
             known += [(block, lane) for lane in range(more)]
             free += known[-more:]
         for (index, operand), (block, lane) in zip(wanted.items(), free, strict=False):
             block.series[lane] = index
+            self.lanes_of.setdefault(index, []).append((self._numbers[block], lane))
             for read, side in zip(block.inputs, _inputs(operand), strict=True):
                 if isinstance(read, list) and side is not None:
                     read[lane] = self.slots[None, side]

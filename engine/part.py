@@ -156,33 +156,67 @@ class Part:
         """Whether its groups read only their base, so that they need not move together."""
         return self.plan.is_alone
 
-    def next_close(self, member: PlanGroup, first_open_after: Callable[[Series, int], int | None]) -> int | None:
-        """The close time that a group has to reach next; ``None`` while its base has sessions and no later candle.
+    def due(
+        self, until_ms: int, waiting: Collection[Group], first_open_after: Callable[[Series, int], int | None]
+    ) -> tuple[int, list[PlanGroup]] | None:
+        """The earliest close time by ``until_ms`` that groups have to reach next, and those groups.
+
+        ``None`` if there is none. Groups that are ``waiting`` are left out, and so is one whose base has sessions and
+        no later candle.
 
         ``first_open_after(series, time)`` is the open time of a series' first candle that opens at or after a time.
         """
-        reached, calendar = self.reached[member.group], self._calendars[member.base]
-        if not calendar.has_sessions:
-            return calendar.next_close(reached)
-        open_ms = first_open_after(self.series[member.base], reached)
-        return None if open_ms is None else calendar.close(open_ms)
+        closes: dict[tuple[SeriesCalendar, int], int] = {}
+        """Calendar without sessions and time -> when its next slot ends: it is the same for many groups."""
+        earliest, members = until_ms + 1, list[PlanGroup]()
+        for member in self.groups:
+            if member.group in waiting:
+                continue
+            reached, calendar = self.reached[member.group], self._calendars[member.base]
+            close_ms = closes.get((calendar, reached))
+            if close_ms is None:
+                if calendar.has_sessions:
+                    open_ms = first_open_after(self.series[member.base], reached)
+                    if open_ms is None:
+                        continue
+                    close_ms = int(calendar.close(open_ms))
+                else:
+                    close_ms = closes[calendar, reached] = calendar.next_close(reached)
+            if close_ms < earliest:
+                earliest, members = close_ms, [member]
+            elif close_ms == earliest <= until_ms:
+                members.append(member)
+        return (earliest, members) if members else None
 
-    def missing(self, member: PlanGroup, close_ms: int, load: LoadSlot) -> list[tuple[Series, int, bool]]:
-        """The candles that a group still lacks to reach ``close_ms``: series, open time, and whether the series has
-        sessions, so that the market may have been closed.
+    def lacking(
+        self, members: Sequence[PlanGroup], close_ms: int, load: LoadSlot
+    ) -> dict[Group, list[tuple[Series, int, bool]]]:
+        """Those of some groups that lack candles to reach ``close_ms`` -> which: series, open time, and whether the
+        series has sessions, so that the market may have been closed.
 
         Of a series with sessions only the newest slot is checked, as only its newest candle may still come.
         """
-        missing = []
-        for index in member.series:
-            has_sessions = self._calendars[index].has_sessions
-            opens = [open_ms for open_ms, _ in self._slots(index, self.reached[member.group], close_ms)]
-            missing += [
-                (self.series[index], open_ms, has_sessions)
-                for open_ms in (opens[-1:] if has_sessions else opens)
-                if self.series[index] not in load(self.series[index].timeframe, open_ms)
-            ]
-        return missing
+        lacking: dict[Group, list[tuple[Series, int, bool]]] = {}
+        known: dict[tuple[int, int], list[tuple[Series, int, bool]]] = {}
+        """(series, time from which on it is needed) -> its missing candles: the same for all groups that read it."""
+        for member in members:
+            reached = self.reached[member.group]
+            for index in member.series:
+                missing = known.get((index, reached))
+                if missing is None:
+                    missing = known[index, reached] = self._missing(index, reached, close_ms, load)
+                if missing:
+                    lacking.setdefault(member.group, []).extend(missing)
+        return lacking
+
+    def _missing(self, index: int, since_ms: int, close_ms: int, load: LoadSlot) -> list[tuple[Series, int, bool]]:
+        series, has_sessions = self.series[index], self._calendars[index].has_sessions
+        opens = [open_ms for open_ms, _ in self._slots(index, since_ms, close_ms)]
+        return [
+            (series, open_ms, has_sessions)
+            for open_ms in (opens[-1:] if has_sessions else opens)
+            if series not in load(series.timeframe, open_ms)
+        ]
 
     def move(self, groups: Sequence[PlanGroup], close_ms: int, load: LoadSlot) -> Moved:
         """Judge the candle that closes at ``close_ms`` for groups that can move: all of the part, unless it is
@@ -272,12 +306,13 @@ class Part:
         known, starts = repeats.known, repeats.starts
         repeated: dict[tuple[str, int], dict[Series, Sequence[float]]] = {}
         closes: dict[int, list[int]] = {}
+        restored: dict[int, tuple[pl.DataFrame, SeriesPast | None]] = {}
         for index, series in enumerate(self.series):
             past = histories[series].past
             candles = histories[series].candles.head(known[index].size)
             before = candles.filter(pl.Series(known[index] < starts[index]))
             after = candles.filter(pl.Series(known[index] >= starts[index]))
-            self._evaluator.restore(index, before, past)
+            restored[index] = before, past
             if before.height:
                 self._last_open[index] = int(before["open_time"].dt.epoch("ms")[-1])
             elif past is not None:
@@ -286,6 +321,7 @@ class Part:
                 repeated.setdefault((series.timeframe, open_ms), {})[series] = row
             for _, close_ms in self._slots(index, starts[index], ends[index]):
                 closes.setdefault(close_ms, []).append(index)
+        self._evaluator.restore(restored)
         for close_ms, stepping in sorted(closes.items()):
             loaded = self._step(close_ms, stepping, lambda timeframe, open_ms: repeated.get((timeframe, open_ms), {}))
             bases = np.zeros(len(self.series), np.bool_)

@@ -21,27 +21,12 @@ from numpy.typing import NDArray
 
 from engine.blocks import SPARE, IndicatorBlock, PriceBlock
 from engine.layout import Layout
-from engine.program import BasedNode, Program, children
+from engine.program import BasedNode, Program
+from engine.read_alike import ReadAlike, read_alike
 from indicators.kernels.pools import Pool
 from registry.conditions import Condition
 from registry.groups import Series
-from registry.language.time_windows import During
-from registry.language.tree import (
-    Before,
-    For,
-    IndicatorOutput,
-    Node,
-    Number,
-    Operand,
-    Within,
-    operands,
-    readings,
-    variables,
-    windows,
-)
-
-_NEVER = np.iinfo(np.int64).max
-"""More candles than any series has: of indicators of which it is not known when they have settled."""
+from registry.language.tree import Operand
 
 
 class Plan:
@@ -65,6 +50,7 @@ class Plan:
         self._root_numbers = Pool(np.int64)
         self._indicator_counts = Pool(np.int64)
         self._series_counts = Pool(np.int64)
+        self._lanes: NDArray[np.int64] | None = None
 
     def extend(self, conditions: Iterable[Condition]) -> None:
         """Add conditions; those that are there already are left as they are."""
@@ -73,37 +59,38 @@ class Plan:
         if any(condition.timeframe != self.timeframe for condition in added):
             raise ValueError("a plan is made for the conditions of one timeframe")
         layout, index = self.layout, self.layout.index
-        read = dict.fromkeys(variable for condition in added for variable in variables(condition.tree))
-        layout.add_series({condition.series for condition in added} | {variable.series for variable in read})
+        alike = read_alike(added)
+        unique = list(dict.fromkeys(alike))
+        read = dict.fromkeys(variable for each in unique for variable in each.variables)
+        layout.add_series({each.base for each in unique} | {variable.series for variable in read})
         self._is_base.add([False] * (len(layout.series) - self._is_base.size))
         layout.read(read)
-        slot_of: dict[tuple[int, Operand | During], int] = {
-            (index[condition.series], operand): layout.slot(condition.series, operand)
-            for condition in added
-            for operand in operands(condition.tree)
-            if not isinstance(operand, Number)
-        }
-        slot_of |= {
-            (index[condition.series], window): layout.window_slot(condition.series, window)
-            for condition in added
-            for window in windows(condition.tree)
-        }
-        roots: list[BasedNode] = [(index[condition.series], condition.tree) for condition in added]
-        self.program.extend(roots, lambda base, operand: slot_of[base, operand])
-        for condition, (base, tree) in zip(added, roots, strict=True):
-            self._known[condition.id] = len(self.conditions)
-            self.conditions.append(condition)
+        # By identity: every operand that the program asks for is one of these objects.
+        slot_of: dict[tuple[int, int], int] = {}
+        shown: dict[ReadAlike, tuple[tuple[Operand, int], ...]] = {}
+        settle: dict[ReadAlike, tuple[tuple[int, int], ...]] = {}
+        for each in unique:
+            base = index[each.base]
             self._is_base.array[base] = True
-            self.memory = max(self.memory, memory(tree))
-            needs = [(index[series], needed.settled_after) for series, needed in condition.needed.items()]
-            self.settle.append(tuple((each, _NEVER if settled is None else settled) for each, settled in needs))
-            compared = [operand for operand in dict.fromkeys(operands(tree)) if not isinstance(operand, Number)]
-            self.shown.append(tuple((operand, slot_of[base, operand]) for operand in compared))
+            self.memory = max(self.memory, each.memory)
+            slots = {operand: layout.slot(each.base, operand) for operand in each.sides}
+            slot_of |= {(base, id(operand)): slots[operand] for operand in each.sides}
+            slot_of |= {(base, id(window)): layout.window_slot(each.base, window) for window in each.windows}
+            shown[each] = tuple(slots.items())
+            settle[each] = tuple((index[series], after) for series, after in each.settled_after)
+        roots: list[BasedNode] = [(index[condition.series], condition.tree) for condition in added]
+        numbers = self.program.extend(roots, lambda base, operand: slot_of[base, id(operand)])
+        for position, condition in enumerate(added, len(self.conditions)):
+            self._known[condition.id] = position
+        self.conditions += added
+        self.settle += [settle[each] for each in alike]
+        self.shown += [shown[each] for each in alike]
         self._momentary.add([condition.momentary for condition in added])
         self._base.add([base for base, _ in roots])
-        self._root_numbers.add([self.program.number_of(root) for root in roots])
-        self._indicator_counts.add([len(indicator_nodes(condition)) for condition in added])
+        self._root_numbers.add(numbers)
+        self._indicator_counts.add([each.indicators for each in alike])
         self._series_counts.add([len(condition.all_series) for condition in added])
+        self._lanes = None
 
     def __contains__(self, condition: Condition) -> bool:
         return condition.id in self._known
@@ -111,6 +98,10 @@ class Plan:
     def position(self, condition: Condition) -> int:
         """The index of a condition in the columns."""
         return self._known[condition.id]
+
+    def find(self, condition_id: str) -> int | None:
+        """The index of a condition by its id, ``None`` if it is not there."""
+        return self._known.get(condition_id)
 
     @property
     def series(self) -> Sequence[Series]:
@@ -179,12 +170,10 @@ class Plan:
     @property
     def lanes(self) -> NDArray[np.int64]:
         """Series -> number of indicators computed for it."""
-        counts = np.zeros(len(self.series), np.int64)
-        for block in self.indicators:
-            for index in block.series:
-                if index != SPARE:
-                    counts[index] += 1
-        return counts
+        if self._lanes is None:
+            lanes = np.array([index for block in self.indicators for index in block.series], np.int64)
+            self._lanes = np.bincount(lanes[lanes != SPARE], minlength=len(self.series))
+        return self._lanes
 
 
 def make_plan(conditions: Iterable[Condition]) -> Plan:
@@ -193,29 +182,3 @@ def make_plan(conditions: Iterable[Condition]) -> Plan:
     plan = Plan(listed[0].timeframe)
     plan.extend(listed)
     return plan
-
-
-IndicatorNode = tuple[str, tuple[tuple[str, float], ...], str | Operand | None, Series]
-"""One computation: indicator, parameters, source, series."""
-
-
-def indicator_nodes(condition: Condition) -> set[IndicatorNode]:
-    """The distinct indicators that a condition needs, those in sources included; several outputs of one indicator are
-    one computation."""
-    return {
-        (variable.indicator, variable.parameters, variable.source, variable.series)
-        for variable in readings(condition.tree)
-        if isinstance(variable, IndicatorOutput)
-    }
-
-
-def memory(node: Node) -> int:
-    """How many steps before the present one a truth depends on, apart from offsets of operands."""
-    below = max((memory(child) for child in children(node)), default=0)
-    match node:
-        case For(_, bars) | Within(_, bars):
-            return below + bars - 1
-        case Before():
-            return below + 1
-        case _:
-            return below

@@ -6,6 +6,7 @@ many small additions have left many short runs, :meth:`Program.compact` sorts al
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,6 +95,9 @@ class Program:
         read = np.concatenate([self.left.array[is_leaf], self.right.array[is_leaf]])
         return np.unique(read[read >= 0])
 
+    def __contains__(self, based: BasedNode) -> bool:
+        return based in self._numbers
+
     def place(self, based: BasedNode) -> int:
         """The truth of a node."""
         return int(self._places.array[self._numbers[based]])
@@ -116,14 +120,18 @@ class Program:
             if isinstance(based[1], For | Within | Before)
         }
 
-    def extend(self, roots: Sequence[BasedNode], slot_of: Callable[[int, Operand | During], int]) -> None:
-        """Add whatever the trees of conditions need that is not there yet.
+    def extend(self, roots: Sequence[BasedNode], slot_of: Callable[[int, Operand | During], int]) -> list[int]:
+        """Add whatever the trees of conditions need that is not there yet; returns the numbers of their nodes.
 
         ``slot_of(base, operand)`` is the slot in which conditions of a base series read an operand, or a time window.
         """
         levels: dict[BasedNode, int] = {}
         for based in roots:
-            self._find(based, levels)
+            # Nearly all conditions are a single comparison.
+            if not isinstance(based[1], ComparedNode):
+                self._find(based, levels)
+            elif based not in self._numbers:
+                levels[based] = 0
         first = self.size
         rows: list[tuple[int, int, int, float, int, int, int]] = []
         nodes: list[list[BasedNode]] = []
@@ -143,11 +151,19 @@ class Program:
         self._append([rows[i] for i in order], [nodes[i] for i in order])
         for key, i in new_leaves.items():
             self._leaves[key] = self._numbers[nodes[i][0]]
+        self._add_composites(levels)
+        if self.size > first:
+            self.runs = np.concatenate([self.runs, _find_runs(self, first)])
+        if first == 0:
+            self._sorted_runs = len(self.runs)
+        return [self._numbers[root] for root in roots]
+
+    def _add_composites(self, levels: Mapping[BasedNode, int]) -> None:
         composites = [based for based in levels if not isinstance(based[1], ComparedNode)]
         for level in sorted({levels[based] for based in composites}):
             here = [(base, node) for base, node in composites if levels[base, node] == level]
             here.sort(key=lambda based: (_kind(based[1]), len(children(based[1]))))
-            rows = []
+            rows: list[tuple[int, int, int, float, int, int, int]] = []
             below: list[int] = []
             for base, node in here:
                 at = self.children.size + len(below)
@@ -156,10 +172,6 @@ class Program:
                 rows.append((_kind(node), at, count, np.nan, _count(node), base, level))
             self.children.add(below)
             self._append(rows, [[based] for based in here])
-        if self.size > first:
-            self.runs = np.concatenate([self.runs, _find_runs(self, first)])
-        if first == 0:
-            self._sorted_runs = len(self.runs)
 
     @property
     def is_scattered(self) -> bool:
@@ -231,9 +243,8 @@ class Program:
         pools = (self.code, self.left, self.right, self.constant, self.number, self.base, self.level)
         for pool, column in zip(pools, columns, strict=True):
             pool.add(column)
-        for offset, same in enumerate(nodes):
-            for based in same:
-                self._number(based, first + offset)
+        numbered = self._places.add([first + offset for offset, same in enumerate(nodes) for _ in same])
+        self._numbers |= {based: number for number, based in enumerate(chain.from_iterable(nodes), numbered)}
 
     def _number(self, based: BasedNode, truth: int) -> None:
         self._numbers[based] = self._places.add([truth])

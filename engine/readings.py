@@ -77,13 +77,9 @@ class SeriesReadings:
 
     def __init__(self, layout: Layout, index: int, carries: Mapping[Computation, Carry] | None = None) -> None:
         """``carries`` is what its indicators continue from, by default from before the first candle."""
-        lanes = [(block, block.series.index(index)) for block in layout.blocks if index in block.series]
+        lanes = [(layout.blocks[number], lane) for number, lane in sorted(layout.lanes_of.get(index, ()))]
         self._lanes: list[tuple[LaneBlock, int]] = sorted(lanes, key=lambda lane: lane[0].level)
-        self._prices = [
-            (block.field, block.first_slot + block.series.index(index))
-            for block in layout.prices
-            if index in block.series
-        ]
+        self._prices = [(block.field, slot) for block, slot in layout.prices_of.get(index, ())]
         self._read_again = {slot for block, lane in self._lanes for slot in slots_read(block, lane)}
         """Slots that other readings are computed from."""
         indicators = [block for block, _ in self._lanes if isinstance(block, IndicatorBlock)]

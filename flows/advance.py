@@ -50,7 +50,7 @@ class Advanced:
     isolated_requests: int = 0
     """Requests that isolated bots would have made to exchanges for the candles that were judged in time: one for each
     series of each bot's condition. A bot that catches up gets many candles with one, so late ones do not count."""
-    waiting: list[Group] = field(default_factory=list)
+    waiting: set[Group] = field(default_factory=set)
     """Groups without a candle that may still come."""
     publish_error: str | None = None
     """Why the event log did not accept the newest triggers; a later run publishes them."""
@@ -114,14 +114,15 @@ async def advance(
 
 def _next_slot(live: Live, done: Advanced) -> tuple[int, set[Group]] | None:
     """The earliest close time that some group has to reach, and those groups."""
-    due: dict[int, set[Group]] = {}
-    for part in live.parts:
-        for member in part.groups:
-            if member.group not in done.waiting:
-                close_ms = part.next_close(member, live.reader.first_open_from)
-                if close_ms is not None and close_ms <= done.tick_ms:
-                    due.setdefault(close_ms, set()).add(member.group)
-    return min(due.items(), default=None)
+    dues = [
+        due
+        for part in live.parts
+        if (due := part.due(done.tick_ms, done.waiting, live.reader.first_open_from)) is not None
+    ]
+    if not dues:
+        return None
+    close_ms = min(due_ms for due_ms, _ in dues)
+    return close_ms, {member.group for due_ms, members in dues if due_ms == close_ms for member in members}
 
 
 def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[Group], done: Advanced) -> int | None:
@@ -129,7 +130,7 @@ def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[Group], do
     tick = _Tick(runtime, live, close_ms)
     for part in list(live.parts):
         movers, waiting = tick.movers(part, due)
-        done.waiting += waiting
+        done.waiting |= waiting
         if movers:
             tick.move(part, movers)
             failpoints.reach("mid_evaluation")
@@ -171,19 +172,19 @@ class _Tick:
         self._counts = dict.fromkeys(COUNTS, 0)
         self._indicators_us = self._judge_us = 0
 
-    def movers(self, part: Part, due: set[Group]) -> tuple[list[PlanGroup], list[Group]]:
+    def movers(self, part: Part, due: set[Group]) -> tuple[list[PlanGroup], set[Group]]:
         """The due groups of a part whose missing candles are all holes, and those that wait for a candle."""
-        movers, waiting = [], []
-        for member in part.groups:
-            if member.group in due:
-                missing = part.missing(member, self._close_ms, self._candles.load_complete)
-                holes = holes_among(missing, self._live.reader, self._runtime.clock.now_ms(), self._confirmed)
-                if holes is None:
-                    waiting.append(member.group)
-                else:
-                    self.holes |= holes
-                    movers.append(member)
-        return movers, waiting
+        members = [member for member in part.groups if member.group in due]
+        waiting: set[Group] = set()
+        for group, missing in part.lacking(members, self._close_ms, self._candles.load_complete).items():
+            holes = holes_among(missing, self._live.reader, self._runtime.clock.now_ms(), self._confirmed)
+            if holes is None:
+                waiting.add(group)
+            else:
+                self.holes |= holes
+        if waiting:
+            members = [member for member in members if member.group not in waiting]
+        return members, waiting
 
     def move(self, part: Part, movers: Sequence[PlanGroup]) -> None:
         """Judge the slot's candle for groups of a part. The part is split if its other groups cannot follow."""

@@ -10,6 +10,8 @@ Checkpoints are a cache. One that cannot be read or written causes a warning and
 
 import logging
 from collections.abc import Collection, Iterable
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -83,42 +85,45 @@ class Checkpoints:
                 if series != SPARE:
                     self._wanted[series].append(block.computation)
         self._series = plan.series
-        self._rebases = {anchor.series: anchor.rebase for anchor in store.ticks.anchor_history()}
+        rebases = {str(anchor.series): anchor.rebase for anchor in store.ticks.anchor_history()}
         try:
             rows = store.cache.of(self._series)
         except StoreError as error:
             _log.warning("checkpoints cannot be read: %s", error)
             rows = pl.DataFrame(schema=_SCHEMA)
-        self._rows = rows.partition_by("series", as_dict=True)
+        self._rows: dict[str, dict[_Moment, dict[str, bytes]]] = {}
+        """Series -> where it was -> its indicators' states by their text."""
+        for series, indicator, state, rebase, *moment in rows.select(
+            "series", "indicator", "state", "rebase", "open_ms", "anchor_ms", "candles"
+        ).iter_rows():
+            if rebase >= rebases.get(series, 0):
+                self._rows.setdefault(series, {}).setdefault(_Moment(*moment), {})[indicator] = state
 
     def of(self, position: int, anchor: int, until_ms: int) -> SeriesPast | None:
         """The newest checkpoint of a series, after a candle that opened by ``until_ms``, that has every indicator of
         the plan."""
         series = self._series[position]
-        rows = self._rows.get((str(series),))
-        if rows is None:
-            return None
         computations = {_text(computation): computation for computation in self._wanted[position]}
-        wanted = {_SERIES, *computations}
-        usable = rows.filter(
-            (pl.col("anchor_ms") == anchor)
-            & (pl.col("rebase") >= self._rebases.get(series, 0))
-            & (pl.col("open_ms") <= until_ms)
-            & pl.col("indicator").is_in(list(wanted))
-        )
-        for (open_ms,), checkpoint in sorted(usable.partition_by("open_ms", as_dict=True).items(), reverse=True):
-            if set(checkpoint["indicator"]) == wanted:
-                try:
-                    carries = {
-                        computations[text]: _carry(computations[text], state)
-                        for text, state in checkpoint.select("indicator", "state").iter_rows()
-                        if text != _SERIES
-                    }
-                except ValueError as error:
-                    _log.warning("the checkpoint of %s at %s is not usable: %s", series, show_time(int(open_ms)), error)
-                else:
-                    return SeriesPast(int(open_ms), int(checkpoint["candles"][0]), carries)
+        for moment, states in sorted(self._rows.get(str(series), {}).items(), reverse=True):
+            is_usable = moment.anchor_ms == anchor and moment.open_ms <= until_ms
+            if not is_usable or not states.keys() >= {_SERIES, *computations}:
+                continue
+            try:
+                carries = {each: _carry(each, states[text]) for text, each in computations.items()}
+            except ValueError as error:
+                at = show_time(moment.open_ms)
+                _log.warning("the checkpoint of %s at %s is not usable: %s", series, at, error)
+            else:
+                return SeriesPast(moment.open_ms, moment.candles, carries)
         return None
+
+
+class _Moment(NamedTuple):
+    """Of which candle a checkpoint is, and what it builds on; the newest is the greatest."""
+
+    open_ms: int
+    anchor_ms: int
+    candles: int
 
 
 def _text(computation: Computation) -> str:
@@ -135,10 +140,15 @@ def _bytes(carry: Carry) -> bytes:
 
 def _carry(computation: Computation, state: bytes) -> Carry:
     """Raises ``ValueError`` for bytes that are not a carry of that computation."""
-    name = computation.indicator
-    model = start(find(name), dict(computation.parameters))
-    sizes = [model.state.size, *(window.size for window in model.windows)]
+    sizes = _sizes(computation.indicator, computation.parameters)
     if len(state) != 8 * sum(sizes):
-        raise ValueError(f"{name} has {len(state)} bytes instead of {8 * sum(sizes)}")
+        raise ValueError(f"{computation.indicator} has {len(state)} bytes instead of {8 * sum(sizes)}")
     first, *windows = np.split(np.frombuffer(state, np.float64), np.cumsum(sizes)[:-1])
     return Carry(first.copy(), tuple(window.copy() for window in windows))
+
+
+@lru_cache(maxsize=1024)
+def _sizes(indicator: str, parameters: tuple[tuple[str, float], ...]) -> list[int]:
+    """How many numbers the state has, and each of the windows."""
+    model = start(find(indicator), dict(parameters))
+    return [model.state.size, *(window.size for window in model.windows)]

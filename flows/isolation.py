@@ -91,12 +91,15 @@ def find_culprits(conditions: Grouped, trial: Trial) -> dict[Condition, Exceptio
 def judge_next_slot(part: Part, reader: SeriesReader, now_ms: int) -> None:
     """Judge, on a part that nobody else uses, the next slot of each of its groups whose candles are there."""
     candles = TickCandles(reader, part.series)
-    for member in part.groups:
-        close_ms = part.next_close(member, reader.first_open_from)
-        if close_ms is None or close_ms > now_ms:
-            continue
-        if holes_among(part.missing(member, close_ms, candles.load_complete), reader, now_ms) is not None:
-            fired = part.move([member], close_ms, candles.load).fired
+    judged: set[Group] = set()
+    while (due := part.due(now_ms, judged, reader.first_open_from)) is not None:
+        close_ms, members = due
+        judged |= {member.group for member in members}
+        for group, missing in part.lacking(members, close_ms, candles.load_complete).items():
+            if holes_among(missing, reader, now_ms) is None:
+                members = [member for member in members if member.group != group]
+        if members:
+            fired = part.move(members, close_ms, candles.load).fired
             trigger_rows(fired, close_ms, reader.calendars, late=False)
 
 

@@ -7,7 +7,6 @@ move.
 
 import logging
 import random
-import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -22,6 +21,7 @@ from engine.blocks import SPARE
 from engine.part import Part, PlanGroup
 from engine.plan import Plan
 from flows.checkpoints import save
+from flows.endings import Endings
 from flows.isolation import concerns_everybody, find_culprits, judging, reason_for
 from flows.part_builder import PartBuilder
 from registry.activity import ActiveSpan, wanted_from
@@ -57,7 +57,7 @@ class Live:
     """Group -> watermark in the store, ``None`` before its first tick."""
     anchors: dict[Series, int] = field(default_factory=dict)
     """Anchors of series that the store does not know yet."""
-    activity: Mapping[str, Sequence[ActiveSpan]] = field(default_factory=dict)
+    activity: dict[str, Sequence[ActiveSpan]] = field(default_factory=dict)
     """Condition id -> the spans in which candles have to close to trigger it."""
     absent: set[Series] = field(default_factory=set)
     """Series without candles that conditions wait for."""
@@ -65,9 +65,10 @@ class Live:
     """Group that has seen candles without a tick -> those of its series whose candles may still change, and the version
     of these candles from which its state was built."""
     ticks_since_checkpoint: int = 0
-    _ending: list[tuple[Group, str]] = field(default_factory=list)
-    """(group, condition id) of conditions that are judged only for a grace time."""
-    _subscribers: Mapping[str, int] = field(default_factory=dict)
+    _waiting: dict[str, StoredCondition | Condition] = field(default_factory=dict)
+    """Condition id -> a condition that may have to be judged, and is not among ``conditions``."""
+    _endings: Endings = field(default_factory=Endings)
+    _subscribers: dict[str, int] = field(default_factory=dict)
     _subscriptions: dict[Plan, NDArray[np.int64]] = field(default_factory=dict)
     _size: tuple[tuple[tuple[Plan, int], ...], PlanSize] | None = None
     """The plans with the number of their conditions, and what they consist of."""
@@ -90,10 +91,11 @@ class Live:
 
     def subscriptions(self, plan: Plan) -> NDArray[np.int64]:
         """Active subscriptions of a plan's conditions."""
-        if plan not in self._subscriptions:
-            counts = [self._subscribers.get(condition.id, 0) for condition in plan.conditions]
-            self._subscriptions[plan] = np.array(counts, np.int64)
-        return self._subscriptions[plan]
+        counts = self._subscriptions.get(plan, np.zeros(0, np.int64))
+        if counts.size < len(plan.conditions):
+            more = [self._subscribers.get(condition.id, 0) for condition in plan.conditions[counts.size :]]
+            counts = self._subscriptions[plan] = np.concatenate([counts, np.array(more, np.int64)])
+        return counts
 
     def note_recorded(self, group: Group, close_ms: int) -> None:
         """Note that a tick of a group is in the store, so that the candles it was judged from no longer change."""
@@ -133,10 +135,11 @@ class Live:
     def _take_in_fresh(self, store: Store) -> dict[str, Exception]:
         """One round of :meth:`grow`: condition id -> why it cannot be taken in. The rest follows in the next round."""
         errors: dict[str, Exception] = {}
-        self.registry_version = store.registry.version()
+        self._follow(store)
+        if not self._waiting:
+            self.absent = set()
+            return errors
         self.reader = SeriesReader.of(store)
-        self._subscribers, self._subscriptions = store.registry.subscribers(), {}
-        self.activity = store.registry.activity()
         marks, known = store.ticks.watermarks(self.timeframe), store.ticks.anchors()
         fresh = self._fresh_conditions(store, marks, errors)
         if errors:
@@ -168,15 +171,40 @@ class Live:
             self.versions |= versions
             for group in groups:
                 self.conditions.setdefault(group, []).extend(fresh[group])
+                for condition in fresh[group]:
+                    del self._waiting[condition.id]
+                    self._endings.note(condition.id, group, self.activity[condition.id])
                 if group not in homes:
                     self.recorded[group] = marks.get(group)
-        self._ending = [
-            (group, condition.id)
-            for group, conditions in self.conditions.items()
-            for condition in conditions
-            if self.activity[condition.id][-1].until_ms is not None
-        ]
         return errors
+
+    def _follow(self, store: Store) -> None:
+        """Take over what changed in the registry since the last call."""
+        changes = store.registry.changes_after(self.registry_version, self.timeframe, self.shard, self.shards)
+        self.registry_version = changes.version
+        self.activity |= changes.activity
+        if changes.is_complete:
+            self._subscribers = {each: count for each, count in changes.subscribers.items() if count}
+            self._subscriptions.clear()
+            gone = self._endings.groups.keys() - changes.activity.keys()
+            self.activity |= {condition_id: store.registry.activity_of(condition_id) for condition_id in gone}
+        else:
+            self._count_subscribers(changes.subscribers)
+        for stored in changes.conditions:
+            if stored.condition_id in self._endings.groups:
+                self._endings.note(stored.condition_id, stored.group, self.activity[stored.condition_id])
+            else:
+                self._waiting[stored.condition_id] = stored
+
+    def _count_subscribers(self, subscribers: Mapping[str, int]) -> None:
+        plans = {part.plan for part in self.parts}
+        self._subscriptions = {plan: counts for plan, counts in self._subscriptions.items() if plan in plans}
+        for condition_id, count in subscribers.items():
+            self._subscribers[condition_id] = count
+            for plan, counts in self._subscriptions.items():
+                position = plan.find(condition_id)
+                if position is not None and position < counts.size:
+                    counts[position] = count
 
     def _starts(
         self,
@@ -242,6 +270,9 @@ class Live:
                 if staying := part.reached.keys() - leaving:
                     self.parts.append(part.carve(staying))
         for group in groups:
+            for condition in self.conditions.get(group, ()):
+                self._waiting[condition.id] = condition
+                self._endings.forget(condition.id)
             for known in (self.conditions, self.recorded, self.versions):
                 known.pop(group, None)
         read = {series for group in self.conditions for series in group.series}
@@ -274,43 +305,35 @@ class Live:
 
     def is_mostly_expired(self) -> bool:
         """Whether so many conditions have expired that planning without them pays; their triggers do not count."""
-        expired = sum(
-            wanted_from(self.activity[condition_id], self.recorded[group]) is None
-            for group, condition_id in self._ending
-        )
-        return expired * _EXPIRED_SHARE > sum(map(len, self.conditions.values()))
+        return self._endings.expired(self.activity, self.recorded) * _EXPIRED_SHARE > len(self._endings.groups)
 
     def _fresh_conditions(
         self, store: Store, marks: Mapping[Group, int], errors: dict[str, Exception]
     ) -> dict[Group, list[Condition]]:
-        """Group -> conditions of this shard that are wanted, not here yet, and whose series all have candles.
+        """Group -> conditions that are wanted, not here yet, and whose series all have candles.
 
-        Those that cannot be read are added to ``errors``.
+        Those that cannot be read are added to ``errors``. What is not wanted, or in error, is told again when that
+        changes.
         """
         unjudged = store.registry.unjudged()
-        here = {condition.id for conditions in self.conditions.values() for condition in conditions}
         fresh: dict[Group, list[Condition]] = {}
-        self.absent = set()
-        for registered in store.registry.conditions(self.timeframe):
-            if registered.condition_id in here or registered.condition_id in unjudged:
-                continue
-            # Conditions registered since the activity was read are taken in next time, as the version has changed.
-            if not self._is_wanted(registered.condition_id, marks.get(registered.group)):
+        lacking: dict[Group, set[Series]] = {}
+        for condition_id, waiting in list(self._waiting.items()):
+            group = waiting.group
+            if condition_id in unjudged or not self._is_wanted(condition_id, marks.get(group)):
+                del self._waiting[condition_id]
                 continue
             try:
-                condition = read_condition(registered)
-                if _shard_of(condition, self.shards) != self.shard:
-                    continue
-                missing = {series for series in condition.all_series if not self.reader.exists(series)}
+                if group not in lacking:
+                    lacking[group] = {series for series in group.series if not self.reader.exists(series)}
+                if not lacking[group]:
+                    condition = waiting if isinstance(waiting, Condition) else read_condition(waiting)
+                    fresh.setdefault(group, []).append(condition)
             except Exception as error:
                 if concerns_everybody(error):
                     raise
-                errors[registered.condition_id] = error
-                continue
-            if missing:
-                self.absent |= missing
-            else:
-                fresh.setdefault(condition.group, []).append(condition)
+                errors[condition_id] = error
+        self.absent = {series for missing in lacking.values() for series in missing}
         return fresh
 
     def _is_wanted(self, condition_id: str, watermark: int | None) -> bool:
@@ -409,7 +432,3 @@ def _first_watermark(reader: SeriesReader, base: Series, active_from_ms: int) ->
     if closed.is_empty():
         return reader.first(base) or 0
     return calendar.close(int(closed["open_time"].dt.epoch("ms")[0]))
-
-
-def _shard_of(condition: Condition, shards: int) -> int:
-    return zlib.crc32(str(condition.series.instrument).encode()) % shards

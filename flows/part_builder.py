@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from candles.series import SeriesReader
+from engine.evaluate import SeriesPast
 from engine.part import Part, PlanGroup, Repeats, SeriesHistory
 from engine.plan import Plan, make_plan
 from flows.checkpoints import Checkpoints
@@ -38,42 +39,50 @@ class PartBuilder:
         for member in members:
             ends[member.base] = reached[member.group]
         bases = {member.base for member in members}
-        histories = [
-            self._history(position, plan, anchor, end, checkpoints)
-            for position, (anchor, end) in enumerate(zip(anchors, ends, strict=True))
-        ]
-        while True:
+        histories: dict[int, SeriesHistory] = {}
+        again: Sequence[int] = range(len(plan.series))
+        while again:
+            pasts = {
+                position: self._past(position, plan, anchors, ends, checkpoints, histories.get(position))
+                for position in again
+            }
+            histories |= self._since(pasts, plan, anchors, ends)
             # A checkpoint that leaves too few candles to repeat is replaced by an older one, or by the anchor.
-            candles = [history.candles for history in histories]
+            candles = [histories[position].candles for position in range(len(plan.series))]
             short = Repeats(plan, bases, ends, candles, list(map(self.reader.calendar, plan.series))).short
-            again = [position for position, history in enumerate(histories) if short[position] and history.past]
-            if not again:
-                return dict(zip(plan.series, histories, strict=True))
-            for position in again:
-                histories[position] = self._history(
-                    position, plan, anchors[position], ends[position], checkpoints, newer=histories[position]
-                )
+            again = [position for position, history in histories.items() if short[position] and history.past]
+        return {series: histories[position] for position, series in enumerate(plan.series)}
 
-    def _history(
+    def _past(
         self,
         position: int,
         plan: Plan,
-        anchor: int,
-        end: int,
+        anchors: Sequence[int],
+        ends: Sequence[int],
         checkpoints: Checkpoints,
-        newer: SeriesHistory | None = None,
-    ) -> SeriesHistory:
-        """A series since its newest checkpoint, or since the last one before that of ``newer``."""
-        series = plan.series[position]
-        calendar = self.reader.calendar(series)
-        last_open = calendar.last_open(end)
-        past = checkpoints.of(
-            position, anchor, last_open if newer is None or newer.past is None else newer.past.open_ms - 1
-        )
-        start = anchor if past is None else past.open_ms + 1
-        candles = self.reader.between(series, start, last_open + 1)
-        calendar.require_slots(series, candles["open_time"].dt.epoch("ms").to_numpy())
-        return SeriesHistory(anchor, candles, past)
+        newer: SeriesHistory | None,
+    ) -> SeriesPast | None:
+        """The newest checkpoint of a series, or the last one before that of ``newer``."""
+        last_open = self.reader.calendar(plan.series[position]).last_open(ends[position])
+        until = last_open if newer is None or newer.past is None else newer.past.open_ms - 1
+        return checkpoints.of(position, anchors[position], until)
+
+    def _since(
+        self, pasts: Mapping[int, SeriesPast | None], plan: Plan, anchors: Sequence[int], ends: Sequence[int]
+    ) -> dict[int, SeriesHistory]:
+        """The candles of each series since its past, or since its anchor without one."""
+        spans: dict[Series, tuple[int, int]] = {}
+        for position, past in pasts.items():
+            series = plan.series[position]
+            start = anchors[position] if past is None else past.open_ms + 1
+            spans[series] = start, self.reader.calendar(series).last_open(ends[position]) + 1
+        candles = self.reader.spans(spans)
+        for series, frame in candles.items():
+            self.reader.calendar(series).require_slots(series, frame["open_time"].dt.epoch("ms").to_numpy())
+        return {
+            position: SeriesHistory(anchors[position], candles[plan.series[position]], past)
+            for position, past in pasts.items()
+        }
 
 
 def make_plan_group(group: Group, index: Mapping[Series, int]) -> PlanGroup:

@@ -5,6 +5,7 @@ Condition.parse("BTCUSDT 1h: rsi < 30").id == Condition.parse("binance:btc/usdt 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 
 from common.errors import ConditionError, HubError
@@ -28,6 +29,7 @@ from registry.naming import CANONICAL, current_names
 from registry.naming import reading as reading_names
 
 _ID_LENGTH = 32
+_MOST_SERIES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,15 +170,15 @@ class Condition:
     def check_reads_back(self) -> None:
         """Raises :class:`ConditionError` unless the canonical text reads back as this condition.
 
-        A store keeps only the text, so a condition that fails here could never be judged. Conditions that differ only
-        in the number they compare with are read once.
+        In a store the text is what counts, so a condition that fails here could never be judged. Conditions that differ
+        only in the number they compare with are read once, and so are those that differ only in their own instrument.
         """
         key = (self.id, self.text)
         known = _CACHE.get(key)
         if known is not None and known.canonical == self.canonical:
             return
         shape = _shape(self)
-        if shape is not None and shape in _READ_BACK:
+        if shape is not None and shape in _READ_BACK and _reads_back(self.series):
             _CACHE.put(key, self)
             return
         try:
@@ -194,6 +196,11 @@ class Condition:
         _CACHE.put(key, self)
         if shape is not None:
             _READ_BACK.add(shape)
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """What identifies it: its id, its canonical text and its short one."""
+        return self.id, self.canonical, self.text
 
     def to_json(self) -> dict[str, object]:
         """The condition as it was written, as JSON that parses back to it: ``{"symbol", "timeframe", "when"}``."""
@@ -250,10 +257,11 @@ _READ_BACK = ShapeCache()
 
 
 def _shape(condition: Condition) -> tuple[str, bool, bool, bool] | None:
-    """What the reading of a canonical text depends on besides the number it ends with; ``None`` if on everything.
+    """What the reading of a canonical text depends on besides the number it ends with and the series it begins with;
+    ``None`` if on everything.
 
     A number is read in one way whatever its digits are, its sign, point and exponent aside. 0 is left out
-    (``registry.language.canonical``, rule 3).
+    (``registry.language.canonical``, rule 3). What reads only its own series does not name it.
     """
     tree = condition.tree
     if not isinstance(tree, Comparison) or not isinstance(tree.right, Number) or tree.right.value == 0:
@@ -261,7 +269,19 @@ def _shape(condition: Condition) -> tuple[str, bool, bool, bool] | None:
     number = text.number_text(tree.right.value)
     if float(number) != tree.right.value or not condition.canonical.endswith(f" {number}"):
         return None
-    return condition.canonical.removesuffix(number), number[0] == "-", "." in number, "e" in number
+    written = condition.canonical.removesuffix(number)
+    if len(condition.all_series) == 1:
+        written = written.removeprefix(f"{condition.series.instrument} ")
+    return written, number[0] == "-", "." in number, "e" in number
+
+
+@lru_cache(_MOST_SERIES)
+def _reads_back(series: Series) -> bool:
+    """Whether a canonical text that begins with a series is read as a condition of that series."""
+    try:
+        return Condition.restored(f"{series}: close > 1").series == series
+    except HubError:
+        return False
 
 
 def _brief(error: ConditionError) -> str:

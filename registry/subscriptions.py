@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import NamedTuple
 
 from common.errors import SubscriptionError
@@ -10,6 +11,7 @@ from common.errors import SubscriptionError
 _DAY_MS = 24 * 3_600_000
 _YEAR_S = 365 * 24 * 3_600
 _LONGEST_NAME = 128
+_MOST_POLICIES = 1_024
 
 
 class Bounds(NamedTuple):
@@ -73,13 +75,27 @@ def default_expiry_ms(active_from_ms: int) -> int:
     return (active_from_ms // _DAY_MS + 366) * _DAY_MS
 
 
+def with_expiry(policy: DeliveryPolicy, active_from_ms: int) -> DeliveryPolicy:
+    """The policy, with the default expiry of a subscription that starts at a time if it has none."""
+    return policy if policy.expires_ms is not None else _expiring(policy, default_expiry_ms(active_from_ms))
+
+
+@lru_cache(_MOST_POLICIES)
+def _expiring(policy: DeliveryPolicy, expires_ms: int) -> DeliveryPolicy:
+    return replace(policy, expires_ms=expires_ms)
+
+
+# Made once: `json.dumps` makes another encoder for each call with these options.
+_AS_TEXT = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
+
 def config_text(bot_config: Mapping[str, object]) -> str:
     """A bot's configuration as it is stored: JSON in ASCII, equal for equal configurations.
 
     Raises :class:`common.errors.SubscriptionError` for what cannot be JSON.
     """
     try:
-        return json.dumps(bot_config, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return _AS_TEXT(bot_config)
     except (TypeError, ValueError):
         # Neither the configuration nor what is wrong with it is shown: both are private.
         raise SubscriptionError("bot_config is not a JSON object; use text keys and finite numbers") from None

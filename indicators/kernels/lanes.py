@@ -145,26 +145,32 @@ class LaneProgram:
 
     def fill(self, block: int, lane: int, carry: Carry) -> None:
         """Make a lane continue from a carry. Raises ``ValueError`` for one of another indicator or other parameters."""
+        self.fill_lanes(block, [lane], [carry])
+
+    def fill_lanes(self, block: int, lanes: Sequence[int], carries: Sequence[Carry]) -> None:
+        """:meth:`fill` for several lanes of a block, each with a carry of its own."""
         known = self._known[block]
         if known is None:
             raise ValueError("arithmetic has no carry")
         indicator, parameters, _ = known
-        check_carry(indicator, parameters, carry)
+        for carry in carries:
+            check_carry(indicator, parameters, carry)
         state, memory, table = self._views(block)
         turn = self._number(block, "TURN")
-        state[:, lane] = carry.state
-        memory[:, lane] = np.nan
+        state[:, lanes] = np.column_stack([carry.state for carry in carries])
+        memory[:, lanes] = np.nan
+        windows = [np.column_stack(values) for values in zip(*(carry.windows for carry in carries), strict=True)]
         section = 0
-        for values in carry.windows:
-            _write(memory, table[section], turn, lane, values)
+        for values in windows:
+            _write(memory, table[section], turn, lanes, values)
             section += 1
         rings = indicator.rings
         lengths = indicator.lengths(parameters)
         for stage in indicator.stages:
             if isinstance(stage, Window):
                 ring = rings.index((stage.over, stage.length))
-                for values in partial_values(stage, lengths[ring], carry.windows[ring]):
-                    _write(memory, table[section], turn, lane, values)
+                for values in partial_values(stage, lengths[ring], windows[ring]):
+                    _write(memory, table[section], turn, lanes, values)
                     section += 1
 
     def carry(self, block: int, lane: int) -> Carry:
@@ -244,11 +250,12 @@ def _sections(indicator: Indicator, parameters: Parameters) -> tuple[list[tuple[
     return windows, sections
 
 
-def _write(memory: Array, section: NDArray[np.int64], turn: int, lane: int, values: Array) -> None:
-    """Write the newest values of a ring as if its last turns had written them."""
+def _write(memory: Array, section: NDArray[np.int64], turn: int, lanes: Sequence[int], values: Array) -> None:
+    """Write the newest values of rings, float64[n, lanes], as if their last turns had written them."""
     first, depth = section
-    newest = values[max(0, values.size - depth + 1) :] if depth > 1 else values[:0]
-    memory[first + np.arange(turn - newest.size, turn) % depth, lane] = newest
+    newest = values[max(0, len(values) - depth + 1) :] if depth > 1 else values[:0]
+    rows = first + np.arange(turn - len(newest), turn) % depth
+    memory[np.ix_(rows, np.asarray(lanes))] = newest
 
 
 @cache

@@ -38,7 +38,8 @@ def depths(stage: Window, length: int) -> list[int]:
 
 
 def partial_values(stage: Window, length: int, values: Array) -> Iterator[Array]:
-    """For each section, the partial results of ``values``, float64[length - 1], oldest first."""
+    """For each section, the partial results of ``values``, float64[length - 1], or float64[length - 1, lanes], oldest
+    first."""
     if not depths(stage, length):
         return
     if stage.kind == "sum":
@@ -86,7 +87,7 @@ def _moments(values: Array, length: int, tilted: bool) -> Iterator[Array]:
 
 
 def _extremes(values: Array, length: int, largest: bool, dated: bool) -> Iterator[Array]:
-    span, ages = 1, np.zeros(values.size)
+    span, ages = 1, np.zeros(values.shape)
     beats: Callable[[Array, Array], NDArray[np.bool_]]
     beats = {
         (True, True): np.greater_equal,

@@ -227,7 +227,7 @@ def test_an_inner_lane_that_is_added_later_moves_first(sample: pl.DataFrame) -> 
     evaluator = Evaluator(plan)
     histories = histories_of(candles)
     for index, series in enumerate(plan.series):
-        evaluator.restore(index, histories[series].head(40))
+        evaluator.restore({index: (histories[series].head(40), None)})
     load = loader(histories)
     everything = np.ones(len(plan.series), np.bool_)
     for hour in range(40, 80):

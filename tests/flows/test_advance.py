@@ -174,11 +174,11 @@ async def test_without_a_later_candle_the_series_waits(
     done = await advance(
         Runtime(store, log, clock), "1h", DAY_MS + 12 * HOUR, on_tick=lambda close_ms, _: told.append(close_ms)
     )
-    assert done.waiting == [BTC, ETH]
+    assert done.waiting == {BTC, ETH}
     assert told == [DAY_MS + hour * HOUR for hour in (1, 2, 3)], "a slot for which all groups wait is no tick"
     store.candles.upsert(cut)
     done = await advance(Runtime(store, log, clock), "1h", DAY_MS + 12 * HOUR)
-    assert done.waiting == [ETH]
+    assert done.waiting == {ETH}
     assert store.ticks.watermarks("1h") == {BTC: DAY_MS + 12 * HOUR, ETH: DAY_MS + 3 * HOUR}, "BTC is not held up"
     store.candles.upsert(hourly)
     await advance(Runtime(store, log, clock), "1h", DAY_MS + 12 * HOUR)
@@ -193,11 +193,11 @@ async def test_a_hole_is_passed_only_after_the_hold_time_and_is_final(
     fill(store, gappy, clock)
     runtime = Runtime(store, log, clock)
     done = await advance(runtime, "1h", DAY_MS + 5 * HOUR)
-    assert done.waiting == [ETH], "there is a later candle, but the hold time of five minutes has only just begun"
+    assert done.waiting == {ETH}, "there is a later candle, but the hold time of five minutes has only just begun"
     assert store.ticks.watermarks("1h")[ETH] == DAY_MS + 4 * HOUR
     clock.move_to(DAY_MS + 5 * HOUR + 5 * 60_000)
     done = await advance(runtime, "1h", DAY_MS + 5 * HOUR)
-    assert done.waiting == []
+    assert done.waiting == set()
     assert store.ticks.watermarks("1h")[ETH] == DAY_MS + 5 * HOUR
     assert store.ticks.ticks()["holes"].sum() == 1
     late = hourly.filter(at_five)

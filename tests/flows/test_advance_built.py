@@ -111,7 +111,7 @@ async def test_a_built_candle_waits_until_it_is_final(
     async def waits(now_ms: int) -> bool:
         clock.move_to(now_ms)
         done = await advance(runtime, "1h", at(1))
-        return done.waiting == [BTC]
+        return done.waiting == {BTC}
 
     assert await waits(at(1)), "its last five minutes may still come"
     assert await waits(at(5)), "the hold time is over, but no later candle has come"
@@ -135,7 +135,7 @@ async def test_the_hold_time_is_that_of_the_missing_candle(
     store.registry.register(CONDITIONS[:2], active_from_ms=DAY_MS)
     clock.move_to(at(1))
     done = await advance(Runtime(store, log, clock), "1h", at(1))
-    assert (done.waiting, done.ticks) == ([], 1)
+    assert (done.waiting, done.ticks) == (set(), 1)
 
 
 async def test_a_series_that_is_judged_as_built_stays_built(
@@ -181,7 +181,7 @@ async def test_a_series_that_is_judged_as_stored_stays_stored(
     clock.move_to(at(8))
     for worker in (runtime, Runtime(store, log, clock)):
         done = await advance(worker, "1h", at(8))
-        assert done.waiting == [BTC], "it waits for its own candles"
+        assert done.waiting == {BTC}, "it waits for its own candles"
     assert store.ticks.built_from() == {}
 
 
@@ -258,9 +258,9 @@ async def test_sessions_are_built_too(store: FileStore, log: MemoryLog, clock: R
     store.registry.register(CONDITIONS[:2], active_from_ms=DAY_MS)
     runtime = Runtime(store, log, clock)
     clock.move_to(at(11))
-    assert (await advance(runtime, "1h", at(11))).waiting == [BTC]
+    assert (await advance(runtime, "1h", at(11))).waiting == {BTC}
     clock.move_to(at(11, 5))
-    assert (await advance(runtime, "1h", at(11))).waiting == []
+    assert (await advance(runtime, "1h", at(11))).waiting == set()
     assert store.ticks.watermarks("1h") == {BTC: at(11)}
     expected = analysis.scan(CONDITIONS[:2], bitcoin, calendars={"BINANCE:BTCUSDT": "sessions"})
     fired = {(condition_id, close) for condition_id, close, _ in recorded(store)}

@@ -120,5 +120,5 @@ async def test_a_series_that_stops_costs_nobody_a_history(store: FileStore) -> N
     store.candles.upsert(hours("OLDUSDT", BEGIN + 3, BEGIN + 5))
     hub.clock.move_to(hub.hour * HOUR + 1)
     done = await advance(hub.runtime, "1h", hub.hour * HOUR)
-    assert (done.ticks, done.waiting) == (2, []), "it catches up"
+    assert (done.ticks, done.waiting) == (2, set()), "it catches up"
     assert hub.knows_what_a_cold_one_would()

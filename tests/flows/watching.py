@@ -1,5 +1,6 @@
 """Inspects warm states: what they know, and what they read to know it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +48,12 @@ class _WatchedCandles:
         self._reads.append(Read(series, start_ms, candles.height))
         return candles
 
+    def within(self, series: Sequence[Series], start_ms: int, stop_ms: int) -> pl.DataFrame:
+        candles: pl.DataFrame = self._real.within(series, start_ms, stop_ms)
+        for name in series:
+            self._reads.append(Read(name, start_ms, candles.filter(pl.col("series") == str(name)).height))
+        return candles
+
 
 class EmptyCache:
     """A cache that has lost everything."""
@@ -56,7 +63,8 @@ class EmptyCache:
 
     def of(self, series: list[str]) -> pl.DataFrame:
         """Nothing."""
-        return pl.DataFrame(schema={"series": pl.String})
+        numbers = dict.fromkeys(("anchor_ms", "rebase", "open_ms", "candles"), pl.Int64)
+        return pl.DataFrame(schema={"series": pl.String, "indicator": pl.String, **numbers, "state": pl.Binary})
 
 
 def knowledge(live: Live) -> dict[str, object]:

@@ -6,12 +6,16 @@ import polars as pl
 
 from common.errors import HubError
 from registry.groups import Group
+from registry.language.packed import pack
+from registry.rereading import Rereader
 from registry.store.files.database import Database
 from registry.store.files.running_totals import RUNS, TICKS
+from registry.store.files.upgrade_statements import CURRENT_CONDITIONS
 from registry.store.protocol import Finding
 
 _RESTORE = "stop the hub and restore the newest backup without this problem: hub store restore FOLDER"
 _MOST_COUNTED = 1_000
+_AT_ONCE = 20_000
 _IMPORT = "import the candles of these series into a new store, or restore a backup: hub store restore FOLDER"
 
 
@@ -181,7 +185,27 @@ def check(database: Database) -> list[Finding]:
             findings.append(Finding(rule.subject, f"does not hold for {number}, such as {examples}", rule.mend))
         else:
             findings.append(Finding(rule.subject, None, None))
-    return findings
+    return [*findings, _check_packed(database)]
+
+
+def _check_packed(database: Database) -> Finding:
+    """Whether the trees that are stored beside the texts of conditions are those of the texts."""
+    subject, rereader, broken = "the packed trees of conditions are what their texts say", Rereader(), []
+    for rows in database.frames(
+        "SELECT condition_id, canonical, text, definition_versions, packed FROM "
+        f"{CURRENT_CONDITIONS} WHERE packed IS NOT NULL ORDER BY text",
+        rows=_AT_ONCE,
+    ):
+        for condition_id, canonical, text, versions, packed in rows.iter_rows():
+            condition = rereader.reread(condition_id, canonical, text, versions).condition
+            if condition is None or condition.id != condition_id:
+                # The next upgrade's.
+                continue
+            if pack((condition_id, canonical, text), condition.tree, condition.surface) != packed:
+                broken.append(condition_id)
+    if not broken:
+        return Finding(subject, None, None)
+    return Finding(subject, f"does not hold for {len(broken)}, such as {', '.join(sorted(broken)[:3])}", _RESTORE)
 
 
 def _judged_series(database: Database) -> list[str]:

@@ -5,6 +5,8 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from operator import attrgetter
 
 import polars as pl
 
@@ -15,7 +17,9 @@ from registry.store.files.subscription_index import SubscriptionEntry, Subscript
 from registry.store.files.unjudged_tables import UnjudgedTables
 from registry.store.files.zone_tables import ZoneTables
 from registry.store.parts.registry import StoredCondition, StoredSubscription, SubscriptionRequest, Unjudged
-from registry.subscriptions import POLICY_FIELDS, config_text
+from registry.subscriptions import POLICY_FIELDS, DeliveryPolicy, config_text
+
+_MOST_TERMS = 1_024
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,13 @@ def prepare(request: SubscriptionRequest) -> PreparedRequest:
     Raises :class:`SubscriptionError` for a configuration that cannot be JSON.
     """
     config = config_text(request.bot_config)
-    policy = [getattr(request.policy, name) for name in POLICY_FIELDS]
-    text = json.dumps([request.bot_type, policy]) + config
+    text = _terms(request.bot_type, request.policy) + config
     return PreparedRequest(request, config, int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))
+
+
+@lru_cache(_MOST_TERMS)
+def _terms(bot_type: str, policy: DeliveryPolicy) -> str:
+    return json.dumps([bot_type, [getattr(policy, name) for name in POLICY_FIELDS]])
 
 
 class RegistryDraft:
@@ -83,6 +91,16 @@ class RegistryDraft:
     def size(self) -> int:
         """By how much the commit raises the registry's version: its spans and its changes of subscriptions."""
         return sum(map(len, self._spans.values())) + self._last_change - self._subscriptions.last_change
+
+    @property
+    def judged(self) -> list[str]:
+        """The conditions that are new, or will be judged at other times."""
+        return list(self._spans)
+
+    @property
+    def subscribed(self) -> list[str]:
+        """The conditions whose subscriptions change."""
+        return list(dict.fromkeys(condition_id for _, _, condition_id in self._changed))
 
     def condition(self, condition_id: str) -> StoredCondition | None:
         """A condition that is registered, or will be."""
@@ -251,6 +269,7 @@ def _condition_rows(conditions: dict[str, StoredCondition], now_ms: int) -> pl.D
         [
             *texts,
             pl.Series("group_key", [row.group for row in rows], pl.String),
+            pl.Series("packed", [row.packed for row in rows], pl.Binary),
             pl.repeat(1, len(rows), dtype=pl.Int32, eager=True).alias("revision"),
             active_from.cast(pl.Datetime("ms")),
             pl.repeat(now_ms, len(rows), dtype=pl.Int64, eager=True).alias("created_at").cast(pl.Datetime("ms")),
@@ -259,32 +278,30 @@ def _condition_rows(conditions: dict[str, StoredCondition], now_ms: int) -> pl.D
 
 
 def _subscription_rows(changed: Iterable[tuple[SubscriptionEntry, str | None]], now_ms: int) -> pl.DataFrame:
-    rows = [
-        (
-            subscription.user_id,
-            subscription.bot_id,
-            subscription.condition_id,
-            subscription.revision,
-            subscription.change,
-            subscription.state,
-            subscription.bot_type,
-            config,
-            entry.content,
-            subscription.active_from_ms,
-            subscription.created_ms,
-            *(getattr(subscription.policy, name) for name in POLICY_FIELDS),
-        )
-        for entry, config in changed
-        for subscription in (entry.subscription,)
-    ]
-    return pl.DataFrame(rows, schema=_SUBSCRIPTION_SCHEMA, orient="row").with_columns(
+    entries, configs = zip(*changed, strict=True)
+    subscriptions = [entry.subscription for entry in entries]
+    columns: dict[str, Iterable[object]] = {
+        name: map(attrgetter(name), subscriptions)
+        for name in ("user_id", "bot_id", "condition_id", "revision", "change", "state", "bot_type")
+    }
+    columns |= {
+        "bot_config": configs,
+        "content": (entry.content for entry in entries),
+        "active_from": (subscription.active_from_ms for subscription in subscriptions),
+        "subscribed_at": (subscription.created_ms for subscription in subscriptions),
+    }
+    columns |= {name: map(attrgetter(f"policy.{name}"), subscriptions) for name in POLICY_FIELDS}
+    frame = pl.DataFrame([pl.Series(name, list(columns[name]), kind) for name, kind in _SUBSCRIPTION_SCHEMA.items()])
+    return frame.with_columns(
         pl.from_epoch("active_from", time_unit="ms").cast(pl.Datetime("ms")),
         pl.from_epoch("subscribed_at", time_unit="ms").cast(pl.Datetime("ms")),
         pl.lit(naive_time(now_ms)).alias("created_at"),
     )
 
 
-_CONDITION_TEXTS = [field.name for field in fields(StoredCondition) if field.name not in ("group", "active_from_ms")]
+_CONDITION_TEXTS = [
+    field.name for field in fields(StoredCondition) if field.name not in ("group", "active_from_ms", "packed")
+]
 _SUBSCRIPTION_SCHEMA = {
     "user_id": pl.String,
     "bot_id": pl.String,

@@ -11,9 +11,11 @@ from common.errors import ConditionRetired, HubError, StoreError
 from registry.activity import GRACE_MS, ActiveSpan
 from registry.conditions import Condition
 from registry.directory import Directory
-from registry.groups import Group, Series
+from registry.groups import Group, Series, shard_of
 from registry.instruments import Calendar
+from registry.language.packed import pack
 from registry.store.files.activity_tables import ActivityTables
+from registry.store.files.changed_conditions import ChangedConditions
 from registry.store.files.condition_search import ConditionSearch
 from registry.store.files.database import Database, Transaction, naive_time
 from registry.store.files.group_commit import GroupCommit, PendingOperation
@@ -31,6 +33,7 @@ from registry.store.files.zone_tables import ZoneTables
 from registry.store.parts.condition_pages import ConditionPage, ConditionQuery, UserUsage, WantedGroup
 from registry.store.parts.registry import (
     RegisterResult,
+    RegistryChanges,
     StoredCondition,
     StoredSubscription,
     SubscribeResult,
@@ -41,7 +44,7 @@ from registry.store.parts.registry import (
     UpgradeNotice,
     retired_text,
 )
-from registry.subscriptions import default_expiry_ms
+from registry.subscriptions import with_expiry
 
 _log = logging.getLogger(__name__)
 
@@ -80,6 +83,7 @@ class RegistryTables:
         self._zones = ZoneTables(database, clock.now_ms())
         # Derived from the stored rows: unchanged by a restart, and never a version that stood for something else.
         self._version = activity.begin_at(self._subscriptions.last_change)
+        self._judged, self._subscribed = ChangedConditions(self._version), ChangedConditions(self._version)
         self._group_commit = GroupCommit(self._commit)
         self._search = ConditionSearch(
             self._conditions,
@@ -170,6 +174,31 @@ class RegistryTables:
         # Copied in one go: another thread may add conditions meanwhile.
         conditions = list(self._conditions.values())
         return conditions if timeframe is None else [each for each in conditions if each.timeframe == timeframe]
+
+    def changes_after(self, version: int, timeframe: str, shard: int = 0, shards: int = 1) -> RegistryChanges:
+        # First the version: what is committed meanwhile may be told twice, and is never left out.
+        leads_to = self._version
+        judged, subscribed = self._judged.after(version), self._subscribed.after(version)
+        is_complete = judged is None or subscribed is None
+        # Copied in one go: another thread may add conditions meanwhile.
+        known = list(self._conditions) if judged is None or subscribed is None else []
+
+        def of_shard(condition_ids: Sequence[str]) -> list[StoredCondition]:
+            conditions = map(self._conditions.__getitem__, condition_ids)
+            of_timeframe = [condition for condition in conditions if condition.timeframe == timeframe]
+            if shards == 1:
+                return of_timeframe
+            return [condition for condition in of_timeframe if shard_of(condition.group.base, shards) == shard]
+
+        conditions = of_shard(judged if judged is not None and not is_complete else known)
+        counted = conditions if is_complete else of_shard(subscribed or [])
+        return RegistryChanges(
+            version=leads_to,
+            is_complete=is_complete,
+            conditions=conditions,
+            activity={each.condition_id: self._activity.of(each.condition_id) for each in conditions},
+            subscribers={each.condition_id: self._subscriptions.active(each.condition_id) for each in counted},
+        )
 
     def condition_page(self, query: ConditionQuery) -> ConditionPage:
         return self._search.page(query, self._clock.now_ms())
@@ -300,6 +329,8 @@ class RegistryTables:
             # A reader that sees the new version finds everything that it stands for.
             version = self._version + draft.size
             draft.adopt(version)
+            self._judged.note(draft.judged, version)
+            self._subscribed.note(draft.subscribed, version)
             self._version = version
 
     def _register(
@@ -379,9 +410,7 @@ class RegistryTables:
         # An active one continues without a gap; triggers that closed while it was paused are not delivered.
         goes_on = before is not None and before.state == "active"
         begins = before.active_from_ms if before is not None and goes_on else active_from_ms
-        policy = request.policy
-        if policy.expires_ms is None:
-            policy = replace(policy, expires_ms=default_expiry_ms(begins))
+        policy = with_expiry(request.policy, begins)
         draft.want(stored, active_from_ms, None)
         subscription = StoredSubscription(
             user_id=request.user_id,
@@ -464,7 +493,7 @@ class RegistryTables:
         rows = self._database.frame(
             f"""
             SELECT condition_id, canonical, text, exchange, symbol, timeframe, group_key AS "group",
-                   definition_versions, epoch_ms(active_from) AS active_from_ms
+                   definition_versions, epoch_ms(active_from) AS active_from_ms, coalesce(packed, '') AS packed
             FROM {CURRENT_CONDITIONS} ORDER BY created_at, condition_id
             """
         )
@@ -508,4 +537,5 @@ def _stored(condition: Condition, active_from_ms: int) -> StoredCondition:
         group=condition.group,
         definition_versions=condition.definition_versions,
         active_from_ms=active_from_ms,
+        packed=pack(condition.names, condition.tree, condition.surface),
     )

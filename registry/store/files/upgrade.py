@@ -17,6 +17,8 @@ import polars as pl
 from common import failpoints
 from common.clock import Clock
 from common.errors import SchemaMismatch
+from registry.conditions import Condition
+from registry.language.packed import pack
 from registry.rereading import Rereader, definition_versions, definitions
 from registry.store.files.database import Database, Transaction, naive_time
 from registry.store.files.upgrade_statements import CHANGES, CURRENT_CONDITIONS, NEWEST_OUTCOMES, STATEMENTS
@@ -125,6 +127,7 @@ def _read_again(database: Database, transaction: Transaction, progress: Progress
     """Fill the table ``changes``; returns how many conditions were read."""
     total = int(str(database.rows(f"SELECT count(*) FROM {CURRENT_CONDITIONS}")[0][0]))
     rereader, done = Rereader(), 0
+    transaction.execute("CREATE TEMP TABLE repacked (condition_id VARCHAR, packed BLOB)")
     progress(done, total)
     known_unreadable = {
         str(name)
@@ -132,18 +135,22 @@ def _read_again(database: Database, transaction: Transaction, progress: Progress
     }
     for rows in database.frames(
         f"""
-        SELECT condition_id, canonical, text, definition_versions, group_key, created_at FROM {CURRENT_CONDITIONS}
+        SELECT condition_id, canonical, text, definition_versions, group_key, created_at, packed
+        FROM {CURRENT_CONDITIONS}
         ORDER BY created_at, condition_id
         """,
         rows=_AT_ONCE,
     ):
-        changes = []
-        for condition_id, canonical, text, versions, group, created_at in rows.iter_rows():
+        changes, repacked = [], []
+        for condition_id, canonical, text, versions, group, created_at, packed in rows.iter_rows():
             again = rereader.reread(condition_id, canonical, text, versions)
             condition = again.condition
+            now = None if condition is None else _packed(condition, condition_id, canonical, text)
+            if (condition is None or condition.id == condition_id) and now != packed:
+                repacked.append((condition_id, now))
             if condition is None:
                 if condition_id not in known_unreadable:
-                    changes.append((condition_id, group, created_at, again.reason, *[None] * 8))
+                    changes.append((condition_id, group, created_at, again.reason, *[None] * 9))
             elif condition.id != condition_id:
                 instrument = condition.series.instrument
                 changes.append(
@@ -160,13 +167,25 @@ def _read_again(database: Database, transaction: Transaction, progress: Progress
                         condition.timeframe,
                         str(condition.group),
                         condition.definition_versions,
+                        now,
                     )
                 )
         transaction.append("changes", pl.DataFrame(changes, schema=_CHANGE_SCHEMA, orient="row"))
+        transaction.append("repacked", pl.DataFrame(repacked, schema=_PACKED_SCHEMA, orient="row"))
         done += rows.height
         progress(done, total)
         failpoints.reach("mid_upgrade")
+    transaction.execute(
+        "UPDATE registry.condition_registry SET packed = r.packed FROM repacked r "
+        "WHERE condition_registry.condition_id = r.condition_id"
+    )
     return total
+
+
+def _packed(condition: Condition, condition_id: str, canonical: str, text: str) -> bytes:
+    """Its trees, of the texts under which it is stored: those that it had, unless it has another id."""
+    names = (condition_id, canonical, text) if condition.id == condition_id else condition.names
+    return pack(names, condition.tree, condition.surface)
 
 
 def _counts(transaction: Transaction) -> tuple[int, int, int]:
@@ -197,4 +216,6 @@ _CHANGE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "timeframe": pl.String,
     "group_key": pl.String,
     "definition_versions": pl.String,
+    "packed": pl.Binary,
 }
+_PACKED_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {"condition_id": pl.String, "packed": pl.Binary}

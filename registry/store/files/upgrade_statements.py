@@ -19,7 +19,7 @@ CHANGES = """
 CREATE TEMP TABLE changes (
     condition_id VARCHAR, old_group VARCHAR, registered_at TIMESTAMP_MS, reason VARCHAR,
     new_id VARCHAR, canonical VARCHAR, text VARCHAR, exchange VARCHAR, symbol VARCHAR, timeframe VARCHAR,
-    group_key VARCHAR, definition_versions VARCHAR  -- all null: it cannot be read any more
+    group_key VARCHAR, definition_versions VARCHAR, packed BLOB  -- all null: it cannot be read any more
 )
 """
 
@@ -78,7 +78,7 @@ STATEMENTS = (
     SELECT c.new_id AS condition_id,
         (SELECT coalesce(max(b.revision), 0) + 1 FROM registry.condition_registry b WHERE b.condition_id = c.new_id)
             AS revision,
-        c.canonical, c.text, c.exchange, c.symbol, c.timeframe, c.group_key, c.definition_versions,
+        c.canonical, c.text, c.exchange, c.symbol, c.timeframe, c.group_key, c.definition_versions, c.packed,
         w.begins AS active_from, c.registered_at AS created_at
     FROM changes c JOIN wanted w USING (new_id) WHERE NOT w.is_known
     QUALIFY row_number() OVER (PARTITION BY c.new_id ORDER BY c.registered_at, c.condition_id) = 1

@@ -9,6 +9,9 @@ from common.timeframes import show_time
 from registry.activity import GRACE_MS, ActiveSpan
 from registry.conditions import Condition
 from registry.groups import Group, Series
+from registry.language.definitions import are_current
+from registry.language.packed import Unreadable, unpack
+from registry.language.tree import is_momentary
 from registry.store.parts.condition_pages import ConditionPage, ConditionQuery, UserUsage, WantedGroup
 from registry.subscriptions import DeliveryPolicy, check_name
 
@@ -36,13 +39,36 @@ class StoredCondition:
     """The series that it reads: its watermark is the group's."""
     definition_versions: str
     active_from_ms: int
+    packed: bytes = field(default=b"", repr=False)
+    """Its trees (:mod:`registry.language.packed`); empty where only the texts are stored."""
 
 
 def read_condition(stored: StoredCondition) -> Condition:
     """The condition that a store has; raises :class:`common.errors.ConditionError` if it cannot be read any more.
 
-    Its short text is read where it still has the condition's id, else the canonical one, which decides.
+    Its trees are taken as they are stored. Where that cannot be done, its short text is read if it still has the
+    condition's id, else the canonical one, which decides.
     """
+    try:
+        tree, surface = unpack((stored.condition_id, stored.canonical, stored.text), stored.packed)
+    except Unreadable:
+        return _read_texts(stored)
+    if not are_current(stored.definition_versions):
+        return _read_texts(stored)
+    return Condition(
+        stored.condition_id,
+        stored.canonical,
+        stored.group.base,
+        tree,
+        surface,
+        stored.definition_versions,
+        is_momentary(tree),
+        stored.group.series,
+        stored.text,
+    )
+
+
+def _read_texts(stored: StoredCondition) -> Condition:
     condition = Condition.from_short(stored.text, stored.condition_id) or Condition.from_canonical(stored.canonical)
     if condition.id != stored.condition_id:
         raise ConditionError(
@@ -166,6 +192,22 @@ class SubscribeResult:
     created: bool
     """True if there was none, or it had ended."""
     changed: bool
+
+
+@dataclass(frozen=True)
+class RegistryChanges:
+    """What changed since a version of the registry, for one worker."""
+
+    version: int
+    """The version that it leads to."""
+    is_complete: bool
+    """Whether it is all that there is, because what changed since is not known."""
+    conditions: list[StoredCondition]
+    """Those that are new, or are judged at other times; oldest change first."""
+    activity: Mapping[str, tuple[ActiveSpan, ...]]
+    """When these are judged, oldest span first."""
+    subscribers: Mapping[str, int]
+    """Condition -> number of its active subscriptions, where that may have changed."""
 
 
 class RegistryStore(Protocol):
@@ -321,6 +363,13 @@ class RegistryStore(Protocol):
 
     def conditions(self, timeframe: str | None = None) -> list[StoredCondition]:
         """Registered conditions, oldest first; without those that are superseded."""
+        ...
+
+    def changes_after(self, version: int, timeframe: str, shard: int = 0, shards: int = 1) -> RegistryChanges:
+        """What changed among the conditions of a timeframe after a version; -1 stands for everything.
+
+        ``shard`` of ``shards`` leaves out what other workers judge (:func:`registry.groups.shard_of`).
+        """
         ...
 
     def condition_page(self, query: ConditionQuery) -> ConditionPage:

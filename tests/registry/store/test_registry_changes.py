@@ -1,0 +1,106 @@
+"""What changed in the registry since a version: all of it, and nothing else."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from registry.activity import ActiveSpan
+from registry.conditions import Condition
+from registry.groups import shard_of
+from registry.store.files.changed_conditions import ChangedConditions
+from registry.store.parts.registry import RegistryChanges, SubscriptionRequest
+from registry.store.protocol import Store
+from tests.registry.store.serving import OpenAt
+
+RSI = Condition.parse("BTCUSDT 1h: rsi(14) < 30")
+MACD = Condition.parse("ETHUSDT 1h: macd.histogram crosses_above 0")
+DAILY = Condition.parse("BTCUSDT 1d: close > 1")
+
+
+@pytest.fixture
+def with_candles(store: Store, sample: pl.DataFrame) -> Store:
+    store.candles.upsert(sample.filter(pl.col("timeframe") == "1h").group_by("symbol").head(3).select(sample.columns))
+    return store
+
+
+def subscribe(store: Store, user: str, condition: Condition) -> None:
+    store.registry.subscribe([SubscriptionRequest(user, "b", condition.id, "dca", {})], active_from_ms=0)
+
+
+def told(changes: RegistryChanges) -> tuple[set[str], dict[str, int]]:
+    assert {each.condition_id for each in changes.conditions} == set(changes.activity)
+    return set(changes.activity), dict(changes.subscribers)
+
+
+def test_only_what_changed_is_told(with_candles: Store) -> None:
+    registry = with_candles.registry
+    registry.register([RSI, DAILY], active_from_ms=5, grace_ms=10)
+    first = registry.changes_after(-1, "1h")
+    assert (first.is_complete, first.version) == (True, registry.version())
+    assert first.conditions == registry.conditions("1h")
+    assert told(first) == ({RSI.id}, {RSI.id: 0})
+    assert first.activity == {RSI.id: (ActiveSpan(5, 15),)}
+
+    assert told(registry.changes_after(first.version, "1h")) == (set(), {})
+    registry.register([MACD], active_from_ms=5)
+    second = registry.changes_after(first.version, "1h")
+    assert (second.is_complete, told(second)) == (False, ({MACD.id}, {}))
+
+    subscribe(with_candles, "ann", RSI)
+    third = registry.changes_after(second.version, "1h")
+    assert told(third) == ({RSI.id}, {RSI.id: 1})
+    assert third.activity == {RSI.id: (ActiveSpan(5, None),)}
+    subscribe(with_candles, "bob", RSI)
+    assert told(registry.changes_after(third.version, "1h")) == (set(), {RSI.id: 2})
+    assert told(registry.changes_after(second.version, "1h")) == ({RSI.id}, {RSI.id: 2}), "each once"
+
+    registry.unsubscribe("ann", "b", RSI.id, at_ms=20, grace_ms=10)
+    registry.unsubscribe("bob", "b", RSI.id, at_ms=20, grace_ms=10)
+    last = registry.changes_after(third.version, "1h")
+    assert (told(last), last.activity[RSI.id][-1].until_ms) == (({RSI.id}, {RSI.id: 0}), 30)
+    assert told(registry.changes_after(first.version, "1d")) == (set(), {})
+
+
+def test_a_condition_that_is_judged_again_is_told(with_candles: Store) -> None:
+    registry = with_candles.registry
+    registry.register([RSI], active_from_ms=5)
+    registry.report_errors({RSI.id: "no candles"})
+    before = registry.version()
+    registry.report_errors({}, [RSI.id])
+    assert told(registry.changes_after(before, "1h"))[0] == {RSI.id}
+
+
+def test_a_worker_is_told_of_its_shard(with_candles: Store) -> None:
+    registry = with_candles.registry
+    shards = next(count for count in range(2, 99) if shard_of(RSI.series, count) != shard_of(MACD.series, count))
+    ours, others = shard_of(RSI.series, shards), shard_of(MACD.series, shards)
+    before = registry.version()
+    registry.register([RSI, MACD], active_from_ms=5)
+    subscribe(with_candles, "ann", MACD)
+    assert told(registry.changes_after(before, "1h", ours, shards)) == ({RSI.id}, {})
+    assert told(registry.changes_after(-1, "1h", others, shards)) == ({MACD.id}, {MACD.id: 1})
+
+
+def test_what_another_owner_wrote_is_told_as_a_whole(open_at: OpenAt, tmp_path: Path, sample: pl.DataFrame) -> None:
+    hours = sample.filter((pl.col("timeframe") == "1h") & (pl.col("symbol") == "BTCUSDT")).head(3)
+    with open_at(tmp_path) as store:
+        store.candles.upsert(hours)
+        before = store.registry.version()
+        store.registry.register([RSI], active_from_ms=5)
+        after = store.registry.version()
+    with open_at(tmp_path) as again:
+        assert again.registry.changes_after(before, "1h").is_complete
+        unchanged = again.registry.changes_after(after, "1h")
+        assert (unchanged.is_complete, told(unchanged)) == (False, (set(), {}))
+
+
+def test_changes_are_in_the_order_of_the_newest() -> None:
+    changed = ChangedConditions(known_from=3)
+    changed.note(["a", "b"], 4)
+    changed.note(["c"], 5)
+    changed.note(["a"], 6)
+    assert changed.after(2) is None
+    assert changed.after(3) == ["b", "c", "a"]
+    assert changed.after(4) == ["c", "a"]
+    assert changed.after(6) == []

@@ -45,6 +45,10 @@ class Scale:
     stored_conditions: int = 100_000
     month_ticks: int = 43_200
     month_groups: int = 50
+    big_subscriptions: tuple[int, ...] = (10_000, 100_000, 1_000_000)
+    """Of one hub each."""
+    big_instruments: int = 500
+    big_ticks: int = 5
     asked: int = 400
     """Status requests, and as many requests for a listing."""
     minutes: int = 525_600
@@ -100,6 +104,9 @@ TINY = Scale(
     month_groups=3,
     stored_ticks=3_000,
     stored_conditions=100,
+    big_subscriptions=(400,),
+    big_instruments=2,
+    big_ticks=1,
     asked=20,
     minutes=1_000,
     fair_requests=6,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from benchmarks import (
     bots,
     backtests,
+    big_hub,
     cold,
     conditions,
     events,
@@ -33,6 +34,7 @@ SECTIONS: dict[str, Callable[[Scale, Peers], Section]] = {
     "scan": scan.scan,
     "backtests": backtests.backtests,
     "cold": cold.cold,
+    "big": big_hub.big_hub,
     "events": events.events,
     "service": service.service,
     "reads": reads.reads,

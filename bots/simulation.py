@@ -25,7 +25,7 @@ from common.errors import BotConfigError, CandlesMissing
 from common.timeframes import DURATION_MS
 from engine.calendars import AnyCalendars, Calendars, as_calendars
 from engine.candle_frames import ConditionSource, histories_in, read_conditions
-from engine.history import scan
+from engine.history import NO_TRIGGERS, scan
 from engine.resampling import with_built
 from indicators.compute import compute
 from registry.conditions import Condition
@@ -48,6 +48,9 @@ class Simulation(Generic[S]):
     - ``notes``: ``time text``
     """
 
+    bot_id: str
+    series: Series
+    """What it moved on."""
     state: S
     account: PaperAccount
     deals: pl.DataFrame
@@ -66,6 +69,18 @@ class Simulation(Generic[S]):
         """Fees in quote."""
         return self.state.fees
 
+    @property
+    def drawdown(self) -> float:
+        """The largest fall of the gain from its highest point before, in quote; at its beginning it is 0."""
+        gain = self.equity["gain"]
+        fall = (gain.cum_max().clip(lower_bound=0) - gain).max()
+        return float(fall) if isinstance(fall, float) else 0.0
+
+    def _repr_html_(self) -> str:
+        from bots.simulation_html import simulation_html
+
+        return simulation_html(self)
+
 
 def simulate(
     bot: Machine[S],
@@ -80,9 +95,15 @@ def simulate(
     path: Path = "low_first",
     exchange: str = "BINANCE",
     calendars: AnyCalendars | None = None,
+    since_ms: int | None = None,
+    until_ms: int | None = None,
+    triggers: pl.DataFrame | None = None,
 ) -> Simulation[S]:
     """Run a bot over candles, as :func:`analysis.scan` takes them, on the smallest timeframe of its instrument.
 
+    It sees those that close after ``since_ms`` and by ``until_ms``; earlier ones count for indicators alone.
+    ``triggers`` are those of its conditions, with the columns of :func:`analysis.scan`, if they are known already: what
+    a hub has recorded, for one.
     ``conditions`` are the bot's, with their roles. ``symbol`` is what it trades; it may be left out if all conditions
     are on one instrument, or the candles are of one. ``base`` and ``quote`` are what its account starts with;
     ``volume_share``, ``fees_in`` and ``path`` are those of :class:`bots.brokers.paper.PaperBroker`; give a bot that is
@@ -98,7 +119,9 @@ def simulate(
     histories = histories_in(candles, parsed, exchange)
     known = as_calendars(calendars)
     series = _traded(histories, parsed, symbol, exchange)
-    fired = _fired(scan(parsed, candles, exchange=exchange, calendars=known), roles) if parsed else {}
+    if triggers is None:
+        triggers = scan(parsed, candles, exchange=exchange, calendars=known) if parsed else NO_TRIGGERS
+    fired = _fired(triggers, roles)
     broker = PaperBroker(
         bot.market,
         PaperAccount(base=decimal_of(base), quote=decimal_of(quote)),
@@ -108,8 +131,15 @@ def simulate(
     )
     record: Record[S] = Record()
     runner = Runner(bot, broker, bot.start(), record.step)
-    _run(runner, broker, _candles(histories, series, bot.readings, known), fired, record)
-    return Simulation(runner.state, broker.account, **record.frames())
+    seen = (
+        candle
+        for candle in _candles(histories, series, bot.readings, known)
+        if (since_ms is None or candle.time_ms > since_ms) and (until_ms is None or candle.time_ms <= until_ms)
+    )
+    _run(runner, broker, seen, fired, record)
+    if not record.candles:
+        raise CandlesMissing(f"no candle of {series} closes in that time; choose another")
+    return Simulation(bot.bot_id, series, runner.state, broker.account, **record.frames())
 
 
 @exactly

@@ -58,6 +58,11 @@ class Record(Generic[S]):
         self._deals(event, state)
         self._before = state
 
+    @property
+    def candles(self) -> int:
+        """How many were seen."""
+        return len(self._rows["equity"])
+
     def candle(self, candle: CandleClosed, state: S) -> None:
         """After all that a candle brought about."""
         amounts = (candle.close, state.base, state.quote, state.equity)

@@ -12,6 +12,7 @@ NOMINAL = {
     "analysis/work.py": "how much work an answer is",
     "bots/executor/feed.py": "order; how much is read at once",
     "bots/importing_conditions.py": "order",
+    "bots/configured_simulation.py": "order",
     "bots/simulation.py": "order",
     "candles/epochs.py": "how much is read at once",
     "candles/grid_proposal.py": "which candles tell of a grid, and which grids to try",

@@ -15,6 +15,7 @@ from cyclopts import App, CycloptsError
 from common.errors import HubError
 from hub.cli import (
     backtesting,
+    bot_simulation,
     bots,
     candles,
     conditions,
@@ -62,6 +63,7 @@ for _commands in (
     events,
     service,
     bots,
+    bot_simulation,
     status,
     instruments,
     webhooks,

@@ -49,7 +49,7 @@ def create(
 ) -> None:
     """Have the hub run a bot: its conditions are registered and subscribed to, all or nothing. On paper by default."""
     with _client() as client:
-        made = client.create_bot(_read(config), bot_id=name, bot_type=kind)
+        made = client.create_bot(read_config(config), bot_id=name, bot_type=kind)
     if json_output:
         print_json(_as_json(made))
         return
@@ -206,7 +206,9 @@ def _short(amount: str) -> str:
     return f"{Decimal(amount):,.2f}"
 
 
-def _read(path: Path) -> dict[str, object]:
+def read_config(path: Path) -> dict[str, object]:
+    """A bot's configuration from a JSON file, or from stdin if that is ``-``. What is in it is never repeated: it is
+    its owner's."""
     try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
     except OSError as error:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from hub.demo.acting_bots import ACTING, conditions_of
+
 SYMBOLS = {
     "BTCUSDT": 30,
     "ETHUSDT": 22,
@@ -39,23 +41,27 @@ class Bot:
 
 
 def population(bots: int, seed: int) -> Iterator[Bot]:
-    """``bots`` bots, owned by about a third as many users."""
+    """``bots`` bots, owned by about a third as many users; the first are :func:`acting_kinds`."""
     dice = random.Random(seed)
     for number in range(bots):
         bot_type = _pick(dice, {"dca": 45, "grid": 25, "trend": 22, "market_making": 8})
         symbol = _pick(dice, SYMBOLS)
         timeframe = _pick(dice, TIMEFRAMES)
         makers = _MAKERS[bot_type]
-        conditions = tuple(
+        conditions: tuple[Spec, ...] = tuple(
             make(dice, symbol, timeframe) for make in dice.sample(makers, k=dice.choice((1, 1, 2, 2, 3)))
         )
-        yield Bot(
-            user_id=f"user-{int(bots / 3 * dice.betavariate(0.9, 1.6)):05d}",
-            bot_id=f"{bot_type}-bot-{number:05d}",
-            bot_type=bot_type,
-            bot_config={"baseOrderSize": dice.choice((25, 50, 100, 250)), "symbol": symbol, "number": number},
-            conditions=conditions,
-        )
+        user_id = f"user-{int(bots / 3 * dice.betavariate(0.9, 1.6)):05d}"
+        config = {"baseOrderSize": dice.choice((25, 50, 100, 250)), "symbol": symbol, "number": number}
+        if number < len(ACTING):
+            bot_type = acting_kinds(bots)[number]
+            conditions, config = conditions_of(bot_type), dict(ACTING[bot_type])
+        yield Bot(user_id, f"{bot_type}-bot-{number:05d}", bot_type, config, conditions)
+
+
+def acting_kinds(bots: int) -> list[str]:
+    """The kinds of the first bots of a population, which act: see :mod:`hub.demo.acting_bots`."""
+    return list(ACTING)[:bots]
 
 
 MakeSpec = Callable[[random.Random, str, str], Spec]

@@ -25,7 +25,8 @@ from common.timeframes import DURATION_MS, from_ms, to_ms
 from engine.warming import WARMING_STEPS, warm
 from events.opening import open_log
 from flows.runtime import Runtime, use_runtime
-from hub.demo.population import TIMEFRAMES, Bot, population
+from hub.demo.acting_bots import ActedBot, acted
+from hub.demo.population import TIMEFRAMES, Bot, acting_kinds, population
 from hub.prefect_server import PrefectServer
 from registry.conditions import Condition
 from registry.store import open_configured
@@ -52,6 +53,8 @@ class Replay:
     flow_runs: int = 0
     ticks: int = 0
     stream_length: int = 0
+    acted: list[ActedBot] = field(default_factory=list)
+    """What the bots came to that act."""
 
 
 class _Phases:
@@ -92,6 +95,8 @@ def replay_demo(settings: Settings, progress: ConsoleProgress, *, bots: int, see
             phases.run(
                 "Replay", _candles_until(to_ms(END)), lambda step: asyncio.run(_replay(store, clock, replay, step))
             )
+        kinds = acting_kinds(bots)
+        phases.run("Let bots act", len(kinds), lambda step: _act(store, kinds, replay, step))
         if store.ticks.unit_costs() is None:
             phases.run("Measure isolated bots", 1, lambda _: _calibrate(store))
         replay.stream_length = log.length()
@@ -167,6 +172,12 @@ async def _replay(store: Store, clock: ReplayClock, replay: Replay, step: Callab
                         replay.flow_runs += 1
                         replay.ticks += int(result["ticks"])
                 step(_candles_until(moment_ms))
+
+
+def _act(store: Store, kinds: list[str], replay: Replay, step: Callable[[int], None]) -> None:
+    for bot in acted(store, kinds, to_ms(START), to_ms(END)):
+        replay.acted.append(bot)
+        step(len(replay.acted))
 
 
 def _reached(store: Store, timeframe: str) -> int:

@@ -1,6 +1,7 @@
 """What the demo shows at the end: figures from the store, with where each comes from."""
 
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 
 import polars as pl
 from rich.console import Console, Group
@@ -132,9 +133,23 @@ def render(report: DemoReport) -> Group:
         f"{savings.modelled_shared_s:,.0f} s",
         f"{savings.modelled_share:.2%}",
     )
+    bots = Table(
+        title="Bots that acted, on paper; amounts in USDT, after fees, coins at the last close", title_justify="left"
+    )
+    for header in ("bot", "triggers", "deals", "won", "orders", "profit", "fees", "drawdown", "as simulated"):
+        bots.add_column(header, justify="left" if header == "bot" else "right")
+    for bot in report.replay.acted:
+        bots.add_row(
+            f"{bot.kind.replace('_', ' ')} {bot.symbol}",
+            *(f"{count:,}" for count in (bot.triggers, bot.deals, bot.won, bot.orders)),
+            f"{Decimal(bot.profit):+,.2f}",
+            f"{Decimal(bot.fees):,.2f}",
+            f"{bot.drawdown:,.2f}",
+            "yes" if bot.is_as_simulated else "no",
+        )
     seconds = ", ".join(f"{phase.lower()} {spent:.1f} s" for phase, spent in report.replay.phase_seconds.items())
     return Group(
-        wanted, "", happened, "", counts, "", times, "",
+        wanted, "", happened, "", counts, "", times, "", bots, "",
         f"{report.replay.flow_runs} Prefect flow runs. Phases: {seconds}.",
     )  # fmt: skip
 

@@ -53,10 +53,13 @@ def test_every_bot_has_its_states(title: str) -> None:
     assert "stateDiagram-v2" in section(title)
 
 
-def test_the_example_runs() -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+def test_the_examples_run() -> None:
+    first, second = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
     names: dict[str, Any] = {}
-    exec(example, names)
+    exec(first, names)
     deals = names["simulation"].deals
     assert deals.height > 3
     assert {"take profit", "stop loss"} == set(deals["reason"])
+    exec(second, names)
+    assert names["simulation"].orders.height > 1
+    assert str(names["simulation"].series) == "BINANCE:BTCUSDT 5m"

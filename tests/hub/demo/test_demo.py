@@ -9,14 +9,17 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 
 import polars as pl
 import pytest
 
+from bots.configured_simulation import simulate_bot
 from events.log.payload import Event
+from hub.demo.acting_bots import ACTING, conditions_of
 from hub.demo.population import Bot, Spec, population
-from hub.demo.replay import DEFAULT_BOTS, DEFAULT_SEED
+from hub.demo.replay import DEFAULT_BOTS, DEFAULT_SEED, END, START
 from indicators.catalogue import find
 from registry.conditions import Condition
 from registry.store.parts.registry import StoredCondition
@@ -281,6 +284,25 @@ _COUNTS = (
     "isolated_loads",
     "equal_sharing_loads",
 )
+
+
+def test_a_bot_of_each_kind_acts_as_a_simulation_says(demo: Demo, sample: pl.DataFrame) -> None:
+    """On the sample's files, without the store and what it has recorded."""
+    told = demo.run.report["acted"]
+    assert [bot["kind"] for bot in told] == ["dca", "grid", "trend", "market_making"]
+    for bot in told:
+        simulation = simulate_bot(ACTING[bot["kind"]], sample, kind=bot["kind"], since=START, until=END)
+        assert bot["is_as_simulated"]
+        assert (Decimal(bot["profit"]), Decimal(bot["fees"])) == (simulation.profit, simulation.fees)
+        assert (bot["orders"], bot["fills"]) == (simulation.orders.height, simulation.fills.height)
+        assert bot["deals"] == simulation.deals.height
+        assert bot["fills"] > 0
+        fired = [demo.fired.get(Condition.parse(text).id, {}) for text in conditions_of(bot["kind"])]
+        assert bot["triggers"] == sum(map(len, fired)) > 0
+    crash = {bot["kind"]: bot for bot in told}
+    assert crash["dca"]["won"] == crash["dca"]["deals"] == 1
+    assert crash["grid"]["won"] == crash["grid"]["deals"] > 50
+    assert crash["trend"]["deals"] > 10
 
 
 def test_measured_and_modelled_times_stand_apart(demo: Demo) -> None:

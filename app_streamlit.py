@@ -6,7 +6,11 @@ from starlette.middleware import Middleware
 from streamlit.starlette import App
 
 from common.private_files import keep_private
+from dashboard.key_gate import KeyGate
 from dashboard.own_pages import OwnPagesOnly
 
 keep_private()
-app = App(Path(__file__).parent / "dashboard" / "script" / "main.py", middleware=[Middleware(OwnPagesOnly)])
+app = App(
+    Path(__file__).parent / "dashboard" / "script" / "main.py",
+    middleware=[Middleware(OwnPagesOnly), Middleware(KeyGate)],
+)

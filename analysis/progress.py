@@ -101,6 +101,15 @@ def exchange_candles(store: Store, now_ms: int) -> list[ExchangeCandles]:
     ]
 
 
+def waiting_of(reader: SeriesReader, group: Group, start_ms: int, now_ms: int) -> Waiting | None:
+    """The candle that a group lacks to be judged beyond ``start_ms``; ``None`` if it lacks nothing but a tick, or a
+    candle that has not closed yet, or has a series without candles."""
+    if not all(map(reader.exists, group.series)):
+        return None
+    close_ms = reader.calendar(group.base).next_close(start_ms)
+    return None if close_ms > now_ms else _lack(reader, group, start_ms, close_ms, now_ms)
+
+
 def _progress(reader: SeriesReader, timeframe: str, groups: Sequence[WantedGroup], now_ms: int) -> TimeframeProgress:
     waiting: list[Waiting] = []
     behind = without_candles = 0

@@ -1,8 +1,7 @@
 """Lets nobody in but the dashboard's own pages, opened under a name that it is known by.
 
-It has no login: whoever reaches its port sees everything. A browser on this machine does reach it, and with it any page
-that the browser shows: one whose name was made to point here (its ``Host`` is foreign), or one that opens a websocket
-to this port (its ``Origin`` is).
+A browser on this machine reaches it, and with it any page that the browser shows: one whose name was made to point here
+(its ``Host`` is foreign), or one that opens a websocket to this port (its ``Origin`` is).
 """
 
 from collections.abc import Iterable
@@ -37,9 +36,9 @@ def _refusal(headers: Headers) -> str | None:
     """Why a request is refused, for the person who sees it; ``None`` if it is not."""
     host, origin = headers.get("host", ""), headers.get("origin")
     hosts = st.get_option("server.allowedHosts") or HERE
-    if not is_listed(_hostname(host), hosts):
+    if not is_listed(hostname_of(host), hosts):
         return (
-            f"The dashboard is not known by the name {_hostname(host)!a}. If it should be, start it with "
+            f"The dashboard is not known by the name {hostname_of(host)!a}. If it should be, start it with "
             f"--server.allowedHosts set to that name; now it is: {' '.join(hosts)}\n"
         )
     if origin is None or urlsplit(origin).netloc == host or origin in st.get_option("server.corsAllowedOrigins"):
@@ -55,7 +54,8 @@ def is_listed(hostname: str, hosts: Iterable[str]) -> bool:
     )
 
 
-def _hostname(host: str) -> str:
+def hostname_of(host: str) -> str:
+    """The name in a ``Host`` header, without its port; empty if it is no plain name."""
     try:
         parts = urlsplit(f"//{host}")
         # Reading the port checks it.

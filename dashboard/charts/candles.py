@@ -1,4 +1,4 @@
-"""ECharts options of one condition's candles: price with triggers, volume, and a pane for each other scale."""
+"""ECharts options of one condition's candles: price with triggers, truth, volume, and a pane for each other scale."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,14 +6,19 @@ from typing import Any
 
 import polars as pl
 
-from dashboard.charts.readings import TIME_FORMAT, Pane, Readings
+from dashboard.charts.readings import Pane, Readings
 from dashboard.charts.savings import ChartOptions
+from registry.activity import ActiveSpan, is_active
 
 # The same in both themes: traders read green and red without a legend.
 _UP, _DOWN, _TRIGGER = "#1a9c82", "#e0524d", "#f59e0b"
 
 _TOP, _GAP, _SLIDER = 34, 26, 64
-_PRICE_HEIGHT, _VOLUME_HEIGHT, _PANE_HEIGHT = 300, 70, 120
+_PRICE_HEIGHT, _TRUTH_HEIGHT, _VOLUME_HEIGHT, _PANE_HEIGHT = 300, 12, 70, 120
+_TRUTHS = {"TRUE": "#f59e0b", "FALSE": "#94a3b8", "UNKNOWN": "#a855f7"}
+"""The colours of the truth strip."""
+CANDLES, TRUTH = "candle", "truth"
+"""Series of the chart whose points can be selected."""
 
 
 @dataclass(frozen=True)
@@ -24,17 +29,22 @@ class CandleChart:
     height: int
 
 
-def candle_chart(readings: Readings, triggers: pl.DataFrame) -> CandleChart:
-    """The chart of ``readings``; it marks those of ``triggers`` (``close_time price``) that lie in the window."""
-    panes = (readings.price, readings.volume, *readings.panes)
-    heights = (_PRICE_HEIGHT, _VOLUME_HEIGHT, *(_PANE_HEIGHT for _ in readings.panes))
+def candle_chart(readings: Readings, triggers: pl.DataFrame, spans: Sequence[ActiveSpan] | None = None) -> CandleChart:
+    """The chart of ``readings``; it marks those of ``triggers`` (``close_time price``) that lie in the window.
+
+    ``spans`` say when the condition was judged, ``None`` for always: all other candles are shaded.
+    """
+    panes = (readings.price, Pane("truth", low=0, high=1), readings.volume, *readings.panes)
+    heights = (_PRICE_HEIGHT, _TRUTH_HEIGHT, _VOLUME_HEIGHT, *(_PANE_HEIGHT for _ in readings.panes))
     tops = [_TOP + sum(heights[:index]) + index * _GAP for index in range(len(heights))]
     total = tops[-1] + heights[-1] + _SLIDER
     axes = list(range(len(panes)))
     series: list[dict[str, Any]] = [
         {
             "type": "candlestick",
-            "name": "candle",
+            "name": CANDLES,
+            "id": CANDLES,
+            "selectedMode": "single",
             "encode": {
                 "x": "closed",
                 "y": ["open", "close", "low", "high"],
@@ -42,13 +52,15 @@ def candle_chart(readings: Readings, triggers: pl.DataFrame) -> CandleChart:
             },
             "itemStyle": {"color": _UP, "borderColor": _UP, "color0": _DOWN, "borderColor0": _DOWN},
             "markPoint": _markers(readings.frame, triggers),
+            "markArea": _not_judged(readings.frame, spans),
             **_mark_lines(readings.price.levels),
         },
+        _truth_strip(readings.frame),
         {
             "type": "bar",
             "name": "volume",
-            "xAxisIndex": 1,
-            "yAxisIndex": 1,
+            "xAxisIndex": 2,
+            "yAxisIndex": 2,
             "encode": {"x": "closed", "y": "volume"},
             "itemStyle": {"color": "#94a3b8", "opacity": 0.7},
             "large": False,
@@ -65,7 +77,7 @@ def candle_chart(readings: Readings, triggers: pl.DataFrame) -> CandleChart:
                 "encode": {"x": "closed", "y": name},
                 "showSymbol": False,
                 "lineStyle": {"width": 1.5},
-                **(_mark_lines(pane.levels) if index > 1 and position == 0 else {}),
+                **(_mark_lines(pane.levels) if index > 2 and position == 0 else {}),
             }
             for position, name in enumerate(pane.lines)
         ]
@@ -96,8 +108,8 @@ def candle_chart(readings: Readings, triggers: pl.DataFrame) -> CandleChart:
 
 def _markers(frame: pl.DataFrame, triggers: pl.DataFrame) -> dict[str, Any]:
     """A triangle under the recorded price of each trigger."""
-    shown = triggers.select(pl.col("close_time").dt.strftime(TIME_FORMAT).alias("closed"), "price").filter(
-        pl.col("closed").is_in(frame["closed"].to_list())
+    shown = frame.select("closed", "close_time").join(
+        triggers.select(pl.col("close_time").cast(frame["close_time"].dtype), "price"), on="close_time"
     )
     return {
         "symbol": "triangle",
@@ -107,8 +119,46 @@ def _markers(frame: pl.DataFrame, triggers: pl.DataFrame) -> dict[str, Any]:
         "label": {"show": False},
         "tooltip": {"trigger": "item", "formatter": "{b}"},
         "data": [
-            {"name": f"trigger {closed}, price {price:,g}", "coord": [closed, price]} for closed, price in shown.rows()
+            {"name": f"trigger {closed}, price {price:,g}", "coord": [closed, price]}
+            for closed, price in shown.select("closed", "price").rows()
         ],
+    }
+
+
+def _truth_strip(frame: pl.DataFrame) -> dict[str, Any]:
+    """A bar of the same height for each candle, coloured by the condition's truth on it."""
+    return {
+        "type": "bar",
+        "name": TRUTH,
+        "id": TRUTH,
+        "selectedMode": "single",
+        "xAxisIndex": 1,
+        "yAxisIndex": 1,
+        "barWidth": "100%",
+        "data": [
+            {"value": 1, "name": truth, "itemStyle": {"color": _TRUTHS[truth]}} for truth in frame["truth"].to_list()
+        ],
+    }
+
+
+def _not_judged(frame: pl.DataFrame, spans: Sequence[ActiveSpan] | None) -> dict[str, Any]:
+    """Shades over the stretches of candles that could not trigger the condition."""
+    areas: list[list[dict[str, Any]]] = []
+    if spans is not None:
+        judged = [is_active(spans, close_ms) for close_ms in frame["close_time"].dt.epoch("ms").to_list()]
+        labels = frame["closed"].to_list()
+        begin: int | None = None
+        for at, is_judged in enumerate([*judged, True]):
+            if not is_judged and begin is None:
+                begin = at
+            elif is_judged and begin is not None:
+                areas.append([{"name": "not judged", "xAxis": labels[begin]}, {"xAxis": labels[at - 1]}])
+                begin = None
+    return {
+        "silent": True,
+        "itemStyle": {"color": "#94a3b8", "opacity": 0.18},
+        "label": {"position": "insideTop", "color": "#64748b"},
+        "data": areas,
     }
 
 
@@ -137,16 +187,19 @@ def _time_axis(index: int, *, last: bool) -> dict[str, Any]:
 
 
 def _value_axis(index: int, pane: Pane) -> dict[str, Any]:
-    small = index > 0
+    small, is_strip = index > 0, index == 1
     return {
         "type": "value",
         "gridIndex": index,
         # Volume bars start at 0; every other axis shows only the range of its values.
-        "scale": index != 1,
+        "scale": index != 2,
         "splitNumber": 2 if small else 5,
+        "axisLabel": {"show": not is_strip},
+        "splitLine": {"show": not is_strip},
         "name": pane.name,
         "nameLocation": "middle",
-        "nameGap": 60,
+        "nameRotate": 0 if is_strip else 90,
+        "nameGap": 30 if is_strip else 60,
         "axisPointer": {"label": {"precision": 2}} if not small else {},
         **({"min": pane.low} if pane.low is not None else {}),
         **({"max": pane.high} if pane.high is not None else {}),

@@ -5,22 +5,25 @@ it shares with every other RSI and with the constants that it is compared with.
 """
 
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import polars as pl
 
-from common.grids import UTC_GRID, Grid
-from common.slots import slots_of
-from engine.readings import values_over
+from analysis.valuation import Valuation
+from common.timeframes import DURATION_MS
+from dashboard.charts.labels import time_labels
+from engine.calendars import AnyCalendars, as_calendars
+from engine.plan import memory
+from engine.program import FALSE, TRUE
 from indicators.catalogue import find
 from registry.conditions import Condition
+from registry.groups import Series
 from registry.language.as_text.text import to_text
 from registry.language.tree import IndicatorOutput, Number, Price, comparisons, variables
 
 CANDLE = ("open", "high", "low", "close", "volume")
-TIME_FORMAT = "%Y-%m-%d %H:%M"
-"""The format of close times on the category axis; it includes the year because labels must be unique."""
 
 
 @dataclass
@@ -37,7 +40,8 @@ class Pane:
 
 @dataclass(frozen=True)
 class Readings:
-    """A frame with ``closed`` (label of the close time), the candle's columns and one for each line; and its panes."""
+    """A frame with ``closed`` (label of the close time), ``close_time``, the candle's columns, ``truth`` (``TRUE FALSE
+    UNKNOWN``) and a column for each line; and its panes."""
 
     frame: pl.DataFrame
     price: Pane
@@ -45,51 +49,72 @@ class Readings:
     panes: tuple[Pane, ...]
 
 
-def candles_needed(condition: Condition, shown: int) -> int:
-    """How many candles to load so that the values on the last ``shown`` of them have settled."""
-    return shown + condition.needed[condition.series].settle
+def candles_needed(condition: Condition, shown: int) -> dict[Series, int]:
+    """How many candles of each series to load so that values and truths on the last ``shown`` ones have settled."""
+    length, looked_back = DURATION_MS[condition.timeframe], shown + memory(condition.tree) + 2
+    return {
+        series: math.ceil(looked_back * length / DURATION_MS[series.timeframe]) + needed.settle + 1
+        for series, needed in condition.needed.items()
+    }
 
 
-def read_values(condition: Condition, candles: pl.DataFrame, shown: int, grid: Grid = UTC_GRID) -> Readings:
-    """The readings of the last ``shown`` candles on a grid; the earlier candles let the indicators settle.
+def read_values(
+    condition: Condition,
+    histories: Mapping[Series, pl.DataFrame],
+    shown: int,
+    calendars: AnyCalendars | None = None,
+    zone: str = "UTC",
+) -> Readings:
+    """The readings of the last ``shown`` candles; the earlier ones let the indicators settle. Labels are in ``zone``.
 
-    They are the values that the condition reads from its own series, each drawn at its own time: without the steps back
-    of ``[k]``, without arithmetic, and without other series, which have candles of their own.
+    They are the values that the condition reads, each drawn at its own time: without the steps back of ``[k]`` and
+    without arithmetic. Values of other series are those that had closed with the candle.
     """
+    valuation = Valuation(condition, histories, as_calendars(calendars), last=shown)
     price, volume = Pane("price"), Pane("volume")
     panes: dict[Hashable, Pane] = {"price": price, "volume": volume}
     columns: dict[str, pl.Series] = {}
     for comparison in comparisons(condition.tree):
         for variable in (*variables(comparison.left), *variables(comparison.right)):
-            if variable.series != condition.series:
-                continue
             drawn = replace(variable, offset=0)
-            scale = _scale(drawn)
+            scale = _scale(drawn, condition.series)
             if scale not in panes:
-                panes[scale] = _new_pane(drawn)
+                panes[scale] = _new_pane(drawn, condition.series)
             pane = panes[scale]
-            name = to_text(drawn, short=True)
+            name = to_text(drawn, condition.series, short=True)
             if name not in CANDLE and name not in pane.lines:
                 pane.lines.append(name)
-                columns[name] = pl.Series(name, values_over(drawn, candles)).fill_nan(None)
+                columns[name] = pl.Series(name, valuation.value(drawn)[-shown:], nan_to_null=True)
             level = comparison.right
             if comparison.left == variable and isinstance(level, Number) and level.value not in pane.levels:
                 pane.levels.append(level.value)
-    slots = slots_of(condition.timeframe, grid)
-    closes = slots.close(slots.number(candles["open_time"].dt.epoch("ms").to_numpy()))
-    closed = pl.from_epoch(pl.Series("closed", closes), "ms").dt.strftime(TIME_FORMAT)
-    frame = candles.select(closed, *CANDLE, *columns.values()).tail(shown)
+    count = min(shown, valuation.opens.size)
+    truths = valuation.truth(condition.tree)[-shown:]
+    candles = histories[condition.series].filter(
+        pl.col("open_time").dt.epoch("ms").is_in(valuation.opens[-shown:].tolist())
+    )
+    closes = pl.Series("close_time", valuation.closes[-shown:]).cast(pl.Datetime("ms", "UTC"))
+    frame = pl.DataFrame([closes]).select(
+        time_labels("close_time", zone).alias("closed"),
+        "close_time",
+        *(candles[name] for name in CANDLE),
+        pl.Series("truth", np.select([truths == TRUE, truths == FALSE], ["TRUE", "FALSE"], "UNKNOWN")),
+        *columns.values(),
+    )
+    assert frame.height == count
     own = [pane for key, pane in panes.items() if key not in ("price", "volume")]
     for pane in own:
         _widen(pane, frame)
     return Readings(frame, price, volume, tuple(own))
 
 
-def _scale(operand: Price | IndicatorOutput) -> Hashable:
+def _scale(operand: Price | IndicatorOutput, base: Series) -> Hashable:
     """Equal for operands whose values fit on one axis."""
     match _sized_like(operand):
-        case Price(field=name):
-            return "volume" if name == "volume" else "price"
+        case Price(series=series, field="volume"):
+            return "volume" if series == base else ("volume", series)
+        case Price(series=series):
+            return "price" if series.instrument == base.instrument else ("price", series.instrument)
         case IndicatorOutput(indicator=name, source=source, output=output_name):
             output = find(name).output(output_name)
             bounds = (output.low, output.high, output.centre)
@@ -97,7 +122,7 @@ def _scale(operand: Price | IndicatorOutput) -> Hashable:
                 return source
             if output.low is not None and output.high is not None:
                 return output.low, output.high
-            return name, source, bounds
+            return name, source, bounds, operand.series.instrument
 
 
 _UNBOUNDED = (None, None, None)
@@ -115,10 +140,13 @@ def _sized_like(operand: Price | IndicatorOutput) -> Price | IndicatorOutput:
     return _sized_like(source) if isinstance(source, Price | IndicatorOutput) else operand
 
 
-def _new_pane(operand: Price | IndicatorOutput) -> Pane:
+def _new_pane(operand: Price | IndicatorOutput, base: Series) -> Pane:
     like = _sized_like(operand)
-    # Prices and volumes already have their panes.
-    assert isinstance(like, IndicatorOutput)
+    if isinstance(like, Price):
+        # Its own prices and volumes already have their panes.
+        instrument = like.series.instrument
+        kind = "volume" if like.field == "volume" else "price"
+        return Pane(kind if instrument == base.instrument else f"{instrument.symbol} {kind}")
     output = find(like.indicator).output(like.output)
     return Pane(like.indicator, low=output.low, high=output.high)
 

@@ -8,11 +8,13 @@ from typing import Any
 import polars as pl
 
 from analysis.savings import Savings
+from dashboard.charts.labels import time_labels
 
 ChartOptions = dict[str, Any]
 
 _GRID = {"left": 8, "right": 24, "top": 40, "bottom": 8, "containLabel": True}
-_TIME = "%Y-%m-%d %H:%M"
+_JUST_BELOW_ONE = 0.8
+"""Where a log axis begins, so that a bar of 1 has a length."""
 
 SHARING_COLORS = {"isolated bots": "#94a3b8", "equal conditions shared": "#d97706", "done by the hub": "#14a08f"}
 """The three ways of sharing and their colours, which are the same in every chart and legible in both themes."""
@@ -33,7 +35,7 @@ def counted(savings: Savings) -> ChartOptions:
         "legend": {"top": 0, "left": 0},
         "grid": _GRID | {"right": 72},
         "tooltip": {"trigger": "axis", "axisPointer": {"type": "shadow"}, "valueFormatter": "localized"},
-        "xAxis": {"type": "log", "min": 1, "axisLabel": {"hideOverlap": True}},
+        "xAxis": {"type": "log", "min": _JUST_BELOW_ONE, "axisLabel": {"hideOverlap": True, "showMinLabel": False}},
         "yAxis": {"type": "category", "inverse": True, "data": list(kinds)},
         "series": [
             {
@@ -54,7 +56,7 @@ def _bar(count: int) -> dict[str, Any] | None:
     return {"value": count, "label": {"formatter": f"{count:,}"}} if count else None
 
 
-def work_per_tick(ticks: pl.DataFrame) -> ChartOptions:
+def work_per_tick(ticks: pl.DataFrame, zone: str = "UTC") -> ChartOptions:
     """Lines on a log axis: loads, computations and evaluations of each tick, for the three ways of sharing."""
     lines = {
         "isolated bots": ("subscriptions", "isolated_indicators", "isolated_loads"),
@@ -62,7 +64,7 @@ def work_per_tick(ticks: pl.DataFrame) -> ChartOptions:
         "done by the hub": ("conditions", "indicators", "series"),
     }
     source = ticks.select(
-        pl.col("close_time").dt.strftime(_TIME).alias("closed"),
+        time_labels("close_time", zone).alias("closed"),
         *(
             pl.when(pl.sum_horizontal(columns) > 0).then(pl.sum_horizontal(columns)).alias(name)
             for name, columns in lines.items()
@@ -88,11 +90,27 @@ def work_per_tick(ticks: pl.DataFrame) -> ChartOptions:
     }
 
 
-def stage_times(ticks: pl.DataFrame) -> ChartOptions:
+def registered(sizes: pl.DataFrame, zone: str = "UTC") -> ChartOptions:
+    """Lines: how many conditions were registered, and how many of them had a subscription."""
+    return {
+        "legend": {"top": 0, "left": 0},
+        "grid": _GRID,
+        "tooltip": {"trigger": "axis", "valueFormatter": "localized"},
+        "dataset": {"source": sizes.select(time_labels("noted_at", zone).alias("noted"), "conditions", "subscribed")},
+        "xAxis": {"type": "category", "axisLabel": {"hideOverlap": True}},
+        "yAxis": {"type": "value", "minInterval": 1},
+        "series": [
+            {"type": "line", "step": "end", "name": name, "showSymbol": False, "encode": {"x": "noted", "y": column}}
+            for name, column in (("registered", "conditions"), ("subscribed", "subscribed"))
+        ],
+    }
+
+
+def stage_times(ticks: pl.DataFrame, zone: str = "UTC") -> ChartOptions:
     """Stacked bars: the stages of each tick in milliseconds."""
     stages = {"load": "load_us", "indicators": "indicators_us", "judge": "judge_us"}
     source = ticks.select(
-        pl.col("close_time").dt.strftime(_TIME).alias("closed"),
+        time_labels("close_time", zone).alias("closed"),
         *((pl.col(column) / 1e3).alias(stage) for stage, column in stages.items()),
     )
     return {

@@ -1,78 +1,125 @@
-"""Whether the hub does its work: what runs, how far every timeframe is judged, what waits, events, failed runs."""
+"""Whether the hub does its work: what is wrong, how far everything is judged, and the questions that are asked then."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 
-import polars as pl
 import streamlit as st
 
-from common.timeframes import from_ms
-from dashboard import data
+from dashboard.data.hub import CandleFindings, Performance, candle_findings, health_counts, hub_state, performance
+from dashboard.data.reading import read
+from dashboard.pages import health_tables as tables
+from dashboard.view import View, drawn, view
 from flows.hub_state import HubState
 
-_EVERY_S = 5.0
 # A longer lag is a fault, as for the alert. (A text would be shown here: Streamlit shows those of its scripts.)
 _LAG_MS = 120_000
-_WAITING_SHOWN = 200
-_CLOSED = st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", timezone="UTC")
+_HEALTHS = {
+    "ok": "Judged up to the newest candle that can be judged",
+    "unknown": "Registered and not judged yet",
+    "err": "Ticks cannot judge it: its status says why",
+    "stale": "Not judged for longer than two candles take; where markets have sessions, a week more",
+}
 
 
 def show() -> None:
-    """Draw the page, and again every few seconds."""
-    st.fragment(_show, run_every=timedelta(seconds=_EVERY_S))()
+    """Draw the page."""
+    drawn(view("Health", ranged=False, usual="5 s"), _draw)
 
 
-def _show() -> None:
-    state = data.read(data.hub_state)
-    st.caption(f"At {from_ms(state.now_ms):%Y-%m-%d %H:%M:%S} UTC, looked at every {_EVERY_S:g} seconds")
+def _draw(now: View) -> None:
+    state = read(hub_state)
+    speed, candles = read(performance), read(candle_findings)
     _figures(state)
-    for fault in _faults(state):
+    for fault in _faults(state, now):
         st.warning(fault, icon=":material/warning:")
-    _timeframes(state)
-    _waiting(state)
-    candles, events = st.columns(2)
-    with candles:
-        _candles(state)
-    with events:
-        _events(state)
-    _failed_runs(state)
+    _conditions(state)
+    tables.timeframes(state, now)
+    tables.waiting(state, now)
+    left, right = st.columns(2)
+    with left:
+        tables.candles(state, candles, now)
+    with right:
+        tables.events(state)
+    tables.failed_runs(state, now)
+    _questions(state, speed, candles)
 
 
 def _figures(state: HubState) -> None:
     lag_ms = max((each.lag_ms for each in state.timeframes), default=0)
     workers = 0 if state.prefect is None else sum(worker.is_online for worker in state.prefect.workers)
-    figures: dict[str, str | int] = {
-        "Service": "not running" if state.health is None else state.health.status,
-        "Workers online": workers,
-        "Longest lag": f"{lag_ms / 1000:,.0f} s",
-        "Groups waiting": sum(len(each.waiting) for each in state.timeframes),
-        "Groups stale": sum(each.stale for each in state.timeframes),
-        "To publish": "unknown" if state.events is None else state.events.unpublished,
-        "Runs failed, 24 h": "unknown" if state.prefect is None else state.prefect.failed,
-        "Conditions in error": state.in_error,
+    events = state.events
+    figures: dict[str, tuple[str | int, str]] = {
+        "Service": (
+            "not running" if state.health is None else state.health.status,
+            "What the service says of itself at /health/ready",
+        ),
+        "Workers online": (workers, "Workers that Prefect's server has heard of lately"),
+        "Longest lag": (
+            f"{lag_ms / 1000:,.0f} s",
+            "Since when the last closed candle of a timeframe is not judged, for the timeframe that is farthest behind",
+        ),
+        "Groups waiting": (sum(len(each.waiting) for each in state.timeframes), "Groups of series that lack a candle"),
+        "Groups stale": (sum(each.stale for each in state.timeframes), "Those whose source does not deliver"),
+        "To publish": (
+            "unknown" if events is None else events.unpublished,
+            "Triggers that are recorded and not in the event log yet",
+        ),
+        "Dead letters": (
+            "unknown" if events is None else sum(events.dead_letters.values()),
+            "Deliveries that consumers gave up: `hub events dead` lists them",
+        ),
+        "Runs failed, 24 h": (
+            "unknown" if state.prefect is None else state.prefect.failed,
+            "Flow runs that failed or crashed; the next run judges what they did not",
+        ),
+        "Audit": (
+            "not yet" if state.audit is None else f"{state.audit.differences:,} differ",
+            "Triggers of the newest audit that were missed, invented or recorded with other contents; always 0",
+        ),
     }
     with st.container(horizontal=True):
-        for label, value in figures.items():
-            st.metric(label, value, border=True, width="stretch")
+        for label, (value, meaning) in figures.items():
+            st.metric(label, value, border=True, width="stretch", help=meaning)
 
 
-def _faults(state: HubState) -> Iterator[str]:
+def _conditions(state: HubState) -> None:
+    st.header("Conditions", anchor=False)
+    counts = read(health_counts)
+    judged = sum(each.conditions for each in state.timeframes)
+    behind = sum(each.behind for each in state.timeframes)
+    groups = sum(each.groups for each in state.timeframes)
+    waiting = sum(len(each.waiting) + each.without_candles for each in state.timeframes)
+    figures = {f"Health {name}": (counts[name], meaning) for name, meaning in _HEALTHS.items()}
+    figures |= {
+        "State retired": (state.retired, "Taken out by an operator"),
+        "To be judged": (judged, "Conditions with a subscription, or within the grace time after one"),
+    }
+    with st.container(horizontal=True):
+        for label, (value, meaning) in figures.items():
+            st.metric(label, value, format="localized", border=True, width="stretch", help=meaning)
+    st.caption(
+        f"Expected are {groups:,} groups of series; {groups - waiting - behind:,} are judged to their newest candle, "
+        f"{waiting:,} wait for a candle and {behind:,} for a tick. None is ever skipped: a watermark moves "
+        "candle by candle."
+    )
+
+
+def _faults(state: HubState, now: View) -> Iterator[str]:
     """What is wrong, and the way out."""
     if state.health is None:
         yield "The service is not running: `hub up` starts it."
     elif state.health.faults:
         yield f"{state.health.url} is {state.health.status}: {'; '.join(state.health.faults)}."
-    view = state.prefect
+    prefect = state.prefect
     if state.prefect_problem is not None:
         yield state.prefect_problem
-    elif view is None or not view.is_worked_on:
+    elif prefect is None or not prefect.is_worked_on:
         yield "No worker is online, so nothing is judged by itself: `hub up` or `hub worker` starts one."
-    if view is not None and view.is_paused:
-        yield f"The pool of the ticks is paused: resume it at {view.url}."
-    if view is not None and view.late:
-        yield f"{view.late:,} runs are late."
+    if prefect is not None and prefect.is_paused:
+        yield f"The pool of the ticks is paused: resume it at {prefect.url}."
+    if prefect is not None and prefect.late:
+        yield f"{prefect.late:,} runs are late."
     for failure in state.failing:
-        yield f"{failure.deployment} has failed, last at {from_ms(failure.failed_ms):%Y-%m-%d %H:%M}: {failure.message}"
+        yield f"{failure.deployment} has failed, last at {now.show(failure.failed_ms)}: {failure.message}"
     if state.audit is not None and state.audit.differences:
         yield f"The newest audit found {state.audit.differences:,} triggers that differ: `hub verify` lists them."
     if state.health is not None and state.events_problem is not None:
@@ -84,138 +131,38 @@ def _faults(state: HubState) -> Iterator[str]:
         yield f"{state.in_error:,} conditions cannot be judged; the page Conditions and `hub conditions list` say why."
 
 
-def _timeframes(state: HubState) -> None:
-    st.subheader("Timeframes")
-    if not state.timeframes:
-        st.info("Nothing is to be judged: no condition has a subscription or was registered lately.")
-        return
-    rows = [
-        (
-            each.timeframe,
-            each.conditions,
-            None if each.last_tick_ms is None else from_ms(each.last_tick_ms),
-            each.lag_ms / 1000,
-            from_ms(each.next_tick_ms),
-            each.groups,
-            each.behind,
-            len(each.waiting),
-            each.stale,
-            each.without_candles,
-        )
-        for each in state.timeframes
-    ]
-    names = (
-        "timeframe",
-        "conditions",
-        "last_tick",
-        "lag",
-        "next_tick",
-        "groups",
-        "behind",
-        "waiting",
-        "stale",
-        "absent",
+def _questions(state: HubState, speed: Performance, candles: CandleFindings) -> None:
+    savings = speed.savings
+    hit_rate = 1 - savings.indicators / savings.equal_sharing_indicators if savings.equal_sharing_indicators else 0.0
+    series, current = sum(each.series for each in state.candles), sum(each.current for each in state.candles)
+    depth = "unknown" if state.events is None else f"{state.events.unpublished:,} triggers"
+    behind = "" if state.events is None else f", {max(state.events.lags.values(), default=0):,} at the slowest consumer"
+    indicators = "no tick yet" if speed.indicators_ms is None else f"median {speed.indicators_ms:.2f} ms a tick"
+    totals = state.totals
+    st.header("A condition does not trigger", anchor=False)
+    st.markdown(
+        f"""
+1. *Is it registered?* {totals["conditions"]:,} conditions are: search for its text or id on the page Conditions, or ask
+   `GET /conditions/{{condition_id}}/status`.
+2. *Is its subscription active?* {totals["subscriptions"]:,} are, of {totals["bots"]:,} bots. Its owner asks
+   `GET /conditions/user/subscriptions`; triggers are delivered from `active_from` on.
+3. *Was it judged?* {savings.ticks:,} ticks are on record, the page Ticks shows them. A click on a candle on the
+   condition's own page explains it: every operand, the verdict, and what keeps it from firing.
+4. *Is there market data?* {current:,} of {series:,} series have their last closed candle; {candles.gaps:,} gaps are
+   known, {candles.revisions:,} candles were corrected after they had been judged, {candles.quarantined:,} rows were
+   refused.
+"""
     )
-    st.dataframe(
-        pl.DataFrame(rows, schema=list(names), orient="row"),
-        hide_index=True,
-        column_config={
-            "conditions": st.column_config.NumberColumn(format="localized"),
-            "last_tick": st.column_config.DatetimeColumn("last tick (UTC)", format="YYYY-MM-DD HH:mm", timezone="UTC"),
-            "lag": st.column_config.NumberColumn("lag, s", format="%.0f", help=_HELP["lag"]),
-            "next_tick": st.column_config.DatetimeColumn("next tick (UTC)", format="YYYY-MM-DD HH:mm", timezone="UTC"),
-            **{name: st.column_config.NumberColumn(help=_HELP[name]) for name in names[6:]},
-        },
+    st.header("Something is slow", anchor=False)
+    st.markdown(
+        f"""
+1. *Evaluation cache hit rate*: {hit_rate:.2%} of the indicator values that conditions read were computed for another
+   condition already.
+2. *Database*: the store answered a small question in {speed.answer_ms:.1f} ms.
+3. *Event bus queue depth*: {depth} to publish{behind}.
+4. *Indicator calculation time*: {indicators}; the page Ticks has all stages.
+"""
     )
-
-
-_HELP = {
-    "lag": "Since when the candle has been closed that the group lacks that has come furthest.",
-    "behind": "Groups of series that lack nothing but a tick.",
-    "waiting": "Groups that lack a candle.",
-    "stale": "Groups that wait for a source that does not deliver.",
-    "absent": "Groups with a series that has no candles at all.",
-}
-
-
-def _waiting(state: HubState) -> None:
-    waiting = sorted((one for each in state.timeframes for one in each.waiting), key=lambda one: one.since_ms)
-    if not waiting:
-        return
-    st.subheader("What waits")
-    rows = [
-        (one.group, one.series, from_ms(one.open_ms), from_ms(one.since_ms), one.is_stale, one.outcome)
-        for one in waiting[:_WAITING_SHOWN]
-    ]
-    st.dataframe(
-        pl.DataFrame(rows, schema=["group", "series", "candle", "since", "stale", "what will happen"], orient="row"),
-        hide_index=True,
-        column_config={
-            "candle": _CLOSED,
-            "since": _CLOSED,
-            "what will happen": st.column_config.TextColumn(width="large"),
-        },
-    )
-    if len(waiting) > _WAITING_SHOWN:
-        st.caption(f"The {_WAITING_SHOWN} that have waited longest, of {len(waiting):,}.")
-
-
-def _candles(state: HubState) -> None:
-    st.subheader("Candles that conditions read")
-    rows = [
-        (
-            each.exchange,
-            each.current / each.series,
-            each.series,
-            each.absent,
-            None if each.newest_close_ms is None else from_ms(each.newest_close_ms),
-        )
-        for each in state.candles
-    ]
-    if not rows:
-        st.info("No condition reads candles.")
-        return
-    st.dataframe(
-        pl.DataFrame(rows, schema=["exchange", "current", "series", "absent", "newest"], orient="row"),
-        hide_index=True,
-        column_config={
-            "current": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
-            "newest": st.column_config.DatetimeColumn("newest close (UTC)", format="YYYY-MM-DD HH:mm", timezone="UTC"),
-        },
-    )
-
-
-def _events(state: HubState) -> None:
-    st.subheader("Readers of events")
-    events = state.events
-    if events is None:
-        st.info("The event log is not running." if state.health is None else "The event log does not answer.")
-        return
-    st.caption(f"{events.stored:,} triggers are recorded, {events.unpublished:,} of them not published yet")
-    names = sorted(events.lags | events.dead_letters)
-    if not names:
-        st.info("No consumer has read the log yet.")
-        return
-    rows = [(name, events.lags.get(name, 0), events.dead_letters.get(name, 0)) for name in names]
-    st.dataframe(
-        pl.DataFrame(rows, schema=["consumer", "events behind", "dead letters"], orient="row"), hide_index=True
-    )
-
-
-def _failed_runs(state: HubState) -> None:
-    if state.prefect is None or not state.prefect.newest_failed:
-        return
-    st.subheader("Newest failed runs")
-    rows = [(each.name, each.state, from_ms(each.ended_ms), each.reason) for each in state.prefect.newest_failed]
-    st.dataframe(
-        pl.DataFrame(rows, schema=["run", "state", "ended", "reason"], orient="row"),
-        hide_index=True,
-        column_config={
-            "ended": st.column_config.DatetimeColumn("ended (UTC)", format="YYYY-MM-DD HH:mm:ss", timezone="UTC"),
-            "reason": st.column_config.TextColumn(width="large"),
-        },
-    )
-    st.caption(f"All runs are on Prefect's own pages: {state.prefect.url}/runs")
 
 
 if __name__ == "__main__":

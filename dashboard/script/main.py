@@ -7,15 +7,19 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboard.pages import savings
+
 _DASHBOARD = Path(__file__).parents[1]
 
 # A file, because Streamlit would fetch the picture of a Material icon from the internet.
 st.set_page_config(page_title="Condition Hub", page_icon=str(_DASHBOARD / "icon.svg"), layout="wide")
+_PAGES = {"conditions": "Conditions", "health": "Health", "ticks": "Ticks", "explore": "Explore"}
 st.navigation(
     [
-        st.Page(_DASHBOARD / "pages" / "savings.py", title="Savings", url_path="savings", default=True),
-        st.Page(_DASHBOARD / "pages" / "conditions.py", title="Conditions", url_path="conditions"),
-        st.Page(_DASHBOARD / "pages" / "health.py", title="Health", url_path="health"),
+        # The default page is at the root alone, so that a page of its own answers to its name.
+        st.Page(_DASHBOARD / "pages" / "savings.py", title="Savings", url_path="landing", default=True),
+        st.Page(savings.show, title="Savings", url_path="savings", visibility="hidden"),
+        *(st.Page(_DASHBOARD / "pages" / f"{name}.py", title=title, url_path=name) for name, title in _PAGES.items()),
     ],
     position="top",
 ).run()

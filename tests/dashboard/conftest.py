@@ -8,18 +8,17 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from analysis.savings import calibrate
 from common.clock import ReplayClock
 from common.timeframes import to_ms
-from dashboard import data
-from flows.advance import advance
 from flows.runtime import Runtime
+from flows.ticking import run_tick
 from registry.conditions import Condition
 from registry.store.files.file_store import FileStore
 from registry.store.parts.registry import SubscriptionRequest
-from registry.store.parts.ticks import RunRecord
 from tests.events.log.memory_log import MemoryLog
 
 APP = Path(__file__).parents[2] / "dashboard" / "script" / "main.py"
@@ -60,14 +59,9 @@ def judged(tmp_path_factory: pytest.TempPathFactory, sample: pl.DataFrame) -> Ju
             ],
             active_from_ms=to_ms(ACTIVE),
         )
-        done = asyncio.run(advance(Runtime(store, MemoryLog(), clock), "1h", to_ms(LAST)))
+        done = asyncio.run(run_tick(Runtime(store, MemoryLog(), clock), "run", "1h", to_ms(LAST)))
         assert done.ticks == 72
         assert done.triggers > 0
-        store.ticks.record_run(
-            RunRecord(
-                "run", "1h", done.tick_ms, done.ticks, done.triggers, done.prepare_us, done.record_us, done.publish_us
-            )
-        )
         calibrate(store, conditions, at_ms=to_ms(LAST), sample=5)
     return made
 
@@ -97,8 +91,8 @@ def open_app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., A
 
     def open_page(data_dir: Path, page: str = "savings", **query: str) -> AppTest:
         monkeypatch.setenv("HUB_DATA_DIR", str(data_dir))
-        for cached in (data.overview, data.conditions, data.condition, data.candles, data.hub_state):
-            cached.clear()
+        st.cache_data.clear()
+        st.cache_resource.clear()
         app = AppTest.from_file(APP, default_timeout=60)
         app.run()
         if page != "savings":

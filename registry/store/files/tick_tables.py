@@ -284,8 +284,19 @@ class TickTables:
             [since, until, until],
         )
 
-    def runs(self) -> pl.DataFrame:
-        return self._database.frame("SELECT * EXCLUDE (number) FROM registry.tick_runs ORDER BY number")
+    def runs(
+        self, limit: int | None = None, *, timeframe: str | None = None, since_ms: int | None = None
+    ) -> pl.DataFrame:
+        return self._database.frame(
+            """
+            SELECT * EXCLUDE (number) FROM (
+                SELECT * FROM registry.tick_runs
+                WHERE (?::VARCHAR IS NULL OR timeframe = ?) AND finished_at >= ?
+                ORDER BY number DESC LIMIT ?
+            ) ORDER BY number
+            """,
+            [timeframe, timeframe, naive_time(since_ms or 0), limit],
+        )
 
     def unit_costs(self) -> UnitCosts | None:
         rows = self._database.frame(

@@ -244,8 +244,11 @@ class TickStore(Protocol):
         subscriptions users bots``, as :meth:`registry.store.parts.registry.RegistryStore.totals` counts them."""
         ...
 
-    def runs(self) -> pl.DataFrame:
-        """All run rows, oldest first."""
+    def runs(
+        self, limit: int | None = None, *, timeframe: str | None = None, since_ms: int | None = None
+    ) -> pl.DataFrame:
+        """The newest run rows, by default all of them, oldest first: of all timeframes or of one, finished from a time
+        on."""
         ...
 
     def unit_costs(self) -> UnitCosts | None:

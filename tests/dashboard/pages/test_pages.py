@@ -105,8 +105,6 @@ def test_conditions_are_sorted_by_subscribers(judged: Judged, open_app: OpenApp)
     assert not app.exception
     table = pl.DataFrame(app.dataframe[0].value)
     assert table["subscribers"].to_list() == [3, 3, 2, 1, 0]
-    # 37 days are enough for everything but an average true range over 100 candles.
-    assert table.filter(~pl.col("settled"))["condition"].to_list() == ["atr(14) > atr(100)"]
 
 
 def test_conditions_are_searched_by_words_of_their_text_and_by_id(judged: Judged, open_app: OpenApp) -> None:
@@ -153,14 +151,14 @@ def test_every_condition_can_be_opened(judged: Judged, open_app: OpenApp, text: 
 
 def test_a_condition_that_has_not_fired_says_so(judged: Judged, open_app: OpenApp) -> None:
     app = open_app(judged.folder, "conditions", id=judged.ids[NEVER])
-    assert "has not fired up to 2024-08-07 00:00" in app.info[0].value
-    assert app.code[0].value == "hub tick 1h"
+    assert any("has not fired up to 2024-08-07 00:00" in info.value for info in app.info)
+    assert "hub tick 1h" in [code.value for code in app.code]
 
 
 def test_an_unknown_id_says_so_and_leads_back(judged: Judged, open_app: OpenApp) -> None:
     app = open_app(judged.folder, "conditions", id="f" * 32)
     assert "No condition has the id" in app.warning[0].value
-    app.button[0].click().run()
+    app.button(key="back").click().run()
     assert not app.exception
     assert app.dataframe
 
@@ -170,8 +168,10 @@ def test_no_user_bot_or_configuration_is_shown(judged: Judged, open_app: OpenApp
         app = open_app(judged.folder, page, **query)
         assert _text(app)
         assert app.dataframe
-        assert "secret" not in _text(app)
-        assert not any("secret" in frame.value.to_csv() for frame in app.dataframe)
+        everything = "".join([_text(app), *(frame.value.to_csv() for frame in app.dataframe)])
+        # Operators see there whose bots want how much.
+        allowed = "secret-user" if page == "savings" else "nobody"
+        assert "secret" not in everything.replace(allowed, "")
 
 
 @pytest.mark.parametrize("page", ["savings", "conditions"])
@@ -211,7 +211,7 @@ def test_a_locked_store_says_who_owns_it(open_app: OpenApp, empty: Path, page: s
         assert not app.exception
         assert "Another process is writing" in app.warning[0].value
         assert str(pid) in app.warning[0].value
-    app.button[0].click().run()
+    app.button(key="again").click().run()
     assert "No conditions yet" in app.info[0].value
 
 
@@ -253,7 +253,7 @@ def _owned(folder: Path) -> Iterator[int]:
 
 def _text(app: AppTest) -> str:
     shown = [*app.markdown, *app.caption, *app.subheader, *app.info, *app.warning, *app.error, *app.code]
-    return "\n".join(str(element.value) for element in shown)
+    return "\n".join(str(element.value) for element in shown if not str(element.value).startswith("Drawn at"))
 
 
 def _number(value: str) -> int:

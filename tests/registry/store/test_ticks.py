@@ -109,6 +109,17 @@ def test_another_process_goes_on_where_the_last_one_was(open_at: OpenAt, tmp_pat
         assert store.ticks.record_tick(tick(6 * HOUR, (BTC, 5 * HOUR), triggers=1)) == range(6, 7)
 
 
+def test_the_newest_runs_of_a_timeframe_are_read_alone(store: Store, clock: ReplayClock) -> None:
+    begin = clock.now_ms()
+    for number in range(1, 5):
+        clock.move_to(begin + number * HOUR)
+        store.ticks.record_run(RunRecord(f"run {number}", "1h" if number < 4 else "5m", number * HOUR, 1, 0, 1, 2, 3))
+    assert store.ticks.runs(2)["run_id"].to_list() == ["run 3", "run 4"]
+    assert store.ticks.runs(2, timeframe="1h")["run_id"].to_list() == ["run 2", "run 3"]
+    assert store.ticks.runs(timeframe="1h", since_ms=begin + 3 * HOUR)["run_id"].to_list() == ["run 3"]
+    assert store.ticks.runs(timeframe="1d").is_empty()
+
+
 def test_the_grid_of_a_series_comes_with_its_anchor(store: Store) -> None:
     """Only the grids that are not UTC's are told, and a tick of another grid is refused."""
     grid = Grid.parse("America/New_York, day 17:00, week sun, 3d 2")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from analysis.backtesting.backtest import Moment, read_moment
 from analysis.backtesting.judging import judge
 from analysis.backtesting.sources import source_of
+from common.timeframes import Moment, read_moment
 from engine.blocks import IndicatorBlock
 from engine.calendars import AnyCalendars
 from engine.candle_frames import ConditionSource, read_conditions
@@ -96,7 +96,7 @@ def overlap(
     conditions = list(dict.fromkeys([first, second]))
     read = source_of(candles, exchange=exchange, calendars=calendars, token=token).read(conditions)
     since, until = read_moment(start), read_moment(end)
-    closes: dict[Condition, np.ndarray] = {}  # type: ignore[type-arg]
+    closes: dict[Condition, np.ndarray] = {}
     for condition in conditions:
         _, triggers = judge([condition], read.histories, read, named=True)
         times = triggers["close_time"].dt.epoch("ms").to_numpy()

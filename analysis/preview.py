@@ -17,7 +17,8 @@ from common.timeframes import DURATION_MS
 from engine.calendars import AnyCalendars, as_calendars
 from engine.candle_history import AnyHistory, as_history, has_candles
 from engine.history import NO_TRIGGERS, HistoryEvaluator, span_of
-from engine.plan import make_plan, memory
+from engine.plan import make_plan
+from engine.read_alike import memory
 from registry.conditions import Condition
 from registry.explanation import Preview, PreviewTrigger
 from registry.groups import Series

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from benchmarks import (
-    bots,
     backtests,
     big_hub,
+    bots,
     cold,
     conditions,
     events,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from analysis.backtesting.backtest import Moment, read_moment
 from analysis.backtesting.sources import StoreSource, whole
 from bots.definition import DefinedBot, define_bot
 from bots.machine import ConditionRole
@@ -17,7 +16,7 @@ from bots.simulation import Simulation, simulate
 from candles.calendars import stored_calendars
 from candles.series import SeriesReader
 from common.errors import BotConfigError, CandlesMissing
-from common.timeframes import DURATION_MS
+from common.timeframes import DURATION_MS, Moment, read_moment
 from registry.conditions import Condition
 from registry.groups import Series
 from registry.instruments import Instrument

@@ -6,11 +6,10 @@
 
 # %%
 import polars as pl
-from IPython.display import display
-
 from bots.configured_simulation import simulate_bot
 from bots.orders import MarketRules
 from candles.sample import SAMPLE_FILES
+from IPython.display import display
 
 candles = pl.concat(pl.read_parquet(path) for path in SAMPLE_FILES).filter(pl.col("symbol") == "BTCUSDT")
 market = MarketRules(tick_size="0.01", lot_size="0.00001", min_notional=5)

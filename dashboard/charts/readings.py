@@ -15,8 +15,8 @@ from analysis.valuation import Valuation
 from common.timeframes import DURATION_MS
 from dashboard.charts.labels import time_labels
 from engine.calendars import AnyCalendars, as_calendars
-from engine.plan import memory
 from engine.program import FALSE, TRUE
+from engine.read_alike import memory
 from indicators.catalogue import find
 from registry.conditions import Condition
 from registry.groups import Series

@@ -281,7 +281,7 @@ def list_conditions(
             for name in (each.condition.condition_id for each in superseded)
         }
     reasons = {condition_id: why.reason for condition_id, why in unjudged.items()}
-    rows = [
+    rows: list[tuple[str, str, int, str, str | None, str | None]] = [
         (name, text, triggers, state, reasons.get(name), None)
         for name, text, triggers, state in page.rows.select("condition_id", "text", "triggers", "state").iter_rows()
     ]

@@ -69,7 +69,7 @@ async def test_a_waiting_group_is_explained_until_its_candle_is_given_up(store: 
     close_ms = (NOW + 1) * HOUR
     done = await hub.advance("1h", close_ms)
     shown = hub.progress(close_ms + MINUTE)
-    assert [one.group for one in shown.waiting] == done.waiting
+    assert [one.group for one in shown.waiting] == list(done.waiting)
     assert (shown.lag_ms, shown.stale) == (0, 0), "who has come furthest lacks nothing"
     (one,) = shown.waiting
     assert (str(one.series), one.open_ms, one.since_ms) == ("BINANCE:OLDUSDT 1h", NOW * HOUR, close_ms)
@@ -83,7 +83,7 @@ async def test_a_waiting_group_is_explained_until_its_candle_is_given_up(store: 
     (one,) = hub.progress(close_ms + 6 * MINUTE).waiting
     assert (one.is_stale, one.outcome) == (False, "it is judged as missing at the next tick")
     hub.clock.move_to(close_ms + 6 * MINUTE)
-    assert (await hub.advance("1h", close_ms)).waiting == []
+    assert (await hub.advance("1h", close_ms)).waiting == set()
     assert hub.progress(close_ms + 6 * MINUTE).waiting == ()
 
 
@@ -94,7 +94,7 @@ async def test_a_group_waits_for_the_foreign_series_and_for_parts_of_built_candl
     hub = Judged(store, "BTCUSDT 1h: close > close@ETHUSDT")
     done = await hub.advance("1h", (NOW + 1) * HOUR)
     (one,) = hub.progress((NOW + 1) * HOUR + 1).waiting
-    assert [one.group] == done.waiting
+    assert [one.group] == list(done.waiting)
     assert (str(one.series), one.open_ms) == ("BINANCE:ETHUSDT 1m", NOW * HOUR + 59 * MINUTE)
 
 

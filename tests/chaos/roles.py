@@ -295,6 +295,6 @@ def run_bots(*, store: Path, url: str, folder: Path, failpoint: str = "") -> Non
         publish(opened, log)
         lab = Lab(opened, log, ReplayClock(scene.START_MS), folder)
         # Few candles at a time, so that there are many records to die at.
-        CandleFeed.MOST = 150  # type: ignore[misc]
+        CandleFeed.MOST = 150
         with lab.executor() as driven:
             driven.settle()

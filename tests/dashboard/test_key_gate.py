@@ -55,7 +55,7 @@ async def test_only_a_browser_of_this_machine_needs_no_key(
 
 
 async def test_bound_to_all_addresses_it_asks_even_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(key_gate.st, "get_option", {"server.address": "0.0.0.0"}.get)
+    monkeypatch.setattr("dashboard.key_gate.st.get_option", {"server.address": "0.0.0.0"}.get)
     async with client("http://localhost:8501", address="127.0.0.1") as browser:
         assert (await browser.get("/")).status_code == 401
 

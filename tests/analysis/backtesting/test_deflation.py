@@ -16,7 +16,7 @@ from analysis.backtesting.deflation import (
 )
 
 
-def powers(returns: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def powers(returns: np.ndarray) -> np.ndarray:
     return np.stack([(returns**power).sum(axis=1) for power in (1, 2, 3, 4)], axis=1)
 
 

@@ -1,5 +1,6 @@
 """``analysis.sweep``: every combination as a backtest of its own would have it, on any executor."""
 
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,7 +18,11 @@ from registry.conditions import Condition
 from tests.analysis.backtesting.candles import sample
 
 TEMPLATE = "{symbol} 1h: rsi({period}) crosses_below {level}"
-VALUES = {"symbol": ["BTCUSDT", "ETHUSDT"], "period": range(5, 8), "level": [25, 30.5]}
+VALUES: dict[str, Sequence[str | int | float]] = {
+    "symbol": ["BTCUSDT", "ETHUSDT"],
+    "period": range(5, 8),
+    "level": [25, 30.5],
+}
 CANDLES = pl.concat([sample(), sample("ETHUSDT")])
 
 

@@ -124,8 +124,9 @@ def test_a_bot_acts_and_its_owner_sees_what_it_did(hub: Hub, tmp_path: Path) -> 
         assert (order.side, order.purpose, order.price) == ("buy", "base", None)
         (action,) = client.done_by_bot("dca_bot_123", BotAction)
         assert (action.condition_id, action.role, action.orders) == (entry, "entry", 1)
-        for kind in (BotFill, BotDeal, BotNote):
-            assert list(client.done_by_bot("dca_bot_123", kind)) == []
+        assert list(client.done_by_bot("dca_bot_123", BotFill)) == []
+        assert list(client.done_by_bot("dca_bot_123", BotDeal)) == []
+        assert list(client.done_by_bot("dca_bot_123", BotNote)) == []
         assert client.tell_bot("dca_bot_123", "kill").life == "active"
         run(hub, tmp_path)
         assert client.bot("dca_bot_123").life == "ended"

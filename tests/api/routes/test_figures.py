@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
@@ -37,7 +36,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory, sample: pl.DataFrame) -> Itera
 
 
 @pytest.fixture(scope="module")
-def metrics(hub: Hub) -> dict[str, Any]:
+def metrics(hub: Hub) -> dict[tuple[str, ...], float]:
     text = hub.as_user("ops", "operator").get("/metrics").text
     return {
         (sample.name, *sorted(sample.labels.values())): sample.value
@@ -51,7 +50,7 @@ def test_figures_are_for_operators(hub: Hub, route: str) -> None:
     assert hub.as_user("ann").get(route).status_code == 403
 
 
-def test_a_figure_is_the_same_wherever_it_is_read(hub: Hub, metrics: dict[Any, float]) -> None:
+def test_a_figure_is_the_same_wherever_it_is_read(hub: Hub, metrics: dict[tuple[str, ...], float]) -> None:
     operator = hub.as_user("ops", "operator")
     answer, total = operator.get("/savings").json(), summarise(hub.store)
     assert answer["ticks"] == total.ticks == metrics[("hub_ticks_total",)] == 3
@@ -75,7 +74,12 @@ def test_a_figure_is_the_same_wherever_it_is_read(hub: Hub, metrics: dict[Any, f
 
 def test_a_range_has_what_was_judged_in_it(hub: Hub) -> None:
     operator = hub.as_user("ops", "operator")
-    ranges = ({}, {"until": NOON_MS + 2 * HOUR}, {"since": NOON_MS + 2 * HOUR + 7}, {"since": NOON_MS + 9 * HOUR})
+    ranges: tuple[dict[str, int], ...] = (
+        {},
+        {"until": NOON_MS + 2 * HOUR},
+        {"since": NOON_MS + 2 * HOUR + 7},
+        {"since": NOON_MS + 9 * HOUR},
+    )
     assert [operator.get("/savings", params=each).json()["ticks"] for each in ranges] == [3, 1, 2, 0]
     history = operator.get("/savings/history", params={"by": "hour"}).json()
     assert [(each["start"], each["ticks"]) for each in history["periods"]] == [

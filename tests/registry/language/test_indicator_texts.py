@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.plan import indicator_nodes
+from engine.read_alike import indicator_nodes
 from registry.conditions import Condition
 from registry.language.indicator_texts import indicator_texts
 from registry.language.surface import SurfaceNode

@@ -7,7 +7,7 @@ from tests.test_imports import ROOT, sources
 NOMINAL = {
     "api/bodies/condition_spellings.py": "the list, to be shown",
     "api/routes/catalogue.py": "how old is stale; order",
-    "api/routes/insight.py": "triggers a day",
+    "analysis/preview.py": "how long a year is; triggers a day",
     "analysis/progress.py": "order",
     "analysis/work.py": "how much work an answer is",
     "bots/executor/feed.py": "order; how much is read at once",

@@ -28,7 +28,7 @@ Definition = Callable[..., Any]
 _NUMBER = r"[+-]?[\d.]+(?:e[+-]?\d+)?"
 
 
-class Change(Protocol):
+class SupposedChange(Protocol):
     """A supposed change."""
 
     def concerns(self, condition: Condition) -> bool:
@@ -76,7 +76,7 @@ class _AsItIs:
         return computed(calculation, outputs, columns, values)
 
 
-AS_IT_IS: Change = _AsItIs()
+AS_IT_IS: SupposedChange = _AsItIs()
 
 
 class FilledGaps(_AsItIs):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from analysis.stretches import Calculation, Outputs, Stretch, whole_stretch
 from analysis.valuation import Valuation, wanted_of
-from analysis.whatif.changes import AS_IT_IS, Change
+from analysis.whatif.changes import AS_IT_IS, SupposedChange
 from candles.epochs import Epochs
 from common.errors import ConditionError, WhatIfError
 from engine.calendars import Calendars
@@ -71,7 +71,7 @@ class WhatIf:
 
 def what_if(
     store: Store,
-    change: Change,
+    change: SupposedChange,
     *,
     since_ms: int | None = None,
     until_ms: int | None = None,
@@ -128,7 +128,7 @@ class _Tally:
 class _World:
     """The candles of some series, as they are or as they would be, with the indicators on them."""
 
-    def __init__(self, change: Change, histories: Mapping[Series, pl.DataFrame], calendars: Calendars) -> None:
+    def __init__(self, change: SupposedChange, histories: Mapping[Series, pl.DataFrame], calendars: Calendars) -> None:
         self._change = change
         self._calendars = calendars
         self._candles = {series: change.candles(candles, calendars) for series, candles in histories.items()}
@@ -173,7 +173,7 @@ def _readable(stored: Sequence[StoredCondition]) -> list[Condition]:
 
 def _of_series(
     store: Store,
-    change: Change,
+    change: SupposedChange,
     conditions: Sequence[Condition],
     tally: _Tally,
     since_ms: int | None,

@@ -8,7 +8,7 @@ from hub.cli.opening import open_to_read
 from hub.cli.output import AsJson, console, message, print_beside, print_json, print_table
 
 if TYPE_CHECKING:
-    from analysis.whatif.changes import Change
+    from analysis.whatif.changes import SupposedChange
 
 _MOST_SHOWN = 20
 
@@ -85,7 +85,7 @@ def whatif(
         message(f"{result.refused:,} conditions could not be as they would have to be: {result.example}")
 
 
-def _change(parameter: str | None, definition: str | None, *, fill_gaps: bool) -> "Change":
+def _change(parameter: str | None, definition: str | None, *, fill_gaps: bool) -> "SupposedChange":
     from analysis.whatif.changes import FilledGaps, OtherDefinition, OtherParameter
     from common.errors import WhatIfError
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import analysis
-from analysis.whatif.changes import Change, FilledGaps, OtherDefinition, OtherParameter
+from analysis.whatif.changes import FilledGaps, OtherDefinition, OtherParameter, SupposedChange
 from analysis.whatif.replay import WhatIf, what_if
 from candles.fill import fill_gaps
 from candles.quality import gaps_between
@@ -60,7 +60,7 @@ def hub(store: FileStore, hourly: pl.DataFrame) -> FileStore:
 
 
 def expected(
-    change: Change, hourly: pl.DataFrame, replaced: dict[str, str], other: pl.DataFrame | None = None
+    change: SupposedChange, hourly: pl.DataFrame, replaced: dict[str, str], other: pl.DataFrame | None = None
 ) -> dict[str, tuple[int, int]]:
     """Condition id -> (gone, new), by two scans; ``replaced`` has the texts that change."""
     differences: dict[str, tuple[int, int]] = {}

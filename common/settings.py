@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     """The folder of the nightly backups, best on another disk; by default ``backups`` inside the data folder."""
 
     log_mib: int = Field(default=64, ge=1, le=100_000)
-    """The size in MiB to which the logs in the data folder are cut every night: their oldest lines go."""
+    """The size in MiB beyond which logs in the data folder lose their oldest lines, while they are written."""
 
     alert_url: SecretStr | None = None
     """Where Prefect posts each run that has failed, as JSON, within seconds."""

@@ -7,7 +7,6 @@ import logging
 import random
 import re
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,8 +47,6 @@ class Upkeep:
     """Rows removed from the store."""
     files: int
     """Files of Prefect removed."""
-    log_bytes: int
-    """Bytes of logs removed."""
     backup: str | None
     """The new backup; ``None`` if none was made."""
     backups_removed: int
@@ -72,7 +69,6 @@ async def upkeep() -> dict[str, int | str]:
     row: dict[str, int | str] = {
         "Rows removed": done.rows,
         "Files removed": done.files,
-        "Log bytes removed": done.log_bytes,
         "Costs measured": "yes" if done.calibrated else "no",
         "Backup": done.backup or "none",
         "Backups removed": done.backups_removed,
@@ -90,11 +86,10 @@ def run_upkeep(settings: Settings) -> Upkeep:
     with store_in_use() as store:
         rows = store.trim(int(now_ms - settings.history_days * _DAY_MS))
         files = remove_old_results(settings.data_dir / "prefect" / "storage", now_ms / 1000 - _RESULT_DAYS * 86_400)
-        log_bytes = sum(cut_log(path, settings.log_mib << 20) for path in _logs(settings.data_dir))
         calibrated = calibrate_costs(store, now_ms)
         backup = back_up(store, settings, now_ms)
     removed = remove_old_backups(settings, now_ms)
-    return Upkeep(rows, files, log_bytes, backup, removed, calibrated)
+    return Upkeep(rows, files, backup, removed, calibrated)
 
 
 def remove_old_results(folder: Path, before_s: float) -> int:
@@ -105,24 +100,6 @@ def remove_old_results(folder: Path, before_s: float) -> int:
             path.unlink(missing_ok=True)
             removed += 1
     return removed
-
-
-def cut_log(path: Path, most_bytes: int) -> int:
-    """Take the oldest lines from a log that is too large; returns the bytes removed.
-
-    In place, as its writer has it open and appends to it: what is written in this very moment may be lost.
-    """
-    size = path.stat().st_size
-    if size <= most_bytes:
-        return 0
-    with path.open("rb+") as log:
-        log.seek(size - most_bytes // 2)
-        log.readline()
-        newest = log.read()
-        log.seek(0)
-        log.truncate()
-        log.write(newest)
-    return size - len(newest)
 
 
 def calibrate_costs(store: Store, now_ms: int) -> bool:
@@ -182,8 +159,3 @@ def remove_old_backups(settings: Settings, now_ms: int) -> int:
     for name in old:
         shutil.rmtree(folder / name)
     return len(old)
-
-
-def _logs(data_dir: Path) -> Iterator[Path]:
-    for pattern in ("*.log", "*/*.log"):
-        yield from data_dir.glob(pattern)

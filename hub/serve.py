@@ -20,6 +20,7 @@ from api.service import Service
 from candles.market_lists import MarketLists
 from common.clock import SystemClock
 from common.errors import ServiceError, StoreBroken
+from common.log_files import keeping_logs_small
 from common.private_files import NotPrivate, close_to_others, files_of_hub
 from common.settings import Settings
 from common.supervised import make_folder
@@ -80,6 +81,7 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
         note = stack.enter_context(noted(settings.data_dir))
         loops = Loops()
         children = Children(settings, loops)
+        stack.enter_context(keeping_logs_small(settings.data_dir, settings.log_mib << 20, loops))
         listener = stack.enter_context(_listening(settings.api_host, settings.api_port))
         store = stack.enter_context(open_store(settings.resolved_store_url))
         log = stack.enter_context(open_log(settings, loops))

@@ -13,7 +13,7 @@ from common.clock import ReplayClock
 from common.errors import StoreNotWritable
 from common.settings import Settings
 from flows.runtime import Runtime, use_runtime
-from flows.upkeep import cut_log, remove_old_backups, remove_old_results, run_upkeep
+from flows.upkeep import remove_old_backups, remove_old_results, run_upkeep
 from registry.conditions import Condition
 from registry.store.files.file_store import FileStore
 from tests.events.log.memory_log import MemoryLog
@@ -86,17 +86,3 @@ def test_old_results_of_prefect_go(tmp_path: Path) -> None:
         os.utime(tmp_path / name, (written, written))
     assert remove_old_results(tmp_path, 1_500) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
-
-
-def test_a_log_loses_its_oldest_lines_while_it_is_written(tmp_path: Path) -> None:
-    path = tmp_path / "worker.log"
-    with path.open("a") as log:
-        log.writelines(f"line {number:03}\n" for number in range(100))
-        log.flush()
-        assert cut_log(path, 10_000) == 0
-        removed = cut_log(path, 450)
-        log.write("line 100\n")
-    lines = path.read_text().splitlines()
-    assert removed == 9 * (101 - len(lines))
-    assert lines == [f"line {number:03}" for number in range(101 - len(lines), 101)]
-    assert 20 < len(lines) < 30

@@ -1,12 +1,13 @@
 """Calls to the process that owns a store: persistent connections, and patience while the owner restarts.
 
 Every operation is safe to repeat, so a call whose answer is lost is made again under the same name. It uses
-``http.client``, with one connection per thread, because flow runs make many small calls.
+``http.client``, because flow runs make many small calls. Connections belong to no thread: flow runs come with threads
+of their own, which end with them.
 """
 
 import random
-import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import urlsplit
@@ -37,8 +38,8 @@ class Calls:
         self._headers: dict[str, str | bytes] = {"content-type": CONTENT_TYPE, PROTOCOL_HEADER: PROTOCOL}
         if token is not None:
             self._headers["authorization"] = f"Bearer {token}".encode()
-        self._own = threading.local()
-        self._open: list[HTTPConnection] = []
+        self._idle: deque[HTTPConnection] = deque()
+        self._is_closed = False
 
     def call(self, operation: str, body: bytes, patience_s: float) -> bytes:
         """The answer's bytes. Raises what the owner raised, or :class:`StoreUnreachable` if it stays away."""
@@ -50,7 +51,8 @@ class Calls:
                 if status != _UNAVAILABLE:
                     break
             except (OSError, HTTPException) as error:
-                self._drop()
+                # What the owner did to one, it did to those that were idle as long.
+                self._close_idle()
                 problem: object = error
             else:
                 problem = "it is starting or stopping"
@@ -73,25 +75,34 @@ class Calls:
         raise self._refusal(status, answer)
 
     def close(self) -> None:
-        """Close the connections of all threads."""
-        while self._open:
-            self._open.pop().close()
+        """Close all connections, those in use as soon as their calls are over."""
+        self._is_closed = True
+        self._close_idle()
 
     def _ask(self, operation: str, body: bytes, headers: dict[str, str | bytes]) -> tuple[int, bytes]:
-        connection: HTTPConnection | None = getattr(self._own, "connection", None)
-        if connection is None:
-            connection = self._own.connection = self._connect()
-            self._open.append(connection)
-        connection.request("POST", self._path + operation, body, headers)
-        with connection.getresponse() as response:
-            return response.status, response.read()
-
-    def _drop(self) -> None:
-        connection: HTTPConnection | None = getattr(self._own, "connection", None)
-        if connection is not None:
+        """Ask on an idle connection, or on a new one: there are as many as calls at the same time."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._connect()
+        try:
+            connection.request("POST", self._path + operation, body, headers)
+            with connection.getresponse() as response:
+                answered = response.status, response.read()
+        except BaseException:
             connection.close()
-            self._open.remove(connection)
-            self._own.connection = None
+            raise
+        self._idle.append(connection)
+        if self._is_closed:
+            self._close_idle()
+        return answered
+
+    def _close_idle(self) -> None:
+        while True:
+            try:
+                self._idle.pop().close()
+            except IndexError:
+                return
 
     def _refusal(self, status: int, answer: bytes) -> Exception:
         try:

@@ -144,13 +144,13 @@ def test_a_client_goes_on_when_the_owner_is_back(tmp_path: Path, monkeypatch: py
         client = open_store(url, token=TOKEN)
         assert client.triggers.last_seq() == 0
     missed = threading.Event()
-    drop = Calls._drop
+    close_idle = Calls._close_idle
 
-    def drop_and_tell(calls: Calls) -> None:
-        drop(calls)
+    def close_and_tell(calls: Calls) -> None:
+        close_idle(calls)
         missed.set()
 
-    monkeypatch.setattr(Calls, "_drop", drop_and_tell)
+    monkeypatch.setattr(Calls, "_close_idle", close_and_tell)
     answers: list[range] = []
     waiting = threading.Thread(
         target=lambda: answers.append(client.ticks.record_tick(tick(HOUR, (BTC, None), triggers=1)))
@@ -162,6 +162,24 @@ def test_a_client_goes_on_when_the_owner_is_back(tmp_path: Path, monkeypatch: py
         assert answers == [range(1, 2)]
         assert owned.triggers.last_seq() == 1
         client.close()
+
+
+def test_threads_that_end_leave_no_connections(owned: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each flow run comes with threads of its own, and a worker runs for months."""
+    with serving(owned) as url, http_store.HttpStore(url, token=TOKEN) as store:
+        connect, made = store._calls._connect, []
+
+        def counted() -> http.client.HTTPConnection:
+            made.append(connect())
+            return made[-1]
+
+        monkeypatch.setattr(store._calls, "_connect", counted)
+        for _ in range(20):
+            thread = threading.Thread(target=store.registry.version)
+            thread.start()
+            thread.join()
+        # The one that the store was opened with is enough for calls one after the other.
+        assert not made
 
 
 def test_an_owner_that_stays_away_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -167,15 +167,15 @@ def test_an_average_that_nothing_feeds_is_zero_in_the_end(name: str) -> None:
 @pytest.mark.parametrize(("name", "rest"), [("atr", 7.0), ("natr", 7.0), ("supertrend", 0.0)])
 def test_a_range_that_nothing_feeds_is_zero_in_the_end(name: str, rest: float, way: str, candles: Columns) -> None:
     """SuperTrend's band rests on the price, so that only at a price of 0 can it show what its range has come to."""
-    # Of a series cut into stretches, the first is long enough for the range to fade in it.
-    count = 100_000 if way == "in stretches" else 10_000
+    # Of a long series, which is cut into stretches, the first one is long enough for the range to fade in it.
+    count = 262_000 if way == "in stretches" else 10_000
     columns = {
         price: np.concatenate([candles[price][:100], np.full(count, rest)]) for price in ("high", "low", "close")
     }
     if way == "candle by candle":
         # A series with a gap is not cut.
         columns["close"][120] = np.nan
-    values = indicators.compute(name, columns)["value"]
+    values = indicators.compute(name, columns, period=10)["value"]
     assert values[150] != 0
     assert (values[-1000:] == 0).all()
     after = np.abs(values[150:])

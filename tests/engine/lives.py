@@ -440,7 +440,7 @@ class Life:
         known = {str(instrument) for instrument in self.world.store.candles.instruments()}
         among = [series for series in self.full if str(series.instrument) in known]
         among = [series for series in among if length_of(series.timeframe) == self.tick_ms or dice.random() < 0.5]
-        fresh = self._maker.some(8 * count if self.conditions else count, among or list(self.full))
+        fresh = self._maker.some(20 * count if self.conditions else count, among or list(self.full))
         fresh = [condition for condition in fresh if {str(instrument) for instrument in condition.instruments} <= known]
         if self.conditions:
             # Preferably those that fire on their first candle: that depends on what was before they were registered.

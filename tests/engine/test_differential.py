@@ -209,7 +209,7 @@ def test_the_lives_were_eventful(lived: Counter[str]) -> None:
         "series that begin late": 3,
         "series that begin under a warm worker": 3,
         "candles that change what a group begins with": 10,
-        "conditions that should fire on their first candle": 8,
+        "conditions that should fire on their first candle": 10,
         "conditions registered": 80,
         "conditions registered for a time before": 5,
         "conditions registered again": 10,

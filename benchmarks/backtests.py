@@ -38,9 +38,11 @@ def backtests(scale: Scale, peers: Peers) -> Section:
         names = ("open", "high", "low", "close", "volume")
         few = [(low, high) for low, high in product((25.0, 30.0), (60.0, 70.0))]
         files = {"real": Path(folder) / "real.npz", "long": Path(folder) / "long.npz"}
-        np.savez(files["real"], allow_pickle=False, **{name: real[name].to_numpy() for name in names})
+        real_columns: dict[str, Any] = {name: real[name].to_numpy() for name in names}
+        np.savez(files["real"], **real_columns)
         columns = candles.series(scale.backtest_candles, timeframe="1h")
-        np.savez(files["long"], allow_pickle=False, **{name: columns[name] for name in names})
+        long_columns: dict[str, Any] = {name: columns[name] for name in names}
+        np.savez(files["long"], **long_columns)
         many = [(25.0 + low, 66.0 + high) for low, high in product(range(10), range(10))][: scale.backtest_pairs]
         ours = {name: _ours(files[name], pairs) for name, pairs in (("real", few), ("long", many))}
         rows.append(_row("analysis.sweep", ours["long"], ours["long"], "-"))

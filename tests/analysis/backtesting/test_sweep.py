@@ -12,17 +12,14 @@ from polars.testing import assert_frame_equal
 
 import analysis
 from analysis.backtesting import sweeping
+from analysis.backtesting.templates import Value
 from analysis.backtesting.trials import SessionTrials
 from common.errors import BacktestError, ConditionError, HubError
 from registry.conditions import Condition
 from tests.analysis.backtesting.candles import sample
 
 TEMPLATE = "{symbol} 1h: rsi({period}) crosses_below {level}"
-VALUES: dict[str, Sequence[str | int | float]] = {
-    "symbol": ["BTCUSDT", "ETHUSDT"],
-    "period": range(5, 8),
-    "level": [25, 30.5],
-}
+VALUES: dict[str, Sequence[Value]] = {"symbol": ["BTCUSDT", "ETHUSDT"], "period": range(5, 8), "level": [25, 30.5]}
 CANDLES = pl.concat([sample(), sample("ETHUSDT")])
 
 

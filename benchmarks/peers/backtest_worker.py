@@ -40,7 +40,8 @@ def vectorbt(columns: dict[str, Any], pairs: list[tuple[float, float]], fee: flo
     exits.columns = entries.columns = range(len(pairs))
     folio = vbt.Portfolio.from_signals(close, entries, exits, price=opens, fees=fee, freq="1h")
     records = folio.trades.records
-    grown = (folio.final_value() / folio.init_cash).to_numpy().tolist()
+    # A single pair has a number instead of a series.
+    grown = np.atleast_1d(np.asarray(folio.final_value() / folio.init_cash)).tolist()
     trades: list[Trades] = [[] for _ in pairs]
     for column, begin, end, paid, got, status in zip(
         *(

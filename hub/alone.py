@@ -12,13 +12,13 @@ from typing import Literal
 from common.errors import ServiceError
 from common.processes import start_time, state_of
 
-Role = Literal["worker", "bots"]
-ROLES: tuple[Role, ...] = ("bots", "worker")
+ProcessRole = Literal["worker", "bots"]
+ROLES: tuple[ProcessRole, ...] = ("bots", "worker")
 """In the order in which they are ended."""
 _NAMES = {"worker": "the worker", "bots": "the process that runs the bots"}
 
 
-def holder(data_dir: Path, role: Role) -> int | None:
+def holder(data_dir: Path, role: ProcessRole) -> int | None:
     """The process id of the one that has a role in a folder; ``None`` if nobody has."""
     path = _lock(data_dir, role)
     try:
@@ -32,7 +32,7 @@ def holder(data_dir: Path, role: Role) -> int | None:
     return None
 
 
-def end_holder(data_dir: Path, role: Role) -> None:
+def end_holder(data_dir: Path, role: ProcessRole) -> None:
     """End the one that has a role in a folder, if there is one: what a service that was killed has left behind.
 
     It is not waited for long: without its service it can record nothing, and what it was at is done again.
@@ -52,7 +52,7 @@ def end_holder(data_dir: Path, role: Role) -> None:
 
 
 @contextmanager
-def alone(data_dir: Path, role: Role) -> Iterator[None]:
+def alone(data_dir: Path, role: ProcessRole) -> Iterator[None]:
     """Have a role in a folder while the block runs; the process id is in the lock's file.
 
     Raises :class:`ServiceError` if another process has it.
@@ -71,5 +71,5 @@ def alone(data_dir: Path, role: Role) -> Iterator[None]:
         yield
 
 
-def _lock(data_dir: Path, role: Role) -> Path:
+def _lock(data_dir: Path, role: ProcessRole) -> Path:
     return data_dir / f"{role}.lock"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from common.errors import ServiceError
 from common.settings import Settings
 from common.supervision import Loops
-from hub.alone import Role, end_holder
+from hub.alone import ProcessRole, end_holder
 from hub.dashboard_server import DashboardServer
 from hub.logs import relay
 
@@ -64,7 +64,7 @@ class Children:
     def _keep_bots(self) -> None:
         self._keep("bots", "bots", "run")
 
-    def _keep(self, role: Role, *command: str) -> None:
+    def _keep(self, role: ProcessRole, *command: str) -> None:
         """Run one process until it ends or is to end. Raises :class:`ServiceError` if it ends by itself."""
         end_holder(self._settings.data_dir, role)
         process = subprocess.Popen(

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 bots = App(name="bots", help="Bots that act on triggers: your own, by HUB_API_KEY.")
 
-BotId = Annotated[str, Parameter(help="The bot's name.")]
-Limit = Annotated[int, Parameter(help="How many to show at most.")]
-Kind = Literal["deals", "orders", "fills", "triggers", "notes"]
+OwnBot = Annotated[str, Parameter(help="The bot's name.")]
+MostShown = Annotated[int, Parameter(help="How many to show at most.")]
+DoneKind = Literal["deals", "orders", "fills", "triggers", "notes"]
 
 
 def add_to(app: App) -> None:
@@ -84,10 +84,10 @@ def list_bots(
 
 @bots.command
 def show(
-    bot_id: BotId,
+    bot_id: OwnBot,
     *,
-    what: Annotated[Kind | None, Parameter(help="Show these instead, newest first.")] = None,
-    limit: Limit = 20,
+    what: Annotated[DoneKind | None, Parameter(help="Show these instead, newest first.")] = None,
+    limit: MostShown = 20,
     json_output: AsJson = False,
 ) -> None:
     """Show how one of your bots stands, or what it did."""
@@ -115,19 +115,19 @@ def show(
 
 
 @bots.command
-def pause(bot_id: BotId, *, json_output: AsJson = False) -> None:
+def pause(bot_id: OwnBot, *, json_output: AsJson = False) -> None:
     """Begin nothing new; what is under way goes on."""
     _tell(bot_id, "pause", json_output)
 
 
 @bots.command
-def resume(bot_id: BotId, *, json_output: AsJson = False) -> None:
+def resume(bot_id: OwnBot, *, json_output: AsJson = False) -> None:
     """Go on; after an error, try again."""
     _tell(bot_id, "resume", json_output)
 
 
 @bots.command
-def stop(bot_id: BotId, *, json_output: AsJson = False) -> None:
+def stop(bot_id: OwnBot, *, json_output: AsJson = False) -> None:
     """Close after what is under way."""
     _tell(bot_id, "stop", json_output)
 
@@ -163,12 +163,12 @@ def _tell(bot_id: str, word: Literal["pause", "resume", "stop", "kill"], json_ou
         message(f"bot {bot_id} is told to {word}; hub bots show {bot_id} shows what came of it")
 
 
-def _show_done(client: "HubClient", bot_id: str, what: Kind, limit: int, json_output: bool) -> None:
+def _show_done(client: "HubClient", bot_id: str, what: DoneKind, limit: int, json_output: bool) -> None:
     from itertools import islice
 
     from registry.client import bot_results
 
-    kinds: dict[Kind, Any] = {
+    kinds: dict[DoneKind, Any] = {
         "deals": bot_results.BotDeal, "orders": bot_results.BotOrder, "fills": bot_results.BotFill,
         "triggers": bot_results.BotAction, "notes": bot_results.BotNote,
     }  # fmt: skip

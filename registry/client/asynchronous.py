@@ -14,8 +14,8 @@ from registry.client import bot_calls, calls
 from registry.client.address import find_address
 from registry.client.attempts import Attempts
 from registry.client.bodies import as_json
-from registry.client.bot_calls import BotCommandWord, Done
-from registry.client.bot_results import Bot
+from registry.client.bot_calls import BotCommandWord, DoneByBot
+from registry.client.bot_results import HubBot
 from registry.client.calls import Call, ConditionLike
 from registry.client.connection import MOST_CONNECTIONS, failed, for_a_stream, for_requests, request_of
 from registry.client.progress import ProgressCallback, reporting
@@ -204,12 +204,12 @@ class AsyncHubClient:
         bot_id: str | None = None,
         bot_type: str | None = None,
         policy: Policy | None = None,
-    ) -> Bot:
+    ) -> HubBot:
         """Have the hub run a bot, from one configuration: its conditions are registered and subscribed to, all or
         nothing. Name and kind may stand in the configuration, as ``bot_id`` and ``bot_type``."""
         return await self._run(bot_calls.create(bot_config, bot_id, bot_type, policy))
 
-    async def bots(self) -> AsyncIterator[Bot]:
+    async def bots(self) -> AsyncIterator[HubBot]:
         """The user's bots that the hub runs, newest first; ended ones too."""
         cursor: str | None = None
         while True:
@@ -220,11 +220,11 @@ class AsyncHubClient:
             if cursor is None:
                 return
 
-    async def bot(self, bot_id: str) -> Bot:
+    async def bot(self, bot_id: str) -> HubBot:
         """How a bot stands, market by market."""
         return await self._run(bot_calls.bot(bot_id))
 
-    async def tell_bot(self, bot_id: str, word: BotCommandWord) -> Bot:
+    async def tell_bot(self, bot_id: str, word: BotCommandWord) -> HubBot:
         """``pause``: begin nothing new; ``resume``: go on; ``stop``: close after what is under way; ``kill``: close at
         market. The bot does so within a second or two."""
         return await self._run(bot_calls.command(bot_id, word))
@@ -234,7 +234,7 @@ class AsyncHubClient:
         told = await self._run(bot_calls.kill_bots(of_all_users=of_all_users))
         return told.bots
 
-    async def done_by_bot(self, bot_id: str, kind: type[Done]) -> AsyncIterator[Done]:
+    async def done_by_bot(self, bot_id: str, kind: type[DoneByBot]) -> AsyncIterator[DoneByBot]:
         """What a bot did, newest first. ``kind`` is one of :mod:`registry.client.bot_results`: ``BotOrder``,
         ``BotFill``, ``BotDeal``, ``BotAction`` (triggers that it acted on) or ``BotNote``."""
         cursor: str | None = None

@@ -7,12 +7,12 @@ from urllib.parse import quote
 import msgspec
 
 from registry.client.bodies import as_json
-from registry.client.bot_results import Bot, BotAction, BotDeal, BotFill, BotNote, BotOrder, BotsTold
+from registry.client.bot_results import BotAction, BotDeal, BotFill, BotNote, BotOrder, BotsTold, HubBot
 from registry.client.calls import Call, ResultPage, reader
 from registry.client.results import Policy
 
 BotCommandWord = Literal["pause", "resume", "stop", "kill"]
-Done = TypeVar("Done", BotOrder, BotFill, BotDeal, BotAction, BotNote)
+DoneByBot = TypeVar("DoneByBot", BotOrder, BotFill, BotDeal, BotAction, BotNote)
 _PATHS: Mapping[type[object], str] = {
     BotOrder: "orders", BotFill: "fills", BotDeal: "deals", BotAction: "triggers", BotNote: "notes",
 }  # fmt: skip
@@ -20,27 +20,27 @@ _PATHS: Mapping[type[object], str] = {
 
 def create(
     bot_config: Mapping[str, object], bot_id: str | None, bot_type: str | None, policy: Policy | None
-) -> Call[Bot]:
+) -> Call[HubBot]:
     """Have the hub run a bot."""
     body: dict[str, object] = {"bot_config": bot_config, "bot_id": bot_id, "bot_type": bot_type}
     if policy is not None:
         body["policy"] = msgspec.to_builtins(policy)
-    return Call("POST", "/bots", reader(Bot), as_json(body))
+    return Call("POST", "/bots", reader(HubBot), as_json(body))
 
 
-def bots(cursor: str | None) -> Call[ResultPage[Bot]]:
+def bots(cursor: str | None) -> Call[ResultPage[HubBot]]:
     """One page of the user's bots."""
-    return Call("GET", "/bots", reader(ResultPage[Bot]), query={"cursor": cursor})
+    return Call("GET", "/bots", reader(ResultPage[HubBot]), query={"cursor": cursor})
 
 
-def bot(bot_id: str) -> Call[Bot]:
+def bot(bot_id: str) -> Call[HubBot]:
     """One bot."""
-    return Call("GET", _place(bot_id), reader(Bot))
+    return Call("GET", _place(bot_id), reader(HubBot))
 
 
-def command(bot_id: str, word: BotCommandWord) -> Call[Bot]:
+def command(bot_id: str, word: BotCommandWord) -> Call[HubBot]:
     """Tell a bot what to do."""
-    return Call("POST", f"{_place(bot_id)}/{word}", reader(Bot), b"")
+    return Call("POST", f"{_place(bot_id)}/{word}", reader(HubBot), b"")
 
 
 def kill_bots(*, of_all_users: bool) -> Call[BotsTold]:
@@ -48,7 +48,7 @@ def kill_bots(*, of_all_users: bool) -> Call[BotsTold]:
     return Call("POST", "/bots/kill-all" if of_all_users else "/bots/kill", reader(BotsTold), b"")
 
 
-def done_by(bot_id: str, kind: type[Done], cursor: str | None) -> Call[ResultPage[Done]]:
+def done_by(bot_id: str, kind: type[DoneByBot], cursor: str | None) -> Call[ResultPage[DoneByBot]]:
     """One page of what a bot did, newest first."""
     path = f"{_place(bot_id)}/{_PATHS[kind]}"
     return Call("GET", path, reader(ResultPage[kind]), query={"cursor": cursor})  # type: ignore[valid-type]

@@ -30,7 +30,7 @@ class BotMarket(HubAnswer, frozen=True, kw_only=True):
     data: Literal["ready", "missing"]
 
 
-class Bot(HubAnswer, frozen=True, kw_only=True):
+class HubBot(HubAnswer, frozen=True, kw_only=True):
     """A bot that the hub runs. ``gain`` is in quote, after fees, coins at the last close."""
 
     bot_id: str

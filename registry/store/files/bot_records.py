@@ -4,7 +4,7 @@ A machine's newest state counts. Every step appends one, so those that newer one
 time, by the commit that makes them too many.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import get_args
 
 import polars as pl
@@ -103,17 +103,20 @@ class BotRecords:
             for number, instrument in states.select(_KEY).iter_rows()
         ]
         after = states["revision"] - pl.Series(known, dtype=pl.Int64)
-        if not after.is_in([0, 1]).all():
+        again = states.filter(after == 0)
+        # A repetition stands where the first one stood; the same number with anything else is somebody else's step.
+        is_same = all(
+            self._standings[number][standing.instrument] == standing for number, standing in _standings_in(again)
+        )
+        if not (is_same and after.is_in([0, 1]).all()):
             raise StaleBots(
                 "somebody else has run these bots in the meantime; two processes of one hub run bots: end one of them"
             )
         return states.filter(after == 1)
 
     def _adopt(self, states: pl.DataFrame) -> None:
-        columns = states.with_columns(candle_ms=pl.col("candle_at").dt.epoch("ms")).select("number", *_STANDING)
-        for number, *values in columns.iter_rows():
+        for number, standing in _standings_in(states):
             of_bot = self._standings.setdefault(number, {})
-            standing = BotStanding(*values)
             self._machines += standing.instrument not in of_bot
             of_bot[standing.instrument] = standing
 
@@ -128,6 +131,13 @@ class BotRecords:
         self._adopt(rows)
         (count,) = self._database.rows("SELECT count(*) FROM registry.bot_states")[0]
         self._replaced = int(str(count)) - rows.height
+
+
+def _standings_in(states: pl.DataFrame) -> Iterator[tuple[int, BotStanding]]:
+    """Number and standing of each row."""
+    columns = states.with_columns(candle_ms=pl.col("candle_at").dt.epoch("ms")).select("number", *_STANDING)
+    for number, *values in columns.iter_rows():
+        yield number, BotStanding(*values)
 
 
 def _drop_replaced(transaction: Transaction) -> int:

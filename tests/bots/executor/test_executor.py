@@ -6,8 +6,6 @@ import polars as pl
 import pytest
 
 from bots.dca import DcaBot
-from common.errors import StaleBots
-from tests.bots.executor.configurations import DCA
 from tests.bots.executor.lab import Lab
 
 AT_ONCE: dict[str, Any] = {
@@ -76,19 +74,3 @@ def test_a_bot_that_fails_stops_nobody_else(
     assert lab.status(well) == ["active"]
     assert f"bot {broken.number} failed (ValueError at" in caplog.text
     assert "secret" not in caplog.text
-
-
-def test_two_executors_do_not_act_twice(lab: Lab, crash: pl.DataFrame, tmp_path: Any) -> None:
-    lab.store.candles.upsert(crash.head(2))
-    bot = lab.create(DCA | {"start": "at_once"})
-    lab.arrive(crash.head(60))
-    other = Lab(lab.store, lab.log, lab.clock, tmp_path / "other")
-    with lab.executor() as first, other.executor() as second:
-        first.executor.look()
-        second.executor.look()
-        lab.arrive(crash.head(400), "1h")
-        first.settle()
-        with pytest.raises(StaleBots, match="two processes of one hub run bots"):
-            second.executor.look()
-    orders = lab.told(bot, "orders")["client_id"].to_list()
-    assert len(orders) == len(set(orders)) > 0

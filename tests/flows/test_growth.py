@@ -135,6 +135,25 @@ async def test_the_state_stays_and_only_what_is_new_is_read(hub: Hub) -> None:
     assert hub.check() > 20
 
 
+async def test_a_subscription_costs_itself_alone(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.register("BTCUSDT 1h: every(rsi(14) < 45)", "ETHUSDT 1h: close crosses_below sma(20)")
+    await hub.run(2)
+    hub.prepare()
+    first = hub.conditions[0]
+    hub.store.registry.subscribe([SubscriptionRequest("bob", "b", first.id, "dca", {})], active_from_ms=DAY_MS)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("everything is read for the sake of one")
+
+    for part, names_of in (("registry", ("conditions", "activity", "subscribers")), ("ticks", ("anchors",))):
+        for name in names_of:
+            monkeypatch.setattr(getattr(hub.store, part), name, refuse)
+    live, read = hub.prepare()
+    (alone,) = live.parts
+    counts = dict(zip([each.id for each in alone.plan.conditions], live.subscriptions(alone.plan), strict=True))
+    assert (read, counts) == (set(), {first.id: 2, hub.conditions[1].id: 1})
+
+
 async def test_several_series_are_taken_in_by_the_part_at_the_same_time(hub: Hub) -> None:
     hub.register("BTCUSDT 1h: every(rsi(14) < 45)")
     await hub.run(3)

@@ -164,16 +164,16 @@ async def test_what_fails_while_it_is_judged_is_an_error_by_itself(
 async def test_a_series_that_cannot_be_read_takes_its_own_conditions_out(
     hub: FileStore, log: MemoryLog, clock: ReplayClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    between = SeriesReader.between
+    spans = SeriesReader.spans
 
-    def failing(reader: SeriesReader, series: Series, start_ms: int, stop_ms: int) -> pl.DataFrame:
-        if series.instrument.symbol == "ETHUSDT":
+    def failing(reader: SeriesReader, wanted: Mapping[Series, tuple[int, int]]) -> dict[Series, pl.DataFrame]:
+        if any(series.instrument.symbol == "ETHUSDT" for series in wanted):
             raise OSError("the page of a file is damaged")
-        return between(reader, series, start_ms, stop_ms)
+        return spans(reader, wanted)
 
     of_ethusdt = [each for each in ALL if any(series.instrument.symbol == "ETHUSDT" for series in each.all_series)]
     with monkeypatch.context() as broken:
-        broken.setattr(SeriesReader, "between", failing)
+        broken.setattr(SeriesReader, "spans", failing)
         await run(Runtime(hub, log, clock), 1)
         await run(Runtime(hub, log, clock), 2)
     assert set(in_error(hub)) == {each.id for each in of_ethusdt}
@@ -193,7 +193,7 @@ async def test_what_fails_for_everybody_is_nobodys_error(
     def failing(*_: object) -> None:
         raise error
 
-    for name in ("between", "first", "at"):
+    for name in ("spans", "first", "at"):
         with monkeypatch.context() as broken:
             broken.setattr(SeriesReader, name, failing)
             with pytest.raises(type(error)):

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from operator import attrgetter
 
@@ -91,6 +91,11 @@ class RegistryDraft:
     def size(self) -> int:
         """By how much the commit raises the registry's version: its spans and its changes of subscriptions."""
         return sum(map(len, self._spans.values())) + self._last_change - self._subscriptions.last_change
+
+    @property
+    def next_change(self) -> int:
+        """The number of the next change of a subscription."""
+        return self._last_change + 1
 
     @property
     def judged(self) -> list[str]:
@@ -186,7 +191,7 @@ class RegistryDraft:
     def put(
         self, subscription: StoredSubscription, content: int | None, config: str | None = None
     ) -> StoredSubscription:
-        """Take over a new revision, and number its change; without a ``config`` it keeps its configuration.
+        """Take over a new revision, the one with the ``next_change``; without a ``config`` it keeps its configuration.
 
         When it ends, it loses its configuration.
         """
@@ -199,14 +204,13 @@ class RegistryDraft:
         if stored is not None and stored.config_change and (config is not None or has_ended):
             self.superseded[stored.config_change] = stored.subscription.config_bytes
         config = None if has_ended else unwritten if config is None else config
-        self._last_change += 1
-        numbered = replace(subscription, change=self._last_change)
+        self._last_change = subscription.change
         if has_ended:
             config_change = 0
         else:
             config_change = self._last_change if config is not None or before is None else before.config_change
-        self._changed[key] = (SubscriptionEntry(numbered, content, config_change), config)
-        return numbered
+        self._changed[key] = (SubscriptionEntry(subscription, content, config_change), config)
+        return subscription
 
     def write(self, transaction: Transaction) -> None:
         """Append everything to the tables."""

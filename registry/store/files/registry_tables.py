@@ -422,7 +422,7 @@ class RegistryTables:
             active_from_ms=begins,
             created_ms=draft.now_ms if before is None or is_new else before.created_ms,
             revision=1 if before is None else before.revision + 1,
-            change=0,
+            change=draft.next_change,
             config_bytes=len(prepared.config),
         )
         return SubscribeResult(draft.put(subscription, prepared.content, prepared.config), created=is_new, changed=True)
@@ -434,7 +434,8 @@ class RegistryTables:
         if draft.kept(key[2]) == 1:
             draft.end(key[2], until_ms)
         before = entry.subscription
-        draft.put(replace(before, state="ended", revision=before.revision + 1, config_bytes=0), entry.content)
+        ended = replace(before, state="ended", revision=before.revision + 1, change=draft.next_change, config_bytes=0)
+        draft.put(ended, entry.content)
         return True
 
     def _forget(self, user_id: str, until_ms: int, draft: RegistryDraft) -> int:
@@ -454,6 +455,7 @@ class RegistryTables:
                 state="paused" if paused else "active",
                 active_from_ms=before.active_from_ms if paused else max(before.active_from_ms, at_ms),
                 revision=before.revision + 1,
+                change=draft.next_change,
             ),
             entry.content,
         )

@@ -1,5 +1,6 @@
 """What changed in the registry since a version: all of it, and nothing else."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -9,7 +10,8 @@ from registry.activity import ActiveSpan
 from registry.conditions import Condition
 from registry.groups import shard_of
 from registry.store.files.changed_conditions import ChangedConditions
-from registry.store.parts.registry import RegistryChanges, SubscriptionRequest
+from registry.store.files.file_store import FileStore
+from registry.store.parts.registry import RegistryChanges, StoredCondition, SubscriptionRequest
 from registry.store.protocol import Store
 from tests.registry.store.serving import OpenAt
 
@@ -104,3 +106,29 @@ def test_changes_are_in_the_order_of_the_newest() -> None:
     assert changed.after(3) == ["b", "c", "a"]
     assert changed.after(4) == ["c", "a"]
     assert changed.after(6) == []
+
+
+def test_twenty_workers_cost_what_has_changed(tmp_path: Path, sample: pl.DataFrame) -> None:
+    class Counted(dict[str, StoredCondition]):
+        looked_up = 0
+
+        def __getitem__(self, condition_id: str) -> StoredCondition:
+            Counted.looked_up += 1
+            return super().__getitem__(condition_id)
+
+        def __iter__(self) -> Iterator[str]:
+            raise AssertionError("all conditions are gone through for the sake of one")
+
+        values = items = __iter__  # type: ignore[assignment]
+
+    conditions = [Condition.parse(f"BTCUSDT 1h: rsi(14) < {number}") for number in range(1, 60)]
+    with FileStore(tmp_path) as store:
+        store.candles.upsert(sample.filter((pl.col("timeframe") == "1h") & (pl.col("symbol") == "BTCUSDT")).head(3))
+        store.registry.register(conditions, active_from_ms=0)
+        before = store.registry.version()
+        subscribe(store, "ann", conditions[7])
+        store.registry._conditions = Counted(store.registry._conditions)
+        answers = [store.registry.changes_after(before, "1h", shard, 20) for shard in range(20)]
+        told_to = [answer for answer in answers if answer.conditions]
+        assert [told(answer) for answer in told_to] == [({conditions[7].id}, {conditions[7].id: 1})]
+        assert Counted.looked_up == 2 * len(answers), "once for its time, once for its subscribers"

@@ -41,7 +41,8 @@ class Bot:
 
 
 def population(bots: int, seed: int) -> Iterator[Bot]:
-    """``bots`` bots, owned by about a third as many users; the first are :func:`acting_kinds`."""
+    """``bots`` bots, owned by about a third as many users; the first are
+    those of :data:`hub.demo.acting_bots.ACTING`."""
     dice = random.Random(seed)
     for number in range(bots):
         bot_type = _pick(dice, {"dca": 45, "grid": 25, "trend": 22, "market_making": 8})
@@ -54,14 +55,9 @@ def population(bots: int, seed: int) -> Iterator[Bot]:
         user_id = f"user-{int(bots / 3 * dice.betavariate(0.9, 1.6)):05d}"
         config = {"baseOrderSize": dice.choice((25, 50, 100, 250)), "symbol": symbol, "number": number}
         if number < len(ACTING):
-            bot_type = acting_kinds(bots)[number]
+            bot_type = list(ACTING)[number]
             conditions, config = conditions_of(bot_type), dict(ACTING[bot_type])
         yield Bot(user_id, f"{bot_type}-bot-{number:05d}", bot_type, config, conditions)
-
-
-def acting_kinds(bots: int) -> list[str]:
-    """The kinds of the first bots of a population, which act: see :mod:`hub.demo.acting_bots`."""
-    return list(ACTING)[:bots]
 
 
 MakeSpec = Callable[[random.Random, str, str], Spec]

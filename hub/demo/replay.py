@@ -23,10 +23,11 @@ from common.settings import Settings
 from common.slots import slots_of
 from common.timeframes import DURATION_MS, from_ms, to_ms
 from engine.warming import WARMING_STEPS, warm
+from events.log.redis_log import RedisEventLog
 from events.opening import open_log
 from flows.runtime import Runtime, use_runtime
-from hub.demo.acting_bots import ActedBot, acted
-from hub.demo.population import TIMEFRAMES, Bot, acting_kinds, population
+from hub.demo.acting_bots import ACTING, ActedBot, acted, let_bots_act, make_bot
+from hub.demo.population import TIMEFRAMES, Bot, population
 from hub.prefect_server import PrefectServer
 from registry.conditions import Condition
 from registry.store import open_configured
@@ -95,8 +96,8 @@ def replay_demo(settings: Settings, progress: ConsoleProgress, *, bots: int, see
             phases.run(
                 "Replay", _candles_until(to_ms(END)), lambda step: asyncio.run(_replay(store, clock, replay, step))
             )
-        kinds = acting_kinds(bots)
-        phases.run("Let bots act", len(kinds), lambda step: _act(store, kinds, replay, step))
+        ledger = settings.data_dir / "bots.ledger"
+        phases.run("Let bots act", min(bots, len(ACTING)), lambda step: _act(store, log, ledger, clock, replay, step))
         if store.ticks.unit_costs() is None:
             phases.run("Measure isolated bots", 1, lambda _: _calibrate(store))
         replay.stream_length = log.length()
@@ -134,7 +135,9 @@ def _import(store: Store, step: Callable[[int], None]) -> None:
 
 
 def _register(store: Store, bots: int, seed: int, clock: ReplayClock, step: Callable[[int], None]) -> None:
-    for chunk in _chunks(list(population(bots, seed)), 500):
+    everybody = list(population(bots, seed))
+    acting = {(bot.user_id, bot.bot_id) for bot in everybody[: len(ACTING)]}
+    for chunk in _chunks(everybody, 500):
         parsed = [[Condition.parse(spec) for spec in bot.conditions] for bot in chunk]
         store.registry.register(
             [condition for conditions in parsed for condition in conditions], active_from_ms=clock.now_ms()
@@ -144,10 +147,13 @@ def _register(store: Store, bots: int, seed: int, clock: ReplayClock, step: Call
                 SubscriptionRequest(bot.user_id, bot.bot_id, condition.id, bot.bot_type, bot.bot_config)
                 for bot, conditions in zip(chunk, parsed, strict=True)
                 for condition in conditions
+                if (bot.user_id, bot.bot_id) not in acting
             ],
             active_from_ms=clock.now_ms(),
         )
         step(int(chunk[-1].bot_id.rsplit("-", 1)[1]) + 1)
+    for bot in everybody[: len(ACTING)]:
+        make_bot(store, bot.user_id, bot.bot_id, bot.bot_type, at_ms=clock.now_ms())
 
 
 async def _replay(store: Store, clock: ReplayClock, replay: Replay, step: Callable[[int], None]) -> None:
@@ -174,8 +180,11 @@ async def _replay(store: Store, clock: ReplayClock, replay: Replay, step: Callab
                 step(_candles_until(moment_ms))
 
 
-def _act(store: Store, kinds: list[str], replay: Replay, step: Callable[[int], None]) -> None:
-    for bot in acted(store, kinds, to_ms(START), to_ms(END)):
+def _act(
+    store: Store, log: RedisEventLog, ledger: Path, clock: ReplayClock, replay: Replay, step: Callable[[int], None]
+) -> None:
+    let_bots_act(store, log, ledger, clock)
+    for bot in acted(store, to_ms(START), to_ms(END)):
         replay.acted.append(bot)
         step(len(replay.acted))
 

@@ -1,15 +1,13 @@
 """A deal: bought to be sold again, or, if short, sold to be bought back. DCA and trend bots make them one by one."""
 
 from decimal import Decimal
-from typing import Literal
 
 import msgspec
 
 from bots.arithmetic import ONE, ZERO
 from bots.machine import CandleClosed
 from bots.orders import Fill, Side
-
-Direction = Literal["long", "short"]
+from common.direction import Direction
 
 
 def sign_of(direction: Direction) -> int:

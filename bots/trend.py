@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from bots.arithmetic import HUNDRED, Percentage, Positive, exactly
 from bots.configuration import BotConfig
-from bots.deals import Deal, Direction, against, better, entry_side, extremes, reached, sign_of
+from bots.deals import Deal, against, better, entry_side, extremes, reached, sign_of
 from bots.lifecycle import DealState, after_command, refused, rested, wound_up
 from bots.machine import (
     CandleClosed,
@@ -27,6 +27,7 @@ from bots.machine import (
 )
 from bots.orders import Intent, MarketRules
 from bots.turn import Turn, observed
+from common.direction import Direction
 from common.errors import TimeframeError
 from common.timeframes import normalise_timeframe
 

@@ -20,11 +20,12 @@ from analysis.backtesting.forward import forward_returns
 from analysis.backtesting.honesty import cautions_of, cautions_of_candles, look_ahead
 from analysis.backtesting.judging import BaseCandles, Firings, base_candles, firings_in, judge
 from analysis.backtesting.report import Chance, ConditionReport, Report
-from analysis.backtesting.rules import Direction, Rules
+from analysis.backtesting.rules import Rules
 from analysis.backtesting.sources import CandleSource, ReadCandles, sendable, source_of
 from analysis.backtesting.trading import FIGURES, trade, trades_of
 from analysis.backtesting.trials import SESSION, TrialLedger
 from analysis.backtesting.units import TriggerUnit, executor_or_threads, write_triggers
+from common.direction import Direction
 from common.errors import BacktestError
 from common.grids import Grid
 from common.timeframes import Moment, read_moment

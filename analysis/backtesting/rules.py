@@ -16,12 +16,10 @@ Each fill pays the fee; fills at market (all but those at the target) are worse 
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
+from common.direction import Direction
 from common.errors import BacktestError
 from registry.conditions import Condition
-
-Direction = Literal["long", "short"]
 
 EXIT_REASONS = ("stop", "target", "horizon", "exit condition", "still open", "ruin")
 """Indexed by the kernel's numbers for them."""

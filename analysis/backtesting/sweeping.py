@@ -12,13 +12,14 @@ import numpy as np
 import polars as pl
 
 from analysis.backtesting.deflation import deflate, overfitting_probability
-from analysis.backtesting.rules import Direction, Rules
+from analysis.backtesting.rules import Rules
 from analysis.backtesting.sources import CandleSource, sendable, source_of
 from analysis.backtesting.sweep import SeriesSweep, Sweep
 from analysis.backtesting.templates import Combination, Combinations, Value, combine
 from analysis.backtesting.trading import BLOCKS, FIGURES
 from analysis.backtesting.trials import SESSION, TrialLedger
 from analysis.backtesting.units import MOST_CONDITIONS, SweepUnit, UnitCounts, executor_or_threads, run_unit
+from common.direction import Direction
 from common.errors import BacktestError
 from common.grids import Grid
 from common.timeframes import Moment, read_moment

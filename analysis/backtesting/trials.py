@@ -104,7 +104,8 @@ def _ids(path: Path) -> dict[str, str]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return {}
-    return dict(line.split(" ", 1) for line in lines if " " in line)
+    parted = [line.partition(" ") for line in lines]
+    return {condition_id: canonical for condition_id, space, canonical in parted if space}
 
 
 SESSION = SessionTrials()

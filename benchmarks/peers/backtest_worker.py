@@ -31,7 +31,7 @@ def rsi(close: Any) -> Any:
 def vectorbt(columns: dict[str, Any], pairs: list[tuple[float, float]], fee: float) -> tuple[list[Trades], list[float]]:
     """All pairs at once, its way."""
     import pandas as pd
-    import vectorbt as vbt  # type: ignore[import-not-found]
+    import vectorbt as vbt
 
     close, opens = pd.Series(columns["close"]), pd.Series(columns["open"])
     indicator = vbt.RSI.run(close, window=27, ewm=True)
@@ -60,8 +60,8 @@ def backtesting(
 ) -> tuple[list[Trades], list[float]]:
     """Pair by pair: it has no other way."""
     import pandas as pd
-    from backtesting import Backtest, Strategy  # type: ignore[import-not-found]
-    from backtesting.lib import crossover  # type: ignore[import-not-found]
+    from backtesting import Backtest, Strategy
+    from backtesting.lib import crossover
 
     index = pd.date_range("2024-01-01", periods=len(columns["close"]), freq="h")
     frame = pd.DataFrame({name.title(): columns[name] for name in ("open", "high", "low", "close")}, index=index)

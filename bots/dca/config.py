@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bots.arithmetic import HUNDRED, ONE, ZERO, DecimalNumber, NotNegative, Percentage, Positive, exactly
 from bots.configuration import BotConfig
-from bots.deals import Direction
+from common.direction import Direction
 from common.errors import BotConfigError
 
 _YEAR_S = 365 * 24 * 3_600

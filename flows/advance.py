@@ -81,11 +81,17 @@ async def advance(
     done.prepare_us = _microseconds_since(started)
     failpoints.reach("after_load")
     try:
-        while (slot := _next_slot(live, done)) is not None:
+        while True:
+            # Before anything is read for the slot: candles that change later are not among what it was judged from.
+            candles_read, slot = runtime.store.candles.last_change(), _next_slot(live, done)
+            if slot is not None and runtime.clock.now_ms() < slot[0]:
+                await runtime.clock.sleep_until(slot[0])
+                candles_read, slot = runtime.store.candles.last_change(), _next_slot(live, done)
+            if slot is None:
+                break
             close_ms, due = slot
-            await runtime.clock.sleep_until(close_ms)
             try:
-                triggers = _judge_slot(runtime, live, close_ms, due, done)
+                triggers = _judge_slot(runtime, live, close_ms, due, candles_read, done)
             except Exception as error:
                 if isinstance(error, StaleTick):
                     _log.warning("%s", error)
@@ -125,9 +131,16 @@ def _next_slot(live: Live, done: Advanced) -> tuple[int, set[Group]] | None:
     return close_ms, {member.group for due_ms, members in dues if due_ms == close_ms for member in members}
 
 
-def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[Group], done: Advanced) -> int | None:
-    """Judge and record one slot; the number of triggers, or ``None`` if all of its groups wait for a candle."""
-    tick = _Tick(runtime, live, close_ms)
+def _judge_slot(
+    runtime: Runtime, live: Live, close_ms: int, due: set[Group], candles_read: int, done: Advanced
+) -> int | None:
+    """Judge and record one slot; the number of triggers, or ``None`` if all of its groups wait for a candle.
+
+    Raises :class:`common.errors.StaleTick` if the store went on in the meantime.
+    """
+    if not live.outdated(runtime.store).isdisjoint(due):
+        raise StaleTick("candles changed after the state of their series was built; it is built again")
+    tick = _Tick(runtime, live, close_ms, candles_read)
     for part in list(live.parts):
         movers, waiting = tick.movers(part, due)
         done.waiting |= waiting
@@ -161,10 +174,10 @@ def _judge_slot(runtime: Runtime, live: Live, close_ms: int, due: set[Group], do
 class _Tick:
     """A tick in the making: what the parts do on one slot adds up to one record."""
 
-    def __init__(self, runtime: Runtime, live: Live, close_ms: int) -> None:
+    def __init__(self, runtime: Runtime, live: Live, close_ms: int, candles_read: int) -> None:
         self.moves: list[WatermarkMove] = []
         self.holes: set[tuple[Series, int]] = set()
-        self._runtime, self._live, self._close_ms = runtime, live, close_ms
+        self._runtime, self._live, self._close_ms, self._candles_read = runtime, live, close_ms, candles_read
         self._confirmed = runtime.ingest.holes() if runtime.ingest is not None else frozenset()
         self._candles = TickCandles(live.reader, (series for part in live.parts for series in part.series))
         self._fired: list[FiredCondition] = []
@@ -221,6 +234,7 @@ class _Tick:
             anchors=anchors,
             rebase=live.rebase,
             registry_version=live.registry_version,
+            candles_read=self._candles_read,
             built_from={series: source for series in anchors if (source := live.reader.source(series)) is not None},
             grids={series: grid for series in anchors if (grid := live.reader.calendars.grid(series)) != UTC_GRID},
             metrics=TickMetrics(

@@ -12,6 +12,7 @@ from common.errors import EventLogAhead, EventLogError, StoreError
 from common.timeframes import to_ms
 from events.log.payload import Event
 from flows.advance import Advanced, advance
+from flows.live import Live
 from flows.runtime import Runtime
 from registry.conditions import Condition
 from registry.groups import Group
@@ -25,6 +26,7 @@ DAY = datetime(2024, 8, 5, tzinfo=UTC)
 DAY_MS = to_ms(DAY)
 BTC, ETH = Group.parse("BINANCE:BTCUSDT 1h"), Group.parse("BINANCE:ETHUSDT 1h")
 TEXTS = ("rsi(14) < 35", "close crosses_below sma(20)", "close <= lowest(20)", "macd.histogram crosses_above 0")
+PRICES = ("open", "high", "low", "close")
 CONDITIONS = [Condition.parse(f"{symbol} 1h: {text}") for symbol in ("BTCUSDT", "ETHUSDT") for text in TEXTS]
 
 
@@ -161,6 +163,50 @@ async def test_a_tick_that_was_not_recorded_is_judged_anew_by_the_same_worker(
             with pytest.raises(StoreError, match="away"):
                 await advance(runtime, "1h", DAY_MS + hour * HOUR)
         await advance(runtime, "1h", DAY_MS + hour * HOUR)
+    assert recorded(store) == scanned(hourly, DAY_MS + 12 * HOUR) != []
+
+
+async def test_candles_that_change_while_their_slot_is_judged_are_judged(
+    store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    today, opens = pl.col("open_time") >= DAY, pl.col("open_time").dt.epoch("ms")
+    # At first, prices of the day are wrong, and of the night before a candle is missing.
+    factor = pl.when(today & (pl.col("open_time").dt.hour() % 2 == 0)).then(1.1).when(today).then(0.9).otherwise(1.0)
+    wrong = hourly.with_columns(pl.col(name) * factor for name in PRICES)
+    fill(store, wrong.filter(pl.col("open_time") != datetime(2024, 8, 4, 22, tzinfo=UTC)), clock)
+    record_tick, tried = store.ticks.record_tick, set[int]()
+
+    def interrupted(record: TickRecord) -> range:
+        if record.close_time_ms not in tried:
+            tried.add(record.close_time_ms)
+            store.candles.upsert(hourly.filter(opens.is_between(DAY_MS - 3 * HOUR, record.close_time_ms - HOUR)))
+        return record_tick(record)
+
+    monkeypatch.setattr(store.ticks, "record_tick", interrupted)
+    runtime = Runtime(store, log, clock)
+    for hour in range(1, 13):
+        await advance(runtime, "1h", DAY_MS + hour * HOUR)
+    assert len(tried) == 12
+    assert recorded(store) == scanned(hourly, DAY_MS + 12 * HOUR) != []
+    assert store.candles.revisions().is_empty()
+
+
+async def test_candles_that_change_between_the_state_and_its_first_slot_are_in_the_state(
+    store: FileStore, log: MemoryLog, clock: ReplayClock, hourly: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    low = pl.col("open_time") == datetime(2024, 8, 4, 20, tzinfo=UTC)
+    hourly = hourly.with_columns(pl.when(low).then(pl.col(name) * 0.5).otherwise(pl.col(name)) for name in PRICES)
+    assert scanned(hourly, DAY_MS + 12 * HOUR) != scanned(hourly.filter(~low), DAY_MS + 12 * HOUR)
+    fill(store, hourly.filter(~low), clock)
+    prepare = Runtime.prepare
+
+    def interrupted(runtime: Runtime, timeframe: str, shard: int, shards: int) -> Live:
+        live = prepare(runtime, timeframe, shard, shards)
+        store.candles.upsert(hourly)
+        return live
+
+    monkeypatch.setattr(Runtime, "prepare", interrupted)
+    await advance(Runtime(store, log, clock), "1h", DAY_MS + 12 * HOUR)
     assert recorded(store) == scanned(hourly, DAY_MS + 12 * HOUR) != []
 
 

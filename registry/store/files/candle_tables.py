@@ -1,9 +1,8 @@
 """Tables of ``candles.duckdb``: candles, series, instruments, revisions, quarantine."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from secrets import randbits
 
 import polars as pl
 
@@ -14,6 +13,7 @@ from common.timeframes import DURATION_MS
 from registry.directory import Directory
 from registry.groups import Series
 from registry.instruments import Calendar, Instrument, Listing
+from registry.store.files.candle_changes import CandleChanges
 from registry.store.files.candle_deletion import delete_candles
 from registry.store.files.candle_gaps import CandleGaps
 from registry.store.files.correction_tables import DIFFERS, IS_NEWEST_REVISION, CorrectionTables
@@ -38,7 +38,8 @@ class JudgedSpan:
 class CandleTables:
     """Implements :class:`registry.store.parts.candles.CandleStore`.
 
-    ``judged`` returns what must not be rewritten, ``grids_of_anchors`` the grid of every series with an anchor.
+    ``judged`` returns what must not be rewritten, ``grids_of_anchors`` the grid of every series with an anchor;
+    ``changes`` is told of every commit that changed candles.
     """
 
     def __init__(
@@ -47,16 +48,15 @@ class CandleTables:
         clock: Clock,
         judged: Callable[[], list[JudgedSpan]],
         grids_of_anchors: Callable[[], Mapping[Series, Grid]],
+        changes: CandleChanges,
     ) -> None:
         self._database = database
         self._clock = clock
+        self._changes = changes
         self._corrections = CorrectionTables(database, clock)
         self._instruments = InstrumentTables(database, clock)
         self._gaps = CandleGaps(database, grids_of_anchors)
         self._judged = judged
-        self._versions: dict[Series, int] = {}
-        # A version that somebody got from an earlier owner must not equal one of this owner.
-        self._first_version = randbits(40)
         self._state = object()
         """Another object after each commit that changed candles: what was read before it is not taken for newer."""
         self._names: tuple[object, set[Series]] = (None, set())
@@ -99,7 +99,7 @@ class CandleTables:
     def delete(self, series: Series, start_ms: int, stop_ms: int) -> int:
         with self._database.alone():
             deleted = delete_candles(self._database, series, start_ms, stop_ms, self.judged(series))
-            self._note_changes([series])
+            self._note_changes({series: start_ms})
         return deleted
 
     def take_revisions(self, series: Series, rebase: int) -> int:
@@ -120,7 +120,8 @@ class CandleTables:
                 fresh.select("series_id", "open_time", *was).rename(was).with_columns(pl.lit(rebase).alias("rebase")),
             )
             _merge(transaction, fresh.drop(list(was)))
-        self._note_changes([series])
+        if fresh.height:
+            self._note_changes({series: int(fresh["open_time"].dt.epoch("ms").sort()[0])})
         return fresh.height
 
     def instruments(self) -> list[Instrument]:
@@ -254,7 +255,10 @@ class CandleTables:
         return set(names)
 
     def version(self, series: Collection[Series]) -> int:
-        return self._first_version + sum(self._versions.get(name, 0) for name in series)
+        return self._changes.version(series)
+
+    def last_change(self) -> int:
+        return self._changes.number
 
     def _note_candles(self, candles: pl.DataFrame, has_new_series: bool) -> None:
         """Take over committed candles: what is known of series grows with them, and nothing has to be read again."""
@@ -262,7 +266,7 @@ class CandleTables:
         spans = candles.group_by("series").agg(opens.min().alias("first"), opens.max().alias("last"))
         added = {Series.parse(series): (first, last) for series, first, last in spans.iter_rows()}
         before, (names_of, names), extents = self._state, self._names, self._extents
-        self._note_changes(added)
+        self._note_changes({series: first for series, (first, _) in added.items()})
         if names_of is before:
             self._names = self._state, names | added.keys() if has_new_series else names
         for timeframe, (extents_of, known) in list(extents.items()):
@@ -272,10 +276,9 @@ class CandleTables:
                 }
                 extents[timeframe] = self._state, known | grown if grown else known
 
-    def _note_changes(self, changed: Iterable[Series]) -> None:
+    def _note_changes(self, changed: Mapping[Series, int]) -> None:
         self._state = object()
-        for series in changed:
-            self._versions[series] = self._versions.get(series, 0) + 1
+        self._changes.note(changed)
 
     def _with_verdict(self, transaction: Transaction, candles: pl.DataFrame) -> pl.DataFrame:
         """What to do with each candle: ``series series_id open_time``, its values, ``filled widened verdict``."""

@@ -12,6 +12,7 @@ from registry.store.files.activity_tables import ActivityTables
 from registry.store.files.backup import write_backup
 from registry.store.files.bot_tables import BotTables
 from registry.store.files.cache_tables import CacheTables
+from registry.store.files.candle_changes import CandleChanges
 from registry.store.files.candle_tables import CandleTables
 from registry.store.files.database import Database
 from registry.store.files.delivery_tables import DeliveryTables
@@ -57,6 +58,7 @@ class FileStore:
             self._identity = str(self._database.rows("SELECT identity FROM registry.store_identity")[0][0])
             self._watermarks = watermarks = Watermarks(self._database)
             activity = ActivityTables(self._database, watermarks)
+            candle_changes = CandleChanges()
             self.runs = RunTables(self._database)
             self.triggers = TriggerTables(self._database, clock)
             self.ticks = TickTables(
@@ -66,8 +68,11 @@ class FileStore:
                 self.triggers,
                 activity.begun_after,
                 self._registered,
+                candle_changes,
             )
-            self.candles = CandleTables(self._database, clock, self.ticks.judged, self.ticks.anchored_grids)
+            self.candles = CandleTables(
+                self._database, clock, self.ticks.judged, self.ticks.anchored_grids, candle_changes
+            )
             self.cache = CacheTables(self._database, clock)
             self.accounts = AccountTables(self._database, clock)
             self.delivery = DeliveryTables(self._database, clock)

@@ -15,6 +15,7 @@ from common.grids import UTC_GRID, Grid
 from common.slots import slots_of
 from common.timeframes import show_time
 from registry.groups import Group, Series
+from registry.store.files.candle_changes import CandleChanges
 from registry.store.files.candle_tables import JudgedSpan
 from registry.store.files.database import Database, Transaction, naive_time
 from registry.store.files.running_totals import RUNS, TICKS, RunningTotals
@@ -39,6 +40,7 @@ class TickTables:
         triggers: TriggerTables,
         begun_after: Callable[[int], list[tuple[Group, int]] | None],
         registered: Callable[[], Mapping[str, int]],
+        candle_changes: CandleChanges,
     ) -> None:
         """``begun_after`` returns the groups and times of conditions that became active after a registry version,
         ``None`` if that is not known; ``registered`` counts what is registered and wanted."""
@@ -48,6 +50,7 @@ class TickTables:
         self._triggers = triggers
         self._begun_after = begun_after
         self._registered = registered
+        self._candle_changes = candle_changes
         self._anchors: dict[Series, int] = {}
         self._built_from: dict[Series, str] = {}
         self._grids: dict[Series, Grid] = {}
@@ -332,12 +335,25 @@ class TickTables:
                         f"a condition of {group} became active, or no longer is, on the candle that closes at "
                         f"{_shown(record.close_time_ms)}; nothing was written, load the conditions again"
                     )
+        if record.candles_read is not None:
+            self._refuse_changed_candles(record, record.candles_read)
         for move in record.moves:
             stored = self._watermarks.of(move.group)
             if stored != move.from_ms:
                 raise StaleTick(
                     f"the tick started {move.group} at {_shown(move.from_ms)}, but it has been judged up to "
                     f"{_shown(stored)}; nothing was written, load the watermarks again"
+                )
+
+    def _refuse_changed_candles(self, record: TickRecord, candles_read: int) -> None:
+        """Before its tick is recorded, a candle may be replaced; afterwards the same change is a revision."""
+        for series in {series for move in record.moves for series in move.group.series}:
+            timeframe = record.built_from.get(series, self._built_from.get(series))
+            read = series if timeframe is None else series.at(timeframe)
+            if self._candle_changes.reached(read, candles_read, record.close_time_ms):
+                raise StaleTick(
+                    f"candles of {read} changed while its slot that closes at {_shown(record.close_time_ms)} was "
+                    "judged; nothing was written, load the candles again"
                 )
 
     def _new_anchors(self, record: TickRecord) -> dict[Series, int]:

@@ -152,3 +152,8 @@ class CandleStore(Protocol):
     def version(self, series: Collection[Series]) -> int:
         """Grows with every change to candles of these series, and differs from one owner of the files to the next."""
         ...
+
+    def last_change(self) -> int:
+        """The number of the last commit that changed candles, of any series. What is read afterwards has it; a tick
+        tells it with :attr:`registry.store.parts.ticks.TickRecord.candles_read`."""
+        ...

@@ -89,7 +89,10 @@ class TickRecord:
     time of each new series; ``built_from`` names, for those that are built, the timeframe they are built from, and
     ``grids``, for those that are not on UTC's grid, where their slots begin. ``rebase`` is the last rebase that the
     tick knew: a tick from before a rebase is refused. ``registry_version`` is the version of the judged conditions: the
-    tick is refused if others of its groups became active on its candle in the meantime. ``token`` names this attempt:
+    tick is refused if others of its groups became active on its candle in the meantime. ``candles_read`` is the last
+    change to candles before the tick read any (:meth:`registry.store.parts.candles.CandleStore.last_change`): the tick
+    is refused if candles of its series up to its slot changed after it, as they would stand beside verdicts that do not
+    follow from them; ``None`` where nobody writes candles meanwhile. ``token`` names this attempt:
     if the answer is lost and the record sent again, it gets the same answer. ``zones_version`` is the release of the
     time zone rules by which windows were judged.
     """
@@ -106,6 +109,7 @@ class TickRecord:
     grids: Mapping[Series, Grid] = field(default_factory=dict)
     rebase: int = 0
     registry_version: int | None = None
+    candles_read: int | None = None
     token: str = field(default_factory=lambda: uuid4().hex)
     zones_version: str = ZONES_VERSION
 

@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -36,6 +37,40 @@ def test_a_tick_from_elsewhere_writes_nothing(store: Store, start: int | None) -
     assert store.ticks.watermarks("1h") == {BTC: HOUR, ETH: HOUR}
     assert store.triggers.last_seq() == 1
     assert store.ticks.ticks().height == 1
+
+
+def candle(symbol: str, number: int, close: float) -> pl.DataFrame:
+    """The candle of 1h with that number since 1970."""
+    values = {"open": close, "high": close, "low": close, "close": close, "volume": 1.0}
+    times = {"open_time": datetime.fromtimestamp(number * HOUR / 1000, UTC)}
+    frame = pl.DataFrame({"exchange": "BINANCE", "symbol": symbol, "timeframe": "1h"} | times | values)
+    return frame.with_columns(pl.col("open_time").cast(pl.Datetime("ms", "UTC")))
+
+
+def test_a_tick_is_refused_if_its_candles_changed_while_it_was_judged(store: Store) -> None:
+    store.candles.upsert(pl.concat([candle("BTCUSDT", number, 1.0) for number in range(3)]))
+    first = replace(tick(2 * HOUR, (BTC, None), triggers=1), candles_read=store.candles.last_change())
+    store.candles.upsert(candle("ETHUSDT", 1, 1.0))
+    store.candles.upsert(candle("BTCUSDT", 2, 2.0))
+    store.candles.upsert(candle("BTCUSDT", 1, 1.0))
+    assert store.ticks.record_tick(first) == range(1, 2), "another series, a later candle, and the same once more"
+
+    second = replace(tick(3 * HOUR, (BTC, 2 * HOUR), triggers=1), candles_read=store.candles.last_change())
+    store.candles.upsert(candle("BTCUSDT", 2, 3.0))
+    with pytest.raises(StaleTick, match="candles of BINANCE:BTCUSDT 1h changed"):
+        store.ticks.record_tick(second)
+    assert store.ticks.watermarks("1h") == {BTC: 2 * HOUR}
+    again = replace(second, candles_read=store.candles.last_change(), token="again")
+    assert store.ticks.record_tick(again) == range(2, 3)
+    assert store.candles.upsert(candle("BTCUSDT", 2, 4.0)).revised == 1
+
+
+def test_a_tick_from_before_the_owner_started_is_refused(open_at: OpenAt, tmp_path: Path) -> None:
+    with open_at(tmp_path / "s") as store:
+        store.candles.upsert(candle("BTCUSDT", 0, 1.0))
+        record = replace(tick(HOUR, (BTC, None)), candles_read=store.candles.last_change())
+    with open_at(tmp_path / "s") as store, pytest.raises(StaleTick):
+        store.ticks.record_tick(record)
 
 
 def test_the_same_tick_twice_is_recorded_once(store: Store) -> None:

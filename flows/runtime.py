@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Lock
 
 from candles.series import SeriesReader
 from common.clock import Clock, SystemClock
@@ -45,6 +46,11 @@ class Runtime:
     """Time of ``monotonic_ns`` before which publishing is not attempted, because it failed a short while ago."""
     retry_from_ns: dict[ShardKey, int] = field(default_factory=dict)
     """Time of ``monotonic_ns`` before which conditions in error are not tried again."""
+    _turns: dict[str, Lock] = field(default_factory=dict)
+
+    def turn(self, timeframe: str) -> Lock:
+        """Held by the thread that moves a timeframe's state, where several threads could."""
+        return self._turns.setdefault(timeframe, Lock())
 
     def prepare(self, timeframe: str, shard: int, shards: int) -> Live:
         """The state at the stored watermarks: kept from the previous run, and extended by what was registered since."""

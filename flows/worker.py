@@ -20,6 +20,8 @@ from prefect.flow_engine import run_flow_async
 from prefect.workers.base import BaseJobConfiguration, BaseVariables, BaseWorker, BaseWorkerResult
 from prefect.workers.process import ProcessWorker
 
+from common.timeframes import normalise_timeframe
+from flows.runtime import current_runtime
 from flows.tick import tick
 
 _log = logging.getLogger(__name__)
@@ -73,7 +75,8 @@ class WarmWorker(BaseWorker[BaseJobConfiguration, BaseVariables, WarmResult]):
 
 
 def _run(flow: Flow[Any, Any], flow_run: FlowRun) -> None:
-    asyncio.run(run_flow_async(flow, flow_run=flow_run, parameters=dict(flow_run.parameters), return_type="state"))
+    with current_runtime().turn(normalise_timeframe(flow_run.parameters["timeframe"])):
+        asyncio.run(run_flow_async(flow, flow_run=flow_run, parameters=dict(flow_run.parameters), return_type="state"))
 
 
 async def work(stop: asyncio.Event, *, batch: bool) -> None:

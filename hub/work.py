@@ -54,6 +54,7 @@ async def _work(runtime: Runtime, settings: Settings, announce: Callable[[str], 
 
     from flows.deployments import deploy
     from flows.past_runs import catch_up, reap_dead_runs, record_past_failures
+    from flows.preparing import keep_prepared
     from flows.worker import work as run_worker
 
     stop = asyncio.Event()
@@ -79,12 +80,16 @@ async def _work(runtime: Runtime, settings: Settings, announce: Callable[[str], 
         names = [change.name for change in changes if change.kind == "deployment"]
         nightly = "" if batch else "; no audits and no upkeep, which need `hub up` to serve the store"
         announce(f"Judging by {len(names)} deployments, {names[0]} to {names[-1]}, {source}{nightly}; Ctrl-C stops it")
-        deploying = asyncio.create_task(_keep_deployed(deploy_all, runtime, grids))
+        beside = [
+            asyncio.create_task(_keep_deployed(deploy_all, runtime, grids)),
+            asyncio.create_task(keep_prepared(runtime)),
+        ]
         try:
             await run_worker(stop, batch=batch)
         finally:
-            deploying.cancel()
-            await asyncio.gather(deploying, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
 
 async def _keep_deployed(

@@ -77,6 +77,7 @@ async def test_an_operators_key_opens_it_for_a_session() -> None:
 @pytest.mark.parametrize(
     ("text", "status"),
     [(USERS_TEXT, 403), ("", 401), ("hub_nonsense", 401), (OPERATORS_TEXT[:-1] + "-", 401), ("x" * 10_000, 401)],
+    ids=["a user's", "none", "nonsense", "another character", "very long"],
 )
 async def test_other_keys_open_nothing(text: str, status: int) -> None:
     async with client() as browser:

@@ -20,7 +20,7 @@ from registry.store.files.condition_search import ConditionSearch
 from registry.store.files.database import Database, Transaction, naive_time
 from registry.store.files.group_commit import GroupCommit, PendingOperation
 from registry.store.files.registry_draft import PreparedRequest, RegistryDraft, prepare
-from registry.store.files.subscription_index import SubscriptionKey
+from registry.store.files.subscription_changes import end, forget, pause, take
 from registry.store.files.subscription_loading import load_subscriptions
 from registry.store.files.succession_tables import SuccessionTables
 from registry.store.files.trigger_tables import TriggerTables
@@ -44,7 +44,6 @@ from registry.store.parts.registry import (
     UpgradeNotice,
     retired_text,
 )
-from registry.subscriptions import with_expiry
 
 _log = logging.getLogger(__name__)
 
@@ -126,12 +125,12 @@ class RegistryTables:
     def unsubscribe(
         self, user_id: str, bot_id: str, condition_id: str, *, at_ms: int, grace_ms: int = GRACE_MS
     ) -> bool:
-        return self._group_commit.run(partial(self._end, (user_id, bot_id, condition_id), at_ms + grace_ms))
+        return self._group_commit.run(partial(end, (user_id, bot_id, condition_id), at_ms + grace_ms))
 
     def set_paused(
         self, user_id: str, bot_id: str, condition_id: str, paused: bool, *, at_ms: int
     ) -> StoredSubscription | None:
-        return self._group_commit.run(partial(self._pause, (user_id, bot_id, condition_id), paused, at_ms))
+        return self._group_commit.run(partial(pause, (user_id, bot_id, condition_id), paused, at_ms))
 
     def report_errors(self, errors: Mapping[str, str], judged_again: Sequence[str] = ()) -> list[str]:
         return self._group_commit.run(partial(self._report_errors, errors, judged_again))
@@ -282,7 +281,7 @@ class RegistryTables:
         return [SubscriptionRecord(entry.subscription, configs.get(entry.config_change)) for entry in entries]
 
     def forget_user(self, user_id: str, *, at_ms: int, grace_ms: int = GRACE_MS) -> int:
-        return self._group_commit.run(partial(self._forget, user_id, at_ms + grace_ms))
+        return self._group_commit.run(partial(forget, user_id, at_ms + grace_ms))
 
     def subscribers(self) -> Mapping[str, int]:
         return self._subscriptions.subscribers()
@@ -373,7 +372,7 @@ class RegistryTables:
             if draft.condition(each.request.condition_id) is None:
                 raise StoreError(self._unknown(each.request.condition_id, "register it before subscribing"))
             _refuse_retired(each.request.condition_id, draft)
-        return [self._take(each, active_from_ms, draft) for each in prepared]
+        return [take(each, active_from_ms, draft) for each in prepared]
 
     def _report_errors(self, errors: Mapping[str, str], judged_again: Sequence[str], draft: RegistryDraft) -> list[str]:
         fresh = []
@@ -397,68 +396,6 @@ class RegistryTables:
         if before is not None:
             draft.resume(stored, active_from_ms if before.state == "retired" else None, grace_ms)
         return before is not None
-
-    def _take(self, prepared: PreparedRequest, active_from_ms: int, draft: RegistryDraft) -> SubscribeResult:
-        request = prepared.request
-        entry = draft.entry(prepared.key)
-        before = None if entry is None else entry.subscription
-        is_new = before is None or before.state == "ended"
-        if entry is not None and entry.subscription.state == "active" and entry.content == prepared.content:
-            return SubscribeResult(entry.subscription, created=False, changed=False)
-        stored = draft.condition(request.condition_id)
-        assert stored is not None
-        # An active one continues without a gap; triggers that closed while it was paused are not delivered.
-        goes_on = before is not None and before.state == "active"
-        begins = before.active_from_ms if before is not None and goes_on else active_from_ms
-        policy = with_expiry(request.policy, begins)
-        draft.want(stored, active_from_ms, None)
-        subscription = StoredSubscription(
-            user_id=request.user_id,
-            bot_id=request.bot_id,
-            condition_id=stored.condition_id,
-            bot_type=request.bot_type,
-            policy=policy,
-            state="active",
-            active_from_ms=begins,
-            created_ms=draft.now_ms if before is None or is_new else before.created_ms,
-            revision=1 if before is None else before.revision + 1,
-            change=draft.next_change,
-            config_bytes=len(prepared.config),
-        )
-        return SubscribeResult(draft.put(subscription, prepared.content, prepared.config), created=is_new, changed=True)
-
-    def _end(self, key: SubscriptionKey, until_ms: int, draft: RegistryDraft) -> bool:
-        entry = draft.entry(key)
-        if entry is None or entry.subscription.state == "ended":
-            return False
-        if draft.kept(key[2]) == 1:
-            draft.end(key[2], until_ms)
-        before = entry.subscription
-        ended = replace(before, state="ended", revision=before.revision + 1, change=draft.next_change, config_bytes=0)
-        draft.put(ended, entry.content)
-        return True
-
-    def _forget(self, user_id: str, until_ms: int, draft: RegistryDraft) -> int:
-        draft.drop_configurations(user_id)
-        return sum(self._end(key, until_ms, draft) for key in draft.keys_of(user_id))
-
-    def _pause(self, key: SubscriptionKey, paused: bool, at_ms: int, draft: RegistryDraft) -> StoredSubscription | None:
-        entry = draft.entry(key)
-        if entry is None or entry.subscription.state == "ended":
-            return None
-        before = entry.subscription
-        if (before.state == "paused") == paused:
-            return before
-        return draft.put(
-            replace(
-                before,
-                state="paused" if paused else "active",
-                active_from_ms=before.active_from_ms if paused else max(before.active_from_ms, at_ms),
-                revision=before.revision + 1,
-                change=draft.next_change,
-            ),
-            entry.content,
-        )
 
     def _registered(self, condition_id: str, draft: RegistryDraft) -> StoredCondition:
         stored = draft.condition(condition_id)

@@ -103,9 +103,10 @@ class Turn:
         """Let the book have the wanted limit orders, and only these and those of the purposes ``kept``.
 
         What is there and wanted stays as it is. A side on which an order is being cancelled gets new ones when that is
-        confirmed, as its money or coins are bound until then. Orders that the market would refuse are left out.
+        confirmed, as its money or coins are bound until then. Orders that the market would refuse are left out; one
+        that was filled but for less than that stays.
         """
-        missing = [one for one in wanted if self._market.takes(one.price, one.quantity)]
+        missing = list(wanted)
         needless = []
         for client_id, working in self.orders.by_id.items():
             order = working.order
@@ -119,7 +120,7 @@ class Turn:
         self.cancel(needless)
         busy = {working.order.side for working in self.orders.by_id.values() if working.is_cancelling}
         for one in missing:
-            if one.side not in busy:
+            if one.side not in busy and self._market.takes(one.price, one.quantity):
                 self.place(one.side, one.quantity, one.price, one.purpose)
 
 

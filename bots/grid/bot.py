@@ -15,8 +15,8 @@ import msgspec
 from bots.arithmetic import ZERO, exactly
 from bots.grid.config import Config
 from bots.grid.lines import Lines, level
+from bots.grid.state import GridInterval, State
 from bots.machine import (
-    BotState,
     BotStatus,
     CandleClosed,
     Command,
@@ -29,48 +29,6 @@ from bots.machine import (
 )
 from bots.orders import Fill, Intent, MarketRules
 from bots.turn import Turn, WantedOrder, observed
-
-
-class GridInterval(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What lies between two neighbouring lines."""
-
-    number: int
-    """Of its lower line."""
-    side: Literal["buy", "sell"] = "buy"
-    coins: Decimal = ZERO
-    """Bought and not yet sold, in base."""
-    balance: Decimal = ZERO
-    """What was received for its coins less what was paid for them, in quote."""
-
-    @property
-    def purpose(self) -> str:
-        """Of its orders."""
-        return f"interval {self.number} {self.side}"
-
-
-class State(BotState, frozen=True, kw_only=True, omit_defaults=True):
-    """What a grid bot remembers."""
-
-    intervals: tuple[GridInterval, ...] = ()
-    """Lowest first; none before the grid starts."""
-    waiting_line: int = 0
-    """While entering: the line that carries no order."""
-    bought: Decimal = ZERO
-    """While entering: coins that were bought for the lines above it."""
-    paid: Decimal = ZERO
-    """While entering: what they cost, in quote."""
-    sold: int = 0
-    """How many times an interval has bought and sold."""
-    grid_profit: Decimal = ZERO
-    """What these left, in quote, after fees."""
-    refused: tuple[str, ...] = ()
-    """Purposes of orders that the broker has rejected, until something is filled or the bot is resumed."""
-    reason: str | None = None
-    """Why it is being closed."""
-    sells_coins: bool = False
-    """Whether closing sells the coins."""
-    is_final: bool = False
-    """Whether it is over when it has been closed."""
 
 
 @dataclass(frozen=True)
@@ -183,9 +141,13 @@ class GridBot:
             return _closing(state, "upper stop", sells_coins=sells, is_final=True)
         while self.config.trailing_up and state.status == "active":
             lowest, top = state.intervals[0], state.intervals[-1].number + 1
-            if lowest.side == "sell" or lowest.coins > 0 or candle.close < self.lines.price(top + 1):
+            if lowest.side == "sell" or self._can_sell(lowest) or candle.close < self.lines.price(top + 1):
                 break
-            state = msgspec.structs.replace(state, intervals=(*state.intervals[1:], GridInterval(top)))
+            state = msgspec.structs.replace(
+                state,
+                intervals=(*state.intervals[1:], GridInterval(top)),
+                grid_profit=state.grid_profit + lowest.balance,
+            )
         return state
 
     def _moved(self, stop: Decimal, state: State) -> Decimal:
@@ -220,21 +182,40 @@ class GridBot:
         return msgspec.structs.replace(state, status="closed" if over else "waiting", intervals=())
 
     def _without_remains(self, state: State, turn: Turn) -> State:
-        """An interval goes on if what is left of its order, after a pause, is less than the market takes."""
+        """An interval goes on if what is left of its order, after a pause, is less than the market takes.
+
+        Coins that are too few to be sold stay with their interval: it buys that much less, and sells them with the
+        rest. Only if that is too little to be bought do they stay with the bot.
+        """
         working = {one.order.purpose for one in turn.orders.by_id.values()}
-        intervals = []
+        intervals, profit = [], state.grid_profit
         for interval in state.intervals:
-            number, coins = interval.number, interval.coins
-            if interval.purpose not in working and interval.side == "buy" and coins > 0:
-                rest = self.market.quantity_down(self.lines.quantity(number) - coins)
-                if not self.market.takes(self.lines.price(number), rest):
-                    interval = msgspec.structs.replace(interval, side="sell")  # noqa: PLW2901
-            if interval.purpose not in working and interval.side == "sell":
-                rest = self.market.quantity_down(coins)
-                if not self.market.takes(self.lines.selling_price(number), rest):
-                    interval = GridInterval(number)  # noqa: PLW2901
+            if interval.purpose not in working and (interval.side == "sell" or interval.coins > 0):
+                side: Literal["buy", "sell"] = interval.side
+                if side == "buy" and not self._can_buy(interval):
+                    side = "sell"
+                if side == "sell" and not self._can_sell(interval):
+                    side = "buy"
+                if side == "buy" and not self._can_buy(interval):
+                    profit += interval.balance
+                    interval = GridInterval(interval.number)  # noqa: PLW2901
+                elif side != interval.side:
+                    interval = msgspec.structs.replace(interval, side=side)  # noqa: PLW2901
             intervals.append(interval)
-        return msgspec.structs.replace(state, intervals=tuple(intervals))
+        return msgspec.structs.replace(state, intervals=tuple(intervals), grid_profit=profit)
+
+    def _to_buy(self, interval: GridInterval) -> Decimal:
+        """What an interval lacks, in base."""
+        return self.market.quantity_down(self.lines.quantity(interval.number) - interval.coins)
+
+    def _can_buy(self, interval: GridInterval) -> bool:
+        """Whether the market takes an order for what an interval lacks."""
+        return self.market.takes(self.lines.price(interval.number), self._to_buy(interval))
+
+    def _can_sell(self, interval: GridInterval) -> bool:
+        """Whether the market takes an order for the coins of an interval."""
+        coins = self.market.quantity_down(interval.coins)
+        return self.market.takes(self.lines.selling_price(interval.number), coins)
 
     def _wanted(self, state: State) -> list[WantedOrder]:
         buys, sells = [], []
@@ -243,8 +224,7 @@ class GridBot:
             if interval.purpose in state.refused:
                 continue
             if interval.side == "buy":
-                rest = self.market.quantity_down(self.lines.quantity(number) - interval.coins)
-                buys.append(WantedOrder("buy", self.lines.price(number), rest, interval.purpose))
+                buys.append(WantedOrder("buy", self.lines.price(number), self._to_buy(interval), interval.purpose))
             else:
                 rest = self.market.quantity_down(interval.coins)
                 sells.append(WantedOrder("sell", self.lines.selling_price(number), rest, interval.purpose))

@@ -67,6 +67,22 @@ def test_a_line_that_is_filled_in_part_sells_when_it_is_complete() -> None:
     assert run.book["interval 1 sell"] == (Decimal(100), Decimal("1.0526"))
 
 
+def test_coins_that_are_too_few_to_be_sold_after_a_pause_stay_with_their_interval() -> None:
+    market = FREE.model_copy(update={"min_notional": Decimal(1)})
+    run = bench(market=market).candle(100).candle(100).candle(100, 105, 100, 105, volume="0.995")
+    assert run.book["interval 2 sell"] == (Decimal(105), Decimal("0.005"))
+    run.command("pause").candle(103).command("resume").candle(103)
+    interval = run.state.intervals[2]
+    assert (interval.side, interval.coins) == ("buy", Decimal("0.005"))
+    assert run.book["interval 2 buy"] == (Decimal(100), Decimal("0.995"))
+    assert run.state.base == sum(one.coins for one in run.state.intervals)
+    run.candle(103, 105, 100, 105)
+    run.candle(105)
+    assert run.state.sold == 1
+    # Both times, and all of it.
+    assert run.state.grid_profit == Decimal("0.995") * 5 + 5
+
+
 def test_it_waits_for_a_price_within_its_range() -> None:
     run = bench().candle(120).candle(120)
     assert (run.state.status, run.placed) == ("waiting", [])

@@ -19,6 +19,13 @@ bots = App(name="bots", help="Bots that act on triggers: your own, by HUB_API_KE
 OwnBot = Annotated[str, Parameter(help="The bot's name.")]
 MostShown = Annotated[int, Parameter(help="How many to show at most.")]
 DoneKind = Literal["deals", "orders", "fills", "triggers", "notes"]
+_COLUMNS: dict[DoneKind, tuple[str, ...]] = {
+    "deals": ("closed_at", "instrument", "deal", "direction", "reason", "profit"),
+    "orders": ("placed_at", "instrument", "purpose", "side", "quantity", "price"),
+    "fills": ("filled_at", "instrument", "purpose", "side", "quantity", "price"),
+    "triggers": ("closed_at", "condition_id", "role", "price", "orders"),
+}
+"""What fits into 80 columns; --json has everything."""
 
 
 def add_to(app: App) -> None:
@@ -90,7 +97,7 @@ def show(
     limit: MostShown = 20,
     json_output: AsJson = False,
 ) -> None:
-    """Show how one of your bots stands, or what it did."""
+    """Show how one of your bots stands, or what it did; --json has every field."""
     with _client() as client:
         if what is not None:
             _show_done(client, bot_id, what, limit, json_output)
@@ -175,12 +182,16 @@ def _show_done(client: "HubClient", bot_id: str, what: DoneKind, limit: int, jso
     done = [_as_json(one) for one in islice(client.done_by_bot(bot_id, kinds[what]), limit)]
     if json_output:
         print_json(done)
-    elif done:
-        print_table(
-            [tuple(done[0]), *(tuple("-" if value is None else value for value in one.values()) for one in done)]
-        )
-    else:
+    elif not done:
         message(f"no {what} yet; hub bots show {bot_id} shows how it stands")
+    elif what == "notes":
+        for note in done:
+            print_beside(f"{_cell('noted_at', note['noted_at'])}  ", note["text"])
+    else:
+        columns = _COLUMNS[what]
+        if len({one["instrument"] for one in done}) == 1:
+            columns = tuple(name for name in columns if name != "instrument")
+        print_table([columns, *(tuple(_cell(name, one[name]) for name in columns) for one in done)])
 
 
 def _as_json(answer: Any) -> dict[str, Any]:
@@ -198,6 +209,14 @@ def _as_json(answer: Any) -> dict[str, Any]:
 
     read: dict[str, Any] = timed(msgspec.to_builtins(answer))
     return read
+
+
+def _cell(name: str, value: object) -> str:
+    if value is None:
+        return "-"
+    if name.endswith("_at"):
+        return str(value).replace("T", " ")[: len("2024-08-05 01:15")]
+    return _short(str(value)) if name == "profit" else str(value)
 
 
 def _short(amount: str) -> str:

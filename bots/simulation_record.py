@@ -1,12 +1,12 @@
 """What happens in a simulation, gathered into frames."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Generic
 
 import polars as pl
 
-from bots.grid import State as GridState
-from bots.lifecycle import DealState
+from bots.deal_rows import deal_ended_by
 from bots.machine import CandleClosed, MachineEvent, OrderFilled, S
 from bots.orders import Intent, Note, PlaceOrder
 
@@ -55,7 +55,7 @@ class Record(Generic[S]):
                 self._rows["orders"].append((event.time_ms, *named, float(order.quantity), price))
             elif isinstance(intent, Note):
                 self._rows["notes"].append((event.time_ms, intent.text))
-        self._deals(event, state)
+        self._deal(event, state)
         self._before = state
 
     @property
@@ -72,18 +72,17 @@ class Record(Generic[S]):
         """Name -> frame, for :class:`bots.simulation.Simulation`."""
         return {name: pl.DataFrame(self._rows[name], schema=schema, orient="row") for name, schema in SCHEMAS.items()}
 
-    def _deals(self, event: MachineEvent, state: S) -> None:
-        before = self._before
-        if isinstance(state, DealState) and state.last_deal is not None:
-            if isinstance(before, DealState) and before.last_deal == state.last_deal:
-                return
-            deal = state.last_deal.deal
-            exit_price = float(deal.exit_quote / deal.exit_quantity) if deal.exit_quantity else None
-            self._rows["deals"].append((
-                deal.number, deal.direction, deal.condition_id, deal.opened_ms, state.last_deal.closed_ms, deal.reason,
-                float(deal.entry_quantity), float(deal.average), exit_price, float(deal.profit),
-            ))  # fmt: skip
-        elif isinstance(state, GridState) and isinstance(before, GridState) and state.sold > before.sold:
-            profit = float(state.grid_profit - before.grid_profit)
-            row = (state.sold, "long", None, None, event.time_ms, "interval", None, None, None, profit)
-            self._rows["deals"].append(row)
+    def _deal(self, event: MachineEvent, state: S) -> None:
+        row = None if self._before is None else deal_ended_by(self._before, event, state)
+        if row is None:
+            return
+        self._rows["deals"].append((
+            row.number, row.direction, row.condition_id, row.opened_ms, row.closed_ms, row.reason,
+            None if row.entry_quantity is None else float(row.entry_quantity),
+            _price(row.entry_quote, row.entry_quantity), _price(row.exit_quote, row.exit_quantity), float(row.profit),
+        ))  # fmt: skip
+
+
+def _price(quote: Decimal | None, quantity: Decimal | None) -> float | None:
+    """The average price of what was traded, if anything was."""
+    return float(quote / quantity) if quote is not None and quantity else None

@@ -1,13 +1,13 @@
 """What the steps of a bot's machines leave behind, as rows for the store."""
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import get_args
 
 import msgspec
 import polars as pl
 
-from bots.grid import State as GridState
-from bots.lifecycle import DealState
+from bots.deal_rows import deal_ended_by
 from bots.machine import BotState, ConditionFired, MachineEvent, OrderFilled
 from bots.orders import Intent, Note, PlaceOrder
 from bots.protections import EndedDeal
@@ -68,21 +68,11 @@ class Steps:
         return self._deal(key, before, event, after)
 
     def _deal(self, key: tuple[int, str], before: BotState, event: MachineEvent, after: BotState) -> EndedDeal | None:
-        if isinstance(after, DealState) and isinstance(before, DealState):
-            ended = after.last_deal
-            if ended is None or ended is before.last_deal or after.deals == before.deals:
-                return None
-            deal = ended.deal
-            amounts = map(
-                str, (deal.entry_quantity, deal.entry_quote, deal.exit_quantity, deal.exit_quote, deal.profit)
-            )
-            self.rows["deals"].append((
-                *key, deal.number, deal.direction, deal.condition_id, deal.opened_ms, ended.closed_ms, deal.reason,
-                *amounts,
-            ))  # fmt: skip
-            return EndedDeal(ended.closed_ms, deal.reason == "stop loss", deal.profit, deal.entry_quote)
-        if isinstance(after, GridState) and isinstance(before, GridState) and after.sold > before.sold:
-            profit = str(after.grid_profit - before.grid_profit)
-            row = (after.sold, "long", None, None, event.time_ms, "interval", None, None, None, None, profit)
-            self.rows["deals"].append((*key, *row))
-        return None
+        row = deal_ended_by(before, event, after)
+        if row is None:
+            return None
+        self.rows["deals"].append((*key, *(str(value) if isinstance(value, Decimal) else value for value in row)))
+        if row.entry_quote is None:
+            # Protections look at deals, not at the intervals of a grid.
+            return None
+        return EndedDeal(row.closed_ms, row.reason == "stop loss", row.profit, row.entry_quote)

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 import polars as pl
 import streamlit as st
 
+from analysis.backtesting.backtest import HORIZONS
+from analysis.backtesting.forward import forward_returns
+from analysis.backtesting.judging import base_candles, firings_in
+from analysis.backtesting.sources import ReadCandles
 from analysis.preview import PreviewScan, preview, previewed_span
 from analysis.work import check_preview
 from candles.epochs import Epochs
@@ -12,6 +16,7 @@ from candles.series import SeriesReader
 from common.settings import load_settings
 from dashboard.charts.readings import Readings, candles_needed, read_values
 from dashboard.data.reading import SECONDS_KEPT, opened
+from engine.candle_history import FrameHistory
 from registry.conditions import Condition
 from registry.language.indicator_texts import indicator_texts
 from registry.naming import reading
@@ -19,8 +24,7 @@ from registry.store.protocol import Store
 
 _SCAN_S = 60
 """How long the scan of a text is kept."""
-HORIZONS = (1, 4, 24)
-"""Candles after which forward returns are taken."""
+_BOOTSTRAP_SEED = 1
 
 
 @dataclass(frozen=True)
@@ -38,17 +42,6 @@ class Sharing:
     """Those that a registered condition needs already."""
 
 
-@dataclass(frozen=True)
-class Exploration:
-    """What a condition would have done on the stored candles."""
-
-    scan: PreviewScan
-    returns: pl.DataFrame
-    """``horizon triggers hit mean median baseline_hit baseline_mean``: for each horizon in candles, how often the close
-    was higher that many candles after a trigger's close, and by what share, against the same after every candle of the
-    span. Overlapping ones count one by one."""
-
-
 @st.cache_data(ttl=_SCAN_S, max_entries=256, show_spinner=False)
 def parsed(store_url: str, text: str) -> Condition:
     """The condition that a text describes, with the instruments that the hub knows. Raises what the text does wrong:
@@ -58,7 +51,7 @@ def parsed(store_url: str, text: str) -> Condition:
 
 
 @st.cache_data(ttl=_SCAN_S, max_entries=64, show_spinner="Judging stored candles …")
-def explore(store_url: str, text: str, range_ms: int | None) -> Exploration:
+def explore(store_url: str, text: str, range_ms: int | None) -> PreviewScan:
     """A scan of a text's last ``range_ms``, or of a year, up to the newest candle.
 
     Raises :class:`common.errors.CandlesMissing`, :class:`common.errors.TooMuchWork`, and what the text itself raises.
@@ -74,35 +67,26 @@ def explore(store_url: str, text: str, range_ms: int | None) -> Exploration:
                 start_ms = end_ms - range_ms
             most = load_settings().on_demand_values_max
             check_preview(condition, histories, most, start_ms=start_ms, end_ms=end_ms)
-        scan = preview(condition, histories, calendars, start_ms=start_ms, end_ms=end_ms)
-        opened_from = calendars.of(condition.series).last_open(scan.start_ms)
-        closes = SeriesReader.of(store).between(condition.series, opened_from, scan.end_ms).select("open_time", "close")
-        return Exploration(scan, forward_returns(closes, scan.triggers["open_time"]))
+        return preview(condition, histories, calendars, start_ms=start_ms, end_ms=end_ms)
 
 
-def forward_returns(candles: pl.DataFrame, triggers: pl.Series) -> pl.DataFrame:
-    """The columns of :attr:`Exploration.returns`, from ``open_time close`` of consecutive candles and the open times of
-    those that triggered."""
-    fired = candles["open_time"].is_in(triggers.cast(candles["open_time"].dtype).to_list())
-    rows = []
-    for horizon in HORIZONS:
-        change = candles["close"].shift(-horizon) / candles["close"] - 1
-        after = change.filter(fired).drop_nulls()
-        every = change.drop_nulls()
-        rows.append(
-            (
-                horizon,
-                after.len(),
-                (after > 0).mean(),
-                after.mean(),
-                after.median(),
-                (every > 0).mean(),
-                every.mean(),
-            )
-        )
-    names = ("hit", "mean", "median", "baseline_hit", "baseline_mean")
-    schema = {"horizon": pl.Int64, "triggers": pl.Int64} | dict.fromkeys(names, pl.Float64)
-    return pl.DataFrame(rows, schema=schema, orient="row")
+@st.cache_data(ttl=_SCAN_S, max_entries=64, show_spinner="Comparing with every candle …")
+def what_followed(store_url: str, text: str, range_ms: int | None) -> pl.DataFrame:
+    """What followed the triggers of :func:`explore` for somebody who bought: a row for each usual horizon, as in
+    :data:`analysis.backtesting.forward.FORWARD_SCHEMA`.
+
+    Raises :class:`common.errors.BacktestError` where returns are not defined, and what :func:`explore` raises.
+    """
+    scan = explore(store_url, text, range_ms)
+    with opened(store_url) as store:
+        condition = _parsed(store, text)
+        reader = SeriesReader.of(store)
+        opened_from = reader.calendars.of(condition.series).last_open(scan.start_ms)
+        candles = reader.between(condition.series, opened_from, scan.end_ms)
+    read = ReadCandles({condition.series: FrameHistory(candles)}, reader.calendars)
+    base, _ = base_candles(read, condition.series, scan.start_ms, scan.end_ms)
+    fired = firings_in(scan.triggers, base, [condition]).of(0)
+    return forward_returns(base, fired, HORIZONS, sign=1, seed=_BOOTSTRAP_SEED)
 
 
 @st.cache_data(ttl=_SCAN_S, max_entries=64, show_spinner=False)

@@ -8,11 +8,12 @@ from typing import TypeVar
 import polars as pl
 import streamlit as st
 
+from analysis.preview import PreviewScan
 from common.errors import CandlesMissing, ConditionError, HubError, TooMuchWork
 from common.settings import load_settings
 from common.timeframes import DURATION_MS
 from dashboard.charts.candles import candle_chart
-from dashboard.data.exploring import Exploration, example, explore, explored_readings, parsed, sharing
+from dashboard.data.exploring import example, explore, explored_readings, parsed, sharing, what_followed
 from dashboard.data.reading import asked, read
 from dashboard.links import condition_link
 from dashboard.view import View, drawn, view
@@ -20,6 +21,7 @@ from registry.conditions import Condition
 
 _CANDLES = 500
 _LONGEST_TEXT = 2_000
+_FEWEST_COMPARED = 2
 T = TypeVar("T")
 
 
@@ -48,11 +50,11 @@ def _draw(text: str, now: View) -> None:
         return
     st.markdown(f"Read as `{condition.canonical}`")
     _cost(condition, text)
-    done = _tried(text, lambda: asked(lambda url: explore(url, text, now.range_ms)))
-    if done is not None:
-        _fired(done, condition, now)
-        _candles(done, condition, text, now)
-        _returns(done, condition)
+    scan = _tried(text, lambda: asked(lambda url: explore(url, text, now.range_ms)))
+    if scan is not None:
+        _fired(scan, condition, now)
+        _candles(scan, condition, text, now)
+        _returns(scan, condition, text, now)
     _request(condition, text)
 
 
@@ -95,8 +97,7 @@ def _cost(condition: Condition, text: str) -> None:
         condition_link(condition.id, "Open the registered condition")
 
 
-def _fired(done: Exploration, condition: Condition, now: View) -> None:
-    scan = done.scan
+def _fired(scan: PreviewScan, condition: Condition, now: View) -> None:
     days = scan.candles * DURATION_MS[condition.timeframe] / DURATION_MS["1d"]
     st.header("Where it would have fired", anchor=False)
     with st.container(horizontal=True):
@@ -112,10 +113,10 @@ def _fired(done: Exploration, condition: Condition, now: View) -> None:
     st.caption(f"Candles that close after {now.show(scan.start_ms)} and by {now.show(scan.end_ms)}.")
 
 
-def _candles(done: Exploration, condition: Condition, text: str, now: View) -> None:
-    stop_ms = done.scan.end_ms
+def _candles(scan: PreviewScan, condition: Condition, text: str, now: View) -> None:
+    stop_ms = scan.end_ms
     readings = read(lambda url: explored_readings(url, text, stop_ms, _CANDLES, now.zone))
-    chart = candle_chart(readings, done.scan.triggers.select("close_time", "price"))
+    chart = candle_chart(readings, scan.triggers.select("close_time", "price"))
     st.echarts_chart(
         chart.options,
         height=chart.height,
@@ -123,9 +124,9 @@ def _candles(done: Exploration, condition: Condition, text: str, now: View) -> N
         alt=f"Candles of {condition.series} with the triggers and the values that the condition reads",
     )
     st.caption(f"The last {readings.frame.height:,} candles. Triangles are triggers, as a tick would record them.")
-    if done.scan.triggers.height:
+    if scan.triggers.height:
         st.dataframe(
-            done.scan.triggers.select("close_time", "price", "settled").reverse(),
+            scan.triggers.select("close_time", "price", "settled").reverse(),
             hide_index=True,
             height=220,
             column_config={
@@ -135,25 +136,43 @@ def _candles(done: Exploration, condition: Condition, text: str, now: View) -> N
         )
 
 
-def _returns(done: Exploration, condition: Condition) -> None:
+def _returns(scan: PreviewScan, condition: Condition, text: str, now: View) -> None:
     st.header("What followed", anchor=False)
-    if done.returns["triggers"].sum() == 0:
+    if scan.triggers.is_empty() or scan.candles < _FEWEST_COMPARED:
+        st.info("There is no trigger in this range, so there is nothing to compare.")
+        return
+    followed = _tried(text, lambda: asked(lambda url: what_followed(url, text, now.range_ms)))
+    if followed is None:
+        return
+    if followed["triggers"].sum() == 0:
         st.info("No trigger has candles behind it in this range, so there is nothing to compare.")
         return
     share = partial(st.column_config.NumberColumn, format="percent")
     st.dataframe(
-        done.returns.with_columns(pl.format("{} x {}", "horizon", pl.lit(condition.timeframe)).alias("after")),
+        followed.select(pl.format("{} x {}", "horizon", pl.lit(condition.timeframe)).alias("after"), pl.all()),
         hide_index=True,
-        column_order=["after", "triggers", "hit", "baseline_hit", "mean", "median", "baseline_mean"],
+        placeholder="-",
+        column_order=[
+            *("after", "triggers", "hit_rate", "baseline_hit_rate"),
+            *("median", "mean", "baseline_mean", "edge", "edge_low", "edge_high"),
+        ],
         column_config={
-            "hit": share("higher", help="Triggers after which the close was higher"),
-            "baseline_hit": share("higher, any candle", help="The same after every candle of the range"),
-            "mean": share("mean change", help="Of the close, from the trigger's candle on"),
+            "triggers": st.column_config.NumberColumn(help="Those with so many candles after them"),
+            "hit_rate": share("higher", help="Triggers after which the price was higher"),
+            "baseline_hit_rate": share("higher, any candle", help="The same after every candle of the range"),
             "median": share("median change"),
+            "mean": share("mean change"),
             "baseline_mean": share("mean change, any candle", help="The same after every candle of the range"),
+            "edge": share("edge", help="The mean change, less that after any candle"),
+            "edge_low": share("from", help="Where the edge lies with 95 % certainty, by resampling"),
+            "edge_high": share("to", help="Where the edge lies with 95 % certainty, by resampling"),
         },
     )
-    st.caption("From close to close, without fees; triggers close to each other overlap. It is no forecast.")
+    st.caption(
+        "From the open of the candle after the trigger to a close so many candles after it, before costs: what "
+        "somebody could have had who acted on the trigger. It is no forecast; `hub backtest` has costs, and how much "
+        "of it is luck."
+    )
 
 
 def _request(condition: Condition, text: str) -> None:

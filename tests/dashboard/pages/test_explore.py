@@ -2,19 +2,20 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 from streamlit.testing.v1 import AppTest
 
+from analysis.backtesting.backtest import backtest
+from analysis.backtesting.forward import FORWARD_SCHEMA
 from analysis.scan import scan
-from dashboard.data.exploring import forward_returns
 from registry.conditions import Condition
 from registry.groups import Series
 from registry.store import open_store
-from tests.dashboard.conftest import Judged
+from tests.dashboard.conftest import NEVER, Judged
 
 OpenApp = Callable[..., AppTest]
 TEXT = "btc/usdt 60m: RSI crosses_below 35"
@@ -86,18 +87,19 @@ def test_an_empty_store_and_none_say_what_to_do(open_app: OpenApp, empty: Path, 
     assert "no store yet" in app.info[0].value
 
 
-def test_forward_returns_are_compared_with_every_candle() -> None:
-    times = [datetime(2024, 8, 5, tzinfo=UTC) + timedelta(hours=hour) for hour in range(6)]
-    candles = pl.DataFrame({"open_time": times, "close": [100.0, 110.0, 99.0, 99.0, 198.0, 99.0]}).with_columns(
-        pl.col("open_time").cast(pl.Datetime("ms", "UTC"))
-    )
-    returns = forward_returns(candles, candles["open_time"].gather([0, 3, 5]))
-    after_one = returns.row(0, named=True)
-    # From 100 to 110 and from 99 to 198; the last candle has none behind it.
-    assert (after_one["horizon"], after_one["triggers"]) == (1, 2)
-    assert after_one["mean"] == pytest.approx((0.1 + 1.0) / 2)
-    assert after_one["hit"] == 1.0
-    assert after_one["baseline_hit"] == pytest.approx(2 / 5)
-    assert after_one["baseline_mean"] == pytest.approx((0.1 - 0.1 + 0 + 1 - 0.5) / 5)
-    # No trigger has 24 candles behind it.
-    assert returns.row(2, named=True)["triggers"] == 0
+def test_what_followed_is_what_a_backtest_says(judged: Judged, open_app: OpenApp) -> None:
+    app = open_app(judged.folder, "explore", when=TEXT)
+    assert not app.exception
+    with open_store(f"duckdb:{judged.folder / 'store'}", read_only=True) as store:
+        candles = store.candles.between(Series.parse("BINANCE:BTCUSDT 1h"), 0, 1 << 50)
+    expected = backtest(TEXT, candles).forward
+    assert expected["triggers"][0] > 1
+    shown = pl.DataFrame(app.dataframe[1].value)
+    assert shown["after"].to_list() == ["1 x 1h", "4 x 1h", "24 x 1h"]
+    assert_frame_equal(shown.select(FORWARD_SCHEMA.keys()), expected.select(FORWARD_SCHEMA.keys()))
+
+
+def test_without_a_trigger_nothing_is_compared(judged: Judged, open_app: OpenApp) -> None:
+    app = open_app(judged.folder, "explore", when=NEVER)
+    assert not app.exception
+    assert "no trigger in this range" in app.info[0].value

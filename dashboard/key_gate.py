@@ -1,8 +1,9 @@
-"""Asks for an operator's key wherever the dashboard is reached from beyond this machine.
+"""Asks for a key wherever the dashboard is reached from beyond this machine.
 
-It shows what only operators may see. A browser on this machine that opens it by a loopback name is let in, as whoever
-works here can read the data folder anyway. Everybody else (another name, another address, a proxy in between) enters a
-key once, and gets a cookie for a working day. The key itself is kept neither in the cookie nor here.
+It shows what only operators may see, and to users their own bots. A browser on this machine that opens it by a loopback
+name is let in, as whoever works here can read the data folder anyway. Everybody else (another name, another address, a
+proxy in between) enters a key once, and gets a cookie for a working day. The key itself is kept neither in the cookie
+nor here. What is let in by a key carries the key's id in a header, by which the pages know whose it is.
 """
 
 import secrets
@@ -23,6 +24,7 @@ from common.errors import HubError
 from common.settings import load_settings
 from dashboard.data.reading import opened
 from dashboard.own_pages import HERE, hostname_of
+from dashboard.viewer import KEY_HEADER
 from registry.keys import matches, read_key_text
 from registry.store.owner import url_of
 from registry.store.parts.accounts import ApiKey
@@ -47,9 +49,10 @@ _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Con
 body{{font:16px/1.5 system-ui,sans-serif;max-width:28rem;margin:20vh auto;padding:0 1rem}}
 input,button{{font:inherit;padding:.5rem .7rem;width:100%;box-sizing:border-box;margin-top:.5rem}}
 </style></head><body><h1>Condition Hub</h1><p>{said}</p>
-<form method="post" action="{action}"><label>Operator's key<input name="key" type="password" required autofocus
+<form method="post" action="{action}"><label>Key<input name="key" type="password" required autofocus
 autocomplete="current-password" placeholder="hub_..."></label><button>Open the dashboard</button></form>
-<p><code>hub keys create NAME --operator</code> makes one.</p></body></html>"""
+<p>A user's key opens the page of the user's bots, an operator's key all pages. <code>hub keys create NAME</code> makes
+one; with <code>--operator</code>, an operator's.</p></body></html>"""
 
 
 @dataclass
@@ -60,7 +63,7 @@ class _Session:
 
 
 class KeyGate:
-    """Middleware that lets in who is on this machine, or has shown an operator's key."""
+    """Middleware that lets in who is on this machine, or has shown a key."""
 
     def __init__(self, app: ASGIApp, key_of: Callable[[str], ApiKey | None] | None = None) -> None:
         """``key_of`` looks a key up by its id; by default in the store that the settings name."""
@@ -70,31 +73,34 @@ class KeyGate:
         self._refused: deque[float] = deque(maxlen=_MOST_REFUSED)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_page = scope["type"] in ("http", "websocket") and scope["path"] not in _OPEN
-        if not is_page or is_local(scope) or await self._has_session(HTTPConnection(scope)):
+        if scope["type"] not in ("http", "websocket") or scope["path"] in _OPEN:
             await self._app(scope, receive, send)
+        elif is_local(scope):
+            await self._app(_with_key(scope, None), receive, send)
+        elif (session := await self._session(HTTPConnection(scope))) is not None:
+            await self._app(_with_key(scope, session.key_id), receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 4401, "reason": "no key"})
         else:
             await (await self._asked(Request(scope, receive)))(scope, receive, send)
 
-    async def _has_session(self, connection: HTTPConnection) -> bool:
+    async def _session(self, connection: HTTPConnection) -> _Session | None:
         session = self._sessions.get(connection.cookies.get(COOKIE, ""))
         now = time.monotonic()
         if session is None or session.ends_s < now:
-            return False
+            return None
         if session.checked_s + _CHECKED_S < now:
             key = await self._look_up(session.key_id)
-            if key is None or key.revoked_ms is not None or key.role != "operator":
-                return False
+            if key is None or key.revoked_ms is not None:
+                return None
             session.checked_s = now
-        return True
+        return session
 
     async def _asked(self, request: Request) -> Response:
         """The form, or the answer to it."""
         if request.method != "POST":
-            return _form(request, "From beyond its own machine, the dashboard is for operators.", 401)
+            return _form(request, "From beyond its own machine, the dashboard asks for a key.", 401)
         now = time.monotonic()
         if len(self._refused) == _MOST_REFUSED and now - self._refused[0] < _REFUSED_S:
             return _form(request, "Too many wrong keys; try again in a minute.", 429)
@@ -103,8 +109,6 @@ class KeyGate:
         if read is None or key is None or not matches(key, read[1]):
             self._refused.append(now)
             return _form(request, "This key is wrong or revoked.", 401)
-        if key.role != "operator":
-            return _form(request, "This is a user's key; the dashboard needs an operator's.", 403)
         for token in [token for token, session in self._sessions.items() if session.ends_s < now]:
             del self._sessions[token]
         token = secrets.token_urlsafe(32)
@@ -134,6 +138,13 @@ def is_local(scope: Scope) -> bool:
         and client[0] in HERE
         and not any(name in headers for name in _PROXIED)
     )
+
+
+def _with_key(scope: Scope, key_id: str | None) -> Scope:
+    """A request that names the key it came in with, whatever it said itself."""
+    name = KEY_HEADER.encode()
+    headers = [each for each in scope["headers"] if each[0].lower() != name]
+    return {**scope, "headers": headers if key_id is None else [*headers, (name, key_id.encode())]}
 
 
 async def _posted_key(request: Request) -> str:

@@ -1,7 +1,5 @@
 """A user's bots that the hub runs: made, told what to do, and what they did. Those of others are not there."""
 
-from collections.abc import Iterable
-from decimal import Decimal
 from typing import Any
 
 from fastapi import Response
@@ -26,7 +24,7 @@ from api.http.problems import not_found
 from api.http.responding import page, respond
 from api.http.routing import HubRequest, hub_router
 from api.routes.parameters import BotPath, Cursor, Limit, SeqCursor
-from bots.arithmetic import ARITHMETIC
+from bots.standing import gain_in, total_of
 from registry.store.parts.bots import BotStanding, HistoryKind, StoredBot
 
 router = hub_router("bots")
@@ -192,8 +190,8 @@ def _answer(request: HubRequest, bot: StoredBot) -> BotAnswer:
         account=bot.account,
         life=bot.life,
         created_at=bot.created_ms,
-        gain=_sum(market.gain for market in markets),
-        fees=_sum(market.fees for market in markets),
+        gain=f"{total_of(market.gain for market in markets):f}",
+        fees=f"{total_of(market.fees for market in markets):f}",
         markets=markets,
         conditions=[
             BotConditionAnswer(instrument=where, condition_id=condition_id, role=role)
@@ -207,7 +205,6 @@ def _market(name: str, standing: BotStanding | None, *, is_stored: bool, life: s
         standing = BotStanding(
             name, 0, "waiting" if life == "active" else "closed", 0, "0", "0", "0", "0", 0, 0, None, 0
         )
-    coins = ARITHMETIC.multiply(Decimal(standing.base), Decimal(standing.price))
     return BotMarketAnswer(
         instrument=name,
         status=standing.status,
@@ -215,17 +212,10 @@ def _market(name: str, standing: BotStanding | None, *, is_stored: bool, life: s
         price=standing.price,
         base=standing.base,
         quote=standing.quote,
-        gain=f"{ARITHMETIC.add(Decimal(standing.quote), coins):f}",
+        gain=f"{gain_in(standing):f}",
         fees=standing.fees,
         deals=standing.deals,
         orders=standing.orders,
         error=standing.error,
         data="ready" if is_stored else "missing",
     )
-
-
-def _sum(amounts: Iterable[str]) -> str:
-    total = Decimal(0)
-    for amount in amounts:
-        total = ARITHMETIC.add(total, Decimal(amount))
-    return f"{total:f}"

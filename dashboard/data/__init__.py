@@ -6,6 +6,7 @@
     ticks        the history of ticks
     hub          what the hub is doing
     exploring    where a condition that somebody writes would have fired
+    own_bots     a user's bots and what they did
 
 Queries go through the owner of the store if ``HUB_STORE_URL`` names one; otherwise they read the files, as long as
 nobody owns them. Answers are cached for a few seconds and shared by all viewers, so that fifty browsers cost as much as

@@ -1,4 +1,4 @@
-"""Beyond its own machine, the dashboard asks for an operator's key."""
+"""Beyond its own machine, the dashboard asks for a key, and its pages know whose it was."""
 
 import asyncio
 import re
@@ -9,12 +9,14 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import Message, Scope
 
 from dashboard import key_gate
 from dashboard.key_gate import COOKIE, KeyGate
+from dashboard.viewer import KEY_HEADER
 from registry.keys import new_key
 from registry.store.parts.accounts import ApiKey
 
@@ -24,11 +26,21 @@ KEYS = {OPERATOR.key_id: OPERATOR, USER.key_id: USER}
 HUB = "http://hub.example.org"
 
 
+@pytest.fixture(autouse=True)
+def bound_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by default, whatever folder Streamlit has read its configuration from."""
+    monkeypatch.setattr("dashboard.key_gate.st.get_option", {"server.address": "localhost"}.get)
+
+
 def client(
     base_url: str = HUB, key_of: Callable[[str], ApiKey | None] = KEYS.get, address: str = "10.0.0.7"
 ) -> httpx.AsyncClient:
     """A browser at an address."""
-    routes = [Route("/{path:path}", lambda _: PlainTextResponse("figures"))]
+
+    def figures(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(f"figures for {','.join(request.headers.getlist(KEY_HEADER))}")
+
+    routes = [Route("/{path:path}", figures)]
     app = Starlette(routes=routes, middleware=[Middleware(KeyGate, key_of=key_of)])
     return httpx.AsyncClient(transport=httpx.ASGITransport(app, client=(address, 5000)), base_url=base_url)
 
@@ -60,24 +72,33 @@ async def test_bound_to_all_addresses_it_asks_even_this_machine(monkeypatch: pyt
         assert (await browser.get("/")).status_code == 401
 
 
-async def test_an_operators_key_opens_it_for_a_session() -> None:
+@pytest.mark.parametrize(("key", "text"), [(OPERATOR, OPERATORS_TEXT), (USER, USERS_TEXT)])
+async def test_a_key_opens_it_for_a_session_that_knows_whose_it_is(key: ApiKey, text: str) -> None:
     async with client() as browser:
         form = await browser.get("/conditions?id=abc")
         assert form.status_code == 401
         action = re.search(r'action="([^"]*)"', form.text)
         assert action is not None
-        answer = await browser.post(action[1], data={"key": OPERATORS_TEXT})
+        answer = await browser.post(action[1], data={"key": text})
         assert (answer.status_code, answer.headers["location"]) == (303, "/conditions?id=abc")
         cookie = answer.headers["set-cookie"]
         assert {"HttpOnly", "SameSite=strict"} <= set(cookie.split("; "))
-        assert OPERATORS_TEXT.rsplit("_", 1)[1] not in cookie
-        assert (await browser.get("/conditions?id=abc")).text == "figures"
+        assert text.rsplit("_", 1)[1] not in cookie
+        # What a browser claims itself does not count.
+        claimed = {KEY_HEADER: "000000000000"}
+        assert (await browser.get("/conditions?id=abc", headers=claimed)).text == f"figures for {key.key_id}"
+
+
+async def test_a_browser_of_this_machine_cannot_claim_a_key() -> None:
+    async with client("http://localhost:8501", address="127.0.0.1") as browser:
+        answer = await browser.get("/", headers={KEY_HEADER: OPERATOR.key_id})
+    assert answer.text == "figures for "
 
 
 @pytest.mark.parametrize(
     ("text", "status"),
-    [(USERS_TEXT, 403), ("", 401), ("hub_nonsense", 401), (OPERATORS_TEXT[:-1] + "-", 401), ("x" * 10_000, 401)],
-    ids=["a user's", "none", "nonsense", "another character", "very long"],
+    [("", 401), ("hub_nonsense", 401), (OPERATORS_TEXT[:-1] + "-", 401), ("x" * 10_000, 401)],
+    ids=["none", "nonsense", "another character", "very long"],
 )
 async def test_other_keys_open_nothing(text: str, status: int) -> None:
     async with client() as browser:

@@ -23,7 +23,7 @@ code,pre{font:13px/1.45 ui-monospace,monospace}
 pre{background:#8881;padding:.6rem;overflow-x:auto}
 table{border-collapse:collapse;width:100%}
 td,th{text-align:left;vertical-align:top;padding:.25rem .6rem .25rem 0;border-bottom:1px solid #8883}
-.method{display:inline-block;width:3.6rem;font-weight:600;color:#0f766e}
+.method{display:inline-block;width:3.6rem;font-weight:600;color:light-dark(#0f766e,#2dd4bf)}
 .quiet{opacity:.7}
 """
 _REFERENCE = "#/components/schemas/"

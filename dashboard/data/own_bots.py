@@ -17,7 +17,7 @@ ROWS = 200
 """How many of a bot's newest rows of a kind are read."""
 _AMOUNTS = ("price", "quantity", "entry_quantity", "entry_quote", "exit_quantity", "exit_quote", "profit")
 _FEES = ("fee_quote", "fee_base")
-_MARKETS = {
+_MARKETS: dict[str, pl.DataType | type[pl.DataType]] = {
     "instrument": pl.String,
     "status": pl.String,
     "gain": pl.Float64,

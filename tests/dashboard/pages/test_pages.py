@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -41,7 +42,7 @@ def test_savings_shows_the_figures_of_the_store(judged: Judged, open_app: OpenAp
     assert _number(shown["Triggers"]) == triggers
     assert _number(shown["Evaluations avoided"]) == savings.isolated_evaluations - savings.evaluations
     assert _number(shown["Candle loads avoided"]) == savings.isolated_loads - savings.loads
-    assert len(app.get("echarts_chart")) == 3
+    assert [chart.key for chart in app.get("echarts_chart")] == ["counted", "registered", "work", "stages"]
     # Measured and modelled stand apart, each with its own share.
     assert [metric.label for metric in app.metric].count("Saved") == 2
     assert "Measured" in _text(app)
@@ -140,6 +141,22 @@ def test_a_link_opens_one_condition(judged: Judged, open_app: OpenApp) -> None:
     assert triggers.height > 0
     assert (triggers["rsi(14)"] < 30).all()
     assert triggers.height == _number({metric.label: metric.value for metric in app.metric}["Triggers"])
+
+
+def test_what_was_not_measured_is_not_claimed(judged: Judged, open_app: OpenApp, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(judged.folder, folder)
+    with duckdb.connect(str(folder / "store" / "registry.duckdb")) as connection:
+        connection.execute("DELETE FROM unit_costs")
+    app = open_app(folder)
+    assert not app.exception
+    text = _text(app)
+    assert "has not been measured on this store. The nightly deployment `upkeep` measures it" in text
+    assert "They have not been measured on this store yet." in text
+    labels = [metric.label for metric in app.metric]
+    # What is modelled is still there, and nothing measured is said to be saved.
+    assert ("Saved, measured" in labels, "Saved, modelled" in labels) == (False, True)
+    assert labels.count("Saved") == 1
 
 
 @pytest.mark.parametrize("text", [NEVER, UNWANTED])

@@ -143,6 +143,19 @@ def test_a_link_opens_one_condition(judged: Judged, open_app: OpenApp) -> None:
     assert triggers.height == _number({metric.label: metric.value for metric in app.metric}["Triggers"])
 
 
+def test_only_the_newest_triggers_are_listed_and_the_page_says_so(
+    judged: Judged, open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = pl.DataFrame(open_app(judged.folder, "conditions", id=judged.ids[CROSSING]).dataframe[0].value)
+    assert everything.height > 1
+    monkeypatch.setattr("dashboard.data.conditions._TRIGGERS_SHOWN", 1)
+    app = open_app(judged.folder, "conditions", id=judged.ids[CROSSING])
+    listed = pl.DataFrame(app.dataframe[0].value)
+    assert listed["closed"].to_list() == everything["closed"].sort(descending=True).head(1).to_list()
+    assert f"{everything.height - 1} older triggers are not listed." in _text(app)
+    assert {metric.label: metric.value for metric in app.metric}["Triggers"] == str(everything.height)
+
+
 def test_what_was_not_measured_is_not_claimed(judged: Judged, open_app: OpenApp, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     shutil.copytree(judged.folder, folder)

@@ -1,5 +1,6 @@
 """When conditions are judged, in ``registry.duckdb``; the owner keeps it in memory."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 
@@ -10,6 +11,9 @@ from registry.groups import Group
 from registry.store.files.database import Database, Transaction
 from registry.store.files.watermarks import Watermarks
 
+_MOST_BEGUN = 100_000
+"""How many of the newest spans are told apart by when they began; a tick is recorded soon after it was prepared."""
+
 
 class ActivityTables:
     """The spans of all conditions. Changes are written in the transaction of their cause, and adopted after it."""
@@ -18,7 +22,7 @@ class ActivityTables:
         self._database = database
         self._watermarks = watermarks
         self._spans: dict[str, tuple[ActiveSpan, ...]] = {}
-        self._begun: list[tuple[int, Group, int]] = []
+        self._begun: deque[tuple[int, Group, int]] = deque()
         self._known_from = 0
         self._followers: list[set[str]] = []
         for condition_id, from_ms_, until_ms in database.rows(
@@ -54,12 +58,14 @@ class ActivityTables:
     def begun_after(self, version: int) -> list[tuple[Group, int]] | None:
         """(group, time) of the spans that began, or were cut short, at a time, with a later version of the registry.
 
-        ``None`` for a version from before the file was opened: what changed since then is not known.
+        ``None`` for a version from before the file was opened, or from so long ago that what changed since then is not
+        known.
         """
         if version < self._known_from:
             return None
         return [
-            (group, from_ms_) for _, group, from_ms_ in takewhile(lambda begun: begun[0] > version, self._begun[::-1])
+            (group, from_ms_)
+            for _, group, from_ms_ in takewhile(lambda begun: begun[0] > version, reversed(self._begun))
         ]
 
     def begin(self, group: Group, from_ms_: int, until_ms: int | None) -> ActiveSpan:
@@ -97,9 +103,14 @@ class ActivityTables:
             self._spans[condition_id] = (*spans[:-1], span)
             if span.until_ms is not None and span.until_ms <= max(span.from_ms, self.judged_until(group) or 0):
                 # Cut short: a tick that was prepared before must not judge it any further.
-                self._begun.append((version, group, span.until_ms))
+                self._note_begun(version, group, span.until_ms)
         else:
             self._spans[condition_id] = (*spans, span)
-            self._begun.append((version, group, span.from_ms))
+            self._note_begun(version, group, span.from_ms)
         for changed in self._followers:
             changed.add(condition_id)
+
+    def _note_begun(self, version: int, group: Group, time_ms: int) -> None:
+        self._begun.append((version, group, time_ms))
+        if len(self._begun) > _MOST_BEGUN:
+            self._known_from = self._begun.popleft()[0]

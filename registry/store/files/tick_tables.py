@@ -326,8 +326,8 @@ class TickTables:
             activated = self._begun_after(record.registry_version)
             if activated is None:
                 raise StaleTick(
-                    "conditions or subscriptions changed after the tick loaded them, before the store's owner started; "
-                    "nothing was written, load the conditions again"
+                    "conditions or subscriptions changed after the tick loaded them, before the store's owner started "
+                    "or many changes ago; nothing was written, load the conditions again"
                 )
             for group, from_ms_ in activated:
                 if group in moved and from_ms_ < record.close_time_ms:

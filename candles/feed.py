@@ -80,6 +80,12 @@ class Feed:
         """Candles, as series and open time, of which their exchanges have later ones but not these."""
         return {(one.series, open_ms) for one in self.following() for open_ms in list(one.holes)}
 
+    def awaited(self, now_s: float) -> dict[Series, int]:
+        """Series -> the open time from which its candles are on their way by REST, although a websocket has brought a
+        later one. ``now_s`` is the event loop's time."""
+        froms = {one.series: one.awaited_from(now_s) for one in self.following()}
+        return {series: open_ms for series, open_ms in froms.items() if open_ms is not None}
+
     def follow(self, wanted: Mapping[Series, SeriesNeed], calendars: Calendars) -> None:
         """Keep these series up to date, and no others; what is lacking of new ones is fetched."""
         for series in self._followed.keys() - wanted.keys():
@@ -195,6 +201,8 @@ class Feed:
         one.newest_pushed = candle
         name = series.instrument.exchange
         self._pushed[name] = self._pushed.get(name, 0) + 1
+        if one.note_coming(open_ms, asyncio.get_running_loop().time()):
+            self.ask(one)
         self._begin(self._keep_pushed(one, candle))
 
     async def _keep_pushed(self, one: Followed, candle: Sequence[float]) -> None:

@@ -10,6 +10,9 @@ from common.slots import Slots, slots_of
 from registry.groups import Series
 
 _MOST_HOLES = 2_000
+_LONGEST_AWAITED_S = 600.0
+"""How long at most what lacks before a newer candle is on its way: an exchange that never answers holds nobody up for
+good."""
 
 
 @dataclass
@@ -34,6 +37,9 @@ class Followed:
     asking: "asyncio.Task[None] | None" = None
     pushed: int | None = None
     """The newest slot whose candle a websocket has brought and that is stored; those before it may be lacking."""
+    ahead: tuple[int, float] | None = None
+    """The newest slot whose candle a websocket has brought while others before it lack, and since when some do, by the
+    event loop's clock."""
     newest_pushed: Sequence[float] = ()
     """The newest final candle from a websocket, to tell repetitions."""
 
@@ -76,12 +82,37 @@ class Followed:
             self.holes = set(sorted(self.holes)[-_MOST_HOLES // 2 :])
         self.confirmed, self.confirmed_s = before, now_s
         if before is not None and before > self.reached:
-            self.reached, self.is_overdue = before, False
+            self._reach(before)
+
+    def awaited_from(self, now_s: float) -> int | None:
+        """Open time from which candles are on their way although there is a later one: REST is being asked for them.
+
+        ``None`` if none are, and after ten minutes.
+        """
+        if self.ahead is None or self.asking is None or self.asking.done():
+            return None
+        return self.slots.open(self.reached + 1) if now_s - self.ahead[1] < _LONGEST_AWAITED_S else None
+
+    def note_coming(self, open_ms: int, now_s: float) -> bool:
+        """Note a final candle from a websocket that is not stored yet; whether candles before it are lacking.
+
+        Once it is stored, those would otherwise look as if they did not exist.
+        """
+        number = self.slots.number(open_ms)
+        if number <= self.reached + 1:
+            return False
+        self.ahead = number, now_s if self.ahead is None else self.ahead[1]
+        return True
 
     def note_pushed(self, open_ms: int) -> bool:
         """Note a final candle from a websocket that is stored; whether candles before it are lacking."""
         number = self.slots.number(open_ms)
         self.pushed = number if self.pushed is None else max(self.pushed, number)
         if number == self.reached + 1:
-            self.reached, self.is_overdue = number, False
+            self._reach(number)
         return number > self.reached
+
+    def _reach(self, number: int) -> None:
+        self.reached, self.is_overdue = number, False
+        if self.ahead is not None and number >= self.ahead[0] - 1:
+            self.ahead = None

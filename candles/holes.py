@@ -1,6 +1,7 @@
 """Which missing candles are holes: final, and judged as missing."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 
 from candles.series import SeriesReader
 from registry.groups import Series
@@ -22,19 +23,22 @@ def holes_among(
     reader: SeriesReader,
     now_ms: int,
     confirmed: Collection[tuple[Series, int]] = frozenset(),
+    awaited: Mapping[Series, int] = MappingProxyType({}),
 ) -> set[tuple[Series, int]] | None:
     """The holes among missing candles as (stored series, open time), or ``None`` while one of them may still arrive.
 
     A candle is given up once a later candle has arrived, and either its exchange has ``confirmed`` that it does not
-    exist, or its hold time, two timeframes but at most five minutes, is over. Where the market may have been closed,
-    the hold time alone decides and there is no hole. For a built candle each missing sub-candle counts.
+    exist, or its hold time, two timeframes but at most five minutes, is over; not while its exchange is being asked:
+    ``awaited`` has the open time from which the candles of a series are on their way. Where the market may have been
+    closed, the hold time alone decides and there is no hole. For a built candle each missing sub-candle counts.
     """
     holes: set[tuple[Series, int]] = set()
     newest: dict[Series, int] = {}
     """Series -> its newest hole."""
     for series, open_ms, has_sessions in missing:
         for stored, slot_ms, close_ms in _missing_parts(series, open_ms, reader):
-            if (stored, slot_ms) not in confirmed and now_ms < may_come_until(slot_ms, close_ms):
+            on_its_way = now_ms < may_come_until(slot_ms, close_ms) or slot_ms >= awaited.get(stored, close_ms)
+            if on_its_way and (stored, slot_ms) not in confirmed:
                 return None
             if not has_sessions:
                 holes.add((stored, slot_ms))

@@ -1,6 +1,7 @@
 """What ingest has asked exchanges for and got, and what isolated bots would have asked: kept in a file of the data
 folder, where the service reads it."""
 
+import fcntl
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,8 +49,35 @@ class Tally:
         except (OSError, msgspec.MsgspecError):
             return None
 
-    def write(self, folder: Path) -> None:
-        """Keep the sums; whoever reads them gets the old ones or these."""
-        draft = folder / f".{NAME}.{os.getpid()}"
-        write_private(draft, msgspec.json.encode(self).decode())
-        draft.replace(folder / NAME)
+    @classmethod
+    def add(cls, folder: Path, more: "Tally") -> None:
+        """Add to the sums of a data folder, one process at a time: a tick in a process of its own fetches beside the
+        worker. Whoever reads them gets the old ones or the new ones. Raises ``OSError``."""
+        place = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(place, fcntl.LOCK_EX)
+            sums = (cls.read(folder) or cls())._combined(more, 1)
+            draft = folder / f".{NAME}.{os.getpid()}"
+            write_private(draft, msgspec.json.encode(sums).decode())
+            draft.replace(folder / NAME)
+        finally:
+            os.close(place)
+
+    def since(self, earlier: "Tally") -> "Tally":
+        """What came since earlier sums of the same counts."""
+        return self._combined(earlier, -1)
+
+    def _combined(self, other: "Tally", sign: int) -> "Tally":
+        exchanges = dict(self.exchanges)
+        for name, counts in other.exchanges.items():
+            mine = exchanges.get(name, ExchangeTally())
+            exchanges[name] = ExchangeTally(
+                mine.requests + sign * counts.requests,
+                mine.pushed + sign * counts.pushed,
+                mine.connections + sign * counts.connections,
+            )
+        return Tally(
+            exchanges,
+            self.isolated_requests + sign * other.isolated_requests,
+            self.corrected + sign * other.corrected,
+        )

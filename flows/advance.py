@@ -179,6 +179,7 @@ class _Tick:
         self.holes: set[tuple[Series, int]] = set()
         self._runtime, self._live, self._close_ms, self._candles_read = runtime, live, close_ms, candles_read
         self._confirmed = runtime.ingest.holes() if runtime.ingest is not None else frozenset()
+        self._awaited = runtime.ingest.awaited() if runtime.ingest is not None else {}
         self._candles = TickCandles(live.reader, (series for part in live.parts for series in part.series))
         self._fired: list[FiredCondition] = []
         self._loaded: set[Series] = set()
@@ -190,7 +191,8 @@ class _Tick:
         members = [member for member in part.groups if member.group in due]
         waiting: set[Group] = set()
         for group, missing in part.lacking(members, self._close_ms, self._candles.load_complete).items():
-            holes = holes_among(missing, self._live.reader, self._runtime.clock.now_ms(), self._confirmed)
+            now_ms = self._runtime.clock.now_ms()
+            holes = holes_among(missing, self._live.reader, now_ms, self._confirmed, self._awaited)
             if holes is None:
                 waiting.add(group)
             else:

@@ -7,7 +7,7 @@ list becomes the status of its conditions, and gaps are asked for again. A tick 
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Coroutine, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -57,8 +57,8 @@ class Ingest:
         self._markets = MarketLists(self._folder)
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), name="ingest", daemon=True)
         self._started = threading.Event()
-        self._before = Tally.read(self._folder) or Tally()
-        """The sums of earlier processes."""
+        self._kept = Tally()
+        """What of this process is in the sums of the data folder."""
         self._isolated_requests = 0
 
     def __enter__(self) -> Self:
@@ -85,6 +85,10 @@ class Ingest:
     def holes(self) -> Collection[tuple[Series, int]]:
         """Candles, as series and open time, of which their exchanges have later ones but not these."""
         return self._feed.holes()
+
+    def awaited(self) -> Mapping[Series, int]:
+        """Series -> the open time from which its candles are on their way, although there is a later one."""
+        return self._feed.awaited(self._loop.time())
 
     def note_judged(self, isolated_requests: int) -> None:
         """Count what bots without a hub would have asked exchanges for, for what a tick has judged."""
@@ -195,21 +199,17 @@ class Ingest:
             self._tally()
 
     def _tally(self) -> None:
-        before = self._before
-        exchanges = dict(before.exchanges)
-        for name, counts in self._feed.counts().items():
-            sums = before.exchanges.get(name, ExchangeTally())
-            exchanges[name] = ExchangeTally(
-                sums.requests + counts.requests, sums.pushed + counts.pushed, sums.connections + counts.connections
-            )
-        isolated, corrected = (
-            before.isolated_requests + self._isolated_requests,
-            before.corrected + self._feed.corrected,
-        )
+        exchanges = {
+            name: ExchangeTally(counts.requests, counts.pushed, counts.connections)
+            for name, counts in self._feed.counts().items()
+        }
+        counted = Tally(exchanges, self._isolated_requests, self._feed.corrected)
         try:
-            Tally(exchanges, isolated, corrected).write(self._folder)
+            Tally.add(self._folder, counted.since(self._kept))
         except OSError as error:
             _log.warning("the sums of ingest cannot be kept: %s", error.strerror)
+        else:
+            self._kept = counted
 
 
 async def _next(steps: AsyncGenerator[int, None]) -> int | None:

@@ -222,6 +222,29 @@ async def test_a_candle_that_a_socket_left_out_is_asked_for(
         assert hub.feed.holes() == set()
 
 
+async def test_what_is_on_its_way_is_not_a_hole(exchange: SimulatedExchange, store: FileStore, clock: Fast) -> None:
+    async with following(exchange, store, clock) as hub:
+        (btc,) = hub.follow("BINANCE:BTCUSDT 1m", since_ms=clock.now_ms() - 5 * MINUTE)
+        await hub.subscribed(btc)
+        exchange.socket_faults.only_forming, exchange.is_down = True, True
+        lost = clock.close() - MINUTE
+        await wait_for_async(lambda: exchange.sockets.final_ms == lost, "the candle that is not pushed")
+        exchange.socket_faults.only_forming = False
+        close_ms = clock.close()
+        await wait_for_async(lambda: hub.opens(btc)[-1] == close_ms - MINUTE, "the candle after it")
+        awaited = hub.feed.awaited(asyncio.get_running_loop().time())
+        assert awaited == {btc: lost}
+        reader, missing, hold_over = SeriesReader.of(store), [(btc, lost, False)], lost + 60 * MINUTE
+        assert holes_among(missing, reader, hold_over) == {(btc, lost)}
+        assert holes_among(missing, reader, hold_over, awaited=awaited) is None
+        assert holes_among(missing, reader, hold_over, awaited={btc: close_ms}) == {(btc, lost)}
+        # Nobody is held up for good by an exchange that does not answer.
+        assert hub.feed.awaited(asyncio.get_running_loop().time() + 600) == {}
+        exchange.is_down = False
+        await wait_for_async(lambda: lost in hub.opens(btc), "the candle by REST")
+        await wait_for_async(lambda: not hub.feed.awaited(asyncio.get_running_loop().time()), "the end of the request")
+
+
 async def test_what_the_exchange_does_not_have_is_a_hole_at_once(
     exchange: SimulatedExchange, store: FileStore, clock: Fast
 ) -> None:

@@ -28,6 +28,7 @@ NOMINAL = {
     "engine/resampling.py": "order; which slots go by the clock on the wall",
     "flows/advance.py": "how late is late",
     "flows/deployments.py": "the list",
+    "flows/preparing.py": "the list",
     "flows/hooks.py": "which timeframes there are, and whether the next close is far away",
     "flows/past_runs.py": "the list",
     "flows/schedules.py": "how often a run is due; where it is due is asked of the slots",

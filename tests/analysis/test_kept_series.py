@@ -3,6 +3,7 @@
 import asyncio
 import random
 from datetime import timedelta
+from importlib import import_module
 
 import polars as pl
 import pytest
@@ -97,7 +98,7 @@ def test_a_span_is_judged_as_a_scan_judges_it(sample: pl.DataFrame, seed: int, s
 
 
 def test_a_span_is_judged_in_pieces(store: FileStore, hourly: pl.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("analysis.preview._ROWS", 37)
+    monkeypatch.setattr(import_module("analysis.preview"), "_ROWS", 37)
     store.candles.upsert(hourly)
     assert check(KeptSeries(64 * MIB), store) > 100
 

@@ -170,7 +170,9 @@ def _read_back(store: FileStore, accepted: dict[str, Condition], costs: Costs) -
         with costs.of("read back", each.text):
             condition = read_condition(each)
         assert (condition.id, condition.tree) == (condition_id, accepted[condition_id].tree)
-        assert Condition.from_short(each.text, condition_id) is condition, each.text
+        by_text = Condition.from_short(each.text, condition_id)
+        assert by_text is not None, each.text
+        assert by_text.tree == condition.tree, each.text
 
 
 def _judged_and_explained(store: FileStore, conditions: list[Condition], costs: Costs) -> None:

@@ -3,7 +3,7 @@
 They are switched on in a process of a test, and nowhere else.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -95,16 +95,19 @@ def no_seq_floor() -> None:
 def short_look_back() -> None:
     """A cold process starts its indicators two periods ago instead of at the anchor, and reads no checkpoint."""
 
-    def history(
-        self: PartBuilder, position: int, plan: Any, anchor: int, end: int, *_: object, **__: object
-    ) -> SeriesHistory:
-        series = plan.series[position]
-        slots = self.reader.calendar(series).slots
-        last = slots.last_closed(end)
-        candles = self.reader.between(series, max(anchor, slots.open(last - 27)), slots.close(last))
-        return SeriesHistory(anchor, candles)
+    def histories(
+        self: PartBuilder, pasts: Mapping[int, object], plan: Any, anchors: Sequence[int], ends: Sequence[int]
+    ) -> dict[int, SeriesHistory]:
+        short = {}
+        for position in pasts:
+            series = plan.series[position]
+            slots = self.reader.calendar(series).slots
+            last = slots.last_closed(ends[position])
+            candles = self.reader.between(series, max(anchors[position], slots.open(last - 27)), slots.close(last))
+            short[position] = SeriesHistory(anchors[position], candles)
+        return short
 
-    _replace(PartBuilder, "_history", history)
+    _replace(PartBuilder, "_since", histories)
 
 
 def mark_then_act() -> None:

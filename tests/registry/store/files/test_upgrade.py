@@ -216,7 +216,7 @@ def test_conditions_that_become_equal_join(written: Path, is_known: bool) -> Non
             "b2": (None, {"size": 3}),
         }, "of what a bot asked for, the last counts"
         assert registry.config_bytes("ann") == sum(one.config_bytes for one in registry.subscriptions_of("ann")) > 0
-        assert registry.totals() == {"conditions": 1, "subscriptions": 2, "users": 1, "bots": 2}
+        assert registry.totals().items() >= {"conditions": 1, "subscriptions": 2, "users": 1, "bots": 2}.items()
         before = store.triggers.last_seq()
         judge(store, OLD_MS + 24 * HOUR)
         closes = store.triggers.after(before, 1_000)["close_time"]

@@ -135,6 +135,24 @@ def test_a_bot_acts_and_its_owner_sees_what_it_did(hub: Hub, tmp_path: Path) -> 
     assert hub.store.registry.subscriptions_of("ann") == []
 
 
+def test_metrics_of_bots_add_up_what_their_owners_see(hub: Hub, tmp_path: Path) -> None:
+    entry = create(hub)["conditions"][0]["condition_id"]
+    create(hub, "bob")
+    run(hub, tmp_path, (entry, hub.clock.now_ms()))
+    shown = [bot for user in ("ann", "bob") for bot in hub.as_user(user).get("/bots").json()["items"]]
+    orders = sum(market["orders"] for bot in shown for market in bot["markets"])
+    assert orders == 2
+    text = hub.as_user("ops", "operator").get("/metrics").text
+    for line in (
+        f'hub_bots_active{{kind="dca"}} {len(shown):.1f}',
+        f'hub_bot_orders_working{{kind="dca"}} {orders:.1f}',
+        'hub_bots_in_error{kind="dca"} 0.0',
+        'hub_bot_deals{kind="dca"} 0.0',
+    ):
+        assert f"{line}\n" in text
+    assert "dca_bot_123" not in text
+
+
 def test_bots_of_others_are_not_there(hub: Hub) -> None:
     create(hub)
     bob = hub.as_user("bob")

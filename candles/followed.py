@@ -47,7 +47,7 @@ class Followed:
     def of(cls, series: Series, grid: Grid, wanted: SeriesNeed) -> "Followed":
         """A series as the store has it."""
         number = slots_of(series.timeframe, grid).number(wanted.since_ms)
-        return cls(series, grid, wanted, reached=number - 1 if wanted.waiting else number)
+        return cls(series, grid, wanted, reached=number - 1 if wanted.is_new else number)
 
     @property
     def slots(self) -> Slots:
@@ -71,7 +71,7 @@ class Followed:
     def note_page(self, opens: Sequence[int], now_s: float) -> None:
         """Note candles that REST has given and that are stored, oldest first: what is not among them does not exist."""
         slots, before = self.slots, self.confirmed
-        if before is None and not self.wanted.waiting:
+        if before is None and not self.wanted.is_new:
             before = slots.number(self.wanted.since_ms)
         for open_ms in opens:
             number = slots.number(open_ms)

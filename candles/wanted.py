@@ -1,12 +1,14 @@
-"""Which series the hub needs from exchanges, and from when on: what its active conditions read."""
+"""Which series the hub needs from exchanges, and from when on: what its active conditions read and its bots live on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from candles.series import SeriesReader
 from common.errors import ConditionError
+from common.timeframes import DURATION_MS
 from registry.activity import wanted_from
 from registry.groups import Group, Series
+from registry.instruments import Instrument
 from registry.store.parts.registry import StoredCondition, read_condition
 from registry.store.protocol import Store
 
@@ -15,10 +17,13 @@ _MARGIN = 100
 _FIRST_CANDLES = 1_000
 """Candles of such a series at least: they come with one request, and later conditions may look further back."""
 
+_WITHOUT_CANDLES = "1m"
+"""The timeframe on which bots live where no other is stored or read."""
+
 
 @dataclass(frozen=True)
 class SeriesNeed:
-    """What is needed of one stored series, however many conditions read it."""
+    """What is needed of one stored series, however many conditions and bots read it."""
 
     since_ms: int
     """Open time from which candles are lacking: that of the newest one, and otherwise as long ago as indicators need to
@@ -27,12 +32,15 @@ class SeriesNeed:
     """The timeframes of the conditions that read it."""
     waiting: tuple[str, ...] = ()
     """The ids of these conditions, if there are no candles of it yet."""
+    is_new: bool = False
+    """Whether there are no candles of it yet."""
 
 
 def wanted_series(store: Store, now_ms: int) -> Mapping[Series, SeriesNeed]:
-    """What the active conditions read: stored series, in the order of their names.
+    """What the active conditions read and bots live on: stored series, in the order of their names.
 
-    A series without candles of its own that is built from another one needs those of the other one.
+    A series without candles of its own that is built from another one needs those of the other one. A bot lives on the
+    smallest timeframe that is stored of its instrument, or will be, as conditions read it; without any, on 1m.
     """
     reader = SeriesReader.of(store)
     activity, unjudged = store.registry.activity(), store.registry.unjudged()
@@ -52,18 +60,54 @@ def wanted_series(store: Store, now_ms: int) -> Mapping[Series, SeriesNeed]:
         timeframes = frozenset(stored.timeframe for stored in conditions)
         extent = reader.extent(reader.stored(series)) if reader.exists(series) else None
         if extent is None:
-            slots = reader.calendars.of(series).slots
-            count = max(_candles_needed(series, conditions) + _MARGIN, _FIRST_CANDLES)
-            first = max(slots.last_closed(now_ms) - count + 1, slots.number(0))
-            wanted[series] = SeriesNeed(
-                slots.open(first), timeframes, tuple(stored.condition_id for stored in conditions)
-            )
+            first_ms = _first_open(reader, series, now_ms, _candles_needed(series, conditions))
+            waiting = tuple(stored.condition_id for stored in conditions)
+            wanted[series] = SeriesNeed(first_ms, timeframes, waiting, is_new=True)
         else:
             kept = reader.stored(series)
             # Several series may be built from one.
             others = wanted[kept].timeframes if kept in wanted else frozenset()
             wanted[kept] = SeriesNeed(extent[1], timeframes | others)
+    for series, need in _lived_on(store, reader, wanted, now_ms).items():
+        wanted.setdefault(series, need)
     return dict(sorted(wanted.items()))
+
+
+def _lived_on(store: Store, reader: SeriesReader, wanted: Iterable[Series], now_ms: int) -> dict[Series, SeriesNeed]:
+    """What bots need of the series that they live on."""
+    instruments = set(map(Instrument.parse, store.bots.instruments()))
+    if not instruments:
+        return {}
+    smallest: dict[Instrument, Series] = {}
+    # What is stored counts before what will be.
+    stored = store.candles.names()
+    for names in (stored, wanted):
+        known = set(smallest)
+        for series in names:
+            instrument = series.instrument
+            if instrument in known or instrument not in instruments:
+                continue
+            best = smallest.get(instrument)
+            if best is None or DURATION_MS[series.timeframe] < DURATION_MS[best.timeframe]:
+                smallest[instrument] = series
+    needs: dict[Series, SeriesNeed] = {}
+    extents: dict[str, Mapping[Series, tuple[int, int]]] = {}
+    for instrument in instruments:
+        series = smallest.get(instrument) or Series(instrument, _WITHOUT_CANDLES)
+        if series in stored:
+            if series.timeframe not in extents:
+                extents[series.timeframe] = store.candles.extent(series.timeframe)
+            needs[series] = SeriesNeed(extents[series.timeframe][series][1], frozenset())
+        else:
+            needs[series] = SeriesNeed(_first_open(reader, series, now_ms, 0), frozenset(), is_new=True)
+    return needs
+
+
+def _first_open(reader: SeriesReader, series: Series, now_ms: int, needed: int) -> int:
+    """From when on a series without candles is fetched of which some are needed."""
+    slots = reader.calendars.of(series).slots
+    count = max(needed + _MARGIN, _FIRST_CANDLES)
+    return slots.open(max(slots.last_closed(now_ms) - count + 1, slots.number(0)))
 
 
 def _candles_needed(series: Series, conditions: list[StoredCondition]) -> int:

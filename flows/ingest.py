@@ -127,12 +127,12 @@ class Ingest:
             await self._feed.close()
 
     async def _follow(self) -> None:
-        """Have the feed follow what the active conditions read, as they come and go."""
-        seen, looked_s = -1, float("-inf")
+        """Have the feed follow what the active conditions and bots read, as they come and go."""
+        seen, looked_s = (-1, -1), float("-inf")
         while True:
             began_s = self._loop.time()
             try:
-                version = await asyncio.to_thread(self._store.registry.version)
+                version = await asyncio.to_thread(self._versions)
                 if version != seen or began_s - looked_s >= _AFRESH_S:
                     wanted = await asyncio.to_thread(wanted_series, self._store, self._clock.now_ms())
                     self._feed.follow(wanted, await asyncio.to_thread(stored_calendars, self._store))
@@ -141,6 +141,10 @@ class Ingest:
             except HubError as error:
                 _log.warning("what conditions read cannot be looked up: %s", error)
             await asyncio.sleep(max(_LOOKED_S, _LOOKED_SHARE * (self._loop.time() - began_s)))
+
+    def _versions(self) -> tuple[int, int]:
+        """Of the conditions, and of the bots."""
+        return self._store.registry.version(), self._store.bots.last_change()
 
     def _refuse(self, one: Followed, error: NoSuchMarket) -> None:
         """Tell the conditions on a market that does not exist."""

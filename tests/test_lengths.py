@@ -18,6 +18,7 @@ NOMINAL = {
     "candles/grid_proposal.py": "which candles tell of a grid, and which grids to try",
     "candles/stored.py": "how much is read at once",
     "candles/suspicions.py": "the usual distance of rows, to be shown",
+    "candles/wanted.py": "order",
     "common/slots.py": "where slots are made",
     "common/timeframes.py": "what divides what",
     "dashboard/charts/readings.py": "how many candles to load",

@@ -71,7 +71,9 @@ class Following:
     def follow(self, *names: str, since_ms: int) -> list[Series]:
         """Follow series from a time on for conditions on 1m."""
         series = [Series.parse(name) for name in names]
-        self.feed.follow(dict.fromkeys(series, SeriesNeed(since_ms, frozenset({"1m"}), ("a condition",))), Calendars())
+        self.feed.follow(
+            dict.fromkeys(series, SeriesNeed(since_ms, frozenset({"1m"}), ("a condition",), is_new=True)), Calendars()
+        )
         return series
 
     async def subscribed(self, *series: Series) -> None:

@@ -23,6 +23,8 @@ from registry.conditions import Condition
 from registry.groups import Series
 from registry.instruments import Listing, normalise_instrument
 from registry.store.files.file_store import FileStore
+from registry.store.parts.bots import NewBot
+from registry.subscriptions import DeliveryPolicy
 from tests.candles.simulators import served
 
 NOW = to_ms(datetime(2024, 8, 5, 12, 34, 30, tzinfo=UTC))
@@ -218,6 +220,42 @@ def test_a_condition_that_nobody_wants_fetches_nothing(kept: Kept) -> None:
     (registered,) = kept.store.registry.register([Condition.parse("BTCUSDT 1h: close > 1")], active_from_ms=NOW)
     kept.store.registry.retire(registered.condition_id, "a test", at_ms=NOW)
     assert wanted_series(kept.store, NOW) == {}
+
+
+def test_bots_without_conditions_have_candles_fetched(exchange: SimulatedExchange, kept: Kept) -> None:
+    def create(bot_id: str, *symbols: str) -> int:
+        names = tuple(str(normalise_instrument(symbol, "BINANCE")) for symbol in symbols)
+        made, _ = kept.store.bots.create(
+            NewBot("ann", bot_id, "grid", "paper", names, (), {}), DeliveryPolicy(), active_from_ms=NOW
+        )
+        return made.number
+
+    kept.store.candles.list_instruments(
+        [Listing(normalise_instrument(name, "BINANCE")) for name in ("BTCUSDT", "ETHUSDT")]
+    )
+    number, _ = create("grid", "BTCUSDT"), create("other", "BTCUSDT", "ETHUSDT")
+    kept.store.registry.register([Condition.parse("ETHUSDT 15m: close > 1")], active_from_ms=NOW - HOUR)
+    minutes, quarters = Series.parse("BINANCE:BTCUSDT 1m"), Series.parse("BINANCE:ETHUSDT 15m")
+    wanted = wanted_series(kept.store, NOW)
+    assert list(wanted) == [minutes, quarters]
+    reports = kept.fetch_from({series: what.since_ms for series, what in wanted.items()})
+    assert [report.inserted for report in reports] == [1_000, 1_000]
+    newest = slots_of("1m").open(slots_of("1m").last_closed(NOW))
+    assert wanted_series(kept.store, NOW)[minutes] == SeriesNeed(newest, frozenset())
+    kept.store.bots.end(number, at_ms=NOW)
+    assert list(wanted_series(kept.store, NOW)) == [minutes, quarters]
+    kept.store.bots.end(number + 1, at_ms=NOW)
+    assert list(wanted_series(kept.store, NOW)) == [quarters]
+
+
+def test_a_bot_lives_on_the_smallest_timeframe_that_is_stored(kept: Kept) -> None:
+    kept.store.candles.list_instruments([Listing(BTC.instrument)])
+    kept.fetch(BTC, BTC.at("4h"), since_ms=NOW - 100 * HOUR)
+    bot = NewBot("ann", "grid", "grid", "paper", (str(BTC.instrument),), (), {})
+    kept.store.bots.create(bot, DeliveryPolicy(), active_from_ms=NOW)
+    # What a condition reads of a smaller timeframe is fetched for the condition.
+    kept.store.registry.register([Condition.parse("BTCUSDT 15m: close > 1")], active_from_ms=NOW - HOUR)
+    assert list(wanted_series(kept.store, NOW)) == [BTC.at("15m"), BTC]
 
 
 def test_the_command(

@@ -24,7 +24,7 @@ from tests.registry.store.serving import TOKEN, serving
 
 OpenApp = Callable[..., AppTest]
 NOW = to_ms(datetime(2024, 8, 7, tzinfo=UTC))
-FIGURES = {"base": "0.5", "quote": "-45.5", "fees": "0.30", "deals": 1, "orders": 2}
+FIGURES: dict[str, Any] = {"base": "0.5", "quote": "-45.5", "fees": "0.30", "deals": 1, "orders": 2}
 """Of ann's bot; its price is 100.10."""
 
 

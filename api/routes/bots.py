@@ -59,14 +59,14 @@ async def bots(request: HubRequest, cursor: Cursor = None, limit: Limit = 100) -
     return respond(BotPage(items=[_answer(request, bot) for bot in items], next_cursor=following))
 
 
-@router.post("/bots/kill", response_model=ToldAnswer, openapi_extra=_WRITE)
+@router.post("/kill-switch", response_model=ToldAnswer, openapi_extra=_WRITE)
 async def kill_bots(request: HubRequest) -> Response:
     """Kill all of the caller's bots: they take their orders back, trade back at market, and close."""
     return await _tell(request, "kill", request.caller.user_id, None)
 
 
 @router.post(
-    "/bots/kill-all",
+    "/kill-switch/all",
     response_model=ToldAnswer,
     responses=problems(403),
     openapi_extra={**_WRITE, "x-operators-only": True},

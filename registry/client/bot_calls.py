@@ -45,7 +45,7 @@ def command(bot_id: str, word: BotCommandWord) -> Call[HubBot]:
 
 def kill_bots(*, of_all_users: bool) -> Call[BotsTold]:
     """Kill all bots of the user, or of all users."""
-    return Call("POST", "/bots/kill-all" if of_all_users else "/bots/kill", reader(BotsTold), b"")
+    return Call("POST", "/kill-switch/all" if of_all_users else "/kill-switch", reader(BotsTold), b"")
 
 
 def done_by(bot_id: str, kind: type[DoneByBot], cursor: str | None) -> Call[ResultPage[DoneByBot]]:

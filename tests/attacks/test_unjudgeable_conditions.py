@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import httpx
 import polars as pl
 import pytest
@@ -134,6 +135,9 @@ def service(
         older.setattr(Condition, "check_reads_back", lambda _: None)
         store.registry.register([unreadable], active_from_ms=started_ms)
         store.registry.register([Condition.parse("ETHUSDT 1h: every(close > 1)")], active_from_ms=started_ms)
+    with duckdb.connect(tmp_path / "store" / "registry.duckdb") as older_store:
+        # An older hub kept texts alone.
+        older_store.execute("UPDATE condition_registry SET packed = NULL")
     hub = Service(tmp_path, capsys)
     hub.start()
     try:

@@ -161,10 +161,10 @@ def test_bots_of_others_are_not_there(hub: Hub) -> None:
     for word in ("pause", "resume", "stop", "kill"):
         assert bob.post(f"/bots/dca_bot_123/{word}").status_code == 404
     assert bob.get("/bots").json()["items"] == []
-    assert bob.post("/bots/kill").json() == {"bots": 0}
-    assert bob.post("/bots/kill-all").status_code == 403
+    assert bob.post("/kill-switch").json() == {"bots": 0}
+    assert bob.post("/kill-switch/all").status_code == 403
     assert create(hub, "bob")["bot_id"] == "dca_bot_123"
-    assert hub.as_user("root", "operator").post("/bots/kill-all").json() == {"bots": 2}
+    assert hub.as_user("root", "operator").post("/kill-switch/all").json() == {"bots": 2}
     assert hub.as_user("root", "operator").get("/bots/dca_bot_123").status_code == 404
 
 

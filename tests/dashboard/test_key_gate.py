@@ -72,7 +72,9 @@ async def test_bound_to_all_addresses_it_asks_even_this_machine(monkeypatch: pyt
         assert (await browser.get("/")).status_code == 401
 
 
-@pytest.mark.parametrize(("key", "text"), [(OPERATOR, OPERATORS_TEXT), (USER, USERS_TEXT)])
+@pytest.mark.parametrize(
+    ("key", "text"), [(OPERATOR, OPERATORS_TEXT), (USER, USERS_TEXT)], ids=["an operator's", "a user's"]
+)
 async def test_a_key_opens_it_for_a_session_that_knows_whose_it_is(key: ApiKey, text: str) -> None:
     async with client() as browser:
         form = await browser.get("/conditions?id=abc")

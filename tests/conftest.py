@@ -1,5 +1,6 @@
 """Real small parts that many tests share: sample candles, a store in a temporary folder, an event log in memory."""
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,10 @@ settings.load_profile("hub")
 
 # Folders whose files take longest: they wait for processes. Begun last, one of them would run on alone.
 LONGEST_FIRST = ("chaos", "hub", "attacks", "engine", "events", "flows")
+
+# Prefect logs to the standard error of the test that was the first to use it, which may be closed by then; a test that
+# logs badly still fails, by pytest's own handler.
+logging.raiseExceptions = False
 
 # Only the tests of the worker need one: it starts Prefect's server.
 os.environ["HUB_WITHOUT"] = "worker,bots,dashboard"

@@ -52,11 +52,13 @@ def test_what_has_no_candles_cannot_be_previewed(hub: Hub) -> None:
 
 def test_explain_finds_the_candle_that_fires(hub: Hub, sample: pl.DataFrame) -> None:
     ann = hub.as_user("insight-ann")
-    ann.post("/conditions/register", json=RSI)
-    fired = analysis.scan([RSI], sample)["close_time"].dt.epoch("ms").to_list()[-1]
-    answer = ann.get(f"/conditions/{id_of(RSI)}/explain", params={"at": fired}).json()
+    # Of its own: the hub that tests share shows a condition as whoever was first wrote it.
+    condition = {**RSI, "period": 15}
+    ann.post("/conditions/register", json=condition)
+    fired = analysis.scan([condition], sample)["close_time"].dt.epoch("ms").to_list()[-1]
+    answer = ann.get(f"/conditions/{id_of(condition)}/explain", params={"at": fired}).json()
     assert (answer["verdict"], answer["fires"], answer["close_time"]) == ("fires", True, fired)
-    after = ann.get(f"/conditions/{id_of(RSI)}/explain", params={"at": fired + 3_600_000}).json()
+    after = ann.get(f"/conditions/{id_of(condition)}/explain", params={"at": fired + 3_600_000}).json()
     assert after["fires"] is False
     assert after["tree"]["readings"][0]["before"] == answer["tree"]["readings"][0]["now"]
 

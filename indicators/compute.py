@@ -5,6 +5,7 @@ Arrays are float64; numba is imported by the first call that computes.
 """
 
 import importlib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -300,22 +301,21 @@ def scan_into(
     _check_arrays(indicator, arrays, outputs)
     _check_carry(indicator, plan, carry)
     history = getattr(kernels(indicator.name), indicator.history)
-    for span in _spans(indicator, arrays):
-        read, written = tuple(array[span] for array in arrays), tuple(array[span] for array in outputs)
+    # A kernel runs stretches of a long series side by side only if it has values after as many candles as it needs.
+    missing = _missing_at_first(indicator, arrays)
+    if missing:
+        read, written = tuple(array[:missing] for array in arrays), tuple(array[:missing] for array in outputs)
         history(read, plan.values, carry.state, carry.windows, written, plan.seed, plan.warm)
+        arrays, outputs = tuple(array[missing:] for array in arrays), tuple(array[missing:] for array in outputs)
+    history(arrays, plan.values, carry.state, carry.windows, outputs, plan.seed, plan.warm)
 
 
-def _spans(indicator: Indicator, inputs: tuple[Array, ...]) -> tuple[slice, ...]:
-    """The whole series; in two where its source begins later, as another indicator's values do.
-
-    A kernel runs stretches of a long series side by side only if it has values after as many candles as it needs.
-    """
-    if indicator.has_source and inputs[0].size:
-        source = inputs[indicator.inputs.index("source")]
-        missing = int(np.isnan(source).argmin()) if np.isnan(source[0]) else 0
-        if missing:
-            return slice(0, missing), slice(missing, None)
-    return (slice(None),)
+def _missing_at_first(indicator: Indicator, inputs: tuple[Array, ...]) -> int:
+    """With how many candles the series begins before its source does, as the values of another indicator begin."""
+    if not indicator.has_source or not inputs[0].size:
+        return 0
+    source = inputs[indicator.inputs.index("source")]
+    return int(np.isnan(source).argmin()) if math.isnan(source[0]) else 0
 
 
 def _check_arrays(indicator: Indicator, inputs: tuple[Array, ...], outputs: tuple[Array, ...]) -> None:

@@ -52,6 +52,7 @@ class Condition:
     momentary: bool = field(compare=False, repr=False)
     all_series: tuple[Series, ...] = field(compare=False, repr=False)
     text: str = field(compare=False, repr=False)
+    _is_read_back: bool = field(default=False, init=False, compare=False, repr=False)
 
     @classmethod
     def parse(
@@ -151,6 +152,8 @@ class Condition:
     @classmethod
     def _of(cls, series: Series, surface: SurfaceNode) -> "Condition":
         tree = canonicalise(desugar(surface, series), series, momentary=momentary(surface))
+        # One tree where both are the same, as they mostly are.
+        surface = tree if surface == tree else surface
         canonical = f"{series}: {text.to_text(tree, series)}"
         operands = tuple(readings(tree))
         versions = definition_versions(operands)
@@ -173,13 +176,16 @@ class Condition:
         In a store the text is what counts, so a condition that fails here could never be judged. Conditions that differ
         only in the number they compare with are read once, and so are those that differ only in their own instrument.
         """
-        key = (self.id, self.text)
-        known = _CACHE.get(key)
-        if known is not None and known.canonical == self.canonical:
+        if self._is_read_back:
             return
+        key = (self.id, self.text)
         shape = _shape(self)
         if shape is not None and shape in _READ_BACK and _reads_back(self.series):
-            _CACHE.put(key, self)
+            self._note_read_back()
+            return
+        known = _CACHE.get(key)
+        if known is not None and known.canonical == self.canonical:
+            self._note_read_back()
             return
         try:
             again = Condition.from_canonical(self.canonical)
@@ -194,8 +200,13 @@ class Condition:
                 f" id {again.id}; report it as a fault of the hub"
             )
         _CACHE.put(key, self)
+        self._note_read_back()
         if shape is not None:
             _READ_BACK.add(shape)
+
+    def _note_read_back(self) -> None:
+        # It does not change what the condition is.
+        object.__setattr__(self, "_is_read_back", True)
 
     @property
     def names(self) -> tuple[str, str, str]:
@@ -220,7 +231,7 @@ class Condition:
     @property
     def group(self) -> Group:
         """The series it reads: conditions of the same group are judged once the same candles are there."""
-        return Group(self.all_series)
+        return _group(self.series) if len(self.all_series) == 1 else Group(self.all_series)
 
     @property
     def needed(self) -> dict[Series, Needed]:
@@ -241,6 +252,11 @@ class Condition:
         from registry.notebook import condition_html
 
         return condition_html(self)
+
+
+@lru_cache(_MOST_SERIES)
+def _group(series: Series) -> Group:
+    return Group((series,))
 
 
 def _identity(versions: str, canonical: str) -> str:
@@ -305,12 +321,13 @@ def with_threshold(sibling: Condition, value: float) -> Condition | None:
     if len(short) > TYPED.characters:
         return None
     versions = sibling.definition_versions
+    judged = Comparison(tree.operator, tree.left, number)
     return Condition(
         _identity(versions, canonical),
         canonical,
         sibling.series,
-        Comparison(tree.operator, tree.left, number),
-        Comparison(surface.operator, surface.left, number),
+        judged,
+        judged if surface is tree else Comparison(surface.operator, surface.left, number),
         versions,
         sibling.momentary,
         all_series=sibling.all_series,

@@ -1,12 +1,13 @@
 """Conditions as they are sent: the JSON schemas of their spellings, and a cached reader."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from hashlib import sha256
 from threading import Lock
 from typing import Any
 
 import msgspec
-from cachetools import LRUCache, cached
+from cachetools import LRUCache
 
 from common.errors import ConditionError
 from common.timeframes import DURATION_MS
@@ -148,7 +149,7 @@ class Spellings:
         self._default_exchange = default_exchange
         self._directory = directory
         self._cache: LRUCache[tuple[int, bytes], Condition] = LRUCache(size, memory_of)
-        self._cached = cached(self._cache, key=_key, lock=Lock())(self._parse)
+        self._lock = Lock()
 
     @property
     def memory(self) -> int:
@@ -157,11 +158,18 @@ class Spellings:
 
     def read(self, spelling: object) -> Condition:
         """The condition of an object or a text; raises :class:`ConditionError`."""
-        return self._cached(spelling, self._directory())
-
-    def _parse(self, spelling: object, directory: Directory) -> Condition:
+        directory = self._directory()
+        key = _key(spelling, directory)
+        with self._lock:
+            known = self._cache.get(key)
+        if known is not None:
+            return known
         with reading(directory):
-            return Condition.parse(_unwrapped(spelling), default_exchange=self._default_exchange)
+            condition = Condition.parse(_unwrapped(spelling), default_exchange=self._default_exchange)
+        # One that is larger than the whole cache is not kept.
+        with self._lock, suppress(ValueError):
+            self._cache[key] = condition
+        return condition
 
 
 def _key(spelling: object, directory: Directory) -> tuple[int, bytes]:

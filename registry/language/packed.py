@@ -8,7 +8,7 @@ counts: whoever has bytes that are not readable, or not of these texts, reads th
 
 import struct
 from collections.abc import Callable, Sequence
-from functools import lru_cache, reduce
+from functools import lru_cache
 from typing import Any as Value
 from typing import get_args
 from zlib import crc32
@@ -65,7 +65,7 @@ class Unreadable(Exception):
 
 def pack(names: Sequence[str], tree: Node, surface: SurfaceNode) -> bytes:
     """The canonical tree of a condition with these names, and the tree as it was written."""
-    body = _ENCODE([_node(tree)] if surface == tree else [_node(tree), _node(surface)])
+    body = _ENCODE([_node(tree)] if surface is tree or surface == tree else [_node(tree), _node(surface)])
     return _HEADER.pack(VERSION, _checksum(names, body)) + body
 
 
@@ -83,7 +83,7 @@ def unpack(names: Sequence[str], packed: bytes) -> tuple[Node, SurfaceNode]:
 
 
 def _checksum(names: Sequence[str], body: bytes) -> int:
-    return reduce(lambda sum_before, name: crc32(name.encode(), sum_before), names, crc32(body))
+    return crc32("".join(names).encode(), crc32(body))
 
 
 def _node(node: SurfaceNode) -> Value:  # noqa: PLR0911 - one return for each kind of node

@@ -6,7 +6,8 @@ close > supertrend(3, 10) TradingView's order: supertrend(10, 3)
 close > max(high, 20)     TA-Lib's MAX(high, 20) is highest(20, high)
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Literal
 
 from indicators.catalogue import catalogue, find
@@ -41,6 +42,8 @@ _SWAPPED = {
     "stochrsi": ("k", "smooth"),
 }  # fmt: skip
 """Indicator -> two parameters of which the second is the smaller one wherever they are as they were meant."""
+_MOST_OPERANDS = 4_096
+"""Of which it is remembered whether they are misread: those of conditions that differ only in a number are the same."""
 _EXTREMES = {"max": ("larger", "highest"), "min": ("smaller", "lowest")}
 
 
@@ -48,10 +51,22 @@ def suspicions(tree: Node, base: Series) -> tuple[str, ...]:
     """One sentence for each part of a canonical tree that was probably meant otherwise; the condition is valid."""
     told: list[str] = []
     for part in comparisons(tree):
-        told += _units(part, base)
-        for operand in (part.left, part.right):
-            told += [sentence for inner in _within(operand) for sentence in _misreadings(inner, base)]
-    return tuple(dict.fromkeys(told))
+        told += _misread(part.left, base)
+        if not isinstance(part.right, Number):
+            told += _units(part, base)
+            told += _misread(part.right, base)
+    return tuple(dict.fromkeys(told)) if told else ()
+
+
+def _misread(operand: Operand, base: Series) -> Sequence[str]:
+    if isinstance(operand, IndicatorOutput) and (operand.source is None or isinstance(operand.source, str)):
+        return _misread_alone(operand, base)
+    return [sentence for inner in _within(operand) for sentence in _misreadings(inner, base)]
+
+
+@lru_cache(_MOST_OPERANDS)
+def _misread_alone(operand: IndicatorOutput, base: Series) -> tuple[str, ...]:
+    return tuple(_misreadings(operand, base))
 
 
 def _within(operand: Operand) -> Iterator[Operand]:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from registry import Condition, condition_cache, conditions
-from registry.condition_cache import ConditionCache, memory_of
+from registry.condition_cache import ConditionCache, ShapeCache, memory_of
 
 FLAT = {"symbol": "BTCUSDT", "timeframe": "1h", "indicator": "rsi", "operator": "<"}
 
@@ -15,6 +15,7 @@ FLAT = {"symbol": "BTCUSDT", "timeframe": "1h", "indicator": "rsi", "operator": 
 @pytest.fixture(autouse=True)
 def empty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conditions, "_CACHE", ConditionCache())
+    monkeypatch.setattr(conditions, "_READ_BACK", ShapeCache())
 
 
 def test_a_text_and_a_stored_text_are_parsed_once() -> None:
@@ -26,12 +27,30 @@ def test_a_text_and_a_stored_text_are_parsed_once() -> None:
     assert Condition.from_short(condition.text, condition.id) is stored
 
 
-@pytest.mark.parametrize("threshold", [0, 31], ids=["of its own shape", "of a known shape"])
-def test_what_has_been_read_back_at_its_registration_is_not_read_again(threshold: float) -> None:
-    Condition.parse("BTCUSDT 1h: sma(18) < 30").check_reads_back()
-    condition = Condition.parse(f"BTCUSDT 1h: sma(18) < {threshold}")
+def test_what_has_been_read_back_at_its_registration_is_not_read_again() -> None:
+    condition = Condition.parse("BTCUSDT 1h: sma(18) < 0")
     condition.check_reads_back()
     assert Condition.from_short(condition.text, condition.id) is condition
+
+
+def test_a_condition_is_read_back_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One whose shape has been read back is not read back at all."""
+    read: list[str] = []
+    restored = Condition.restored
+
+    def restore(spelling: str) -> Condition:
+        read.append(spelling)
+        return restored(spelling)
+
+    monkeypatch.setattr(Condition, "restored", restore)
+    for threshold in (0, 30, 31):
+        condition = Condition.parse(f"BTCUSDT 1h: sma(18) < {threshold}")
+        condition.check_reads_back()
+        condition.check_reads_back()
+    assert [text for text in read if "sma" in text] == [
+        "BINANCE:BTCUSDT 1h: sma(18, close) < 0",
+        "BINANCE:BTCUSDT 1h: sma(18, close) < 30",
+    ]
 
 
 def test_a_flat_object_without_a_threshold_is_not_one_with_a_threshold() -> None:

@@ -288,7 +288,7 @@ def _shape(condition: Condition) -> tuple[str, bool, bool, bool] | None:
     written = condition.canonical.removesuffix(number)
     if len(condition.all_series) == 1:
         written = written.removeprefix(f"{condition.series.instrument} ")
-    return written, number[0] == "-", "." in number, "e" in number
+    return (written, *_spelling(number))
 
 
 @lru_cache(_MOST_SERIES)
@@ -322,7 +322,7 @@ def with_threshold(sibling: Condition, value: float) -> Condition | None:
         return None
     versions = sibling.definition_versions
     judged = Comparison(tree.operator, tree.left, number)
-    return Condition(
+    tuned = Condition(
         _identity(versions, canonical),
         canonical,
         sibling.series,
@@ -333,3 +333,11 @@ def with_threshold(sibling: Condition, value: float) -> Condition | None:
         all_series=sibling.all_series,
         text=short,
     )
+    if sibling._is_read_back and _spelling(new) == _spelling(old) and float(new) == value:
+        tuned._note_read_back()
+    return tuned
+
+
+def _spelling(number: str) -> tuple[bool, bool, bool]:
+    """What reading a number depends on besides its digits: its sign, its point and its exponent."""
+    return number[0] == "-", "." in number, "e" in number

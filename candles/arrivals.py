@@ -14,7 +14,7 @@ _SOCKET_GRACE_S = 1.0
 _ASKED_S = (0.0, 0.5, 1.5, 3.5, 7.5, 15.0, 30.0)
 """When REST is asked for what a close still lacks: exchanges show a closed candle a moment after its end."""
 _GIVEN_UP_S = 40.0
-"""What comes later than that is judged at the next close of its timeframe."""
+"""What comes later than that is told as having come late (:class:`candles.late_arrivals.LateArrivals`)."""
 _QUIET_S = 0.05
 """The candles of a close come together: so long after one of them, the next is not worth waiting for."""
 _GATHERED_S = 0.25
@@ -53,7 +53,7 @@ async def arrivals(feed: Feed, clock: Clock, timeframe: str, close_ms: int) -> A
             yield told - len(lacking)
             told, told_s, hold_s, is_first = len(lacking), loop.time(), max(2 * hold_s, _GATHERED_S), False
     for one in lacking:
-        one.is_overdue = True
+        one.given_up[timeframe] = close_ms
     if is_first or len(lacking) < told:
         yield told - len(lacking)
 

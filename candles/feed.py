@@ -10,6 +10,7 @@ from typing import Any
 from candles.exchange import Exchange
 from candles.fetching import Exchanges
 from candles.followed import Followed
+from candles.late_arrivals import LateArrivals
 from candles.sockets import Socket
 from candles.wanted import SeriesNeed
 from candles.writer import CandleWriter
@@ -43,7 +44,7 @@ class Feed:
     """Series of any exchanges, for use in one event loop.
 
     A series that cannot be fetched stops no other. ``refused`` is called with a series that its exchange does not list,
-    and why.
+    and why; ``late`` gets what came after the tick of its close had given it up.
     """
 
     def __init__(
@@ -52,9 +53,11 @@ class Feed:
         exchanges: Exchanges,
         *,
         refused: Callable[[Followed, NoSuchMarket], object],
+        late: LateArrivals | None = None,
         loops: Loops | None = None,
     ) -> None:
         self._exchanges, self._refused, self._loops = exchanges, refused, loops or Loops()
+        self._late = late or LateArrivals()
         self._writer = CandleWriter(store)
         self._followed: dict[Series, Followed] = {}
         self._sockets: dict[str, Socket | None] = {}
@@ -177,7 +180,7 @@ class Feed:
                 async for rows in exchange.pages(one.series, one.since_ms, grid=one.grid):
                     await self._writer.keep(one.series, rows, one.grid)
                     one.note_page([int(row[0]) for row in rows], asyncio.get_running_loop().time())
-                    self._came.set()
+                    self._tell(one)
         except NoSuchMarket as error:
             problem = str(error)
             self._refused(one, error)
@@ -214,6 +217,12 @@ class Feed:
             return
         if one.note_pushed(int(candle[0])):
             self.ask(one)
+        self._tell(one)
+
+    def _tell(self, one: Followed) -> None:
+        """Tell whoever waits that candles of a series are stored."""
+        for timeframe, close_ms in one.take_came_late().items():
+            self._late.note(timeframe, close_ms)
         self._came.set()
 
     def _of(self, name: str) -> list[Followed]:

@@ -30,8 +30,8 @@ class Followed:
     """When that was, by the event loop's clock."""
     holes: set[int] = field(default_factory=set)
     """Open times of candles that its exchange does not have, although it has later ones; the newest."""
-    is_overdue: bool = False
-    """Whether its newest candle did not come when it should have, so that nobody waits for the next."""
+    given_up: dict[str, int] = field(default_factory=dict)
+    """Timeframe -> the close time at which its tick waited for a candle of this series in vain, and no longer does."""
     problem: str | None = None
     """Why it cannot be fetched."""
     asking: "asyncio.Task[None] | None" = None
@@ -54,6 +54,11 @@ class Followed:
         return slots_of(self.series.timeframe, self.grid)
 
     @property
+    def is_overdue(self) -> bool:
+        """Whether its newest candle did not come when it should have, so that nobody waits for the next."""
+        return bool(self.given_up)
+
+    @property
     def since_ms(self) -> int:
         """Where a request begins: with the newest candle that REST has confirmed, so that what a websocket brought
         since, and a correction of that candle, are checked, too."""
@@ -67,6 +72,13 @@ class Followed:
         """Whether the newest candle that has closed by a time is there, and REST cannot give what lacks before it: it
         may be judged as missing once its time is over."""
         return self.problem is not None and self.pushed is not None and self.pushed >= self.slots.last_closed(close_ms)
+
+    def take_came_late(self) -> dict[str, int]:
+        """Timeframe -> the close time of candles that its tick had given up, and that have come since; told once."""
+        came = {timeframe: close_ms for timeframe, close_ms in self.given_up.items() if not self.lacks(close_ms)}
+        for timeframe in came:
+            del self.given_up[timeframe]
+        return came
 
     def note_page(self, opens: Sequence[int], now_s: float) -> None:
         """Note candles that REST has given and that are stored, oldest first: what is not among them does not exist."""
@@ -113,6 +125,6 @@ class Followed:
         return number > self.reached
 
     def _reach(self, number: int) -> None:
-        self.reached, self.is_overdue = number, False
+        self.reached = number
         if self.ahead is not None and number >= self.ahead[0] - 1:
             self.ahead = None

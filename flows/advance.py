@@ -52,6 +52,8 @@ class Advanced:
     series of each bot's condition. A bot that catches up gets many candles with one, so late ones do not count."""
     waiting: set[Group] = field(default_factory=set)
     """Groups without a candle that may still come."""
+    in_error: int = 0
+    """Conditions of the timeframe that would be judged if they could."""
     publish_error: str | None = None
     """Why the event log did not accept the newest triggers; a later run publishes them."""
     prepare_us: int = 0
@@ -114,6 +116,7 @@ async def advance(
         live.save_checkpoint(runtime.store)
     if done.publish_error is not None:
         _publish(runtime, done)
+    done.in_error = len(live.in_error)
     await runtime.clock.sleep_until(done.tick_ms)
     return done
 

@@ -19,6 +19,7 @@ from candles.calendars import stored_calendars
 from candles.feed import Feed
 from candles.fetching import Exchanges
 from candles.followed import Followed
+from candles.late_arrivals import LateArrivals
 from candles.market_lists import MarketLists
 from candles.tally import ExchangeTally, Tally
 from candles.wanted import wanted_series
@@ -82,6 +83,14 @@ class Ingest:
         while (came := await self._there(_next(steps))) is not None:
             yield came
 
+    async def came_late(self) -> Mapping[str, int]:
+        """Wait for candles that came after the tick of their close had given them up; timeframe -> the close time up to
+        which it is to be judged. A timeframe is told once, and not again until a tick of it has begun.
+
+        Where nobody asks, the tick of the next close judges them.
+        """
+        return await self._there(self._late.next())
+
     def holes(self) -> Collection[tuple[Series, int]]:
         """Candles, as series and open time, of which their exchanges have later ones but not these."""
         return self._feed.holes()
@@ -100,18 +109,20 @@ class Ingest:
 
     async def _arrivals(self, timeframe: str, close_ms: int) -> AsyncGenerator[int, None]:
         await self._following.wait()
+        self._late.note_tick(timeframe, close_ms)
         async for came in arrivals(self._feed, self._clock, timeframe, close_ms):
             yield came
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._stop, self._following = asyncio.Event(), asyncio.Event()
+        self._stop, self._following, self._late = asyncio.Event(), asyncio.Event(), LateArrivals()
         settings = self._settings
         async with Exchanges(
             settings.exchange_urls, settings.exchange_requests_a_minute, with_sockets=True
         ) as exchanges:
             self._exchanges = exchanges
-            self._feed, loops = Feed(self._store.candles, exchanges, refused=self._refuse), Loops()
+            self._feed = Feed(self._store.candles, exchanges, refused=self._refuse, late=self._late)
+            loops = Loops()
             self._started.set()
             works = {
                 "the feed": self._feed.run,

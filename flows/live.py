@@ -59,6 +59,8 @@ class Live:
     """Anchors of series that the store does not know yet."""
     activity: dict[str, Sequence[ActiveSpan]] = field(default_factory=dict)
     """Condition id -> the spans in which candles have to close to trigger it."""
+    in_error: set[str] = field(default_factory=set)
+    """Ids of conditions that would be judged if they could."""
     absent: set[Series] = field(default_factory=set)
     """Series without candles that conditions wait for."""
     versions: dict[Group, tuple[frozenset[Series], int]] = field(default_factory=dict)
@@ -184,6 +186,7 @@ class Live:
         self.registry_version = changes.version
         self.activity |= changes.activity
         if changes.is_complete:
+            self.in_error.clear()
             self._subscribers = {each: count for each, count in changes.subscribers.items() if count}
             self._subscriptions.clear()
             gone = self._endings.groups.keys() - changes.activity.keys()
@@ -320,7 +323,11 @@ class Live:
         lacking: dict[Group, set[Series]] = {}
         for condition_id, waiting in list(self._waiting.items()):
             group = waiting.group
-            if condition_id in unjudged or not self._is_wanted(condition_id, marks.get(group)):
+            is_wanted = self._is_wanted(condition_id, marks.get(group))
+            self.in_error.discard(condition_id)
+            if is_wanted and condition_id in unjudged and unjudged[condition_id].state == "err":
+                self.in_error.add(condition_id)
+            if condition_id in unjudged or not is_wanted:
                 del self._waiting[condition_id]
                 continue
             try:

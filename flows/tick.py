@@ -3,17 +3,19 @@
 import logging
 import time
 from datetime import datetime
+from typing import cast
 
 from prefect import flow
 from prefect.artifacts import acreate_table_artifact
 from prefect.runtime import flow_run
+from prefect.states import Completed
 
 from common.timeframes import normalise_timeframe, show_time, to_ms
 from flows.advance import Advanced
 from flows.cold import runtime_for_run
 from flows.hooks import record_failure, record_success, try_again
 from flows.schedules import due_at
-from flows.ticking import row_of, run_tick
+from flows.ticking import row_of, run_tick, shortcomings_of
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +38,8 @@ async def tick(timeframe: str, tick: datetime | None = None, shard: int = 0, sha
     Each series is judged up to the last slot on its own grid that has ended by ``tick``, by default the minute for
     which the run was scheduled. Safe to run twice, late, or never: the next run does what was not done. ``shards``
     splits instruments over workers.
+
+    A run that could not judge or publish everything is completed all the same; the message of its state says what.
     """
     timeframe = normalise_timeframe(timeframe)
     moment_ms = to_ms(tick if tick is not None else due_at(flow_run.get_scheduled_start_time()))
@@ -45,7 +49,8 @@ async def tick(timeframe: str, tick: datetime | None = None, shard: int = 0, sha
         seconds = time.time() - started
     if done.ticks:
         await _show(done, seconds)
-    return row_of(done)
+    # Prefect makes a state that is returned that of the run, and gives its data to the caller.
+    return cast("dict[str, int | str]", Completed(message=shortcomings_of(done), data=row_of(done)))
 
 
 async def _show(done: Advanced, seconds: float) -> None:
@@ -58,6 +63,7 @@ async def _show(done: Advanced, seconds: float) -> None:
         "Triggers": done.triggers,
         "Published": done.published,
         "Groups waiting": len(done.waiting),
+        "Conditions in error": done.in_error,
         "Seconds": f"{seconds:.3f}",
     }
     try:

@@ -67,6 +67,19 @@ def _both(earlier: Advanced, later: Advanced) -> Advanced:
     )
 
 
+def shortcomings_of(done: Advanced) -> str | None:
+    """What a run that came to its end could not do, for whoever looks at the run; ``None`` if there is nothing."""
+    said = []
+    if done.in_error:
+        said.append(f"conditions in error: {done.in_error:,} (`hub conditions list` says why)")
+    if done.waiting:
+        one = min(done.waiting, key=str)
+        said.append(f"groups that wait for a candle: {len(done.waiting):,}, one of them {one}")
+    if done.publish_error is not None:
+        said.append(f"triggers are not published: {done.publish_error}")
+    return "; ".join(said) or None
+
+
 def row_of(done: Advanced) -> dict[str, int | str]:
     """What a run did, for tables and JSON."""
     return {

@@ -53,6 +53,7 @@ async def _work(runtime: Runtime, settings: Settings, announce: Callable[[str], 
     from prefect.client.orchestration import get_client
 
     from flows.deployments import deploy
+    from flows.late_candles import keep_judging_late_candles
     from flows.past_runs import catch_up, reap_dead_runs, record_past_failures
     from flows.preparing import keep_prepared
     from flows.worker import work as run_worker
@@ -84,6 +85,8 @@ async def _work(runtime: Runtime, settings: Settings, announce: Callable[[str], 
             asyncio.create_task(_keep_deployed(deploy_all, runtime, grids)),
             asyncio.create_task(keep_prepared(runtime)),
         ]
+        if runtime.ingest is not None:
+            beside.append(asyncio.create_task(keep_judging_late_candles(client, runtime.ingest)))
         try:
             await run_worker(stop, batch=batch)
         finally:

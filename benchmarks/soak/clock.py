@@ -21,6 +21,13 @@ def run_faster(speed: float, arguments: Sequence[str], folder: Path) -> None:
     not to. Raises :class:`NoFasterClock`."""
     if speed == 1 or _NAME in os.environ:
         return
+    environment = os.environ | faster_environment(speed, folder)
+    os.execve(sys.executable, [sys.executable, "-m", "benchmarks.soak", *arguments], environment)
+
+
+def faster_environment(speed: float, folder: Path) -> dict[str, str]:
+    """What makes the clock of a process run ``speed`` times as fast from now on; its library is compiled into
+    ``folder``. Raises :class:`NoFasterClock`."""
     compiler = shutil.which("cc")
     if compiler is None or not sys.platform.startswith("linux"):
         raise NoFasterClock("a faster clock needs Linux and a C compiler; leave --speed out to run in real time")
@@ -28,5 +35,4 @@ def run_faster(speed: float, arguments: Sequence[str], folder: Path) -> None:
     flags = ["-std=gnu11", "-O2", "-shared", "-fPIC", "-o", str(library), str(_SOURCE), "-ldl"]
     subprocess.run([compiler, *flags], check=True)
     origins = f"{speed} {time.time_ns()} {time.monotonic_ns()}"
-    environment = os.environ | {"LD_PRELOAD": str(library), _NAME: origins}
-    os.execve(sys.executable, [sys.executable, "-m", "benchmarks.soak", *arguments], environment)
+    return {"LD_PRELOAD": str(library), _NAME: origins}

@@ -12,6 +12,7 @@ from candles.feed import Feed
 from candles.fetching import Exchanges
 from candles.followed import Followed
 from candles.holes import holes_among
+from candles.late_arrivals import LateArrivals
 from candles.series import SeriesReader
 from candles.wanted import SeriesNeed
 from common.errors import NoSuchMarket
@@ -63,8 +64,10 @@ def exchange(clock: Fast) -> SimulatedExchange:
 class Following:
     """A feed with its store."""
 
-    def __init__(self, feed: Feed, exchange: SimulatedExchange, store: FileStore, clock: Fast) -> None:
-        self.feed, self.store, self.clock = feed, store, clock
+    def __init__(
+        self, feed: Feed, exchange: SimulatedExchange, store: FileStore, clock: Fast, late: LateArrivals
+    ) -> None:
+        self.feed, self.store, self.clock, self.late = feed, store, clock, late
         self.refused: list[tuple[Series, str]] = []
         self.exchange = exchange
 
@@ -116,9 +119,10 @@ async def _running(
     def refuse(one: Followed, error: NoSuchMarket) -> None:
         refused.append((one.series, str(error)))
 
-    feed = Feed(store.candles, exchanges, refused=refuse)
+    late = LateArrivals()
+    feed = Feed(store.candles, exchanges, refused=refuse, late=late)
     running = asyncio.create_task(feed.run())
-    made = Following(feed, exchange, store, clock)
+    made = Following(feed, exchange, store, clock, late)
     made.refused = refused
     try:
         yield made
@@ -335,5 +339,6 @@ async def test_markets_come_and_go(exchange: SimulatedExchange, store: FileStore
         assert hub.opens(fresh) == [close_ms - 3 * MINUTE, close_ms - 2 * MINUTE, close_ms - MINUTE]
         # The one that is gone is waited for once; after that it holds up no tick.
         for one in hub.feed.following():
-            one.is_overdue = one.series == old
+            if one.series == old:
+                one.given_up["1m"] = close_ms
         assert sum(await hub.closed(clock.close())) == 2

@@ -166,6 +166,54 @@ async def main():
 asyncio.run(main())
 """
 
+LATE = """
+import asyncio, json, sys
+from datetime import datetime, UTC
+from pathlib import Path
+from hub.prefect_server import PrefectServer
+PrefectServer(Path(sys.argv[1])).start().use()
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
+from prefect.flow_engine import run_flow_async
+from common.clock import ReplayClock
+from common.timeframes import to_ms
+from flows.late_candles import keep_judging_late_candles
+from flows.runtime import Runtime, use_runtime
+from flows.tick import tick
+from registry.store import open_store
+from tests.events.log.memory_log import MemoryLog
+
+close = datetime(2024, 8, 5, 12, tzinfo=UTC)
+
+class Ingest:
+    told = [{"3d": to_ms(close)}, {"1h": to_ms(close)}]
+
+    async def came_late(self):
+        return self.told.pop(0) if self.told else await asyncio.Event().wait()
+
+async def main():
+    deployment_id = await (await tick.ato_deployment("1h", parameters={"timeframe": "1h"})).aapply()
+    chosen = DeploymentFilter(id=DeploymentFilterId(any_=[deployment_id]))
+    async with get_client() as client:
+        before = {run.id for run in await client.read_flow_runs(deployment_filter=chosen)}
+        judging = asyncio.create_task(keep_judging_late_candles(client, Ingest()))
+        while not (made := [r for r in await client.read_flow_runs(deployment_filter=chosen) if r.id not in before]):
+            await asyncio.sleep(0.1)
+        judging.cancel()
+        clock = ReplayClock(to_ms(datetime(2024, 8, 5, 12, 59, tzinfo=UTC)))
+        with open_store(f"duckdb:{sys.argv[2]}/store", clock=clock) as store:
+            with use_runtime(Runtime(store, MemoryLog(), clock)):
+                for run in made:
+                    await run_flow_async(tick, flow_run=run, parameters=dict(run.parameters), return_type="state")
+            print(json.dumps({
+                "states": [(await client.read_flow_run(run.id)).state.name for run in made],
+                "tick": [run.parameters["tick"] for run in made],
+                "watermarks": store.ticks.watermarks("1h"),
+            }))
+
+asyncio.run(main())
+"""
+
 COLD = """
 import asyncio, json, sys
 from datetime import datetime, UTC
@@ -213,6 +261,15 @@ def test_a_tick_that_fails_says_why_and_heals_by_itself(prefect: Path, filled: P
     assert message.startswith("StoreUnreachable: ")
     assert shown["failing"] == 0
     assert shown["watermarks"] == {"BINANCE:BTCUSDT 1h": START_MS + 12 * 3_600_000}
+
+
+def test_late_candles_have_a_run_of_their_own(prefect: Path, filled: Path) -> None:
+    done = python(LATE, prefect, filled)
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout.splitlines()[-1])
+    assert (shown["states"], shown["tick"]) == (["Completed"], ["2024-08-05T12:00:00+00:00"])
+    assert shown["watermarks"] == {"BINANCE:BTCUSDT 1h": START_MS + 12 * 3_600_000}
+    assert "late candles of 3d wait for the next close" in done.stderr, "it has no deployment, and stops nobody"
 
 
 def test_a_process_for_one_run_judges_the_same(prefect: Path, filled: Path) -> None:

@@ -3,10 +3,7 @@
 import asyncio
 import logging
 import random
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +11,7 @@ from urllib.parse import urlsplit
 
 import polars as pl
 
+from candles.answers import is_unavailable, wants_rest_s
 from candles.files.raw import CANDLE_SCHEMA
 from candles.pace import LONGEST_REST_S, Pace, Sleep
 from common.errors import ExchangeError, InstrumentError, NoSuchMarket
@@ -29,11 +27,13 @@ _MOST_ATTEMPTS = 7
 _PAGE = 1_000
 """Candles asked for at once; exchanges that give fewer say so."""
 _MOST_EMPTY_PAGES = 500
-_SERVER_ERROR = 500
 CandleRow = Sequence[float]
 """Open time in milliseconds, open, high, low, close, volume."""
 
 _CCXT_TIMEFRAMES = {"1mo": "1M"}
+_SINCE = {"BYBIT": "start"}
+"""What an exchange calls the time from which candles are asked for, where ccxt would ask for a later one: that of Bybit
+is rounded up to multiples of a timeframe since 1970, but weeks begin on Mondays, and months have no length."""
 
 
 class Exchange:
@@ -83,6 +83,8 @@ class Exchange:
         self.api.handle_errors = self._unavailable_first(self.api.handle_errors)
         self._symbols: dict[Instrument, str] = {}
         self._connecting = asyncio.Lock()
+        self._status = 0
+        """HTTP status of the last answer."""
         self._behind_ms = 0
         """How far this machine's clock is behind that of the exchange."""
 
@@ -119,7 +121,10 @@ class Exchange:
         empty = 0
         while number <= last:
             since = slots.open(number)
-            rows = await self._asked(partial(self.api.fetch_ohlcv, symbol, timeframe, since=since, limit=_PAGE))
+            exactly = {_SINCE[self.name]: since} if self.name in _SINCE else {}
+            rows = await self._asked(
+                partial(self.api.fetch_ohlcv, symbol, timeframe, since=since, limit=_PAGE, params=exactly)
+            )
             page = {row[0]: row for row in rows if since <= row[0] <= slots.open(last)}
             if page:
                 yield [page[open_ms] for open_ms in sorted(page)]
@@ -216,20 +221,23 @@ class Exchange:
         return counted
 
     def _unavailable_first(self, handle: Callable[..., Any]) -> Callable[..., Any]:
-        """ccxt's way to find the error in an answer. In maintenance, some exchanges' bodies look like refusals."""
+        """ccxt's way to find the error in an answer, except for that which passes by itself."""
 
-        def handled(status: int, reason: str, *others: Any) -> Any:
-            if status >= _SERVER_ERROR:
-                raise self._ccxt.ExchangeNotAvailable(f"{self.name.lower()} answers {status} {reason}")
-            return handle(status, reason, *others)
+        def handled(
+            status: int, reason: str, url: str, method: str, headers: Any, body: str, answer: Any, *others: Any
+        ) -> Any:
+            self._status = status
+            if is_unavailable(self.name, status, answer):
+                raise self._ccxt.ExchangeNotAvailable(f"{self.name.lower()} answers {status} {reason} {body[:80]}")
+            return handle(status, reason, url, method, headers, body, answer, *others)
 
         return handled
 
     def _wait_s(self, attempt: int) -> float:
-        headers = {name.lower(): value for name, value in (self.api.last_response_headers or {}).items()}
+        headers = self.api.last_response_headers or {}
+        asked_for = wants_rest_s(self.name, self._status, headers, self.api.milliseconds() + self._behind_ms)
         # They are of the last answer, which a cut connection does not have.
-        self.api.last_response_headers = None
-        asked_for = retry_after_s(headers.get("retry-after", ""))
+        self.api.last_response_headers, self._status = None, 0
         if asked_for is not None:
             return asked_for
         return min(LONGEST_REST_S, float(2**attempt) * random.uniform(0.5, 1.0))
@@ -263,17 +271,6 @@ def _with_sockets(name: str) -> Any:
     import ccxt.pro
 
     return ccxt.pro if hasattr(ccxt.pro, name.lower()) else ccxt.async_support
-
-
-def retry_after_s(retry_after: str) -> float | None:
-    """How long a ``Retry-After`` header asks to wait, which is a number of seconds or a date."""
-    if retry_after.isdigit():
-        return float(retry_after)
-    try:
-        until = parsedate_to_datetime(retry_after)
-    except ValueError:
-        return None
-    return max(0.0, until.replace(tzinfo=until.tzinfo or UTC).timestamp() - time.time())
 
 
 def _first_line(error: Exception) -> str:

@@ -21,6 +21,8 @@ class Dialect:
     """Message -> the final candles in it."""
     is_spot: Callable[[str], bool] | None = None
     """Address of a connection -> whether its markets are spot ones, where ids alone do not tell them from contracts."""
+    most_at_once: int = 100
+    """How many series one message may subscribe to."""
 
 
 def _binance(message: Mapping[str, Any]) -> Iterator[FinalCandle]:
@@ -51,7 +53,7 @@ def _row(*fields: Any) -> tuple[float, ...]:
 _DIALECTS = {
     "binance": Dialect(_binance, lambda url: "/stream" in url),
     "okx": Dialect(_okx),
-    "bybit": Dialect(_bybit, lambda url: "spot" in url),
+    "bybit": Dialect(_bybit, lambda url: "spot" in url, most_at_once=10),
 }
 """Class of ccxt -> its dialect, also for what derives from it, such as ``binanceusdm``."""
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from candles.exchange import Exchange
@@ -13,8 +13,6 @@ from registry.groups import Series
 
 _log = logging.getLogger(__name__)
 
-_AT_ONCE = 100
-"""Series that one message subscribes to."""
 _BETWEEN_MESSAGES_S = 0.25
 """Exchanges take a few messages a second."""
 _MOST_SERIES = 1_000
@@ -105,9 +103,7 @@ class Socket:
         try:
             while not self._lost.is_set():
                 self._news.clear()
-                fresh = [one for one in self._wanted if one not in self._subscribed]
-                for begin in range(0, len(fresh), _AT_ONCE):
-                    some = fresh[begin : begin + _AT_ONCE]
+                for some in self._messages([one for one in self._wanted if one not in self._subscribed]):
                     names = [list(self._wanted[one]) for one in some]
                     # It returns with the first candle, which may take a while; from then on `_heard` gets them all.
                     call = asyncio.create_task(self._exchange.api.watch_ohlcv_for_symbols(names))
@@ -120,6 +116,16 @@ class Socket:
             for call in calls:
                 call.cancel()
             await asyncio.gather(*calls, return_exceptions=True)
+
+    def _messages(self, fresh: Sequence[Series]) -> Iterator[Sequence[Series]]:
+        """Which series are subscribed to with one message: ccxt sends each to the address of its first market."""
+        kinds: dict[object, list[Series]] = {}
+        for series in fresh:
+            market = self._exchange.api.market(self._wanted[series][0])
+            kinds.setdefault(tuple(market[name] for name in ("type", "linear", "inverse")), []).append(series)
+        for alike in kinds.values():
+            for begin in range(0, len(alike), self._dialect.most_at_once):
+                yield alike[begin : begin + self._dialect.most_at_once]
 
     def _ended(self, call: "asyncio.Task[object]") -> None:
         if not call.cancelled() and call.exception() is not None:

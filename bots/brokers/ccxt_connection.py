@@ -16,7 +16,8 @@ from typing import Any
 from bots.arithmetic import ARITHMETIC, ZERO
 from bots.brokers.protocol import Balances
 from bots.orders import Fill, MarketRules, Order, Side
-from candles.exchange import moved, retry_after_s
+from candles.answers import retry_after_s
+from candles.exchange import moved
 from common.clock import Clock
 from common.errors import BrokerBusy, BrokerRefused, BrokerUnsure, ExchangeError, InstrumentError, NoSuchMarket
 from common.settings import ExchangeAccount

@@ -1,4 +1,4 @@
-"""An exchange on this machine that speaks the public dialects of Binance and OKX, REST and websockets, faults included.
+"""An exchange on this machine that speaks the public dialects of Binance, OKX and Bybit, REST and websockets; it fails.
 
 Its prices are synthetic and depend only on the symbol and the minute, so a second simulator shows the same candles. Its
 clock is passed in: a clock that runs faster makes a day of trading short.
@@ -13,6 +13,13 @@ from urllib.parse import parse_qsl
 
 from common.slots import slots_of
 from common.timeframes import DURATION_MS
+from hub.demo.simulated_bybit import (
+    BYBIT_INTERVALS,
+    BYBIT_MOST_CANDLES,
+    bybit_answer,
+    bybit_candles,
+    bybit_markets,
+)
 from hub.demo.simulated_market import Candle, Pair, values_between
 from hub.demo.simulated_orders import SimulatedOrders
 from hub.demo.simulated_sockets import OKX_BARS, Receive, Send, SimulatedSockets, SocketFaults
@@ -29,6 +36,9 @@ class Fault:
     status: int | None
     """``None`` cuts the connection."""
     retry_after_s: int | None = None
+    """Bybit says in a header of its own when to ask again."""
+    code: int | None = None
+    """Bybit's code of what is wrong, if it is not that it was asked too often; it may come with a ``status`` of 200."""
 
 
 @dataclass
@@ -79,7 +89,7 @@ class SimulatedExchange:
             await _lifespan(receive, send)
             return
         if scope["type"] == "websocket":
-            await self.sockets.serve(scope["path"], receive, send, is_down=self.is_down)
+            await self.sockets.serve(receive, send, is_down=self.is_down)
             return
         route = self._routes().get(scope["path"])
         query = dict(parse_qsl(scope["query_string"].decode()))
@@ -93,7 +103,7 @@ class SimulatedExchange:
         elif route is None:
             await _answer(send, 404, {"code": -1, "msg": f"no such path: {scope['path']}"})
         elif scope["path"] in _CANDLE_PATHS and (fault := self._next_fault()) is not None:
-            await _fail(send, fault, is_okx=scope["path"].startswith("/api/v5/"))
+            await self._fail(send, fault, scope["path"])
         else:
             status, body = route(query)
             await _answer(send, status, body)
@@ -118,6 +128,9 @@ class SimulatedExchange:
             "/api/v5/public/instruments": self._okx_markets,
             "/api/v5/market/candles": self._okx_candles,
             "/api/v5/market/history-candles": self._okx_candles,
+            "/v5/market/time": lambda _: (200, bybit_answer({"timeSecond": str(self.now_ms() // 1000)}, self.now_ms())),
+            "/v5/market/instruments-info": self._bybit_markets,
+            "/v5/market/kline": self._bybit_candles,
         }
 
     def _is_listed(self, pair: Pair) -> bool:
@@ -193,9 +206,39 @@ class SimulatedExchange:
             ]
         )
 
+    def _bybit_markets(self, query: Mapping[str, str]) -> tuple[int, Any]:
+        listed = [pair for pair in self.pairs if self._is_listed(pair)]
+        return 200, bybit_answer(bybit_markets(query["category"], listed), self.now_ms())
+
+    def _bybit_candles(self, query: Mapping[str, str]) -> tuple[int, Any]:
+        pair = next((pair for pair in self.pairs if pair.base + pair.quote == query.get("symbol")), None)
+        if pair is None:
+            return 200, bybit_answer({}, self.now_ms(), 10001, "Not supported symbols")
+        limit = min(int(query.get("limit", "200")), BYBIT_MOST_CANDLES)
+        timeframe = BYBIT_INTERVALS[query["interval"]]
+        slots = slots_of(timeframe)
+        # From a start on they are the oldest ones, and the first is the one in which that time is.
+        start = slots.open(slots.number(int(query["start"])))
+        candles = self.candles(pair, timeframe, start, self.now_ms() + 1)[:limit]
+        return 200, bybit_answer(bybit_candles(pair, candles), self.now_ms())
+
+    async def _fail(self, send: Send, fault: Fault, path: str) -> None:
+        if fault.status is None:
+            await _cut(send)
+            return
+        headers = {} if fault.retry_after_s is None else {"retry-after": str(fault.retry_after_s)}
+        body: dict[str, object] = {"code": -1003, "msg": "Too many requests."}
+        if path.startswith("/api/v5/"):
+            body = {"code": "50011", "msg": "Too Many Requests"}
+        elif path.startswith("/v5/"):
+            reset_ms = self.now_ms() + 1000 * (fault.retry_after_s or 0)
+            headers = {"x-bapi-limit-reset-timestamp": str(reset_ms)}
+            body = bybit_answer({}, self.now_ms(), fault.code or 10006, "Too many visits!")
+        await _answer(send, fault.status, body, headers)
+
 
 _SIGNED_PATHS = tuple(f"/api/v3/{name}" for name in ("order", "openOrders", "myTrades", "account"))
-_CANDLE_PATHS = ("/api/v3/klines", "/api/v5/market/candles", "/api/v5/market/history-candles")
+_CANDLE_PATHS = ("/api/v3/klines", "/api/v5/market/candles", "/api/v5/market/history-candles", "/v5/market/kline")
 
 
 def _okx(rows: list[Any]) -> dict[str, object]:
@@ -220,15 +263,6 @@ async def _body(receive: Receive) -> str:
 async def _cut(send: Send) -> None:
     # The server closes a connection whose answer is shorter than was announced.
     await _answer(send, 200, [], {"content-length": "100"})
-
-
-async def _fail(send: Send, fault: Fault, *, is_okx: bool) -> None:
-    if fault.status is None:
-        await _cut(send)
-        return
-    headers = {} if fault.retry_after_s is None else {"retry-after": str(fault.retry_after_s)}
-    body = {"code": "50011", "msg": "Too Many Requests"} if is_okx else {"code": -1003, "msg": "Too many requests."}
-    await _answer(send, fault.status, body, headers)
 
 
 async def _answer(send: Send, status: int, body: object, headers: Mapping[str, str] | None = None) -> None:

@@ -1,17 +1,19 @@
-"""The websockets of the simulated exchange: candles as Binance and OKX push them, and what goes wrong with them.
+"""The websockets of the simulated exchange: candles as Binance, OKX and Bybit push them, and what goes wrong with them.
 
-A candle is pushed while it forms, and once more when it is final, which both exchanges say: Binance as ``x``, OKX as
-``confirm``. The addresses are those to which ``HUB_EXCHANGE_URLS`` moves an exchange: ``/stream/ws/0`` and
-``/ws/ws/v5/business``.
+A candle is pushed while it forms, and once more when it is final, which all of them say: Binance as ``x``, the others
+as ``confirm``. The addresses are those to which ``HUB_EXCHANGE_URLS`` moves an exchange: ``/stream/ws/0``,
+``/ws/ws/v5/business`` and ``/stream/v5/public/spot``.
 """
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from common.slots import slots_of
+from hub.demo.simulated_bybit import BYBIT_INTERVALS, bybit_push, bybit_reply
 from hub.demo.simulated_market import Candle, Pair
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -33,12 +35,17 @@ CandlesOf = Callable[[Pair, str, int, int], list[Candle]]
 CandleStream = tuple[Pair, str]
 """What is subscribed to: a pair and a timeframe."""
 
+_Asked = tuple[str, CandleStream, Callable[[Candle], object], object | None]
+"""A stream by the exchange's name for it, what it is, what is said about a candle, and what confirms it by itself."""
+
 
 @dataclass
 class _Subscription:
     """A stream by the name that the exchange has for it; its candles before slot ``reached`` have been pushed."""
 
     name: str
+    message: Callable[[Candle], object]
+    """What is said about a candle."""
     reached: int
 
 
@@ -65,8 +72,7 @@ class SimulatedSockets:
         self, pairs: Sequence[Pair], candles: CandlesOf, now_ms: Callable[[], int], faults: SocketFaults
     ) -> None:
         self._candles, self._now_ms, self._faults = candles, now_ms, faults
-        self._binance = {(pair.base + pair.quote).lower(): pair for pair in pairs}
-        self._okx = {f"{pair.base}-{pair.quote}": pair for pair in pairs}
+        self._pairs = {spelling: pair for pair in pairs for spelling in _spellings(pair)}
         self._cuts = 0
         self.connections = 0
         """Connections that were accepted so far."""
@@ -79,7 +85,7 @@ class SimulatedSockets:
         """Cut all open connections; new ones are accepted."""
         self._cuts += 1
 
-    async def serve(self, path: str, receive: Receive, send: Send, *, is_down: bool = False) -> None:
+    async def serve(self, receive: Receive, send: Send, *, is_down: bool = False) -> None:
         """One connection, from its handshake until one of the two ends it."""
         await receive()
         if is_down or self._faults.refuses:
@@ -88,7 +94,7 @@ class SimulatedSockets:
         await send({"type": "websocket.accept"})
         self.connections += 1
         streams: dict[CandleStream, _Subscription] = {}
-        pushing = asyncio.create_task(self._push(streams, self._cuts, send, is_okx="/v5/" in path))
+        pushing = asyncio.create_task(self._push(streams, self._cuts, send))
         reading = asyncio.create_task(self._read(streams, receive, send))
         await asyncio.wait({pushing, reading}, return_when=asyncio.FIRST_COMPLETED)
         for task in (pushing, reading):
@@ -103,27 +109,42 @@ class SimulatedSockets:
                 await send({"type": "websocket.send", "text": "pong"})
                 continue
             asked = json.loads(text)
-            for name, stream, answer in self._asked_for(asked):
-                streams[stream] = _Subscription(name, slots_of(stream[1]).number(self._now_ms()))
+            is_bybit = "req_id" in asked
+            if is_bybit:
+                reply = bybit_reply(asked)
+                await _say(send, reply)
+                if asked["op"] != "subscribe" or not reply["success"]:
+                    continue
+            for name, stream, message_of, answer in self._bybit(asked) if is_bybit else self._asked_for(asked):
+                number = slots_of(stream[1]).number(self._now_ms())
+                streams[stream] = _Subscription(name, message_of, number)
                 self.subscribed.append(name)
                 if answer is not None:
                     await _say(send, answer)
             if "method" in asked:
                 await _say(send, {"result": None, "id": asked["id"]})
 
-    def _asked_for(self, asked: dict[str, Any]) -> Iterator[tuple[str, CandleStream, object | None]]:
-        """Each stream that a message subscribes to: its name, what it is, and what confirms it by itself."""
+    def _asked_for(self, asked: dict[str, Any]) -> Iterator[_Asked]:
+        """Each stream that a message subscribes to."""
         if asked.get("method") == "SUBSCRIBE":
             for name in asked["params"]:
                 symbol, _, interval = name.partition("@kline_")
-                yield name, (self._binance[symbol], {"1M": "1mo"}.get(interval, interval)), None
+                pair, timeframe = self._pairs[symbol], {"1M": "1mo"}.get(interval, interval)
+                yield name, (pair, timeframe), partial(self._binance_message, pair, interval), None
         elif asked.get("op") == "subscribe":
             for wanted in asked["args"]:
                 bar = wanted["channel"].removeprefix("candle")
-                stream = self._okx[wanted["instId"]], OKX_BARS.get(bar, bar)
-                yield f"{wanted['instId']}@{bar}", stream, {"event": "subscribe", "arg": wanted, "connId": "1"}
+                stream = self._pairs[wanted["instId"]], OKX_BARS.get(bar, bar)
+                answer = {"event": "subscribe", "arg": wanted, "connId": "1"}
+                yield f"{wanted['instId']}@{bar}", stream, partial(_okx_message, wanted), answer
 
-    async def _push(self, streams: dict[CandleStream, _Subscription], cuts: int, send: Send, *, is_okx: bool) -> None:
+    def _bybit(self, asked: dict[str, Any]) -> Iterator[_Asked]:
+        for topic in asked["args"]:
+            _, interval, symbol = topic.split(".")
+            message = partial(self._bybit_message, topic)
+            yield topic, (self._pairs[symbol], BYBIT_INTERVALS[interval]), message, None
+
+    async def _push(self, streams: dict[CandleStream, _Subscription], cuts: int, send: Send) -> None:
         """Push candles until the connections are cut."""
         forming_ms = 0
         while self._cuts == cuts:
@@ -140,28 +161,38 @@ class SimulatedSockets:
                     if candle.closed and candle.open_ms >= slots.open(number):
                         continue
                     for _ in range(2 if candle.closed and self._faults.repeats else 1):
-                        await self._push_one(candle, stream, subscription.name, send, is_okx=is_okx)
+                        await self._push_one(candle, subscription, send)
             if is_time:
                 forming_ms = now_ms
             await asyncio.sleep(_LOOKED_S)
 
-    async def _push_one(self, candle: Candle, stream: CandleStream, name: str, send: Send, *, is_okx: bool) -> None:
+    async def _push_one(self, candle: Candle, subscription: _Subscription, send: Send) -> None:
         if candle.closed:
             self.final_ms = max(self.final_ms, candle.open_ms)
-        if self._faults.is_silent or (candle.closed and self._faults.only_forming):
-            return
-        values, (pair, _) = [str(value) for value in candle.values], stream
-        if is_okx:
-            instrument, _, bar = name.partition("@")
-            row = [str(candle.open_ms), *values, "0", "0", str(int(candle.closed))]
-            await _say(send, {"arg": {"channel": f"candle{bar}", "instId": instrument}, "data": [row]})
-            return
-        symbol, interval = pair.base + pair.quote, name.partition("@kline_")[2]
+        if not (self._faults.is_silent or (candle.closed and self._faults.only_forming)):
+            await _say(send, subscription.message(candle))
+
+    def _binance_message(self, pair: Pair, interval: str, candle: Candle) -> object:
+        symbol = pair.base + pair.quote
         kline = {
             "t": candle.open_ms, "T": candle.close_ms - 1, "s": symbol, "i": interval, "x": candle.closed,
-            **dict(zip("ohlcv", values, strict=True)), "n": 10, "q": "0", "V": "0", "Q": "0", "B": "0",
+            **dict(zip("ohlcv", map(str, candle.values), strict=True)), "n": 10, "q": "0", "V": "0", "Q": "0", "B": "0",
         }  # fmt: skip
-        await _say(send, {"e": "kline", "E": self._now_ms(), "s": symbol, "k": kline})
+        return {"e": "kline", "E": self._now_ms(), "s": symbol, "k": kline}
+
+    def _bybit_message(self, topic: str, candle: Candle) -> object:
+        return bybit_push(topic, candle, self._now_ms())
+
+
+def _okx_message(wanted: Mapping[str, str], candle: Candle) -> object:
+    row = [str(candle.open_ms), *map(str, candle.values), "0", "0", str(int(candle.closed))]
+    return {"arg": {"channel": wanted["channel"], "instId": wanted["instId"]}, "data": [row]}
+
+
+def _spellings(pair: Pair) -> tuple[str, ...]:
+    """What exchanges call a pair when it is subscribed to."""
+    symbol = pair.base + pair.quote
+    return symbol.lower(), f"{pair.base}-{pair.quote}", symbol
 
 
 async def _say(send: Send, message: object) -> None:

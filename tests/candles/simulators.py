@@ -7,12 +7,11 @@ from contextlib import contextmanager
 import uvicorn
 
 from hub.demo.simulated_exchange import SimulatedExchange
-from tests.candles.bybit import Bybit
 from tests.waiting import wait_for
 
 
 @contextmanager
-def served(exchange: SimulatedExchange | Bybit) -> Iterator[str]:
+def served(exchange: SimulatedExchange) -> Iterator[str]:
     """The address at which the exchange answers until the block ends."""
     # A cut connection is an error in the server's eyes.
     server = uvicorn.Server(uvicorn.Config(exchange, host="127.0.0.1", port=0, log_level="critical"))

@@ -1,59 +1,89 @@
-"""Bybit's candles: ccxt itself against a local server that speaks Bybit's public dialect."""
-
-import asyncio
-import time
-from collections.abc import Sequence
+"""What is Bybit's own in its dialect: what it refuses, and when it wants to be left alone."""
 
 import pytest
 
 from candles.exchange import Exchange
-from candles.sockets import Socket
-from common.slots import slots_of
-from hub.demo.simulated_exchange import SimulatedExchange
+from common.errors import ExchangeError
+from hub.demo.simulated_exchange import Fault, SimulatedExchange
 from hub.demo.simulated_market import Pair
 from registry.groups import Series
-from tests.candles.bybit import Bybit
+from registry.store.files.file_store import FileStore
 from tests.candles.simulators import served
-from tests.waiting import wait_for_async
+from tests.candles.test_feed import MINUTE, Fast, following
 
-MINUTE = 60_000
-SLOTS = slots_of("1m")
-PAIRS = (Pair("BTC"), Pair("ETH"))
-SERIES = [Series.parse("BYBIT:BTCUSDT 1m"), Series.parse("BYBIT:ETHUSDT 1m")]
+BTC = Series.parse("BYBIT:BTCUSDT 1m")
+PAIRS = tuple(Pair(base) for base in ("BTC", *(f"C{number:02}" for number in range(23))))
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 
-async def test_only_candles_that_bybit_calls_final_are_taken_from_its_websocket() -> None:
-    now_ms = time.time_ns() // 1_000_000
-    finals: list[tuple[Series, tuple[float, ...]]] = []
+class Waits(list[float]):
+    """A sleep that only notes for how long."""
 
-    def take(series: Series, candle: Sequence[float]) -> None:
-        finals.append((series, tuple(candle)))
+    async def __call__(self, seconds: float) -> None:
+        self.append(seconds)
 
-    simulated = SimulatedExchange(PAIRS, lambda: now_ms)
-    with served(Bybit(simulated)) as url:
-        async with Exchange("BYBIT", url=url, with_sockets=True) as exchange:
-            closed = [row async for page in exchange.pages(SERIES[0], now_ms - 5 * MINUTE) for row in page]
-            newest_ms = SLOTS.open(SLOTS.number(now_ms)) - MINUTE
-            # The machine's clock, which ccxt asks, may be in the next minute by now.
-            opens = [int(row[0]) for row in closed][:4]
-            assert opens == list(range(newest_ms - 3 * MINUTE, newest_ms + 1, MINUTE))
-            socket = Socket.of(exchange, take)
-            assert socket is not None
-            await socket.want(SERIES)
-            running = asyncio.create_task(socket.run())
-            try:
-                await wait_for_async(lambda: len(simulated.sockets.subscribed) == 2, "the subscriptions")
-                await wait_for_async(lambda: exchange.api.ohlcvs, "a forming candle")
-                assert not finals
-                now_ms += MINUTE
-                await wait_for_async(lambda: len(finals) == 2, "the final candles")
-            finally:
-                running.cancel()
-                await asyncio.gather(running, return_exceptions=True)
-    formed = [simulated.candles(pair, "1m", newest_ms + MINUTE, newest_ms + 2 * MINUTE)[0] for pair in PAIRS]
-    assert dict(finals) == {
-        series: (candle.open_ms, *candle.values) for series, candle in zip(SERIES, formed, strict=True)
-    }
-    assert simulated.sockets.subscribed == ["kline.1.BTCUSDT", "kline.1.ETHUSDT"]
+
+@pytest.fixture
+def clock() -> Fast:
+    return Fast()
+
+
+@pytest.fixture
+def exchange(clock: Fast) -> SimulatedExchange:
+    return SimulatedExchange(PAIRS, clock.now_ms)
+
+
+async def fetched(exchange: SimulatedExchange, clock: Fast) -> tuple[int, Waits]:
+    """How many candles came in the end, and what was waited for."""
+    waits = Waits()
+    with served(exchange) as url:
+        async with Exchange("BYBIT", url=url, sleep=waits) as asked:
+            pages = [page async for page in asked.pages(BTC, clock.now_ms() - 5 * MINUTE)]
+    return sum(map(len, pages)), waits
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault(200), Fault(200, code=10018), Fault(200, code=10016), Fault(200, code=10000), Fault(429, code=10429),
+     Fault(503), Fault(None)],
+    ids=["too many visits", "too many of the address", "server error", "server time-out", "429", "503", "cut"],
+)  # fmt: skip
+async def test_what_passes_by_itself_is_waited_for(exchange: SimulatedExchange, clock: Fast, fault: Fault) -> None:
+    exchange.faults.append(fault)
+    candles, waits = await fetched(exchange, clock)
+    assert candles >= 4
+    assert len(waits) == 1
+
+
+async def test_it_says_when_its_limit_ends(exchange: SimulatedExchange, clock: Fast) -> None:
+    exchange.faults.append(Fault(200, retry_after_s=40))
+    _, waits = await fetched(exchange, clock)
+    assert waits == pytest.approx([40], abs=5)
+
+
+async def test_an_address_that_it_bans_leaves_it_alone(exchange: SimulatedExchange, clock: Fast) -> None:
+    exchange.faults.append(Fault(403))
+    with pytest.raises(ExchangeError, match="BYBIT wants to be left alone for 10 minutes"):
+        await fetched(exchange, clock)
+    assert exchange.requests == 1
+
+
+async def test_what_it_refuses_is_not_asked_again(exchange: SimulatedExchange, clock: Fast) -> None:
+    exchange.faults.append(Fault(200, code=10001))
+    with pytest.raises(ExchangeError, match="BYBIT refuses"):
+        await fetched(exchange, clock)
+    assert exchange.requests == 1
+
+
+async def test_more_series_than_a_message_may_subscribe_to(
+    exchange: SimulatedExchange, clock: Fast, store: FileStore
+) -> None:
+    async with following(exchange, store, clock, "BYBIT") as hub:
+        names = [f"BYBIT:{pair.base}USDT 1m" for pair in PAIRS]
+        series = hub.follow(*names, since_ms=clock.now_ms() - 5 * MINUTE)
+        await hub.subscribed(*series)
+        asked = exchange.requests
+        assert sum(await hub.closed(clock.close())) == len(PAIRS)
+        assert exchange.requests == asked
+        assert sorted(exchange.sockets.subscribed) == sorted(f"kline.1.{pair.base}USDT" for pair in PAIRS)

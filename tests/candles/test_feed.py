@@ -132,7 +132,7 @@ async def _running(
         await feed.close()
 
 
-@pytest.mark.parametrize("name", ["BINANCE", "OKX"])
+@pytest.mark.parametrize("name", ["BINANCE", "OKX", "BYBIT"])
 async def test_final_candles_come_by_websocket_without_a_request(
     exchange: SimulatedExchange, store: FileStore, clock: Fast, name: str
 ) -> None:

@@ -62,7 +62,7 @@ async def fetched(
         return pl.concat(frames), asked.requests
 
 
-@pytest.mark.parametrize("name", ["BINANCE", "OKX"])
+@pytest.mark.parametrize("name", ["BINANCE", "OKX", "BYBIT"])
 @pytest.mark.parametrize("timeframe", ["1m", "5m", "1h", "1d", "1w", "1mo"])
 async def test_every_closed_candle_comes_once_and_no_open_one(
     exchange: SimulatedExchange, url: str, name: str, timeframe: str
@@ -88,7 +88,7 @@ async def test_an_exchange_that_wants_rest_gets_it(exchange: SimulatedExchange, 
     assert len(waits) == 4
 
 
-@pytest.mark.parametrize("name", ["BINANCE", "OKX"])
+@pytest.mark.parametrize("name", ["BINANCE", "OKX", "BYBIT"])
 async def test_maintenance_is_no_refusal(exchange: SimulatedExchange, url: str, name: str) -> None:
     exchange.is_down = True
     waits = Waits()
@@ -119,7 +119,7 @@ async def test_what_cannot_be_fetched_says_why(url: str, name: str, text: str, w
         await fetched(name, url, Series.parse(text), NOW - 50 * HOUR)
 
 
-@pytest.mark.parametrize("name", ["BINANCE", "OKX"])
+@pytest.mark.parametrize("name", ["BINANCE", "OKX", "BYBIT"])
 async def test_neither_an_outage_nor_a_late_listing_is_an_end(exchange: SimulatedExchange, url: str, name: str) -> None:
     first = slots_of("1h").number(NOW) - 2_000
     opens = [slots_of("1h").open(first + number) for number in range(2_000)]

@@ -3,125 +3,22 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 
-from hub.alone import holder
 from hub.demo.simulated_exchange import SimulatedExchange
 from hub.demo.simulated_market import Pair
 from tests.candles.simulators import served
 from tests.chaos.processes import EFFORT
+from tests.flows.hub_folder import PATIENCE_S, Folder, registered
 from tests.waiting import wait_for
 
-PATIENCE_S = 400.0
 BTC = Pair("BTC")
-RUNS = """
-import asyncio, json, sys
-from pathlib import Path
-from hub.prefect_server import PrefectServer
-PrefectServer(Path(sys.argv[1])).use()
-from prefect.client.orchestration import get_client
-
-async def main():
-    async with get_client() as client:
-        runs = await client.read_flow_runs(limit=200)
-        pool = await client.read_work_pool("ticks")
-        deployments = await client.read_deployments()
-    print(json.dumps({
-        "pool": pool.type,
-        "deployments": sorted(one.name for one in deployments),
-        "states": {run.name: [other.state.name for other in runs if other.name == run.name] for run in runs},
-    }))
-
-asyncio.run(main())
-"""
-
-
-class Known(msgspec.Struct):
-    """What Prefect's server knows: the type of the pool, the deployments, and the states of the runs by name."""
-
-    pool: str
-    deployments: list[str]
-    states: dict[str, list[str]]
-
-
-class Folder:
-    """A data folder, and commands on it in processes of their own."""
-
-    def __init__(self, path: Path, exchange: SimulatedExchange, url: str) -> None:
-        self.path = path
-        self.exchange = exchange
-        self.started: list[subprocess.Popen[bytes]] = []
-        self.environment = {
-            **os.environ,
-            "HUB_DATA_DIR": str(path / "data"),
-            "HUB_EXCHANGE_URLS": json.dumps({"binance": url}),
-            "HUB_API_PORT": "0",
-            "HUB_WITHOUT": "bots,dashboard",
-        }
-
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """A command that goes on."""
-        with (self.path / f"{arguments[0]}.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "app_cli", *arguments], env=self.environment, stdout=log, stderr=log
-            )
-        self.started.append(process)
-        return process
-
-    def said(self, name: str, text: str) -> bool:
-        """Whether a command has said something."""
-        return text in (self.path / f"{name}.log").read_text()
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A command that ends."""
-        command = [sys.executable, "-m", "app_cli", *arguments]
-        return subprocess.run(
-            command, check=False, env=self.environment, capture_output=True, text=True, timeout=PATIENCE_S
-        )
-
-    def key(self, user: str, *options: str) -> str:
-        """A key of a user."""
-        created = self.run("keys", "create", user, *options)
-        assert created.returncode == 0, created.stderr
-        return created.stdout.strip()
-
-    def client(self) -> httpx.Client:
-        """A user's client of the service."""
-        url = json.loads((self.path / "data" / "service.json").read_text())["url"]
-        return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {self.key('alice')}"}, timeout=PATIENCE_S)
-
-    def triggers(self) -> int:
-        """Triggers in the store."""
-        return int(json.loads(self.run("status", "--json").stdout)["triggers"])
-
-    def worker(self) -> int | None:
-        """The process id of the worker."""
-        return holder(self.path / "data", "worker")
-
-    def prefect(self) -> "Known":
-        """What Prefect's server knows."""
-        command = [sys.executable, "-c", RUNS, str(self.path / "data" / "prefect")]
-        answer = subprocess.run(
-            command, check=False, env=self.environment, capture_output=True, text=True, timeout=PATIENCE_S
-        )
-        assert answer.returncode == 0, answer.stderr
-        return msgspec.json.decode(answer.stdout, type=Known)
-
-
-def registered(client: httpx.Client, condition: str) -> str:
-    """The id of a condition that nobody has registered before."""
-    answer = client.post("/conditions/register", json={"condition": condition})
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["condition_id"])
 
 
 def first_event(client: httpx.Client) -> dict[str, Any]:
@@ -134,19 +31,21 @@ def first_event(client: httpx.Client) -> dict[str, Any]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Folder]:
-    exchange = SimulatedExchange([BTC, Pair("ETH")], lambda: time.time_ns() // 1_000_000)
+def exchange() -> SimulatedExchange:
+    return SimulatedExchange([BTC, Pair("ETH")], lambda: time.time_ns() // 1_000_000)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, exchange: SimulatedExchange) -> Iterator[Folder]:
     with served(exchange) as url:
-        made = Folder(tmp_path, exchange, url)
+        made = Folder(tmp_path, {"binance": url})
         yield made
-        for process in reversed(made.started):
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-                process.wait(60)
-        made.run("down")
+        made.stop()
 
 
-def test_a_registration_is_all_that_a_first_trigger_needs_and_a_killed_worker_goes_on(folder: Folder) -> None:
+def test_a_registration_is_all_that_a_first_trigger_needs_and_a_killed_worker_goes_on(
+    folder: Folder, exchange: SimulatedExchange
+) -> None:
     up = folder.start("up")
     wait_for(lambda: folder.said("up", "every close is judged"), "the service", PATIENCE_S)
     with folder.client() as client:
@@ -156,7 +55,7 @@ def test_a_registration_is_all_that_a_first_trigger_needs_and_a_killed_worker_go
         assert client.post("/conditions/subscribe", json=subscription).status_code == 201
         event = first_event(client)
         assert (event["condition_id"], event["symbol"]) == (wanted, "BTCUSDT")
-        (right,) = folder.exchange.candles(BTC, "1m", event["open_time"], event["close_time"])
+        (right,) = exchange.candles(BTC, "1m", event["open_time"], event["close_time"])
         assert event["price"] == right.values[3]
         status = client.get(f"/conditions/{nowhere}/status").json()
         assert status["state"] == "err"

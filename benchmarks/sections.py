@@ -19,6 +19,7 @@ from benchmarks import (
     seed,
     service,
     subscriptions,
+    texts,
 )
 from benchmarks.peers.process import Peers
 from benchmarks.report import Section
@@ -33,6 +34,7 @@ SECTIONS: dict[str, Callable[[Scale, Peers], Section]] = {
     "conditions": conditions.conditions,
     "scan": scan.scan,
     "backtests": backtests.backtests,
+    "texts": texts.texts,
     "cold": cold.cold,
     "big": big_hub.big_hub,
     "events": events.events,

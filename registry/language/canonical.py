@@ -33,7 +33,7 @@ from typing import Literal
 
 from registry.groups import Series
 from registry.language.arithmetic import folded
-from registry.language.as_text.text import to_text
+from registry.language.as_text.text import TextWriter
 from registry.language.time_windows import During
 from registry.language.tree import (
     All,
@@ -82,7 +82,7 @@ class _Rewriting:
     """Children are rewritten before their parent is assembled, so one pass reaches the fixpoint."""
 
     def __init__(self, base: Series) -> None:
-        self._base = base
+        self._text = TextWriter(base).node
 
     def node(self, node: Node, *, negated: bool) -> Node:  # noqa: PLR0911 - one return for each kind of node
         """The canonical tree of ``node``, or of its negation."""
@@ -163,6 +163,3 @@ class _Rewriting:
         if count == len(children):
             return self._compose("all", children)
         return AtLeast(count, tuple(sorted(children, key=self._text)))
-
-    def _text(self, part: Node | Operand) -> str:
-        return to_text(part, self._base)

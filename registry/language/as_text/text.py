@@ -2,15 +2,18 @@
 
 ``parse`` reads ``[EXCHANGE:]SYMBOL TIMEFRAME: expression`` into a tree, ``to_text`` writes a tree. A name that is no
 symbol stands in quotes: ``"NYSE:^NYA" 1d: close > 1``. The grammar is in ``grammar.lark``: arithmetic binds tightest,
-then come comparison, ``for`` and ``within``, ``not``, ``and``, ``or``.
+then come comparison, ``for`` and ``within``, ``not``, ``and``, ``or``. The commonest texts take the way of
+:mod:`registry.language.as_text.plain`.
 """
 
 import re
+from functools import lru_cache
 
 from common.timeframes import normalise_timeframe
 from indicators.catalogue import catalogue
 from registry.groups import Series
 from registry.language.as_text.help import helped, lenient_header
+from registry.language.as_text.plain import read_plain
 from registry.language.as_text.reading import Reader
 from registry.language.as_text.syntax import clean, complaint, located, syntax_tree
 from registry.language.limits import TYPED, Limits
@@ -41,6 +44,7 @@ _HEADER = re.compile(
     r"""\s*(?P<symbol>"[^"]*"|(?:[\w./:&-]|[^\x00-\x7f])+)\s+(?P<timeframe>\w+(?: [a-z]+)?)\s*:""",
     re.ASCII | re.IGNORECASE,
 )
+_REMEMBERED = 4_096
 _SUM, _PRODUCT, _ATOM = 1, 2, 3
 """How tightly the parts of an operand are bound."""
 
@@ -62,6 +66,9 @@ def parse(
     def read(written: str) -> tuple[Series, SurfaceNode]:
         return _read(written, symbol, timeframe, default_exchange, limits)
 
+    plain = read_plain(text, default_exchange)
+    if plain is not None:
+        return plain
     return helped(text, read, timeframe=timeframe) if limits is TYPED else read(text)
 
 
@@ -95,7 +102,7 @@ def to_text(part: SurfaceNode | Operand, base: Series | None = None, *, short: b
     Operands that are not read from ``base`` name their series after an ``@``; without a ``base`` none do. ``short`` is
     for people: it leaves out default sources and the exchange of ``base``, and joins two conditions by ``and``.
     """
-    return _TextWriter(base, short).node(part)
+    return TextWriter(base, short=short).node(part)
 
 
 def _header(text: str) -> re.Match[str] | None:
@@ -140,8 +147,10 @@ def _first_word(text: str, start: int) -> int:
     return len(text) - len(text[start:].lstrip())
 
 
-class _TextWriter:
-    def __init__(self, base: Series | None, short: bool) -> None:
+class TextWriter:
+    """Writes parts of conditions of one series, as :func:`to_text` does."""
+
+    def __init__(self, base: Series | None, *, short: bool = False) -> None:
         self._base = base
         self._short = short
 
@@ -204,14 +213,12 @@ class _TextWriter:
             case Price(series, field, offset):
                 return field + self._place(series, offset)
             case IndicatorOutput(series, name, parameters, source, output, offset):
-                arguments = [number_text(value) for _, value in parameters]
-                record = catalogue()[name]
-                if source is not None and not (self._short and source == record.default_source):
+                if source is None or isinstance(source, str):
+                    written = _indicator_text(name, parameters, source, output, self._short)
+                else:
                     # It is read where its indicator is read, so no part of it has a place.
-                    arguments.append(source if isinstance(source, str) else _TextWriter(None, self._short).node(source))
-                call = f"({', '.join(arguments)})" if arguments else ""
-                named = f".{output}" if len(record.outputs) > 1 else ""
-                return name + call + named + self._place(series, offset)
+                    written = _call(name, parameters, TextWriter(None, short=self._short).node(source), output)
+                return written + self._place(series, offset)
             case Function(name, operands):
                 return f"{name}({', '.join(map(self._operand, operands))})"
             case Arithmetic("*", left, Number(-1)) if self._short and not isinstance(left, Number):
@@ -225,13 +232,30 @@ class _TextWriter:
     def _place(self, series: Series, offset: int) -> str:
         """Steps back, and the series if it is not the condition's own."""
         text = f"[{offset}]" if offset else ""
-        if self._base is None:
+        if self._base is None or series is self._base:
             return text
         if series.instrument != self._base.instrument:
             exchange, symbol = series.instrument.exchange, series.instrument.symbol
             plain = self._short and exchange == self._base.instrument.exchange and not looks_like_timeframe(symbol)
             text += f"@{symbol if plain else series.instrument}"
         return text if series.timeframe == self._base.timeframe else f"{text}@{series.timeframe}"
+
+
+@lru_cache(_REMEMBERED)
+def _indicator_text(
+    name: str, parameters: tuple[tuple[str, float], ...], source: str | None, output: str, short: bool
+) -> str:
+    """An indicator of a price, or of columns of candles."""
+    is_default = short and source == catalogue()[name].default_source
+    return _call(name, parameters, None if is_default else source, output)
+
+
+def _call(name: str, parameters: tuple[tuple[str, float], ...], source: str | None, output: str) -> str:
+    arguments = [number_text(value) for _, value in parameters]
+    if source is not None:
+        arguments.append(source)
+    call = f"({', '.join(arguments)})" if arguments else ""
+    return name + call + (f".{output}" if len(catalogue()[name].outputs) > 1 else "")
 
 
 def _is_leaf(node: SurfaceNode) -> bool:

@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from common.errors import InstrumentError
 from registry.instruments import Instrument, Listing, normalise_exchange, split_exchange
-from registry.symbols import Spelling, fold, read_symbol
+from registry.symbols import Spelling, fold, quote_in, read_symbol
 
 _HINTS = 3
 _REMEMBERED = 1024
@@ -75,6 +75,12 @@ class Directory:
         if pair is None and said.quote is not None and own is not None and own.letters == said.letters:
             pair = said.base, said.quote
         return listing if pair is None else replace(listing, base=pair[0], quote=pair[1])
+
+    def quote_currency(self, instrument: Instrument) -> str | None:
+        """What an instrument is priced in: as its listing says, else as its name does; ``None`` if neither does."""
+        listing = self.by_instrument.get(instrument)
+        pair = None if listing is None else listing.pair
+        return quote_in(instrument.symbol) if pair is None else pair[1]
 
     def check(self, instrument: Instrument) -> None:
         """Raises :class:`InstrumentError` for an instrument that is not listed, with the names nearest to it."""

@@ -145,6 +145,19 @@ def pair_in(text: str) -> tuple[str, str] | None:
     return (said.base, said.quote) if said.quote is not None and plainly else None
 
 
+def quote_in(symbol: str) -> str | None:
+    """The quote currency of a canonical symbol: what stands after its slash, else the longest common currency with
+    which its letters end. ``None`` where neither says one, as for a stock."""
+    try:
+        said = read_symbol(symbol)
+    except InstrumentError:
+        return None
+    if said.quote is not None:
+        return said.quote
+    ends = (said.base[start:] for start in range(1, len(said.base)))
+    return next((end for end in ends if end in _QUOTE_CURRENCIES), None)
+
+
 def kind_of(symbol: str) -> InstrumentKind:
     """The kind of a canonical symbol."""
     marks = _marks(symbol)

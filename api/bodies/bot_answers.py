@@ -7,6 +7,7 @@ from pydantic import Field
 from api.bodies.answers import Answer
 
 _GAIN = "In quote, after fees; coins at the last close"
+_QUOTE_CURRENCY = "What amounts in quote are in; null where neither the listing nor the name of a market says it"
 
 
 class BotConditionAnswer(Answer):
@@ -21,6 +22,7 @@ class BotMarketAnswer(Answer):
     """How a bot stands in one market."""
 
     instrument: str
+    quote_currency: Annotated[str | None, Field(description=_QUOTE_CURRENCY)]
     status: Annotated[
         str,
         Field(description="waiting, entering, active, trailing, closing, cooldown, paused, closed or error"),
@@ -37,6 +39,15 @@ class BotMarketAnswer(Answer):
     data: Annotated[Literal["ready", "missing"], Field(description="missing: no candles, so it cannot act")]
 
 
+class BotGainAnswer(Answer):
+    """What a bot has gained in its markets of one quote currency."""
+
+    quote_currency: Annotated[str | None, Field(description=f"{_QUOTE_CURRENCY}: it has a gain of its own")]
+    instruments: list[str]
+    gain: Annotated[str, Field(description=_GAIN)]
+    fees: Annotated[str, Field(description="In quote")]
+
+
 class BotAnswer(Answer):
     """One of the caller's bots. Its configuration is never shown."""
 
@@ -45,8 +56,9 @@ class BotAnswer(Answer):
     account: str
     life: Annotated[Literal["active", "ended"], Field(description="ended: it has closed in all of its markets")]
     created_at: int
-    gain: Annotated[str, Field(description=f"{_GAIN}; over all markets, which have one quote currency or several")]
-    fees: str
+    gains: Annotated[
+        list[BotGainAnswer], Field(description="One for each quote currency of its markets; they are not added up")
+    ]
     markets: list[BotMarketAnswer]
     conditions: list[BotConditionAnswer]
 

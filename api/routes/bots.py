@@ -11,6 +11,7 @@ from api.bodies.bot_answers import (
     BotConditionAnswer,
     BotDealPage,
     BotFillPage,
+    BotGainAnswer,
     BotMarketAnswer,
     BotNotePage,
     BotOrderPage,
@@ -24,7 +25,8 @@ from api.http.problems import not_found
 from api.http.responding import page, respond
 from api.http.routing import HubRequest, hub_router
 from api.routes.parameters import BotPath, Cursor, Limit, SeqCursor
-from bots.standing import gain_in, total_of
+from bots.standing import QuoteOf, gain_in, gains, not_begun
+from registry.instruments import Instrument
 from registry.store.parts.bots import BotStanding, HistoryKind, StoredBot
 
 router = hub_router("bots")
@@ -181,18 +183,26 @@ async def _history(
 
 def _answer(request: HubRequest, bot: StoredBot) -> BotAnswer:
     store = request.service.store
-    standings = {one.instrument: one for _, one in store.bots.standings([bot.number])}
+    begun = {one.instrument: one for _, one in store.bots.standings([bot.number])}
+    standings = [begun.get(name) or not_begun(name, is_active=bot.life == "active") for name in bot.instruments]
     stored = {str(series.instrument) for series in store.candles.names()}
-    markets = [_market(name, standings.get(name), is_stored=name in stored, life=bot.life) for name in bot.instruments]
+    quote_of = store.candles.directory().quote_currency
     return BotAnswer(
         bot_id=bot.bot_id,
         bot_type=bot.kind,
         account=bot.account,
         life=bot.life,
         created_at=bot.created_ms,
-        gain=f"{total_of(market.gain for market in markets):f}",
-        fees=f"{total_of(market.fees for market in markets):f}",
-        markets=markets,
+        gains=[
+            BotGainAnswer(
+                quote_currency=one.quote_currency,
+                instruments=list(one.instruments),
+                gain=f"{one.gain:f}",
+                fees=f"{one.fees:f}",
+            )
+            for one in gains(standings, quote_of)
+        ],
+        markets=[_market(standing, quote_of, is_stored=standing.instrument in stored) for standing in standings],
         conditions=[
             BotConditionAnswer(instrument=where, condition_id=condition_id, role=role)
             for where, condition_id, role in bot.conditions
@@ -200,13 +210,10 @@ def _answer(request: HubRequest, bot: StoredBot) -> BotAnswer:
     )
 
 
-def _market(name: str, standing: BotStanding | None, *, is_stored: bool, life: str) -> BotMarketAnswer:
-    if standing is None:
-        standing = BotStanding(
-            name, 0, "waiting" if life == "active" else "closed", 0, "0", "0", "0", "0", 0, 0, None, 0
-        )
+def _market(standing: BotStanding, quote_of: QuoteOf, *, is_stored: bool) -> BotMarketAnswer:
     return BotMarketAnswer(
-        instrument=name,
+        instrument=standing.instrument,
+        quote_currency=quote_of(Instrument.parse(standing.instrument)),
         status=standing.status,
         candle_at=standing.candle_ms or None,
         price=standing.price,

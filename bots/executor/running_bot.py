@@ -24,7 +24,7 @@ from bots.machine import (
     MachineEvent,
     TimePassed,
 )
-from bots.orders import Intent
+from bots.orders import Intent, Note
 from bots.protections import EndedDeal
 from bots.running import Runner, in_order
 from registry.instruments import Instrument
@@ -165,7 +165,7 @@ class RunningMachine:
         if ended is not None:
             self.ended.append(ended)
         self.is_changed |= bool(intents) or not isinstance(event, CandleClosed | TimePassed) or _differs(before, after)
-        if intents and self.before_orders is not None:
+        if self.before_orders is not None and any(not isinstance(intent, Note) for intent in intents):
             self.before_orders(self)
 
 

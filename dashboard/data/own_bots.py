@@ -1,13 +1,13 @@
 """A user's own bots that the hub runs, and what each of them did; never those of others, and no configuration."""
 
 from dataclasses import dataclass
-from decimal import Decimal
 
 import polars as pl
 import streamlit as st
 
-from bots.standing import gain_in, total_of
+from bots.standing import Gain, QuoteOf, gain_in, gains, not_begun
 from dashboard.data.reading import SECONDS_KEPT, opened
+from registry.instruments import Instrument
 from registry.keys import matches, read_key_text
 from registry.store.parts.accounts import ApiKey
 from registry.store.parts.bots import BotStanding, HistoryKind, StoredBot
@@ -20,6 +20,7 @@ _FEES = ("fee_quote", "fee_base")
 _MARKETS: dict[str, pl.DataType | type[pl.DataType]] = {
     "instrument": pl.String,
     "status": pl.String,
+    "quote_currency": pl.String,
     "gain": pl.Float64,
     "fees": pl.Float64,
     "deals": pl.Int64,
@@ -39,13 +40,11 @@ class ShownBot:
     account: str
     is_active: bool
     created_ms: int
-    gain: Decimal
-    """In quote, after fees, over all markets; coins at the last close."""
-    fees: Decimal
-    """In quote, over all markets."""
+    gains: list[Gain]
+    """One for each quote currency."""
     markets: pl.DataFrame
-    """A row for each market: ``instrument status gain fees deals orders candle_at error``. ``deals`` have ended,
-    ``orders`` are at the broker, ``candle_at`` is the close of the last candle that it has seen."""
+    """A row for each market: ``instrument status quote_currency gain fees deals orders candle_at error``. ``deals``
+    have ended, ``orders`` are at the broker, ``candle_at`` is the close of the last candle that it has seen."""
 
     @property
     def deals(self) -> int:
@@ -84,7 +83,8 @@ def own_bots(store_url: str, user_id: str) -> list[ShownBot]:
         standings: dict[int, list[BotStanding]] = {}
         for number, standing in store.bots.standings([bot.number for bot in bots]):
             standings.setdefault(number, []).append(standing)
-        return [_shown_bot(bot, standings.get(bot.number, [])) for bot in bots]
+        quote_of = store.candles.directory().quote_currency
+        return [_shown_bot(bot, standings.get(bot.number, []), quote_of) for bot in bots]
 
 
 @st.cache_data(ttl=SECONDS_KEPT, max_entries=64, show_spinner=False)
@@ -105,27 +105,23 @@ def what_it_did(store_url: str, user_id: str, number: int, kind: HistoryKind) ->
         ).rename({"condition_id": "condition"})
 
 
-def _shown_bot(bot: StoredBot, standings: list[BotStanding]) -> ShownBot:
-    by_market = {standing.instrument: standing for standing in standings}
-    rows: list[dict[str, object]] = []
-    for name in bot.instruments:
-        market = by_market.get(name)
-        if market is None:
-            status = "waiting" if bot.life == "active" else "closed"
-            rows.append({"instrument": name, "status": status, "gain": 0.0, "fees": 0.0, "deals": 0, "orders": 0})
-        else:
-            rows.append(
-                {
-                    "instrument": name,
-                    "status": market.status,
-                    "gain": float(gain_in(market)),
-                    "fees": float(market.fees),
-                    "deals": market.deals,
-                    "orders": market.orders,
-                    "candle_at": market.candle_ms or None,
-                    "error": market.error,
-                }
-            )
+def _shown_bot(bot: StoredBot, begun: list[BotStanding], quote_of: QuoteOf) -> ShownBot:
+    by_market = {standing.instrument: standing for standing in begun}
+    standings = [by_market.get(name) or not_begun(name, is_active=bot.life == "active") for name in bot.instruments]
+    rows = [
+        {
+            "instrument": market.instrument,
+            "status": market.status,
+            "quote_currency": quote_of(Instrument.parse(market.instrument)),
+            "gain": float(gain_in(market)),
+            "fees": float(market.fees),
+            "deals": market.deals,
+            "orders": market.orders,
+            "candle_at": market.candle_ms or None,
+            "error": market.error,
+        }
+        for market in standings
+    ]
     return ShownBot(
         bot_id=bot.bot_id,
         number=bot.number,
@@ -133,8 +129,7 @@ def _shown_bot(bot: StoredBot, standings: list[BotStanding]) -> ShownBot:
         account=bot.account,
         is_active=bot.life == "active",
         created_ms=bot.created_ms,
-        gain=total_of(gain_in(market) for market in standings),
-        fees=total_of(market.fees for market in standings),
+        gains=gains(standings, quote_of),
         markets=pl.DataFrame(rows, schema=_MARKETS),
     )
 

@@ -5,6 +5,7 @@ from functools import partial
 import polars as pl
 import streamlit as st
 
+from bots.standing import Gain
 from dashboard.data.own_bots import ROWS, ShownBot, key_with_text, own_bots, what_it_did
 from dashboard.data.reading import read
 from dashboard.view import View, drawn, view
@@ -34,7 +35,7 @@ _TIMES = {
     "noted_at": "noted",
     "candle_at": "last candle",
 }
-_GAIN = "In quote, after fees; coins at the last close; over all of its markets"
+_GAIN = "After fees; coins at the last close; over all of its markets of that quote currency"
 
 
 def show() -> None:
@@ -100,8 +101,7 @@ def _bots(key: ApiKey, now: View) -> None:
         hide_index=True,
         placeholder="-",
         column_config={
-            "gain": st.column_config.NumberColumn(format="%.8g", help=_GAIN),
-            "fees": st.column_config.NumberColumn(format="%.8g", help="In quote"),
+            "gain": st.column_config.TextColumn(help=_GAIN),
             "deals": st.column_config.NumberColumn(format="localized", help="Those that have ended"),
         },
     )
@@ -114,8 +114,7 @@ def _bot(bot: ShownBot, key: ApiKey, now: View) -> None:
     st.header(bot.bot_id, anchor=False)
     with st.container(horizontal=True):
         for label, value, meaning in (
-            ("Gain", f"{bot.gain:f}", _GAIN),
-            ("Fees", f"{bot.fees:f}", "In quote, over all of its markets"),
+            *(figure for gain in bot.gains for figure in _figures(gain)),
             ("Deals", f"{bot.deals:,}", "Those that have ended"),
             ("Orders", f"{bot.orders:,}", "At the broker"),
         ):
@@ -150,8 +149,23 @@ def _row(bot: ShownBot, now: View) -> tuple[object, ...]:
     statuses = ", ".join(sorted(set(bot.markets["status"])))
     markets = ", ".join(bot.markets["instrument"])
     life = "active" if bot.is_active else "ended"
-    figures = (float(bot.gain), float(bot.fees), bot.deals)
+    gain = ", ".join(f"{float(one.gain):.8g} {_currency(one)}" for one in bot.gains)
+    fees = ", ".join(f"{float(one.fees):.8g} {_currency(one)}" for one in bot.gains)
+    figures = (gain, fees, bot.deals)
     return (bot.bot_id, bot.kind, bot.account, life, statuses, markets, *figures, now.show(bot.created_ms))
+
+
+def _figures(gain: Gain) -> list[tuple[str, str, str]]:
+    """Label, amount and meaning of what was gained and paid in one quote currency."""
+    currency = _currency(gain)
+    return [
+        (f"Gain, {currency}", f"{gain.gain:f}", _GAIN),
+        (f"Fees, {currency}", f"{gain.fees:f}", "Over all of its markets of that quote currency"),
+    ]
+
+
+def _currency(gain: Gain) -> str:
+    return gain.quote_currency or f"in {gain.instruments[0]}"
 
 
 def _name(bot: ShownBot) -> str:

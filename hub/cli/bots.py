@@ -13,6 +13,7 @@ from hub.cli.output import AsJson, message, print_beside, print_json, print_tabl
 
 if TYPE_CHECKING:
     from registry.client.blocking import HubClient
+    from registry.client.bot_results import HubBot
 
 bots = App(name="bots", help="Bots that act on triggers: your own, by HUB_API_KEY.")
 
@@ -73,18 +74,14 @@ def list_bots(
     all_of_them: Annotated[bool, Parameter(name="--all", negative="", help="Ended ones as well.")] = False,
     json_output: AsJson = False,
 ) -> None:
-    """List your bots, with their gain in quote after fees."""
+    """List your bots, with their gain after fees in each quote currency."""
     with _client() as client:
         listed = [bot for bot in client.bots() if all_of_them or bot.life == "active"]
     if json_output:
         print_json([_as_json(bot) for bot in listed])
     elif listed:
-        rows = [
-            (bot.bot_id, bot.bot_type, bot.account, ", ".join(sorted({market.status for market in bot.markets})),
-             sum(market.deals for market in bot.markets), _short(bot.gain), _short(bot.fees))
-            for bot in listed
-        ]  # fmt: skip
-        print_table([("bot", "type", "account", "status", "deals", "gain", "fees"), *rows])
+        rows = [row for bot in listed for row in _rows(bot)]
+        print_table([("bot", "type", "account", "status", "deals", "gain", "fees", "in"), *rows])
     else:
         message("no bots; create one: hub bots create FILE")
 
@@ -109,7 +106,9 @@ def show(
     from common.timeframes import show_time
 
     print_beside("bot         ", f"{bot.bot_id}, {bot.bot_type} on {bot.account}, {bot.life}")
-    print_beside("gain        ", f"{_short(bot.gain)} after {_short(bot.fees)} of fees, in quote")
+    for one in bot.gains:
+        currency = one.quote_currency or f"in {one.instruments[0]}"
+        print_beside("gain        ", f"{_short(one.gain)} {currency} after {_short(one.fees)} {currency} of fees")
     for market in bot.markets:
         seen = "no candle yet" if market.candle_at is None else f"seen until {show_time(market.candle_at)}"
         print_beside(
@@ -117,8 +116,8 @@ def show(
         )
         if market.error is not None:
             print_beside("            ", f"error: {market.error}; hub bots resume {bot.bot_id}, or kill")
-    for one in bot.conditions:
-        print_beside(f"{one.role:<12}", f"{one.condition_id} in {one.instrument}")
+    for use in bot.conditions:
+        print_beside(f"{use.role:<12}", f"{use.condition_id} in {use.instrument}")
 
 
 @bots.command
@@ -219,10 +218,23 @@ def _cell(name: str, value: object) -> str:
     return _short(str(value)) if name == "profit" else str(value)
 
 
+def _rows(bot: "HubBot") -> list[tuple[object, ...]]:
+    """One for each quote currency, as amounts of several are not one."""
+    statuses = ", ".join(sorted({market.status for market in bot.markets}))
+    about = (bot.bot_id, bot.bot_type, bot.account, statuses, sum(market.deals for market in bot.markets))
+    return [
+        (*(("",) * len(about) if place else about), _short(one.gain), _short(one.fees),
+         one.quote_currency or one.instruments[0])
+        for place, one in enumerate(bot.gains)
+    ]  # fmt: skip
+
+
 def _short(amount: str) -> str:
+    """Cents, and more digits of what is less than one: it may be in BTC."""
     from decimal import Decimal
 
-    return f"{Decimal(amount):,.2f}"
+    exact = Decimal(amount)
+    return f"{exact:,.{2 if abs(exact) >= 1 or not exact else 8}f}"
 
 
 def read_config(path: Path) -> dict[str, object]:

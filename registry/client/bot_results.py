@@ -17,6 +17,7 @@ class BotMarket(HubAnswer, frozen=True, kw_only=True):
     """How a bot stands in one market."""
 
     instrument: str
+    quote_currency: str | None
     status: str
     candle_at: int | None
     price: str
@@ -30,16 +31,24 @@ class BotMarket(HubAnswer, frozen=True, kw_only=True):
     data: Literal["ready", "missing"]
 
 
+class BotGain(HubAnswer, frozen=True, kw_only=True):
+    """What a bot has gained in its markets of one quote currency, after fees, coins at the last close."""
+
+    quote_currency: str | None
+    instruments: list[str]
+    gain: str
+    fees: str
+
+
 class HubBot(HubAnswer, frozen=True, kw_only=True):
-    """A bot that the hub runs. ``gain`` is in quote, after fees, coins at the last close."""
+    """A bot that the hub runs. ``gains`` has one for each quote currency; they are not added up."""
 
     bot_id: str
     bot_type: str
     account: str
     life: Literal["active", "ended"]
     created_at: int
-    gain: str
-    fees: str
+    gains: list[BotGain]
     markets: list[BotMarket]
     conditions: list[BotConditionRole]
 

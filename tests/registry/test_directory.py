@@ -193,3 +193,10 @@ def test_names_are_read_with_the_list_inside_the_block_only() -> None:
     assert Condition.parse("M&M 1d: close > 1", default_exchange="NSE").series == "NSE:M&M 1d"
     with pytest.raises(InstrumentError):
         Condition.parse("close > 1", symbol="OKX:XBT perpetual", timeframe="1h")
+
+
+def test_what_an_instrument_is_priced_in_says_its_listing_first() -> None:
+    instrument = Instrument("BINANCE", "AUSDT")
+    assert Directory().quote_currency(instrument) == "USDT"
+    assert Directory([Listing(instrument)]).quote_currency(instrument) == "USDT"
+    assert Directory([Listing(instrument, base="AUS", quote="DT")]).quote_currency(instrument) == "DT"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from common.errors import InstrumentError
 from registry.instruments import Instrument, normalise_instrument
-from registry.symbols import Spelling, read_symbol
+from registry.symbols import Spelling, quote_in, read_symbol
 from tests.registry.made_instruments import days, letters, quotes, spellings
 
 
@@ -129,3 +129,15 @@ def test_what_looks_like_another_letter_is_none(letter: str) -> None:
 def test_only_canonical_names_are_parsed(text: str) -> None:
     with pytest.raises(InstrumentError):
         Instrument.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "quote"),
+    [
+        ("BTCUSDT", "USDT"), ("ETHBTC", "BTC"), ("BTCFDUSD", "FDUSD"), ("EURUSD", "USD"), ("BTCUSD.P:BTC", "USD"),
+        ("BTCUSDT-20250328", "USDT"), ("X/YZ", "YZ"), ("1000SATSUSDT.P", "USDT"), ("AAPL", None), ("BTC", None),
+        ("BRK.B", None),
+    ],
+)  # fmt: skip
+def test_the_quote_of_a_symbol(symbol: str, quote: str | None) -> None:
+    assert quote_in(symbol) == quote

@@ -13,10 +13,12 @@ from common.errors import NotFound
 from events.consuming.ledger import Ledger
 from registry.client import AsyncHubClient, HubClient
 from registry.client.bot_results import BotAction, BotDeal, BotFill, BotNote, BotOrder
+from registry.instruments import Instrument, Listing
 from tests.api.served_hub import RSI, Hub, a_hub
 from tests.bots.executor.lab import no_broker
+from tests.registry.store.bot_changes import changes, state
 
-BTC = "BINANCE:BTCUSDT"
+BTC, ETHBTC = "BINANCE:BTCUSDT", "BINANCE:ETHBTC"
 DCA: dict[str, Any] = {
     "bot_id": "dca_bot_123", "bot_type": "dca", "symbol": "BTCUSDT", "timeframe": "1h", "baseOrderSize": 100,
     "takeProfit": 1.5, "entryConditions": [{key: RSI[key] for key in ("indicator", "operator", "value", "period")}],
@@ -112,6 +114,31 @@ def test_what_cannot_be_run_is_refused_and_leaves_nothing(hub: Hub, changed: dic
     assert detail in problem["detail"]
     assert hub.store.bots.bots_of("ann") == []
     assert hub.store.registry.subscriptions_of("ann") == []
+
+
+def with_two_currencies(hub: Hub) -> Any:
+    """A bot of ann that has gained in USDT and in BTC."""
+    hub.store.candles.list_instruments([Listing(Instrument("BINANCE", "ETHBTC"))])
+    create(hub, bot_config=DCA | {"symbols": ["BTCUSDT", "ETHBTC"]})
+    bot = hub.store.bots.bot("ann", "dca_bot_123")
+    assert bot is not None
+    usdt = state(bot.number, 1, quote="-45.5", base="0.5", fees="0.30")
+    hub.store.bots.record(
+        changes(usdt, usdt | {"instrument": ETHBTC, "quote": "0.00012", "base": "0", "fees": "0.0000010"})
+    )
+    return hub.as_user("ann").get("/bots/dca_bot_123").json()
+
+
+def test_gains_in_several_currencies_are_not_added_up(hub: Hub) -> None:
+    shown = with_two_currencies(hub)
+    assert [tuple(gain.values()) for gain in shown["gains"]] == [
+        ("USDT", [BTC], "4.550", "0.30"), ("BTC", [ETHBTC], "0.00012", "0.0000010"),
+    ]  # fmt: skip
+    assert [market["quote_currency"] for market in shown["markets"]] == ["USDT", "BTC"]
+    with HubClient(hub.url, hub.key("ann")) as client:
+        assert [(one.quote_currency, one.gain) for one in client.bot("dca_bot_123").gains] == [
+            ("USDT", "4.550"), ("BTC", "0.00012"),
+        ]  # fmt: skip
 
 
 def test_a_bot_acts_and_its_owner_sees_what_it_did(hub: Hub, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,7 @@ def test_a_user_sees_how_the_own_bots_stand_and_what_they_did(judged: Judged, fo
     choose_bot(app, "trader")
     shown = {metric.label: metric.value for metric in app.metric}
     # -45.5 of money, and half a coin at 100.10.
-    assert (shown["Gain"], shown["Fees"], shown["Deals"], shown["Orders"]) == ("4.550", "0.30", "1", "2")
+    assert (shown["Gain, USDT"], shown["Fees, USDT"], shown["Deals"], shown["Orders"]) == ("4.550", "0.30", "1", "2")
     deals = choose(app, "Deals")
     assert (deals["profit"].to_list(), deals["reason"].to_list()) == ([4.5], ["take profit"])
     assert deals["condition"].to_list() == [f"BINANCE:{CROSSING}"]
@@ -206,8 +207,25 @@ def test_its_figures_are_those_of_the_api(
         choose_bot(app, "trader")
         shown = {metric.label: metric.value for metric in app.metric}
         told = hub.as_user("ann").get("/bots/trader").json()
-    assert (shown["Gain"], shown["Fees"]) == (told["gain"], told["fees"])
+    (gain,) = told["gains"]
+    assert gain["quote_currency"] == "USDT"
+    assert (shown["Gain, USDT"], shown["Fees, USDT"]) == (gain["gain"], gain["fees"])
     assert (shown["Deals"], shown["Orders"]) == tuple(str(told["markets"][0][name]) for name in ("deals", "orders"))
+
+
+def test_amounts_of_several_quote_currencies_stay_apart(judged: Judged, folder: Path, open_app: OpenApp) -> None:
+    with FileStore(folder / "store", clock=ReplayClock(NOW)) as store:
+        bot = replace(new_bot("ann", "both", judged.ids[CROSSING]), instruments=(BTC, "BINANCE:ETHBTC"))
+        made, _ = store.bots.create(bot, DeliveryPolicy(), active_from_ms=0)
+        store.bots.record(changes(state(made.number, 1, **FIGURES)))
+        _, text = key_of(store, "ann")
+    app = open_app(folder, "my_bots")
+    sign_in(app, text)
+    assert not app.exception
+    row = pl.DataFrame(app.dataframe[0].value).row(0, named=True)
+    assert (row["gain"], row["fees"]) == ("4.55 USDT, 0 BTC", "0.3 USDT, 0 BTC")
+    shown = {metric.label: metric.value for metric in app.metric}
+    assert [shown[f"Gain, {currency}"] for currency in ("USDT", "BTC")] == ["4.550", "0"]
 
 
 def test_who_came_in_with_a_users_key_sees_only_the_own_bots(

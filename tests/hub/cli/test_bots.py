@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import app_cli
-from tests.api.routes.test_bots import DCA
+from tests.api.routes.test_bots import DCA, with_two_currencies
 from tests.api.routes.test_bots import run as act
 from tests.api.served_hub import Hub, a_hub
 
@@ -69,6 +69,18 @@ def test_a_bot_is_made_listed_and_shown(bots: Bots) -> None:
     assert out.startswith("bot         dca_bot_123, dca on paper, active\n")
     assert [line.split()[0] for line in out.splitlines()[-2:]] == ["entry", "exit"]
     assert bots.json("show", "dca_bot_123") == again
+
+
+def test_gains_in_several_currencies_are_shown_apart(bots: Bots, hub: Hub) -> None:
+    with_two_currencies(hub)
+    _, out, _ = bots("list")
+    rows = [line.split() for line in out.splitlines()]
+    assert rows[0][-3:] == ["gain", "fees", "in"]
+    assert [row[-3:] for row in rows[1:]] == [["4.55", "0.30000000", "USDT"], ["0.00012000", "0.00000100", "BTC"]]
+    _, out, _ = bots("show", "dca_bot_123")
+    assert [line.split(maxsplit=1)[1] for line in out.splitlines() if line.startswith("gain")] == [
+        "4.55 USDT after 0.30000000 USDT of fees", "0.00012000 BTC after 0.00000100 BTC of fees",
+    ]  # fmt: skip
 
 
 def test_what_a_bot_did_is_shown(bots: Bots, hub: Hub, tmp_path: Path) -> None:

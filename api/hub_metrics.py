@@ -62,7 +62,6 @@ class HubMetrics(Collector):
         """All metric families."""
         yield from self._conditions()
         yield from self._subscriptions()
-        yield from self._bots()
         yield from self._evaluation()
         yield from self._exchanges()
         yield from self._delivery()
@@ -110,20 +109,6 @@ class HubMetrics(Collector):
         )
         yield GaugeMetricFamily("hub_users", "Users with an active subscription", totals["users"])
         yield GaugeMetricFamily("hub_bots", "Bots with an active subscription", totals["bots"])
-
-    def _bots(self) -> Iterator[Metric]:
-        active = GaugeMetricFamily("hub_bots_active", "Bots that the hub runs", labels=["kind"])
-        failing = GaugeMetricFamily(
-            "hub_bots_in_error", "Bots that wait for their owner after an error", labels=["kind"]
-        )
-        deals = GaugeMetricFamily("hub_bot_deals", "Deals that bots have ended", labels=["kind"])
-        orders = GaugeMetricFamily("hub_bot_orders_working", "Orders of bots at their brokers", labels=["kind"])
-        for total in self._store.bots.totals():
-            active.add_metric([total.kind], total.active)
-            failing.add_metric([total.kind], total.in_error)
-            deals.add_metric([total.kind], total.deals)
-            orders.add_metric([total.kind], total.orders)
-        yield from (active, failing, deals, orders)
 
     def _evaluation(self) -> Iterator[Metric]:
         savings = summarise(self._store)

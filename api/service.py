@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from api.bodies.condition_spellings import Spellings, is_short
+from api.bot_metrics import BotMetrics
 from api.fair_share import FairShare
 from api.http.admission import Admission, Caller
 from api.http.problems import condition_in_error, not_found
@@ -20,6 +21,7 @@ from api.operating_metrics import OperatingMetrics
 from api.readiness import Readiness
 from api.registrar import Registrar
 from api.streams.user_feed import UserFeed
+from bots.executor.report import ExecutorReport
 from candles.market_lists import MarketLists, check_known
 from candles.tally import Tally
 from common.clock import Clock, SystemClock
@@ -85,6 +87,7 @@ class Service:
             store, most_values=settings.on_demand_values_max, kept_bytes=settings.on_demand_cache_mib << 20
         )
         self.hub_metrics = HubMetrics(store, log, self.clock, self.loops, partial(Tally.read, settings.data_dir))
+        self.bot_metrics = BotMetrics(store, partial(ExecutorReport.read, settings.data_dir))
         self.operating_metrics = OperatingMetrics(store, self.clock, settings.data_dir)
         self.turns = Turns("api-turns")
         self.user_feed = UserFeed(store, log, self.request_metrics, self.loops)

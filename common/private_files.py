@@ -16,6 +16,7 @@ _WRITTEN = (
     "store_token*",
     "*.ledger*",
     "worker.*",
+    "bots.*",
     "store",
     "store.*",
     "events",

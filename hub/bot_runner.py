@@ -39,7 +39,7 @@ def run_bots(settings: Settings, announce: Callable[[str], object]) -> None:
         executing(
             store,
             log,
-            settings.data_dir / "bots.ledger",
+            settings.data_dir,
             clock,
             open_broker=accounts.broker,
             truths=StoreTruthSource(store, clock),

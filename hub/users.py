@@ -17,6 +17,7 @@ from events.log.redis_log import RedisEventLog
 from events.opening import connect_log
 from events.webhooks.outbox import Outbox
 from events.webhooks.sender import CONSUMER
+from hub.user_orders import UserOrders
 from registry.store.parts.bots import HISTORY_SCHEMAS, StoredBot
 from registry.store.protocol import Store
 
@@ -45,6 +46,10 @@ class DeletedUser:
     """Ended by the deletion; configurations of earlier ones are removed too."""
     consumers: list[str] | None
     """Those that forget the user's deliveries; ``None`` if the event log could not be reached."""
+    orders_left: list[str]
+    """Orders of the user's bots at exchanges that could not be taken back, and why."""
+    coins_left: list[str]
+    """What the user's bots have bought at exchanges, and is still in the accounts."""
 
 
 def export_user(store: Store, settings: Settings, user_id: str) -> dict[str, Any]:
@@ -99,11 +104,21 @@ def _with_times(value: Any) -> Any:
     } | {name: value[name] for name in {_PRIVATE} & value.keys()}
 
 
-def delete_user(store: Store, settings: Settings, user_id: str, clock: Clock) -> DeletedUser:
-    """Remove what the hub has of a user, except :data:`STAYS`. Safe to repeat, also after a crash in between."""
+def delete_user(store: Store, settings: Settings, user_id: str, clock: Clock, *, force: bool = False) -> DeletedUser:
+    """Remove what the hub has of a user, except :data:`STAYS`. Safe to repeat, also after a crash in between.
+
+    Before, orders of the user's bots at exchanges are taken back. Unless ``force`` is set, raises :class:`HubError` if
+    some may be left, and removes nothing but the keys; not even these if an exchange cannot be asked at all.
+    """
+    orders = UserOrders(store, settings, user_id, clock)
+    if not force and (left := orders.why_not()):
+        raise orders.refusal(left, "nothing was changed")
     now_ms = clock.now_ms()
     # First the keys: nobody can add anything to what is removed next.
     keys = store.accounts.forget_user(user_id)
+    if (left := orders.take_back()) and not force:
+        raise orders.refusal(left, "the keys are removed and these bots have ended, nothing else was changed")
+    coins = orders.coins()
     ended = store.registry.forget_user(user_id, at_ms=now_ms, grace_ms=settings.grace_ms)
     webhooks = store.delivery.forget_user(user_id)
     bots = store.bots.forget_user(user_id)
@@ -116,7 +131,7 @@ def delete_user(store: Store, settings: Settings, user_id: str, clock: Clock) ->
             consumers = order_to_forget(log, user_id)
     except EventLogError:
         consumers = None
-    return DeletedUser(keys, webhooks, bots, ended, consumers)
+    return DeletedUser(keys, webhooks, bots, ended, consumers, left, coins)
 
 
 def _letters_of(settings: Settings, user_id: str) -> list[dict[str, str]] | None:

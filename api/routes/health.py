@@ -39,6 +39,6 @@ async def ready(request: HubRequest) -> Response:
 async def metrics(request: HubRequest) -> Response:
     """Metrics of the hub and of this service in Prometheus' text format, for operators."""
     service = request.service
-    registries = (service.operating_metrics.registry, service.request_metrics.registry, METRICS)
-    text = await service.figured(service.hub_metrics.text, *registries)
+    collectors = (service.bot_metrics, service.operating_metrics, service.request_metrics)
+    text = await service.figured(service.hub_metrics.text, *(one.registry for one in collectors), METRICS)
     return Response(text, media_type=CONTENT_TYPE_LATEST)

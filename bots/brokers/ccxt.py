@@ -81,6 +81,11 @@ class CcxtBroker:
         """Its rules."""
         return self._market.rules
 
+    @property
+    def working(self) -> int:
+        """How many of the orders that it was asked about have not ended, as far as it knows."""
+        return len(self._tracked)
+
     def place(self, order: Order) -> None:
         """Send an order, as soon as the exchange takes it."""
         if order.client_id in self._tracked or order.client_id in self._over:

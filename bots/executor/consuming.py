@@ -9,6 +9,7 @@ from bots.arithmetic import decimal_of
 from bots.executor.executor import PATIENCE_S, Executor
 from bots.executor.inbox import Inbox, NewTrigger
 from bots.executor.registered import OpenBroker, RegisteredBots
+from bots.executor.report import Reporting
 from common import failpoints
 from common.clock import Clock
 from common.supervision import Loops
@@ -64,7 +65,7 @@ class BotTriggers:
 def executing(
     store: Store,
     log: RedisEventLog,
-    ledger_path: Path,
+    folder: Path,
     clock: Clock,
     *,
     open_broker: OpenBroker,
@@ -74,13 +75,15 @@ def executing(
 ) -> Iterator[Inbox]:
     """Run the bots of a store while the block runs, in threads that are supervised with ``loops``.
 
-    ``open_broker`` opens accounts other than paper. ``truths`` knows what is TRUE right now, for bots that begin the
-    next deal if their condition still is. Yields the inbox.
+    ``folder`` has the inbox, and the executor's report (:mod:`bots.executor.report`). ``open_broker`` opens accounts
+    other than paper. ``truths`` knows what is TRUE right now, for bots that begin the next deal if their condition
+    still is. Yields the inbox.
     """
     stop, wake, loops = threading.Event(), threading.Event(), loops or Loops()
-    with Ledger(ledger_path, now_ms=clock.now_ms) as ledger:
+    with Ledger(folder / "bots.ledger", now_ms=clock.now_ms) as ledger:
         inbox = Inbox(ledger)
         current: list[Consumer] = []
+        reporting = Reporting(folder, loops)
         # Kept when the loop begins again: what fired before it failed is consumed as well. Bots that are there already
         # may have been made while nobody ran them, so everything since then is theirs.
         has_bots = store.bots.active_count() > 0
@@ -126,9 +129,13 @@ def executing(
             executor = Executor(
                 store, inbox, clock, applied=applied, open_broker=open_broker, rearm=rearm, patience_s=patience_s
             )
+            reporting.follow(executor.report)
             executor.run(stop, wake)
 
-        threads = [loops.start("bots-take", take, stop), loops.start("bots-act", act, stop)]
+        def report() -> None:
+            reporting.run(stop)
+
+        threads = [loops.start(f"bots-{work.__name__}", work, stop) for work in (take, act, report)]
         try:
             yield inbox
         finally:

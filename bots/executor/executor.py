@@ -8,6 +8,7 @@ bot on paper is recorded with its account, and one at an exchange before anythin
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 from bots.executor.crew import Crew
@@ -15,6 +16,7 @@ from bots.executor.feed import CandleFeed
 from bots.executor.inbox import Inbox
 from bots.executor.known import KnownTriggers
 from bots.executor.registered import OpenBroker, RegisteredBots
+from bots.executor.report import ExecutorReport
 from bots.executor.round import Round
 from bots.executor.running_bot import RunningMachine
 from bots.executor.steps import Steps
@@ -72,11 +74,23 @@ class Executor:
         self._waits: set[int] = set()
         """Bots that have more to see than they could."""
         self._is_first = True
+        self._round_ms = 0
+        self._failures = Counter[str]()
+        self._refused = Counter[str]()
 
-    @property
-    def bots(self) -> int:
-        """How many bots it runs."""
-        return len(self._bots.crews)
+    def report(self) -> ExecutorReport:
+        """How it stands, and what it has counted so far; from any thread."""
+        now_ms = self._clock.now_ms()
+        waiting, oldest_ms = self._inbox.waiting()
+        return ExecutorReport(
+            round_ms=self._round_ms,
+            bots=len(self._bots.crews),
+            not_run=self._bots.failed,
+            waiting=waiting,
+            lag_s=0.0 if oldest_ms is None else max(0, now_ms - oldest_ms) / 1000,
+            failures=dict(self._failures),
+            refused=dict(self._refused),
+        )
 
     def run(self, stop: threading.Event, wake: threading.Event) -> None:
         """Work until told to stop; ``wake`` is set when something is in the inbox."""
@@ -87,6 +101,7 @@ class Executor:
 
     def look(self) -> bool:
         """One round. Returns whether there is more to do at once."""
+        round_ms = self._clock.now_ms()
         self._follow_changes()
         self._read_commands()
         has_moved = self._feed.refresh()
@@ -114,6 +129,7 @@ class Executor:
                 self._record(some)
                 began_s, some = self._monotonic(), []
         self._record(some)
+        self._round_ms = round_ms
         return goes_on
 
     def _follow_changes(self) -> None:
@@ -159,6 +175,7 @@ class Executor:
             raise
         except Exception as error:
             _log.error("bot %d failed (%s); it goes on from its last record", number, reason_of(error))
+            self._failures[crew.bot.kind] += 1
             again = self._bots.again(number)
             if again is not None:
                 again.failures = crew.failures + 1
@@ -173,13 +190,18 @@ class Executor:
     def _record(self, worked: list[tuple[Crew, Round]]) -> None:
         """Record what bots did, and only then forget what they were told."""
         steps = Steps()
+        refused = Counter[str]()
         for crew, _ in worked:
             self._rearm_after(crew)
+            for machine in crew.machines:
+                refused[crew.bot.kind] += machine.refused
+                machine.refused = 0
             if any(machine.is_changed for machine in crew.machines):
                 # All of them: what one may do depends on the others.
                 for machine in crew.machines:
                     steps.add(machine.taken())
         self._store_steps(steps)
+        self._refused += refused
         done = [(crew.bot.number, work.done) for crew, work in worked if work.done]
         if done:
             self._inbox.take_out(done)

@@ -80,6 +80,12 @@ class Inbox:
         with self._lock:
             return set(self._waiting)
 
+    def waiting(self) -> tuple[int, int | None]:
+        """How many triggers wait, and the close time of the oldest, ``None`` if none does."""
+        with self._lock:
+            closes = [one.close_ms for several in self._waiting.values() for one in several]
+        return len(closes), min(closes, default=None)
+
     def take_out(self, bots: Iterable[tuple[int, Iterable[int]]]) -> None:
         """Remove what bots have acted on: (bot, places) of each, in one transaction."""
         done = [(bot, set(places)) for bot, places in bots]

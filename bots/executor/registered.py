@@ -46,6 +46,11 @@ class RegisteredBots:
         self.elsewhere: set[int] = set()
         """Those of them that do not trade on paper."""
 
+    @property
+    def failed(self) -> int:
+        """How many could not be made, as their account does not open; they are tried again."""
+        return len(self._failed)
+
     def number_of(self, user_id: str, bot_id: str, change: int) -> int | None:
         """The number of the bot that a subscription is of; ``None`` if the hub does not run it.
 

@@ -22,6 +22,7 @@ from bots.machine import (
     ConditionRole,
     Machine,
     MachineEvent,
+    OrderRejected,
     TimePassed,
 )
 from bots.orders import Intent, Note
@@ -53,6 +54,8 @@ class RunningMachine:
     unsaved_candles: int = 0
     ended: list[EndedDeal] = field(default_factory=list)
     """Deals that have ended since the last record."""
+    refused: int = 0
+    """Orders that its broker has refused since the last record."""
     shown: set[int] = field(default_factory=set)
     """Places of triggers in the inbox that it has seen."""
     waits: dict[int, float] = field(default_factory=dict)
@@ -161,6 +164,7 @@ class RunningMachine:
         before, self.state = self.state, after
         if after is before:
             return
+        self.refused += isinstance(event, OrderRejected)
         ended = self.steps.step(self.key, before, event, after, intents)
         if ended is not None:
             self.ended.append(ended)

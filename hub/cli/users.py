@@ -40,9 +40,15 @@ def delete(
     name: UserName,
     *,
     yes: Annotated[bool, Parameter(negative="", help="Do it; nothing of it can be brought back.")] = False,
+    force: Annotated[
+        bool, Parameter(negative="", help="Also if orders at exchanges cannot be taken back; it says which.")
+    ] = False,
     json_output: AsJson = False,
 ) -> None:
-    """End a user's subscriptions, and remove keys, configurations, webhooks and deliveries. Others lose nothing."""
+    """End a user's subscriptions, and remove keys, configurations, webhooks and deliveries. Others lose nothing.
+
+    Orders of the user's bots at exchanges are taken back first; what the bots bought there stays in the account.
+    """
     from dataclasses import asdict
 
     from common.clock import SystemClock
@@ -56,7 +62,7 @@ def delete(
         )
     settings = hub_settings()
     with open_configured(settings) as store:
-        deleted = delete_user(store, settings, name, SystemClock())
+        deleted = delete_user(store, settings, name, SystemClock(), force=force)
     if json_output:
         print_json({"user_id": name, **asdict(deleted), "stays": STAYS})
         return
@@ -68,6 +74,10 @@ def delete(
         message("the event log is not running: repeat the command while the hub runs, to remove dead letters there")
     elif deleted.consumers:
         message(f"each consumer forgets the user within a second if it runs: {', '.join(deleted.consumers)}")
+    for orders in deleted.orders_left:
+        message(f"orders may be left at an exchange; cancel them there: {orders}")
+    for coins in deleted.coins_left:
+        message(f"what was bought stays in the account: {coins}")
     message("what stays:")
     for what in STAYS:
         message(f"- {what}")

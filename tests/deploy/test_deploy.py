@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bots.executor.report import ExecutorReport
 from registry.conditions import Condition
 from tests.api.served_hub import Hub
 
@@ -45,9 +46,10 @@ def named(expression: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def exposed(tmp_path_factory: pytest.TempPathFactory, sample: Any) -> str:
-    """What /metrics of a hub says that has a condition and has handled a request."""
+    """What /metrics of a hub says that has a condition, runs bots, and has handled a request."""
     with Hub(tmp_path_factory.mktemp("hub"), sample) as hub:
         hub.store.registry.register([Condition.parse("BTCUSDT 1h: close > 1")], active_from_ms=hub.clock.now_ms())
+        ExecutorReport().write(hub.settings.data_dir)
         olga = hub.as_user("olga", "operator")
         olga.get("/indicators")
         answer = olga.get("/metrics")

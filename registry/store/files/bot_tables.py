@@ -22,7 +22,6 @@ from registry.store.parts.bots import (
     BotChanges,
     BotCommand,
     BotStanding,
-    BotTotals,
     ConditionUse,
     HistoryKind,
     NewBot,
@@ -116,19 +115,6 @@ class BotTables:
 
     def instruments(self) -> list[str]:
         return sorted({name for bot in list(self._bots.values()) if bot.life == "active" for name in bot.instruments})
-
-    def totals(self) -> list[BotTotals]:
-        by_kind: dict[str, list[StoredBot]] = {}
-        for bot in list(self._bots.values()):
-            by_kind.setdefault(bot.kind, []).append(bot)
-        totals = []
-        for kind, bots in sorted(by_kind.items()):
-            active = {bot.number for bot in bots if bot.life == "active"}
-            standings = self._records.standings([bot.number for bot in bots])
-            in_error = {number for number, standing in standings if standing.status == "error"}
-            deals, orders = (sum(getattr(one, name) for _, one in standings) for name in ("deals", "orders"))
-            totals.append(BotTotals(kind, len(active), len(active & in_error), deals, orders))
-        return totals
 
     def changed_after(self, change: int, limit: int) -> list[StoredBot]:
         changed: list[StoredBot] = []

@@ -122,21 +122,6 @@ class BotStanding:
 
 
 @dataclass(frozen=True)
-class BotTotals:
-    """All users' bots of a kind; what forgotten users' bots did is not counted."""
-
-    kind: str
-    active: int
-    """Bots that have not ended."""
-    in_error: int
-    """Of these, how many have a machine that waits for its owner after an error."""
-    deals: int
-    """Deals that have ended, of ended bots too; of a grid, intervals that have bought and sold."""
-    orders: int
-    """Orders that are at the broker."""
-
-
-@dataclass(frozen=True)
 class BotChanges:
     """What some steps of some machines changed: the state after them as in :data:`STATE_SCHEMA`, and what was done on
     the way as in :data:`HISTORY_SCHEMAS`, in the order in which it was done."""
@@ -182,10 +167,6 @@ class BotStore(Protocol):
 
     def instruments(self) -> list[str]:
         """What the bots trade that have not ended, each instrument once, in the order of their names."""
-        ...
-
-    def totals(self) -> list[BotTotals]:
-        """Totals of each kind of which there have been bots, in the order of their names."""
         ...
 
     def changed_after(self, change: int, limit: int) -> list[StoredBot]:

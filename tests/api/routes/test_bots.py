@@ -9,6 +9,7 @@ import pytest
 
 from bots.executor.executor import Executor
 from bots.executor.inbox import Inbox, NewTrigger
+from bots.executor.report import ExecutorReport
 from common.errors import NotFound
 from events.consuming.ledger import Ledger
 from registry.client import AsyncHubClient, HubClient
@@ -160,6 +161,45 @@ def test_a_bot_acts_and_its_owner_sees_what_it_did(hub: Hub, tmp_path: Path) -> 
         assert [note.text for note in client.done_by_bot("dca_bot_123", BotNote)] == ["command: kill"]
         assert [bot.life for bot in client.bots()] == ["ended"]
     assert hub.store.registry.subscriptions_of("ann") == []
+
+
+def test_metrics_of_bots_have_their_states_and_what_the_executor_tells(hub: Hub) -> None:
+    operator = hub.as_user("ops", "operator")
+    assert "hub_executor" not in operator.get("/metrics").text
+    with_two_currencies(hub)
+    create(hub, "bob")
+    bob = hub.store.bots.bot("bob", "dca_bot_123")
+    assert bob is not None
+    failed = state(bob.number, 1, status="error", error="e", deals=2, orders=3, quote="50")
+    hub.store.bots.record(changes(failed))
+    create(hub, "eve")
+    hub.store.bots.end(bob.number + 1, at_ms=hub.clock.now_ms())
+    report = ExecutorReport(
+        round_ms=hub.clock.now_ms(), bots=2, not_run=1, waiting=3, lag_s=61.5, failures={"dca": 4}, refused={"grid": 5},
+        restarts={"bots-act": 1},
+    )  # fmt: skip
+    report.write(hub.settings.data_dir)
+    text = operator.get("/metrics").text
+    for line in (
+        'hub_bots_active{kind="dca"} 2.0',
+        'hub_bots_in_error{kind="dca"} 1.0',
+        'hub_bot_markets{kind="dca",state="error"} 1.0',
+        'hub_bot_markets{kind="dca",state="waiting"} 2.0',
+        'hub_bot_deals{kind="dca"} 2.0',
+        'hub_bot_orders_working{kind="dca"} 3.0',
+        'hub_bot_gain{kind="dca",quote_currency="USDT"} 54.55',
+        'hub_bot_gain{kind="dca",quote_currency="BTC"} 0.00012',
+        'hub_bot_fees{kind="dca",quote_currency="USDT"} 0.3',
+        "hub_executor_bots 2.0",
+        "hub_executor_bots_not_run 1.0",
+        "hub_executor_triggers_waiting 3.0",
+        "hub_executor_lag_seconds 61.5",
+        'hub_bot_failures_total{kind="dca"} 4.0',
+        'hub_bot_orders_refused_total{kind="grid"} 5.0',
+        'hub_executor_restarts_total{loop="bots-act"} 1.0',
+    ):
+        assert f"{line}\n" in text, line
+    assert "dca_bot_123" not in text
 
 
 def test_metrics_of_bots_add_up_what_their_owners_see(hub: Hub, tmp_path: Path) -> None:

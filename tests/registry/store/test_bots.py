@@ -11,7 +11,7 @@ from common.errors import BotExists, StaleBots, StoreError
 from registry.conditions import Condition
 from registry.store.files import bot_records
 from registry.store.files.file_store import FileStore
-from registry.store.parts.bots import BotCommand, BotTotals, StoredBot
+from registry.store.parts.bots import BotCommand, StoredBot
 from registry.store.protocol import Store
 from registry.subscriptions import DeliveryPolicy
 from tests.api.served_hub import few_candles
@@ -147,22 +147,14 @@ def test_a_bot_that_has_ended_leaves_its_subscriptions_and_its_name(store: Store
     assert [one.number for one in store.bots.changed_after(0, 1)] == [number]
 
 
-def test_instruments_and_totals_are_those_of_all_users_bots(store: Store) -> None:
-    assert (store.bots.instruments(), store.bots.totals()) == ([], [])
+def test_instruments_are_those_of_all_users_bots(store: Store) -> None:
+    assert store.bots.instruments() == []
     number, other, gone = create(prepare(store)), create(store, "bob"), create(store, "eve", "b3")
     eth, _ = store.bots.create(
         replace(new_bot("ann", "b2"), kind="grid", instruments=("BINANCE:ETHUSDT", BTC)), POLICY, active_from_ms=5
     )
-    store.bots.record(
-        changes(
-            state(number, 1, status="error", error="e", deals=2, orders=3),
-            state(other, 1, deals=1, orders=1),
-            state(gone, 1, status="error", deals=4),
-        )
-    )
     store.bots.end(gone, at_ms=9)
     assert store.bots.instruments() == [BTC, "BINANCE:ETHUSDT"]
-    assert store.bots.totals() == [BotTotals("dca", 2, 1, 7, 4), BotTotals("grid", 1, 0, 0, 0)]
     for ended in (number, other):
         store.bots.end(ended, at_ms=9)
     store.bots.end(eth.number, at_ms=9)

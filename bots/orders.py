@@ -29,6 +29,8 @@ class MarketRules(BaseModel):
     """Smallest step of a price."""
     lot_size: Positive = _FINEST
     """Smallest step of a quantity."""
+    min_quantity: NotNegative = ZERO
+    """Smallest quantity of an order, in base, where that is more than a step."""
     min_notional: NotNegative = ZERO
     """Smallest price x quantity of an order, in quote."""
     maker_fee: DecimalNumber = Field(default=Decimal("0.001"), ge=0, lt=1)
@@ -60,7 +62,8 @@ class MarketRules(BaseModel):
 
     def takes(self, price: Decimal, quantity: Decimal) -> bool:
         """Whether an order of that size is large enough."""
-        return quantity >= self.lot_size and price > 0 and price * quantity >= self.min_notional
+        smallest = max(self.lot_size, self.min_quantity)
+        return quantity >= smallest and price > 0 and price * quantity >= self.min_notional
 
 
 class Order(msgspec.Struct, frozen=True, omit_defaults=True):

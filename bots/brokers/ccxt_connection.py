@@ -6,11 +6,13 @@ Every request ends in one of four ways: an answer; :class:`common.errors.BrokerR
 repeated here but one whose time stamp was refused, once the clocks are brought together.
 """
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
+from functools import partial
 from typing import Any
 
 from bots.arithmetic import ARITHMETIC, ZERO
@@ -29,11 +31,16 @@ _SILENT = logging.getLogger(f"{__name__}.silent")
 _SILENT.setLevel(logging.CRITICAL + 1)
 
 WINDOW_MS = 5_000
-"""How old a request may be when it arrives; an exchange that knows such a window refuses an older one."""
+"""How old a request may be when it arrives, at exchanges that let their users say so and refuse an older one."""
+LONG_WINDOW_MS = 30_000
+"""The same at the others; it is OKX's."""
 _REST_S = 10.0
 """How long an exchange is left alone that does not say how long."""
 _SERVER_ERROR = 500
+_WORDS = ("sMsg", "msg", "retMsg", "message")
+"""Where exchanges say in words what was wrong."""
 _MOST_TRADES = 1_000
+"""Asked for at once, where the exchange has no smaller limit."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,6 @@ class CcxtConnection:
         if account.exchange.lower() not in ccxt.exchanges:
             raise ExchangeError(f"exchange {account.exchange} of account {name} is not known to ccxt")
         self.name = name
-        self.window_ms = WINDOW_MS
         self._ccxt: Any = ccxt
         self._cut: type[Exception] = requests.RequestException
         self._answered: type[Exception] = requests.HTTPError
@@ -82,16 +88,19 @@ class CcxtConnection:
         self._turn = threading.Lock()
         self._rests_until_ms = 0
         self._strange_fees: set[str] = set()
-        self._api: Any = getattr(ccxt, account.exchange.lower())({
-            "apiKey": account.key.get_secret_value(),
-            "secret": account.secret.get_secret_value(),
-            "password": account.password.get_secret_value() if account.password else None,
-            "enableRateLimit": True,
-            "options": {
-                "recvWindow": WINDOW_MS, "maxRetriesOnFailure": 0, "fetchCurrencies": False,
-                "fetchMarkets": {"types": ["spot"]},
-            },
-        })  # fmt: skip
+        self._api: Any = getattr(ccxt, account.exchange.lower())(
+            {
+                "apiKey": account.key.get_secret_value(),
+                "secret": account.secret.get_secret_value(),
+                "password": account.password.get_secret_value() if account.password else None,
+                "enableRateLimit": True,
+                "options": {"maxRetriesOnFailure": 0, "fetchCurrencies": False, "fetchMarkets": {"types": ["spot"]}},
+            }
+        )
+        can_say = "recvWindow" in self._api.options
+        if can_say:
+            self._api.options["recvWindow"] = WINDOW_MS
+        self.window_ms = WINDOW_MS if can_say else LONG_WINDOW_MS
         if account.trades == "in the sandbox":
             if not self._api.urls.get("test"):
                 raise ExchangeError(
@@ -115,12 +124,13 @@ class CcxtConnection:
             except InstrumentError:
                 continue
             if listed == instrument and market["spot"]:
-                least = market["limits"]["cost"]["min"]
+                limits = market["limits"]
                 fees = {f"{side}_fee": market[side] for side in ("maker", "taker") if market[side] is not None}
                 rules = MarketRules(
                     tick_size=self._step(market, "price"),
                     lot_size=self._step(market, "amount"),
-                    min_notional=least or ZERO,
+                    min_quantity=limits["amount"]["min"] or ZERO,
+                    min_notional=limits["cost"]["min"] or ZERO,
                     **{name: Decimal(str(fee)) for name, fee in fees.items()},
                 )
                 return TradedMarket(market["symbol"], market["base"], market["quote"], rules)
@@ -153,11 +163,21 @@ class CcxtConnection:
         return {str(answer["clientOrderId"]): _order_of(answer, str(answer["clientOrderId"])) for answer in answers}
 
     def fills(self, market: TradedMarket, order: ExchangeOrder) -> list[Fill]:
-        """The executions of an order, at most a thousand, oldest first."""
-        fetch = self._api.fetch_order_trades
-        trades: Iterable[Mapping[str, Any]] = self._asked(
-            lambda: fetch(order.exchange_id, market.symbol, None, _MOST_TRADES)
-        )
+        """The executions of an order, oldest first."""
+        limit = self._api.feature_value_by_type("spot", None, "fetchMyTrades", "limit", _MOST_TRADES) or _MOST_TRADES
+        by_id: dict[str, Mapping[str, Any]] = {}
+        until: dict[str, int] = {}
+        while True:
+            page: list[Mapping[str, Any]] = self._asked(
+                partial(self._api.fetch_order_trades, order.exchange_id, market.symbol, None, limit, until)
+            )
+            fresh = {str(trade["id"]): trade for trade in page if str(trade["id"]) not in by_id}
+            by_id |= fresh
+            if len(page) < limit or not fresh:
+                break
+            # A page has the newest ones. Those of the same millisecond may be on both.
+            until = {"until": min(int(trade["timestamp"]) for trade in page) + 1}
+        trades = sorted(by_id.values(), key=lambda trade: int(trade["timestamp"]))
         return [self._fill(market, order, trade) for trade in trades]
 
     def cancel(self, market: TradedMarket, order: ExchangeOrder) -> None:
@@ -208,7 +228,7 @@ class CcxtConnection:
             return BrokerRefused(
                 f"the exchange does not accept the key of account {self.name}; correct HUB_EXCHANGE_ACCOUNTS"
             )
-        return BrokerRefused((str(error).splitlines() or [kind])[0][:200])
+        return BrokerRefused(_in_words(str(error)) or kind)
 
     def _asked_for_s(self) -> float | None:
         headers = {name.lower(): value for name, value in (self._api.last_response_headers or {}).items()}
@@ -252,6 +272,19 @@ class CcxtConnection:
             fee_quote=fees[market.quote],
             fee_base=fees[market.base],
         )
+
+
+def _in_words(text: str) -> str:
+    """The exchange's own words in the text of an error of ccxt, which is its name and the whole answer."""
+    try:
+        answer = json.loads(text[text.index("{") :])
+    except ValueError:
+        answer = {}
+    rows = answer.get("data")
+    parts = [*rows, answer] if isinstance(rows, list) else [answer]
+    said = (part.get(name) for part in parts if isinstance(part, dict) for name in _WORDS)
+    words = next((each for each in said if isinstance(each, str) and each), None)
+    return (words or text.partition("\n")[0])[:200]
 
 
 def _order_of(answer: Mapping[str, Any], client_id: str) -> ExchangeOrder:

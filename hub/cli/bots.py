@@ -65,7 +65,10 @@ def create(
     message(f"bot {made.bot_id} ({made.bot_type}, {made.account}) acts in {where}; hub bots show {made.bot_id}")
     for market in made.markets:
         if market.data == "missing":
-            message(f"there are no candles of {market.instrument} yet, so it cannot act: hub candles import FILE")
+            message(
+                f"there are no candles of {market.instrument} yet, so it cannot act: `hub up` fetches them where its"
+                " exchange is known; otherwise: hub candles import FILE"
+            )
 
 
 @bots.command(name="list")

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 from common.slots import slots_of
 from common.timeframes import DURATION_MS
+from hub.demo.simulated_account import SimulatedAccount
 from hub.demo.simulated_bybit import (
     BYBIT_INTERVALS,
     BYBIT_MOST_CANDLES,
@@ -21,7 +22,6 @@ from hub.demo.simulated_bybit import (
     bybit_markets,
 )
 from hub.demo.simulated_market import Candle, Pair, values_between
-from hub.demo.simulated_orders import SimulatedOrders
 from hub.demo.simulated_sockets import OKX_BARS, Receive, Send, SimulatedSockets, SocketFaults
 
 _DAY = DURATION_MS["1d"]
@@ -58,8 +58,8 @@ class SimulatedExchange:
     requests: int = 0
     """Requests for candles so far."""
     socket_faults: SocketFaults = field(default_factory=SocketFaults)
-    orders: SimulatedOrders | None = None
-    """The account that trades here, by Binance's signed API; ``None``: nobody can."""
+    orders: SimulatedAccount | None = None
+    """The account that trades here, by a signed API; ``None``: nobody can."""
 
     def __post_init__(self) -> None:
         self.sockets = SimulatedSockets(self.pairs, self.candles, self._now_ms, self.socket_faults)
@@ -95,7 +95,7 @@ class SimulatedExchange:
         query = dict(parse_qsl(scope["query_string"].decode()))
         if self.is_down:
             await _answer(send, 503, {"code": -1001, "msg": "The system is under maintenance."})
-        elif self.orders is not None and scope["path"] in _SIGNED_PATHS:
+        elif self.orders is not None and scope["path"] in self.orders.paths:
             headers = {name.decode(): value.decode() for name, value in scope["headers"]}
             body = scope["query_string"].decode() + await _body(receive)
             status, answer, more = self.orders.answer(scope["method"], scope["path"], body, headers)
@@ -153,7 +153,10 @@ class SimulatedExchange:
                     "filterType": "PRICE_FILTER", "minPrice": pair.tick_size, "maxPrice": "1000000",
                     "tickSize": pair.tick_size,
                 },
-                {"filterType": "LOT_SIZE", "minQty": pair.lot_size, "maxQty": "9000", "stepSize": pair.lot_size},
+                {
+                    "filterType": "LOT_SIZE", "minQty": pair.min_size or pair.lot_size, "maxQty": "9000",
+                    "stepSize": pair.lot_size,
+                },
                 {"filterType": "NOTIONAL", "minNotional": pair.min_notional, "applyMinToMarket": True},
             ],
         }  # fmt: skip
@@ -181,7 +184,8 @@ class SimulatedExchange:
             [
                 {
                     "instType": "SPOT", "instId": f"{pair.base}-{pair.quote}", "baseCcy": pair.base,
-                    "quoteCcy": pair.quote, "tickSz": pair.tick_size, "lotSz": pair.lot_size, "minSz": pair.lot_size,
+                    "quoteCcy": pair.quote, "tickSz": pair.tick_size, "lotSz": pair.lot_size,
+                    "minSz": pair.min_size or pair.lot_size,
                     "state": "live", "listTime": str(pair.listed_ms),
                 }
                 for pair in self.pairs
@@ -237,7 +241,6 @@ class SimulatedExchange:
         await _answer(send, fault.status, body, headers)
 
 
-_SIGNED_PATHS = tuple(f"/api/v3/{name}" for name in ("order", "openOrders", "myTrades", "account"))
 _CANDLE_PATHS = ("/api/v3/klines", "/api/v5/market/candles", "/api/v5/market/history-candles", "/v5/market/kline")
 
 

@@ -25,6 +25,8 @@ class Pair:
     lot_size: str = "0.00001"
     min_notional: str = "5"
     """Smallest price x quantity of an order, in quote."""
+    min_size: str | None = None
+    """Smallest quantity of an order; ``None``: one step."""
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from bots.executor.report import ExecutorReport
 from common.errors import HubError
 from common.settings import Settings, load_settings
 from hub.alone import alone
+from hub.demo.simulated_account import OrderFault
 from hub.demo.simulated_exchange import SimulatedExchange
 from hub.demo.simulated_market import Pair
-from hub.demo.simulated_orders import OrderFault, SimulatedOrders
+from hub.demo.simulated_orders import SimulatedOrders
 from hub.user_orders import UserOrders
 from hub.users import delete_user
 from registry.keys import new_key
@@ -59,8 +60,8 @@ def orders(exchange: SimulatedExchange, settings: Settings, lab: Lab, crash: pl.
     lab.arrive(crash.head(100))
     with lab.executor(open_broker=ExchangeAccounts(settings, lab.clock).broker) as driven:
         driven.settle()
-    assert exchange.orders is not None
-    assert open_orders(exchange.orders) == ["BUY", "BUY", "SELL"]
+    assert isinstance(exchange.orders, SimulatedOrders)
+    assert open_orders(exchange.orders) == ["buy", "buy", "sell"]
     return exchange.orders
 
 
@@ -97,7 +98,7 @@ def test_an_exchange_that_is_away_keeps_the_user_whole_unless_forced(
     deleted = delete_user(lab.store, settings, "ann", lab.clock, force=True)
     assert [left.partition(":")[0] for left in deleted.orders_left] == ["3 of bot b1 in BINANCE"]
     assert lab.store.accounts.keys("ann") == []
-    assert open_orders(orders) == ["BUY", "BUY", "SELL"]
+    assert open_orders(orders) == ["buy", "buy", "sell"]
 
 
 def test_cancels_that_are_not_confirmed_keep_the_bots_and_a_repetition_ends_it(

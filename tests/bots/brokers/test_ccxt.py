@@ -1,8 +1,10 @@
-"""Orders at an exchange, by real ccxt over HTTP: the simulated exchange has Binance's signed API, and its faults."""
+"""Orders at an exchange, by real ccxt over HTTP: the simulated exchange has the signed APIs of Binance and OKX, and
+their faults."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,44 +13,101 @@ import pytest
 from bots import dca
 from bots.brokers.accounts import ExchangeAccounts
 from bots.brokers.ccxt import CcxtBroker
-from bots.brokers.ccxt_connection import WINDOW_MS
+from bots.brokers.ccxt_connection import LONG_WINDOW_MS, WINDOW_MS
 from bots.brokers.protocol import Balances, Broker
 from bots.machine import ConditionFired, OrderFilled, OrderRejected
 from bots.running import Runner
 from common.clock import ReplayClock
 from common.errors import BotConfigError, BrokerError, ExchangeError, NoSuchMarket, SettingsError
 from common.settings import Settings, load_settings
+from hub.demo.simulated_account import OrderFault, SimulatedAccount
 from hub.demo.simulated_exchange import SimulatedExchange
 from hub.demo.simulated_market import Pair
-from hub.demo.simulated_orders import OrderFault, SimulatedOrders
+from hub.demo.simulated_orders import SimulatedOrders
 from registry.instruments import Instrument
 from tests.bots.bench import candle
 from tests.bots.brokers.contract import BrokerContract, OpenVenue, executed, order, told
+from tests.bots.brokers.okx import MOST_ROWS, PASSPHRASE, OkxOrders
 from tests.candles.simulators import served
 
 PAIR = Pair("BTC", lot_size="0.001", min_notional="0.1")
-INSTRUMENT = Instrument("BINANCE", "BTCUSDT")
 START_MS = 1_722_816_000_000
 KEY, SECRET = "the-key-of-alice", "the-secret-of-alice"
 CUT = OrderFault(0)
 
 
+@dataclass(frozen=True)
+class Dialect:
+    """An exchange as ccxt knows it, the account that speaks like it, and its names and codes of things."""
+
+    exchange: str
+    account: type[SimulatedAccount]
+    requests: Mapping[str, str]
+    """What Binance calls a request -> what it is called here."""
+    window_ms: int
+    unsure: Mapping[str, OrderFault]
+    """Answers that do not say whether an order was taken."""
+    busy: tuple[OrderFault, ...]
+    """Answers of an exchange that wants to be left alone."""
+    unknown: OrderFault
+    """An order does not exist."""
+    password: str | None = None
+
+    @property
+    def instrument(self) -> Instrument:
+        return Instrument(self.exchange.upper(), "BTCUSDT")
+
+
+BINANCE = Dialect(
+    "binance",
+    SimulatedOrders,
+    {},
+    WINDOW_MS,
+    {
+        "cut": CUT, "503": OrderFault(503, code=-1001), "504": OrderFault(504, code=-1007),
+        "500 that looks like a refusal": OrderFault(500, code=-2010),
+    },
+    tuple(OrderFault(status, code=-1003, message="Too many requests.", retry_after_s=30) for status in (429, 418)),
+    OrderFault(400, code=-2013, message="Order does not exist."),
+)  # fmt: skip
+OKX = Dialect(
+    "okx",
+    OkxOrders,
+    {"POST order": "POST batch-orders", "DELETE order": "POST cancel-order"},
+    LONG_WINDOW_MS,
+    {
+        "cut": CUT, "503": OrderFault(503, code=50001), "504": OrderFault(504, code=50004),
+        "500 that looks like a refusal": OrderFault(500, code=51008),
+        "400 for a time-out": OrderFault(400, code=50004, message="API endpoint request timeout"),
+    },
+    (
+        OrderFault(429, code=50011, message="Requests too frequent.", retry_after_s=30),
+        OrderFault(200, code=50011, message="Requests too frequent.", retry_after_s=30),
+    ),
+    OrderFault(200, code=51603, message="Order does not exist"),
+    PASSPHRASE,
+)  # fmt: skip
+DIALECTS = {"binance": BINANCE, "okx": OKX}
+
+
 class ExchangeVenue:
     """An account at the simulated exchange; a minute passes with every price."""
 
-    def __init__(self, url: str, exchange: SimulatedExchange, clock: ReplayClock) -> None:
-        self.url, self.exchange, self.clock = url, exchange, clock
+    def __init__(self, url: str, exchange: SimulatedExchange, clock: ReplayClock, dialect: Dialect) -> None:
+        self.url, self.exchange, self.clock, self.dialect = url, exchange, clock, dialect
         assert exchange.orders is not None
         self.orders = exchange.orders
         self.orders.trade("BTCUSDT", Decimal(100), Decimal(0))
         self.restart()
 
     def settings(self, **account: Any) -> Settings:
-        named = {"exchange": "binance", "user": "alice", "key": KEY, "secret": SECRET, **account}
-        return load_settings(exchange_accounts={"main": named}, exchange_urls={"binance": self.url})
+        dialect = self.dialect
+        secrets = {"key": KEY, "secret": SECRET, "password": dialect.password}
+        named = {"exchange": dialect.exchange, "user": "alice", **secrets, **account}
+        return load_settings(exchange_accounts={"main": named}, exchange_urls={dialect.exchange: self.url})
 
     def restart(self) -> None:
-        self.ccxt = ExchangeAccounts(self.settings(), self.clock).broker("alice", "main", INSTRUMENT)
+        self.ccxt = ExchangeAccounts(self.settings(), self.clock).broker("alice", "main", self.dialect.instrument)
         self.ccxt._sleep = self.wait
         self.broker: Broker = self.ccxt
 
@@ -60,15 +119,24 @@ class ExchangeVenue:
     def wait(self, seconds: float) -> None:
         self.clock.move_to(self.clock.now_ms() + int(seconds * 1000))
 
+    def wait_out(self) -> None:
+        """Until no request that was sent by now can arrive any more."""
+        self.wait(self.dialect.window_ms / 1000 + 2)
+
     def fault(self, request: str, *faults: OrderFault) -> None:
-        self.orders.faults[request].extend(faults)
+        self.orders.faults[self.dialect.requests.get(request, request)].extend(faults)
 
     def asked(self, request: str) -> int:
-        return self.orders.requests.count(request)
+        return self.orders.requests.count(self.dialect.requests.get(request, request))
+
+
+@pytest.fixture(params=DIALECTS)
+def dialect(request: pytest.FixtureRequest) -> Dialect:
+    return DIALECTS[request.param]
 
 
 @pytest.fixture
-def open_venue(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], ExchangeVenue]]:
+def open_venue(monkeypatch: pytest.MonkeyPatch, dialect: Dialect) -> Iterator[Callable[[], ExchangeVenue]]:
     # With a clock that stands still, ccxt would wait before every request.
     monkeypatch.setattr("ccxt.Exchange.throttle", lambda *_: None)
     with ExitStack() as stack:
@@ -76,9 +144,9 @@ def open_venue(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Exchang
         def opened() -> ExchangeVenue:
             clock = ReplayClock(START_MS)
             balances = {"BTC": Decimal(10), "USDT": Decimal(10_000)}
-            orders = SimulatedOrders([PAIR], clock.now_ms, {KEY: SECRET}, balances, fees_in="USDT")
+            orders = dialect.account([PAIR], clock.now_ms, {KEY: SECRET}, balances, fees_in="USDT")
             exchange = SimulatedExchange([PAIR], clock.now_ms, orders=orders)
-            return ExchangeVenue(stack.enter_context(served(exchange)), exchange, clock)
+            return ExchangeVenue(stack.enter_context(served(exchange)), exchange, clock, dialect)
 
         yield opened
 
@@ -96,17 +164,23 @@ class TestCcxtBroker(BrokerContract):
 
 def test_rules_are_those_of_the_market(venue: ExchangeVenue) -> None:
     rules = venue.broker.market
-    assert (rules.tick_size, rules.lot_size, rules.min_notional) == (
-        Decimal("0.01"), Decimal("0.001"), Decimal("0.1"),
+    assert (rules.tick_size, rules.lot_size, rules.min_quantity) == (
+        Decimal("0.01"), Decimal("0.001"), Decimal("0.001"),
     )  # fmt: skip
-    with pytest.raises(NoSuchMarket, match="no spot market BINANCE:ETHUSDT"):
-        ExchangeAccounts(venue.settings(), venue.clock).broker("alice", "main", Instrument("BINANCE", "ETHUSDT"))
+    # OKX has no smallest amount in quote.
+    assert rules.min_notional == Decimal({"binance": "0.1", "okx": "0"}[venue.dialect.exchange])
+    eth = replace(venue.dialect.instrument, symbol="ETHUSDT")
+    with pytest.raises(NoSuchMarket, match=f"no spot market {eth}"):
+        ExchangeAccounts(venue.settings(), venue.clock).broker("alice", "main", eth)
 
 
 @pytest.mark.parametrize(
-    "fault",
-    [CUT, OrderFault(503, code=-1001), OrderFault(504, code=-1007), OrderFault(500, code=-2010)],
-    ids=["cut", "503", "504", "500 that looks like a refusal"],
+    ("dialect", "fault"),
+    [
+        pytest.param(one, fault, id=f"{one.exchange}, {name}")
+        for one in DIALECTS.values()
+        for name, fault in one.unsure.items()
+    ],
 )
 def test_an_order_that_was_accepted_without_an_answer_is_not_sent_again(
     venue: ExchangeVenue, fault: OrderFault
@@ -124,7 +198,7 @@ def test_an_order_that_was_lost_is_sent_again_once_it_cannot_arrive_any_more(ven
     venue.fault("POST order", CUT)
     venue.broker.place(order("a", "buy", 1))
     assert venue.broker.reports() == []
-    venue.wait(WINDOW_MS / 1000)
+    venue.wait(venue.dialect.window_ms / 1000)
     assert venue.broker.reports() == []
     assert venue.asked("POST order") == 1
     venue.wait(2)
@@ -150,7 +224,7 @@ def test_what_is_unsure_is_settled_before_anything_else_is_reported(venue: Excha
     venue.broker.place(order("b", "buy", 1, 90))
     venue.orders.trade("BTCUSDT", Decimal(94), Decimal(10))
     assert venue.broker.reports() == []
-    venue.wait(7)
+    venue.wait_out()
     assert told(venue.broker.reports()) == [("fill", "a")]
     assert venue.ccxt.trouble is None
 
@@ -168,7 +242,7 @@ def test_a_duplicate_that_is_refused_is_there(venue: ExchangeVenue) -> None:
     venue.broker.place(order("a", "buy", 1, 95))
     venue.restart()
     # The exchange does not show at first what it has.
-    venue.fault("GET order", OrderFault(400, code=-2013, message="Order does not exist."))
+    venue.fault("GET order", venue.dialect.unknown)
     venue.broker.place(order("a", "buy", 1, 95))
     venue.trade(94)
     assert told(venue.broker.reports()) == [("fill", "a")]
@@ -176,9 +250,9 @@ def test_a_duplicate_that_is_refused_is_there(venue: ExchangeVenue) -> None:
     assert len(venue.orders.orders) == 1
 
 
-@pytest.mark.parametrize("status", [429, 418])
-def test_an_exchange_that_wants_to_be_left_alone_is(venue: ExchangeVenue, status: int) -> None:
-    venue.fault("POST order", OrderFault(status, code=-1003, message="Too many requests.", retry_after_s=30))
+@pytest.mark.parametrize("number", [0, 1])
+def test_an_exchange_that_wants_to_be_left_alone_is(venue: ExchangeVenue, number: int) -> None:
+    venue.fault("POST order", venue.dialect.busy[number])
     venue.broker.place(order("a", "buy", 1))
     made = len(venue.orders.requests)
     venue.wait(29)
@@ -193,7 +267,7 @@ def test_an_exchange_that_wants_to_be_left_alone_is(venue: ExchangeVenue, status
 
 def test_clocks_that_disagree_are_brought_together(venue: ExchangeVenue) -> None:
     here = ReplayClock(START_MS - 3_600_000)
-    broker = ExchangeAccounts(venue.settings(), here).broker("alice", "main", INSTRUMENT)
+    broker = ExchangeAccounts(venue.settings(), here).broker("alice", "main", venue.dialect.instrument)
     broker.place(order("a", "buy", 1))
     assert executed(broker.reports()) == 1
     assert venue.asked("POST order") == 1
@@ -248,7 +322,7 @@ def test_an_order_may_be_taken_back_while_it_is_unsure_whether_it_arrived(venue:
     venue.broker.cancel("a" * 32)
     venue.broker.cancel("b" * 32)
     venue.orders.deliver()
-    venue.wait(7)
+    venue.wait_out()
     assert sorted(told(venue.broker.reports())) == [("cancelled", "a"), ("cancelled", "b")]
     venue.trade(90)
     assert venue.broker.reports() == []
@@ -292,13 +366,13 @@ def test_what_happened_while_nobody_looked_is_delivered_after_a_restart(venue: E
     assert again.state.deal is None
     assert again.state.quote > 0
     assert venue.broker.balances().base == 10
-    assert [one.side for one in venue.orders.orders] == ["BUY", "SELL"]
+    assert [one.side for one in venue.orders.orders] == ["buy", "sell"]
 
 
 def test_an_order_that_never_left_is_sent_after_a_restart_and_not_before_it_is_certain(venue: ExchangeVenue) -> None:
     began_ms = venue.clock.now_ms()
     assert venue.broker.past(["a" * 32]).missing == {"a" * 32}
-    assert venue.clock.now_ms() > began_ms + WINDOW_MS
+    assert venue.clock.now_ms() > began_ms + venue.dialect.window_ms
 
 
 def test_fees_in_what_was_bought_lessen_what_was_bought(venue: ExchangeVenue) -> None:
@@ -332,12 +406,12 @@ def test_a_key_that_is_not_accepted_is_named_and_not_shown(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     settings = venue.settings(key="another-key", secret="another-secret")
-    broker = ExchangeAccounts(settings, venue.clock).broker("alice", "main", INSTRUMENT)
+    broker = ExchangeAccounts(settings, venue.clock).broker("alice", "main", venue.dialect.instrument)
     broker.place(order("a", "buy", 1))
     assert broker.trouble == "the exchange does not accept the key of account main; correct HUB_EXCHANGE_ACCOUNTS"
     venue.broker.place(order("b", "buy", 1))
     logged = caplog.text + repr(settings) + str(settings) + broker.trouble
-    for secret in ("another-key", "another-secret", KEY, SECRET):
+    for secret in ("another-key", "another-secret", KEY, SECRET, PASSPHRASE):
         assert secret not in logged
 
 
@@ -345,16 +419,16 @@ def test_a_refusal_has_the_reason_of_the_exchange(venue: ExchangeVenue) -> None:
     venue.broker.place(order("a", "sell", 11))
     (report,) = venue.broker.reports()
     assert isinstance(report, OrderRejected)
-    assert "insufficient balance" in report.reason
+    assert "insufficient" in report.reason.lower()
 
 
 def test_an_account_is_its_users_alone(venue: ExchangeVenue) -> None:
     accounts = ExchangeAccounts(venue.settings(), venue.clock)
     for user, name in (("bob", "main"), ("alice", "other")):
         with pytest.raises(BotConfigError, match=f"there is no account '{name}' of yours"):
-            accounts.broker(user, name, INSTRUMENT)
-    with pytest.raises(BotConfigError, match="account main is at BINANCE"):
-        accounts.broker("alice", "main", Instrument("OKX", "BTCUSDT"))
+            accounts.broker(user, name, venue.dialect.instrument)
+    with pytest.raises(BotConfigError, match=f"account main is at {venue.dialect.exchange.upper()}"):
+        accounts.broker("alice", "main", Instrument("KRAKEN", "BTCUSDT"))
 
 
 def test_real_money_has_to_be_asked_for_in_words() -> None:
@@ -389,3 +463,44 @@ def test_ccxt_leaves_the_arithmetic_alone(venue: ExchangeVenue) -> None:
     broker.place(order("a", "buy", "0.123", "90.01"))
     broker.reports()
     assert (getcontext().rounding, getcontext().traps) == (before.rounding, before.traps)
+
+
+@pytest.mark.parametrize("dialect", [OKX], ids=["okx"])
+def test_an_order_of_more_executions_than_a_page_has_ends(venue: ExchangeVenue) -> None:
+    count = MOST_ROWS * 2 + 5
+    venue.broker.place(order("a", "buy", count * Decimal("0.001"), 95))
+    for number in range(count):
+        # Several within a millisecond, also where one page ends and the next one begins.
+        venue.orders.trade("BTCUSDT", Decimal(95), Decimal("0.001"))
+        venue.wait(0.001 * (number % 3 == 0))
+    reports = venue.broker.reports()
+    assert set(told(reports)) == {("fill", "a")}
+    assert len(reports) == len({report.fill.fill_id for report in reports if isinstance(report, OrderFilled)}) == count
+    assert executed(reports) == count * Decimal("0.001")
+    assert venue.ccxt.working == 0
+
+
+@pytest.mark.parametrize("dialect", [OKX], ids=["okx"])
+def test_what_is_below_the_smallest_order_is_known_before_it_is_sent(
+    open_venue: Callable[[], ExchangeVenue], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rest that is a step or two is left over, and does not end in an order that is refused."""
+    monkeypatch.setitem(globals(), "PAIR", replace(PAIR, lot_size="0.00001", min_size="0.001"))
+    venue = open_venue()
+    rules = venue.broker.market
+    assert (rules.lot_size, rules.min_quantity) == (Decimal("0.00001"), Decimal("0.001"))
+    assert not rules.takes(Decimal(100), Decimal("0.00099"))
+    assert rules.takes(Decimal(100), Decimal("0.001"))
+    venue.broker.place(order("a", "buy", "0.00099"))
+    (report,) = venue.broker.reports()
+    assert isinstance(report, OrderRejected)
+    assert "minimum order amount" in report.reason
+
+
+@pytest.mark.parametrize("dialect", [OKX], ids=["okx"])
+def test_a_passphrase_that_is_wrong_is_named_and_not_shown(venue: ExchangeVenue) -> None:
+    settings = venue.settings(password="another-passphrase")
+    broker = ExchangeAccounts(settings, venue.clock).broker("alice", "main", OKX.instrument)
+    broker.place(order("a", "buy", 1))
+    assert broker.trouble == "the exchange does not accept the key of account main; correct HUB_EXCHANGE_ACCOUNTS"
+    assert venue.orders.orders == []

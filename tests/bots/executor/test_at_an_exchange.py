@@ -84,7 +84,7 @@ def test_a_process_that_dies_before_its_orders_are_sent_has_each_order_once(
     recorded = lab.told(bot, "orders")
     assert recorded["purpose"].to_list() == ["base", "take profit"]
     assert [one.client_id for one in orders.orders] == recorded["client_id"].to_list()
-    assert [(one.side, one.status) for one in orders.orders] == [("BUY", "FILLED"), ("SELL", "FILLED")]
+    assert [(one.side, one.state) for one in orders.orders] == [("buy", "filled"), ("sell", "filled")]
     assert orders.balances["BTC"] == 1
     (deal,) = lab.told(bot, "deals").iter_rows(named=True)
     assert Decimal(deal["profit"]) == orders.balances["USDT"] - 10_000 > 0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from common.errors import HubError
-from hub.cli.bots import bots, read_config
+from hub.cli.bots import ConfigFile, bots, read_config
 from hub.cli.opening import hub_settings, open_to_read
 from hub.cli.output import AsJson, message, print_beside, print_json, table_lines
 
@@ -21,7 +21,7 @@ def add_to(app: App) -> None:
 
 
 def simulate(
-    config: Annotated[Path, Parameter(help="The bot's configuration, a JSON file; - reads it from stdin.")],
+    config: ConfigFile,
     /,
     *,
     since: Annotated[str | None, Parameter(help="The bot sees candles that close after this time (UTC).")] = None,

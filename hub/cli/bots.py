@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 bots = App(name="bots", help="Bots that act on triggers: your own, by HUB_API_KEY.")
 
+ConfigFile = Annotated[
+    Path,
+    Parameter(help="The bot's configuration, a JSON file; - reads it from stdin.", allow_leading_hyphen=True),
+]
 OwnBot = Annotated[str, Parameter(help="The bot's name.")]
 MostShown = Annotated[int, Parameter(help="How many to show at most.")]
 DoneKind = Literal["deals", "orders", "fills", "triggers", "notes"]
@@ -47,7 +51,7 @@ def run() -> None:
 
 @bots.command
 def create(
-    config: Annotated[Path, Parameter(help="The bot's configuration, a JSON file; - reads it from stdin.")],
+    config: ConfigFile,
     *,
     name: Annotated[str | None, Parameter(help="The bot's name, if the configuration has no bot_id.")] = None,
     kind: Annotated[
@@ -243,16 +247,17 @@ def _short(amount: str) -> str:
 def read_config(path: Path) -> dict[str, object]:
     """A bot's configuration from a JSON file, or from stdin if that is ``-``. What is in it is never repeated: it is
     its owner's."""
+    name = "stdin" if str(path) == "-" else str(path)
     try:
-        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+        text = sys.stdin.read() if name == "stdin" else path.read_text(encoding="utf-8")
     except OSError as error:
-        raise HubError(f"cannot read {path}: {error.strerror}") from None
+        raise HubError(f"cannot read {name}: {error.strerror}") from None
     try:
         config = json.loads(text)
     except ValueError as error:
-        raise HubError(f"{path} is no JSON: {error}") from None
+        raise HubError(f"{name} is no JSON: {error}") from None
     if not isinstance(config, dict):
-        raise HubError(f"{path} has to be a JSON object, the bot's configuration")
+        raise HubError(f"{name} has to be a JSON object, the bot's configuration")
     return config
 
 

@@ -1,5 +1,6 @@
 """``hub bots`` against a served hub: what is made, shown, told and refused, for people and for machines."""
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -151,6 +152,17 @@ def test_what_cannot_be_made_is_said_without_the_configuration(bots: Bots) -> No
     code, _, err = bots("create", "none.json")
     assert (code, "cannot read none.json: No such file" in err) == (1, True)
     assert bots.json("list") == []
+
+
+def test_a_configuration_may_come_from_stdin(bots: Bots, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(DCA)))
+    assert bots("create", "-", "--name", "piped")[0] == 0
+    assert [one["bot_id"] for one in bots.json("list")] == ["piped"]
+    monkeypatch.setattr("sys.stdin", io.StringIO('{"bot_type": "dca"'))
+    code, _, err = bots("create", "-")
+    assert (code, "stdin is no JSON" in err) == (1, True)
+    code, _, err = bots("create", "bot.json", "--nmae", "x")
+    assert (code, "--nmae" in err) == (2, True)
 
 
 def test_without_a_key_the_next_command_is_named(bots: Bots, monkeypatch: pytest.MonkeyPatch) -> None:

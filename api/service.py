@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 
 from api.bodies.condition_spellings import Spellings, is_short
@@ -25,7 +26,7 @@ from bots.executor.report import ExecutorReport
 from candles.market_lists import MarketLists, check_known
 from candles.tally import Tally
 from common.clock import Clock, SystemClock
-from common.errors import ConditionError
+from common.errors import ConditionError, StoreError
 from common.settings import Settings
 from common.supervision import Loops
 from events.log.redis_log import EventLog
@@ -34,6 +35,7 @@ from registry.directory import Directory
 from registry.instruments import Instrument
 from registry.store.parts.registry import RegisterResult, StoredCondition, read_condition
 from registry.store.protocol import Store
+from registry.tried import digest_of
 
 _MINUTE_MS = 60_000
 _SPELLINGS_BYTES = 32 * 1024 * 1024
@@ -152,6 +154,15 @@ class Service:
             grace_ms=until_ms - now_ms,
             registered_by=registered_by,
         )
+
+    def note_tried(self, condition: Condition) -> None:
+        """Have it counted among what was tried on the past of its series, some time soon."""
+        self._writers.submit(self._count_tried, condition)
+
+    def _count_tried(self, condition: Condition) -> None:
+        # A count that is lost because nothing can be written at the moment does no harm.
+        with suppress(StoreError):
+            self.store.trials.record(condition.series, [digest_of(condition.id)])
 
     def check_known(self, instrument: Instrument, directory: Directory) -> None:
         """Raises :class:`InstrumentError` for an instrument that is neither listed nor can be fetched."""

@@ -23,7 +23,7 @@ from analysis.backtesting.report import Chance, ConditionReport, Report
 from analysis.backtesting.rules import Rules
 from analysis.backtesting.sources import CandleSource, ReadCandles, sendable, source_of
 from analysis.backtesting.trading import FIGURES, trade, trades_of
-from analysis.backtesting.trials import SESSION, TrialLedger
+from analysis.backtesting.trials import SESSION, SharedTrials, TrialLedger
 from analysis.backtesting.units import TriggerUnit, executor_or_threads, write_triggers
 from common.direction import Direction
 from common.errors import BacktestError
@@ -83,9 +83,10 @@ def backtest(
     first. Without any of them, a position lasts as long as the longest of ``horizons``, for which forward returns are
     shown. ``fee_percent`` and ``slippage_percent`` are paid on each fill.
 
-    ``seed`` is that of the bootstrap. ``trials`` knows what was tried before, by default in this process. Conditions of
-    several series are judged on ``executor``, by default threads. ``progress`` is called with the number of series done
-    and their total. Raises :class:`common.errors.HubError` in all its forms for what cannot be read or done.
+    ``seed`` is that of the bootstrap. ``trials`` knows what was tried before, by default in this process; what others
+    tried on a store counts as well. Conditions of several series are judged on ``executor``, by default threads.
+    ``progress`` is called with the number of series done and their total. Raises :class:`common.errors.HubError` in all
+    its forms for what cannot be read or done.
     """
     parsed = read_conditions(conditions, exchange)
     if not parsed:
@@ -114,7 +115,7 @@ def backtest(
     by_series: dict[Series, list[Condition]] = {}
     for condition in parsed:
         by_series.setdefault(condition.series, []).append(condition)
-    ledger = SESSION if trials is None else trials
+    ledger = SharedTrials(SESSION if trials is None else trials, source)
     judged = {series: _with_exit(mine, rules) for series, mine in by_series.items()}
     parts: dict[Condition, ConditionReport] = {}
     with _judged(judged, source, executor) as (sent, triggers):
@@ -162,9 +163,16 @@ def _judged(
                 future.cancel()
 
 
-def report_of(condition: Condition, source: CandleSource, rules: Rules) -> Report:
-    """The report of one condition by rules that are known already."""
-    parts = _reports([condition], source, rules, HORIZONS, (None, None), 1, SESSION, None)
+def report_of(
+    condition: Condition,
+    source: CandleSource,
+    rules: Rules,
+    span: tuple[int | None, int | None],
+    ledger: TrialLedger,
+) -> Report:
+    """The report of one condition by rules that are known already, on candles that close after the first time of a span
+    (ms) and by the second."""
+    parts = _reports([condition], source, rules, HORIZONS, span, 1, ledger, None)
     return Report(tuple(parts), rules, HORIZONS)
 
 

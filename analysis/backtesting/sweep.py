@@ -1,7 +1,7 @@
 """What a sweep says: every combination with its figures, and what its best is worth."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +11,11 @@ from analysis.backtesting.honesty import FEW
 from analysis.backtesting.report import SIGNIFICANT
 from analysis.backtesting.rules import Rules
 from analysis.backtesting.sources import CandleSource
-from analysis.backtesting.templates import Value
+from analysis.backtesting.templates import Combination, Value
+from analysis.backtesting.trials import TrialLedger
 from common.errors import BacktestError
 from common.spelling import did_you_mean
 from common.timeframes import iso_time
-from registry.conditions import Condition
 from registry.groups import Series
 
 if TYPE_CHECKING:
@@ -64,9 +64,12 @@ class Sweep:
     """Kind and text: the look-ahead check of a sample, and what the candles of each series give."""
     complete: bool
     """False if it was cancelled: only what was done by then is here."""
+    combinations: tuple[Combination, ...]
+    """Those of the rows of ``frame``."""
     source: CandleSource
-    conditions: Mapping[str, Condition]
-    """By id."""
+    span_ms: tuple[int | None, int | None]
+    """Triggers are those of candles that close after the first time, and by the second."""
+    trials: TrialLedger
 
     @property
     def best(self) -> pl.DataFrame:
@@ -81,8 +84,7 @@ class Sweep:
 
     def of_series(self, series: Series) -> pl.DataFrame:
         """The rows of one series."""
-        ids = [each.id for each in self.conditions.values() if each.series == series]
-        return self.frame.filter(pl.col("condition_id").is_in(ids))
+        return self.frame.filter(np.array([each.condition.series == series for each in self.combinations], np.bool_))
 
     @property
     def verdict(self) -> str:
@@ -104,14 +106,42 @@ class Sweep:
             return "the best of them knows more than noise, but not after costs"
         return "the best of them is more than noise gives"
 
-    def report(self, condition_id: str | None = None) -> "Report":
-        """The whole backtest of one condition, by default the best, by the same rules."""
+    def report(self, condition_id: str | None = None, **values: Value) -> "Report":
+        """The whole backtest of one combination, by default the best, by the same rules on the same range.
+
+        It is named by its condition, by values of its parameters (``report(period=14, level=30)``), or both. Raises
+        :class:`common.errors.BacktestError` if that is none or several.
+        """
         from analysis.backtesting.backtest import report_of
 
-        chosen = self.best["condition_id"][0] if condition_id is None else condition_id
-        if chosen not in self.conditions:
-            raise BacktestError(f"{chosen!r} is not in this sweep; take a condition_id of its frame")
-        return report_of(self.conditions[chosen], self.source, self.rules)
+        combination = self._combination(condition_id, values)
+        rules = replace(self.rules, exit=combination.exit or self.rules.exit)
+        return report_of(combination.condition, self.source, rules, self.span_ms, self.trials)
+
+    def _combination(self, condition_id: str | None, values: Mapping[str, Value]) -> Combination:
+        for name in values:
+            self._check_name(name)
+        if condition_id is None and not values:
+            if not self.series:
+                raise BacktestError("nothing was judged in this sweep: there is nothing to report on")
+            best = self.best.row(0, named=True)
+            condition_id, values = best["condition_id"], {name: best[name] for name in self.names}
+        named = ", ".join(
+            [*([condition_id] if condition_id else []), *(f"{key}={each}" for key, each in values.items())]
+        )
+        chosen = {
+            (each.condition, each.exit): each
+            for each in self.combinations
+            if condition_id in (None, each.condition.id) and all(each.values[key] == values[key] for key in values)
+        }
+        if not chosen:
+            raise BacktestError(f"{named} is not in this sweep; take a condition_id or values of its frame")
+        if len(chosen) > 1:
+            open_names = [name for name in self.names if name not in values]
+            more = f"name {' and '.join(open_names)} as well" if open_names else "name one by its condition_id"
+            raise BacktestError(f"{named} are {len(chosen)} combinations of this sweep; {more}")
+        (combination,) = chosen.values()
+        return combination
 
     def grid(self, metric: str = "total_return", *, x: str | None = None, y: str | None = None) -> pl.DataFrame:
         """A metric by two parameters, ``y`` down and ``x`` across: the mean over all others."""
@@ -183,13 +213,17 @@ class Sweep:
     def _axes(self, x: str | None, y: str | None) -> tuple[str, str]:
         varied = [name for name in self.names if self.frame.height and self.frame[name].n_unique() > 1]
         for name in (x, y):
-            if name is not None and name not in self.names:
-                raise BacktestError(
-                    f"{name!r} is no parameter of this sweep{did_you_mean(name, self.names)}; they are"
-                    f" {', '.join(self.names) or 'none'}"
-                )
+            if name is not None:
+                self._check_name(name)
         free = [name for name in (varied if len(varied) > 1 else self.names) if name not in (x, y)]
         chosen = [name or (free.pop(0) if free else None) for name in (x, y)]
         if None in chosen or chosen[0] == chosen[1]:
             raise BacktestError("a grid needs two parameters; this sweep has fewer: look at its frame")
         return str(chosen[0]), str(chosen[1])
+
+    def _check_name(self, name: str) -> None:
+        if name not in self.names:
+            raise BacktestError(
+                f"{name!r} is no parameter of this sweep{did_you_mean(name, self.names)}; they are"
+                f" {', '.join(self.names) or 'none'}"
+            )

@@ -18,18 +18,17 @@ def sweep_lines(sweep: Sweep) -> list[str]:
     """The verdict, each series with its best, and what to distrust."""
     lines = [*textwrap.wrap(f"rules: {sweep.rules.told()}", _WIDTH), ""]
     lines += textwrap.wrap(f"{sweep.frame.height:,} combinations: {sweep.verdict}", _WIDTH)
-    best = {row["condition_id"]: row for row in sweep.best.iter_rows(named=True)}
-    for part in sweep.series[:_MOST_SERIES]:
+    # There is one of each series, in the same order.
+    best = list(sweep.best.iter_rows(named=True))
+    for part, row in zip(sweep.series[:_MOST_SERIES], best, strict=False):
         lines += ["", f"{part.series}"]
         lines += [line for label, text in series_facts(part) for line in _beside(label, text)]
-        for condition_id, row in best.items():
-            if sweep.conditions[condition_id].series == part.series:
-                lines += _beside("best", row["condition"])
-                lines += _beside(
-                    "",
-                    f"{row['trades']:,} trades, {percent_of(row['win_rate'])} won, {shown(row['total_return'])},"
-                    f" deflated Sharpe {row['deflated_sharpe']:.2f}",
-                )
+        lines += _beside("best", row["condition"])
+        lines += _beside(
+            "",
+            f"{row['trades']:,} trades, {percent_of(row['win_rate'])} won, {shown(row['total_return'])},"
+            f" deflated Sharpe {row['deflated_sharpe']:.2f}",
+        )
     if len(sweep.series) > _MOST_SERIES:
         lines += ["", f"and {len(sweep.series) - _MOST_SERIES} more series"]
     notes = [f"caution   {text}" for _, text in sweep.cautions[:_MOST_ROWS]]

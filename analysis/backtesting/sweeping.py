@@ -14,10 +14,10 @@ import polars as pl
 from analysis.backtesting.deflation import deflate, overfitting_probability
 from analysis.backtesting.rules import Rules
 from analysis.backtesting.sources import CandleSource, sendable, source_of
-from analysis.backtesting.sweep import SeriesSweep, Sweep
+from analysis.backtesting.sweep import METRICS, SeriesSweep, Sweep
 from analysis.backtesting.templates import Combination, Combinations, Value, combine
 from analysis.backtesting.trading import BLOCKS, FIGURES
-from analysis.backtesting.trials import SESSION, TrialLedger
+from analysis.backtesting.trials import SESSION, SharedTrials, TrialLedger
 from analysis.backtesting.units import MOST_CONDITIONS, SweepUnit, UnitCounts, executor_or_threads, run_unit
 from common.direction import Direction
 from common.errors import BacktestError
@@ -31,6 +31,11 @@ from registry.store.protocol import Store
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_LOOK_S = 0.1
+"""How often a sweep that can be cancelled looks whether it is."""
+_COLUMNS = ("condition_id", "condition", *METRICS)
 
 
 def sweep(
@@ -67,8 +72,9 @@ def sweep(
     The work is cut into units, a series with at most 2,000 conditions each, that run on ``executor``: threads of this
     process by default, ``ProcessPoolExecutor(mp_context=get_context("spawn"))`` for processes. A unit reads its candles
     itself and writes what it finds as Parquet; ``triggers_to`` is a folder in which the triggers are kept. ``progress``
-    is called with the number of units done and their total; once ``cancel`` is set no further unit begins, and what is
-    done is returned with ``complete`` false. Raises :class:`common.errors.HubError` in all its forms.
+    is called with the number of units done and their total. Once ``cancel`` is set, units that are under way end soon,
+    no further one begins, and what is done is returned with ``complete`` false. Raises
+    :class:`common.errors.HubError` in all its forms.
     """
     combinations = _combinations(conditions, exit, parameters, exchange)
     rules = Rules(
@@ -96,12 +102,12 @@ def sweep(
                     rules,
                     read_moment(start),
                     read_moment(end),
-                    folder if triggers_to is None else _made(Path(triggers_to)),
-                    keeps_triggers=triggers_to is not None,
+                    folder,
+                    None if triggers_to is None else _made(Path(triggers_to)),
                 )
             )
             counts = _run(units, executor, progress, cancel)
-        ledger = SESSION if trials is None else trials
+        ledger = SharedTrials(SESSION if trials is None else trials, source)
         return _gathered(combinations, units, counts, rules, source, ledger)
 
 
@@ -132,8 +138,7 @@ def _units(
     start_ms: int | None,
     end_ms: int | None,
     folder: Path,
-    *,
-    keeps_triggers: bool,
+    triggers_to: Path | None,
 ) -> Iterator[SweepUnit]:
     by_series: dict[Series, dict[tuple[Condition, Condition | None], None]] = {}
     for each in made:
@@ -153,7 +158,7 @@ def _units(
                 start_ms,
                 end_ms,
                 folder,
-                keeps_triggers,
+                triggers_to,
             )
             number += 1
 
@@ -164,26 +169,33 @@ def _run(
     progress: Callable[[int, int], object] | None,
     cancel: Event | None,
 ) -> list[UnitCounts]:
-    """Run units, two for each place that is free, so that little is under way when it is to stop."""
+    """Run units, two for each place that is free, so that little waits when it is to stop; what those have counted that
+    reached their end."""
     done: list[UnitCounts] = []
     waiting = iter(units)
-    running: set[Future[UnitCounts]] = set()
+    running: set[Future[UnitCounts | None]] = set()
     with executor_or_threads(executor, len(units)) as pool:
         ahead = 2 * (os.cpu_count() or 1)
         try:
             while True:
-                while len(running) < ahead and not (cancel is not None and cancel.is_set()):
+                is_cancelled = cancel is not None and cancel.is_set()
+                while len(running) < ahead and not is_cancelled:
                     unit = next(waiting, None)
                     if unit is None:
                         break
                     running.add(pool.submit(run_unit, unit))
                 if not running:
                     return done
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
+                if is_cancelled:
+                    units[0].cancelled_file.touch()
+                pause = None if cancel is None or is_cancelled else _LOOK_S
+                finished, running = wait(running, pause, return_when=FIRST_COMPLETED)
                 for future in finished:
-                    done.append(future.result())
-                    if progress is not None:
-                        progress(len(done), len(units))
+                    counts = future.result()
+                    if counts is not None:
+                        done.append(counts)
+                        if progress is not None:
+                            progress(len(done), len(units))
         finally:
             for future in running:
                 future.cancel()
@@ -206,12 +218,11 @@ def _gathered(
         part, figures = _of_series(series, done, ledger)
         parts.append(part)
         rows |= figures
-    frame_rows = [
-        {**each.values, **rows[each.condition, each.exit]}
-        for each in combinations.made
-        if (each.condition, each.exit) in rows
-    ]
-    frame = pl.DataFrame(frame_rows, infer_schema_length=None)
+    judged = tuple(each for each in combinations.made if (each.condition, each.exit) in rows)
+    frame_rows = [{**each.values, **rows[each.condition, each.exit]} for each in judged]
+    frame = pl.DataFrame(
+        frame_rows, schema=None if rows else [*combinations.names, *_COLUMNS], infer_schema_length=None
+    )
     cautions = tuple(dict.fromkeys(caution for each in counts for caution in each.cautions))
     return Sweep(
         frame=frame,
@@ -221,8 +232,10 @@ def _gathered(
         unreadable=combinations.unreadable,
         cautions=cautions,
         complete=len(counts) == len(units),
+        combinations=judged,
         source=source,
-        conditions={each.condition.id: each.condition for each in combinations.made},
+        span_ms=(units[0].start_ms, units[0].end_ms),
+        trials=ledger,
     )
 
 

@@ -1,5 +1,6 @@
 """Trades, equity and figures of conditions on one series, from the rows on which they fire."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +14,9 @@ from indicators.compute import Array
 BLOCKS = 64
 """Equal stretches of the range for which results are kept apart: to tell conditions apart that do not behave alike, and
 to choose the best of one half and look at it in the other."""
+
+_AT_ONCE = 200
+"""Conditions that are traded in one step."""
 
 FIGURES = (
     "triggers", "trades", "wins", "ignored", "exposed", "growth", "drawdown", "excess", "excess2", "excess3", "excess4",
@@ -114,12 +118,26 @@ class ConditionTrades:
         return self.frame.filter(pl.col("reason") != "still open")
 
 
-def trade(base: BaseCandles, firings: Firings, exits: Firings | None, exit_of: Integers | None, rules: Rules) -> Traded:
+def trade(
+    base: BaseCandles,
+    firings: Firings,
+    exits: Firings | None,
+    exit_of: Integers | None,
+    rules: Rules,
+    *,
+    progress: Callable[[int], object] | None = None,
+) -> Traded:
     """Trade all conditions of a series. ``exit_of`` says which of ``exits`` belongs to each condition; by default it is
-    the first to all."""
+    the first to all. ``progress`` is called with the number of conditions that each step has done."""
     count = firings.starts.size - 1
     figures, blocks = np.zeros((count, len(FIGURES))), np.zeros((count, BLOCKS, 2))
-    _run(base, firings, exits, exit_of, rules, figures, blocks, np.zeros((0, 9)), np.zeros((0, 0)))
+    for begin in range(0, count, _AT_ONCE):
+        part = slice(begin, min(begin + _AT_ONCE, count))
+        mine = Firings(firings.starts[begin : part.stop + 1], firings.rows)
+        own_exits = None if exit_of is None else exit_of[part]
+        _run(base, mine, exits, own_exits, rules, figures[part], blocks[part], np.zeros((0, 9)), np.zeros((0, 0)))
+        if progress is not None:
+            progress(part.stop - begin)
     return Traded(figures, blocks)
 
 

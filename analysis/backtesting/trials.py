@@ -1,20 +1,26 @@
 """What has been tried on a series: the distinct conditions that backtests and sweeps have judged on it.
 
 The best of many tries looks good by chance, whether or not somebody says how many there were. So each backtest records
-what it tries, and each report is deflated by all that is known.
+what it tries, and each report is deflated by all that is known: by name in this process or data folder, and as a bare
+count in the store that the candles come from, where everybody's backtests and previews count.
 """
 
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 from typing import Protocol
 
+from analysis.backtesting.sources import CandleSource, StoreSource, UrlSource
 from common.errors import HubError, StoreNotWritable
 from common.private_files import make_private_folder
 from registry.conditions import Condition
 from registry.groups import Series
+from registry.store import open_store
+from registry.store.protocol import Store
+from registry.tried import digest_of, smallest
 
 _MOST = 100_000
 """Conditions that are remembered for a series; more are only counted."""
@@ -32,6 +38,9 @@ class TrialLedger(Protocol):
 
     def tried(self, series: Series, marker: str) -> list[Condition]:
         """The distinct conditions that were tried, those of the last record last."""
+
+    def ids(self, series: Series, marker: str) -> Iterable[str]:
+        """The ids of the conditions that were tried and are remembered."""
 
 
 class SessionTrials:
@@ -57,6 +66,9 @@ class SessionTrials:
     def tried(self, series: Series, marker: str) -> list[Condition]:
         with self._lock:
             return list(self._tried.get((series, marker), ()))
+
+    def ids(self, series: Series, marker: str) -> Iterable[str]:
+        return [condition.id for condition in self.tried(series, marker)]
 
 
 class FolderTrials:
@@ -94,6 +106,9 @@ class FolderTrials:
                 continue
         return readable
 
+    def ids(self, series: Series, marker: str) -> Iterable[str]:
+        return _ids(self._path(series, marker))
+
     def _path(self, series: Series, marker: str) -> Path:
         return self._folder / f"{sha256(f'{series} {marker}'.encode()).hexdigest()[:32]}.txt"
 
@@ -110,3 +125,33 @@ def _ids(path: Path) -> dict[str, str]:
 
 SESSION = SessionTrials()
 """The ledger of this process."""
+
+
+@dataclass(frozen=True)
+class SharedTrials:
+    """A ledger, with what others have tried on the store that the candles come from: as a count, never by name."""
+
+    own: TrialLedger
+    source: CandleSource
+
+    def record(self, series: Series, marker: str, conditions: Iterable[Condition]) -> int:
+        count = self.own.record(series, marker, conditions)
+        if isinstance(self.source, StoreSource):
+            return max(count, self._recorded(self.source.store, series, marker))
+        if isinstance(self.source, UrlSource):
+            with open_store(self.source.url, token=self.source.token) as store:
+                return max(count, self._recorded(store, series, marker))
+        return count
+
+    def tried(self, series: Series, marker: str) -> list[Condition]:
+        return self.own.tried(series, marker)
+
+    def ids(self, series: Series, marker: str) -> Iterable[str]:
+        return self.own.ids(series, marker)
+
+    def _recorded(self, store: Store, series: Series, marker: str) -> int:
+        digests = smallest(digest_of(condition_id) for condition_id in self.own.ids(series, marker))
+        try:
+            return store.trials.record(series, digests)
+        except StoreNotWritable:
+            return store.trials.count(series, digests)

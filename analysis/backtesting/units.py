@@ -41,12 +41,13 @@ class SweepUnit:
     start_ms: int | None
     end_ms: int | None
     folder: Path
-    keeps_triggers: bool
+    triggers_to: Path | None
+    """A folder for the triggers, if they are to be kept."""
 
     @property
-    def triggers_file(self) -> Path:
-        """``condition`` (its position in the unit) and ``close_time``, one row a trigger in the range."""
-        return self.folder / f"triggers-{self.number:05}.parquet"
+    def cancelled_file(self) -> Path:
+        """Whose existence ends all units: workers may be other processes."""
+        return self.folder / "cancelled"
 
     @property
     def figures_file(self) -> Path:
@@ -72,8 +73,24 @@ class UnitCounts:
     """Kind and text, of the candles and of the look-ahead check."""
 
 
-def run_unit(unit: SweepUnit) -> UnitCounts:
-    """Judge and trade the conditions of a unit."""
+class _CancelledError(Exception):
+    """The unit is not wanted any more."""
+
+
+def run_unit(unit: SweepUnit) -> UnitCounts | None:
+    """Judge and trade the conditions of a unit; ``None`` if the sweep is cancelled meanwhile."""
+    try:
+        return _done(unit)
+    except _CancelledError:
+        return None
+
+
+def _done(unit: SweepUnit) -> UnitCounts:
+    def look(_: int = 0) -> None:
+        if unit.cancelled_file.exists():
+            raise _CancelledError
+
+    look()
     conditions = list(unit.conditions)
     exits = [each or unit.rules.exit for each in unit.exits]
     different = list(dict.fromkeys(each for each in exits if each is not None))
@@ -81,22 +98,23 @@ def run_unit(unit: SweepUnit) -> UnitCounts:
     read = unit.source.read(judged)
     base, history = base_candles(read, unit.series, unit.start_ms, unit.end_ms)
     histories = {**read.histories, unit.series: history}
-    firings, _ = judge(judged, histories, read)
+    firings, _ = judge(judged, histories, read, progress=look)
     place = {condition: number for number, condition in enumerate(judged)}
     own = chosen(firings, [place[condition] for condition in conditions]).within(base.first, base.stop)
     of_exits = chosen(firings, [place[condition] for condition in different]) if different else None
     exit_of = np.array([-1 if each is None else different.index(each) for each in exits], np.int64)
-    traded = trade(base, own, of_exits, exit_of, unit.rules)
+    traded = trade(base, own, of_exits, exit_of, unit.rules, progress=look)
     columns = {name: traded.figures[:, number] for number, name in enumerate(FIGURES)}
     blocks = pl.Series("blocks", traded.blocks.reshape(len(conditions), -1), dtype=pl.Array(pl.Float64, 2 * BLOCKS))
     pl.DataFrame(columns).with_columns(blocks).write_parquet(unit.figures_file)
-    if unit.keeps_triggers:
-        _write_triggers(unit, own, base)
     sample = conditions[:: max(1, len(conditions) // _CHECKED)][:_CHECKED]
     checked = chosen(firings, [place[condition] for condition in sample])
     ahead = look_ahead(sample, base, ReadCandles(histories, read.calendars), checked)
     cautions = [(each.kind, f"{sample[at]}: {each.text}") for at, each in ahead.items()]
     cautions += [(each.kind, f"{unit.series}: {each.text}") for each in cautions_of_candles(base)]
+    look()
+    if unit.triggers_to is not None:
+        _write_triggers(unit.triggers_to / f"triggers-{unit.number:05}.parquet", own, base)
     return UnitCounts(
         number=unit.number,
         candles=base.candles,
@@ -149,7 +167,8 @@ def chosen(firings: Firings, numbers: Sequence[int]) -> Firings:
     return Firings(starts.astype(np.int64), np.concatenate(rows) if rows else np.zeros(0, np.int64))
 
 
-def _write_triggers(unit: SweepUnit, firings: Firings, base: BaseCandles) -> None:
-    numbers = np.repeat(np.arange(len(unit.conditions), dtype=np.uint16), np.diff(firings.starts))
+def _write_triggers(file: Path, firings: Firings, base: BaseCandles) -> None:
+    """``condition`` (its position in the unit) and ``close_time``, one row a trigger in the range."""
+    numbers = np.repeat(np.arange(firings.starts.size - 1, dtype=np.uint16), np.diff(firings.starts))
     closes = pl.Series(base.closes_ms[firings.rows]).cast(pl.Datetime("ms", "UTC"))
-    pl.DataFrame({"condition": numbers, "close_time": closes}).write_parquet(unit.triggers_file)
+    pl.DataFrame({"condition": numbers, "close_time": closes}).write_parquet(file)

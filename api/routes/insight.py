@@ -117,6 +117,7 @@ async def preview(body: PreviewBody, request: HubRequest) -> Response:
     except TooMuchWork as error:
         item = ProblemItem(pointer="/start", detail=str(error))
         raise ProblemError(422, "too-much-work", str(error), errors=[item]) from None
+    service.note_tried(condition)
     answer = as_preview(
         scan,
         condition,

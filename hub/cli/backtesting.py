@@ -7,7 +7,7 @@ from cyclopts import App, Parameter
 
 from common.errors import BacktestError
 from hub.cli.conditions import as_typed
-from hub.cli.opening import hub_settings, open_to_read
+from hub.cli.opening import hub_settings, open_to_backtest
 from hub.cli.output import AsJson, console, message, print_json
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def backtest(
         "exchange": settings.default_exchange,
         "trials": FolderTrials(settings.data_dir / "trials"),
     }
-    with open_to_read() as store, reading(store.candles.directory()):
+    with open_to_backtest() as store, reading(store.candles.directory()):
         if varied:
             has_end = any(each is not None for each in (exit, horizon, stop, target))
             swept = analysis.sweep(

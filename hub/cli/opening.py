@@ -27,6 +27,17 @@ def open_to_read() -> "Store":
     return open_configured(hub_settings(), read_only=True)
 
 
+def open_to_backtest() -> "Store":
+    """The configured store: through its owner, who counts what is tried, or its files, read-only."""
+    from registry.store import open_store
+    from registry.store.owner import url_of
+    from registry.store.remote.token import client_token
+
+    settings = hub_settings()
+    url = url_of(settings)
+    return open_store(url, token=client_token(settings), read_only=url.startswith("duckdb:"))
+
+
 def listed_instruments() -> "Directory":
     """The instruments of the configured store; none where there is no store yet."""
     from common.errors import StoreMissing

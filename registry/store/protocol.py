@@ -11,6 +11,7 @@ from registry.store.parts.delivery import DeliveryStore
 from registry.store.parts.registry import RegistryStore
 from registry.store.parts.runs import RunStore
 from registry.store.parts.ticks import Rebase, TickStore
+from registry.store.parts.trials import TrialStore
 from registry.store.parts.triggers import TriggerStore
 
 
@@ -61,6 +62,9 @@ class Store(Protocol):
 
     @property
     def ticks(self) -> TickStore: ...
+
+    @property
+    def trials(self) -> TrialStore: ...
 
     @property
     def triggers(self) -> TriggerStore: ...
@@ -147,6 +151,7 @@ WRITES = frozenset(
         "ticks.record_run",
         "ticks.record_tick",
         "ticks.record_unit_costs",
+        "trials.record",
         "triggers.adopt",
         "triggers.raise_floor",
     }

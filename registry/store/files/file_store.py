@@ -20,6 +20,7 @@ from registry.store.files.integrity import check
 from registry.store.files.registry_tables import RegistryTables
 from registry.store.files.run_tables import RunTables
 from registry.store.files.tick_tables import TickTables
+from registry.store.files.trial_tables import TrialTables
 from registry.store.files.trigger_tables import TriggerTables
 from registry.store.files.upgrade import Progress, UpgradeReport, refuse_outdated, upgrade
 from registry.store.files.watermarks import Watermarks
@@ -60,6 +61,7 @@ class FileStore:
             activity = ActivityTables(self._database, watermarks)
             candle_changes = CandleChanges()
             self.runs = RunTables(self._database)
+            self.trials = TrialTables(self._database)
             self.triggers = TriggerTables(self._database, clock)
             self.ticks = TickTables(
                 self._database,
@@ -123,6 +125,7 @@ class FileStore:
 
     def trim(self, before_ms: int) -> int:
         removed = self._watermarks.trim() + self.delivery.trim() + self.runs.trim(before_ms) + self.bots.trim()
+        removed += self.trials.trim()
         self._database.checkpoint()
         return removed
 

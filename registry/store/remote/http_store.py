@@ -13,6 +13,7 @@ from registry.store.parts.delivery import DeliveryStore
 from registry.store.parts.registry import RegistryStore
 from registry.store.parts.runs import RunStore
 from registry.store.parts.ticks import Rebase, TickStore
+from registry.store.parts.trials import TrialStore
 from registry.store.parts.triggers import TriggerStore
 from registry.store.protocol import WRITES, Backup, Finding
 from registry.store.remote.calls import Calls
@@ -47,6 +48,7 @@ class HttpStore:
         self.registry = cast(RegistryStore, SimpleNamespace(**parts["registry"]))
         self.runs = cast(RunStore, SimpleNamespace(**parts["runs"]))
         self.ticks = cast(TickStore, SimpleNamespace(**parts["ticks"]))
+        self.trials = cast(TrialStore, SimpleNamespace(**parts["trials"]))
         self.triggers = cast(TriggerStore, SimpleNamespace(**parts["triggers"]))
         self._own = parts[None]
         try:

@@ -1,10 +1,12 @@
 """What a report warns of: the future, indicators that have not settled, tries that nobody mentioned."""
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 import analysis
@@ -12,6 +14,8 @@ from analysis.backtesting import honesty
 from analysis.backtesting.judging import Firings, judge
 from analysis.backtesting.trials import FolderTrials, SessionTrials
 from registry.conditions import Condition
+from registry.store import open_store
+from registry.tried import digest_of
 from tests.analysis.backtesting.candles import frame, sample, walk
 
 TEXT = "BTCUSDT 1h: rsi(14) crosses_below 40"
@@ -71,3 +75,24 @@ def test_a_folder_remembers_what_other_processes_tried(tmp_path: Path) -> None:
     assert analysis.backtest(TEXT, candles, trials=FolderTrials(folder))[0].chance == report[0].chance
     (file,) = folder.iterdir()
     assert (folder.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o700, 0o600)
+
+
+def test_what_others_tried_on_a_store_counts(tmp_path: Path) -> None:
+    candles, url = sample().with_columns(pl.lit("BINANCE").alias("exchange")), f"duckdb:{tmp_path / 'data'}"
+    condition = Condition.parse(TEXT)
+    others = [digest_of(sha256(str(number).encode()).hexdigest()[:32]) for number in range(50)]
+    with open_store(url) as store:
+        store.candles.upsert(candles)
+        store.trials.record(condition.series, others)
+        mine = SessionTrials()
+        chance = analysis.backtest(TEXT, store, trials=mine)[0].chance
+        assert chance.trials == 51
+        assert chance.expected_best > 0
+        swept = analysis.sweep("BTCUSDT 1h: rsi({n}) < 30", store, {"n": range(5, 9)}, trials=SessionTrials())
+        assert swept.series[0].trials == 55
+        assert store.trials.count(condition.series, []) == 55
+    with open_store(url, read_only=True) as store:
+        # Files that another process might own are not written to; what this process tried counts all the same.
+        other = analysis.backtest("BTCUSDT 1h: close > sma(9)", store, trials=mine)
+        assert other[0].chance.trials == 56
+    assert analysis.backtest("BTCUSDT 1h: close > sma(99)", url, trials=mine)[0].chance.trials == 57

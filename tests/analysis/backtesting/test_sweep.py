@@ -2,21 +2,25 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
 import analysis
-from analysis.backtesting import sweeping
+from analysis.backtesting import sweeping, units
+from analysis.backtesting.judging import base_candles
 from analysis.backtesting.templates import Value
 from analysis.backtesting.trials import SessionTrials
 from common.errors import BacktestError, ConditionError, HubError
 from registry.conditions import Condition
 from tests.analysis.backtesting.candles import sample
+from tests.waiting import wait_for
 
 TEMPLATE = "{symbol} 1h: rsi({period}) crosses_below {level}"
 VALUES: dict[str, Sequence[Value]] = {"symbol": ["BTCUSDT", "ETHUSDT"], "period": range(5, 8), "level": [25, 30.5]}
@@ -68,6 +72,59 @@ def test_a_cancelled_sweep_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch) -
     assert not swept.complete
     assert 1 <= swept.frame.height < 12
     assert "cancelled before all was judged" in str(swept)
+
+
+def test_a_sweep_can_be_cancelled_within_a_unit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cancel, folders = Event(), list[Path]()
+
+    def remembered(unit: units.SweepUnit) -> units.UnitCounts | None:
+        folders.append(unit.cancelled_file)
+        return units.run_unit(unit)
+
+    def cancelled(*arguments: Any) -> Any:
+        cancel.set()
+        wait_for(folders[0].exists, "the sweep to tell its units")
+        return base_candles(*arguments)
+
+    monkeypatch.setattr(sweeping, "run_unit", remembered)
+    monkeypatch.setattr(units, "base_candles", cancelled)
+    swept = analysis.sweep(TEMPLATE, CANDLES, VALUES, trials=SessionTrials(), cancel=cancel, triggers_to=tmp_path)
+    assert not swept.complete
+    assert swept.frame.is_empty()
+    assert not list(tmp_path.iterdir())
+    assert swept.verdict == "nothing was judged"
+    assert "cancelled before all was judged" in str(swept)
+    assert "nothing was judged" in swept._repr_html_()
+    with pytest.raises(BacktestError, match="nothing was judged"):
+        swept.report()
+
+
+EXITS: dict[str, Any] = {"exit": "BTCUSDT 1h: rsi({period}) > {leave}", "horizon": None, "stop_percent": 5}
+EXIT_VALUES: dict[str, Sequence[Value]] = {"period": [5, 6], "level": [30], "leave": [55, 70]}
+
+
+def test_a_report_is_that_of_its_combination() -> None:
+    trials, start, end = SessionTrials(), "2024-03-01", "2024-08-01"
+    swept = analysis.sweep(
+        "BTCUSDT 1h: rsi({period}) crosses_below {level}", CANDLES, EXIT_VALUES, **EXITS, start=start, end=end,
+        trials=trials,
+    )  # fmt: skip
+    for row in swept.frame.iter_rows(named=True):
+        report = swept.report(period=row["period"], leave=row["leave"])
+        figures = report[0].figures
+        for name in ("triggers", "trades", "win_rate", "total_return", "max_drawdown", "exposure"):
+            assert row[name] == pytest.approx(figures[name], rel=1e-9), name
+        assert figures["trials"] == 2, "those of the sweep, by its own ledger"
+        assert report[0].equity["close_time"].min() == datetime(2024, 3, 1, 1, tzinfo=UTC)
+    best = swept.best.row(0, named=True)
+    assert swept.report()[0].figures["total_return"] == pytest.approx(best["total_return"])
+    assert swept.report(best["condition_id"], leave=best["leave"]).to_dict() == swept.report().to_dict()
+    with pytest.raises(BacktestError, match="are 2 combinations of this sweep; name level and leave as well"):
+        swept.report(period=5)
+    with pytest.raises(BacktestError, match="period=7 is not in this sweep"):
+        swept.report(period=7)
+    with pytest.raises(BacktestError, match="did you mean period"):
+        swept.report(perod=5)
 
 
 def test_a_sweep_shows_itself() -> None:

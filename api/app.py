@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from api.exchange.binance import PATH as BINANCE_PATH
+from api.exchange.binance import BinanceFace
 from api.http.docs_page import serve_docs
 from api.http.edge import Edge
 from api.http.openapi import describe
@@ -17,10 +19,13 @@ from api.service import Service
 def create_app(service: Service) -> FastAPI:
     """The public API of a service, which starts and stops with the application."""
 
+    binance = BinanceFace(service)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.start()
         yield
+        await binance.stop()
         await service.stop()
 
     app = FastAPI(
@@ -40,6 +45,7 @@ def create_app(service: Service) -> FastAPI:
     for topic in (registration, subscriptions, insight, triggers, webhooks, bots, catalogue, figures, health):
         # FastAPI searches an included router on every request; adding its routes directly takes a tenth of the time.
         app.router.routes.extend(topic.router.routes)
+    app.mount(BINANCE_PATH, binance)
     describe(app)
     serve_docs(app)
     proxies = TrustedProxies(service.settings.api_trusted_proxies)

@@ -176,6 +176,11 @@ class HubMetrics(Collector):
             "hub_exchange_candles_corrected", "Candles that came again with other values", tally.corrected
         )
         yield CounterMetricFamily(
+            "hub_exchange_answers",
+            "Requests for candles and markets that the hub answered in an exchange's place",
+            tally.answered,
+        )
+        yield CounterMetricFamily(
             "hub_isolated_exchange_requests",
             "Requests that isolated bots would have made: one for each series of each condition and candle in time",
             tally.isolated_requests,

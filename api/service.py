@@ -1,6 +1,7 @@
 """What all routes share: the store, and everything between it and many concurrent requests."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,7 +38,10 @@ from registry.store.parts.registry import RegisterResult, StoredCondition, read_
 from registry.store.protocol import Store
 from registry.tried import digest_of
 
+_log = logging.getLogger(__name__)
+
 _MINUTE_MS = 60_000
+_TOLD_S = 5.0
 _SPELLINGS_BYTES = 32 * 1024 * 1024
 _SHORT = 2_000
 """Characters of canonical text with which little enough is done not to wait for a turn."""
@@ -73,6 +77,12 @@ class Service:
         ``markets``, where candles are fetched, make instruments known that conditions name first."""
         self.store = store
         self._markets = markets
+        self.market_lists = MarketLists(settings.data_dir)
+        """What exchanges list, as far as ingest has asked."""
+        self.answered = 0
+        """Requests that were answered in an exchange's place."""
+        self._told_answered = 0
+        self._telling: asyncio.Task[None] | None = None
         self.settings = settings
         self.log = log
         self.rearm_webhooks = rearm_webhooks
@@ -108,15 +118,37 @@ class Service:
     def start(self) -> None:
         """Start following the store's triggers."""
         self.user_feed.start()
+        self._telling = asyncio.create_task(self._keep_telling())
 
     async def stop(self) -> None:
         """End streams and threads; the store stays open."""
+        if self._telling is not None:
+            self._telling.cancel()
+            await asyncio.gather(self._telling, return_exceptions=True)
+        self._tell_answered()
         await self.user_feed.stop()
         self.readiness.stop()
         self.hub_metrics.stop()
         for pool in (self._writers, self._figures, self.judging):
             await asyncio.to_thread(pool.shutdown)
         await asyncio.to_thread(self.turns.shutdown)
+
+    async def _keep_telling(self) -> None:
+        """Add what was answered in an exchange's place to the sums of the data folder, now and then."""
+        while True:
+            await asyncio.sleep(_TOLD_S)
+            await asyncio.to_thread(self._tell_answered)
+
+    def _tell_answered(self) -> None:
+        more = self.answered - self._told_answered
+        if not more:
+            return
+        try:
+            Tally.add(self.settings.data_dir, Tally(answered=more))
+        except OSError as error:
+            _log.warning("the sums of what was answered cannot be kept: %s", error.strerror)
+        else:
+            self._told_answered += more
 
     async def in_store(
         self, work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs

@@ -152,6 +152,10 @@ class Exchange:
         await self._connect(afresh=afresh)
         return dict(self._symbols)
 
+    def spot_listings(self) -> list[Mapping[str, Any]]:
+        """What the exchange itself says of its spot markets, once it has been asked for its markets."""
+        return [market["info"] for market in (self.api.markets or {}).values() if market.get("spot")]
+
     async def _connect(self, *, afresh: bool = False) -> None:
         if self._symbols and not afresh:
             return

@@ -62,6 +62,7 @@ class Feed:
         self._followed: dict[Series, Followed] = {}
         self._sockets: dict[str, Socket | None] = {}
         self._pushed: dict[str, int] = {}
+        self._forming: dict[Series, Sequence[float]] = {}
         self._turns: dict[str, asyncio.Semaphore] = {}
         self._came = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -93,6 +94,7 @@ class Feed:
         """Keep these series up to date, and no others; what is lacking of new ones is fetched."""
         for series in self._followed.keys() - wanted.keys():
             del self._followed[series]
+            self._forming.pop(series, None)
         for series, what in wanted.items():
             known = self._followed.get(series)
             grid = calendars.grid(series)
@@ -125,6 +127,15 @@ class Feed:
     def following(self) -> list[Followed]:
         """The series that are kept up to date."""
         return list(self._followed.values())
+
+    def followed(self, series: Series) -> Followed | None:
+        """How a series stands, if it is kept up to date."""
+        return self._followed.get(series)
+
+    def forming(self, series: Series) -> Sequence[float]:
+        """The newest candle of a series that was pushed and not final: open time, open, high, low, close, volume; empty
+        without one."""
+        return self._forming.get(series, ())
 
     def lacking(self, timeframe: str, close_ms: int) -> list[Followed]:
         """The series without a candle that has closed by a time and that conditions of a timeframe read."""
@@ -159,10 +170,11 @@ class Feed:
         if one.asking is None or one.asking.done():
             one.asking = self._begin(self._fetch(one))
 
-    async def repair(self, series: Series, first_open_ms: int, until_ms: int) -> None:
-        """Ask for candles of a followed series that may exist, from one open time on and before another."""
+    async def repair(self, series: Series, first_open_ms: int, until_ms: int) -> bool:
+        """Ask for candles of a followed series that may exist, from one open time on and before another; whether its
+        exchange has answered."""
         if (one := self._followed.get(series)) is None:
-            return
+            return False
         try:
             exchange = self._exchanges.named(series.instrument.exchange)
             async with self._turn(exchange):
@@ -170,6 +182,8 @@ class Feed:
                     await self._writer.keep(series, rows, one.grid)
         except HubError as error:
             _log.warning("a gap of %s cannot be filled: %s", series, error)
+            return False
+        return True
 
     async def _fetch(self, one: Followed) -> None:
         """Fetch what a series lacks, to its end."""
@@ -230,7 +244,9 @@ class Feed:
 
     def _socket(self, name: str) -> Socket | None:
         if name not in self._sockets:
-            socket = self._sockets[name] = Socket.of(self._exchanges.named(name), self._pushed_final)
+            socket = self._sockets[name] = Socket.of(
+                self._exchanges.named(name), self._pushed_final, self._forming.__setitem__
+            )
             if socket is not None:
                 self._begin(self._loops.loop(f"the websocket of {name}").run_task(socket.run))
         return self._sockets[name]

@@ -1,4 +1,4 @@
-"""Which candles that an exchange pushes are final, in the dialects of the exchanges that say so.
+"""The candles that an exchange pushes, and which of them are final, in the dialects of the exchanges that say so.
 
 ccxt reads the candles of websockets, and drops whether they are final. A later candle proves that a slot is over, but
 not that the last push before it was the slot's last; so websockets are used only where the exchange itself says so, and
@@ -9,41 +9,43 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-FinalCandle = tuple[str, str, Sequence[float]]
-"""The exchange's id of the market, its word for the timeframe, and open time, open, high, low, close, volume."""
+PushedCandle = tuple[str, str, Sequence[float], bool]
+"""The exchange's id of the market, its word for the timeframe; open time, open, high, low, close, volume; and whether
+they are final."""
 
 
 @dataclass(frozen=True)
 class Dialect:
     """How an exchange pushes candles."""
 
-    finals: Callable[[Mapping[str, Any]], Iterator[FinalCandle]]
-    """Message -> the final candles in it."""
+    pushed: Callable[[Mapping[str, Any]], Iterator[PushedCandle]]
+    """Message -> the candles in it."""
     is_spot: Callable[[str], bool] | None = None
     """Address of a connection -> whether its markets are spot ones, where ids alone do not tell them from contracts."""
     most_at_once: int = 100
     """How many series one message may subscribe to."""
 
 
-def _binance(message: Mapping[str, Any]) -> Iterator[FinalCandle]:
+def _binance(message: Mapping[str, Any]) -> Iterator[PushedCandle]:
     kline = message.get("k") or {}
-    if kline.get("x") and message.get("e") == "kline":
-        yield kline["s"], kline["i"], _row(kline["t"], *(kline[name] for name in "ohlcv"))
+    if kline and message.get("e") == "kline":
+        row = _row(kline["t"], *(kline[name] for name in "ohlcv"))
+        yield kline["s"], kline["i"], row, bool(kline.get("x"))
 
 
-def _okx(message: Mapping[str, Any]) -> Iterator[FinalCandle]:
+def _okx(message: Mapping[str, Any]) -> Iterator[PushedCandle]:
     where = message.get("arg") or {}
     for row in message.get("data") or ():
-        if len(row) > 8 and row[8] == "1":
-            yield where["instId"], where["channel"].removeprefix("candle"), _row(*row[:6])
+        if len(row) > 8:
+            yield where["instId"], where["channel"].removeprefix("candle"), _row(*row[:6]), row[8] == "1"
 
 
-def _bybit(message: Mapping[str, Any]) -> Iterator[FinalCandle]:
+def _bybit(message: Mapping[str, Any]) -> Iterator[PushedCandle]:
     _, interval, market_id = message["topic"].split(".", 2)
     for kline in message.get("data") or ():
-        if kline.get("confirm"):
-            names = ("open", "high", "low", "close", "volume")
-            yield market_id, interval, _row(kline["start"], *(kline[name] for name in names))
+        names = ("open", "high", "low", "close", "volume")
+        row = _row(kline["start"], *(kline[name] for name in names))
+        yield market_id, interval, row, bool(kline.get("confirm"))
 
 
 def _row(*fields: Any) -> tuple[float, ...]:

@@ -2,10 +2,11 @@
 tell a new symbol from a misspelt one, without asking an exchange."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import Any
 
 import msgspec
 
@@ -40,6 +41,28 @@ class MarketLists:
         write_private(draft, msgspec.json.encode(names).decode())
         draft.replace(self._path(exchange))
 
+    def write_spot_listings(self, exchange: str, listings: Sequence[Mapping[str, Any]]) -> None:
+        """Keep what an exchange itself says of its spot markets."""
+        make_private_folder(self._folder)
+        draft = self._folder / f".{exchange}.spot.{os.getpid()}"
+        write_private(draft, msgspec.json.encode(listings).decode())
+        draft.replace(self._spot_path(exchange))
+
+    def spot_listings(self, exchange: str) -> tuple[float, Sequence[Mapping[str, Any]]] | None:
+        """What an exchange said of its spot markets, and when; ``None`` where it was not asked."""
+        path = self._spot_path(exchange)
+        try:
+            return path.stat().st_mtime, msgspec.json.decode(path.read_bytes(), type=list[dict[str, Any]])
+        except (OSError, msgspec.MsgspecError):
+            return None
+
+    def spot_listings_changed(self, exchange: str) -> float | None:
+        """When :meth:`spot_listings` changed last."""
+        try:
+            return self._spot_path(exchange).stat().st_mtime
+        except OSError:
+            return None
+
     def listing(self, instrument: Instrument, directory: Directory) -> Listing:
         """What to list of an instrument that the hub does not know yet, if its exchange has it or may have it.
 
@@ -70,6 +93,9 @@ class MarketLists:
 
     def _path(self, exchange: str) -> Path:
         return self._folder / f"{exchange}.json"
+
+    def _spot_path(self, exchange: str) -> Path:
+        return self._folder / f"{exchange}.spot.json"
 
     def _of(self, exchange: str) -> Mapping[str, str] | None:
         path = self._path(exchange)

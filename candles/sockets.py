@@ -1,4 +1,4 @@
-"""Final candles as an exchange pushes them, over a websocket that is opened again when it breaks."""
+"""Candles as an exchange pushes them, over a websocket that is opened again when it breaks."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ _CALM_S = 60.0
 """A connection that has lasted this long is opened again after the first pause."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 60.0
 
-OnFinal = Callable[[Series, Sequence[float]], object]
+OnCandle = Callable[[Series, Sequence[float]], object]
 """Gets a series and one candle of it: open time, open, high, low, close, volume."""
 
 
@@ -32,12 +32,13 @@ class Socket:
     says so with :meth:`distrust`, and then it connects anew.
     """
 
-    def __init__(self, exchange: Exchange, dialect: Dialect, on_final: OnFinal) -> None:
+    def __init__(self, exchange: Exchange, dialect: Dialect, on_final: OnCandle, on_forming: OnCandle) -> None:
         self.connections = 0
         """Connections that were opened so far."""
         self.final_s = 0.0
         """When the last final candle came, by the event loop's clock."""
-        self._exchange, self._dialect, self._on_final = exchange, dialect, on_final
+        self._exchange, self._dialect = exchange, dialect
+        self._on_final, self._on_forming = on_final, on_forming
         self._wanted: dict[Series, tuple[str, str]] = {}
         """Series -> its symbol and timeframe as ccxt writes them."""
         self._named: dict[tuple[str, str], Series] = {}
@@ -51,11 +52,11 @@ class Socket:
             setattr(api, name, self._noticed(getattr(api, name)))
 
     @classmethod
-    def of(cls, exchange: Exchange, on_final: OnFinal) -> "Socket | None":
+    def of(cls, exchange: Exchange, on_final: OnCandle, on_forming: OnCandle) -> "Socket | None":
         """The socket of an exchange that was opened with ``with_sockets``; ``None`` if the exchange has none that says
         which candles are final."""
         dialect = dialect_of(exchange.api)
-        return None if dialect is None else cls(exchange, dialect, on_final)
+        return None if dialect is None else cls(exchange, dialect, on_final, on_forming)
 
     async def want(self, series: Sequence[Series]) -> None:
         """Be subscribed to these series, as far as there is room; the exchange has to have them."""
@@ -132,16 +133,18 @@ class Socket:
             self._lost.set()
 
     def _heard(self, handle: Callable[[Any, Mapping[str, Any]], object]) -> Callable[[Any, Mapping[str, Any]], None]:
-        """ccxt's handler of candles, which keeps them, and then the final ones."""
+        """ccxt's handler of candles, which keeps them, and then ours."""
 
         def heard(client: Any, message: Mapping[str, Any]) -> None:
             handle(client, message)
             api, is_spot = self._exchange.api, self._dialect.is_spot
             kind = None if is_spot is None else "spot" if is_spot(client.url) else "contract"
-            for market_id, word, candle in self._dialect.finals(message):
+            for market_id, word, candle, is_final in self._dialect.pushed(message):
                 symbol = api.safe_symbol(market_id, None, None, kind)
                 series = self._named.get((symbol, api.find_timeframe(word)))
-                if series is not None:
+                if series is not None and not is_final:
+                    self._on_forming(series, candle)
+                elif series is not None:
                     self._is_trusted, self.final_s = True, asyncio.get_running_loop().time()
                     self._on_final(series, candle)
 

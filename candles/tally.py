@@ -35,6 +35,8 @@ class Tally:
     each subscribed bot's condition and each candle."""
     corrected: int = 0
     """Candles that came again with other values."""
+    answered: int = 0
+    """Requests that the hub answered in an exchange's place, from its own candles."""
 
     @property
     def requests(self) -> int:
@@ -80,4 +82,5 @@ class Tally:
             exchanges,
             self.isolated_requests + sign * other.isolated_requests,
             self.corrected + sign * other.corrected,
+            self.answered + sign * other.answered,
         )

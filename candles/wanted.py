@@ -1,7 +1,8 @@
-"""Which series the hub needs from exchanges, and from when on: what its active conditions read and its bots live on."""
+"""Which series the hub needs from exchanges, and from when on: what its active conditions read, its bots live on, and
+others read through it."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from candles.series import SeriesReader
 from common.errors import ConditionError
@@ -9,6 +10,7 @@ from common.timeframes import DURATION_MS
 from registry.activity import wanted_from
 from registry.groups import Group, Series
 from registry.instruments import Instrument
+from registry.store.parts.live import SeriesDemand
 from registry.store.parts.registry import StoredCondition, read_condition
 from registry.store.protocol import Store
 
@@ -36,8 +38,10 @@ class SeriesNeed:
     """Whether there are no candles of it yet."""
 
 
-def wanted_series(store: Store, now_ms: int) -> Mapping[Series, SeriesNeed]:
-    """What the active conditions read and bots live on: stored series, in the order of their names.
+def wanted_series(store: Store, now_ms: int, demands: Sequence[SeriesDemand] = ()) -> Mapping[Series, SeriesNeed]:
+    """What the active conditions read, bots live on, and others demand: stored series, in the order of their names.
+
+    A demanded series is never built: its readers get what its exchange says.
 
     A series without candles of its own that is built from another one needs those of the other one. A bot lives on the
     smallest timeframe that is stored of its instrument, or will be, as conditions read it; without any, on 1m.
@@ -70,6 +74,10 @@ def wanted_series(store: Store, now_ms: int) -> Mapping[Series, SeriesNeed]:
             wanted[kept] = SeriesNeed(extent[1], timeframes | others)
     for series, need in _lived_on(store, reader, wanted, now_ms).items():
         wanted.setdefault(series, need)
+    for series, need in _demanded(store, demands, reader, now_ms).items():
+        known = wanted.setdefault(series, need)
+        if known.is_new and need.since_ms < known.since_ms:
+            wanted[series] = replace(known, since_ms=need.since_ms)
     return dict(sorted(wanted.items()))
 
 
@@ -100,6 +108,25 @@ def _lived_on(store: Store, reader: SeriesReader, wanted: Iterable[Series], now_
             needs[series] = SeriesNeed(extents[series.timeframe][series][1], frozenset())
         else:
             needs[series] = SeriesNeed(_first_open(reader, series, now_ms, 0), frozenset(), is_new=True)
+    return needs
+
+
+def _demanded(
+    store: Store, demands: Sequence[SeriesDemand], reader: SeriesReader, now_ms: int
+) -> dict[Series, SeriesNeed]:
+    """What is needed of the series that are read through the hub."""
+    stored = store.candles.names() if demands else set()
+    extents: dict[str, Mapping[Series, tuple[int, int]]] = {}
+    needs: dict[Series, SeriesNeed] = {}
+    for demand in demands:
+        series = demand.series
+        if series in stored:
+            if series.timeframe not in extents:
+                extents[series.timeframe] = store.candles.extent(series.timeframe)
+            needs[series] = SeriesNeed(extents[series.timeframe][series][1], frozenset())
+        else:
+            since_ms = min(demand.since_ms, _first_open(reader, series, now_ms, 0))
+            needs[series] = SeriesNeed(since_ms, frozenset(), is_new=True)
     return needs
 
 

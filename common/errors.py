@@ -39,6 +39,7 @@
     │   ├── SchemaMismatch      the files were written by a newer or an edited schema
     │   ├── ZoneRulesChanged    the installed time zone rules change the past of conditions
     │   ├── StaleTick           somebody else recorded a tick in the meantime
+    │   ├── DemandRefused       too many series are read through the hub
     │   ├── BotExists           the user has a bot of that name
     │   └── StaleBots           somebody else has run these bots in the meantime
     ├── ServiceError            the HTTP service cannot be started, reached or stopped
@@ -299,6 +300,10 @@ class ConditionsRefused(ApiError):
 
 class FailpointReached(HubError):
     """A step that ``HUB_FAILPOINT`` makes fail."""
+
+
+class DemandRefused(StoreError):
+    """More series are asked for than an exchange can be followed for."""
 
 
 class BotExists(StoreError):

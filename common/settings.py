@@ -142,11 +142,21 @@ class Settings(BaseSettings):
     api_rate_stream: Rate = "60/minute"
     """Event streams opened per user."""
 
+    api_rate_exchange: Rate = "60000/minute"
+    """Weight, as Binance counts it, of what a user reads through the hub in an exchange's place."""
+
     api_rate_refused: Rate = "60/minute"
     """Requests with a wrong or missing key, per address."""
 
     api_streams_per_user: int = Field(default=20, ge=1, le=10_000)
     """The most event streams that a user may have open at once."""
+
+    exchange_readers: Annotated[tuple[str, ...], NoDecode] = ()
+    """Users, with commas in between, who may read candles through the hub in an exchange's place; operators always may.
+    ``*`` stands for all users: what exchanges allow to be passed on is yours to know."""
+
+    exchange_sockets_per_user: int = Field(default=200, ge=1, le=10_000)
+    """The most websockets for candles that a user may have open at once."""
 
     on_demand_threads: int = Field(default=4, ge=1, le=64)
     """Threads that judge candles on demand: explain, preview, and the truth at a subscription. Each user has at most
@@ -190,7 +200,7 @@ class Settings(BaseSettings):
     quota_subscriptions: int = Field(default=20_000, ge=1)
     """The most subscriptions of a user."""
 
-    @field_validator("api_trusted_proxies", "without", mode="before")
+    @field_validator("api_trusted_proxies", "exchange_readers", "without", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

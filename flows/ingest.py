@@ -16,6 +16,7 @@ import polars as pl
 
 from candles.arrivals import arrivals
 from candles.calendars import stored_calendars
+from candles.demanded import DemandKeeper
 from candles.feed import Feed
 from candles.fetching import Exchanges
 from candles.followed import Followed
@@ -61,6 +62,8 @@ class Ingest:
         self._kept = Tally()
         """What of this process is in the sums of the data folder."""
         self._isolated_requests = 0
+        self._listed: set[str] = set()
+        """The exchanges whose own list of spot markets is read through the hub."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -123,11 +126,13 @@ class Ingest:
             self._exchanges = exchanges
             self._feed = Feed(self._store.candles, exchanges, refused=self._refuse, late=self._late)
             loops = Loops()
+            self._demanded = DemandKeeper(self._feed, self._store, self._clock)
             self._started.set()
             works = {
                 "the feed": self._feed.run,
                 "looking for conditions": self._follow,
                 "looking at exchanges": self._keep_listing,
+                "keeping what is read through the hub": self._demanded.run,
                 "counting": self._keep_tally,
             }
             tasks = [asyncio.create_task(loops.loop(name).run_task(work)) for name, work in works.items()]
@@ -139,23 +144,26 @@ class Ingest:
 
     async def _follow(self) -> None:
         """Have the feed follow what the active conditions and bots read, as they come and go."""
-        seen, looked_s = (-1, -1), float("-inf")
+        seen, looked_s = (-1, -1, -1), float("-inf")
         while True:
             began_s = self._loop.time()
             try:
                 version = await asyncio.to_thread(self._versions)
                 if version != seen or began_s - looked_s >= _AFRESH_S:
-                    wanted = await asyncio.to_thread(wanted_series, self._store, self._clock.now_ms())
+                    demands = await asyncio.to_thread(self._store.live.demands)
+                    wanted = await asyncio.to_thread(wanted_series, self._store, self._clock.now_ms(), demands.series)
                     self._feed.follow(wanted, await asyncio.to_thread(stored_calendars, self._store))
+                    await self._demanded.take(demands, wanted)
+                    self._listed = {name for name in demands.exchanges if self._exchanges.named(name)}
                     seen, looked_s = version, began_s
                     self._following.set()
             except HubError as error:
                 _log.warning("what conditions read cannot be looked up: %s", error)
             await asyncio.sleep(max(_LOOKED_S, _LOOKED_SHARE * (self._loop.time() - began_s)))
 
-    def _versions(self) -> tuple[int, int]:
-        """Of the conditions, and of the bots."""
-        return self._store.registry.version(), self._store.bots.last_change()
+    def _versions(self) -> tuple[int, int, int]:
+        """Of the conditions, of the bots, and of what is read through the hub."""
+        return self._store.registry.version(), self._store.bots.last_change(), self._store.live.version()
 
     def _refuse(self, one: Followed, error: NoSuchMarket) -> None:
         """Tell the conditions on a market that does not exist."""
@@ -167,6 +175,7 @@ class Ingest:
     async def _keep_listing(self) -> None:
         """Keep the lists of markets fresh, look again for markets that did not exist, and repair gaps, hourly."""
         listed_s: dict[str, float] = {}
+        detailed_s: dict[str, float] = {}
         asked: set[tuple[Series, int]] = set()
         looked_s = float("-inf")
         while True:
@@ -181,6 +190,9 @@ class Ingest:
                         markets = await exchange.markets(afresh=before_s is not None)
                         await asyncio.to_thread(self._markets.write, name, markets)
                         listed_s[name] = self._loop.time()
+                    if name in self._listed and detailed_s.get(name) != listed_s[name]:
+                        await asyncio.to_thread(self._markets.write_spot_listings, name, exchange.spot_listings())
+                        detailed_s[name] = listed_s[name]
             except (HubError, OSError) as error:
                 _log.warning("what exchanges list cannot be kept: %s", error)
             await asyncio.sleep(_LOOKED_S)

@@ -1,10 +1,13 @@
 """Admission: who may make a request, and how often."""
 
+from base64 import b64decode
+from binascii import Error as NotBase64
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
+from api.http.moving_windows import RateLimit
 from api.http.problems import ProblemError
 from api.http.proxies import sender
 from api.http.rates import RateClass, RateLimiter
@@ -35,12 +38,18 @@ class Admission:
         self._accounts = accounts
         self._limiter = limiter
 
-    def admit(self, scope: Scope, rate: RateClass, *, operators_only: bool) -> tuple[Caller, dict[str, str]]:
+    def admit(
+        self, scope: Scope, rate: RateClass, *, operators_only: bool, allow_basic: bool = False
+    ) -> tuple[Caller, dict[str, str]]:
         """The caller of a request, and the headers that say how many more requests are allowed.
+
+        With ``allow_basic``, the key may also come as the password of HTTP's basic scheme, which clients make of an
+        address like ``http://hub:KEY@HOST``.
 
         Raises a problem: 401 without a valid key, 403 for users on an operators' route, 429 beyond the rate.
         """
-        key = self._key(Headers(scope=scope).get("authorization"))
+        authorization = Headers(scope=scope).get("authorization")
+        key = self._key(_bearer(authorization) if allow_basic else authorization)
         if key is None:
             address = sender(scope["client"][0]) if scope.get("client") else ""
             self._limiter.check_refused(address)
@@ -54,6 +63,10 @@ class Admission:
         if operators_only and not caller.is_operator:
             raise ProblemError(403, "operators-only", "this is for operators; ask one for a key with their role")
         return caller, headers
+
+    def limit(self, rate: RateClass) -> RateLimit:
+        """How much of a class a user may use."""
+        return self._limiter.limit(rate)
 
     def take_more(self, scope: Scope, cost: int) -> None:
         """Count an admitted request more often, as soon as its cost is known. Raises a 429 problem beyond the rate."""
@@ -73,3 +86,15 @@ class Admission:
         key_id, secret = read
         key = self._accounts.key(key_id)
         return key if key is not None and matches(key, secret) else None
+
+
+def _bearer(header: str | None) -> str | None:
+    """The header with the password of the basic scheme as its key; any other header as it is."""
+    scheme, _, text = (header or "").partition(" ")
+    if scheme.lower() != "basic":
+        return header
+    try:
+        said = b64decode(text.strip(), validate=True).decode()
+    except (NotBase64, UnicodeDecodeError):
+        return None
+    return f"Bearer {said.partition(':')[2]}"

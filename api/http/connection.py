@@ -23,7 +23,7 @@ from fastapi import FastAPI
 from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from api.http.edge import new_request_id
+from api.http.edge import SOCKET_PATH, new_request_id
 from api.http.problems import ProblemError, problem
 
 HEAD_PATIENCE_S = 10.0
@@ -48,6 +48,11 @@ LARGEST_REST = 4 * 1024 * 1024
 MOST_PIPELINED = 64
 """Requests that a client may send ahead of the answers."""
 
+LARGEST_MESSAGE = 64 * 1024
+"""Bytes of a message that comes by websocket."""
+SOCKET_PATIENCE_S = 20.0
+"""How often the other end of a websocket is asked whether it is there, and how long it may take to answer."""
+
 _END = b"\r\n\r\n"
 
 
@@ -56,8 +61,13 @@ def http_config(app: FastAPI, *, grace_s: int) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=Connection,
-        # A websocket would be a protocol without any of these limits.
-        ws="none",
+        # Only where `Connection` lets a connection become a websocket. What it may send is little: subscriptions.
+        ws="websockets-sansio",
+        ws_max_size=LARGEST_MESSAGE,
+        ws_ping_interval=SOCKET_PATIENCE_S,
+        ws_ping_timeout=SOCKET_PATIENCE_S,
+        # Few bytes could unfold to many.
+        ws_per_message_deflate=False,
         loop="uvloop",
         lifespan="on",
         access_log=False,
@@ -167,6 +177,11 @@ class Connection(HttpToolsProtocol):
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
+            if self._should_upgrade():
+                self._stop_waiting()
+                self._stop_watching()
+                self.handle_websocket_upgrade()
+                return False
             # Nothing else is spoken here: the request is answered as it is, and what follows is not HTTP.
             self.cycle.keep_alive = False
             self._stop_waiting()
@@ -185,6 +200,10 @@ class Connection(HttpToolsProtocol):
             self._head_bytes += len(piece)
             self._head_tail = (self._head_tail + tail)[-3:]
         return True
+
+    def _should_upgrade_to_ws(self) -> bool:
+        """Whether the request may become a websocket: under one path only, and behind no other request."""
+        return self.url.startswith(SOCKET_PATH) and not self._is_answering() and self.parser.get_method() == b"GET"
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

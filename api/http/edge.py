@@ -17,6 +17,9 @@ from api.http.request_metrics import RequestMetrics
 STORE_PATH = "/store"
 """Path of the store interface, which the hub's own processes call many times a second, and users never."""
 
+SOCKET_PATH = b"/exchange/"
+"""Where websockets are spoken."""
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PROCESS = secrets.token_hex(8)
 _numbers = itertools.count(1)

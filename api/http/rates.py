@@ -18,8 +18,9 @@ from api.http.moving_windows import MovingWindows, RateLimit
 from api.http.problems import ProblemError
 from common.settings import Settings
 
-RateClass = Literal["read", "write", "bulk", "compute", "stream"]
-"""``compute`` judges candles on demand (preview and explain); ``stream`` opens a stream of events."""
+RateClass = Literal["read", "write", "bulk", "compute", "stream", "exchange"]
+"""``compute`` judges candles on demand (preview and explain); ``stream`` opens a stream of events; ``exchange`` is the
+weight of what is read through the hub (:mod:`api.exchange`)."""
 
 _BYTES_COUNTED: dict[RateClass, int] = {"write": 1024, "bulk": 8 * 1024}
 """Bytes of a body that count once."""
@@ -68,6 +69,7 @@ class Rates:
                 "bulk": RateLimit.parse(settings.api_rate_bulk),
                 "compute": RateLimit.parse(settings.api_rate_compute),
                 "stream": RateLimit.parse(settings.api_rate_stream),
+                "exchange": RateLimit.parse(settings.api_rate_exchange),
                 "refused": RateLimit.parse(settings.api_rate_refused),
             }
         )
@@ -79,6 +81,10 @@ class RateLimiter:
     def __init__(self, rates: Rates, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._limits = rates.limits
         self._windows = MovingWindows(monotonic)
+
+    def limit(self, name: RateClass) -> RateLimit:
+        """The limit of a class."""
+        return self._limits[name]
 
     def take(self, name: RateClass, user_id: str) -> dict[str, str]:
         """Count a request; returns the headers that say how many are left. Raises a 429 problem if none are."""

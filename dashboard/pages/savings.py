@@ -175,6 +175,14 @@ def _requests(asked: Tally) -> None:
             border=True,
             help="Everything: markets, back-fills, repetitions, and what confirms candles from websockets",
         )
+        if asked.answered:
+            st.metric(
+                "Requests answered in an exchange's place",
+                asked.answered,
+                format="localized",
+                border=True,
+                help="Candles, prices and markets that bots read through the hub instead of asking the exchange",
+            )
 
 
 def _times(savings: Savings) -> None:

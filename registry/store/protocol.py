@@ -8,6 +8,7 @@ from registry.store.parts.bots import BotStore
 from registry.store.parts.cache import CacheStore
 from registry.store.parts.candles import CandleStore
 from registry.store.parts.delivery import DeliveryStore
+from registry.store.parts.live import LiveStore
 from registry.store.parts.registry import RegistryStore
 from registry.store.parts.runs import RunStore
 from registry.store.parts.ticks import Rebase, TickStore
@@ -53,6 +54,9 @@ class Store(Protocol):
 
     @property
     def candles(self) -> CandleStore: ...
+
+    @property
+    def live(self) -> LiveStore: ...
 
     @property
     def registry(self) -> RegistryStore: ...
@@ -137,6 +141,8 @@ WRITES = frozenset(
         "delivery.move_cursor",
         "delivery.record_log",
         "delivery.set_webhook_state",
+        "live.demand",
+        "live.report",
         "registry.forget_user",
         "registry.register",
         "registry.reinstate",

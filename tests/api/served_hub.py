@@ -15,7 +15,8 @@ import uvicorn
 from api.app import create_app
 from api.http.connection import http_config
 from api.service import Service
-from common.clock import ReplayClock
+from candles.market_lists import MarketLists
+from common.clock import Clock, ReplayClock
 from common.settings import load_settings
 from common.timeframes import DURATION_MS, from_ms, to_ms
 from registry.conditions import Condition
@@ -49,19 +50,24 @@ class Hub:
         folder: Path,
         candles: pl.DataFrame | None = None,
         monotonic: Callable[[], float] = time.monotonic,
-        **settings: object,
+        clock: Clock | None = None,
+        *,
+        markets: bool = False,
+        **settings: Any,
     ) -> None:
         generous = {
             f"api_rate_{name}": "1000000/minute" for name in ("read", "write", "bulk", "compute", "stream", "refused")
         }
         self.settings = load_settings(data_dir=folder, **{**generous, **settings})
         self.clock = ReplayClock(NOON_MS)
-        self.store = FileStore(folder / "store", clock=self.clock)
+        now = clock or self.clock
+        self.store = FileStore(folder / "store", clock=now)
         self.store.announce_upgrades()
         if candles is not None:
             self.store.candles.upsert(candles)
         self.log = MemoryLog()
-        self.service = Service(self.store, self.settings, self.log, self.clock, monotonic=monotonic)
+        lists = MarketLists(folder) if markets else None
+        self.service = Service(self.store, self.settings, self.log, now, monotonic=monotonic, markets=lists)
         self.app = create_app(self.service)
         config = http_config(self.app, grace_s=2)
         config.port = 0
@@ -158,7 +164,7 @@ def record_tick(store: Store, clock: ReplayClock, condition_ids: tuple[str, ...]
 
 
 @contextmanager
-def a_hub(folder: Path, monotonic: Callable[[], float] = time.monotonic, **settings: object) -> Iterator[Hub]:
+def a_hub(folder: Path, monotonic: Callable[[], float] = time.monotonic, **settings: Any) -> Iterator[Hub]:
     """A hub for one test, with candles of a single instrument."""
     with Hub(folder, few_candles(), monotonic, **settings) as served:
         yield served

@@ -17,6 +17,7 @@ from registry.store.files.candle_tables import CandleTables
 from registry.store.files.database import Database
 from registry.store.files.delivery_tables import DeliveryTables
 from registry.store.files.integrity import check
+from registry.store.files.live_memory import LiveMemory
 from registry.store.files.registry_tables import RegistryTables
 from registry.store.files.run_tables import RunTables
 from registry.store.files.tick_tables import TickTables
@@ -76,6 +77,7 @@ class FileStore:
                 self._database, clock, self.ticks.judged, self.ticks.anchored_grids, candle_changes
             )
             self.cache = CacheTables(self._database, clock)
+            self.live = LiveMemory()
             self.accounts = AccountTables(self._database, clock)
             self.delivery = DeliveryTables(self._database, clock)
             self.registry = RegistryTables(

@@ -10,6 +10,7 @@ from registry.store.parts.bots import BotStore
 from registry.store.parts.cache import CacheStore
 from registry.store.parts.candles import CandleStore
 from registry.store.parts.delivery import DeliveryStore
+from registry.store.parts.live import LiveStore
 from registry.store.parts.registry import RegistryStore
 from registry.store.parts.runs import RunStore
 from registry.store.parts.ticks import Rebase, TickStore
@@ -45,6 +46,7 @@ class HttpStore:
         self.cache = cast(CacheStore, SimpleNamespace(**parts["cache"]))
         self.candles = cast(CandleStore, SimpleNamespace(**parts["candles"]))
         self.delivery = cast(DeliveryStore, SimpleNamespace(**parts["delivery"]))
+        self.live = cast(LiveStore, SimpleNamespace(**parts["live"]))
         self.registry = cast(RegistryStore, SimpleNamespace(**parts["registry"]))
         self.runs = cast(RunStore, SimpleNamespace(**parts["runs"]))
         self.ticks = cast(TickStore, SimpleNamespace(**parts["ticks"]))

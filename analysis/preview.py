@@ -20,7 +20,7 @@ from engine.history import NO_TRIGGERS, HistoryEvaluator, span_of
 from engine.plan import make_plan
 from engine.read_alike import memory
 from registry.conditions import Condition
-from registry.explanation import Preview, PreviewTrigger
+from registry.explanation import BulkPreview, Preview, PreviewedTriggers, PreviewTrigger
 from registry.groups import Series
 from registry.language.tree import variables
 
@@ -153,6 +153,32 @@ def as_preview(
         ),
         subscribers=subscribers,
     )
+
+
+def as_bulk_preview(
+    scans: Sequence[tuple[Condition, PreviewScan]], *, start_ms: int, end_ms: int, most: int
+) -> BulkPreview:
+    """Scans of one span as a page of at most ``most`` triggers, more only where one close time has more."""
+    closes = [scan.triggers["close_time"].cast(pl.Int64).to_numpy() for _, scan in scans]
+    together = np.sort(np.concatenate(closes)) if closes else np.array([], np.int64)
+    until = end_ms
+    if together.size > most:
+        # All triggers of a close time are on one page: whoever goes on asks for later ones.
+        before = together[together < together[most]]
+        until = int(before[-1] if before.size else together[most])
+    previews = []
+    for condition, scan in scans:
+        shown = scan.triggers.filter(pl.col("close_time").cast(pl.Int64) <= until)
+        previews.append(
+            PreviewedTriggers(
+                condition_id=condition.id,
+                condition=str(condition),
+                open_times=tuple(shown["open_time"].cast(pl.Int64).to_list()),
+                close_times=tuple(shown["close_time"].cast(pl.Int64).to_list()),
+                settled=tuple(shown["settled"].to_list()),
+            )
+        )
+    return BulkPreview(start=start_ms, until=until, end=end_ms, previews=tuple(previews))
 
 
 _Fired = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]

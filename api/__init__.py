@@ -7,6 +7,7 @@
     POST /conditions/pause, …/resume     BotCondition -> SubscriptionAnswer
     POST /conditions/rearm               BotCondition -> SubscribedAnswer
     POST /conditions/preview             PreviewBody -> Preview
+    POST /conditions/preview/bulk        BulkPreviewBody -> BulkPreview: every trigger, in pages
     GET  /conditions/user/subscriptions  ?bot_id ?condition_id ?limit ?cursor -> SubscriptionPage
     GET  /conditions/{id}/status         StatusAnswer
     GET  /conditions/{id}/explain        ?at -> Explanation

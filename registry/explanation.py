@@ -172,3 +172,31 @@ class Preview:
         from registry.notebook import preview_html
 
         return preview_html(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreviewedTriggers:
+    """The triggers of one condition in a part of a span, oldest first; all lists have the same length."""
+
+    __pydantic_config__ = _DESCRIBED
+
+    condition_id: str
+    condition: str
+    open_times: tuple[int, ...]
+    close_times: tuple[int, ...]
+    settled: tuple[bool, ...]
+    """Whether indicators had settled"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BulkPreview:
+    """All triggers of some conditions that close after `start` and by `until`; nothing is registered."""
+
+    __pydantic_config__ = _DESCRIBED
+
+    start: int
+    until: int
+    """How far this page goes: ask again with it as `start` until it is `end`"""
+    end: int
+    previews: tuple[PreviewedTriggers, ...]
+    """In the order of the request"""

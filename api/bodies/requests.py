@@ -11,6 +11,9 @@ from registry.subscriptions import COOLDOWN_S, EXPIRES_MS, MAX_FIRES, MAX_LAG_S
 MOST_IN_BULK = 1000
 """The most conditions in one bulk registration."""
 
+MOST_PREVIEWED = 50
+"""The most conditions in one bulk preview."""
+
 
 def _whole(value: object) -> object:
     """JSON has one kind of number: 3.0 is 3."""
@@ -174,6 +177,14 @@ class BotBody(Body):
         BotType | None, Field(description="dca, grid, trend or market_making; null: bot_type of the configuration")
     ] = None
     policy: PolicyBody = PolicyBody()
+
+
+class BulkPreviewBody(Body):
+    """Conditions, registered or not, and a span of stored candles."""
+
+    conditions: Annotated[list[ConditionSpelling], Field(min_length=1, max_length=MOST_PREVIEWED)]
+    start: Annotated[TimeMs, Field(description="Only triggers that close after it")]
+    end: Annotated[TimeMs, Field(description="Only triggers that close by it")]
 
 
 class PreviewBody(Body):

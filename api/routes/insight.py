@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import Query, Response
 from pydantic import TypeAdapter
 
-from analysis.preview import as_preview
+from analysis.preview import PreviewScan, as_bulk_preview, as_preview
 from analysis.standing import Standing
 from api.bodies.answers import StatusAnswer
-from api.bodies.requests import PreviewBody
+from api.bodies.requests import BulkPreviewBody, PreviewBody
 from api.http.admission import Caller
 from api.http.openapi import problems
 from api.http.problem_details import ProblemItem
@@ -21,11 +21,13 @@ from api.routes.registration import condition_answer, unreadable_answer
 from api.service import Service
 from common.errors import CandlesMissing, HubError, TooMuchWork
 from registry.activity import is_active
-from registry.explanation import CandleExplanation, Explanation, Preview
+from registry.conditions import Condition
+from registry.explanation import BulkPreview, CandleExplanation, Explanation, Preview
 from registry.store.parts.registry import Superseded
 
 router = hub_router("conditions")
-_EXPLANATION, _PREVIEW = TypeAdapter(Explanation), TypeAdapter(Preview)
+_EXPLANATION, _PREVIEW, _BULK_PREVIEW = TypeAdapter(Explanation), TypeAdapter(Preview), TypeAdapter(BulkPreview)
+_MOST_PREVIEWED_TRIGGERS = 50_000
 _COMPUTE = {"x-rate-class": "compute"}
 _At = Annotated[
     int | None,
@@ -102,22 +104,9 @@ async def explain(condition_id: ConditionPath, request: HubRequest, at: _At = No
 async def preview(body: PreviewBody, request: HubRequest) -> Response:
     """How often and when a condition would have fired on stored candles. Nothing is registered."""
     service, caller = request.service, request.caller
-    if body.start is not None and body.end is not None and body.start >= body.end:
-        detail = "start must be before end"
-        raise ProblemError(422, "invalid-request", detail, errors=[ProblemItem(pointer="/start", detail=detail)])
-    try:
-        condition = await service.read(body.condition, caller)
-    except HubError as error:
-        request.charge(cost_of_refusal(len(await request.body())))
-        raise invalid_condition(error, "/condition") from None
-    try:
-        scan = await service.judged(caller, service.on_demand.preview, condition, body.start, body.end)
-    except CandlesMissing as error:
-        raise ProblemError(409, "candles-missing", str(error)) from None
-    except TooMuchWork as error:
-        item = ProblemItem(pointer="/start", detail=str(error))
-        raise ProblemError(422, "too-much-work", str(error), errors=[item]) from None
-    service.note_tried(condition)
+    _check_span(body.start, body.end)
+    condition = await _read(request, body.condition, "/condition")
+    scan = await _previewed(request, condition, body.start, body.end)
     answer = as_preview(
         scan,
         condition,
@@ -126,6 +115,55 @@ async def preview(body: PreviewBody, request: HubRequest) -> Response:
         subscribers=service.shown_subscribers(condition.id, caller),
     )
     return _json(_PREVIEW.dump_json(answer))
+
+
+@router.post(
+    "/conditions/preview/bulk", response_model=BulkPreview, responses=problems(409, 503), openapi_extra=_COMPUTE
+)
+async def preview_bulk(body: BulkPreviewBody, request: HubRequest) -> Response:
+    """Every trigger that some conditions would have had on stored candles, in pages. Nothing is registered.
+
+    A page has 50,000 triggers and says in `until` how far it goes. Each condition counts as one request.
+    """
+    _check_span(body.start, body.end)
+    request.take_more(len(body.conditions) - 1)
+    spelled = enumerate(body.conditions)
+    conditions = [await _read(request, spelling, f"/conditions/{number}") for number, spelling in spelled]
+    # One by one: between two of them it may be somebody else's turn.
+    scans = [(each, await _previewed(request, each, body.start, body.end)) for each in conditions]
+    answer = await request.apart(
+        as_bulk_preview, scans, start_ms=body.start, end_ms=body.end, most=_MOST_PREVIEWED_TRIGGERS
+    )
+    return _json(await request.apart(_BULK_PREVIEW.dump_json, answer))
+
+
+def _check_span(start: int | None, end: int | None) -> None:
+    if start is not None and end is not None and start >= end:
+        detail = "start must be before end"
+        raise ProblemError(422, "invalid-request", detail, errors=[ProblemItem(pointer="/start", detail=detail)])
+
+
+async def _read(request: HubRequest, spelling: object, pointer: str) -> Condition:
+    """The condition at a place of the body; raises a 422 problem."""
+    try:
+        return await request.service.read(spelling, request.caller)
+    except HubError as error:
+        request.charge(cost_of_refusal(len(await request.body())))
+        raise invalid_condition(error, pointer) from None
+
+
+async def _previewed(request: HubRequest, condition: Condition, start: int | None, end: int | None) -> PreviewScan:
+    """When a condition would have fired; raises a 409 or 422 problem."""
+    service = request.service
+    try:
+        scan = await service.judged(request.caller, service.on_demand.preview, condition, start, end)
+    except CandlesMissing as error:
+        raise ProblemError(409, "candles-missing", str(error)) from None
+    except TooMuchWork as error:
+        item = ProblemItem(pointer="/start", detail=str(error))
+        raise ProblemError(422, "too-much-work", str(error), errors=[item]) from None
+    service.note_tried(condition)
+    return scan
 
 
 def _superseded_status(service: Service, superseded: Superseded) -> StatusAnswer:

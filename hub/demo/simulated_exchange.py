@@ -124,6 +124,7 @@ class SimulatedExchange:
             "/fapi/v1/exchangeInfo": lambda _: (200, {"symbols": []}),
             "/dapi/v1/exchangeInfo": lambda _: (200, {"symbols": []}),
             "/api/v3/klines": self._binance_candles,
+            "/api/v3/depth": self._binance_book,
             "/api/v5/public/time": lambda _: (200, _okx([{"ts": str(self.now_ms())}])),
             "/api/v5/public/instruments": self._okx_markets,
             "/api/v5/market/candles": self._okx_candles,
@@ -176,6 +177,21 @@ class SimulatedExchange:
             [candle.open_ms, *map(str, candle.values), candle.close_ms - 1, "0", 10, "0", "0", "0"]
             for candle in candles
         ]
+
+    def _binance_book(self, query: Mapping[str, str]) -> tuple[int, Any]:
+        """An order book around the newest price, a hundredth of a percent apart, of five levels with a coin each."""
+        pair = next((pair for pair in self.pairs if pair.base + pair.quote == query.get("symbol")), None)
+        if pair is None:
+            return 400, {"code": -1121, "msg": "Invalid symbol."}
+        price, now_ms = (
+            self.candles(pair, "1m", self.now_ms() - DURATION_MS["1m"], self.now_ms())[-1].values[3],
+            self.now_ms(),
+        )
+        sides = {
+            name: [[f"{price * (1 + side * level / 10_000):.2f}", "1.0"] for level in range(1, 6)]
+            for name, side in (("bids", -1), ("asks", 1))
+        }
+        return 200, {"lastUpdateId": now_ms, **sides}
 
     def _okx_markets(self, query: Mapping[str, str]) -> tuple[int, Any]:
         if query.get("instType") != "SPOT":

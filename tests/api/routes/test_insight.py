@@ -7,7 +7,7 @@ import pytest
 
 import analysis
 from registry.conditions import Condition
-from tests.api.served_hub import RSI, Hub, a_hub, id_of
+from tests.api.served_hub import NOON_MS, RSI, Hub, a_hub, at, id_of
 from tests.waiting import wait_for
 
 CONDITIONS = [
@@ -153,3 +153,39 @@ def test_the_catalogue(hub: Hub) -> None:
     assert names == sorted(map(str, hub.store.candles.instruments()))
     hour = next(one for one in page["items"][-1]["series"] if one["timeframe"] == "1h")
     assert hour["candles"] == 5980
+
+
+def test_a_bulk_preview_has_every_trigger_page_by_page(
+    hub: Hub, sample: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ["BTCUSDT 5m: every(close > open)", "ETHUSDT 5m: rsi(14) crosses_below 30", "BTCUSDT 5m: close < 1"]
+    start, end = at("2024-08-01 00:00"), at("2024-08-11 00:00")
+    monkeypatch.setattr("api.routes.insight._MOST_PREVIEWED_TRIGGERS", 400)
+    ann = hub.as_user("insight-bulk")
+    seen: list[list[int]] = [[] for _ in texts]
+    until, pages = start, 0
+    while until < end:
+        page = ann.post("/conditions/preview/bulk", json={"conditions": texts, "start": until, "end": end}).json()
+        assert until < page["until"] <= page["end"] == end
+        until, pages = page["until"], pages + 1
+        for number, preview in enumerate(page["previews"]):
+            assert len(preview["open_times"]) == len(preview["close_times"]) == len(preview["settled"])
+            seen[number] += preview["close_times"]
+    assert pages > 3
+    assert len(seen[0]) > 1000, "more than one preview lists"
+    for text, closes in zip(texts, seen, strict=True):
+        scanned = analysis.scan(text, sample)["close_time"].cast(pl.Int64)
+        assert closes == scanned.filter((scanned > start) & (scanned <= end)).to_list()
+
+
+def test_a_bulk_preview_counts_once_for_each_condition_and_names_the_one_that_is_wrong(tmp_path: Path) -> None:
+    span = {"start": NOON_MS - 10 * 3_600_000, "end": NOON_MS}
+    with a_hub(tmp_path, api_rate_compute="5/minute") as hub:
+        ann = hub.as_user("ann")
+        wrong = ann.post("/conditions/preview/bulk", json={"conditions": ["BTCUSDT 1h: close > 1", "nonsense"], **span})
+        assert wrong.status_code == 422
+        assert wrong.json()["errors"][0]["pointer"] == "/conditions/1"
+        bob = hub.as_user("bob")
+        three = {"conditions": [f"BTCUSDT 1h: close > {number}" for number in range(1, 4)], **span}
+        assert bob.post("/conditions/preview/bulk", json=three).headers["RateLimit-Remaining"] == "2"
+        assert bob.post("/conditions/preview/bulk", json=three).status_code == 429

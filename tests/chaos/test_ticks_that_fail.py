@@ -37,7 +37,7 @@ from tests.chaos.servers import LogServer
 from tests.flows.hub_folder import PATIENCE_S, Folder
 from tests.waiting import wait_for
 
-SPEED = 3.0
+SPEED = 1.5
 PAIRS = (Pair("BTC"), Pair("ETH"))
 STEADY = Condition.parse("BINANCE:BTCUSDT 1m: every(close > 0)")
 DAMAGED = Condition.parse("BINANCE:ETHUSDT 1m: every(close > 0)")

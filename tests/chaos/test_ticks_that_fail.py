@@ -37,7 +37,7 @@ from tests.chaos.servers import LogServer
 from tests.flows.hub_folder import PATIENCE_S, Folder
 from tests.waiting import wait_for
 
-SPEED = 1.5
+SPEED = 2.0
 PAIRS = (Pair("BTC"), Pair("ETH"))
 STEADY = Condition.parse("BINANCE:BTCUSDT 1m: every(close > 0)")
 DAMAGED = Condition.parse("BINANCE:ETHUSDT 1m: every(close > 0)")
@@ -116,18 +116,19 @@ class WatchedHub:
 
     def runs(self) -> list[dict[str, Any]]:
         """Prefect's newest runs of ticks, the newest first; none while its server does not answer."""
+        begun = {"state": {"type": {"any_": ["RUNNING", "COMPLETED", "FAILED", "CRASHED"]}}, "name": {"like_": "tick-"}}
         try:
             port, login = ((self.data / "prefect" / f"prefect.{name}").read_text() for name in ("port", "login"))
             user, _, password = login.partition(":")
             answer = httpx.post(
                 f"http://127.0.0.1:{port}/api/flow_runs/filter",
-                json={"flows": {"name": {"any_": ["tick"]}}, "sort": "START_TIME_DESC", "limit": 60},
+                json={"flow_runs": begun, "sort": "START_TIME_DESC", "limit": 100},
                 auth=(user, password),
                 timeout=60,
             )
         except (OSError, httpx.HTTPError):
             return []
-        return [dict(run) for run in answer.json() if run["start_time"] is not None]
+        return [dict(run) for run in answer.json()]
 
     def run_says(self, *words: str, state: str = "Completed") -> Callable[[], bool]:
         """Whether one of these runs ended in a state whose message has some words."""

@@ -114,10 +114,13 @@ def _fill(request: dict[str, Any]) -> dict[str, float]:
 
     from benchmarks import candles
     from common.timeframes import DURATION_MS
+    from hub.serve import COLLECTED_AFTER
     from registry.conditions import Condition
     from registry.store.files.file_store import FileStore
     from registry.store.parts.registry import SubscriptionRequest
 
+    # As in the process that does this in a hub.
+    gc.set_threshold(COLLECTED_AFTER)
     count = max(1, request["subscriptions"] // _SUBSCRIPTIONS_A_CONDITION)
     with FileStore(Path(request["folder"]) / "store") as store:
         made = [

@@ -46,7 +46,7 @@ _GRACE_S = 10
 """How long requests under way may take when the service stops."""
 _LAST_S = 30.0
 """How long a service whose store is broken may take to end in order."""
-_COLLECTED_AFTER = 10_000
+COLLECTED_AFTER = 10_000
 """New objects between two garbage collections. Conditions stay: collecting after every 700 mostly finds nothing."""
 _SWITCHED_AFTER_S = 0.001
 """How long a busy thread keeps the interpreter from the event loop, which needs it several times for each request."""
@@ -72,7 +72,7 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
         )
     make_folder(settings.data_dir, ServiceError)
     _close_to_others(settings)
-    gc.set_threshold(_COLLECTED_AFTER)
+    gc.set_threshold(COLLECTED_AFTER)
     sys.setswitchinterval(_SWITCHED_AFTER_S)
     with ExitStack() as stack:
         # Until the server handles signals itself: whatever has been started is stopped in order.

@@ -11,47 +11,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
+from benchmarks.bot_hub import candle, filled, fired
 from benchmarks.peers.process import Peers
 from benchmarks.report import Section, Table, at_most, figure
 from benchmarks.scale import Scale
-from bots.definition import define_bot
+from benchmarks.served_bots import acted_when_served
 from bots.executor.consuming import CONSUMER, BotTriggers
 from bots.executor.executor import Executor
 from bots.executor.inbox import Inbox
 from bots.executor.registered import RegisteredBots
 from common.clock import ReplayClock
 from common.errors import BrokerError
-from common.timeframes import from_ms
 from events.consuming.consumer import Consumer
 from events.consuming.ledger import Ledger
 from events.log.publisher import drain
 from events.log.redis_log import RedisEventLog
 from events.server import BundledServer
-from registry.conditions import Condition
-from registry.groups import Group, Series
 from registry.store import open_store
-from registry.store.parts.bots import ConditionUse, NewBot
-from registry.store.parts.ticks import TickMetrics, TickRecord, WatermarkMove
 from registry.store.protocol import Store
-from registry.subscriptions import DeliveryPolicy
 
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
 _START_MS = 1_722_816_000_000
-_SERIES = Series.parse("BINANCE:BTCUSDT 1h")
-_CONDITION = Condition.parse("BTCUSDT 1h: rsi(14) < 30")
-_ENTERS: dict[str, Any] = {"symbol": "BTCUSDT", "timeframe": "1h", "entryConditions": ["rsi(14) < 30"]}
-_KINDS: dict[str, dict[str, Any]] = {
-    "dca": {"baseOrderSize": 100, "takeProfit": 2, "safetyOrderSize": 50, "maxSafetyOrders": 5,
-            "safetyOrderStepPercentage": 1},
-    "grid": {"lower": 45_000, "upper": 55_000, "count": 20, "counted": "lines", "quantityPerGrid": 100,
-             "start": "condition"},
-    "trend": {"baseOrderSize": 100, "stopLossPercentage": 5},
-    "market_making": {"quoteAmount": 10_000, "baseAmount": 1, "orderAmount": "0.01", "bidSpread": "0.2",
-                      "askSpread": "0.2", "start": "condition"},
-}  # fmt: skip
-"""A bot of each kind that begins with the condition."""
 
 
 def bots(scale: Scale, _: Peers) -> Section:
@@ -59,6 +40,7 @@ def bots(scale: Scale, _: Peers) -> Section:
     with _hub(scale.acting_bots) as hub:
         one = hub.fire()
         acted = hub.acted()
+    served = acted_when_served(scale.acting_bots)
     with _hub(scale.active_bots) as hub:
         hub.fire()
         minutes = [hub.minute(number) for number in range(1, scale.bot_minutes + 1)]
@@ -74,6 +56,12 @@ def bots(scale: Scale, _: Peers) -> Section:
                 [(f"{len(acted):,}", "yes" if set(acted.values()) == {1} else "no", figure(one.wall), figure(one.cpu))],
             ),
             Table(
+                "The same in a running hub, `hub up` with its process of bots: from the moment when the trigger is "
+                "about to be published until the last bot's record can be read over HTTP.",
+                ("bots that acted", "each once", "seconds"),
+                [(f"{served.bots:,}", "yes" if served.each_once else "no", figure(served.seconds))],
+            ),
+            Table(
                 f"{scale.active_bots:,} bots at work, {len(minutes)} candles of 1m, one at a time: from the candle in "
                 "the store to what the bots did on disk.",
                 ("seconds, median", "seconds, greatest", "CPU seconds, median"),
@@ -86,6 +74,7 @@ def bots(scale: Scale, _: Peers) -> Section:
         ],
         [
             at_most(f"{count:,} bots have acted on one trigger", 5.0, one.wall, " s"),
+            at_most(f"{count:,} bots of a running hub have acted on one trigger", 5.0, served.seconds, " s"),
             at_most(f"{scale.active_bots:,} bots have seen a minute, the slowest one", 60.0, max(wall), " s"),
         ],
     )  # fmt: skip
@@ -124,9 +113,9 @@ class _Hub:
         """The condition of all bots fires on the first hour."""
         self.settle()
         close_ms = _START_MS + _HOUR_MS
-        self.store.candles.upsert(_candle(close_ms - _MINUTE_MS, 50_000.0))
+        self.store.candles.upsert(candle(close_ms - _MINUTE_MS, 50_000.0))
         self.settle()
-        self.store.ticks.record_tick(_tick(close_ms))
+        self.store.ticks.record_tick(fired(close_ms))
         drain(self.store, self.log)
         with _spending() as spent:
             self.settle()
@@ -135,7 +124,7 @@ class _Hub:
     def minute(self, number: int) -> _Spent:
         """One more candle."""
         price = 50_000.0 + 40 * np.sin(number / 5)
-        self.store.candles.upsert(_candle(_START_MS + _HOUR_MS + (number - 1) * _MINUTE_MS, float(price)))
+        self.store.candles.upsert(candle(_START_MS + _HOUR_MS + (number - 1) * _MINUTE_MS, float(price)))
         with _spending() as spent:
             self.settle()
         return spent[0]
@@ -153,62 +142,10 @@ def _hub(count: int) -> Iterator[_Hub]:
         server = BundledServer(Path(folder) / "events").start()
         try:
             with open_store(f"duckdb:{folder}/store", clock=clock) as store, Ledger(Path(folder) / "ledger") as ledger:
-                store.candles.upsert(_candle(_START_MS - _MINUTE_MS, 50_000.0))
-                store.candles.upsert(_candle(_START_MS - _HOUR_MS, 50_000.0, "1h"))
-                store.registry.register([_CONDITION], active_from_ms=_START_MS)
-                for number in range(count):
-                    kind = list(_KINDS)[number % len(_KINDS)]
-                    store.bots.create(_bot(number, kind), DeliveryPolicy(), active_from_ms=_START_MS)
+                filled(store, count, _START_MS)
                 yield _Hub(store, RedisEventLog(server.connect()), clock, ledger)
         finally:
             server.stop()
-
-
-def _bot(number: int, kind: str) -> NewBot:
-    bot_config = _ENTERS | _KINDS[kind]
-    defined = define_bot(bot_config, kind)
-    uses = tuple(ConditionUse(str(where), condition.id, role) for where, condition, role in defined.roles())
-    instruments = tuple(map(str, defined.instruments))
-    return NewBot(f"user {number % 500}", f"bot-{number}", kind, "paper", instruments, uses, bot_config)
-
-
-def _candle(open_ms: int, price: float, timeframe: str = "1m") -> pl.DataFrame:
-    frame = pl.DataFrame(
-        {"exchange": ["BINANCE"], "symbol": ["BTCUSDT"], "timeframe": [timeframe], "open_time": [from_ms(open_ms)]}
-    )
-    prices = {"open": price, "high": price * 1.001, "low": price * 0.999, "close": price, "volume": 1_000.0}
-    return frame.with_columns(
-        pl.col("open_time").dt.cast_time_unit("ms"), *(pl.lit(value).alias(name) for name, value in prices.items())
-    )
-
-
-def _tick(close_ms: int) -> TickRecord:
-    triggers = pl.DataFrame(
-        {
-            "trigger_id": [f"{_CONDITION.id}:{close_ms}"],
-            "condition_id": [_CONDITION.id],
-            "exchange": ["BINANCE"],
-            "symbol": ["BTCUSDT"],
-            "timeframe": ["1h"],
-            "open_time": [from_ms(close_ms - _HOUR_MS)],
-            "close_time": [from_ms(close_ms)],
-            "values": ['{"rsi(14)":29.0}'],
-            "price": [50_000.0],
-            "settled": [True],
-            "late": [False],
-            "definition_versions": ["rsi=1"],
-        }
-    ).with_columns(pl.col("open_time", "close_time").dt.cast_time_unit("ms"))
-    return TickRecord(
-        timeframe="1h",
-        close_time_ms=close_ms,
-        late=False,
-        moves=(WatermarkMove(Group((_SERIES,)), None, close_ms),),
-        triggers=triggers,
-        holes=(),
-        anchors={_SERIES: close_ms - _HOUR_MS},
-        metrics=TickMetrics(**dict.fromkeys(TickMetrics.__dataclass_fields__, 1)),
-    )
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from tests.test_imports import ROOT, sources
 
 NOMINAL = {
     "api/bodies/condition_spellings.py": "the list, to be shown",
+    "api/routes/bots.py": "order",
     "api/routes/catalogue.py": "how old is stale; order",
     "analysis/preview.py": "how long a year is; triggers a day",
     "analysis/progress.py": "order",

@@ -36,6 +36,9 @@ class BotMarketAnswer(Answer):
     deals: Annotated[int, Field(description="Ended ones; of a grid, intervals that have bought and sold")]
     orders: Annotated[int, Field(description="At the broker")]
     error: Annotated[str | None, Field(description="Why it does nothing until it is resumed or killed")]
+    timeframe: Annotated[
+        str | None, Field(description="The smallest stored one, on whose closed candles it moves; null without candles")
+    ]
     data: Annotated[Literal["ready", "missing"], Field(description="missing: no candles, so it cannot act")]
 
 

@@ -26,6 +26,7 @@ from api.http.responding import page, respond
 from api.http.routing import HubRequest, hub_router
 from api.routes.parameters import BotPath, Cursor, Limit, SeqCursor
 from bots.standing import QuoteOf, gain_in, gains, not_begun
+from common.timeframes import DURATION_MS
 from registry.instruments import Instrument
 from registry.store.parts.bots import BotStanding, HistoryKind, StoredBot
 
@@ -185,7 +186,9 @@ def _answer(request: HubRequest, bot: StoredBot) -> BotAnswer:
     store = request.service.store
     begun = {one.instrument: one for _, one in store.bots.standings([bot.number])}
     standings = [begun.get(name) or not_begun(name, is_active=bot.life == "active") for name in bot.instruments]
-    stored = {str(series.instrument) for series in store.candles.names()}
+    smallest: dict[str, str] = {}
+    for series in sorted(store.candles.names(), key=lambda one: DURATION_MS[one.timeframe]):
+        smallest.setdefault(str(series.instrument), series.timeframe)
     quote_of = store.candles.directory().quote_currency
     return BotAnswer(
         bot_id=bot.bot_id,
@@ -202,7 +205,7 @@ def _answer(request: HubRequest, bot: StoredBot) -> BotAnswer:
             )
             for one in gains(standings, quote_of)
         ],
-        markets=[_market(standing, quote_of, is_stored=standing.instrument in stored) for standing in standings],
+        markets=[_market(standing, quote_of, smallest.get(standing.instrument)) for standing in standings],
         conditions=[
             BotConditionAnswer(instrument=where, condition_id=condition_id, role=role)
             for where, condition_id, role in bot.conditions
@@ -210,7 +213,7 @@ def _answer(request: HubRequest, bot: StoredBot) -> BotAnswer:
     )
 
 
-def _market(standing: BotStanding, quote_of: QuoteOf, *, is_stored: bool) -> BotMarketAnswer:
+def _market(standing: BotStanding, quote_of: QuoteOf, timeframe: str | None) -> BotMarketAnswer:
     return BotMarketAnswer(
         instrument=standing.instrument,
         quote_currency=quote_of(Instrument.parse(standing.instrument)),
@@ -224,5 +227,6 @@ def _market(standing: BotStanding, quote_of: QuoteOf, *, is_stored: bool) -> Bot
         deals=standing.deals,
         orders=standing.orders,
         error=standing.error,
-        data="ready" if is_stored else "missing",
+        timeframe=timeframe,
+        data="missing" if timeframe is None else "ready",
     )

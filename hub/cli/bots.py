@@ -65,7 +65,10 @@ def create(
     if json_output:
         print_json(_as_json(made))
         return
-    where = ", ".join(market.instrument for market in made.markets)
+    where = ", ".join(
+        market.instrument if market.timeframe is None else f"{market.instrument} on its {market.timeframe} candles"
+        for market in made.markets
+    )
     message(f"bot {made.bot_id} ({made.bot_type}, {made.account}) acts in {where}; hub bots show {made.bot_id}")
     for market in made.markets:
         if market.data == "missing":
@@ -119,7 +122,9 @@ def show(
     for market in bot.markets:
         seen = "no candle yet" if market.candle_at is None else f"seen until {show_time(market.candle_at)}"
         print_beside(
-            f"{market.instrument:<12}", f" {market.status}, {market.deals} deals, {market.orders} orders, {seen}"
+            f"{market.instrument:<12}",
+            f" {market.status}, {market.deals} deals, {market.orders} orders, {seen}"
+            + ("" if market.timeframe is None else f", on {market.timeframe} candles"),
         )
         if market.error is not None:
             print_beside("            ", f"error: {market.error}; hub bots resume {bot.bot_id}, or kill")

@@ -28,6 +28,8 @@ class BotMarket(HubAnswer, frozen=True, kw_only=True):
     deals: int
     orders: int
     error: str | None
+    timeframe: str | None
+    """The smallest stored one, on whose closed candles it moves; ``None`` without candles."""
     data: Literal["ready", "missing"]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bots import dca, grid
+from bots.definition import define_bot
 from bots.importing import from_3commas, from_freqtrade, from_hummingbot
 from bots.importing_conditions import conditions_from_3commas
 from common.errors import AmbiguousImport, BotConfigError
@@ -48,6 +49,21 @@ def test_a_dca_bot_of_3commas() -> None:
         safety_order_step_percentage=1, martingale_volume_coefficient="1.7", martingale_step_coefficient=4,
         take_profit=1, stop_loss_percentage=22, cooldown=300, pairs=("ETH/USDT",),
     )  # fmt: skip
+
+
+def test_what_was_read_is_a_bot_of_the_hub() -> None:
+    """As the page says: the parameters, and the conditions under the names of their roles."""
+    config = from_3commas(DCA_BOT)
+    conditions = conditions_from_3commas({**DCA_BOT, "close_strategy_list": [RSI]}, "ETHUSDT")
+    bot_config: dict[str, Any] = {"bot_type": "dca", **config.model_dump(mode="json")}
+    for condition, role in conditions:
+        bot_config.setdefault(f"{role}_conditions", []).append(str(condition))
+    defined = define_bot(json.loads(json.dumps(bot_config)))
+    assert defined.definition.config == config
+    assert list(map(str, defined.instruments)) == ["BINANCE:ETHUSDT"]
+    assert [(condition.id, role) for condition, role in defined.conditions] == [
+        (condition.id, role) for condition, role in conditions
+    ]
 
 
 def test_what_is_switched_on_counts() -> None:

@@ -1,5 +1,6 @@
 """The page about bots names every parameter that there is, with its default, and its example runs."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,10 @@ import pytest
 
 from bots import dca, grid, market_making, trend
 from bots.configuration import BotConfig
+from bots.definition import define_bot
+from bots.importing import from_3commas
 from bots.machine import ROLES
+from tests.bots.test_importing import DCA_BOT
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/bots.md").read_text()
 BOTS: dict[str, type[BotConfig]] = {
@@ -53,8 +57,8 @@ def test_every_bot_has_its_states(title: str) -> None:
     assert "stateDiagram-v2" in section(title)
 
 
-def test_the_examples_run() -> None:
-    first, second = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, third = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
     names: dict[str, Any] = {}
     exec(first, names)
     deals = names["simulation"].deals
@@ -63,3 +67,7 @@ def test_the_examples_run() -> None:
     exec(second, names)
     assert names["simulation"].orders.height > 1
     assert str(names["simulation"].series) == "BINANCE:BTCUSDT 5m"
+    monkeypatch.chdir(tmp_path)
+    Path("3commas.json").write_text(json.dumps(DCA_BOT))
+    exec(third, names)
+    assert define_bot(json.loads(Path("bot.json").read_text())).definition.config == from_3commas(DCA_BOT)

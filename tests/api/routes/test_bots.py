@@ -78,6 +78,8 @@ def test_a_bot_is_made_from_one_configuration(hub: Hub) -> None:
     (market,) = made["markets"]
     stands = (market["instrument"], market["status"], market["data"], market["gain"])
     assert stands == (BTC, "waiting", "ready", "0")
+    # On whose candles it moves.
+    assert market["timeframe"] == "1h"
     assert [one["role"] for one in made["conditions"]] == ["entry", "exit"]
     subscribed = hub.as_user("ann").get("/conditions/user/subscriptions").json()["items"]
     assert {one["condition_id"] for one in subscribed} == {one["condition_id"] for one in made["conditions"]}

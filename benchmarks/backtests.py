@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from benchmarks import candles
 from benchmarks.peers.process import ROOT, Peers, PeersMissing, environment_of
 from benchmarks.report import Section, Table, Target, at_least, figure, times
 from benchmarks.scale import Scale
+from benchmarks.timing import peak_mb
 from candles.sample import SAMPLE_FILES
 
 _REQUIREMENTS = ROOT / "benchmarks" / "peers" / "backtest_requirements.txt"
@@ -46,11 +46,12 @@ def backtests(scale: Scale, peers: Peers) -> Section:
         many = [(25.0 + low, 66.0 + high) for low, high in product(range(10), range(10))][: scale.backtest_pairs]
         ours = {name: _ours(files[name], pairs) for name, pairs in (("real", few), ("long", many))}
         rows.append(_row("analysis.sweep", ours["long"], ours["long"], "-"))
-        remark = ""
-        try:
-            python = environment_of(_ENVIRONMENT, _REQUIREMENTS) if not peers.why_not else None
-        except PeersMissing as missing:
-            python, remark = None, f" Not compared: {missing}."
+        python, remark = None, f" Not compared: {peers.why_not}."
+        if not peers.why_not:
+            try:
+                python, remark = environment_of(_ENVIRONMENT, _REQUIREMENTS), ""
+            except PeersMissing as missing:
+                remark = f" Not compared: {missing}."
         for library in LIBRARIES if python is not None else ():
             theirs = _peer(python, library, files["real"], few, with_trades=True)
             same = compare(ours["real"], theirs)
@@ -148,8 +149,7 @@ def main() -> None:
             ended = (closed["exit_time"].dt.epoch("ms").to_numpy() - opens[0]) // 3_600_000 - 1
             trades.append(list(zip(begun.tolist(), ended.tolist(), closed["gross_return"].to_list(), strict=True)))
     grown = (swept.frame["total_return"] + 1).to_list()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"cpu": cpu, "peak_mb": peak, "trades": trades, "grown": grown}))
+    print(json.dumps({"cpu": cpu, "peak_mb": peak_mb(), "trades": trades, "grown": grown}))
 
 
 if __name__ == "__main__":

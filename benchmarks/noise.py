@@ -3,15 +3,19 @@
 Candles are shuffled: each keeps its shape and its volume, their order is random, so that nothing before a candle says
 anything about it. The best of thousands of conditions on such candles is noise. Then an edge is planted: after each
 trigger of one condition, that only reads volumes, 24 candles drift upwards by a share of what 24 candles usually move.
-``python -m benchmarks.noise --seeds 200 --conditions 10000 --candles 8760`` is the long form; the tests run a short
-one.
+
+Two hundred seeds take half an hour. ``python -m benchmarks.noise FILE --first 1 --seeds 50`` measures some of them, and
+``python -m benchmarks.noise FILE --keep`` keeps what all say.
 """
 
 import argparse
+import json
 import random
 import sys
-from concurrent.futures import Executor
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import NormalDist, median
 
 import numpy as np
 import polars as pl
@@ -20,6 +24,10 @@ import analysis
 from analysis.backtesting.report import SIGNIFICANT
 from analysis.backtesting.trials import SessionTrials
 from benchmarks import candles
+from benchmarks.peers.process import Peers
+from benchmarks.report import Section, Table, at_least, at_most, figure
+from benchmarks.results import Measured, Results
+from benchmarks.scale import FULL, Scale
 from indicators.compute import Array
 from registry.conditions import Condition
 
@@ -37,10 +45,30 @@ class Outcome:
     is_significant: bool
     best: str
     best_deflated: float
+    best_alone: float
+    """What it would be had nothing else been tried."""
     independent: float
     planted_deflated: float
     planted_trades: int
     overfitting: float
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A seed without and with the edge."""
+
+    seed: int
+    noise: Outcome
+    planted: Outcome
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many conditions are tried, and on how many candles; the edge as :data:`EDGE` has it."""
+
+    conditions: int
+    candles: int
+    edge: float = EDGE
 
 
 def conditions(count: int, seed: int = 5) -> list[Condition]:
@@ -93,9 +121,9 @@ def with_edge(frame: pl.DataFrame, edge: float) -> pl.DataFrame:
     return _frame(steps + drift, frame["volume"].to_numpy())
 
 
-def outcome(frame: pl.DataFrame, tried: list[Condition], executor: Executor | None = None) -> Outcome:
+def outcome(frame: pl.DataFrame, tried: list[Condition]) -> Outcome:
     """Sweep over the conditions."""
-    swept = analysis.sweep(tried, frame, horizon=HOLD, trials=SessionTrials(), executor=executor)
+    swept = analysis.sweep(tried, frame, horizon=HOLD, trials=SessionTrials())
     (part,) = swept.series
     best = swept.best.row(0, named=True)
     planted = swept.frame.filter(condition_id=Condition.parse(PLANTED).id).row(0, named=True)
@@ -103,6 +131,7 @@ def outcome(frame: pl.DataFrame, tried: list[Condition], executor: Executor | No
         "more than noise" in swept.verdict,
         best["condition"],
         best["deflated_sharpe"],
+        NormalDist().cdf(best["excess_sharpe"] * (part.candles - 1) ** 0.5),
         part.independent,
         planted["deflated_sharpe"],
         planted["trades"],
@@ -118,31 +147,92 @@ def _frame(steps: Array, volumes: Array) -> pl.DataFrame:
     return candles.frame(columns, "BTCUSDT", "1h")
 
 
+def measured(seed: int, tried: list[Condition], size: Size) -> Pair:
+    """One seed: shuffled candles as they are, and with the edge."""
+    frame = shuffled(size.candles, seed)
+    return Pair(seed, outcome(frame, tried), outcome(with_edge(frame, size.edge), tried))
+
+
+def section(size: Size, pairs: Sequence[Pair]) -> Section:
+    """What all seeds say."""
+    significant = sum(pair.noise.is_significant for pair in pairs)
+    edges = sum(pair.planted.planted_deflated >= SIGNIFICANT for pair in pairs)
+    best = sum(pair.planted.best == str(Condition.parse(PLANTED)) for pair in pairs)
+    alone = sum(pair.noise.best_alone >= SIGNIFICANT for pair in pairs)
+    trades = [pair.planted.planted_trades for pair in pairs]
+    rows = [
+        ["shuffled candles: the best of all is called significant", f"{significant} of {len(pairs)} seeds"],
+        ["its Sharpe ratio alone, as if nothing else had been tried, would be", f"{alone} of {len(pairs)} seeds"],
+        ["median probability of overfitting", figure(median(pair.noise.overfitting for pair in pairs))],
+        ["median number of independent tries", figure(median(pair.noise.independent for pair in pairs))],
+        ["with the edge: it is found", f"{edges} of {len(pairs)} seeds"],
+        ["with the edge: it is the best of all", f"{best} of {len(pairs)} seeds"],
+        ["trades of the condition that has it, from, median, to", f"{min(trades)}, {median(trades):g}, {max(trades)}"],
+    ]
+    remark = (
+        f"{size.conditions:,} conditions on {size.candles:,} 1h candles in random order, {HOLD} candles a trade:"
+        " nothing before a candle says anything about it, and the best of all is luck. Then an edge for one of them,"
+        f" `{PLANTED}`: after its triggers prices drift by {size.edge:g} standard deviations of what {HOLD} candles"
+        f" move, spread over as many. Significant is a deflated Sharpe ratio of {SIGNIFICANT} or more, of 30 trades or"
+        " more. One round a seed."
+    )
+    share = "with the edge planted, it is found"
+    return Section(
+        f"The best of {size.conditions:,} conditions on noise",
+        [Table(remark, ("what", "measured"), rows)],
+        [
+            at_most(
+                "shuffled candles whose best condition is called significant", 5.0, _percent(significant, pairs), " %"
+            ),
+            at_least(share, 80.0, _percent(edges, pairs), " %"),
+        ],
+    )
+
+
+def noise(scale: Scale, peers: Peers) -> Section:  # noqa: ARG001 - sections are called alike
+    """All seeds in one go."""
+    size = Size(scale.noise_conditions, scale.noise_candles)
+    tried = conditions(size.conditions)
+    return section(size, [measured(seed, tried, size) for seed in range(1, scale.noise_seeds + 1)])
+
+
+def _percent(count: int, pairs: Sequence[Pair]) -> float:
+    return 100 * count / len(pairs)
+
+
 def main() -> None:
-    """Print each seed, and the shares."""
+    """Measure some seeds into a file, or keep what several files say."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.noise", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument("file", type=Path, help="where each seed is added as a line")
+    parser.add_argument("--seeds", type=int, default=FULL.noise_seeds)
     parser.add_argument("--first", type=int, default=1, help="the first seed")
-    parser.add_argument("--conditions", type=int, default=10_000)
-    parser.add_argument("--candles", type=int, default=8760)
-    parser.add_argument("--edge", type=float, default=EDGE)
+    parser.add_argument("--keep", action="store_true", help="measure nothing; keep what the file says as the result")
     options = parser.parse_args()
-    tried = conditions(options.conditions)
-    noise, found_edges = 0, 0
-    for number, seed in enumerate(range(options.first, options.first + options.seeds), 1):
-        frame = shuffled(options.candles, seed)
-        without = outcome(frame, tried)
-        planted = outcome(with_edge(frame, options.edge), tried)
-        noise += without.is_significant
-        found_edges += planted.planted_deflated >= SIGNIFICANT
-        print(
-            f"seed {seed}: noise {without.best_deflated:.3f} ({without.best}), {without.independent:.0f} independent,"
-            f" overfitting {without.overfitting:.2f}; planted {planted.planted_deflated:.3f} in"
-            f" {planted.planted_trades} trades; so far {noise} of {number} significant, {found_edges} edges found",
-            flush=True,
-        )
-    shares = noise / options.seeds, found_edges / options.seeds
-    print(f"noise called significant {shares[0]:.1%}, planted edge found {shares[1]:.1%}", file=sys.stderr)
+    size = Size(FULL.noise_conditions, FULL.noise_candles)
+    if options.keep:
+        lines = options.file.read_text(encoding="utf-8").splitlines()
+        pairs = {pair.seed: pair for pair in map(_read, lines)}
+        if missing := set(range(1, options.seeds + 1)) - set(pairs):
+            parser.error(
+                f"{options.file} lacks {len(missing)} of {options.seeds} seeds; measure them: --first {min(missing)}"
+            )
+        from benchmarks.__main__ import RESULTS
+        from benchmarks.sections import SECTIONS
+
+        Results(RESULTS, SECTIONS).put("noise", Measured.today(section(size, list(pairs.values())), 1))
+        return
+    tried = conditions(size.conditions)
+    for seed in range(options.first, options.first + options.seeds):
+        pair = measured(seed, tried, size)
+        with options.file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(pair)) + "\n")
+        told = f"seed {seed}: noise {pair.noise.best_deflated:.3f} ({pair.noise.best})"
+        print(f"{told}; edge {pair.planted.planted_deflated:.3f}", file=sys.stderr, flush=True)
+
+
+def _read(line: str) -> Pair:
+    stored = json.loads(line)
+    return Pair(stored["seed"], Outcome(**stored["noise"]), Outcome(**stored["planted"]))
 
 
 if __name__ == "__main__":

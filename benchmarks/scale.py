@@ -26,6 +26,13 @@ class Scale:
     backtest_pairs: int = 100
     backtest_slow_pairs: int = 2
     """Pairs of thresholds for a library that takes seconds for each."""
+    sweep_series: int = 40
+    sweep_traded: int = 10
+    sweep_candles: int = 8_760
+    sweep_minutes: int = 2_629_440
+    noise_seeds: int = 200
+    noise_conditions: int = 10_000
+    noise_candles: int = 8_760
     users: int = 1_000
     conditions_a_user: int = 5
     unique_conditions: int = 500
@@ -86,6 +93,13 @@ TINY = Scale(
     backtest_candles=900,
     backtest_pairs=4,
     backtest_slow_pairs=1,
+    sweep_series=2,
+    sweep_traded=1,
+    sweep_candles=900,
+    sweep_minutes=3_000,
+    noise_seeds=2,
+    noise_conditions=40,
+    noise_candles=2_000,
     users=20,
     conditions_a_user=2,
     unique_conditions=12,

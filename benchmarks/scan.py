@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from benchmarks import candles
 from benchmarks.peers.process import ROOT, Peers
 from benchmarks.report import Section, Table, at_most, figure
 from benchmarks.scale import Scale
+from benchmarks.timing import peak_mb
 
 _SECONDS = 60.0
 
@@ -102,7 +102,7 @@ def main() -> None:
     # If no other process has filled the cache of kernels, this call does.
     warm = analysis.scan(texts[:200], frame[:500])
     assert warm.columns == list(TRIGGER_SCHEMA)
-    before = _peak_mb()
+    before = peak_mb()
     shown = [0]
 
     def progress(done: int, total: int) -> None:
@@ -121,14 +121,9 @@ def main() -> None:
         "triggers": triggers.height,
         "before_mb": before,
         "answer_mb": triggers.estimated_size("mb"),
-        "peak_mb": _peak_mb(),
+        "peak_mb": peak_mb(),
     }
     print(json.dumps(answer))
-
-
-def _peak_mb() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1 << 20 if Path("/System").exists() else 1 << 10)
 
 
 if __name__ == "__main__":

@@ -14,11 +14,13 @@ from benchmarks import (
     latency,
     live,
     month,
+    noise,
     reads,
     scan,
     seed,
     service,
     subscriptions,
+    sweeps,
     texts,
 )
 from benchmarks.peers.process import Peers
@@ -35,6 +37,8 @@ SECTIONS: dict[str, Callable[[Scale, Peers], Section]] = {
     "scan": scan.scan,
     "backtests": backtests.backtests,
     "texts": texts.texts,
+    "noise": noise.noise,
+    "sweeps": sweeps.sweeps,
     "cold": cold.cold,
     "big": big_hub.big_hub,
     "events": events.events,

@@ -61,6 +61,20 @@ def geometric_mean(ratios: Iterable[float]) -> float:
     return math.exp(sum(logs) / len(logs)) if logs else math.nan
 
 
+def peak_mb() -> float:
+    """The most memory that this process has had. The system's count of resources would not do: it begins with what the
+    process that started this one had at the time."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / (1 << 20 if Path("/System").exists() else 1 << 10)
+    (high,) = [line for line in lines if line.startswith("VmHWM:")]
+    return int(high.split()[1]) / 1024
+
+
 def machine() -> str:
     """The machine that the figures were measured on, with its libraries."""
     packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)

@@ -9,7 +9,7 @@ from analysis.backtesting.excursions import reaches
 from analysis.backtesting.forward import returns_after
 from analysis.backtesting.plots import ACCENT, AGAINST, SECOND, Line, histogram, line_plot, percent
 from analysis.backtesting.report import ConditionReport, Report
-from analysis.backtesting.report_text import percent_of, shown
+from analysis.backtesting.report_text import percent_of, shown, tries
 from common.timeframes import show_time
 
 _MOST_PARTS = 5
@@ -92,7 +92,7 @@ def _part(part: ConditionReport) -> str:
         ),
         (
             "chance",
-            f"{chance.trials:,} conditions tried on this series, {chance.independent:,.0f} independent; better than the"
+            f"{tries(chance.trials)} on this series, {chance.independent:,.0f} independent; better than the"
             f" best of so many by chance with probability {chance.deflated:.2f}",
         ),
     ]

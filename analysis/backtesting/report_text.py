@@ -42,7 +42,7 @@ def _part(part: ConditionReport) -> Iterator[str]:
     )
     yield from _beside(
         "chance",
-        f"{part.chance.trials:,} conditions tried on this series, {part.chance.independent:,.0f} of them independent;"
+        f"{tries(part.chance.trials)} on this series, {part.chance.independent:,.0f} of them independent;"
         f" better than the best of so many by chance with probability {part.chance.deflated:.2f}",
     )
     if part.forward["triggers"].sum():
@@ -68,6 +68,11 @@ def shown(value: float | None) -> str:
 def percent_of(value: float | None) -> str:
     """A rate to a tenth of a percent."""
     return "-" if value is None else f"{value * 100:.1f} %"
+
+
+def tries(count: int) -> str:
+    """How much was tried."""
+    return "1 condition tried" if count == 1 else f"{count:,} conditions tried"
 
 
 def _beside(label: str, text: str) -> list[str]:

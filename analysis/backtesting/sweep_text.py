@@ -4,7 +4,7 @@ import textwrap
 from html import escape
 
 from analysis.backtesting.report_html import facts, table
-from analysis.backtesting.report_text import percent_of, shown
+from analysis.backtesting.report_text import percent_of, shown, tries
 from analysis.backtesting.sweep import SeriesSweep, Sweep
 from common.errors import BacktestError
 from common.timeframes import show_time
@@ -89,7 +89,7 @@ def series_facts(part: SeriesSweep) -> list[tuple[str, str]]:
         ),
         (
             "chance",
-            f"{part.trials:,} conditions tried, {part.independent:,.0f} of them independent; probability of overfitting"
+            f"{tries(part.trials)}, {part.independent:,.0f} of them independent; probability of overfitting"
             f" {overfitting}",
         ),
     ]

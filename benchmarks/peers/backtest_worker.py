@@ -8,13 +8,14 @@ Both begin their averages with the first change instead of the mean of fourteen,
 """
 
 import json
-import resource
 import sys
 import time
 import warnings
 from typing import Any
 
 import numpy as np
+
+from benchmarks.timing import peak_mb
 
 Trades = list[tuple[int, int, float]]
 """Row of the entry, row of the exit, and return before costs."""
@@ -40,8 +41,7 @@ def vectorbt(columns: dict[str, Any], pairs: list[tuple[float, float]], fee: flo
     exits.columns = entries.columns = range(len(pairs))
     folio = vbt.Portfolio.from_signals(close, entries, exits, price=opens, fees=fee, freq="1h")
     records = folio.trades.records
-    # A single pair has a number instead of a series.
-    grown = np.atleast_1d(np.asarray(folio.final_value() / folio.init_cash)).tolist()
+    grown = np.asarray(folio.final_value() / folio.init_cash).tolist()
     trades: list[Trades] = [[] for _ in pairs]
     for column, begin, end, paid, got, status in zip(
         *(
@@ -106,14 +106,15 @@ def main() -> None:
     run = {"vectorbt": vectorbt, "backtesting": backtesting}[request["library"]]
     pairs = [tuple(pair) for pair in request["pairs"]]
     short = {name: values[:500] for name, values in columns.items()}
-    run(short, pairs[:1], request["fee"])
+    # One pair would be compiled as a series, several are a frame.
+    run(short, pairs[:2], request["fee"])
     started = time.process_time()
     trades, grown = run(columns, pairs, request["fee"])
     print(
         json.dumps(
             {
                 "cpu": time.process_time() - started,
-                "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+                "peak_mb": peak_mb(),
                 "trades": trades if request["with_trades"] else [len(each) for each in trades],
                 "grown": grown,
             }

@@ -52,6 +52,7 @@ def test_what_was_tried_counts_whether_or_not_it_is_mentioned() -> None:
     candles, trials = sample(), SessionTrials()
     first = analysis.backtest(TEXT, candles, trials=trials)[0].chance
     assert (first.trials, first.expected_best) == (1, 0)
+    assert "1 condition tried on this series" in str(analysis.backtest(TEXT, candles, trials=SessionTrials()))
     others = [f"BTCUSDT 1h: close crosses_above sma({period})" for period in (5, 20, 80, 200)]
     analysis.backtest(others, candles, trials=trials)
     # Equal conditions in other words are one try.

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -33,6 +34,7 @@ from common.supervision import Loops
 from events.log.redis_log import EventLog
 from registry.conditions import Condition
 from registry.directory import Directory
+from registry.groups import Series
 from registry.instruments import Instrument
 from registry.store.parts.registry import RegisterResult, StoredCondition, read_condition
 from registry.store.protocol import Store
@@ -47,6 +49,7 @@ _SHORT = 2_000
 """Characters of canonical text with which little enough is done not to wait for a turn."""
 _SHORT_TEXT = 400
 """Characters of text that are read within two milliseconds."""
+_TRIED_S = 1.0
 _STORE_THREADS = 32
 """How many requests can wait for a commit at once; the store commits them together."""
 
@@ -106,6 +109,9 @@ class Service:
         self.readiness = Readiness(store, log, self.clock, log_problem=log_problem, loops=self.loops)
         self._unreadable: dict[str, str] = {}
         """Condition id -> why the store's text of it cannot be read."""
+        self._tried: dict[Series, set[int]] = {}
+        """Digests of what was tried and is not yet counted."""
+        self._counting: asyncio.TimerHandle | None = None
         self._writers = ThreadPoolExecutor(_STORE_THREADS, "api-store")
         self._figures = ThreadPoolExecutor(1, "api-figures")
         self.judging = FairShare(
@@ -127,6 +133,9 @@ class Service:
             await asyncio.gather(self._telling, return_exceptions=True)
         self._tell_answered()
         await self.user_feed.stop()
+        if self._counting is not None:
+            self._counting.cancel()
+            self._count_tried()
         self.readiness.stop()
         self.hub_metrics.stop()
         for pool in (self._writers, self._figures, self.judging):
@@ -188,13 +197,20 @@ class Service:
         )
 
     def note_tried(self, condition: Condition) -> None:
-        """Have it counted among what was tried on the past of its series, some time soon."""
-        self._writers.submit(self._count_tried, condition)
+        """Have it counted among what was tried on the past of its series, together with others of the next second."""
+        self._tried.setdefault(condition.series, set()).add(digest_of(condition.id))
+        if self._counting is None:
+            self._counting = asyncio.get_running_loop().call_later(_TRIED_S, self._count_tried)
 
-    def _count_tried(self, condition: Condition) -> None:
+    def _count_tried(self) -> None:
+        tried, self._tried, self._counting = self._tried, {}, None
+        self._writers.submit(self._record_tried, tried)
+
+    def _record_tried(self, tried: Mapping[Series, AbstractSet[int]]) -> None:
         # A count that is lost because nothing can be written at the moment does no harm.
         with suppress(StoreError):
-            self.store.trials.record(condition.series, [digest_of(condition.id)])
+            for series, digests in tried.items():
+                self.store.trials.record(series, sorted(digests))
 
     def check_known(self, instrument: Instrument, directory: Directory) -> None:
         """Raises :class:`InstrumentError` for an instrument that is neither listed nor can be fetched."""

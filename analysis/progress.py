@@ -165,7 +165,8 @@ def _waiting(
 ) -> Waiting:
     until_ms = may_come_until(open_ms, close_ms)
     is_over = now_ms >= until_ms
-    is_stale = is_over and not has_sessions and reader.first_part_from(stored, open_ms) is None
+    extent = reader.extent(stored)
+    is_stale = is_over and not has_sessions and (extent is None or extent[1] < open_ms)
     if has_sessions:
         outcome = "the market may be closed: it is judged without it"
         outcome += " at the next tick" if is_over else f" from {iso_time(until_ms)} on"

@@ -22,7 +22,8 @@ were measured on this machine by actually doing isolated evaluations, each with 
 **Modelled.** The reference model applies {load:g} ms for a candle load, {indicator:g} ms for an indicator and
 {check:g} ms for a check to the counts above. It stands for bots that load candles from an exchange.
 
-**Money** is the price of a core-hour times the hours that were saved, measured and modelled apart.
+**Money** is the price of a core-hour times the hours that were saved, measured and modelled apart. *In 30 days*
+supposes that it goes on as from the first tick of the range to its last, in full hours.
 
 **Unique conditions** are all that are registered, **unique indicators and series** those of the plan of the newest run
 of each timeframe, whatever the time range. The range goes by the time of judging, in full hours.

@@ -23,6 +23,8 @@ _RANGES = {
     "all": None,
 }
 _REFRESHES = {"off": None, "5 s": 5.0, "30 s": 30.0, "5 min": 300.0}
+_UNITS = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s"))
+"""Seconds and name of a unit, and of the next smaller one."""
 _DATE_TIME = "YYYY-MM-DD HH:mm"
 
 
@@ -91,6 +93,16 @@ def drawn(now: View, draw: Callable[[View], None]) -> None:
         st.caption(f"Drawn at {at:%Y-%m-%d %H:%M:%S}; times are in {now.zone}")
 
     st.fragment(whole, run_every=None if now.refresh_s is None else timedelta(seconds=now.refresh_s))()
+
+
+def duration(duration_ms: int) -> str:
+    """A duration of milliseconds for people, in its two largest units: ``846 d 7 h``, ``2 min 5 s``, ``0 s``."""
+    seconds = max(0, duration_ms) // 1000
+    for length_s, unit, smaller_s, smaller in _UNITS:
+        if seconds >= length_s:
+            rest = seconds % length_s // smaller_s
+            return f"{seconds // length_s:,} {unit}" + (f" {rest} {smaller}" if rest else "")
+    return f"{seconds} s"
 
 
 def _range() -> str:

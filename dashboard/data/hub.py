@@ -63,13 +63,12 @@ def performance(store_url: str) -> Performance:
 
 
 @st.cache_data(ttl=_COUNTED_S, show_spinner=False)
-def health_counts(store_url: str) -> dict[str, int]:
-    """Health -> how many conditions have it."""
+def condition_counts(store_url: str) -> dict[str, int]:
+    """Health, or the state ``idle``, which has none -> how many conditions have it."""
+    queries = {health: ConditionQuery(healths=(health,), limit=1) for health in HEALTHS}
+    queries["idle"] = ConditionQuery(states=("idle",), limit=1)
     with opened(store_url) as store:
-        return {
-            health: store.registry.condition_page(ConditionQuery(healths=(health,), limit=1)).matching
-            for health in HEALTHS
-        }
+        return {name: store.registry.condition_page(query).matching for name, query in queries.items()}
 
 
 @st.cache_data(ttl=_FINDINGS_S, show_spinner=False)

@@ -32,7 +32,7 @@ class Overview:
     """All that were ever recorded."""
     savings: Savings
     span_ms: int
-    """How long the hub has judged within the range: from the first of its ticks to now."""
+    """How long the hub has judged within the range: from the first of its ticks to the last, in full hours."""
     ticks: pl.DataFrame
     """The newest of each timeframe, oldest first."""
     sizes: pl.DataFrame
@@ -60,7 +60,7 @@ def overview(store_url: str, range_ms: int | None) -> Overview:
         timeframes = by_length(set(by_hour["timeframe"]))
         newest = [store.ticks.newest_ticks(_TICKS_SHOWN, timeframe=name, since_ms=since_ms) for name in timeframes]
         sizes = store.ticks.plan_sizes().values()
-        first_ms = by_hour["start"].dt.epoch("ms").min()
+        hours_ms = by_hour["start"].dt.epoch("ms").to_list()
         page = store.registry.condition_page(ConditionQuery(order="subscribers", limit=_MOST_WANTED))
         return Overview(
             totals=store.registry.totals(),
@@ -68,7 +68,7 @@ def overview(store_url: str, range_ms: int | None) -> Overview:
             series=sum(size.series for size in sizes),
             triggers=store.triggers.last_seq(),
             savings=savings_of(by_hour, costs),
-            span_ms=now_ms - first_ms if isinstance(first_ms, int) else 0,
+            span_ms=min(now_ms, max(hours_ms) + DURATION_MS["1h"]) - min(hours_ms) if hours_ms else 0,
             ticks=pl.concat(newest).sort("tick_id") if newest else store.ticks.newest_ticks(0),
             sizes=store.ticks.registry_sizes(since_ms=since_ms),
             costs=costs,

@@ -85,12 +85,15 @@ def _table(now: View) -> None:
         key="conditions",
         placeholder="-",
         column_config={
-            "condition": st.column_config.TextColumn(width=330),
-            "timeframe": st.column_config.TextColumn(width=70),
+            "condition": st.column_config.TextColumn(width=290),
+            "timeframe": st.column_config.TextColumn(width=75),
             "state": st.column_config.TextColumn(width=70, help=_HELP["state"]),
             "health": st.column_config.TextColumn(width=80, help=_HELP["health"]),
             "subscribers": st.column_config.ProgressColumn(
-                format="localized", min_value=0, max_value=max(1, shown.select(pl.col("subscribers").max()).item() or 1)
+                width=110,
+                format="localized",
+                min_value=0,
+                max_value=max(1, shown.select(pl.col("subscribers").max()).item() or 1),
             ),
             "triggers": st.column_config.NumberColumn(format="localized", width=80),
             "last_trigger": now.column("last trigger"),

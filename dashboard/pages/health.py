@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import streamlit as st
 
-from dashboard.data.hub import CandleFindings, Performance, candle_findings, health_counts, hub_state, performance
+from dashboard.data.hub import CandleFindings, Performance, candle_findings, condition_counts, hub_state, performance
 from dashboard.data.reading import read
 from dashboard.pages import health_tables as tables
-from dashboard.view import View, drawn, view
+from dashboard.view import View, drawn, duration, view
 from flows.hub_state import HubState
 
 # A longer lag is a fault, as for the alert. (A text would be shown here: Streamlit shows those of its scripts.)
@@ -54,7 +54,7 @@ def _figures(state: HubState) -> None:
         ),
         "Workers online": (workers, "Workers that Prefect's server has heard of lately"),
         "Longest lag": (
-            f"{lag_ms / 1000:,.0f} s",
+            duration(lag_ms),
             "Since when the last closed candle of a timeframe is not judged, for the timeframe that is farthest behind",
         ),
         "Groups waiting": (sum(len(each.waiting) for each in state.timeframes), "Groups of series that lack a candle"),
@@ -83,13 +83,14 @@ def _figures(state: HubState) -> None:
 
 def _conditions(state: HubState) -> None:
     st.header("Conditions", anchor=False)
-    counts = read(health_counts)
+    counts = read(condition_counts)
     judged = sum(each.conditions for each in state.timeframes)
     behind = sum(each.behind for each in state.timeframes)
     groups = sum(each.groups for each in state.timeframes)
     waiting = sum(len(each.waiting) + each.without_candles for each in state.timeframes)
     figures = {f"Health {name}": (counts[name], meaning) for name, meaning in _HEALTHS.items()}
     figures |= {
+        "State idle": (counts["idle"], "Not judged, as nobody has subscribed for longer than the grace time"),
         "State retired": (state.retired, "Taken out by an operator"),
         "To be judged": (judged, "Conditions with a subscription, or within the grace time after one"),
     }

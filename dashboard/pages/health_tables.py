@@ -29,7 +29,7 @@ def timeframes(state: HubState, now: View) -> None:
             each.timeframe,
             each.conditions,
             None if each.last_tick_ms is None else from_ms(each.last_tick_ms),
-            each.lag_ms / 1000,
+            each.lag_ms // 1000,
             from_ms(each.next_tick_ms),
             each.groups,
             each.behind,
@@ -46,7 +46,7 @@ def timeframes(state: HubState, now: View) -> None:
         column_config={
             "conditions": st.column_config.NumberColumn(format="localized"),
             "last_tick": now.column("last tick"),
-            "lag": st.column_config.NumberColumn("lag, s", format="%.0f", help=_HELP["lag"]),
+            "lag": st.column_config.NumberColumn("lag, s", format="localized", help=_HELP["lag"]),
             "next_tick": now.column("next tick"),
             **{name: st.column_config.NumberColumn(help=_HELP[name]) for name in counts[1:]},
         },

@@ -98,6 +98,16 @@ async def test_a_group_waits_for_the_foreign_series_and_for_parts_of_built_candl
     assert (str(one.series), one.open_ms) == ("BINANCE:ETHUSDT 1m", NOW * HOUR + 59 * MINUTE)
 
 
+def test_groups_whose_sources_are_silent_cost_no_question_each(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    symbols = ("AUSDT", "BUSDT", "CUSDT")
+    store.candles.upsert(pl.concat([candles(symbol, 0, NOW) for symbol in symbols]))
+    hub = Judged(store, *(f"{symbol} 1h: close > 2" for symbol in symbols))
+    monkeypatch.setattr(type(store.candles), "first_open_from", lambda *_: pytest.fail("a question for one group"))
+    assert hub.progress((NOW + 5) * HOUR).stale == len(symbols)
+
+
 def test_a_closed_market_does_not_make_a_group_stale(store: FileStore) -> None:
     from registry.instruments import Instrument
 

@@ -26,8 +26,9 @@ from registry.store.parts.live import Demands, SeriesDemand, SeriesState
 from registry.store.protocol import Store
 
 _KEPT_CANDLES = 1_000
-_KEPT_ROWS = 500_000
-"""Rows that are kept as text, of all series; each takes about 180 bytes."""
+_KEPT_ROWS = 1_000_000
+"""Rows that are kept as text, of all series: as many as can be read at a time. Each takes about 180 bytes."""
+_NEWEST = 20
 _MOST_BACK = 20_000
 """Candles before the newest one; who wants older ones asks the exchange itself."""
 _LOOKED_S = 0.1
@@ -47,8 +48,9 @@ class KeptCandles:
     version: int
     opens: Sequence[int]
     """Oldest first, milliseconds."""
-    values: Sequence[Sequence[float]]
     rows: Sequence[bytes]
+    newest: Sequence[tuple[float, ...]]
+    """The last few: open time, open, high, low, close, volume."""
 
 
 class MarketCandles:
@@ -91,7 +93,7 @@ class MarketCandles:
             rows = list(kept.rows[begin:end])
         else:
             older = await self._in_store(self._store.candles.between, series, first_ms, int(slots.open(last)) + 1)
-            rows = _rows(older, slots)[2]
+            rows = _rows(older, slots)
         if last != current:
             return rows
         if int(slots.number(self._clock.now_ms())) != current:
@@ -149,7 +151,7 @@ class MarketCandles:
             return pushed
         if not kept.opens:
             return None
-        close = kept.values[-1][3]
+        close = kept.newest[-1][4]
         return [open_ms, close, close, close, close, 0.0]
 
     async def kept(self, series: Series) -> KeptCandles:
@@ -168,8 +170,10 @@ class MarketCandles:
         # The version first: what changes while they are read is read again.
         version = self._store.candles.version([series])
         frame = await self._in_store(self._store.candles.last, series, 1 << 50, _KEPT_CANDLES)
-        opens, values, rows = await asyncio.to_thread(_rows, frame, self.slots(series))
-        kept = self._kept[series] = KeptCandles(version, opens, values, rows)
+        rows = await asyncio.to_thread(_rows, frame, self.slots(series))
+        moments = frame.with_columns(pl.col("open_time").dt.epoch("ms"))
+        newest = moments.tail(_NEWEST).select("open_time", *VALUES).rows()
+        kept = self._kept[series] = KeptCandles(version, moments["open_time"].to_list(), rows, newest)
         self._kept.move_to_end(series)
         total = sum(len(each.rows) for each in self._kept.values())
         while total > _KEPT_ROWS:
@@ -227,12 +231,11 @@ class MarketCandles:
         self._demanded[series] = since_ms, self._monotonic()
 
 
-def _rows(frame: pl.DataFrame, slots: Slots) -> tuple[list[int], list[tuple[float, ...]], list[bytes]]:
-    """Open times, values and rows of a candle frame."""
-    opens: list[int] = frame["open_time"].dt.epoch("ms").to_list()
-    closes: list[int] = slots.close(slots.number(frame["open_time"].dt.epoch("ms").to_numpy())).tolist()
-    values = list(frame.select(VALUES).iter_rows())
-    return opens, values, [candle_row(*each) for each in zip(opens, closes, values, strict=True)]
+def _rows(frame: pl.DataFrame, slots: Slots) -> list[bytes]:
+    """The rows of a candle frame."""
+    opens = frame["open_time"].dt.epoch("ms")
+    closes = slots.close(slots.number(opens.to_numpy())).tolist()
+    return [candle_row(*each) for each in zip(opens.to_list(), closes, frame.select(VALUES).iter_rows(), strict=True)]
 
 
 def _usual_ms(slots: Slots, current: int) -> int:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from bisect import bisect_right
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from registry.groups import Series
 _log = logging.getLogger(__name__)
 
 _LOOKED_S = 0.1
+_AFTER_AN_ERROR_S = 1.0
 _DEMANDED_AGAIN_S = 600.0
 MOST_UNSENT = 2_000
 """Messages that wait for a reader; one that falls further behind is cut off."""
@@ -114,8 +114,8 @@ class CandleStreams:
                 try:
                     await self._pass_on(series, followed)
                 except HubError as error:
-                    # Its readers wait; those of other series do not.
                     _log.warning("candles of %s are not passed on: %s", series, error)
+                    await asyncio.sleep(_AFTER_AN_ERROR_S)
             await asyncio.sleep(_LOOKED_S)
 
     async def _pass_on(self, series: Series, followed: _Followed) -> None:
@@ -126,9 +126,9 @@ class CandleStreams:
         kept = await self._candles.kept(series)
         if kept.version != followed.version and kept.opens:
             if followed.version is not None:
-                begin = bisect_right(kept.opens, followed.newest_open_ms)
-                for open_ms, values in zip(kept.opens[begin:], kept.values[begin:], strict=True):
-                    self._send(series, followed, (open_ms, *values), is_final=True)
+                for candle in kept.newest:
+                    if candle[0] > followed.newest_open_ms:
+                        self._send(series, followed, candle, is_final=True)
             followed.version, followed.newest_open_ms = kept.version, kept.opens[-1]
         forming = self._candles.pushed(series)
         # The final candle before it comes first.

@@ -2,7 +2,9 @@
 
     POST /conditions/register            a condition in any spelling -> ConditionAnswer; 201 new, 200 known
     POST /conditions/register/bulk       BulkBody -> BulkAnswer: one result for each, in order
+    POST /conditions/check               BulkBody -> ConditionChecks: what they mean; registers nothing
     POST /conditions/subscribe           SubscribeBody -> SubscribedAnswer; 201 new, 200 known
+    POST /conditions/subscribe/bulk      SubscribeBulkBody -> SubscribedBulkAnswer, all or none
     POST /conditions/unsubscribe         BotCondition -> SubscriptionAnswer, ended
     POST /conditions/pause, …/resume     BotCondition -> SubscriptionAnswer
     POST /conditions/rearm               BotCondition -> SubscribedAnswer

@@ -2,7 +2,9 @@
 
 import re
 from contextlib import ExitStack
+from typing import Literal
 
+from api.bodies.bot_answers import BotPreviewAnswer
 from api.bodies.patterns import BOT_NAME, IN_WORDS
 from api.bodies.requests import BotBody
 from api.http.problem_details import ProblemItem
@@ -24,16 +26,7 @@ _MADE_A_DAY = 10
 async def create(body: BotBody, request: HubRequest) -> tuple[StoredBot, bool]:
     """The bot that a body asks for, and whether it is new; raises a problem if it cannot be made."""
     service, caller = request.service, request.caller
-    directory = service.store.candles.directory()
-    try:
-        bot_id = _bot_id(body)
-        defined = await request.apart(_defined, body, directory, service.settings.default_exchange)
-        _check_account(request, defined)
-        for instrument in defined.instruments:
-            service.check_known(instrument, directory)
-    except HubError as error:
-        request.charge(cost_of_refusal(len(await request.body())))
-        raise _refused(error) from None
+    bot_id, defined = await _read(body, request)
     text = config_text(body.bot_config)
     _check_quota(request, bot_id, len(text))
     conditions = list({condition.id: condition for condition, _ in defined.conditions}.values())
@@ -62,6 +55,40 @@ async def create(body: BotBody, request: HubRequest) -> tuple[StoredBot, bool]:
         raise _refused(error) from None
     finally:
         service.quotas.give_back(caller.user_id, [one for one in fresh if one.id not in created])
+
+
+async def preview(body: BotBody, request: HubRequest) -> BotPreviewAnswer:
+    """What :func:`create` would do; raises a problem if a bot like this cannot be made."""
+    bot_id, defined = await _read(body, request)
+    known = request.service.store.bots.bot(request.caller.user_id, bot_id)
+    would: Literal["create", "nothing", "refuse"] = "create"
+    if known is not None and known.life == "active":
+        asked = (defined.definition.kind, config_text(body.bot_config))
+        would = "nothing" if asked == (known.kind, config_text(known.bot_config)) else "refuse"
+    return BotPreviewAnswer(
+        bot_id=bot_id,
+        bot_type=defined.definition.kind,
+        account=defined.definition.account,
+        instruments=list(map(str, defined.instruments)),
+        conditions=list(dict.fromkeys(str(condition) for condition, _ in defined.conditions)),
+        would=would,
+    )
+
+
+async def _read(body: BotBody, request: HubRequest) -> tuple[str, DefinedBot]:
+    """A bot's name, and what its configuration says."""
+    service = request.service
+    directory = service.store.candles.directory()
+    try:
+        bot_id = _bot_id(body)
+        defined = await request.apart(_defined, body, directory, service.settings.default_exchange)
+        _check_account(request, defined)
+        for instrument in defined.instruments:
+            service.check_known(instrument, directory)
+    except HubError as error:
+        request.charge(cost_of_refusal(len(await request.body())))
+        raise _refused(error) from None
+    return bot_id, defined
 
 
 def _bot_id(body: BotBody) -> str:

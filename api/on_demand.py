@@ -1,12 +1,16 @@
 """Judging candles on demand: what a condition is now, why it did not fire, when it would have fired."""
 
 import time
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from threading import Lock
+from typing import Any
 
 from cachetools import LRUCache, cachedmethod
 
+from analysis.backtesting.backtest import backtest as run_backtest
+from analysis.backtesting.report import Report
+from analysis.backtesting.trials import TrialLedger
 from analysis.explain import explain
 from analysis.kept_series import KeptSeries, sources_of
 from analysis.now import current_truth
@@ -16,6 +20,7 @@ from analysis.work import check_explanation, check_preview
 from api.bodies.answers import Data
 from candles.epochs import Epochs
 from candles.series import SeriesReader
+from common.errors import CandlesMissing
 from registry.conditions import Condition
 from registry.explanation import CandleExplanation, Now
 from registry.store.protocol import Store
@@ -147,6 +152,34 @@ class OnDemand:
             if stretches is not None:
                 return preview_of_stretches(condition, stretches, start_ms=start_ms, end_ms=end_ms)
         return preview(condition, histories, calendars, start_ms=start_ms, end_ms=end_ms)
+
+    def backtest(
+        self,
+        condition: Condition,
+        exit_condition: Condition | None,
+        span_ms: tuple[int | None, int | None],
+        rules: Mapping[str, Any],
+        trials: TrialLedger,
+    ) -> Report:
+        """What it would have done. ``span_ms`` is as for a preview, ``rules`` are arguments of
+        :func:`analysis.backtest`.
+
+        Raises :class:`common.errors.BacktestError`, :class:`common.errors.CandlesMissing` and
+        :class:`common.errors.TooMuchWork`.
+        """
+        epochs = Epochs(self._store)
+        start_ms, end_ms = span_ms
+        for each in (condition, exit_condition):
+            if each is None:
+                continue
+            histories, calendars = epochs.up_to(each, None), epochs.calendars(each, None)
+            if missing := [series for series in each.all_series if series not in histories]:
+                raise CandlesMissing(f"no candles of {', '.join(missing)}; they must be imported before a backtest")
+            start_ms, end_ms = previewed_span(each, histories, start_ms, end_ms, calendars)
+            check_preview(each, histories, self._most_values, start_ms=0, end_ms=end_ms)
+        return run_backtest(
+            condition, self._store, exit=exit_condition, start=start_ms, end=end_ms, trials=trials, **rules
+        )
 
 
 def _memory_of(now: Now) -> int:

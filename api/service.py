@@ -9,6 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 
+from cachetools import LRUCache
+
+from analysis.backtesting.trials import SessionTrials
 from api.bodies.condition_spellings import Spellings, is_short
 from api.bot_metrics import BotMetrics
 from api.fair_share import FairShare
@@ -50,6 +53,7 @@ _SHORT = 2_000
 _SHORT_TEXT = 400
 """Characters of text that are read within two milliseconds."""
 _TRIED_S = 1.0
+_TRIALS_OF_USERS = 1_000
 _STORE_THREADS = 32
 """How many requests can wait for a commit at once; the store commits them together."""
 
@@ -105,6 +109,7 @@ class Service:
         self.bot_metrics = BotMetrics(store, partial(ExecutorReport.read, settings.data_dir))
         self.operating_metrics = OperatingMetrics(store, self.clock, settings.data_dir)
         self.turns = Turns("api-turns")
+        self._trials: LRUCache[str, SessionTrials] = LRUCache(_TRIALS_OF_USERS)
         self.user_feed = UserFeed(store, log, self.request_metrics, self.loops)
         self.readiness = Readiness(store, log, self.clock, log_problem=log_problem, loops=self.loops)
         self._unreadable: dict[str, str] = {}
@@ -215,6 +220,12 @@ class Service:
     def check_known(self, instrument: Instrument, directory: Directory) -> None:
         """Raises :class:`InstrumentError` for an instrument that is neither listed nor can be fetched."""
         check_known(instrument, directory, self._markets)
+
+    def trials_of(self, user_id: str) -> SessionTrials:
+        """What a user has backtested since the service began."""
+        if user_id not in self._trials:
+            self._trials[user_id] = SessionTrials()
+        return self._trials[user_id]
 
     def current(self, condition_id: str) -> tuple[str, str | None]:
         """The id of the condition that stands for one today, and the same again if that is another one."""

@@ -26,6 +26,8 @@
     ├── WhatIfError             a supposed change cannot be replayed
     ├── RuleTestError           a file of rule tests cannot be used: file, line, and how to mend it
     ├── RuleTestsFailed         conditions do not fire as their tests expect
+    ├── DesiredStateError       a file of conditions as code cannot be used: where, and why
+    ├── ToolInputError          an agent's call of a tool cannot be answered: what to write instead
     ├── SettingsError           the environment or `.env` holds an unusable value
     ├── StoreError              the store cannot do what was asked
     │   ├── StoreLocked         another process owns the files
@@ -52,6 +54,7 @@
     │   │   └── LimitReached    too many requests, or a quota is exhausted
     │   └── ConditionsRefused   some conditions of a bulk registration were refused
     ├── WebhookError            nothing can be sent to a webhook's address
+    ├── TemplateError           a webhook's template cannot be used: which part, and what to write
     ├── LedgerError             a consumer's ledger belongs to another consumer or another hub
     ├── PrefectServerError      Prefect's server cannot be started or reached
     ├── FailpointReached        a step that HUB_FAILPOINT makes fail, in reliability tests
@@ -320,6 +323,21 @@ class ServiceError(HubError):
 
 class WebhookError(HubError):
     """Nothing can be sent to a webhook's address. The message never contains the address."""
+
+
+class DesiredStateError(HubError):
+    """A file of conditions as code cannot be used: where, and why. The message never contains a secret."""
+
+
+class ToolInputError(HubError):
+    """An agent's call of a tool cannot be answered: what to write instead."""
+
+
+class TemplateError(HubError):
+    """A webhook's template cannot be used: which part of it, and what to write instead.
+
+    The message never contains a secret.
+    """
 
 
 class PrefectServerError(HubError):

@@ -38,6 +38,9 @@ DEAD = Counter(
     "hub_deliveries_dead", "Deliveries that were given up and became dead letters.", ["group"], registry=METRICS
 )
 WEBHOOKS_SENT = Counter("hub_webhooks_sent", "Deliveries that webhooks accepted.", registry=METRICS)
+WEBHOOKS_PUT_OFF = Counter(
+    "hub_webhooks_put_off", "Posts that a receiver asked to be made again later.", registry=METRICS
+)
 WEBHOOKS_FAILED = Counter("hub_webhook_failures", "Attempts to post to a webhook that failed.", registry=METRICS)
 WEBHOOKS_PAUSED = Counter(
     "hub_webhooks_paused",

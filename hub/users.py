@@ -74,7 +74,7 @@ def export_user(store: Store, settings: Settings, user_id: str) -> dict[str, Any
         "user_id": user_id,
         "keys": [_without(asdict(key), "secret_sha256") for key in keys],
         "subscriptions": subscriptions,
-        "webhooks": [_without(asdict(webhook), "secret") for webhook in webhooks],
+        "webhooks": [_without(asdict(webhook), "secret", "secrets", "headers") for webhook in webhooks],
         "bots": [_bot_of(store, bot) for bot in bots],
         "dead_letters": _letters_of(settings, user_id),
         "deliveries": _deliveries_of(settings, user_id),
@@ -187,5 +187,5 @@ def _webhook_ledger(settings: Settings) -> Iterator[Ledger | None]:
         yield ledger
 
 
-def _without(record: dict[str, Any], secret: str) -> dict[str, Any]:
-    return {name: value for name, value in record.items() if name != secret}
+def _without(record: dict[str, Any], *secret: str) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name not in secret}

@@ -154,8 +154,15 @@ def quote_in(symbol: str) -> str | None:
         return None
     if said.quote is not None:
         return said.quote
-    ends = (said.base[start:] for start in range(1, len(said.base)))
-    return next((end for end in ends if end in _QUOTE_CURRENCIES), None)
+    likely = likely_pair(said.base)
+    return None if likely is None else likely[1]
+
+
+def likely_pair(letters: str) -> tuple[str, str] | None:
+    """Base and quote of the letters of a pair that no list splits: the quote is the longest currency at their end."""
+    ends = (letters[start:] for start in range(1, len(letters)))
+    quote = next((end for end in ends if end in _QUOTE_CURRENCIES), None)
+    return None if quote is None else (letters.removesuffix(quote), quote)
 
 
 def kind_of(symbol: str) -> InstrumentKind:

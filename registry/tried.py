@@ -12,7 +12,7 @@ from collections.abc import Iterable
 MOST = 256
 """Digests that are kept of a series."""
 _DIGITS = 15
-_RANGE = 16**_DIGITS
+_RANGE: int = 16**_DIGITS
 """Digests are below this, and fit into a signed number of 64 bits."""
 
 

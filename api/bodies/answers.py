@@ -3,7 +3,7 @@
 What it says about one condition, explanations and previews, is in :mod:`registry.explanation`.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -71,6 +71,29 @@ class BulkAnswer(Answer):
     failed: int
 
 
+class ConditionCheck(Answer):
+    """What one condition means, whether or not it is registered; or what is wrong with it."""
+
+    condition_id: str | None
+    known: Annotated[bool, Field(description="Whether it is registered")] = False
+    condition: Annotated[str | None, Field(description="As text, short")] = None
+    canonical: Annotated[str | None, Field(description="As text with every default written out")] = None
+    series: Annotated[list[str], Field(description="The series that it reads, its own first")] = []
+    momentary: Annotated[
+        bool | None, Field(description="Fires on every TRUE candle; else only when it becomes TRUE")
+    ] = None
+    error: Annotated[str | None, Field(description="What is wrong, and how to fix it")] = None
+    pointer: Annotated[str | None, Field(description="JSON pointer to what is wrong, from the root of the body")] = None
+    data: Annotated[Data | None, Field(description="missing: some series has no candles; null if refused")] = None
+    warnings: Annotated[list[str], Field(description="What is valid and probably not meant")] = []
+
+
+class ConditionChecks(Answer):
+    """The results in the order of the conditions."""
+
+    results: list[ConditionCheck]
+
+
 class SubscriptionAnswer(Answer):
     """One subscription of the user. The bot's configuration is never part of it."""
 
@@ -86,6 +109,13 @@ class SubscriptionAnswer(Answer):
         list[str],
         Field(description="Conditions that it was a subscription of before upgrades of the hub, oldest first"),
     ] = []
+
+
+class SubscribedBulkAnswer(Answer):
+    """Subscriptions in the order of the request, and how many of them are new."""
+
+    items: list[SubscriptionAnswer]
+    created: int
 
 
 class SubscribedAnswer(SubscriptionAnswer):
@@ -111,13 +141,20 @@ class WebhookAnswer(Answer):
     """An address that triggers are posted to."""
 
     webhook_id: str
-    url: str
+    name: Annotated[str | None, Field(description="By which it can be changed")] = None
+    url: Annotated[str, Field(description="With the names of its secrets, if it has any")]
     bot_id: Annotated[str | None, Field(description="Only this bot's triggers; null: those of all of the user's bots")]
     state: Annotated[
         Literal["active", "paused", "ended"],
         Field(description="paused: deliveries failed for a long time; resume it once it works"),
     ]
     created_at: int
+    preset: Annotated[str | None, Field(description="From which it was made")] = None
+    headers: Annotated[list[str], Field(description="Names of its own headers")] = []
+    secrets: Annotated[list[str], Field(description="Names of its secrets")] = []
+    body: Annotated[
+        dict[str, Any] | list[Any] | str | None, Field(description="Its template; null: the standard body")
+    ] = None
 
 
 class NewWebhookAnswer(WebhookAnswer):
@@ -129,11 +166,60 @@ class NewWebhookAnswer(WebhookAnswer):
     ]
 
 
+WebhookPart = Literal["url", "bot_id", "preset", "headers", "secrets", "body", "state"]
+
+
+class WebhookPreviewAnswer(Answer):
+    """What a webhook would post about an event that is made up. Secrets are shown as ***."""
+
+    webhook_id: Annotated[str | None, Field(description="The webhook that the request would change; null: a new one")]
+    changes: Annotated[
+        list[WebhookPart], Field(description="What it would change in that webhook; empty if it is as requested")
+    ]
+    url: str
+    headers: dict[str, str]
+    media_type: str
+    body: Annotated[str, Field(description="As it is sent")]
+
+
+class PresetAnswer(Answer):
+    """What to post to one kind of receiver."""
+
+    name: str
+    text: Annotated[str, Field(description="What it does")]
+    options: Annotated[dict[str, str], Field(description="Name -> what it is")]
+    defaults: Annotated[dict[str, str], Field(description="The options that may be left out, and what they are then")]
+    secrets: Annotated[dict[str, str], Field(description="Name -> what it is; all are needed")]
+    url: str
+    headers: dict[str, str]
+    body: Annotated[dict[str, Any] | str, Field(description="Options stand in it as <name>")]
+
+
+class PresetsAnswer(Answer):
+    """The presets that webhooks can be made from, and what templates can name."""
+
+    presets: list[PresetAnswer]
+    names: Annotated[list[str], Field(description="What placeholders can name, beside event.values.OPERAND")]
+    filters: list[str]
+
+
 class WebhookPage(Answer):
     """Webhooks ordered by id."""
 
     items: list[WebhookAnswer]
     next_cursor: Annotated[str | None, Field(description="Pass it as cursor for the next page; null on the last one")]
+
+
+class BacktestAnswer(Answer):
+    """What a condition would have done on stored candles, with costs, and whether chance gives as much."""
+
+    condition_id: str
+    condition: str
+    rules: Annotated[str, Field(description="How its triggers were traded")]
+    figures: Annotated[dict[str, Any], Field(description="Triggers, trades and what they gained")]
+    forward: Annotated[list[dict[str, Any]], Field(description="Returns after so many candles, beside any candle's")]
+    cautions: Annotated[list[str], Field(description="Why not to trust it, in sentences")]
+    lines: Annotated[list[str], Field(description="The same as text for people, at most 80 columns")]
 
 
 class StatusAnswer(ConditionAnswer):

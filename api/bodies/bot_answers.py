@@ -66,6 +66,20 @@ class BotAnswer(Answer):
     conditions: list[BotConditionAnswer]
 
 
+class BotPreviewAnswer(Answer):
+    """What a request for a bot would do."""
+
+    bot_id: str
+    bot_type: str
+    account: str
+    instruments: list[str]
+    conditions: list[str]
+    would: Annotated[
+        Literal["create", "nothing", "refuse"],
+        Field(description="nothing: it runs as asked; refuse: one of that name runs with another configuration"),
+    ]
+
+
 class BotPage(Answer):
     """Some of the caller's bots."""
 

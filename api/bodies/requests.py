@@ -1,6 +1,6 @@
 """Bodies that the API accepts. They are strict: no unknown fields, no text for numbers, no NaN or infinities."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -10,6 +10,8 @@ from registry.subscriptions import COOLDOWN_S, EXPIRES_MS, MAX_FIRES, MAX_LAG_S
 
 MOST_IN_BULK = 1000
 """The most conditions in one bulk registration."""
+MOST_SUBSCRIPTIONS = 100
+"""The most subscriptions in one request."""
 
 MOST_PREVIEWED = 50
 """The most conditions in one bulk preview."""
@@ -115,19 +117,45 @@ class BotCondition(Body):
 
 
 class WebhookBody(Body):
-    """An address to which triggers are posted."""
+    """An address to which triggers are posted, and in which form."""
 
     url: Annotated[
-        str,
+        Annotated[str, Field(max_length=2_000, pattern=WEBHOOK_URL)] | None,
         Field(
-            max_length=2_000,
-            pattern=WEBHOOK_URL,
-            description="https, on the public internet; port 443, or 1024 and above; http where the hub allows it",
+            description="https, on the public internet; port 443, or 1024 and above; http where the hub allows it. A"
+            " secret may stand behind the host: {{secret.token}}. null with a preset",
             examples=["https://bots.example.com/hub"],
         ),
-    ]
+    ] = None
     bot_id: Annotated[
         BotId | None, Field(description="Only this bot's triggers; null for those of all of the user's bots")
+    ] = None
+    name: Annotated[
+        Annotated[str, Field(pattern=BOT_NAME)] | None,
+        Field(description="By which it can be changed: a request with a name that one of the user's webhooks has"),
+    ] = None
+    preset: Annotated[
+        Annotated[str, Field(max_length=50)] | None,
+        Field(description="One of GET /webhooks/presets, in place of url, headers and body", examples=["telegram"]),
+    ] = None
+    options: Annotated[
+        dict[str, Annotated[str, Field(max_length=4_000)]], Field(max_length=20, description="Of the preset")
+    ] = {}
+    secrets: Annotated[
+        dict[str, Annotated[str, Field(max_length=2_000)]],
+        Field(max_length=8, description="Name -> what stands for {{ secret.NAME }}; never shown again"),
+    ] = {}
+    headers: Annotated[
+        dict[str, Annotated[str, Field(max_length=2_000)]],
+        Field(max_length=8, description="Name -> value, which may name secrets; never shown again"),
+    ] = {}
+    body: Annotated[
+        dict[str, Any] | list[Any] | str | None,
+        Field(
+            description="What is posted: a JSON value or a text, with placeholders such as {{ event.price }}; null: the"
+            " standard body",
+            examples=[{"text": "{{ condition }} at {{ event.price }}"}],
+        ),
     ] = None
 
 
@@ -136,9 +164,19 @@ class SubscribeBody(BotCondition):
 
     bot_type: BotType
     bot_config: Annotated[
-        dict[str, Any], Field(description="Kept private: no answer, event, log or metric ever contains it")
+        dict[str, Any] | None,
+        Field(
+            description="Kept private: no answer, event, log or metric ever contains it; null: that of the subscription"
+            " which is there"
+        ),
     ] = {}
     policy: PolicyBody = PolicyBody()
+
+
+class SubscribeBulkBody(Body):
+    """Subscriptions to make at once, all or none."""
+
+    subscriptions: Annotated[list[SubscribeBody], Field(min_length=1, max_length=MOST_SUBSCRIPTIONS)]
 
 
 BotName = Annotated[
@@ -185,6 +223,34 @@ class BulkPreviewBody(Body):
     conditions: Annotated[list[ConditionSpelling], Field(min_length=1, max_length=MOST_PREVIEWED)]
     start: Annotated[TimeMs, Field(description="Only triggers that close after it")]
     end: Annotated[TimeMs, Field(description="Only triggers that close by it")]
+
+
+_Percent = Annotated[float, Field(gt=0, le=1_000)]
+
+
+class BacktestBody(Body):
+    """A condition, registered or not, how its triggers are traded, and a span of stored candles; by default the last
+    year. Entry is at the open after a trigger; the exit is what comes first."""
+
+    condition: ConditionSpelling
+    side: Literal["long", "short"] = "long"
+    exit: Annotated[
+        ConditionSpelling | None, Field(description="A condition of the same series that closes a position")
+    ] = None
+    horizon: Annotated[
+        Annotated[int, Field(ge=1, le=10_000), _WHOLE] | None,
+        Field(description="Candles after which a position is closed; 24 if nothing else closes it"),
+    ] = None
+    stop_percent: Annotated[_Percent | None, Field(description="A stop so many percent from the entry")] = None
+    target_percent: Annotated[_Percent | None, Field(description="A target so many percent from the entry")] = None
+    fee_percent: Annotated[float, Field(ge=0, le=10, description="Of what a fill trades")] = 0.1
+    slippage_percent: Annotated[float, Field(ge=0, le=10, description="By which fills at market are worse")] = 0.05
+    start: Annotated[
+        TimeMs | None, Field(description="Only triggers that close after it; by default a year before `end`")
+    ] = None
+    end: Annotated[
+        TimeMs | None, Field(description="Only triggers that close by it; by default the close of the newest candle")
+    ] = None
 
 
 class PreviewBody(Body):

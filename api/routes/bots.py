@@ -16,10 +16,11 @@ from api.bodies.bot_answers import (
     BotNotePage,
     BotOrderPage,
     BotPage,
+    BotPreviewAnswer,
     ToldAnswer,
 )
 from api.bodies.requests import BotBody
-from api.bot_creation import create
+from api.bot_creation import create, preview
 from api.http.openapi import problems
 from api.http.problems import not_found
 from api.http.responding import page, respond
@@ -52,6 +53,12 @@ async def create_bot(body: BotBody, request: HubRequest) -> Response:
     """
     bot, is_new = await create(body, request)
     return respond(_answer(request, bot), 201 if is_new else 200, {"Location": f"/bots/{bot.bot_id}"})
+
+
+@router.post("/bots/preview", response_model=BotPreviewAnswer, responses=problems(403), openapi_extra=_WRITE)
+async def preview_bot(body: BotBody, request: HubRequest) -> Response:
+    """What `POST /bots` would do with the same body. Makes nothing."""
+    return respond(await preview(body, request))
 
 
 @router.get("/bots", response_model=BotPage, openapi_extra=_READ)

@@ -7,8 +7,8 @@ from pydantic import TypeAdapter
 
 from analysis.preview import PreviewScan, as_bulk_preview, as_preview
 from analysis.standing import Standing
-from api.bodies.answers import StatusAnswer
-from api.bodies.requests import BulkPreviewBody, PreviewBody
+from api.bodies.answers import BacktestAnswer, StatusAnswer
+from api.bodies.requests import BacktestBody, BulkPreviewBody, PreviewBody
 from api.http.admission import Caller
 from api.http.openapi import problems
 from api.http.problem_details import ProblemItem
@@ -19,7 +19,7 @@ from api.http.routing import HubRequest, hub_router
 from api.routes.parameters import ConditionPath
 from api.routes.registration import condition_answer, unreadable_answer
 from api.service import Service
-from common.errors import CandlesMissing, HubError, TooMuchWork
+from common.errors import BacktestError, CandlesMissing, HubError, TooMuchWork
 from registry.activity import is_active
 from registry.conditions import Condition
 from registry.explanation import BulkPreview, CandleExplanation, Explanation, Preview
@@ -29,6 +29,7 @@ router = hub_router("conditions")
 _EXPLANATION, _PREVIEW, _BULK_PREVIEW = TypeAdapter(Explanation), TypeAdapter(Preview), TypeAdapter(BulkPreview)
 _MOST_PREVIEWED_TRIGGERS = 50_000
 _COMPUTE = {"x-rate-class": "compute"}
+_TOLD_APART = frozenset({"condition_id", "condition", "forward", "cautions"})
 _At = Annotated[
     int | None,
     Query(ge=0, le=4_102_444_800_000, description="The last candle closed by this time (ms); by default the newest"),
@@ -98,6 +99,49 @@ async def explain(condition_id: ConditionPath, request: HubRequest, at: _At = No
     except TooMuchWork as error:
         raise ProblemError(422, "too-much-work", str(error)) from None
     return _json(_EXPLANATION.dump_json(_with_standing(explanation, standing, superseded_by, caller)))
+
+
+@router.post(
+    "/conditions/backtest", response_model=BacktestAnswer, responses=problems(409, 503), openapi_extra=_COMPUTE
+)
+async def backtest(body: BacktestBody, request: HubRequest) -> Response:
+    """What a condition would have done on stored candles if its triggers had been traded. Nothing is registered.
+
+    How many conditions were tried on the same candles counts, by whomever: the best of many looks good by chance.
+    """
+    service, caller = request.service, request.caller
+    condition = await _read(request, body.condition, "/condition")
+    exit_condition = None if body.exit is None else await _read(request, body.exit, "/exit")
+    rules = body.model_dump(exclude={"condition", "exit", "start", "end"})
+    try:
+        report = await service.judged(
+            caller,
+            service.on_demand.backtest,
+            condition,
+            exit_condition,
+            (body.start, body.end),
+            rules,
+            service.trials_of(caller.user_id),
+        )
+    except CandlesMissing as error:
+        raise ProblemError(409, "candles-missing", str(error)) from None
+    except TooMuchWork as error:
+        raise ProblemError(422, "too-much-work", str(error)) from None
+    except BacktestError as error:
+        raise ProblemError(422, "invalid-request", str(error)) from None
+    told = report.to_dict()
+    (part,) = told["conditions"]
+    return respond(
+        BacktestAnswer(
+            condition_id=condition.id,
+            condition=str(condition),
+            rules=told["rules"],
+            figures={name: value for name, value in part.items() if name not in _TOLD_APART},
+            forward=part["forward"],
+            cautions=[caution["text"] for caution in part["cautions"]],
+            lines=list(report.lines()),
+        )
+    )
 
 
 @router.post("/conditions/preview", response_model=Preview, responses=problems(409, 503), openapi_extra=_COMPUTE)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 from fastapi import Response
 
-from api.bodies.answers import BulkAnswer, ConditionAnswer, Data
+from api.bodies.answers import BulkAnswer, ConditionAnswer, ConditionCheck, ConditionChecks, Data
 from api.bodies.requests import BulkBody, ConditionBody
 from api.http.admission import Caller
 from api.http.openapi import problems
@@ -80,6 +80,37 @@ async def register_bulk(body: BulkBody, request: HubRequest) -> Response:
         service.quotas.give_back(caller.user_id, [one for one in fresh if one.id not in created])
     ready = await service.in_store(service.on_demand.with_candles, conditions.values())
     return Response(_bulk_answer(outcomes, registered, ready, reading.warnings), media_type="application/json")
+
+
+@router.post("/conditions/check", response_model=ConditionChecks, openapi_extra={"x-rate-class": "bulk"})
+async def check(body: BulkBody, request: HubRequest) -> Response:
+    """What up to 1000 conditions mean, and whether they are registered. Registers nothing.
+
+    The request counts in its rate like a bulk registration.
+    """
+    service = request.service
+    request.take_more(cost_of_many(len(body.conditions), len(await request.body())))
+    reading = _Reading(service, body.conditions)
+    while not reading.is_done:
+        request.take_more(await request.apart(reading.go_on))
+    conditions = {outcome.id: outcome for outcome in reading.outcomes if isinstance(outcome, Condition)}
+    ready = await service.in_store(service.on_demand.with_candles, conditions.values())
+    results = [
+        ConditionCheck.model_construct(
+            condition_id=outcome.id,
+            known=service.store.registry.condition(outcome.id) is not None,
+            condition=str(outcome),
+            canonical=outcome.canonical,
+            series=list(map(str, outcome.all_series)),
+            momentary=outcome.momentary,
+            data="ready" if outcome.id in ready else "missing",
+            warnings=list(reading.warnings[outcome.id]),
+        )
+        if isinstance(outcome, Condition)
+        else ConditionCheck(condition_id=None, error=str(outcome), pointer=_pointer(number, outcome))
+        for number, outcome in enumerate(reading.outcomes)
+    ]
+    return respond(ConditionChecks.model_construct(results=results))
 
 
 async def condition_answer(service: Service, condition: Condition, caller: Caller) -> ConditionAnswer:
@@ -187,10 +218,15 @@ def _bulk_answer(
             results.append(_Result(outcome.id, is_new, data=data, warnings=warnings[outcome.id]))
         else:
             failed += 1
-            own = (outcome.pointer or "") if isinstance(outcome, ConditionError) else ""
-            results.append(_Result(None, False, str(outcome), f"/conditions/{number}{own}"))
+            results.append(_Result(None, False, str(outcome), _pointer(number, outcome)))
     known = len(results) - created - failed
     return msgspec.json.encode({"results": results, "created": created, "known": known, "failed": failed})
+
+
+def _pointer(number: int, error: HubError) -> str:
+    """The place of what is wrong with one condition, from the root of the body."""
+    own = (error.pointer or "") if isinstance(error, ConditionError) else ""
+    return f"/conditions/{number}{own}"
 
 
 class _Result(msgspec.Struct):

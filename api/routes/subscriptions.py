@@ -1,12 +1,13 @@
 """A user's bots and the conditions whose triggers they want."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 
 from fastapi import Response
 
-from api.bodies.answers import SubscribedAnswer, SubscriptionAnswer, SubscriptionPage
-from api.bodies.requests import BotCondition, PolicyBody, SubscribeBody
+from api.bodies.answers import SubscribedAnswer, SubscribedBulkAnswer, SubscriptionAnswer, SubscriptionPage
+from api.bodies.requests import BotCondition, PolicyBody, SubscribeBody, SubscribeBulkBody
 from api.http.openapi import problems
 from api.http.problems import ProblemError, not_found
 from api.http.rates import cost_of_unfolding
@@ -41,15 +42,8 @@ async def subscribe(body: SubscribeBody, request: HubRequest) -> Response:
     condition_id, superseded_by = service.current(body.condition_id)
     request.take_more(cost_of_unfolding(service.stored(condition_id).canonical))
     await service.condition(condition_id, caller)
-    subscription_request = SubscriptionRequest(
-        user_id=caller.user_id,
-        bot_id=body.bot_id,
-        condition_id=condition_id,
-        bot_type=body.bot_type,
-        bot_config=body.bot_config,
-        policy=_policy(body.policy),
-    )
-    size = len(config_text(body.bot_config))
+    subscription_request = await _subscription_request(body, condition_id, request)
+    size = len(config_text(subscription_request.bot_config))
     # Afterwards it would be too late to refuse.
     service.judging.check_room(caller.user_id)
     with service.quotas.subscribing(caller.user_id, body.bot_id, condition_id, size):
@@ -64,6 +58,32 @@ async def subscribe(body: SubscribeBody, request: HubRequest) -> Response:
     answer = _with_truth(request, subscription, now, superseded_by, deliver=deliver)
     location = {"Location": f"/conditions/{subscription.condition_id}/status"}
     return respond(answer, 201 if subscribed.created else 200, location)
+
+
+@router.post(
+    "/conditions/subscribe/bulk",
+    response_model=SubscribedBulkAnswer,
+    responses=problems(403, 404, 409),
+    openapi_extra={"x-rate-class": "bulk"},
+)
+async def subscribe_bulk(body: SubscribeBulkBody, request: HubRequest) -> Response:
+    """Subscribe the caller's bots to up to 100 conditions, all or none; or resume and change those subscriptions.
+
+    The answer has no truths, and asks for nothing to be done at once: `fire_if_true` tells webhooks only.
+    """
+    service, caller = request.service, request.caller
+    asked: list[SubscriptionRequest] = []
+    for each in body.subscriptions:
+        condition_id, _ = service.current(each.condition_id)
+        service.stored(condition_id)
+        asked.append(await _subscription_request(each, condition_id, request))
+    with ExitStack() as room:
+        for one in asked:
+            size = len(config_text(one.bot_config))
+            room.enter_context(service.quotas.subscribing(caller.user_id, one.bot_id, one.condition_id, size))
+        results = await service.in_store(service.store.registry.subscribe, asked, active_from_ms=service.clock.now_ms())
+    items = _answers(request, [result.subscription for result in results])
+    return respond(SubscribedBulkAnswer(items=items, created=sum(result.created for result in results)))
 
 
 @router.post(
@@ -139,6 +159,23 @@ async def subscriptions(
     ]
     items, following = page(matches, lambda one: f"{one.bot_id}\n{one.condition_id}", cursor, limit)
     return respond(SubscriptionPage(items=_answers(request, items), next_cursor=following))
+
+
+async def _subscription_request(body: SubscribeBody, condition_id: str, request: HubRequest) -> SubscriptionRequest:
+    """What the caller asks for; without a configuration, that of the subscription which is there stays."""
+    service, user_id = request.service, request.caller.user_id
+    bot_config = body.bot_config
+    if bot_config is None:
+        kept = await service.in_store(service.store.registry.bot_config, user_id, body.bot_id, condition_id)
+        bot_config = kept or {}
+    return SubscriptionRequest(
+        user_id=user_id,
+        bot_id=body.bot_id,
+        condition_id=condition_id,
+        bot_type=body.bot_type,
+        bot_config=bot_config,
+        policy=_policy(body.policy),
+    )
 
 
 async def _set_paused(body: BotCondition, request: HubRequest, *, paused: bool) -> Response:

@@ -36,7 +36,8 @@ def put_notices(store: Store, outbox: Outbox, clock: Clock) -> int:
     after, newest = store.delivery.cursors().get(_READER, 0), store.triggers.last_seq()
     hooks: dict[str, list[Webhook]] = {}
     for hook in store.delivery.webhooks():
-        if hook.state != "ended":
+        # Who has a template of their own gets what fires, in a form that notices do not fit into.
+        if hook.state != "ended" and hook.template is None:
             hooks.setdefault(hook.user_id, []).append(hook)
     parcels = [
         _parcel(hook, notice)

@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -42,12 +44,23 @@ _MOST_ADDRESSES = 8
 
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [^\r\n]*)?\r?\n")
+_RETRY_AFTER = re.compile(rb"\r?\nretry-after:[ \t]*([!-~ ]{1,60}?)[ \t]*\r?\n", re.IGNORECASE)
 _CONTENT_LENGTH = re.compile(rb"\r?\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r?\n", re.IGNORECASE)
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 
 _Result = TypeVar("_Result")
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _SocketAddress = tuple[str, int] | tuple[str, int, int, int]
+
+
+@dataclass(frozen=True)
+class PostAnswer:
+    """What a receiver answered."""
+
+    status: int
+    retry_after_s: float | None = None
+    """Seconds after which it wants to be asked again, at least 0."""
+
 
 _GLOBAL_V6 = ipaddress.ip_network("2000::/3")
 _DENIED = tuple(
@@ -105,8 +118,8 @@ def post(
     *,
     allow_loopback: bool = False,
     aborted: Callable[[], bool] = lambda: False,
-) -> int:
-    """Post a body and return the status of the answer. Raises :class:`WebhookError` if there is none in time.
+) -> PostAnswer:
+    """Post a body and return what was answered. Raises :class:`WebhookError` if there is none in time.
 
     ``aborted`` is looked at several times a second; once it returns true, the attempt ends.
     """
@@ -298,8 +311,8 @@ def _request(parts: SplitResult, headers: Mapping[str, str], body: bytes) -> byt
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-def _answer(channel: socket.socket, deadline: _Deadline) -> int:
-    """The status of the answer, after interim ones (1xx)."""
+def _answer(channel: socket.socket, deadline: _Deadline) -> PostAnswer:
+    """The answer, after interim ones (1xx)."""
     head, received, searched = b"", 0, 0
     while True:
         end = _END_OF_HEAD.search(head, max(0, searched - 3))
@@ -319,7 +332,19 @@ def _answer(channel: socket.socket, deadline: _Deadline) -> int:
             head, searched = head[end.end() :], 0
             continue
         _take_body(channel, head[: end.end()], len(head) - end.end(), deadline)
-        return int(status[1])
+        return PostAnswer(int(status[1]), _retry_after_s(head[: end.end()]))
+
+
+def _retry_after_s(head: bytes) -> float | None:
+    """``Retry-After`` of an answer's head, which is a number of seconds or a date."""
+    header = _RETRY_AFTER.search(head)
+    if header is None:
+        return None
+    text = header[1].decode()
+    with suppress(ValueError):
+        wait_s = float(text) if text[0].isdigit() else parsedate_to_datetime(text).timestamp() - time.time()
+        return max(0.0, wait_s)
+    return None
 
 
 def _take_body(channel: socket.socket, head: bytes, length: int, deadline: _Deadline) -> None:

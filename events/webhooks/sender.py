@@ -1,7 +1,8 @@
 """Webhooks: a dedicated consumer puts deliveries into an outbox, and a sender posts them, signed.
 
 Each webhook gets its deliveries in order. One that fails is retried with growing pauses, and later ones wait behind it;
-other webhooks are not held up. After a crash a delivery may be repeated, with the same id.
+other webhooks are not held up. A receiver that takes no more posts for now is asked again when it says. After a crash a
+delivery may be repeated, with the same id.
 
 Nobody waits for the webhooks of somebody else: users take turns and have a share of the threads each
 (:mod:`events.webhooks.sending_shares`), an attempt has one deadline (:mod:`events.webhooks.public_post`), and what
@@ -9,6 +10,7 @@ waits for a user's webhooks has a limit in bytes.
 """
 
 import logging
+import math
 import threading
 import time
 from collections import Counter
@@ -18,11 +20,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-import msgspec
-
 from common import failpoints, webhook_signature
 from common.clock import Clock
-from common.errors import WebhookError
+from common.errors import TemplateError, WebhookError
 from common.supervision import Loops
 from events import metrics
 from events.consuming.consumer import Consumer
@@ -31,7 +31,8 @@ from events.consuming.ledger import Ledger
 from events.log.redis_log import RedisEventLog
 from events.webhooks.notices import put_notices
 from events.webhooks.outbox import NewParcel, Outbox, Parcel
-from events.webhooks.public_post import post
+from events.webhooks.posts import JSON, FilledPost, filled, post_of, standard_body, values_of
+from events.webhooks.public_post import PostAnswer, post
 from events.webhooks.sending_shares import SendingShares
 from registry.store.parts.delivery import Webhook
 from registry.store.parts.registry import StoredSubscription
@@ -66,9 +67,17 @@ _PAUSED_LOOK_MS = 5_000
 _TIDY_MS = 3_600_000
 _KEPT_MS = 24 * 3_600_000
 _GONE = 410
+_TOO_MANY = 429
+_UNAVAILABLE = 503
+_FIRST_TURN_S = 1.0
+_LONGEST_TURN_S = 60.0
+"""Waits for a receiver that takes no more posts and does not say for how long; they double."""
+_LONGEST_ASKED_S = 3_600.0
+"""The longest that a receiver may ask for."""
 _STARTING_S = 3.0
 
 _PauseReason = Literal["gone", "failing", "backlog"]
+_Outcome = Literal["accepted", "put off", "failed"]
 
 
 class Webhooks:
@@ -95,6 +104,7 @@ class Webhooks:
         self._pauses_ms = [int(pause_s * 1000) for pause_s in pauses_s]
         self._backlog_bytes = backlog_bytes
         self._dead_in_a_row: Counter[str] = Counter()
+        self._put_off_in_a_row: Counter[str] = Counter()
         self._share = _fair_share()
         self._gathered: list[NewParcel] = []
         self._gathering = threading.RLock()
@@ -110,12 +120,6 @@ class Webhooks:
 
     def __call__(self, delivery: Delivery) -> None:
         subscription, event = delivery.subscription, delivery.event
-        body = {
-            "delivery_id": delivery.delivery_id,
-            "occasion": delivery.occasion,
-            "bot_id": subscription.bot_id,
-            "event": event,
-        }
         encoded: bytes | None = None
         backlog: Mapping[str, int] | None = None
         for webhook in self._active(subscription.user_id, subscription.bot_id):
@@ -125,7 +129,7 @@ class Webhooks:
             if self._is_overfull(webhook, backlog):
                 self._pause(webhook, "backlog", "too much waits for its user's webhooks")
                 continue
-            encoded = encoded or msgspec.json.encode(body)
+            encoded = encoded or standard_body(delivery.delivery_id, delivery.occasion, subscription.bot_id, event)
             with self._gathering:
                 self._gathered.append(NewParcel(webhook.webhook_id, delivery.delivery_id, encoded))
             self._wake.set()
@@ -251,13 +255,15 @@ class Webhooks:
             if webhook is None or webhook.state == "ended":
                 self._outbox.drop(webhook_id)
                 self._dead_in_a_row.pop(webhook_id, None)
+                self._put_off_in_a_row.pop(webhook_id, None)
                 return None
             if webhook.state == "paused":
                 self._outbox.postpone(webhook_id, self._clock.now_ms() + _PAUSED_LOOK_MS)
                 return False
             attempt_s = time.monotonic()
-            if stop.is_set() or not self._send(webhook, parcel, stop):
-                return True
+            outcome = "failed" if stop.is_set() else self._send(webhook, parcel, stop)
+            if outcome != "accepted":
+                return outcome == "failed"
             now_s = time.monotonic()
             if now_s - attempt_s > _SLOW_S:
                 return True
@@ -265,35 +271,58 @@ class Webhooks:
                 return False
         return False
 
-    def _send(self, webhook: Webhook, parcel: Parcel, stop: threading.Event) -> bool:
-        fixed = {"Content-Type": "application/json", "User-Agent": "condition-hub"}
+    def _send(self, webhook: Webhook, parcel: Parcel, stop: threading.Event) -> _Outcome:
         failpoints.reach("before_post")
+        answer, reason = PostAnswer(0), ""
         try:
+            if parcel.is_notice and webhook.template is not None:
+                # Its receiver wants what fires, in a form of its own: it was given this one after the notice.
+                self._outbox.settle(parcel)
+                return "accepted"
+            filled_post = self._filled(webhook, parcel)
             headers = webhook_signature.headers(
-                webhook.secret, self._clock.now_ms() // 1000, parcel.delivery_id, parcel.body
+                webhook.secret, self._clock.now_ms() // 1000, parcel.delivery_id, filled_post.body
             )
-            status = post(
-                webhook.url,
-                {**fixed, **headers},
-                parcel.body,
+            answer = post(
+                filled_post.url,
+                {
+                    "User-Agent": "condition-hub",
+                    "Content-Type": filled_post.media_type,
+                    **filled_post.headers,
+                    **headers,
+                },
+                filled_post.body,
                 allow_loopback=self._allow_loopback,
                 aborted=stop.is_set,
             )
-        except WebhookError as error:
+        except (WebhookError, TemplateError) as error:
             if stop.is_set():
-                return False
-            status, reason = 0, str(error)
+                return "failed"
+            reason = str(error)
         except Exception as error:
-            status, reason = 0, f"it could not be posted ({type(error).__name__})"
-        else:
-            reason = f"status {status}"
+            reason = f"it could not be posted ({type(error).__name__})"
         failpoints.reach("after_post")
+        return self._note(webhook, parcel, answer, reason or f"status {answer.status}")
+
+    def _filled(self, webhook: Webhook, parcel: Parcel) -> FilledPost:
+        own = post_of(webhook)
+        if own is None:
+            return FilledPost(webhook.url, {}, JSON, parcel.body)
+        return filled(own, values_of(parcel.body, self._store))
+
+    def _note(self, webhook: Webhook, parcel: Parcel, answer: PostAnswer, reason: str) -> _Outcome:
+        """Record the answer to an attempt, or why there was none."""
+        status = answer.status
         # A receiver that does not know notices must not have its triggers wait behind one.
-        if 200 <= status < 300 or (parcel.is_notice and status not in (0, _GONE)):
+        if 200 <= status < 300 or (parcel.is_notice and status not in (0, _GONE, _TOO_MANY)):
             self._outbox.settle(parcel)
             self._dead_in_a_row.pop(webhook.webhook_id, None)
+            self._put_off_in_a_row.pop(webhook.webhook_id, None)
             metrics.WEBHOOKS_SENT.inc()
-            return True
+            return "accepted"
+        if status == _TOO_MANY or (status == _UNAVAILABLE and answer.retry_after_s is not None):
+            self._put_off(webhook, answer.retry_after_s)
+            return "put off"
         metrics.WEBHOOKS_FAILED.inc()
         is_last = parcel.attempts >= len(self._pauses_ms)
         due_ms = None if is_last else self._clock.now_ms() + self._pauses_ms[parcel.attempts]
@@ -302,7 +331,16 @@ class Webhooks:
         if status == _GONE or self._dead_in_a_row[webhook.webhook_id] >= MOST_DEAD_IN_A_ROW:
             self._dead_in_a_row.pop(webhook.webhook_id, None)
             self._pause(webhook, "gone" if status == _GONE else "failing", reason)
-        return False
+        return "failed"
+
+    def _put_off(self, webhook: Webhook, asked_s: float | None) -> None:
+        """Wait as long as a receiver asks that is there and takes no more for now. That is no failed attempt."""
+        self._put_off_in_a_row[webhook.webhook_id] += 1
+        turns = self._put_off_in_a_row[webhook.webhook_id] - 1
+        wait_s = asked_s or _FIRST_TURN_S * 2.0 ** min(turns, 10)
+        longest_s = _LONGEST_ASKED_S if asked_s else _LONGEST_TURN_S
+        metrics.WEBHOOKS_PUT_OFF.inc()
+        self._outbox.postpone(webhook.webhook_id, self._clock.now_ms() + math.ceil(min(wait_s, longest_s) * 1000))
 
     def _pause(self, webhook: Webhook, why: _PauseReason, reason: str) -> None:
         self._store.delivery.set_webhook_state(webhook.webhook_id, "paused", at_ms=self._clock.now_ms())

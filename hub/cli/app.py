@@ -14,6 +14,8 @@ from cyclopts import App, CycloptsError
 
 from common.errors import HubError
 from hub.cli import (
+    agents,
+    as_code,
     backtesting,
     bot_simulation,
     bots,
@@ -59,6 +61,8 @@ for _commands in (
     exporting,
     conditions,
     rule_tests,
+    as_code,
+    agents,
     whatif,
     events,
     service,

@@ -10,17 +10,31 @@ import httpx
 
 from common.errors import NotFound
 from common.timeframes import Moment
-from registry.client import bot_calls, calls
+from registry.client import bot_calls, calls, webhook_calls
 from registry.client.address import find_address
 from registry.client.attempts import Attempts
 from registry.client.bodies import as_json
 from registry.client.bot_calls import BotCommandWord, DoneByBot
-from registry.client.bot_results import HubBot
+from registry.client.bot_results import BotPreview, HubBot
 from registry.client.calls import Call, ConditionLike
 from registry.client.connection import MOST_CONNECTIONS, failed, for_a_stream, for_requests, request_of
 from registry.client.progress import ProgressCallback, reporting
-from registry.client.results import Notice, Policy, Registration, Status, Subscribed, Subscription, Trigger
+from registry.client.results import (
+    BacktestResult,
+    Checked,
+    HubWebhook,
+    Notice,
+    Policy,
+    Registration,
+    Status,
+    Subscribed,
+    Subscription,
+    Trigger,
+    WebhookPreset,
+    WebhookPreview,
+)
 from registry.client.trigger_feed import TriggerFeed
+from registry.client.webhook_calls import WebhookRequest
 from registry.explanation import Explanation, Preview
 
 T = TypeVar("T")
@@ -119,6 +133,10 @@ class AsyncHubClient:
                 report(len(results), len(wanted))
         return calls.all_registered(results)
 
+    async def check_many(self, conditions: Iterable[ConditionLike]) -> list[Checked]:
+        """What any number of conditions mean, and whether they are registered, in the same order. Registers nothing."""
+        return [checked for call in calls.check_bulks(conditions) for checked in await self._run(call)]
+
     async def subscribe_bot(
         self,
         bot_id: str,
@@ -179,6 +197,32 @@ class AsyncHubClient:
         """
         return await self._run(calls.preview(condition, start, end, last))
 
+    async def backtest(
+        self,
+        condition: ConditionLike,
+        *,
+        exit: ConditionLike | None = None,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        side: str | None = None,
+        horizon: int | None = None,
+        stop_percent: float | None = None,
+        target_percent: float | None = None,
+        fee_percent: float | None = None,
+        slippage_percent: float | None = None,
+    ) -> BacktestResult:
+        """What a condition would have done on stored candles if its triggers had been traded, by default those of the
+        last year; the arguments are those of :func:`analysis.backtest`. Nothing is registered."""
+        rules = {
+            "side": side,
+            "horizon": horizon,
+            "stop_percent": stop_percent,
+            "target_percent": target_percent,
+            "fee_percent": fee_percent,
+            "slippage_percent": slippage_percent,
+        }
+        return await self._run(calls.backtest(condition, exit, start, end, rules))
+
     async def explain(self, condition_id: str, *, at: Moment | None = None) -> Explanation:
         """Why a condition fired, or did not, on the last candle closed by ``at``, by default the newest one.
 
@@ -208,6 +252,12 @@ class AsyncHubClient:
         """Have the hub run a bot, from one configuration: its conditions are registered and subscribed to, all or
         nothing. Name and kind may stand in the configuration, as ``bot_id`` and ``bot_type``."""
         return await self._run(bot_calls.create(bot_config, bot_id, bot_type, policy))
+
+    async def preview_bot(
+        self, bot_config: Mapping[str, object], *, bot_id: str | None = None, bot_type: str | None = None
+    ) -> BotPreview:
+        """What :meth:`create_bot` would do with the same arguments. Makes nothing."""
+        return await self._run(bot_calls.preview(bot_config, bot_id, bot_type))
 
     async def bots(self) -> AsyncIterator[HubBot]:
         """The user's bots that the hub runs, newest first; ended ones too."""
@@ -245,6 +295,40 @@ class AsyncHubClient:
             cursor = page.next_cursor
             if cursor is None:
                 return
+
+    async def create_webhook(self, request: WebhookRequest) -> HubWebhook:
+        """Have triggers posted to an address; a request with the name of one of the user's webhooks changes that one.
+
+        ``secret`` of the answer signs the posts, and is shown only where the webhook was made.
+        """
+        return await self._run(webhook_calls.create(request))
+
+    async def preview_webhook(self, request: WebhookRequest) -> WebhookPreview:
+        """What the same request would make and post, with secrets as ``***``. Nothing is stored or posted."""
+        return await self._run(webhook_calls.preview(request))
+
+    async def webhooks(self) -> AsyncIterator[HubWebhook]:
+        """The user's webhooks that have not ended."""
+        cursor: str | None = None
+        while True:
+            page = await self._run(webhook_calls.webhooks(cursor))
+            for item in page.items:
+                yield item
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def delete_webhook(self, webhook_id: str) -> bool:
+        """End a webhook, and discard what waits for it; false if there is none."""
+        try:
+            await self._run(webhook_calls.delete(webhook_id))
+        except NotFound:
+            return False
+        return True
+
+    async def webhook_presets(self) -> list[WebhookPreset]:
+        """What webhooks can be made from."""
+        return await self._run(webhook_calls.presets())
 
     async def triggers(
         self,

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import msgspec
 
 from registry.client.bodies import as_json
-from registry.client.bot_results import BotAction, BotDeal, BotFill, BotNote, BotOrder, BotsTold, HubBot
+from registry.client.bot_results import BotAction, BotDeal, BotFill, BotNote, BotOrder, BotPreview, BotsTold, HubBot
 from registry.client.calls import Call, ResultPage, reader
 from registry.client.results import Policy
 
@@ -26,6 +26,12 @@ def create(
     if policy is not None:
         body["policy"] = msgspec.to_builtins(policy)
     return Call("POST", "/bots", reader(HubBot), as_json(body))
+
+
+def preview(bot_config: Mapping[str, object], bot_id: str | None, bot_type: str | None) -> Call[BotPreview]:
+    """What asking for a bot would do."""
+    body = {"bot_config": bot_config, "bot_id": bot_id, "bot_type": bot_type}
+    return Call("POST", "/bots/preview", reader(BotPreview), as_json(body))
 
 
 def bots(cursor: str | None) -> Call[ResultPage[HubBot]]:

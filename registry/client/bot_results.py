@@ -55,6 +55,18 @@ class HubBot(HubAnswer, frozen=True, kw_only=True):
     conditions: list[BotConditionRole]
 
 
+class BotPreview(HubAnswer, frozen=True, kw_only=True):
+    """What asking for a bot would do: ``nothing``, as it runs like that; ``refuse``, as one of that name runs with
+    another configuration."""
+
+    bot_id: str
+    bot_type: str
+    account: str
+    instruments: list[str]
+    conditions: list[str]
+    would: Literal["create", "nothing", "refuse"]
+
+
 class BotsTold(HubAnswer, frozen=True, kw_only=True):
     """How many bots were told what to do."""
 

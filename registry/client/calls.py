@@ -12,7 +12,16 @@ from common.errors import ConditionsRefused
 from common.timeframes import Moment, read_moment
 from registry.client.bodies import as_json
 from registry.client.problems import refusal, unreadable
-from registry.client.results import Policy, Registration, Status, Subscribed, Subscription, Trigger
+from registry.client.results import (
+    BacktestResult,
+    Checked,
+    Policy,
+    Registration,
+    Status,
+    Subscribed,
+    Subscription,
+    Trigger,
+)
 from registry.conditions import Condition
 from registry.defaults import current_defaults
 from registry.explanation import Explanation, Preview
@@ -23,6 +32,7 @@ ConditionLike = Condition | Mapping[str, object] | str
 
 _MOST_IN_BULK = 1000
 _LARGEST_BULK = 1_000_000
+_LARGEST_PAGE = 500
 """How many conditions, and how many bytes of them, go into one request."""
 
 T = TypeVar("T")
@@ -75,6 +85,10 @@ class _BulkAnswer(msgspec.Struct, frozen=True):
     results: list[_BulkResult]
 
 
+class _CheckAnswer(msgspec.Struct, frozen=True):
+    results: list[Checked]
+
+
 def register(condition: ConditionLike) -> Call[Registration]:
     """Register one condition."""
     spelled = _spelled(condition)
@@ -84,16 +98,15 @@ def register(condition: ConditionLike) -> Call[Registration]:
 
 def register_bulks(conditions: Iterable[ConditionLike]) -> Iterator[Call[list[Registration | Refused]]]:
     """Register any number of conditions, in requests small enough for the hub."""
-    waiting: list[bytes] = []
-    size = 0
-    for spelled in map(as_json, map(_spelled, conditions)):
-        if len(waiting) == _MOST_IN_BULK or size + len(spelled) > _LARGEST_BULK:
-            yield _bulk(waiting)
-            waiting, size = [], 0
-        waiting.append(spelled)
-        size += len(spelled) + 1
-    if waiting:
-        yield _bulk(waiting)
+    for body in _bulk_bodies(conditions):
+        yield Call("POST", "/conditions/register/bulk", _read_registrations, body)
+
+
+def check_bulks(conditions: Iterable[ConditionLike]) -> Iterator[Call[list[Checked]]]:
+    """What any number of conditions mean, in requests small enough for the hub."""
+    read = reader(_CheckAnswer)
+    for body in _bulk_bodies(conditions):
+        yield Call("POST", "/conditions/check", lambda response: read(response).results, body)
 
 
 def subscribe(
@@ -133,7 +146,7 @@ def status(condition_id: str) -> Call[Status]:
 
 def subscriptions(bot_id: str | None, cursor: str | None) -> Call[ResultPage[Subscription]]:
     """One page of the user's subscriptions."""
-    query = {"bot_id": bot_id, "cursor": cursor}
+    query = {"bot_id": bot_id, "cursor": cursor, "limit": _LARGEST_PAGE}
     return Call("GET", "/conditions/user/subscriptions", reader(ResultPage[Subscription]), query=query)
 
 
@@ -148,6 +161,22 @@ def preview(condition: ConditionLike, start: Moment | None, end: Moment | None, 
     span = {"start": read_moment(start), "end": read_moment(end)}
     body = {"condition": _spelled(condition), "last": last} | {name: at for name, at in span.items() if at is not None}
     return Call("POST", "/conditions/preview", reader(Preview), as_json(body))
+
+
+def backtest(
+    condition: ConditionLike,
+    exit: ConditionLike | None,
+    start: Moment | None,
+    end: Moment | None,
+    rules: Mapping[str, object],
+) -> Call[BacktestResult]:
+    """What a condition would have done."""
+    span = {"start": read_moment(start), "end": read_moment(end)}
+    body: dict[str, object] = {"condition": _spelled(condition)}
+    if exit is not None:
+        body["exit"] = _spelled(exit)
+    body |= {name: value for name, value in {**span, **rules}.items() if value is not None}
+    return Call("POST", "/conditions/backtest", reader(BacktestResult), as_json(body))
 
 
 def explain(condition_id: str, at: Moment | None) -> Call[Explanation]:
@@ -187,9 +216,21 @@ def _spelled(condition: ConditionLike) -> Mapping[str, object] | str:
     }
 
 
-def _bulk(spelled: Sequence[bytes]) -> Call[list[Registration | Refused]]:
-    body = b'{"conditions":[' + b",".join(spelled) + b"]}"
-    return Call("POST", "/conditions/register/bulk", _read_registrations, body)
+def _bulk_bodies(conditions: Iterable[ConditionLike]) -> Iterator[bytes]:
+    waiting: list[bytes] = []
+    size = 0
+    for spelled in map(as_json, map(_spelled, conditions)):
+        if len(waiting) == _MOST_IN_BULK or size + len(spelled) > _LARGEST_BULK:
+            yield _bulk(waiting)
+            waiting, size = [], 0
+        waiting.append(spelled)
+        size += len(spelled) + 1
+    if waiting:
+        yield _bulk(waiting)
+
+
+def _bulk(spelled: Sequence[bytes]) -> bytes:
+    return b'{"conditions":[' + b",".join(spelled) + b"]}"
 
 
 def _bot(bot_id: str, condition_id: str) -> dict[str, object]:

@@ -179,3 +179,81 @@ class Trigger(HubAnswer, frozen=True, kw_only=True):
     late: bool
     definition_version: str
     emitted_at: int
+
+
+class BacktestResult(HubAnswer, frozen=True, kw_only=True):
+    """What a condition would have done on stored candles, with costs, and whether chance gives as much."""
+
+    condition_id: str
+    condition: str
+    rules: str
+    """How its triggers were traded."""
+    figures: dict[str, Any]
+    forward: list[dict[str, Any]]
+    """Returns after so many candles, beside those of any candle."""
+    cautions: list[str]
+    """Why not to trust it."""
+    lines: list[str]
+    """The same as text for people."""
+
+
+class Checked(HubAnswer, frozen=True, kw_only=True):
+    """What a condition means, whether or not it is registered; with an ``error`` it is not valid."""
+
+    condition_id: str | None
+    known: bool
+    """Whether it is registered."""
+    condition: str | None
+    canonical: str | None
+    series: list[str]
+    momentary: bool | None
+    error: str | None
+    data: Literal["ready", "missing"] | None
+    warnings: list[str]
+
+
+class HubWebhook(HubAnswer, frozen=True, kw_only=True):
+    """An address that triggers are posted to."""
+
+    webhook_id: str
+    url: str
+    """With the names of its secrets, if it has any."""
+    bot_id: str | None
+    """``None``: for all of the user's bots."""
+    state: Literal["active", "paused", "ended"]
+    created_at: int
+    name: str | None = None
+    preset: str | None = None
+    headers: list[str] = []
+    """Names of its own headers."""
+    secrets: list[str] = []
+    """Names of its secrets."""
+    body: Any = None
+    """Its template; ``None``: the standard body."""
+    secret: str | None = None
+    """Signs the posts; only where it has just been made."""
+
+
+class WebhookPreview(HubAnswer, frozen=True, kw_only=True):
+    """What a webhook would post about an event that is made up, secrets as ``***``, and what it would change."""
+
+    webhook_id: str | None
+    """The webhook that would be changed; ``None``: a new one."""
+    changes: list[str]
+    url: str
+    headers: dict[str, str]
+    media_type: str
+    body: str
+
+
+class WebhookPreset(HubAnswer, frozen=True, kw_only=True):
+    """What to post to one kind of receiver."""
+
+    name: str
+    text: str
+    options: dict[str, str]
+    """Name -> what it is."""
+    defaults: dict[str, str]
+    """The options that may be left out."""
+    secrets: dict[str, str]
+    """Name -> what it is."""

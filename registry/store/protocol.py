@@ -140,6 +140,7 @@ WRITES = frozenset(
         "delivery.forget_user",
         "delivery.move_cursor",
         "delivery.record_log",
+        "delivery.replace_webhook",
         "delivery.set_webhook_state",
         "live.demand",
         "live.report",

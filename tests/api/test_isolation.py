@@ -50,7 +50,12 @@ def calls(hub: Hub, condition: str) -> list[tuple[str, str, dict[str, Any]]]:
         "/conditions/register": [{"condition": "BTCUSDT 1h: close > 1"}],
         "/conditions/register/bulk": [{"conditions": ["BTCUSDT 1h: close > 1"]}],
         "/webhooks": [{"url": "https://hooks.example.com/b", "user_id": "ann-the-user"}],
+        "/webhooks/preview": [{"url": "https://hooks.example.com/b"}],
+        "/bots/preview": [{"bot_config": {"bot_id": BOT}, "bot_type": "dca"}],
+        "/conditions/check": [{"conditions": ["BTCUSDT 1h: close > 1"]}],
+        "/conditions/backtest": [{"condition": "BTCUSDT 1h: close > 1"}],
         "/conditions/preview": [{"condition": "BTCUSDT 1h: close > 1"}],
+        "/conditions/subscribe/bulk": [{"subscriptions": [{**which, "bot_type": "dca", "user_id": "ann-the-user"}]}],
         "/conditions/subscribe": [
             {**which, "bot_type": "dca", "user_id": "ann-the-user"},
             {**which, "bot_type": "dca", "bot_config": {}, "owner": "ann-the-user"},

@@ -37,10 +37,30 @@ class DeliveryTables:
         self._webhooks: dict[str, Webhook] = {}
         self._of_user: dict[str, dict[str, Webhook]] = {}
         for row in rows.iter_rows(named=True):
-            self._remember(Webhook(**row))
+            texts = {name: json.loads(row[name] or "{}") for name in ("headers", "secrets")}
+            self._remember(Webhook(**row | texts))
 
     def add_webhook(self, webhook: Webhook) -> None:
         self._write(webhook, webhook.created_ms)
+
+    def replace_webhook(self, webhook: Webhook, *, at_ms: int) -> Webhook | None:
+        with self._database.alone():
+            before = self._webhooks.get(webhook.webhook_id)
+            if before is None or before.state == "ended":
+                return None
+            after = replace(
+                before,
+                url=webhook.url,
+                bot_id=webhook.bot_id,
+                name=webhook.name,
+                preset=webhook.preset,
+                template=webhook.template,
+                headers=webhook.headers,
+                secrets=webhook.secrets,
+            )
+            if after != before:
+                self._write(replace(after, revision=before.revision + 1), at_ms)
+            return self._webhooks[webhook.webhook_id]
 
     def webhooks(self, user_id: str | None = None) -> list[Webhook]:
         return list((self._webhooks if user_id is None else self._of_user.get(user_id, {})).values())
@@ -100,6 +120,7 @@ class DeliveryTables:
 
     def _write(self, webhook: Webhook, at_ms: int) -> None:
         row = asdict(webhook) | {"changed_at": naive_time(at_ms)}
+        row |= {name: json.dumps(row[name]) for name in ("headers", "secrets")}
         row["created_at"] = naive_time(row.pop("created_ms"))
         with self._database.alone():
             if self._webhooks.get(webhook.webhook_id) == webhook:

@@ -41,6 +41,16 @@ class Webhook:
     from_seq: int
     """Only triggers with a higher ``seq`` are sent."""
     revision: int
+    name: str | None = None
+    """By which its user changes it; unique among the user's webhooks that have not ended."""
+    preset: str | None = None
+    """From which the rest was made."""
+    template: str | None = field(default=None, repr=False)
+    """What is posted in place of the standard body, as JSON; ``None``: the standard body."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Name -> template, beside those that the hub sets."""
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Name -> what stands for it in the address, the headers and the body."""
 
 
 class DeliveryStore(Protocol):
@@ -48,6 +58,13 @@ class DeliveryStore(Protocol):
 
     def add_webhook(self, webhook: Webhook) -> None:
         """Store a user's webhook."""
+        ...
+
+    def replace_webhook(self, webhook: Webhook, *, at_ms: int) -> Webhook | None:
+        """Give the webhook with this id another address, bot or content; ``None`` if there is none or it has ended.
+
+        Its user, secret, state and beginning stay.
+        """
         ...
 
     def webhooks(self, user_id: str | None = None) -> list[Webhook]:

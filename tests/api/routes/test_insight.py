@@ -1,6 +1,7 @@
 """Preview, explain, status and the lists of triggers agree with the engine."""
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -10,6 +11,7 @@ from registry.conditions import Condition
 from tests.api.served_hub import NOON_MS, RSI, Hub, a_hub, at, id_of
 from tests.waiting import wait_for
 
+TRIED = "BTCUSDT 1h: rsi(14) crosses_below 30"
 CONDITIONS = [
     RSI,
     "ETHUSDT 5m: ema(12) crosses_above ema(26) and close > sma(200)",
@@ -189,3 +191,39 @@ def test_a_bulk_preview_counts_once_for_each_condition_and_names_the_one_that_is
         three = {"conditions": [f"BTCUSDT 1h: close > {number}" for number in range(1, 4)], **span}
         assert bob.post("/conditions/preview/bulk", json=three).headers["RateLimit-Remaining"] == "2"
         assert bob.post("/conditions/preview/bulk", json=three).status_code == 429
+
+
+def test_a_backtest_is_that_of_an_analyst_and_counts_what_was_tried(tmp_path: Path, sample: pl.DataFrame) -> None:
+    body: dict[str, Any] = {
+        "condition": TRIED,
+        "exit": "BTCUSDT 1h: rsi(14) > 70",
+        "stop_percent": 5,
+        "start": at("2024-02-01 00:00"),
+    }
+    with Hub(tmp_path, sample) as hub:
+        una, other = hub.as_user("una"), hub.as_user("other")
+        una.timeout = other.timeout = 120
+        answer = una.post("/conditions/backtest", json=body).json()
+        report = analysis.backtest(TRIED, sample, exit=body["exit"], stop_percent=5, start=body["start"])
+        (expected,) = report.to_dict()["conditions"]
+        for name in ("triggers", "trades", "total_return", "max_drawdown"):
+            assert answer["figures"][name] == expected[name], name
+        assert answer["figures"]["trials"] == 1
+        again = una.post("/conditions/backtest", json={**body, "condition": TRIED.replace("30", "29")}).json()
+        assert again["figures"]["trials"] == 2
+        same = other.post("/conditions/backtest", json=body).json()
+        assert same["figures"]["trials"] == 2, "what others tried counts, and each condition once"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ({"condition": "BTCUSDT 1h: rsj < 30"}, 422, "did you mean rsi"),
+        ({"condition": TRIED, "exit": "ETHUSDT 1h: close > 1"}, 422, "must be of that series"),
+        ({"condition": TRIED, "side": "buy"}, 422, "short"),
+        ({"condition": TRIED, "stop_percent": -1}, 422, "stop_percent"),
+    ],
+)
+def test_a_backtest_that_cannot_be_is_refused(hub: Hub, body: dict[str, Any], status: int, said: str) -> None:
+    refused = hub.as_user("backtest-ned").post("/conditions/backtest", json=body)
+    assert (refused.status_code, said in refused.text) == (status, True), refused.text

@@ -179,3 +179,22 @@ def test_spellings_are_cached_by_bytes() -> None:
 )
 def test_only_what_is_read_at_once_is_short(spelling: object, short: bool) -> None:
     assert is_short(spelling) is short
+
+
+def test_conditions_are_checked_without_being_registered(hub: Hub) -> None:
+    zoe = hub.as_user("check-zoe")
+    texts = ["BTCUSDT 1h: close > 31415", "BTCUSDT 1h: rsj < 1", "BTCUSDT 1h: close > 31415.0"]
+    change = hub.store.registry.last_change()
+    first, wrong, second = zoe.post("/conditions/check", json={"conditions": texts}).json()["results"]
+    assert hub.store.registry.last_change() == change
+    assert (first["condition_id"], first["known"], first["data"]) == (second["condition_id"], False, "ready")
+    assert (wrong["condition_id"], wrong["pointer"], "did you mean rsi" in wrong["error"]) == (
+        None,
+        "/conditions/1",
+        True,
+    )
+    registered = zoe.post("/conditions/register", json={"condition": texts[0]}).json()
+    (after,) = zoe.post("/conditions/check", json={"conditions": texts[:1]}).json()["results"]
+    same = ("condition_id", "condition", "canonical", "series", "momentary", "warnings")
+    assert after["known"] is True
+    assert {name: after[name] for name in same} == {name: registered[name] for name in same}

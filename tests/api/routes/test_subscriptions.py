@@ -131,3 +131,30 @@ def test_a_listing_of_one_bot_or_condition(hub: Hub) -> None:
     assert set(listed(bot_id="a")) == {("a", first), ("a", second)}
     assert set(listed(condition_id=first)) == {("a", first), ("b", first)}
     assert listed(bot_id="c") == []
+
+
+def test_without_a_configuration_that_of_the_subscription_stays(hub: Hub) -> None:
+    sue = hub.as_user("config-sue")
+    condition = sue.post("/conditions/register", json={"condition": "BTCUSDT 1h: close > 2"}).json()["condition_id"]
+    body = {"bot_id": "b", "condition_id": condition, "bot_type": "dca"}
+    sue.post("/conditions/subscribe", json={**body, "bot_config": {"mine": 1}})
+    sue.post("/conditions/subscribe", json={**body, "bot_config": None, "policy": {"max_fires": 2}})
+    assert hub.store.registry.bot_config("config-sue", "b", condition) == {"mine": 1}
+    sue.post("/conditions/subscribe", json=body)
+    assert hub.store.registry.bot_config("config-sue", "b", condition) == {}
+
+
+def test_many_are_subscribed_all_or_none(hub: Hub) -> None:
+    tom = hub.as_user("bulk-tom")
+    texts = [f"BTCUSDT 1h: close > {number}" for number in range(100, 110)]
+    ids = [tom.post("/conditions/register", json={"condition": text}).json()["condition_id"] for text in texts]
+    bodies = [{"bot_id": "b", "condition_id": one, "bot_type": "dca", "policy": {"max_fires": 2}} for one in ids]
+    broken = [*bodies, {**bodies[0], "condition_id": "0" * 32}]
+    assert tom.post("/conditions/subscribe/bulk", json={"subscriptions": broken}).status_code == 404
+    assert hub.store.registry.subscriptions_of("bulk-tom") == []
+    made = tom.post("/conditions/subscribe/bulk", json={"subscriptions": bodies}).json()
+    assert ([one["condition_id"] for one in made["items"]], made["created"]) == (ids, 10)
+    assert {one["policy"]["max_fires"] for one in made["items"]} == {2}
+    change = hub.store.registry.last_change()
+    assert tom.post("/conditions/subscribe/bulk", json={"subscriptions": bodies}).json()["created"] == 0
+    assert hub.store.registry.last_change() == change, "the same once more changes nothing"

@@ -104,3 +104,93 @@ def test_requests_at_once_make_no_more_than_one_after_another(hub: Hub) -> None:
     assert sorted(answer.status_code for answer in same) == [200] * 15 + [201]
     assert len({answer.json()["webhook_id"] for answer in same}) == 1
     assert sorted(answer.status_code for answer in others) == [201] * most + [403] * 8
+
+
+OWN = {
+    "name": "alerts",
+    "url": "https://hooks.example.com/{{secret.path}}",
+    "secrets": {"path": "s3cret-path", "token": "s3cret-token"},
+    "headers": {"Authorization": "Bearer {{ secret.token }}"},
+    "body": {"price": "{{ event.price }}", "key": "{{ secret.token }}"},
+}
+
+
+def test_a_template_is_previewed_and_its_secrets_are_never_shown_again(hub: Hub) -> None:
+    may = hub.as_user("webhook-may")
+    before = may.post("/webhooks/preview", json=OWN)
+    assert before.json() == {
+        "webhook_id": None,
+        "changes": [],
+        "url": "https://hooks.example.com/***",
+        "headers": {"Authorization": "Bearer ***"},
+        "media_type": "application/json",
+        "body": '{"price": 49770.1, "key": "***"}',
+    }
+    assert may.get("/webhooks").json()["items"] == [], "a preview stores nothing"
+    made = may.post("/webhooks", json=OWN)
+    assert made.status_code == 201
+    after = may.post("/webhooks/preview", json=OWN).json()
+    assert (after["webhook_id"], after["changes"]) == (made.json()["webhook_id"], [])
+    listed = may.get("/webhooks")
+    (shown,) = listed.json()["items"]
+    assert (shown["headers"], shown["secrets"]) == (["Authorization"], ["path", "token"])
+    assert (shown["url"], shown["body"]) == (OWN["url"], OWN["body"])
+    assert not any("s3cret" in answer.text for answer in (before, made, listed))
+    other = hub.as_user("webhook-stranger").post("/webhooks/preview", json=OWN).json()
+    assert (other["webhook_id"], other["changes"]) == (None, []), "another user's webhook of that name is not there"
+
+
+def test_a_webhook_is_changed_by_its_name(hub: Hub) -> None:
+    lee = hub.as_user("webhook-lee")
+    made = lee.post("/webhooks", json=OWN).json()
+    other = OWN | {"secrets": {"path": "p", "token": "other"}, "body": "{{ secret.token }}"}
+    assert lee.post("/webhooks/preview", json=other).json()["changes"] == ["secrets", "body"]
+    changed = lee.post("/webhooks", json=other)
+    assert (changed.status_code, changed.json()["webhook_id"]) == (200, made["webhook_id"])
+    assert (changed.json()["body"], changed.json()["secret"]) == ("{{ secret.token }}", None)
+    moved = lee.post("/webhooks", json={"name": "alerts", "url": URL})
+    assert (moved.json()["webhook_id"], moved.json()["url"], moved.json()["body"]) == (made["webhook_id"], URL, None)
+    assert len(lee.get("/webhooks").json()["items"]) == 1
+    assert lee.post("/webhooks", json=OWN | {"name": "second"}).status_code == 201
+
+
+def test_two_of_one_address_are_told_apart_by_their_names(hub: Hub) -> None:
+    uma = hub.as_user("webhook-uma")
+    for chat in ("1", "2"):
+        body = {"name": f"chat-{chat}", "preset": "telegram", "options": {"chat_id": chat}, "secrets": {"token": "1:A"}}
+        assert uma.post("/webhooks", json=body).status_code == 201
+    shown = uma.get("/webhooks").json()["items"]
+    assert {(one["name"], one["preset"], one["body"]["chat_id"]) for one in shown} == {
+        ("chat-1", "telegram", "1"), ("chat-2", "telegram", "2"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "said"),
+    [
+        ({"body": "{{ config }}"}, 422, "a template can name"),
+        ({"body": "x", "headers": {}}, 422, "secrets/token is not used"),
+        ({"preset": "telegram"}, 422, "a preset has its own url"),
+        ({"url": "https://{{secret.path}}/x"}, 422, "an address such as"),
+        ({"url": "https://127.0.0.1/{{secret.path}}"}, 403, "not public"),
+        ({"headers": {"Host": "{{ secret.token }}"}}, 422, "the hub sets itself"),
+        ({"secrets": {"path": "p", "token": "t\r\nHost: x"}}, 422, "printable ASCII"),
+    ],
+)
+def test_what_cannot_be_posted_is_refused_without_being_repeated(
+    hub: Hub, change: dict[str, object], status: int, said: str
+) -> None:
+    ivy = hub.as_user("webhook-ivy")
+    for path in ("/webhooks", "/webhooks/preview"):
+        refused = ivy.post(path, json=OWN | change)
+        assert (refused.status_code, said in refused.text) == (status, True), refused.text
+        assert "s3cret" not in refused.text
+    assert ivy.get("/webhooks").json()["items"] == []
+
+
+def test_presets_say_what_they_need(hub: Hub) -> None:
+    answer = hub.as_user("webhook-joe").get("/webhooks/presets").json()
+    telegram = next(one for one in answer["presets"] if one["name"] == "telegram")
+    assert (list(telegram["options"]), list(telegram["secrets"])) == (["chat_id", "text"], ["token"])
+    assert "event.price" in answer["names"]
+    assert "iso" in answer["filters"]

@@ -13,6 +13,8 @@ class Receiver:
     def __init__(self) -> None:
         self.got: list[tuple[str, dict[str, str], bytes]] = []
         self.answer: Callable[[str, int], int] = lambda *_: 200
+        self.retry_after: str | None = None
+        """The header of answers 429."""
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -22,7 +24,10 @@ class Receiver:
                 if len(body) < length:
                     return  # the sender died on the way
                 receiver.got.append((self.path, dict(self.headers), body))
-                self.send_response(receiver.answer(self.path, json.loads(body).get("event", {}).get("seq", 0)))
+                status = receiver.answer(self.path, json.loads(body).get("event", {}).get("seq", 0))
+                self.send_response(status)
+                if status == 429 and receiver.retry_after is not None:
+                    self.send_header("Retry-After", receiver.retry_after)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 

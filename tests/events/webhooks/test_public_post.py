@@ -115,7 +115,7 @@ def test_the_next_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) ->
         closed.close()
         answers = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answers)
-        assert post("http://bots.example.com/", {}, b"", allow_loopback=True) == 204
+        assert post("http://bots.example.com/", {}, b"", allow_loopback=True).status == 204
         for channel in busy:
             channel.close()
 
@@ -165,13 +165,13 @@ def answering(answer: bytes) -> Iterator[tuple[int, list[bytes]]]:
 def test_a_redirect_is_an_answer_and_nothing_else() -> None:
     location = b"HTTP/1.1 307 x\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n"
     with answering(location) as (port, got):
-        assert post(f"http://127.0.0.1:{port}/a?b=c", {"X": "y"}, b"body", allow_loopback=True) == 307
+        assert post(f"http://127.0.0.1:{port}/a?b=c", {"X": "y"}, b"body", allow_loopback=True).status == 307
     assert got[0].startswith(b"POST /a?b=c HTTP/1.1\r\n")
 
 
 def test_an_endless_answer_is_not_read_to_its_end() -> None:
     with answering(b"HTTP/1.1 200 x\r\nContent-Length: 1000000000\r\n\r\n" + bytes(100_000)) as (port, _):
-        assert post(f"http://127.0.0.1:{port}/", {}, b"", allow_loopback=True) == 200
+        assert post(f"http://127.0.0.1:{port}/", {}, b"", allow_loopback=True).status == 200
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_an_endless_answer_is_not_read_to_its_end() -> None:
 )
 def test_the_status_of_an_answer_is_read(answer: bytes, status: int) -> None:
     with answering(answer) as (port, _):
-        assert post(f"http://127.0.0.1:{port}/", {}, b"", allow_loopback=True) == status
+        assert post(f"http://127.0.0.1:{port}/", {}, b"", allow_loopback=True).status == status
 
 
 @pytest.mark.parametrize(
@@ -200,6 +200,23 @@ def test_the_status_of_an_answer_is_read(answer: bytes, status: int) -> None:
 def test_what_is_no_answer_is_refused(answer: bytes, said: str) -> None:
     with answering(answer) as (port, _), pytest.raises(WebhookError, match=said):
         post(f"http://127.0.0.1:{port}/", {}, b"", allow_loopback=True)
+
+
+@pytest.mark.parametrize(
+    ("header", "wait_s"),
+    [
+        (b"Retry-After: 7\r\n", 7.0),
+        (b"retry-after:0.25\r\n", 0.25),
+        (b"Retry-After: soon\r\n", None),
+        (b"Retry-After: Thu, 01 Jan 1970 00:00:00 GMT\r\n", 0.0),
+        (b"X-Retry-After: 7\r\n", None),
+        (b"", None),
+    ],
+)
+def test_when_to_come_again_is_read(header: bytes, wait_s: float | None) -> None:
+    with answering(b"HTTP/1.1 429 x\r\n" + header + b"Content-Length: 0\r\n\r\n") as (port, _):
+        answer = post(f"http://127.0.0.1:{port}/", {}, b"", allow_loopback=True)
+    assert (answer.status, answer.retry_after_s) == (429, wait_s)
 
 
 def test_an_answer_that_drips_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import json
 import socket
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from common.clock import Clock, ReplayClock
+from common.clock import Clock, ReplayClock, SystemClock
 from common.supervision import Loops, Pauses
 from common.webhook_signature import verify
 from events.consuming.delivery import Delivery
@@ -142,6 +143,95 @@ def test_what_is_refused_for_good_is_given_up_and_the_webhook_paused_until_it_is
         clock.move_to(clock.now_ms() + 60_000)
         wait_for(lambda: not webhooks.outbox.firsts(), "what waited to be sent")
     assert receiver.seqs("a") == [1, 1, 2, 2, 3, 3, 4]
+
+
+def test_forty_receivers_with_limits_of_their_own_lose_nothing_and_get_it_in_order(
+    store: FileStore, receiver: Receiver, tmp_path: Path
+) -> None:
+    asked: Counter[str] = Counter()
+    accepted: dict[str, list[int]] = {}
+
+    def limited(path: str, seq: int) -> int:
+        """Three posts are taken, the next two are refused."""
+        asked[path] += 1
+        if asked[path] % 5 in (4, 0):
+            return 429
+        accepted.setdefault(path, []).append(seq)
+        return 200
+
+    receiver.answer, receiver.retry_after = limited, "0.05"
+    names = [f"r{number}" for number in range(40)]
+    for number, name in enumerate(names):
+        store.delivery.add_webhook(hook(receiver, name, user_id=f"user-{number % 10}"))
+    with sending(store, tmp_path, SystemClock(), pauses=0) as webhooks:
+        for seq in range(1, 13):
+            for number in range(10):
+                webhooks(delivery(seq, replace(SUBSCRIPTION, user_id=f"user-{number}")))
+        wait_for(lambda: sum(map(len, accepted.values())) >= 40 * 12, "all to be accepted", 120)
+        wait_for(lambda: not webhooks.outbox.firsts(), "the outbox to be empty")
+        assert not any(webhooks.outbox.dead(name, 1) for name in names), "a limit is no failed attempt"
+    assert accepted == {f"/{name}": list(range(1, 13)) for name in names}
+    assert set(asked.values()) == {18}, "each has refused six posts"
+    assert {one.state for one in store.delivery.webhooks()} == {"active"}
+
+
+def test_one_that_takes_no_more_is_asked_again_when_it_says(
+    store: FileStore, receiver: Receiver, tmp_path: Path, clock: ReplayClock
+) -> None:
+    receiver.answer, receiver.retry_after = (lambda *_: 429), "90"
+    store.delivery.add_webhook(hook(receiver, "a"))
+    with sending(store, tmp_path, clock, pauses=0) as webhooks:
+        webhooks(delivery(1))
+        wait_for(lambda: is_put_off(webhooks, clock), "the webhook to be put off")
+        ((_, due_ms),) = webhooks.outbox.firsts()
+        assert due_ms == clock.now_ms() + 90_000
+        receiver.answer = lambda *_: 200
+        clock.move_to(due_ms)
+        wait_for(lambda: not webhooks.outbox.firsts(), "it to be sent")
+    assert receiver.seqs("a") == [1, 1]
+
+
+def test_without_a_time_to_come_again_the_waits_double(
+    store: FileStore, receiver: Receiver, tmp_path: Path, clock: ReplayClock
+) -> None:
+    receiver.answer = lambda *_: 429
+    store.delivery.add_webhook(hook(receiver, "a"))
+    waits = []
+    with sending(store, tmp_path, clock, pauses=0) as webhooks:
+        webhooks(delivery(1))
+        for _ in range(8):
+            wait_for(lambda: is_put_off(webhooks, clock), "the webhook to be put off")
+            ((_, due_ms),) = webhooks.outbox.firsts()
+            waits.append((due_ms - clock.now_ms()) / 1000)
+            clock.move_to(due_ms)
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_a_template_is_posted_in_place_of_the_standard_body(
+    store: FileStore, receiver: Receiver, tmp_path: Path, clock: ReplayClock
+) -> None:
+    own = hook(
+        receiver,
+        "{{secret.path}}",
+        webhook_id="own",
+        template='{"price":"{{ event.price }}","bot":"{{ bot_id }}","key":"{{ secret.path }}"}',
+        headers={"X-Key": "{{ secret.path | upper }}"},
+        secrets={"path": "s3cret"},
+    )
+    store.delivery.add_webhook(own)
+    with sending(store, tmp_path, clock) as webhooks:
+        webhooks(delivery(7))
+        wait_for(lambda: not webhooks.outbox.firsts(), "it to be sent")
+        webhooks.outbox.put([NewParcel("own", "notice:x", b"{}")], clock.now_ms())
+        webhooks(delivery(8))
+        wait_for(lambda: len(receiver.got) >= 2 and not webhooks.outbox.firsts(), "the next one to be sent")
+    (path, headers, body), (_, _, second) = receiver.got
+    assert path == "/s3cret"
+    assert json.loads(body) == {"price": 1.5, "bot": "bot-1", "key": "s3cret"}
+    assert headers["X-Key"] == "S3CRET"
+    assert verify(own.secret, headers, body, now_s=clock.now_ms() / 1000), "signed as it is sent"
+    assert json.loads(second)["price"] == 1.5, "a notice does not fit into a template, and holds nothing up"
+    assert b"s3cret" not in (tmp_path / "ledger").read_bytes(), "secrets are not kept with deliveries"
 
 
 def test_one_that_is_gone_is_paused_at_once(

@@ -88,6 +88,32 @@ def test_names_of_people_are_users(open_at: OpenAt, tmp_path: Path, name: str) -
         assert store.accounts.keys(name) == [key]
 
 
+def test_what_a_webhook_posts_is_kept_and_replaced(open_at: OpenAt, tmp_path: Path) -> None:
+    hook = Webhook("w1", "ann", "https://example.com/x", "s3cret", None, "active", 5, 7, 1, name="alerts")
+    wanted = replace(
+        hook,
+        url="https://example.com/{{secret.t}}",
+        secret="another",
+        state="paused",
+        bot_id="b",
+        preset="telegram",
+        template='{"a":"{{ event.price }}"}',
+        headers={"X": "{{ secret.t }}"},
+        secrets={"t": "t0k3n"},
+    )
+    assert "t0k3n" not in repr(wanted)
+    with open_at(tmp_path / "s") as store:
+        store.delivery.add_webhook(hook)
+        changed = store.delivery.replace_webhook(wanted, at_ms=9)
+        assert changed == replace(wanted, secret="s3cret", state="active", revision=2), "what is not said anew stays"
+        assert store.delivery.replace_webhook(wanted, at_ms=9) == changed, "the same once more changes nothing"
+        assert store.delivery.replace_webhook(replace(wanted, webhook_id="none"), at_ms=9) is None
+    with open_at(tmp_path / "s") as store:
+        assert store.delivery.webhook("w1") == changed
+        store.delivery.set_webhook_state("w1", "ended", at_ms=9)
+        assert store.delivery.replace_webhook(wanted, at_ms=9) is None
+
+
 def test_webhooks_and_cursors_are_kept(open_at: OpenAt, tmp_path: Path) -> None:
     hook = Webhook("w1", "ann", "https://example.com/x?token=t", "s3cret", None, "active", 5, 7, 1)
     other = replace(hook, webhook_id="w2", user_id="bob", bot_id="b")

@@ -15,6 +15,7 @@ from registry.store import open_store
 from registry.store.files import migrate
 from registry.store.files.database import CATALOGS
 from registry.store.files.migrate import migrations
+from registry.store.parts.delivery import Webhook
 
 
 def test_the_url_says_where_the_files_are(tmp_path: Path) -> None:
@@ -173,3 +174,16 @@ def test_a_store_from_before_groups_is_brought_up_to_date(tmp_path: Path) -> Non
         )
     with open_store(f"duckdb:{tmp_path}") as store:
         assert [stored.group for stored in store.registry.conditions()] == ["BINANCE:BTCUSDT 1h"]
+
+
+def test_webhooks_from_before_templates_post_the_standard_body(tmp_path: Path) -> None:
+    hook = Webhook("w1", "ann", "https://example.com/x", "s3cret", None, "active", 5, 7, 1)
+    with open_store(f"duckdb:{tmp_path}") as store:
+        store.delivery.add_webhook(hook)
+    with duckdb.connect(str(tmp_path / "registry.duckdb")) as raw:
+        for column in ("name", "preset", "template", "headers", "secrets"):
+            raw.execute(f"ALTER TABLE webhooks DROP COLUMN {column}")
+        (version,) = raw.execute("SELECT version FROM schema_version WHERE name = 'webhook_templates'").fetchall()[0]
+        raw.execute("DELETE FROM schema_version WHERE version >= ?", [version])
+    with open_store(f"duckdb:{tmp_path}") as store:
+        assert store.delivery.webhooks() == [hook]

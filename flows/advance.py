@@ -256,6 +256,7 @@ def _publish(runtime: Runtime, done: Advanced) -> None:
     """Publish what the event log lacks, unless it failed a short while ago."""
     started = runtime.monotonic_ns()
     if started < runtime.publish_from_ns:
+        done.publish_error = runtime.publish_problem
         return
     try:
         done.published += drain(runtime.store, runtime.log)
@@ -266,7 +267,7 @@ def _publish(runtime: Runtime, done: Advanced) -> None:
         if done.publish_error is None:
             _log.error("%s", error)
         done.publish_error = str(error)
-        runtime.pause_publishing(started)
+        runtime.pause_publishing(started, str(error))
     done.publish_us += (runtime.monotonic_ns() - started) // 1000
 
 

@@ -44,6 +44,8 @@ class Runtime:
     """Measures how long publishing takes and pauses."""
     publish_from_ns: int = 0
     """Time of ``monotonic_ns`` before which publishing is not attempted, because it failed a short while ago."""
+    publish_problem: str | None = None
+    """Why it failed then."""
     retry_from_ns: dict[ShardKey, int] = field(default_factory=dict)
     """Time of ``monotonic_ns`` before which conditions in error are not tried again."""
     _turns: dict[str, Lock] = field(default_factory=dict)
@@ -73,9 +75,10 @@ class Runtime:
         self.live[key] = live
         return live
 
-    def pause_publishing(self, started_ns: int) -> None:
+    def pause_publishing(self, started_ns: int, problem: str) -> None:
         """After an attempt that began at ``started_ns`` and failed: leave the log alone for ten times as long as it
         took, as with a server that hangs each attempt lasts until its timeout."""
+        self.publish_problem = problem
         ended_ns = self.monotonic_ns()
         self.publish_from_ns = ended_ns + _PAUSE_FACTOR * (ended_ns - started_ns)
 
@@ -155,6 +158,6 @@ def open_runtime(settings: Settings | None = None, clock: Clock | None = None) -
             raise
         except EventLogError as error:
             _log.error("%s", error)
-            runtime.pause_publishing(started_ns)
+            runtime.pause_publishing(started_ns, str(error))
         yield runtime
         runtime.close()

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import duckdb
 
+from registry.conditions import Condition
 from registry.store.files.file_store import FileStore
 
 START_MS = 1_735_689_600_000
 """2025-01-01."""
 TIMEFRAMES = {"1m": 60_000, "5m": 300_000, "15m": 900_000, "1h": 3_600_000, "4h": 14_400_000, "1d": 86_400_000}
-_CANDLES = 3
-"""Of each series, up to the end."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,8 @@ class BigStore:
     subscriptions: int
     users: int
     instruments: int
+    candles: int = 3
+    """Of each series, up to the end."""
 
     @property
     def end_ms(self) -> int:
@@ -35,10 +36,11 @@ class BigStore:
         """How many minutes the ticks are spread over."""
         return round(self.ticks / sum(TIMEFRAMES["1m"] / length for length in TIMEFRAMES.values()))
 
-
-def condition_id(number: int) -> str:
-    """The id of a condition, by its number from 0."""
-    return str(duckdb.execute("SELECT md5(?::VARCHAR)", [f"condition {number}"]).fetchall()[0][0])
+    def condition(self, number: int) -> Condition:
+        """A condition, by its number from 0: the first fire most often."""
+        instrument, rest = number % self.instruments, number // self.instruments
+        timeframe, level = list(TIMEFRAMES)[rest % len(TIMEFRAMES)], rest // len(TIMEFRAMES)
+        return Condition.parse(f"BINANCE:C{instrument}USDT {timeframe}: rsi(14) < {level}")
 
 
 def fill(folder: Path, size: BigStore) -> None:
@@ -57,9 +59,10 @@ def fill(folder: Path, size: BigStore) -> None:
             "end": size.end_ms,
             "minutes": size.minutes,
             "frames": len(TIMEFRAMES),
+            "versions": size.condition(0).definition_versions,
             **{
                 name: getattr(size, name)
-                for name in ("triggers", "conditions", "subscriptions", "users", "instruments")
+                for name in ("triggers", "conditions", "subscriptions", "users", "instruments", "candles")
             },
         }
         for catalog, statements in (("candles", _CANDLE_STATEMENTS), ("registry", _REGISTRY_STATEMENTS)):
@@ -82,27 +85,30 @@ _CANDLE_STATEMENTS = (
     SELECT i * {frames} + n, 'BINANCE:C' || i || 'USDT ' || timeframe, 'BINANCE', 'C' || i || 'USDT', timeframe
     FROM range({instruments}) r(i), frames
     """,
-    f"""
+    """
     INSERT INTO candles.candles BY NAME
-    SELECT i * {{frames}} + n AS series_id,
-        make_timestamp_ms({{end}} - {{end}} % length - (k + 1) * length)::TIMESTAMP_MS AS open_time,
-        1.0 AS open, 2.0 AS high, 0.5 AS low, 1.5 AS close, 10.0 AS volume
-    FROM range({{instruments}}) r(i), frames, range({_CANDLES}) c(k) ORDER BY series_id, open_time
+    SELECT i * {frames} + n AS series_id,
+        make_timestamp_ms({end} - {end} % length - (k + 1) * length)::TIMESTAMP_MS AS open_time,
+        1.0 AS open, 2.0 AS high, 0.5 AS low, 1.5 + 0.4 * sin(k) AS close, 10.0 AS volume
+    FROM range({instruments}) r(i), frames, range({candles}) c(k) ORDER BY series_id, open_time
     """,
 )
 
 _REGISTRY_STATEMENTS = (
     """
     CREATE TEMP TABLE wanted AS
-    SELECT i, md5('condition ' || i) AS condition_id, 'C' || i % {instruments} || 'USDT' AS symbol, timeframe,
-        'BINANCE:C' || i % {instruments} || 'USDT ' || timeframe AS series, i // {instruments} // {frames} AS level
-    FROM range({conditions}) r(i) JOIN frames ON n = i // {instruments} % {frames}
+    SELECT *, left(sha256('v1|{versions}|' || canonical), 32) AS condition_id
+    FROM (SELECT *, series || ': rsi(14, close) < ' || level AS canonical FROM (
+        SELECT i, 'C' || i % {instruments} || 'USDT' AS symbol, timeframe,
+            'BINANCE:C' || i % {instruments} || 'USDT ' || timeframe AS series, i // {instruments} // {frames} AS level
+        FROM range({conditions}) r(i) JOIN frames ON n = i // {instruments} % {frames}
+    ))
     """,
     """
     INSERT INTO registry.condition_registry BY NAME
-    SELECT condition_id, 1 AS revision, series || ': rsi(14, close) < ' || level AS canonical,
+    SELECT condition_id, 1 AS revision, canonical,
         series || ': rsi(14) < ' || level AS text, 'BINANCE' AS exchange, symbol, timeframe, series AS group_key,
-        'rsi=1' AS definition_versions, make_timestamp_ms({start})::TIMESTAMP_MS AS active_from,
+        '{versions}' AS definition_versions, make_timestamp_ms({start})::TIMESTAMP_MS AS active_from,
         make_timestamp_ms({start} + i)::TIMESTAMP_MS AS created_at
     FROM wanted ORDER BY i
     """,
@@ -170,7 +176,7 @@ _REGISTRY_STATEMENTS = (
         w.timeframe, make_timestamp_ms(t.close_ms - 60000)::TIMESTAMP_MS AS open_time,
         make_timestamp_ms(t.close_ms)::TIMESTAMP_MS AS close_time, 1.5 AS price,
         '{{"rsi(14, close)":' || t.seq % 100 || '}}' AS "values", true AS settled, false AS late,
-        'rsi=1' AS definition_versions, make_timestamp_ms(t.close_ms + 300)::TIMESTAMP_MS AS emitted_at,
+        '{versions}' AS definition_versions, make_timestamp_ms(t.close_ms + 300)::TIMESTAMP_MS AS emitted_at,
         ('0x' || w.condition_id[:8])::UINTEGER AS condition_key
     FROM (
         SELECT i + 1 AS seq, {start} + (i * {minutes} // {triggers} + 1) * 60000 AS close_ms,

@@ -10,13 +10,12 @@ from analysis.progress import exchange_candles, progress
 from analysis.savings import summarise
 from analysis.standing import standing_of
 from api.hub_metrics import HubMetrics
-from benchmarks.big_store import START_MS, BigStore, condition_id, fill
+from benchmarks.big_store import START_MS, BigStore, fill
 from benchmarks.peers.process import Peers
 from benchmarks.report import Section, Table, at_most, figure
 from benchmarks.scale import Scale
 from common.clock import ReplayClock
 from events.log.redis_log import EventLog
-from registry.conditions import Condition
 from registry.store.files.file_store import FileStore
 from registry.store.parts.condition_pages import ConditionQuery
 from registry.store.parts.registry import SubscriptionRequest
@@ -76,10 +75,9 @@ def questions(store: Store, size: BigStore) -> dict[str, Callable[[], object]]:
     """What is asked, in words -> how it is asked."""
     registry, ticks, triggers = store.registry, store.ticks, store.triggers
     end_ms = size.end_ms
-    often, seldom = condition_id(0), condition_id(size.conditions - 1)
-    stored = registry.condition(seldom)
-    assert stored is not None
-    condition = Condition.from_canonical(stored.canonical)
+    condition = size.condition(size.conditions - 1)
+    often, seldom = size.condition(0).id, condition.id
+    assert registry.condition(seldom) is not None
     last = triggers.last_seq()
     metrics = HubMetrics(store, _as_log(_PublishedLog()), ReplayClock(end_ms))
 

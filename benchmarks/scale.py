@@ -71,10 +71,12 @@ class Scale:
     """Bots that one trigger is for."""
     active_bots: int = 1_000
     bot_minutes: int = 60
+    viewers: int = 20
+    viewed_s: float = 30.0
 
 
 FULL = Scale()
-QUICK = replace(FULL, rounds=3, latency_ticks=3, acting_bots=1_000, active_bots=200, bot_minutes=5)
+QUICK = replace(FULL, rounds=3, latency_ticks=3, acting_bots=1_000, active_bots=200, bot_minutes=5, viewed_s=10.0)
 TINY = Scale(
     rounds=1,
     history_candles=600,
@@ -131,4 +133,6 @@ TINY = Scale(
     acting_bots=8,
     active_bots=4,
     bot_minutes=2,
+    viewers=2,
+    viewed_s=2.0,
 )

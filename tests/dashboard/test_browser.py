@@ -1,61 +1,35 @@
 """The main paths through the pages in a real browser, where Playwright and Chromium are installed."""
 
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from common.supervised import free_port
+from tests.dashboard.browsing import CHROMIUM, DESK, PHONE, chromium, drawn, pages, served
 from tests.dashboard.conftest import CROSSING, Judged
-from tests.waiting import wait_for
 
-sync_api: Any = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-CHROMIUM = shutil.which("chromium")
+pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+axe: Any = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 
-ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_MS = 120_000
+PAGES = tuple(pages(""))
+RULES = ("color-contrast", "label", "button-name", "link-name", "select-name", "image-alt", "aria-input-field-name")
+"""Contrast of at least 4.5 to 1, and a name for whatever can be used: the rules of axe that these promises are."""
+STRIP_Y = 366
+"""Where the truth strip is in the chart of candles: :mod:`dashboard.charts.candles` lays it out in pixels."""
 Open = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
 def address(judged: Judged, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the dashboard of a judged store is, as `make dashboard` runs it."""
-    port = free_port()
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("HUB_", "REDIS_URL"))}
-    environment = {**clean, "HUB_DATA_DIR": str(judged.folder), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "streamlit", "run", "app_streamlit.py", "--server.port", str(port)]
-    log_path = tmp_path_factory.mktemp("dashboard") / "log"
-    with log_path.open("wb") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
-
-    def serves() -> bool:
-        assert process.poll() is None, log_path.read_text()
-        try:
-            return httpx.get(f"http://127.0.0.1:{port}/_stcore/health", timeout=5).status_code == 200
-        except httpx.HTTPError:
-            return False
-
-    try:
-        wait_for(serves, "the dashboard", 120)
-        yield f"http://localhost:{port}"
-    finally:
-        process.terminate()
-        process.wait(30)
+    with served(judged.folder, tmp_path_factory.mktemp("dashboard") / "log") as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as launched:
         yield launched
-        launched.close()
 
 
 @pytest.fixture
@@ -71,12 +45,7 @@ def open_page(browser: Any, address: str) -> Iterator[Open]:
     def opened(path: str, **options: Any) -> Any:
         context = browser.new_context(**options)
         contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        page.on("request", note)
-        page.goto(f"{address}{path}")
-        page.get_by_text("Drawn at").first.wait_for()
-        return page
+        return drawn(context, f"{address}{path}", note)
 
     yield opened
     for context in contexts:
@@ -84,11 +53,38 @@ def open_page(browser: Any, address: str) -> Iterator[Open]:
     assert foreign == []
 
 
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_can_be_read_and_named_and_fit_a_phone_in_both_themes(
+    open_page: Open, judged: Judged, name: str, scheme: str
+) -> None:
+    page = open_page(pages(judged.ids[CROSSING])[name], color_scheme=scheme, viewport=PHONE)
+    too_wide = page.evaluate(
+        "(() => { const main = document.querySelector('[data-testid=stMain]');"
+        " return main.scrollWidth - main.clientWidth; })()"
+    )
+    assert too_wide == 0
+    background = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
+    brightness = sum(int(part) for part in background[background.index("(") + 1 : -1].split(",")[:3])
+    assert (brightness > 384) == (scheme == "light")
+    page.set_viewport_size(DESK)
+    violations = axe.Axe().run(page, options={"runOnly": RULES, "resultTypes": ["violations"]}).response["violations"]
+    assert [
+        (each["id"], node["html"][:200], node["failureSummary"]) for each in violations for node in each["nodes"]
+    ] == []
+
+
 def test_a_link_shows_the_page_that_its_sender_saw(open_page: Open, judged: Judged) -> None:
     page = open_page(f"/conditions?id={judged.ids[CROSSING]}&zone=Europe%2FBerlin&refresh=off")
     assert page.get_by_text("times are in Europe/Berlin").count() == 1
     assert page.get_by_text(judged.ids[CROSSING]).count() > 0
     page.locator("canvas").first.wait_for()
+
+
+def test_a_search_is_in_the_link_too(open_page: Open) -> None:
+    page = open_page("/conditions?search=eth+bbands&sort=text&refresh=off")
+    assert page.get_by_label("Search").first.input_value() == "eth bbands"
+    assert page.get_by_text("1 to 1 of 1 that match").count() == 1
 
 
 def test_the_landing_page_has_its_name_too(open_page: Open) -> None:
@@ -105,23 +101,30 @@ def test_it_is_drawn_again_by_itself(open_page: Open) -> None:
     )
 
 
-@pytest.mark.parametrize("path", ["/", "/conditions", "/health", "/ticks", "/explore"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_fit_a_phone_in_both_themes(open_page: Open, path: str, scheme: str) -> None:
-    page = open_page(f"{path}?refresh=off", color_scheme=scheme, viewport={"width": 390, "height": 844})
-    too_wide = page.evaluate(
-        "(() => { const main = document.querySelector('[data-testid=stMain]');"
-        " return main.scrollWidth - main.clientWidth; })()"
+def test_a_click_on_a_candle_explains_it(open_page: Open, judged: Judged) -> None:
+    page = open_page(f"/conditions?id={judged.ids[CROSSING]}&refresh=off", viewport=DESK)
+    newest = page.get_by_text("Why it fires, or does not, at").inner_text()
+    chart = page.locator("[data-testid=stEChartsChart] canvas").first
+    chart.wait_for()
+    box = chart.bounding_box()
+    chart.click(position={"x": box["width"] / 2, "y": STRIP_Y})
+    page.wait_for_function(
+        "newest => !document.body.innerText.includes(newest)"
+        " && document.body.innerText.includes('Why it fires, or does not, at')",
+        arg=newest,
     )
-    assert too_wide == 0
-    background = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
-    brightness = sum(int(part) for part in background[background.index("(") + 1 : -1].split(",")[:3])
-    assert (brightness > 384) == (scheme == "light")
+    # Open by itself, with the value that the condition read.
+    page.get_by_text("rsi(14)", exact=False).locator("visible=true").last.wait_for()
+    explained = page.locator("[data-testid=stExpander] [data-testid=stCode]").first
+    explained.wait_for()
+    assert "rsi(14)" in explained.inner_text()
 
 
 def test_the_keyboard_reaches_another_page(open_page: Open) -> None:
     page = open_page("/?refresh=off")
-    link = page.get_by_role("link", name="Ticks")
-    link.focus()
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.innerText") == "Ticks":
+            break
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Ticks").wait_for()

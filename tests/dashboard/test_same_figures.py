@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from streamlit.testing.v1 import AppTest
@@ -25,6 +26,12 @@ def metrics_of(text: str) -> Samples:
         for sample in family.samples
         if sample.labels.keys() <= {"basis"}
     }
+
+
+def of_conditions(text: str) -> list[float]:
+    """Subscribers of the most popular conditions."""
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    return [sample.value for sample in families["hub_popular_condition_subscribers"].samples]
 
 
 def figures_of(app: AppTest) -> dict[str, str]:
@@ -67,11 +74,34 @@ def test_pages_api_and_metrics_have_the_same_figures(
             [samples["hub_cost_reduction_percent", basis] for basis in ("measured", "modelled")], abs=0.005
         )
 
+        saved_s = {basis: samples["hub_compute_seconds_saved", basis] for basis in ("measured", "modelled")}
+        for basis, seconds in saved_s.items():
+            core_hours = next(each.delta for each in savings_page.metric if each.label == f"Saved, {basis}").split()[0]
+            assert number(core_hours) == pytest.approx(seconds / 3600, abs=0.005), basis
+        popular = savings_page.dataframe[2].value
+        assert popular["subscribers"].tolist() == sorted(of_conditions(operator.get("/metrics").text), reverse=True)
+
         ticks = figures_of(open_app(folder, "ticks"))
         assert number(ticks["Ticks"]) == samples["hub_ticks_total", ""]
+        assert number(ticks["Triggers"]) == samples["hub_triggers_total", ""]
 
         health = open_app(folder, "health")
-        assert number(figures_of(health)["Health err"]) == samples["hub_conditions_in_error", ""]
+        states = figures_of(health)
+        assert number(states["Health err"]) == samples["hub_conditions_in_error", ""]
+        assert number(states["State retired"]) == samples["hub_conditions_retired", ""]
+        conditions = sum(number(states[f"Health {name}"]) for name in ("ok", "unknown", "err", "stale"))
+        conditions += number(states["State idle"]) + number(states["State retired"])
+        assert conditions == samples["hub_unique_conditions", ""]
+        answers = "\n".join(str(text.value) for text in health.markdown)
+        for name, words in {
+            "hub_unique_conditions": r"registered\?\* ([\d,]+) conditions",
+            "hub_active_subscriptions": r"subscription active\?\* ([\d,]+) are",
+            "hub_bots": r"are, of ([\d,]+) bots",
+            "hub_ticks_total": r"judged\?\* ([\d,]+) ticks",
+        }.items():
+            told = re.search(words, answers)
+            assert told is not None, words
+            assert number(told[1]) == samples[name, ""], name
         hit_rate = re.search(r"hit rate\*: (-?[0-9.]+)%", "\n".join(str(text.value) for text in health.markdown))
         assert hit_rate is not None, [text.value for text in health.markdown]
         assert float(hit_rate[1]) == pytest.approx(100 * samples["hub_cache_hit_rate", ""], abs=0.005)
@@ -81,6 +111,10 @@ def test_pages_api_and_metrics_have_the_same_figures(
         assert (number(facts["Triggers"]), number(facts["Subscribers"])) == (status["triggers"], status["subscribers"])
         row = open_app(folder, "conditions").dataframe[0].value.set_index("id").loc[judged.ids[CROSSING]]
         assert (row["triggers"], row["subscribers"]) == (status["triggers"], status["subscribers"])
+
+        items = operator.get(f"/conditions/{judged.ids[CROSSING]}/triggers").json()["items"]
+        listed = pl.DataFrame(open_app(folder, "conditions", id=judged.ids[CROSSING]).dataframe[0].value)
+        assert sorted(listed["closed"].dt.epoch("ms")) == sorted(each["close_time"] for each in items)
 
         preview = operator.post("/conditions/preview", json={"condition": CROSSING}).json()
         explored = figures_of(open_app(folder, "explore", when=CROSSING))

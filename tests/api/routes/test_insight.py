@@ -47,17 +47,18 @@ def test_a_preview_registers_nothing(hub: Hub) -> None:
     assert ann.get(f"/conditions/{id_of(condition)}/status").status_code == 404
 
 
-def test_a_preview_counts_as_a_try_and_names_nobody(hub: Hub) -> None:
-    series, trials = Condition.parse("BTCUSDT 1h: close > 1").series, hub.store.trials
-    before = trials.count(series, [])
+def test_a_preview_counts_as_a_try_and_names_nobody(tmp_path: Path) -> None:
     texts = [f"BTCUSDT 1h: close > {level}.375" for level in range(101, 104)]
-    for text in [*texts, *texts]:
-        answer = hub.as_user("insight-ann").post("/conditions/preview", json={"condition": text})
-        assert "trials" not in answer.text
-    wait_for(lambda: trials.count(series, []) == before + 3, "the previews to be counted")
-    refused = hub.as_user("insight-ann").post("/conditions/preview", json={"condition": "BTCUSDT 1m: close > 2"})
-    assert refused.status_code == 409
-    assert trials.count(Condition.parse("BTCUSDT 1m: close > 2").series, []) == 0
+    series = Condition.parse(texts[0]).series
+    with a_hub(tmp_path) as hub:
+        trials, ann = hub.store.trials, hub.as_user("ann")
+        for text in [*texts, *texts]:
+            answer = ann.post("/conditions/preview", json={"condition": text})
+            assert "trials" not in answer.text
+        wait_for(lambda: trials.count(series, []) == 3, "the previews to be counted")
+        refused = ann.post("/conditions/preview", json={"condition": "BTCUSDT 1m: close > 2"})
+        assert refused.status_code == 409
+        assert trials.count(Condition.parse("BTCUSDT 1m: close > 2").series, []) == 0
 
 
 def test_what_has_no_candles_cannot_be_previewed(hub: Hub) -> None:

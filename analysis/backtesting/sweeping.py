@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from analysis.backtesting.cluster import Cluster
 from analysis.backtesting.deflation import deflate, overfitting_probability
 from analysis.backtesting.rules import Rules
 from analysis.backtesting.sources import CandleSource, sendable, source_of
@@ -57,7 +58,7 @@ def sweep(
     grids: Mapping[str, Grid | str] | None = None,
     token: str | None = None,
     trials: TrialLedger | None = None,
-    executor: Executor | None = None,
+    executor: Executor | Cluster | None = None,
     triggers_to: Path | str | None = None,
     progress: Callable[[int, int], object] | None = None,
     cancel: Event | None = None,
@@ -70,10 +71,12 @@ def sweep(
     :func:`analysis.backtest`.
 
     The work is cut into units, a series with at most 2,000 conditions each, that run on ``executor``: threads of this
-    process by default, ``ProcessPoolExecutor(mp_context=get_context("spawn"))`` for processes. A unit reads its candles
-    itself and writes what it finds as Parquet; ``triggers_to`` is a folder in which the triggers are kept. ``progress``
-    is called with the number of units done and their total. Once ``cancel`` is set, units that are under way end soon,
-    no further one begins, and what is done is returned with ``complete`` false. Raises
+    process by default, ``ProcessPoolExecutor(mp_context=get_context("spawn"))`` for processes, or a
+    ``distributed.Client(…)`` for a cluster of Dask whose workers see the same files; units of a worker that ends are
+    done again. A unit reads its candles itself and writes what it finds as Parquet; ``triggers_to`` is a folder in
+    which the triggers are kept. ``progress`` is called with the number of units done and their total. Once ``cancel``
+    is set, units that are under way end soon, no further one begins, and what is done is returned with ``complete``
+    false. Raises
     :class:`common.errors.HubError` in all its forms.
     """
     combinations = _combinations(conditions, exit, parameters, exchange)
@@ -165,7 +168,7 @@ def _units(
 
 def _run(
     units: Sequence[SweepUnit],
-    executor: Executor | None,
+    executor: Executor | Cluster | None,
     progress: Callable[[int, int], object] | None,
     cancel: Event | None,
 ) -> list[UnitCounts]:
@@ -175,7 +178,8 @@ def _run(
     waiting = iter(units)
     running: set[Future[UnitCounts | None]] = set()
     with executor_or_threads(executor, len(units)) as pool:
-        ahead = 2 * (os.cpu_count() or 1)
+        places = sum(executor.ncores().values()) if isinstance(executor, Cluster) else os.cpu_count() or 1
+        ahead = 2 * max(1, places)
         try:
             while True:
                 is_cancelled = cancel is not None and cancel.is_set()

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from analysis.backtesting.cluster import Cluster, executor_of
 from analysis.backtesting.honesty import cautions_of_candles, look_ahead
 from analysis.backtesting.judging import BaseCandles, Firings, base_candles, judge
 from analysis.backtesting.rules import Rules
@@ -148,8 +149,11 @@ def write_triggers(unit: TriggerUnit) -> int:
 
 
 @contextmanager
-def executor_or_threads(executor: Executor | None, units: int) -> Iterator[Executor]:
-    """The executor of a caller, which stays open, or threads of this process."""
+def executor_or_threads(executor: Executor | Cluster | None, units: int) -> Iterator[Executor]:
+    """The executor or the cluster of a caller, which stays open, or threads of this process."""
+    if isinstance(executor, Cluster):
+        yield executor_of(executor)
+        return
     if executor is not None:
         yield executor
         return

@@ -22,7 +22,8 @@ def open_configured(settings: "Settings", *, read_only: bool = False, clock: Clo
 
 
 def open_store(url: str, *, token: str | None = None, read_only: bool = False, clock: Clock | None = None) -> "Store":
-    """The store in ``duckdb:PATH``, a folder that this process then owns, or that of the owner at ``http://HOST:PORT``.
+    """The store in ``duckdb:PATH``, a folder that this process then owns, that of the owner at ``http://HOST:PORT``, or
+    the one in a database of Postgres at ``postgresql://USER@HOST/DATABASE``, which several processes may open.
 
     ``token`` is the owner's (see :mod:`registry.store.remote.token`). ``read_only`` is for queries, either of files
     that no other process owns or through an owner. ``clock`` timestamps what is written to files, by default the system
@@ -33,9 +34,19 @@ def open_store(url: str, *, token: str | None = None, read_only: bool = False, c
         from registry.store.remote.http_store import HttpStore
 
         return HttpStore(url, token=token, read_only=read_only)
+    if scheme in ("postgresql", "postgres"):
+        try:
+            from registry.store.postgres.pg_store import PgStore
+        except ImportError as error:
+            raise StoreError(
+                "the store of HUB_STORE_URL is in Postgres, for which this hub lacks a library "
+                f"({error.name}): pip install 'condition-hub[postgres]'"
+            ) from None
+        return PgStore(url, read_only=read_only, clock=clock)
     if scheme != "duckdb" or not place:
         raise StoreError(
-            f"unknown store URL {url!r}; use duckdb:PATH, where PATH is a folder, or http://HOST:PORT of its owner"
+            f"unknown store URL {url.rsplit('@', maxsplit=1)[-1]!r}; use duckdb:PATH, where PATH is a folder, "
+            "http://HOST:PORT of its owner, or postgresql://USER@HOST/DATABASE"
         )
     from registry.store.files.file_store import FileStore
 

@@ -1,7 +1,8 @@
 """The seam to the hub's storage. Every operation is one transaction and safe to repeat."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from registry.store.parts.accounts import AccountStore
 from registry.store.parts.bots import BotStore
@@ -115,6 +116,16 @@ class Store(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *exception: object) -> None: ...
+
+
+@runtime_checkable
+class SharedStore(Protocol):
+    """A store that several processes have open at once, each for itself."""
+
+    def publishing(self) -> AbstractContextManager[None]:
+        """Be the only process that publishes triggers while the block runs; waits for another one, and takes over from
+        one that has died. Raises :class:`common.errors.StoreUnreachable` if that takes too long."""
+        ...
 
 
 WRITES = frozenset(

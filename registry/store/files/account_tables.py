@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from common.clock import Clock
 from registry.keys import check_user
-from registry.store.files.database import Database, naive_time
 from registry.store.parts.accounts import ApiKey
+from registry.store.sql import Database, last_rows, naive_time, newest_rows
 
 
 class AccountTables:
@@ -14,15 +14,24 @@ class AccountTables:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        rows = database.frame(
-            """
+        self._keys = self._load("registry.api_keys")
+
+    def follow(self, keys: int | None) -> None:
+        """Take up what others committed: this many rows more, or ``None`` if some were removed."""
+        if keys is None:
+            self._keys = self._load("registry.api_keys")
+        else:
+            self._keys |= self._load(last_rows("registry.api_keys", keys))
+
+    def _load(self, table: str) -> dict[str, ApiKey]:
+        rows = self._database.frame(
+            f"""
             SELECT key_id, user_id, role, label, secret_sha256, epoch_ms(created_at) AS created_ms,
                 epoch_ms(revoked_at) AS revoked_ms
-            FROM registry.api_keys
-            QUALIFY row_number() OVER (PARTITION BY key_id ORDER BY rowid DESC) = 1 ORDER BY created_at, key_id
+            FROM {newest_rows(table, "key_id")} AS newest ORDER BY created_at, key_id
             """
         )
-        self._keys = {row["key_id"]: ApiKey(**row) for row in rows.iter_rows(named=True)}
+        return {row["key_id"]: ApiKey(**row) for row in rows.iter_rows(named=True)}
 
     def add_key(self, key: ApiKey) -> None:
         check_user(key.user_id, key.label)

@@ -8,8 +8,8 @@ import polars as pl
 
 from registry.activity import ActiveSpan
 from registry.groups import Group
-from registry.store.files.database import Database, Transaction
 from registry.store.files.watermarks import Watermarks
+from registry.store.sql import Database, Transaction, last_rows, newest_rows
 
 _MOST_BEGUN = 100_000
 """How many of the newest spans are told apart by when they began; a tick is recorded soon after it was prepared."""
@@ -26,9 +26,9 @@ class ActivityTables:
         self._known_from = 0
         self._followers: list[set[str]] = []
         for condition_id, from_ms_, until_ms in database.rows(
-            """
-            SELECT condition_id, epoch_ms(active_from), epoch_ms(active_until) FROM registry.condition_activity
-            QUALIFY row_number() OVER (PARTITION BY condition_id, active_from ORDER BY rowid DESC) = 1
+            f"""
+            SELECT condition_id, epoch_ms(active_from), epoch_ms(active_until)
+            FROM {newest_rows("registry.condition_activity", "condition_id, active_from")} AS newest
             ORDER BY condition_id, active_from
             """
         ):
@@ -95,6 +95,19 @@ class ActivityTables:
                 ]
             ),
         )
+
+    def written(self, count: int) -> list[tuple[str, ActiveSpan]]:
+        """The last spans that were written, oldest first, each with its condition."""
+        rows = self._database.rows(
+            f"""
+            SELECT condition_id, epoch_ms(active_from), epoch_ms(active_until)
+            FROM {last_rows("registry.condition_activity", count)} AS fresh ORDER BY rowid
+            """
+        )
+        return [
+            (str(name), ActiveSpan(int(str(from_ms_)), None if until_ms is None else int(str(until_ms))))
+            for name, from_ms_, until_ms in rows
+        ]
 
     def adopt(self, condition_id: str, group: Group, span: ActiveSpan, version: int) -> None:
         """Take over a span that has been committed with a version of the registry."""

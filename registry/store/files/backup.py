@@ -8,14 +8,14 @@ from pathlib import Path
 
 from common.errors import StoreError, StoreMissing, StoreNotWritable
 from common.private_files import make_private_folder
-from registry.store.files.database import CATALOGS, Database, refuse_if_open
+from registry.store.files.database import CATALOGS, DuckDatabase, refuse_if_open
 from registry.store.protocol import Backup
 
 _ENDINGS = ("", ".wal", ".wal.checkpoint", ".wal.recovery")
 """Of a file, its write-ahead log, and what DuckDB has beside it during a checkpoint and during recovery."""
 
 
-def write_backup(database: Database, folder: Path) -> Backup:
+def write_backup(database: DuckDatabase, folder: Path) -> Backup:
     """Copy everything as of one moment; writes continue meanwhile.
 
     The folder appears whole or not at all. Raises :class:`StoreError` if it exists already.
@@ -80,7 +80,7 @@ def restore_backup(backup: Path, folder: Path, *, replace: bool) -> Path | None:
 def _bring_up_to_date(copy: Path, backup: Path) -> None:
     """Migrate the copy of a backup, before anything makes way for it: an unreadable one is refused."""
     try:
-        Database(copy, read_only=False).close()
+        DuckDatabase(copy, read_only=False).close()
     except StoreError as error:
         raise type(error)(str(error).replace(str(copy), str(backup))) from error
 

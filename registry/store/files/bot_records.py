@@ -11,8 +11,8 @@ import polars as pl
 
 from common import failpoints
 from common.errors import StaleBots
-from registry.store.files.database import Database, Transaction, naive
-from registry.store.parts.bots import STATE_SCHEMA, BotChanges, BotStanding, HistoryKind
+from registry.store.parts.bots import HISTORY_SCHEMAS, STATE_SCHEMA, BotChanges, BotStanding, HistoryKind
+from registry.store.sql import Database, Transaction, last_rows, naive, newest_rows
 
 _KINDS: tuple[HistoryKind, ...] = get_args(HistoryKind)
 _KEY = ["number", "instrument"]
@@ -30,10 +30,15 @@ class BotRecords:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._standings: dict[int, dict[str, BotStanding]] = {}
-        self._entry = max(database.newest("entry", f"registry.bot_{kind}") for kind in _KINDS)
-        self._replaced = 0
-        self._machines = 0
-        self._load()
+        self._entry = self._replaced = self._machines = 0
+        self.follow(None)
+
+    def follow(self, count: int | None) -> None:
+        """Take up the last ``count`` states, or all of them, and how far the histories have got."""
+        self._entry = max(self._database.newest("entry", f"registry.bot_{kind}") for kind in _KINDS)
+        if count is None:
+            self._standings, self._machines = {}, 0
+        self._load(count)
 
     def record(self, changes: BotChanges) -> None:
         with self._database.alone():
@@ -68,23 +73,26 @@ class BotRecords:
         wanted = [number for number in numbers if number in self._standings]
         return self._database.frame(
             f"""
-            SELECT {", ".join(STATE_SCHEMA)} FROM registry.bot_states WHERE number IN (SELECT unnest(?::BIGINT[]))
-            QUALIFY row_number() OVER (PARTITION BY number, instrument ORDER BY revision DESC) = 1
-            ORDER BY number, instrument
+            SELECT {", ".join(STATE_SCHEMA)}
+            FROM {newest_rows("registry.bot_states", "number, instrument", "revision")} AS newest
+            WHERE number IN (SELECT unnest(?::BIGINT[])) ORDER BY number, instrument
             """,
             [wanted],
         )
 
     def history(self, number: int, kind: HistoryKind, limit: int, before: int | None = None) -> pl.DataFrame:
         return self._database.frame(
-            f"SELECT * FROM registry.bot_{kind} WHERE number = ? AND entry < ? ORDER BY entry DESC LIMIT ?",
+            f"SELECT entry, {', '.join(HISTORY_SCHEMAS[kind])} FROM registry.bot_{kind} "
+            "WHERE number = ? AND entry < ? ORDER BY entry DESC LIMIT ?",
             [number, self._entry + 1 if before is None else before, limit],
         )
 
     def forget(self, transaction: Transaction, numbers: list[int]) -> None:
         """Delete everything of some bots; :meth:`drop` follows once that is committed."""
         for table in ("commands", "states", *_KINDS):
-            transaction.execute(f"DELETE FROM registry.bot_{table} WHERE list_contains(?, number)", [numbers])
+            transaction.execute(
+                f"DELETE FROM registry.bot_{table} WHERE number IN (SELECT unnest(?::BIGINT[]))", [numbers]
+            )
 
     def drop(self, numbers: Iterable[int]) -> None:
         """Take bots out of the memory."""
@@ -120,17 +128,16 @@ class BotRecords:
             self._machines += standing.instrument not in of_bot
             of_bot[standing.instrument] = standing
 
-    def _load(self) -> None:
+    def _load(self, count: int | None) -> None:
+        columns = [name for name in STATE_SCHEMA if name not in ("state", "account")]
+        states = last_rows("registry.bot_states", count)
         rows = self._database.frame(
-            """
-            SELECT * EXCLUDE (state, account) FROM registry.bot_states
-            QUALIFY row_number() OVER (PARTITION BY number, instrument ORDER BY revision DESC) = 1
-            ORDER BY number, instrument
-            """
+            f"SELECT {', '.join(columns)} FROM {newest_rows(states, 'number, instrument', 'revision')} AS newest "
+            "ORDER BY number, instrument"
         )
         self._adopt(rows)
-        (count,) = self._database.rows("SELECT count(*) FROM registry.bot_states")[0]
-        self._replaced = int(str(count)) - rows.height
+        (total,) = self._database.rows("SELECT count(*) FROM registry.bot_states")[0]
+        self._replaced = int(str(total)) - self._machines
 
 
 def _standings_in(states: pl.DataFrame) -> Iterator[tuple[int, BotStanding]]:
@@ -143,9 +150,11 @@ def _standings_in(states: pl.DataFrame) -> Iterator[tuple[int, BotStanding]]:
 def _drop_replaced(transaction: Transaction) -> int:
     return transaction.delete(
         """
-        DELETE FROM registry.bot_states WHERE rowid NOT IN (
-            SELECT rowid FROM registry.bot_states
-            QUALIFY row_number() OVER (PARTITION BY number, instrument ORDER BY revision DESC) = 1
+        DELETE FROM registry.bot_states WHERE rowid IN (
+            SELECT id FROM (
+                SELECT rowid AS id, row_number() OVER (PARTITION BY number, instrument ORDER BY revision DESC) AS place
+                FROM registry.bot_states
+            ) AS placed WHERE place > 1
         )
         """
     )

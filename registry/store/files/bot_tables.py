@@ -2,10 +2,9 @@
 commands to them. What they do is in :mod:`registry.store.files.bot_records`."""
 
 import json
-import threading
 from bisect import bisect_right
 from collections.abc import Collection, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from operator import itemgetter
 from typing import Literal
@@ -16,7 +15,6 @@ from common.clock import Clock
 from common.errors import BotExists, StoreError
 from registry.activity import GRACE_MS
 from registry.store.files.bot_records import BotRecords
-from registry.store.files.database import Database, Transaction, naive_time
 from registry.store.files.registry_tables import RegistryTables
 from registry.store.parts.bots import (
     BotChanges,
@@ -28,6 +26,7 @@ from registry.store.parts.bots import (
     StoredBot,
 )
 from registry.store.parts.registry import SubscriptionRequest
+from registry.store.sql import Database, Transaction, last_rows, naive_time, newest_rows
 from registry.subscriptions import DeliveryPolicy, config_text
 
 
@@ -43,20 +42,36 @@ class BotTables:
         """User -> bot -> the numbers of its lives, oldest first."""
         self._log: list[tuple[int, int]] = []
         """(change, number of the bot), oldest first."""
-        self._making = threading.Lock()
-        """For what takes several transactions. Subscribing may wait for the commit of another thread, so the files
-        cannot be locked meanwhile."""
         self._active: dict[str, int] = {}
         """User -> how many bots have not ended."""
         self._last_command = database.newest("command_number", "registry.bot_commands")
         self._change = database.newest("change", "registry.bots")
         self._number = database.newest("number", "registry.bots")
-        unfinished = self._load()
+        self._load(None)
         self._records = BotRecords(database)
-        if not database.read_only:
-            for bot in unfinished:
-                # The process died while it made them. As nobody was told that they exist, nothing of them stays.
-                self._undo(bot, clock.now_ms(), GRACE_MS)
+
+    def undo_unfinished(self) -> None:
+        """Remove the bots that a process was making when it died: nobody was told that they exist."""
+        with self._making():
+            for bot in self._load(0):
+                self._undo(bot, self._clock.now_ms(), GRACE_MS)
+
+    def follow(self, bots: int | None, states: int | None, commands: int | None) -> None:
+        """Take up what others committed: so many rows more of each table, or ``None`` if some were removed."""
+        if bots is None:
+            self._bots, self._of_user, self._log, self._active = {}, {}, [], {}
+        if bots != 0:
+            self._load(bots)
+            self._change = self._database.newest("change", "registry.bots")
+            self._number = self._database.newest("number", "registry.bots")
+        if commands != 0:
+            self._last_command = self._database.newest("command_number", "registry.bot_commands")
+        self._records.follow(states)
+
+    def _making(self) -> AbstractContextManager[None]:
+        """For what takes several transactions. Subscribing may wait for the commit of another thread, so the database
+        cannot be locked meanwhile."""
+        return self._database.one_maker("bots")
 
     def create(
         self, bot: NewBot, policy: DeliveryPolicy, *, active_from_ms: int, grace_ms: int = GRACE_MS
@@ -67,7 +82,7 @@ class BotTables:
             for condition_id in dict.fromkeys(condition.condition_id for condition in bot.conditions)
         ]
         # Transactions for the bot and for its subscriptions: what is left half done is undone when the store is opened.
-        with self._making:
+        with self._making():
             known = self.bot(bot.user_id, bot.bot_id)
             if known is not None and known.life == "active":
                 if self._asks_for(bot, text, known):
@@ -181,7 +196,7 @@ class BotTables:
         return self._records.history(number, kind, limit, before)
 
     def end(self, number: int, *, at_ms: int, grace_ms: int = GRACE_MS) -> None:
-        with self._making:
+        with self._making():
             bot = self._bots.get(number)
             if bot is None or bot.life == "ended":
                 return
@@ -191,7 +206,7 @@ class BotTables:
             self._remember(ended)
 
     def forget_user(self, user_id: str) -> int:
-        with self._making:
+        with self._making():
             bots = self.bots_of(user_id)
             if not bots:
                 return 0
@@ -223,7 +238,7 @@ class BotTables:
             ended = [bot.number for bot in list(self._bots.values()) if bot.life == "ended"]
             # The newest stays, as it says which number comes next.
             removed += transaction.delete(
-                "DELETE FROM registry.bot_commands WHERE list_contains(?, number) AND command_number < ?",
+                "DELETE FROM registry.bot_commands WHERE number IN (SELECT unnest(?::BIGINT[])) AND command_number < ?",
                 [ended, self._last_command],
             )
             return removed + self._records.trim(transaction)
@@ -262,12 +277,15 @@ class BotTables:
         was_active = before is not None and before.life == "active"
         self._active[bot.user_id] = self._active.get(bot.user_id, 0) + (bot.life == "active") - was_active
 
-    def _load(self) -> list[StoredBot]:
-        """Read all bots; returns those that were being made when the process died."""
+    def _load(self, count: int | None) -> list[StoredBot]:
+        """Read the last ``count`` rows of bots, or all of them; returns the bots that are not finished yet."""
+        table = last_rows("registry.bots", count) if count else "registry.bots"
+        making = " WHERE life = 'making'" if count == 0 else ""
         rows = self._database.frame(
-            """
-            SELECT * EXCLUDE (created_at), epoch_ms(created_at) AS created_ms FROM registry.bots
-            QUALIFY row_number() OVER (PARTITION BY number ORDER BY change DESC) = 1 ORDER BY change
+            f"""
+            SELECT number, user_id, bot_id, kind, account, instruments, conditions, bot_config, life,
+                epoch_ms(created_at) AS created_ms, change
+            FROM {newest_rows(table, "number", "change")} AS newest{making} ORDER BY change
             """
         )
         unfinished = []

@@ -6,7 +6,7 @@ import polars as pl
 
 from common.clock import Clock
 from registry.groups import Series
-from registry.store.files.database import Database, naive_time
+from registry.store.sql import Database, naive_time
 
 _KEPT = 2
 """Checkpoints that an owner keeps of a series: the newest may be too young for indicators that look far back."""
@@ -41,7 +41,7 @@ class CacheTables:
                 DELETE FROM registry.condition_evaluation_cache c USING (
                     SELECT series, checkpoint_id,
                         dense_rank() OVER (PARTITION BY owner, series ORDER BY checkpoint_id DESC) AS place
-                    FROM (SELECT DISTINCT owner, series, checkpoint_id FROM registry.condition_evaluation_cache)
+                    FROM (SELECT DISTINCT owner, series, checkpoint_id FROM registry.condition_evaluation_cache) AS each
                 ) o
                 WHERE o.series = c.series AND o.checkpoint_id = c.checkpoint_id AND o.place > ?
                 """,
@@ -53,7 +53,7 @@ class CacheTables:
         return self._database.frame(
             """
             SELECT c.series, c.indicator, c.anchor_ms, c.rebase, c.open_ms, c.candles, c.state
-            FROM registry.condition_evaluation_cache c SEMI JOIN wanted USING (series)
+            FROM registry.condition_evaluation_cache c WHERE c.series IN (SELECT series FROM wanted)
             ORDER BY c.series, c.open_ms, c.indicator
             """,
             wanted=wanted,

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from common.errors import CandlesMissing, StoreError
 from common.timeframes import show_time
 from registry.groups import Series
-from registry.store.files.database import Database
+from registry.store.files.candle_changes import CandleChanges
+from registry.store.sql import Database
 
 _WITHIN = """
     s.series = ? AND s.series_id = c.series_id
@@ -14,7 +15,12 @@ _WITHIN = """
 
 
 def delete_candles(
-    database: Database, series: Series, start_ms: int, stop_ms: int, judged: Sequence[tuple[int, int]]
+    database: Database,
+    changes: CandleChanges,
+    series: Series,
+    start_ms: int,
+    stop_ms: int,
+    judged: Sequence[tuple[int, int]],
 ) -> int:
     """:meth:`registry.store.parts.candles.CandleStore.delete`; ``judged`` are the times that were judged."""
     if not database.rows("SELECT 1 FROM candles.series WHERE series = ?", [series]):
@@ -32,6 +38,7 @@ def delete_candles(
         transaction.execute(
             f"DELETE FROM candles.candles c USING candles.series s WHERE {_WITHIN}", [series, start_ms, stop_ms]
         )
+        changes.write(transaction, {series: (start_ms, None)})
         # A series is what has candles. One without any was never judged, so nothing else refers to it.
         transaction.execute(
             """

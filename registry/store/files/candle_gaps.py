@@ -9,7 +9,7 @@ from common.missing_slots import SlotNumbers, missing_between, missing_in_sessio
 from common.slots import Slots, slots_of
 from common.timeframes import DURATION_MS
 from registry.groups import Series
-from registry.store.files.database import Database
+from registry.store.sql import Database
 
 _GAPS = {
     **dict.fromkeys(("series", "calendar"), pl.String),
@@ -63,11 +63,12 @@ class CandleGaps:
         lengths = pl.DataFrame({"timeframe": list(DURATION_MS), "length": list(DURATION_MS.values())})
         return self._database.frame(
             f"""
-            SELECT {_OF_SERIES}, epoch_ms(c.open_time) AS open_ms, lag(epoch_ms(c.open_time)) OVER one AS before_ms
-            FROM {_CANDLES} JOIN lengths l USING (timeframe)
-            WHERE i.calendar <> 'sessions' AND s.series = coalesce(?, s.series)
-            WINDOW one AS (PARTITION BY c.series_id ORDER BY c.open_time)
-            QUALIFY open_ms - before_ms <> any_value(l.length) OVER one ORDER BY s.series, c.open_time
+            SELECT series, calendar, grid, open_ms, before_ms FROM (
+                SELECT {_OF_SERIES}, l.length, epoch_ms(c.open_time) AS open_ms,
+                    lag(epoch_ms(c.open_time)) OVER (PARTITION BY c.series_id ORDER BY c.open_time) AS before_ms
+                FROM {_CANDLES} JOIN lengths l USING (timeframe)
+                WHERE i.calendar <> 'sessions' AND s.series = coalesce(?, s.series)
+            ) AS neighbours WHERE open_ms - before_ms <> length ORDER BY series, open_ms
             """,
             [series],
             lengths=lengths,

@@ -16,10 +16,10 @@ from registry.instruments import Calendar, Instrument, Listing
 from registry.store.files.candle_changes import CandleChanges
 from registry.store.files.candle_deletion import delete_candles
 from registry.store.files.candle_gaps import CandleGaps
-from registry.store.files.correction_tables import DIFFERS, IS_NEWEST_REVISION, CorrectionTables
-from registry.store.files.database import Database, Transaction, naive, naive_time
+from registry.store.files.correction_tables import DIFFERS, NEWEST_REVISIONS, CorrectionTables
 from registry.store.files.instrument_tables import InstrumentTables
 from registry.store.parts.candles import UpsertCounts
+from registry.store.sql import Database, Transaction, last_rows, naive, naive_time
 
 _MARKS = ("filled", "widened")
 """What may be said of a candle beside its values."""
@@ -83,6 +83,8 @@ class CandleTables:
             added = fresh.filter(pl.col("verdict") == "inserted").sort("series_id", "open_time")
             transaction.append("candles.candles", added.drop("series", "verdict"))
             _merge(transaction, fresh.filter(pl.col("verdict") == "replaced").drop("series", "verdict"))
+            spans = _spans(fresh)
+            self._changes.write(transaction, spans)
             revised = incoming.filter(pl.col("verdict") == "revised")
             transaction.append(
                 "candles.candle_revisions",
@@ -90,7 +92,7 @@ class CandleTables:
             )
         if has_new_series:
             self._instruments.reload()
-        self._note_candles(fresh, has_new_series)
+        self._note_candles(spans, has_new_series)
         return UpsertCounts(**{str(verdict): int(n) for verdict, n in count.items()})
 
     def judged(self, series: Series) -> list[tuple[int, int]]:
@@ -98,7 +100,7 @@ class CandleTables:
 
     def delete(self, series: Series, start_ms: int, stop_ms: int) -> int:
         with self._database.alone():
-            deleted = delete_candles(self._database, series, start_ms, stop_ms, self.judged(series))
+            deleted = delete_candles(self._database, self._changes, series, start_ms, stop_ms, self.judged(series))
             self._note_changes({series: start_ms})
         return deleted
 
@@ -107,10 +109,11 @@ class CandleTables:
         with self._database.transaction() as transaction:
             fresh = transaction.frame(
                 f"""
-                SELECT r.* EXCLUDE created_at, {", ".join(f"c.{name} AS was_{name}" for name in VALUES)}
-                FROM candles.candle_revisions r JOIN candles.series s USING (series_id)
+                SELECT r.series_id, r.open_time, {", ".join(f"r.{name}" for name in (*VALUES, *_MARKS))},
+                    {", ".join(f"c.{name} AS was_{name}" for name in VALUES)}
+                FROM {NEWEST_REVISIONS} AS r JOIN candles.series s USING (series_id)
                 LEFT JOIN candles.candles c USING (series_id, open_time)
-                WHERE s.series = ? QUALIFY {IS_NEWEST_REVISION} AND {DIFFERS}
+                WHERE s.series = ? AND {DIFFERS}
                 """,
                 [series],
             )
@@ -120,8 +123,10 @@ class CandleTables:
                 fresh.select("series_id", "open_time", *was).rename(was).with_columns(pl.lit(rebase).alias("rebase")),
             )
             _merge(transaction, fresh.drop(list(was)))
-        if fresh.height:
-            self._note_changes({series: int(fresh["open_time"].dt.epoch("ms").sort()[0])})
+            changed = {series: int(fresh["open_time"].dt.epoch("ms").sort()[0])} if fresh.height else {}
+            self._changes.write(transaction, {name: (first, None) for name, first in changed.items()})
+        if changed:
+            self._note_changes(changed)
         return fresh.height
 
     def instruments(self) -> list[Instrument]:
@@ -162,10 +167,11 @@ class CandleTables:
             """
             SELECT s.series, s.exchange, s.symbol, s.timeframe,
                    min(c.open_time) AS first_open_time, max(c.open_time) AS last_open_time,
-                   count(c.open_time) AS candles, count_if(c.filled) AS filled, count_if(c.widened) AS widened,
+                   count(c.open_time) AS candles, count(*) FILTER (WHERE c.filled) AS filled,
+                   count(*) FILTER (WHERE c.widened) AS widened,
                    (SELECT count(*) FROM candles.candle_revisions r WHERE r.series_id = s.series_id) AS revisions
             FROM candles.series s LEFT JOIN candles.candles c USING (series_id)
-            GROUP BY ALL ORDER BY s.exchange, s.symbol, s.timeframe
+            GROUP BY s.series_id, s.series, s.exchange, s.symbol, s.timeframe ORDER BY s.exchange, s.symbol, s.timeframe
             """
         )
 
@@ -197,7 +203,7 @@ class CandleTables:
             f"""
             SELECT s.series, c.open_time, {", ".join(f"c.{name}" for name in VALUES)}
             FROM candles.candles c JOIN candles.series s USING (series_id)
-            WHERE s.series IN (SELECT unnest(?)) AND c.open_time >= make_timestamp_ms(?)
+            WHERE s.series IN (SELECT unnest(?::VARCHAR[])) AND c.open_time >= make_timestamp_ms(?)
                 AND c.open_time < make_timestamp_ms(?)
             ORDER BY s.series, c.open_time
             """,
@@ -260,13 +266,35 @@ class CandleTables:
     def last_change(self) -> int:
         return self._changes.number
 
-    def _note_candles(self, candles: pl.DataFrame, has_new_series: bool) -> None:
+    def follow(self, changes: int, instruments_changed: bool) -> None:
+        """Take up what others committed: so many changes to candles, and perhaps instruments."""
+        if instruments_changed:
+            self._instruments.reload()
+        if not changes:
+            return
+        added: dict[Series, tuple[int, int]] = {}
+        lowest: dict[Series, int] = {}
+        is_known = True
+        for name, first_ms, last_ms in self._database.rows(
+            f"SELECT series, first_ms, last_ms FROM {last_rows('candles.candle_changes', changes)} AS fresh"
+        ):
+            series, first = Series.parse(str(name)), int(str(first_ms))
+            lowest[series] = min(first, lowest.get(series, first))
+            if last_ms is None:
+                is_known = False
+            else:
+                added[series] = _joined(added.get(series), (first, int(str(last_ms))))
+        if is_known:
+            self._note_candles(added, True, changes)
+        else:
+            self._note_changes(lowest, changes)
+
+    def _note_candles(
+        self, added: Mapping[Series, tuple[int, int]], has_new_series: bool, changes: int | None = None
+    ) -> None:
         """Take over committed candles: what is known of series grows with them, and nothing has to be read again."""
-        opens = pl.col("open_time").dt.epoch("ms")
-        spans = candles.group_by("series").agg(opens.min().alias("first"), opens.max().alias("last"))
-        added = {Series.parse(series): (first, last) for series, first, last in spans.iter_rows()}
         before, (names_of, names), extents = self._state, self._names, self._extents
-        self._note_changes({series: first for series, (first, _) in added.items()})
+        self._note_changes({series: first for series, (first, _) in added.items()}, changes)
         if names_of is before:
             self._names = self._state, names | added.keys() if has_new_series else names
         for timeframe, (extents_of, known) in list(extents.items()):
@@ -276,9 +304,9 @@ class CandleTables:
                 }
                 extents[timeframe] = self._state, known | grown if grown else known
 
-    def _note_changes(self, changed: Mapping[Series, int]) -> None:
+    def _note_changes(self, changed: Mapping[Series, int], changes: int | None = None) -> None:
         self._state = object()
-        self._changes.note(changed)
+        self._changes.note(changed, changes)
 
     def _with_verdict(self, transaction: Transaction, candles: pl.DataFrame) -> pl.DataFrame:
         """What to do with each candle: ``series series_id open_time``, its values, ``filled widened verdict``."""
@@ -309,7 +337,7 @@ class CandleTables:
             LEFT JOIN candles.candles c
                 ON c.series_id = s.series_id AND c.open_time = i.open_time AND c.open_time >= ?
             LEFT JOIN (
-                SELECT r.* FROM candles.candle_revisions r WHERE open_time >= ? QUALIFY {IS_NEWEST_REVISION}
+                SELECT * FROM {NEWEST_REVISIONS} AS newest WHERE open_time >= ?
             ) r
                 ON r.series_id = s.series_id AND r.open_time = i.open_time
             """,
@@ -319,6 +347,13 @@ class CandleTables:
         )
 
 
+def _spans(candles: pl.DataFrame) -> dict[Series, tuple[int, int]]:
+    """Series -> open times of its first and its last candle."""
+    opens = pl.col("open_time").dt.epoch("ms")
+    spans = candles.group_by("series").agg(opens.min().alias("first"), opens.max().alias("last"))
+    return {Series.parse(series): (first, last) for series, first, last in spans.iter_rows()}
+
+
 def _joined(known: tuple[int, int] | None, span: tuple[int, int]) -> tuple[int, int]:
     return span if known is None else (min(known[0], span[0]), max(known[1], span[1]))
 
@@ -326,12 +361,13 @@ def _joined(known: tuple[int, int] | None, span: tuple[int, int]) -> tuple[int, 
 def _merge(transaction: Transaction, candles: pl.DataFrame) -> None:
     if candles.is_empty():
         return
+    columns = ("series_id", "open_time", *VALUES, *_MARKS)
     transaction.execute(
         f"""
         MERGE INTO candles.candles t USING incoming b
             ON t.series_id = b.series_id AND t.open_time = b.open_time AND t.open_time >= ?
         WHEN MATCHED THEN UPDATE SET {", ".join(f"{name} = b.{name}" for name in (*VALUES, *_MARKS))}
-        WHEN NOT MATCHED THEN INSERT BY NAME
+        WHEN NOT MATCHED THEN INSERT ({", ".join(columns)}) VALUES ({", ".join(f"b.{name}" for name in columns)})
         """,
         # The lower bound lets DuckDB skip row groups: 15 times faster for a correction of old candles.
         [candles["open_time"].min()],
@@ -353,11 +389,11 @@ def _add_series(transaction: Transaction, candles: pl.DataFrame, created_at: dat
     transaction.append("candles.series", fresh)
     transaction.execute(
         """
-        INSERT INTO candles.instruments BY NAME
-        SELECT DISTINCT exchange, symbol, '24x7' AS calendar, [] AS aliases, ?::TIMESTAMP_MS AS created_at FROM fresh
-        ANTI JOIN candles.instruments USING (exchange, symbol)
+        INSERT INTO candles.instruments (exchange, symbol, calendar, aliases, created_at)
+        SELECT DISTINCT exchange, symbol, '24x7', ?::VARCHAR[], ?::TIMESTAMP_MS FROM fresh
+        WHERE (exchange, symbol) NOT IN (SELECT exchange, symbol FROM candles.instruments)
         """,
-        [created_at],
+        [[], created_at],
         fresh=fresh,
     )
     return not fresh.is_empty()

@@ -15,13 +15,19 @@ _OF_THE_FILES = (
     duckdb.OutOfMemoryException,
     duckdb.TransactionException,
 )
-"""Errors that the next write is likely to get as well; all others are about what was to be written."""
+"""Errors of DuckDB that the next write is likely to get as well; all others are about what was to be written."""
 
 
 class CommitHealth:
     """Watches transactions, which run one at a time; may be asked from any thread. ``monotonic`` gives seconds."""
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        monotonic: Callable[[], float] = time.monotonic,
+        failures: tuple[type[Exception], ...] = _OF_THE_FILES,
+    ) -> None:
+        """``failures`` are errors that the next write is likely to get as well."""
+        self._of_the_database = failures
         self._monotonic = monotonic
         self._began: float | None = None
         self._failing_since: float | None = None
@@ -34,7 +40,7 @@ class CommitHealth:
         self._began = self._monotonic() if outer is None else outer
         try:
             yield
-        except _OF_THE_FILES:
+        except self._of_the_database:
             self._failures += 1
             if self._failing_since is None:
                 self._failing_since = self._monotonic()

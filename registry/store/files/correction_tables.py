@@ -5,11 +5,9 @@ import polars as pl
 from common.candle_columns import VALUES
 from common.clock import Clock
 from registry.groups import Series
-from registry.store.files.database import Database, naive, naive_time
+from registry.store.sql import Database, naive, naive_time, newest_rows
 
-IS_NEWEST_REVISION = (
-    "row_number() OVER (PARTITION BY r.series_id, r.open_time ORDER BY r.created_at DESC, r.rowid DESC) = 1"
-)
+NEWEST_REVISIONS = newest_rows("candles.candle_revisions", "series_id, open_time", "created_at, rowid")
 DIFFERS = "(c.series_id IS NULL OR " + " OR ".join(f"c.{name} <> r.{name}" for name in VALUES) + ")"
 """Whether revision ``r`` differs from candle ``c``."""
 
@@ -24,12 +22,17 @@ class CorrectionTables:
     def revisions(self, series: Series | None = None) -> pl.DataFrame:
         return self._database.frame(
             f"""
-            SELECT s.series, r.open_time, r.created_at, {IS_NEWEST_REVISION} AND {DIFFERS} AS pending,
+            SELECT s.series, r.open_time, r.created_at, r.place = 1 AND {DIFFERS} AS pending,
                 {", ".join(f"c.{name} AS judged_{name}" for name in VALUES)},
                 {", ".join(f"r.{name}" for name in VALUES)}
-            FROM candles.candle_revisions r JOIN candles.series s USING (series_id)
+            FROM (
+                SELECT t.*, row_number() OVER (
+                    PARTITION BY series_id, open_time ORDER BY created_at DESC, rowid DESC
+                ) AS place
+                FROM candles.candle_revisions AS t
+            ) AS r JOIN candles.series s USING (series_id)
             LEFT JOIN candles.candles c USING (series_id, open_time)
-            WHERE s.series = coalesce(?, s.series) ORDER BY s.series, r.open_time, r.created_at, r.rowid
+            WHERE s.series = coalesce(?, s.series) ORDER BY s.series, r.open_time, r.created_at, r.place DESC
             """,
             [series],
         )
@@ -53,9 +56,11 @@ class CorrectionTables:
         # Importing a file again brings the same rows; they are stored once.
         fresh = self._database.frame(
             """
-            SELECT i.* FROM incoming i ANTI JOIN candles.candle_quarantine q
-                ON q.source = i.source AND q.line = i.line AND q.reason = i.reason
-                AND q.open_time IS NOT DISTINCT FROM i.open_time AND q.close IS NOT DISTINCT FROM i.close
+            SELECT i.* FROM incoming i WHERE NOT EXISTS (
+                SELECT 1 FROM candles.candle_quarantine q
+                WHERE q.source = i.source AND q.line = i.line AND q.reason = i.reason
+                    AND q.open_time IS NOT DISTINCT FROM i.open_time AND q.close IS NOT DISTINCT FROM i.close
+            )
             """,
             incoming=incoming,
         )
@@ -64,4 +69,7 @@ class CorrectionTables:
         return fresh.height
 
     def quarantined(self) -> pl.DataFrame:
-        return self._database.frame("SELECT * FROM candles.candle_quarantine ORDER BY created_at, source, line")
+        return self._database.frame(
+            "SELECT exchange, symbol, timeframe, open_time, open, high, low, close, volume, reason, source, line, "
+            "created_at FROM candles.candle_quarantine ORDER BY created_at, source, line"
+        )

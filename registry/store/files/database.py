@@ -9,9 +9,9 @@ import os
 import re
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 
@@ -20,10 +20,10 @@ import polars as pl
 
 from common.errors import StoreBroken, StoreDamaged, StoreError, StoreLocked, StoreMissing, StoreNotWritable
 from common.private_files import NotPrivate, close_to_others, make_private_folder
-from common.timeframes import from_ms
 from registry.store.files.commit_health import CommitHealth
 from registry.store.files.migrate import check_schema, migrate
 from registry.store.files.write_ahead_log import LogCondition, examine
+from registry.store.sql import zoned
 
 CATALOGS = ("registry", "candles")
 """File stem and catalog name of the two files."""
@@ -40,7 +40,7 @@ _DAMAGED = re.compile(r"[Cc]orrupt|replaying (checkpoint )?WAL|not a valid DuckD
 _LOCK_HOLDER = re.compile(r"held in (?P<executable>\S+) \(PID (?P<pid>\d+)\)")
 
 
-class Database:
+class DuckDatabase:
     """An open pair of files. Each read has a cursor of its own; writes run one after another, each in a transaction.
 
     Raises :class:`StoreMissing`, :class:`StoreLocked`, :class:`StoreNotWritable` or
@@ -54,6 +54,7 @@ class Database:
         """Called, from any thread and perhaps more than once, when DuckDB can only be restarted."""
         self._write_lock = threading.RLock()
         self._copying = threading.Lock()
+        self._makers: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self.commits = CommitHealth()
         if read_only and not all(self._file(catalog).exists() for catalog in CATALOGS):
             raise StoreMissing(f"no store in {folder}; `hub demo` or `hub candles import` creates one")
@@ -147,6 +148,12 @@ class Database:
         with self._write_lock:
             yield
 
+    @contextmanager
+    def one_maker(self, what: str) -> Iterator[None]:
+        """Keep others from the same kind of work, which takes several transactions of several threads."""
+        with self._makers[what]:
+            yield
+
     def checkpoint(self) -> None:
         """Take the write-ahead logs into the files, where the place of deleted rows can be used again.
 
@@ -159,14 +166,14 @@ class Database:
                     cursor.execute(f"CHECKPOINT {catalog}")
 
     @contextmanager
-    def transaction(self) -> Iterator["Transaction"]:
+    def transaction(self) -> Iterator["DuckTransaction"]:
         """One transaction: committed when the block ends, rolled back when it raises."""
         if self.read_only:
             raise StoreNotWritable(f"the store in {self.folder} was opened read-only")
         with self._write_lock, self._cursor() as cursor, self.commits.watching():
             cursor.execute("BEGIN")
             try:
-                yield Transaction(cursor)
+                yield DuckTransaction(cursor)
                 cursor.execute("COMMIT")
             except BaseException:
                 with suppress(duckdb.Error):
@@ -248,7 +255,7 @@ class Database:
             )
 
 
-class Transaction:
+class DuckTransaction:
     """Reads and writes of one transaction. Times of its frames are naive UTC, as the tables keep them."""
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
@@ -294,31 +301,6 @@ def refuse_if_open(folder: Path) -> None:
         except duckdb.Error as error:
             if isinstance(explained := _explain(error, folder), StoreLocked):
                 raise explained from error
-
-
-def zoned(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame with the tables' naive UTC times as ``Datetime('ms', 'UTC')``."""
-    # Casts of columns: a query of polars for them would take longer than most queries of the store.
-    columns = [
-        column.cast(pl.Datetime("ms")).cast(pl.Datetime("ms", "UTC")) if _is_naive(column.dtype) else column
-        for column in frame.get_columns()
-    ]
-    return pl.DataFrame(columns)
-
-
-def _is_naive(kind: pl.DataType) -> bool:
-    return isinstance(kind, pl.Datetime) and kind.time_zone is None
-
-
-def naive_time(time_ms: int) -> datetime:
-    """Milliseconds since the epoch as the naive UTC time that the tables keep."""
-    return from_ms(time_ms).replace(tzinfo=None)
-
-
-def naive(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame with zoned UTC times as the naive ones that the tables keep."""
-    times = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone == "UTC"]
-    return frame.with_columns(pl.col(times).dt.replace_time_zone(None)) if times else frame
 
 
 def _query(

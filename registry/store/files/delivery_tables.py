@@ -4,8 +4,8 @@ import json
 from dataclasses import asdict, replace
 
 from common.clock import Clock
-from registry.store.files.database import Database, naive_time
 from registry.store.parts.delivery import LogReading, Webhook, WebhookState
+from registry.store.sql import Database, last_rows, naive_time, newest_rows
 
 _READINGS_KEPT_MS = 7 * 24 * 3_600_000
 
@@ -18,24 +18,30 @@ class DeliveryTables:
         self._clock = clock
         if not database.read_only:
             self.trim()
-        self._cursors = {
-            str(name): int(str(seq))
-            for name, seq in database.rows(
-                """
-                SELECT name, seq FROM registry.delivery_cursors
-                QUALIFY row_number() OVER (PARTITION BY name ORDER BY rowid DESC) = 1
-                """
+        self._cursors: dict[str, int] = {}
+        self._webhooks: dict[str, Webhook] = {}
+        self._of_user: dict[str, dict[str, Webhook]] = {}
+        self.follow(None, None)
+
+    def follow(self, webhooks: int | None, cursors: int | None) -> None:
+        """Take up what others committed: so many rows more of each table, or ``None`` for all of its rows."""
+        self._cursors.update(
+            (str(name), int(str(seq)))
+            for name, seq in self._database.rows(
+                "SELECT name, seq FROM "
+                f"{newest_rows(last_rows('registry.delivery_cursors', cursors), 'name')} AS newest"
             )
-        }
-        rows = database.frame(
-            """
-            SELECT * EXCLUDE (created_at, changed_at), epoch_ms(created_at) AS created_ms FROM registry.webhooks
-            QUALIFY row_number() OVER (PARTITION BY webhook_id ORDER BY revision DESC) = 1
+        )
+        if webhooks is None:
+            self._webhooks, self._of_user = {}, {}
+        rows = self._database.frame(
+            f"""
+            SELECT webhook_id, user_id, url, secret, bot_id, state, epoch_ms(created_at) AS created_ms, from_seq,
+                revision, name, preset, template, headers, secrets
+            FROM {newest_rows(last_rows("registry.webhooks", webhooks), "webhook_id", "revision")} AS newest
             ORDER BY created_at, webhook_id
             """
         )
-        self._webhooks: dict[str, Webhook] = {}
-        self._of_user: dict[str, dict[str, Webhook]] = {}
         for row in rows.iter_rows(named=True):
             texts = {name: json.loads(row[name] or "{}") for name in ("headers", "secrets")}
             self._remember(Webhook(**row | texts))

@@ -8,7 +8,7 @@ from common.clock import Clock
 from common.grids import UTC_GRID, Grid
 from registry.directory import Directory
 from registry.instruments import Calendar, Instrument, Listing
-from registry.store.files.database import Database, naive_time
+from registry.store.sql import Database, naive_time
 
 
 class InstrumentTables:
@@ -82,10 +82,11 @@ class InstrumentTables:
     def _load_listings(self) -> list[Listing]:
         rows = self._database.frame(
             """
-            SELECT exchange, symbol, coalesce(aliases, []) AS aliases, tick_size, lot_size,
+            SELECT exchange, symbol, coalesce(aliases, ?::VARCHAR[]) AS aliases, tick_size, lot_size,
                 epoch_ms(first_open_time) AS first_open_ms, calendar, coalesce(grid, 'UTC') AS grid, base, quote
             FROM candles.instruments ORDER BY exchange, symbol
-            """
+            """,
+            [[]],
         )
         return [
             Listing(

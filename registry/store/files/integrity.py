@@ -8,10 +8,11 @@ from common.errors import HubError
 from registry.groups import Group
 from registry.language.packed import pack
 from registry.rereading import Rereader
-from registry.store.files.database import Database
 from registry.store.files.running_totals import RUNS, TICKS
+from registry.store.files.trigger_tables import key_of
 from registry.store.files.upgrade_statements import CURRENT_CONDITIONS
 from registry.store.protocol import Finding
+from registry.store.sql import Database, newest_rows
 
 _RESTORE = "stop the hub and restore the newest backup without this problem: hub store restore FOLDER"
 _MOST_COUNTED = 1_000
@@ -27,10 +28,9 @@ class _Check:
     mend: str
 
 
-_NEWEST_SUBSCRIPTIONS = """(
-    SELECT * FROM registry.user_condition_subscriptions
-    QUALIFY row_number() OVER (PARTITION BY user_id, bot_id, condition_id ORDER BY revision DESC) = 1
-)"""
+_NEWEST_SUBSCRIPTIONS = newest_rows(
+    "registry.user_condition_subscriptions", "user_id, bot_id, condition_id", "revision"
+)
 
 _CHECKS = (
     _Check(
@@ -41,12 +41,12 @@ _CHECKS = (
     _Check(
         "seq has no gaps, except where an event log was ahead, and for upgrades",
         """
-        SELECT 'seq ' || s.after + 1 || ' to ' || s.seq - 1 FROM (
-            SELECT seq, lag(seq, 1, 0) OVER (ORDER BY seq) AS after FROM (
-                SELECT seq FROM registry.condition_triggers
-                UNION ALL SELECT unnest(range(first_seq, last_seq + 1)) FROM registry.seq_gaps
-            )
-        ) s WHERE s.seq > s.after + 1
+        SELECT 'seq ' || (s.after + 1) || ' to ' || (s.first_seq - 1) FROM (
+            SELECT first_seq, coalesce(lag(last_seq) OVER (ORDER BY first_seq), 0) AS after FROM (
+                SELECT seq AS first_seq, seq AS last_seq FROM registry.condition_triggers
+                UNION ALL SELECT first_seq, last_seq FROM registry.seq_gaps
+            ) AS used
+        ) AS s WHERE s.first_seq > s.after + 1
         """,
         _RESTORE,
     ),
@@ -58,8 +58,8 @@ _CHECKS = (
     _Check(
         "triggers belong to registered conditions",
         """
-        SELECT DISTINCT condition_id FROM registry.condition_triggers ANTI JOIN registry.condition_registry
-            USING (condition_id)
+        SELECT DISTINCT condition_id FROM registry.condition_triggers
+        WHERE condition_id NOT IN (SELECT condition_id FROM registry.condition_registry)
         """,
         "register the conditions again: hub conditions register",
     ),
@@ -67,8 +67,8 @@ _CHECKS = (
         "ticks are numbered without gaps",
         """
         SELECT 'tick ' || tick_id FROM (
-            SELECT tick_id, lag(tick_id, 1, 0) OVER (ORDER BY tick_id) AS before FROM registry.ticks
-        ) WHERE tick_id <> before + 1
+            SELECT tick_id, coalesce(lag(tick_id) OVER (ORDER BY tick_id), 0) AS before FROM registry.ticks
+        ) AS numbered WHERE tick_id <> before + 1
         """,
         _RESTORE,
     ),
@@ -92,15 +92,9 @@ _CHECKS = (
         "runs are numbered without gaps",
         """
         SELECT 'run ' || number FROM (
-            SELECT number, lag(number, 1, 0) OVER (ORDER BY number) AS before FROM registry.tick_runs
-        ) WHERE number IS DISTINCT FROM before + 1
+            SELECT number, coalesce(lag(number) OVER (ORDER BY number), 0) AS before FROM registry.tick_runs
+        ) AS numbered WHERE number IS DISTINCT FROM before + 1
         """,
-        _RESTORE,
-    ),
-    _Check(
-        "triggers have the keys of their conditions",
-        "SELECT trigger_id FROM registry.condition_triggers WHERE condition_key IS DISTINCT FROM "
-        "coalesce(try_cast('0x' || condition_id[:8] AS UINTEGER), 0)",
         _RESTORE,
     ),
     _Check(
@@ -108,15 +102,18 @@ _CHECKS = (
         """
         SELECT condition_id FROM registry.condition_registry GROUP BY condition_id, revision HAVING count(*) > 1
         UNION
-        SELECT condition_id FROM registry.condition_registry ANTI JOIN registry.condition_activity USING (condition_id)
+        SELECT condition_id FROM registry.condition_registry
+        WHERE condition_id NOT IN (SELECT condition_id FROM registry.condition_activity)
         UNION
-        SELECT condition_id FROM registry.condition_activity ANTI JOIN registry.condition_registry USING (condition_id)
+        SELECT condition_id FROM registry.condition_activity
+        WHERE condition_id NOT IN (SELECT condition_id FROM registry.condition_registry)
         """,
         "register the conditions again: hub conditions register; or restore a backup: hub store restore FOLDER",
     ),
     _Check(
         "subscriptions are to registered conditions",
-        f"SELECT condition_id FROM {_NEWEST_SUBSCRIPTIONS} ANTI JOIN registry.condition_registry USING (condition_id)",
+        f"SELECT condition_id FROM {_NEWEST_SUBSCRIPTIONS} AS newest "
+        "WHERE condition_id NOT IN (SELECT condition_id FROM registry.condition_registry)",
         "register the conditions again: hub conditions register",
     ),
     _Check(
@@ -145,10 +142,11 @@ _CHECKS = (
     _Check(
         "candles belong to series, and series to instruments",
         """
-        SELECT 'series ' || series_id FROM (SELECT DISTINCT series_id FROM candles.candles)
-            ANTI JOIN candles.series USING (series_id)
+        SELECT 'series ' || series_id FROM (SELECT DISTINCT series_id FROM candles.candles) AS present
+        WHERE series_id NOT IN (SELECT series_id FROM candles.series)
         UNION ALL
-        SELECT series FROM candles.series ANTI JOIN candles.instruments USING (exchange, symbol)
+        SELECT series FROM candles.series
+        WHERE (exchange, symbol) NOT IN (SELECT exchange, symbol FROM candles.instruments)
         UNION ALL
         SELECT 'series ' || series_id FROM candles.series GROUP BY series_id HAVING count(*) > 1
         UNION ALL
@@ -161,7 +159,7 @@ _CHECKS = (
     _Check(
         "each judged series has an anchor",
         """
-        SELECT DISTINCT series FROM judged ANTI JOIN registry.series_anchors USING (series)
+        SELECT DISTINCT series FROM judged WHERE series NOT IN (SELECT series FROM registry.series_anchors)
         """,
         _RESTORE,
     ),
@@ -176,7 +174,7 @@ def check(database: Database) -> list[Finding]:
         broken = [
             str(text)
             for (text,) in database.frame(
-                f"SELECT * FROM ({rule.rows}) LIMIT {_MOST_COUNTED}", judged=judged
+                f"SELECT * FROM ({rule.rows}) AS broken LIMIT {_MOST_COUNTED}", judged=judged
             ).iter_rows()
         ]
         if broken:
@@ -185,7 +183,17 @@ def check(database: Database) -> list[Finding]:
             findings.append(Finding(rule.subject, f"does not hold for {number}, such as {examples}", rule.mend))
         else:
             findings.append(Finding(rule.subject, None, None))
-    return [*findings, _check_packed(database)]
+    return [*findings, _check_keys(database), _check_packed(database)]
+
+
+def _check_keys(database: Database) -> Finding:
+    """Whether triggers have the numbers by which those of a condition are found."""
+    subject = "triggers have the keys of their conditions"
+    keys = database.rows("SELECT DISTINCT condition_id, condition_key FROM registry.condition_triggers")
+    broken = sorted(str(name) for name, key in keys if key != key_of(str(name)))
+    if not broken:
+        return Finding(subject, None, None)
+    return Finding(subject, f"does not hold for {len(broken)}, such as {', '.join(broken[:3])}", _RESTORE)
 
 
 def _check_packed(database: Database) -> Finding:
@@ -193,7 +201,7 @@ def _check_packed(database: Database) -> Finding:
     subject, rereader, broken = "the packed trees of conditions are what their texts say", Rereader(), []
     for rows in database.frames(
         "SELECT condition_id, canonical, text, definition_versions, packed FROM "
-        f"{CURRENT_CONDITIONS} WHERE packed IS NOT NULL ORDER BY text",
+        f"{CURRENT_CONDITIONS} AS current WHERE packed IS NOT NULL ORDER BY text",
         rows=_AT_ONCE,
     ):
         for condition_id, canonical, text, versions, packed in rows.iter_rows():

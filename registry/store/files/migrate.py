@@ -8,6 +8,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 import duckdb
 
@@ -30,16 +31,22 @@ class Migration:
 
 
 def migrations(catalog: str) -> list[Migration]:
-    """The migrations of a catalog, oldest first: 1, 2, 3 and so on. Raises :class:`SchemaMismatch` for a gap."""
+    """The migrations of a catalog, oldest first. Raises :class:`SchemaMismatch` for a gap."""
+    return migrations_in(files("registry.store.files") / "migrations" / catalog, f"{catalog}.duckdb")
+
+
+def migrations_in(folder: Traversable, of: str) -> list[Migration]:
+    """The migrations in a folder, ``of`` a database, oldest first: 1, 2, 3 and so on. Raises :class:`SchemaMismatch`
+    for a gap."""
     steps = []
-    for entry in (files("registry.store.files") / "migrations" / catalog).iterdir():
+    for entry in folder.iterdir():
         if match := _FILE_NAME.fullmatch(entry.name):
             steps.append(Migration(int(match[1]), match[2], entry.read_text(encoding="utf-8")))
     steps.sort(key=lambda migration: migration.version)
     versions = [migration.version for migration in steps]
     if not versions or versions != list(range(1, len(versions) + 1)):
         raise SchemaMismatch(
-            f"the migrations of {catalog}.duckdb are {versions}, but must be 1, 2, 3 and so on, each once; this "
+            f"the migrations of {of} are {versions}, but must be 1, 2, 3 and so on, each once; this "
             "installation is incomplete: install the hub again"
         )
     return steps
@@ -55,7 +62,7 @@ def migrate(connection: duckdb.DuckDBPyConnection, catalog: str) -> tuple[int, i
         "(version INTEGER NOT NULL, name VARCHAR NOT NULL, sha256 VARCHAR NOT NULL, applied_at TIMESTAMP NOT NULL)"
     )
     applied = _applied(connection, catalog)
-    _refuse_unknown(applied, catalog)
+    refuse_unknown(applied, migrations(catalog), f"{catalog}.duckdb")
     for migration in migrations(catalog):
         if migration.version in applied:
             continue
@@ -82,7 +89,7 @@ def check_schema(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
         applied = _applied(connection, catalog)
     except duckdb.CatalogException:
         applied = {}
-    _refuse_unknown(applied, catalog)
+    refuse_unknown(applied, migrations(catalog), f"{catalog}.duckdb")
     missing = [migration for migration in migrations(catalog) if migration.version not in applied]
     if missing:
         raise SchemaMismatch(
@@ -95,16 +102,18 @@ def _applied(connection: duckdb.DuckDBPyConnection, catalog: str) -> dict[int, s
     return dict(connection.execute(f"SELECT version, sha256 FROM {catalog}.schema_version").fetchall())
 
 
-def _refuse_unknown(applied: dict[int, str], catalog: str) -> None:
-    known = {migration.version: migration for migration in migrations(catalog)}
+def refuse_unknown(applied: dict[int, str], steps: list[Migration], of: str) -> None:
+    """Refuse a schema, ``version -> checksum``, that is newer than what this hub has, or has another migration of the
+    same number; raises :class:`SchemaMismatch`."""
+    known = {migration.version: migration for migration in steps}
     for version, sha256 in sorted(applied.items()):
         if version not in known:
             raise SchemaMismatch(
-                f"{catalog}.duckdb has schema {version}, but this hub knows only up to {max(known)}; "
+                f"{of} has schema {version}, but this hub knows only up to {max(known)}; "
                 "it was written by a newer version: upgrade the hub, or restore a backup from before the upgrade"
             )
         if known[version].sha256 != sha256:
             raise SchemaMismatch(
-                f"migration {version:04d}_{known[version].name}.sql of {catalog}.duckdb was edited after it had been "
+                f"migration {version:04d}_{known[version].name}.sql of {of} was edited after it had been "
                 "applied; put the file back as it was released and add a new migration instead"
             )

@@ -10,7 +10,7 @@ import polars as pl
 from common.clock import Clock, SystemClock
 from common.errors import SchemaMismatch, StoreMissing, StoreNotWritable
 from registry.store.files.backup import copy_files, files_of, free_name
-from registry.store.files.database import Database, refuse_if_open
+from registry.store.files.database import DuckDatabase, refuse_if_open
 from registry.store.files.upgrade import Progress, changes_of, is_current, upgrade
 
 
@@ -34,7 +34,7 @@ def upgrade_offline(folder: Path, progress: Progress, clock: Clock | None = None
     clock = clock or SystemClock()
     kept = None if not files_of(folder) or _is_current(folder) else _keep_copy(folder)
     try:
-        database = Database(folder, read_only=False)
+        database = DuckDatabase(folder, read_only=False)
     except SchemaMismatch:
         if kept is not None:
             shutil.rmtree(kept)
@@ -53,7 +53,7 @@ def preview_upgrade(folder: Path, progress: Progress, clock: Clock | None = None
     copy = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
     try:
         copy_files(folder, copy, catalogs=("registry",))
-        database = Database(copy, read_only=False)
+        database = DuckDatabase(copy, read_only=False)
         try:
             done = _upgraded(database, clock or SystemClock(), progress, None)
         finally:
@@ -67,7 +67,7 @@ def preview_upgrade(folder: Path, progress: Progress, clock: Clock | None = None
     return OfflineUpgrade({"registry": done.schemas["registry"]}, done.changes, None)
 
 
-def _upgraded(database: Database, clock: Clock, progress: Progress, kept: Path | None) -> OfflineUpgrade:
+def _upgraded(database: DuckDatabase, clock: Clock, progress: Progress, kept: Path | None) -> OfflineUpgrade:
     report = upgrade(database, clock, progress)
     return OfflineUpgrade(database.migrated, changes_of(database, 0 if report is None else report.upgrade), kept)
 
@@ -75,7 +75,7 @@ def _upgraded(database: Database, clock: Clock, progress: Progress, kept: Path |
 def _is_current(folder: Path) -> bool:
     """Whether this version of the hub has nothing to change in a store."""
     try:
-        database = Database(folder, read_only=True)
+        database = DuckDatabase(folder, read_only=True)
     except (SchemaMismatch, StoreMissing):
         return False
     try:

@@ -12,11 +12,11 @@ import polars as pl
 
 from registry.activity import ActiveSpan
 from registry.store.files.activity_tables import ActivityTables
-from registry.store.files.database import Transaction, naive_time
 from registry.store.files.subscription_index import SubscriptionEntry, SubscriptionIndex, SubscriptionKey
 from registry.store.files.unjudged_tables import UnjudgedTables
 from registry.store.files.zone_tables import ZoneTables
 from registry.store.parts.registry import StoredCondition, StoredSubscription, SubscriptionRequest, Unjudged
+from registry.store.sql import Transaction, naive_time
 from registry.subscriptions import POLICY_FIELDS, DeliveryPolicy, config_text
 
 _MOST_TERMS = 1_024

@@ -17,15 +17,14 @@ from registry.language.packed import pack
 from registry.store.files.activity_tables import ActivityTables
 from registry.store.files.changed_conditions import ChangedConditions
 from registry.store.files.condition_search import ConditionSearch
-from registry.store.files.database import Database, Transaction, naive_time
 from registry.store.files.group_commit import GroupCommit, PendingOperation
 from registry.store.files.registry_draft import PreparedRequest, RegistryDraft, prepare
 from registry.store.files.subscription_changes import end, forget, pause, take
-from registry.store.files.subscription_loading import load_subscriptions
+from registry.store.files.subscription_loading import changed_subscriptions, load_subscriptions
 from registry.store.files.succession_tables import SuccessionTables
 from registry.store.files.trigger_tables import TriggerTables
 from registry.store.files.unjudged_tables import UnjudgedTables
-from registry.store.files.upgrade_statements import CURRENT_CONDITIONS
+from registry.store.files.upgrade_statements import current_conditions
 from registry.store.files.user_usage import UserUsages
 from registry.store.files.wanted_groups import ConditionsPerSeries, WantedGroups
 from registry.store.files.watermarks import Watermarks
@@ -44,6 +43,7 @@ from registry.store.parts.registry import (
     UpgradeNotice,
     retired_text,
 )
+from registry.store.sql import Database, Transaction, last_rows, naive_time
 
 _log = logging.getLogger(__name__)
 
@@ -332,6 +332,35 @@ class RegistryTables:
             self._subscribed.note(draft.subscribed, version)
             self._version = version
 
+    def follow(self, conditions: int, spans: int, subscriptions: int, unjudged: int) -> None:
+        """Take up what others committed: so many rows more of each table."""
+        last_change = self._subscriptions.last_change
+        fresh = self._load_conditions(last_rows("registry.condition_registry", conditions)) if conditions else []
+        changed = list(changed_subscriptions(self._database, subscriptions, self._subscriptions.get))
+        version = self._version + spans + (changed[-1][0].change - last_change if changed else 0)
+        known = {condition.condition_id: condition for condition in fresh}
+        begun = self._activity.written(spans) if spans else []
+        for condition_id, span in begun:
+            condition = known.get(condition_id) or self._conditions[condition_id]
+            self._activity.adopt(condition_id, condition.group, span, version)
+        if unjudged:
+            self._unjudged.adopt(self._unjudged.written(unjudged))
+        for condition_id, condition in known.items():
+            self._conditions.setdefault(condition_id, condition)
+        for subscription, content, config_change in changed:
+            self._subscriptions.put(subscription, content, config_change)
+        self._judged.note((condition_id for condition_id, _ in begun), version)
+        self._subscribed.note((subscription.condition_id for subscription, _, _ in changed), version)
+        self._version = version
+
+    def follow_announcements(self) -> None:
+        """Take up upgrades that others announced."""
+        self._succession.load_announcements()
+
+    def follow_zones(self) -> None:
+        """Take up zones that others have come to use."""
+        self._zones.load()
+
     def _register(
         self,
         conditions: Sequence[Condition],
@@ -414,13 +443,13 @@ class RegistryTables:
         """Drop what a process before this one left, which ended before it came to it."""
         rows = self._database.rows(
             """
-            WITH over AS (
+            WITH surplus AS (
                 SELECT user_id, bot_id, condition_id, arg_max(state, change) = 'ended' AS has_ended,
-                    max(change) FILTER (bot_config IS NOT NULL) AS config_change
+                    max(change) FILTER (WHERE bot_config IS NOT NULL) AS config_change
                 FROM registry.user_condition_subscriptions GROUP BY user_id, bot_id, condition_id
                 HAVING count(bot_config) > (arg_max(state, change) <> 'ended')::INTEGER
             )
-            SELECT change FROM registry.user_condition_subscriptions JOIN over USING (user_id, bot_id, condition_id)
+            SELECT change FROM registry.user_condition_subscriptions JOIN surplus USING (user_id, bot_id, condition_id)
             WHERE bot_config IS NOT NULL AND (has_ended OR change < config_change)
             """
         )
@@ -428,12 +457,12 @@ class RegistryTables:
             with self._database.transaction() as transaction:
                 _drop_configs(transaction, [int(str(change)) for (change,) in rows])
 
-    def _load_conditions(self) -> list[StoredCondition]:
+    def _load_conditions(self, table: str = "registry.condition_registry") -> list[StoredCondition]:
         rows = self._database.frame(
             f"""
             SELECT condition_id, canonical, text, exchange, symbol, timeframe, group_key AS "group",
                    definition_versions, epoch_ms(active_from) AS active_from_ms, coalesce(packed, '') AS packed
-            FROM {CURRENT_CONDITIONS} ORDER BY created_at, condition_id
+            FROM {current_conditions(table)} AS current ORDER BY created_at, condition_id
             """
         )
         conditions = []

@@ -3,10 +3,10 @@
 from collections import Counter
 from dataclasses import asdict
 
-from registry.store.files.database import Database, naive_time
 from registry.store.parts.runs import AuditRecord, RunFailure
+from registry.store.sql import Database, naive_time, newest_rows
 
-_FAILURES = "SELECT * EXCLUDE (failed_at), epoch_ms(failed_at) AS failed_ms FROM registry.failed_runs"
+_FAILURE = "run_id, deployment, state, message, epoch_ms(failed_at) AS failed_ms"
 
 
 class RunTables:
@@ -14,14 +14,18 @@ class RunTables:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.load()
+
+    def load(self) -> None:
+        """Read what is kept in memory."""
         recovered = {
             str(deployment): int(str(at_ms))
-            for deployment, at_ms in database.rows(
-                "SELECT deployment, epoch_ms(max(recovered_at)) FROM registry.recovered_deployments GROUP BY ALL"
+            for deployment, at_ms in self._database.rows(
+                "SELECT deployment, epoch_ms(max(recovered_at)) FROM registry.recovered_deployments GROUP BY deployment"
             )
         }
-        newest = database.frame(
-            f"{_FAILURES} QUALIFY row_number() OVER (PARTITION BY deployment ORDER BY failed_at DESC) = 1"
+        newest = self._database.frame(
+            f"SELECT {_FAILURE} FROM {newest_rows('registry.failed_runs', 'deployment', 'failed_at')} AS newest"
         )
         self._failing = {
             failure.deployment: failure
@@ -31,8 +35,8 @@ class RunTables:
         self._counts = Counter(
             {
                 str(deployment): int(str(count))
-                for deployment, count in database.rows(
-                    "SELECT deployment, count(*) FROM registry.failed_runs GROUP BY ALL"
+                for deployment, count in self._database.rows(
+                    "SELECT deployment, count(*) FROM registry.failed_runs GROUP BY deployment"
                 )
             }
         )
@@ -68,7 +72,10 @@ class RunTables:
         """Remove failures and audits from before a time; a failure that a deployment still has stays."""
         before = naive_time(before_ms)
         statements = (
-            ("DELETE FROM registry.failed_runs WHERE failed_at < ? AND NOT list_contains(?, run_id)", True),
+            (
+                "DELETE FROM registry.failed_runs WHERE failed_at < ? AND run_id NOT IN (SELECT unnest(?::VARCHAR[]))",
+                True,
+            ),
             ("DELETE FROM registry.recovered_deployments WHERE recovered_at < ?", False),
             ("DELETE FROM registry.audits WHERE audited_at < ?", False),
         )
@@ -84,7 +91,9 @@ class RunTables:
         return sorted(self._failing.values(), key=lambda failure: failure.deployment)
 
     def failures(self, limit: int) -> list[RunFailure]:
-        rows = self._database.frame(f"{_FAILURES} ORDER BY failed_at DESC, run_id LIMIT ?", [limit])
+        rows = self._database.frame(
+            f"SELECT {_FAILURE} FROM registry.failed_runs ORDER BY failed_at DESC, run_id LIMIT ?", [limit]
+        )
         return [RunFailure(**row) for row in rows.iter_rows(named=True)]
 
     def failure_counts(self) -> dict[str, int]:
@@ -103,8 +112,8 @@ class RunTables:
     def audits(self, limit: int) -> list[AuditRecord]:
         rows = self._database.frame(
             """
-            SELECT * EXCLUDE (since, until, audited_at), epoch_ms(since) AS since_ms, epoch_ms(until) AS until_ms,
-                epoch_ms(audited_at) AS audited_ms
+            SELECT run_id, epoch_ms(since) AS since_ms, epoch_ms(until) AS until_ms, conditions, groups, triggers,
+                differences, revised, unreadable, unverifiable, examples, epoch_ms(audited_at) AS audited_ms
             FROM registry.audits ORDER BY audited_at DESC, run_id LIMIT ?
             """,
             [limit],

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from registry.store.files.database import Database, Transaction, naive, naive_time
+from registry.store.sql import Database, Transaction, last_rows, naive, naive_time
 
 _HOUR_MS, _DAY_MS = 3_600_000, 24 * 3_600_000
 _MOST_BUCKETS = 256
@@ -47,15 +47,15 @@ class Summed:
     def differences(self) -> str:
         """SQL: where the table of totals is not what its rows add up to."""
         sums = ", ".join(f"sum({name})::BIGINT AS {name}" for name in self.sums)
-        written = f"SELECT hour, candle_day, timeframe, {sums} FROM {self.totals} GROUP BY ALL"
+        written = f"SELECT hour, candle_day, timeframe, {sums} FROM {self.totals} GROUP BY hour, candle_day, timeframe"
         counted = f"""
-            SELECT * EXCLUDE (last_number)
-            FROM ({self._rows(f"{self.number} <= (SELECT coalesce(max(last_number), 0) FROM {self.totals})")})
+            SELECT hour, candle_day, timeframe, {", ".join(self.sums)}
+            FROM ({self._rows(f"{self.number} <= (SELECT coalesce(max(last_number), 0) FROM {self.totals})")}) AS c
         """
         return f"""
-            SELECT DISTINCT '{self.table.split(".")[1]} of ' || timeframe || ', judged from ' || hour FROM (
+            SELECT DISTINCT '{self.table.split(".")[1]} of ' || timeframe || ', judged from ' || hour::VARCHAR FROM (
                 (({written}) EXCEPT ({counted})) UNION ALL (({counted}) EXCEPT ({written}))
-            )
+            ) AS each
         """
 
     def _rows(self, where: str) -> str:
@@ -64,7 +64,7 @@ class Summed:
             SELECT date_trunc('hour', {self.at})::TIMESTAMP_MS AS hour,
                 date_trunc('day', {self.candles_until})::TIMESTAMP_MS AS candle_day, timeframe,
                 max({self.number}) AS last_number, {sums}
-            FROM {self.table} WHERE {where} GROUP BY ALL
+            FROM {self.table} WHERE {where} GROUP BY 1, 2, 3
         """
 
 
@@ -117,13 +117,29 @@ class RunningTotals:
             "last_number": pl.Int64,
             **dict.fromkeys(summed.sums, pl.Int64),
         }
-        written = self._fitted(database.frame(f"SELECT * FROM {summed.totals}"))
-        fresh = self._fitted(database.frame(summed.rows_after, [_last(written)]))
-        if fresh.height and not database.read_only:
-            with database.transaction() as transaction:
-                transaction.append(summed.totals, fresh)
+        self._database = database
+        self.load()
+
+    def load(self) -> None:
+        """Read the totals, and add up the rows since."""
+        written = self._fitted(self._database.frame(f"SELECT * FROM {self._summed.totals}"))
+        fresh = self._fitted(self._database.frame(self._summed.rows_after, [_last(written)])).drop("last_number")
+        opens = fresh.with_columns(pl.col("hour", "candle_day").dt.epoch("ms"))
+        buckets = {(hour, day, timeframe): tuple(sums) for hour, day, timeframe, *sums in opens.iter_rows()}
         # Replaced together: a reader in another thread sees each sum once.
-        self._totals: tuple[pl.DataFrame, dict[_Bucket, tuple[int, ...]]] = pl.concat([written, fresh]), {}
+        self._totals: tuple[pl.DataFrame, dict[_Bucket, tuple[int, ...]]] = written, buckets
+
+    def follow(self, count: int) -> None:
+        """Take up the last ``count`` rows of the table, which others wrote."""
+        summed = self._summed
+        sums = ", ".join(summed.counts.get(name, name) for name in summed.sums)
+        nothing = self._fitted(pl.DataFrame(schema=self._schema))
+        for at_ms, close_ms, timeframe, *values in self._database.rows(
+            f"SELECT epoch_ms({summed.at}), epoch_ms({summed.candles_until}), timeframe, {sums} "
+            f"FROM {last_rows(summed.table, count)} AS fresh ORDER BY {summed.number}"
+        ):
+            numbers = [int(str(value)) for value in values]
+            self.adopt(nothing, int(str(at_ms)), int(str(close_ms)), str(timeframe), numbers)
 
     def write_due(self, transaction: Transaction, now_ms: int, last_number: int) -> pl.DataFrame:
         """Write what has been added up to ``last_number``, if its hour is over; returns the rows, for :meth:`adopt`."""

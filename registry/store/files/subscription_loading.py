@@ -1,21 +1,26 @@
 """Loading subscriptions from the file into the owner's memory."""
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import chain
 from sys import intern
 from typing import get_args
 
 import polars as pl
 
-from registry.store.files.database import Database
-from registry.store.files.subscription_index import SubscriptionIndex
+from registry.store.files.subscription_index import SubscriptionEntry, SubscriptionIndex, SubscriptionKey
 from registry.store.parts.registry import StoredSubscription, SubscriptionState
+from registry.store.sql import Database, last_rows
 from registry.subscriptions import POLICY_FIELDS, DeliveryPolicy
 
 _STATES: dict[str, SubscriptionState] = {state: state for state in get_args(SubscriptionState)}
 
+_SUBSCRIPTION = (
+    "user_id, bot_id, condition_id, bot_type, state, epoch_ms(active_from) AS active_from_ms, "
+    "epoch_ms(subscribed_at) AS subscribed_ms, revision, change, content"
+)
 _ROWS_AT_ONCE = 50_000
 _MANY = 100_000
 
@@ -26,13 +31,12 @@ def load_subscriptions(database: Database) -> SubscriptionIndex:
         f"""
         WITH newest AS (
             SELECT max(change) AS change, min(change) AS first_change,
-                max(change) FILTER (bot_config IS NOT NULL) AS config_change,
-                arg_max(strlen(bot_config), change) FILTER (bot_config IS NOT NULL) AS config_bytes
+                max(change) FILTER (WHERE bot_config IS NOT NULL) AS config_change,
+                arg_max(strlen(bot_config), change) FILTER (WHERE bot_config IS NOT NULL) AS config_bytes
             FROM registry.user_condition_subscriptions GROUP BY user_id, bot_id, condition_id
         )
-        SELECT user_id, bot_id, condition_id, bot_type, state, epoch_ms(active_from), epoch_ms(subscribed_at),
-            revision, change, content, coalesce(config_change, 0), coalesce(config_bytes, 0), moved_to,
-            {", ".join(POLICY_FIELDS)}
+        SELECT {_SUBSCRIPTION}, coalesce(config_change, 0) AS config_change,
+            coalesce(config_bytes, 0) AS config_bytes, moved_to, {", ".join(POLICY_FIELDS)}
         FROM registry.user_condition_subscriptions JOIN newest USING (change) ORDER BY subscribed_at, first_change
         """,
         rows=_ROWS_AT_ONCE,
@@ -44,6 +48,35 @@ def load_subscriptions(database: Database) -> SubscriptionIndex:
         # They stay for good: without this, the collector would scan them each time, and stop everything for a second.
         gc.freeze()
     return index
+
+
+def changed_subscriptions(
+    database: Database, count: int, known: Callable[[SubscriptionKey], SubscriptionEntry | None]
+) -> Iterator[tuple[StoredSubscription, int | None, int]]:
+    """The last ``count`` revisions that were written, in the order of their changes: each with its content and the
+    change that set its configuration. ``known`` finds the revision before."""
+    if not count:
+        return
+    frame = database.frame(
+        f"""
+        SELECT {_SUBSCRIPTION}, CASE WHEN bot_config IS NULL THEN 0 ELSE change END AS config_change,
+            coalesce(strlen(bot_config), 0) AS config_bytes, moved_to, {", ".join(POLICY_FIELDS)}
+        FROM {last_rows("registry.user_condition_subscriptions", count)} AS fresh ORDER BY change
+        """
+    )
+    kept: dict[SubscriptionKey, tuple[int, int]] = {}
+    for subscription, content, config_change in _subscriptions([frame]):
+        key = (subscription.user_id, subscription.bot_id, subscription.condition_id)
+        entry = known(key)
+        before = (0, 0) if entry is None else (entry.config_change, entry.subscription.config_bytes)
+        if subscription.state == "ended":
+            kept[key] = (0, 0)
+        elif config_change:
+            kept[key] = (config_change, subscription.config_bytes)
+        else:
+            kept.setdefault(key, before)
+        set_by, size = kept[key]
+        yield replace(subscription, config_bytes=size), content, set_by
 
 
 def _subscriptions(frames: Iterable[pl.DataFrame]) -> Iterator[tuple[StoredSubscription, int | None, int]]:

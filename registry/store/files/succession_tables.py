@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 from common.clock import Clock
 from registry.groups import Group
-from registry.store.files.database import Database, naive_time
 from registry.store.files.upgrade_statements import NEWEST_OUTCOMES, SUPERSEDED
 from registry.store.parts.registry import StoredCondition, StoredSubscription, Superseded, UpgradeNotice
+from registry.store.sql import Database, naive_time, newest_rows
 
 
 class SuccessionTables:
@@ -21,7 +21,7 @@ class SuccessionTables:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        rows = database.rows(f"SELECT condition_id, superseded_by, upgrade FROM {NEWEST_OUTCOMES}")
+        rows = database.rows(f"SELECT condition_id, superseded_by, upgrade FROM {NEWEST_OUTCOMES} AS newest")
         outcomes = {
             str(condition_id): (cast(str | None, successor), int(str(upgrade)))
             for condition_id, successor, upgrade in rows
@@ -31,9 +31,13 @@ class SuccessionTables:
         self._unreadable = {condition_id for condition_id, (successor, _) in outcomes.items() if successor is None}
         direct = {old: new for old, (new, _) in outcomes.items() if new is not None and new != old}
         self._successors = {old: _last(old, direct) for old in direct}
+        self.load_announcements()
+
+    def load_announcements(self) -> None:
+        """Read which upgrades owners have been told of."""
         self._seqs = {
             int(str(upgrade)): int(str(seq))
-            for upgrade, seq in database.rows("SELECT upgrade, seq FROM registry.announced_upgrades")
+            for upgrade, seq in self._database.rows("SELECT upgrade, seq FROM registry.announced_upgrades")
         }
 
     def successor(self, condition_id: str) -> str:
@@ -57,9 +61,9 @@ class SuccessionTables:
             SELECT c.condition_id, c.canonical, c.text, c.exchange, c.symbol, c.timeframe, c.group_key AS "group",
                 c.definition_versions, epoch_ms(c.active_from) AS active_from_ms,
                 o.reason, epoch_ms(o.created_at) AS since_ms
-            FROM registry.condition_registry c JOIN {SUPERSEDED} o USING (condition_id)
+            FROM {newest_rows("registry.condition_registry", "condition_id", "revision")} AS c
+            JOIN {SUPERSEDED} AS o USING (condition_id)
             WHERE c.condition_id = coalesce(?, c.condition_id)
-            QUALIFY row_number() OVER (PARTITION BY c.condition_id ORDER BY c.revision DESC) = 1
             ORDER BY c.created_at, c.condition_id
             """,
             [condition_id],
@@ -102,7 +106,8 @@ class SuccessionTables:
 
     def _reasons(self, condition_ids: list[str]) -> dict[str, str]:
         rows = self._database.rows(
-            f"SELECT condition_id, reason FROM {NEWEST_OUTCOMES} WHERE condition_id IN (SELECT unnest(?::VARCHAR[]))",
+            f"SELECT condition_id, reason FROM {NEWEST_OUTCOMES} AS newest "
+            "WHERE condition_id IN (SELECT unnest(?::VARCHAR[]))",
             [condition_ids],
         )
         return {str(condition_id): str(reason) for condition_id, reason in rows}

@@ -2,9 +2,9 @@
 
 import polars as pl
 
-from registry.store.files.database import zoned
 from registry.store.files.running_totals import RUNS, TICKS
 from registry.store.parts.ticks import TotalsBy
+from registry.store.sql import zoned
 
 SIZES = ("conditions", "subscribed", "subscriptions", "users", "bots")
 """What is noted of the registry with the first tick of each hour."""

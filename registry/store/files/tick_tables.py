@@ -17,14 +17,23 @@ from common.timeframes import show_time
 from registry.groups import Group, Series
 from registry.store.files.candle_changes import CandleChanges
 from registry.store.files.candle_tables import JudgedSpan
-from registry.store.files.database import Database, Transaction, naive_time
 from registry.store.files.running_totals import RUNS, TICKS, RunningTotals
 from registry.store.files.tick_figures import SIZES, add_up
 from registry.store.files.trigger_tables import TriggerTables
 from registry.store.files.watermarks import Watermarks
 from registry.store.parts.ticks import Anchor, PlanSize, Rebase, RunRecord, TickRecord, TotalsBy, UnitCosts
+from registry.store.sql import Database, Transaction, last_rows, naive_time, newest_rows
 
 _HOUR_MS = 3_600_000
+_TICK = (
+    "tick_id, timeframe, close_time, late, groups, holes, triggers, subscriptions, conditions, indicators, series, "
+    "isolated_indicators, isolated_loads, equal_sharing_indicators, equal_sharing_loads, load_us, indicators_us, "
+    "judge_us, judged_at, zones_version"
+)
+_RUN = (
+    "run_id, timeframe, tick, ticks, triggers, prepare_us, record_us, publish_us, finished_at, plan_conditions, "
+    "plan_indicators, plan_series"
+)
 _ANSWERS_KEPT = 1_000
 """Ticks whose answers are known if they are sent again."""
 
@@ -66,6 +75,27 @@ class TickTables:
         self._plan_sizes = _load_plan_sizes(database)
         self._noted_hour = database.newest("epoch_ms(noted_at)", "registry.registry_sizes") // _HOUR_MS
 
+    def follow(self, ticks: int, runs: int, anchors: int, totals_changed: bool) -> None:
+        """Take up what others committed: so many rows more of each table, and perhaps written totals."""
+        if anchors:
+            for anchor in self.anchor_history(anchors):
+                self._set_anchor(anchor.series, anchor.open_ms, anchor.built_from, anchor.grid)
+                self._last_rebase = max(self._last_rebase, anchor.rebase)
+            self._before_rebases = self._judged_before_rebases() if self._last_rebase else []
+        if totals_changed:
+            self._tick_totals.load()
+            self._run_totals.load()
+        elif ticks or runs:
+            self._tick_totals.follow(ticks)
+            self._run_totals.follow(runs)
+        if ticks:
+            self._last_tick_id = self._database.newest("tick_id", "registry.ticks")
+            self._answers.update(self._recent_answers(ticks))
+            self._noted_hour = self._database.newest("epoch_ms(noted_at)", "registry.registry_sizes") // _HOUR_MS
+        if runs:
+            self._last_run = self._database.newest("number", "registry.tick_runs")
+            self._plan_sizes |= _load_plan_sizes(self._database)
+
     def watermarks(self, timeframe: str) -> dict[Group, int]:
         return self._watermarks.of_timeframe(timeframe)
 
@@ -88,12 +118,13 @@ class TickTables:
         """Series with an anchor -> its grid."""
         return dict.fromkeys(self._anchors, UTC_GRID) | self._grids
 
-    def anchor_history(self) -> list[Anchor]:
+    def anchor_history(self, count: int | None = None) -> list[Anchor]:
+        """All anchors ever set, or the last ``count`` of them, oldest first."""
         rows = self._database.frame(
-            """
+            f"""
             SELECT series, epoch_ms(anchor) AS open_ms, built_from, rebase, epoch_ms(created_at) AS created_ms,
                 coalesce(grid, 'UTC') AS grid
-            FROM registry.series_anchors ORDER BY rebase, created_at, series
+            FROM {last_rows("registry.series_anchors", count)} AS anchors ORDER BY rebase, created_at, series
             """
         )
         return [
@@ -126,7 +157,7 @@ class TickTables:
             transaction.append("registry.series_anchors", rows)
             # Checkpoints identify their anchor by its time, which may be the same as before.
             transaction.execute(
-                "DELETE FROM registry.condition_evaluation_cache WHERE series IN (SELECT unnest(?))",
+                "DELETE FROM registry.condition_evaluation_cache WHERE series IN (SELECT unnest(?::VARCHAR[]))",
                 [list(rebase.anchors)],
             )
             transaction.append(
@@ -240,8 +271,8 @@ class TickTables:
 
     def ticks(self, after_id: int = 0, limit: int | None = None) -> pl.DataFrame:
         return self._database.frame(
-            """
-            SELECT * EXCLUDE (token, first_seq, last_seq) FROM registry.ticks WHERE tick_id > ?
+            f"""
+            SELECT {_TICK} FROM registry.ticks WHERE tick_id > ?
             ORDER BY tick_id LIMIT ?
             """,
             [after_id, limit],
@@ -264,7 +295,7 @@ class TickTables:
         ]
         asked = [(bound, value) for bound, value in bounds if value is not None]
         return self._database.frame(
-            f"SELECT * EXCLUDE (token, first_seq, last_seq) FROM registry.ticks "
+            f"SELECT {_TICK} FROM registry.ticks "
             f"{'WHERE ' if asked else ''}{' AND '.join(bound for bound, _ in asked)} ORDER BY tick_id DESC LIMIT ?",
             [*(value for _, value in asked), limit],
         )
@@ -282,7 +313,8 @@ class TickTables:
         since = naive_time(0 if since_ms is None else since_ms)
         until = None if until_ms is None else naive_time(until_ms)
         return self._database.frame(
-            "SELECT * FROM registry.registry_sizes WHERE noted_at >= ? AND (? IS NULL OR noted_at < ?) "
+            f"SELECT noted_at, {', '.join(SIZES)} FROM registry.registry_sizes "
+            "WHERE noted_at >= ? AND (?::TIMESTAMP_MS IS NULL OR noted_at < ?) "
             "ORDER BY noted_at",
             [since, until, until],
         )
@@ -291,12 +323,12 @@ class TickTables:
         self, limit: int | None = None, *, timeframe: str | None = None, since_ms: int | None = None
     ) -> pl.DataFrame:
         return self._database.frame(
-            """
-            SELECT * EXCLUDE (number) FROM (
+            f"""
+            SELECT {_RUN} FROM (
                 SELECT * FROM registry.tick_runs
                 WHERE (?::VARCHAR IS NULL OR timeframe = ?) AND finished_at >= ?
                 ORDER BY number DESC LIMIT ?
-            ) ORDER BY number
+            ) AS last ORDER BY number
             """,
             [timeframe, timeframe, naive_time(since_ms or 0), limit],
         )
@@ -386,23 +418,22 @@ class TickTables:
             earlier[anchor.series] = anchor
         return spans
 
-    def _recent_answers(self) -> dict[str, range]:
+    def _recent_answers(self, count: int = _ANSWERS_KEPT) -> dict[str, range]:
         """Token -> answer of the last ticks: a worker sends its tick again if the owner restarts meanwhile."""
         rows = self._database.rows(
             "SELECT token, first_seq, last_seq FROM registry.ticks WHERE tick_id > ? AND token IS NOT NULL "
             "ORDER BY tick_id",
-            [self._last_tick_id - _ANSWERS_KEPT],
+            [self._last_tick_id - count],
         )
         return {str(token): range(int(str(first)), int(str(last)) + 1) for token, first, last in rows}
 
 
 def _load_plan_sizes(database: Database) -> dict[str, PlanSize]:
     """Timeframe -> what its newest run judged."""
+    planned = "(SELECT * FROM registry.tick_runs WHERE plan_conditions IS NOT NULL)"
     rows = database.rows(
-        """
-        SELECT timeframe, plan_conditions, plan_indicators, plan_series FROM registry.tick_runs
-        WHERE plan_conditions IS NOT NULL QUALIFY row_number() OVER (PARTITION BY timeframe ORDER BY number DESC) = 1
-        """
+        "SELECT timeframe, plan_conditions, plan_indicators, plan_series "
+        f"FROM {newest_rows(planned, 'timeframe', 'number')} AS newest"
     )
     return {str(timeframe): PlanSize(*(int(str(count)) for count in counts)) for timeframe, *counts in rows}
 

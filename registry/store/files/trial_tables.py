@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from registry.groups import Series
-from registry.store.files.database import Database
+from registry.store.sql import Database
 from registry.tried import MOST, count_of, smallest
 
 
@@ -14,8 +14,13 @@ class TrialTables:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._digests: dict[str, list[int]] = {}
+        self.follow()
+
+    def follow(self) -> None:
+        """Take up what others committed."""
         by_series: dict[str, list[int]] = {}
-        for series, digest in database.rows("SELECT series, digest FROM registry.tried_conditions"):
+        for series, digest in self._database.rows("SELECT series, digest FROM registry.tried_conditions"):
             by_series.setdefault(str(series), []).append(int(str(digest)))
         self._digests = {series: smallest(digests) for series, digests in by_series.items()}
 

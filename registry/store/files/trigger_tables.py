@@ -8,8 +8,8 @@ import polars as pl
 from common.clock import Clock
 from common.errors import StoreError
 from common.timeframes import to_ms
-from registry.store.files.database import Database, Transaction, naive, naive_time, zoned
 from registry.store.parts.triggers import ConditionState
+from registry.store.sql import Database, Transaction, last_rows, naive, naive_time, zoned
 
 _BLOCK = 100_000
 """How many triggers a search scans first: about as many as DuckDB keeps in one row group."""
@@ -18,7 +18,10 @@ _NEVER = ConditionState()
 
 _KEY_DIGITS = 8
 
-_COLUMNS = "* EXCLUDE (condition_key)"
+_COLUMNS = (
+    'seq, trigger_id, condition_id, exchange, symbol, timeframe, open_time, close_time, price, "values", settled, '
+    "late, definition_versions, emitted_at"
+)
 
 
 class TriggerTables:
@@ -30,19 +33,39 @@ class TriggerTables:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._gaps = [
-            (int(str(first)), int(str(last)))
-            for first, last in database.rows("SELECT first_seq, last_seq FROM registry.seq_gaps ORDER BY first_seq")
-        ]
-        self._adopted = {
-            str(trigger_id) for (trigger_id,) in database.rows("SELECT trigger_id FROM registry.adopted_triggers")
-        }
-        self._next_seq = 1 + max(
-            database.newest("seq", "registry.condition_triggers"), self._gaps[-1][1] if self._gaps else 0
-        )
+        self._next_seq = 1 + database.newest("seq", "registry.condition_triggers")
+        self._gaps: list[tuple[int, int]] = []
+        self._adopted: set[str] = set()
+        self._load_exceptions()
         self._states = self._load_states()
         self.fired: set[str] = set()
         """Conditions that have fired; who reads it takes them out."""
+
+    def follow(self, triggers: int) -> None:
+        """Take up what others committed: this many triggers more, and perhaps gaps and adopted triggers."""
+        if triggers:
+            self.note_recorded(
+                naive(
+                    self._database.frame(
+                        "SELECT condition_id, seq, close_time FROM "
+                        f"{last_rows('registry.condition_triggers', triggers)} AS fresh ORDER BY seq"
+                    )
+                )
+            )
+        self._load_exceptions()
+
+    def _load_exceptions(self) -> None:
+        """Numbers that no trigger has, and triggers that a tick may bring a second time."""
+        self._gaps = [
+            (int(str(first)), int(str(last)))
+            for first, last in self._database.rows(
+                "SELECT first_seq, last_seq FROM registry.seq_gaps ORDER BY first_seq"
+            )
+        ]
+        self._adopted = {
+            str(trigger_id) for (trigger_id,) in self._database.rows("SELECT trigger_id FROM registry.adopted_triggers")
+        }
+        self._next_seq = max(self._next_seq, 1 + self._gaps[-1][1] if self._gaps else 0)
 
     def last_seq(self) -> int:
         return self._next_seq - 1
@@ -74,8 +97,8 @@ class TriggerTables:
         return self._search(
             self._blocks_up(seq),
             limit,
-            f"SELECT {_COLUMNS} FROM registry.condition_triggers SEMI JOIN wanted USING (condition_id) "
-            "WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
+            f"SELECT {_COLUMNS} FROM registry.condition_triggers "
+            "WHERE condition_id IN (SELECT condition_id FROM wanted) AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
             wanted=wanted,
         )
 
@@ -89,7 +112,7 @@ class TriggerTables:
             min(limit, state.triggers),
             f"SELECT {_COLUMNS} FROM registry.condition_triggers WHERE condition_key = ?::UINTEGER "
             "AND condition_id = ? AND seq > ? AND seq <= ? ORDER BY seq DESC LIMIT ?",
-            _key(condition_id),
+            key_of(condition_id),
             condition_id,
         )
 
@@ -101,7 +124,7 @@ class TriggerTables:
             # In the types of the columns: DuckDB skips row groups only then.
             "SELECT 1 FROM registry.condition_triggers WHERE close_time = make_timestamp_ms(?)::TIMESTAMP_MS "
             "AND condition_key = ?::UINTEGER AND condition_id = ? LIMIT 1",
-            [close_ms, _key(condition_id), condition_id],
+            [close_ms, key_of(condition_id), condition_id],
         )
         return bool(rows)
 
@@ -121,7 +144,7 @@ class TriggerTables:
                     "raise the floor to where they begin, and pass them without gaps"
                 )
             known = transaction.frame(
-                "SELECT f.trigger_id FROM fresh f SEMI JOIN registry.condition_triggers USING (trigger_id)",
+                "SELECT trigger_id FROM registry.condition_triggers WHERE trigger_id IN (SELECT trigger_id FROM fresh)",
                 fresh=fresh,
             )["trigger_id"]
             added = fresh.unique("trigger_id", keep="first", maintain_order=True).filter(
@@ -205,15 +228,16 @@ class TriggerTables:
     def _load_states(self) -> dict[str, ConditionState]:
         """What each condition has done: the stored state plus the triggers since; an owner stores the sum."""
         since = self._database.newest("last_seq", "registry.condition_state")
-        recent = """
-            SELECT condition_id, count(*) AS triggers, max(close_time) AS last_close_time, max(seq) AS last_seq
-            FROM registry.condition_triggers WHERE seq > ? GROUP BY condition_id
-        """
         rows = self._database.frame(
-            f"""
+            """
             SELECT condition_id, sum(triggers)::BIGINT AS triggers, max(last_close_time) AS last_close_time,
                 max(last_seq) AS last_seq, count(*) > 1 OR max(last_seq) > ? AS is_new
-            FROM (FROM registry.condition_state UNION ALL BY NAME ({recent})) GROUP BY condition_id
+            FROM (
+                SELECT condition_id, triggers, last_close_time, last_seq FROM registry.condition_state
+                UNION ALL
+                SELECT condition_id, count(*) AS triggers, max(close_time) AS last_close_time, max(seq) AS last_seq
+                FROM registry.condition_triggers WHERE seq > ? GROUP BY condition_id
+            ) AS each GROUP BY condition_id
             """,
             [since, since],
         )
@@ -237,7 +261,8 @@ def _keyed(triggers: pl.DataFrame) -> pl.DataFrame:
     return triggers.with_columns(digits.fill_null(0).alias("condition_key"))
 
 
-def _key(condition_id: str) -> int:
+def key_of(condition_id: str) -> int:
+    """The number that finds the triggers of a condition."""
     try:
         return int(condition_id[:_KEY_DIGITS], 16)
     except ValueError:

@@ -5,8 +5,8 @@ from typing import cast
 
 import polars as pl
 
-from registry.store.files.database import Database, Transaction
 from registry.store.parts.registry import Unjudged, UnjudgedState
+from registry.store.sql import Database, Transaction, last_rows, newest_rows
 
 _JUDGED = "judged"
 
@@ -15,17 +15,24 @@ class UnjudgedTables:
     """Why conditions are not judged. Changes are written in the transaction of their cause, and adopted after it."""
 
     def __init__(self, database: Database) -> None:
-        self._unjudged = {
-            str(condition_id): Unjudged(cast(UnjudgedState, str(state)), str(reason), int(str(since_ms)))
-            for condition_id, state, reason, since_ms in database.rows(
-                f"""
-                SELECT condition_id, state, reason, epoch_ms(since) FROM (
-                    SELECT * FROM registry.unjudged_conditions
-                    QUALIFY row_number() OVER (PARTITION BY condition_id ORDER BY rowid DESC) = 1
-                ) WHERE state <> '{_JUDGED}'
-                ORDER BY condition_id
-                """
-            )
+        self._unjudged: dict[str, Unjudged] = {}
+        self._database = database
+        self.adopt(self.written(None))
+
+    def written(self, count: int | None) -> dict[str, Unjudged | None]:
+        """What the last ``count`` rows of the table say, or all of them."""
+        rows = self._database.rows(
+            f"""
+            SELECT condition_id, state, reason, epoch_ms(since)
+            FROM {newest_rows(last_rows("registry.unjudged_conditions", count), "condition_id")} AS newest
+            ORDER BY condition_id
+            """
+        )
+        return {
+            str(condition_id): None
+            if state == _JUDGED
+            else Unjudged(cast(UnjudgedState, str(state)), str(reason), int(str(since_ms)))
+            for condition_id, state, reason, since_ms in rows
         }
 
     def all(self) -> Mapping[str, Unjudged]:

@@ -20,8 +20,8 @@ from common.errors import SchemaMismatch
 from registry.conditions import Condition
 from registry.language.packed import pack
 from registry.rereading import Rereader, definition_versions, definitions
-from registry.store.files.database import Database, Transaction, naive_time
 from registry.store.files.upgrade_statements import CHANGES, CURRENT_CONDITIONS, NEWEST_OUTCOMES, STATEMENTS
+from registry.store.sql import Database, Transaction, naive_time
 
 Progress = Callable[[int, int], object]
 """Called with the number of conditions that have been read, and the total."""

@@ -1,18 +1,21 @@
 """The statements of an upgrade (``registry.store.files.upgrade``), in their order, and what they build on."""
 
-NEWEST_OUTCOMES = """(
-    SELECT * FROM registry.upgraded_conditions
-    QUALIFY row_number() OVER (PARTITION BY condition_id ORDER BY rowid DESC) = 1
-)"""
+from registry.store.sql import newest_rows
+
+NEWEST_OUTCOMES = newest_rows("registry.upgraded_conditions", "condition_id")
 """What the newest upgrade that changed it made of each condition."""
-SUPERSEDED = f"(SELECT * FROM {NEWEST_OUTCOMES} WHERE superseded_by <> condition_id)"
-CURRENT_CONDITIONS = f"""(
-    SELECT * FROM (
-        SELECT * FROM registry.condition_registry
-        QUALIFY row_number() OVER (PARTITION BY condition_id ORDER BY revision DESC) = 1
-    ) ANTI JOIN {SUPERSEDED} USING (condition_id)
-)"""
-"""The newest revisions of all conditions that no other has superseded."""
+SUPERSEDED = f"(SELECT * FROM {NEWEST_OUTCOMES} AS outcomes WHERE superseded_by <> condition_id)"
+
+
+def current_conditions(table: str = "registry.condition_registry") -> str:
+    """SQL for the newest revisions of all conditions in a table that no other has superseded."""
+    return f"""(
+        SELECT * FROM {newest_rows(table, "condition_id", "revision")} AS newest
+        WHERE condition_id NOT IN (SELECT condition_id FROM {SUPERSEDED} AS superseded)
+    )"""
+
+
+CURRENT_CONDITIONS = current_conditions()
 
 
 CHANGES = """

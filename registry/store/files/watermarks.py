@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 import polars as pl
 
 from registry.groups import Group
-from registry.store.files.database import Database, naive_time
 from registry.store.parts.ticks import WatermarkMove
+from registry.store.sql import Database, last_rows, naive_time
 
 _AT_A_TIME = 50_000
 """Rows that one transaction of :meth:`Watermarks.trim` looks at, so that a tick waits for a moment only."""
@@ -21,8 +21,13 @@ class Watermarks:
             _compact(database)
         self._by_timeframe: dict[str, dict[Group, int]] = {}
         self._newest: int | None = None
-        for group, timeframe, watermark in database.rows(
-            "SELECT group_key, timeframe, epoch_ms(max(watermark)) FROM registry.group_watermarks GROUP BY ALL"
+        self.follow(None)
+
+    def follow(self, count: int | None) -> None:
+        """Take up the last ``count`` rows, or all of them."""
+        for group, timeframe, watermark in self._database.rows(
+            "SELECT group_key, timeframe, epoch_ms(max(watermark)) FROM "
+            f"{last_rows('registry.group_watermarks', count)} AS fresh GROUP BY group_key, timeframe"
         ):
             self._put(str(timeframe), Group.parse(str(group)), int(str(watermark)))
 

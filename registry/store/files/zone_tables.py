@@ -15,7 +15,7 @@ from common.timeframes import show_time
 from common.zones import KNOWN_YEARS_MS, ZONES_VERSION, offset_changes
 from registry.conditions import Condition
 from registry.language.tree import windows
-from registry.store.files.database import Database, Transaction
+from registry.store.sql import Database, Transaction, newest_rows
 
 _log = logging.getLogger(__name__)
 
@@ -28,12 +28,10 @@ class ZoneTables:
 
     def __init__(self, database: Database, now_ms: int) -> None:
         """Compares the rules with those that are installed. Raises :class:`ZoneRulesChanged`."""
+        self._database = database
         rows = database.rows(
-            """
-            SELECT zone, zones_version, offsets FROM registry.zone_rules
-            QUALIFY row_number() OVER (PARTITION BY zone ORDER BY rowid DESC) = 1
-            ORDER BY zone
-            """
+            "SELECT zone, zones_version, offsets "
+            f"FROM {newest_rows('registry.zone_rules', 'zone')} AS newest ORDER BY zone"
         )
         older = [(str(zone), str(version), str(offsets)) for zone, version, offsets in rows if version != ZONES_VERSION]
         in_use = []
@@ -46,6 +44,11 @@ class ZoneTables:
                 self.write(transaction, in_use, now_ms)
             _log.info("zone rules %s apply from here on to %s", ZONES_VERSION, ", ".join(in_use))
         self._known = {str(zone) for zone, version, _ in rows if version == ZONES_VERSION} | set(in_use)
+
+    def load(self) -> None:
+        """Read again which zones are in use, by the rules that are installed."""
+        rows = self._database.rows("SELECT zone FROM registry.zone_rules WHERE zones_version = ?", [ZONES_VERSION])
+        self._known = {str(zone) for (zone,) in rows}
 
     def fresh(self, conditions: Iterable[Condition]) -> set[str]:
         """The zones of conditions that are not in use yet."""
@@ -67,12 +70,12 @@ class ZoneTables:
 def _users(database: Database, zone: str) -> list[str]:
     """The conditions with a window in a zone, those that were retired aside."""
     rows = database.rows(
-        """
+        f"""
         SELECT DISTINCT condition_id FROM registry.condition_registry
-        WHERE (contains(canonical, ', ' || ? || ')') OR contains(canonical, '(' || ? || ')'))
+        WHERE (position(', ' || ?::VARCHAR || ')' IN canonical) + position('(' || ?::VARCHAR || ')' IN canonical)) > 0
             AND condition_id NOT IN (
-                SELECT condition_id FROM registry.unjudged_conditions
-                QUALIFY row_number() OVER (PARTITION BY condition_id ORDER BY rowid DESC) = 1 AND state = 'retired'
+                SELECT condition_id FROM {newest_rows("registry.unjudged_conditions", "condition_id")} AS newest
+                WHERE state = 'retired'
             )
         ORDER BY condition_id
         """,

@@ -15,11 +15,13 @@ def reading(read_ms: int) -> LogReading:
     return LogReading(read_ms, stored_seq=9, published_seq=8, events=7, bytes=2_000, lags={"bots": 3, "hooks": 0})
 
 
-def test_a_store_and_its_backup_share_an_identity_and_no_other_store_has_it(open_at: OpenAt, tmp_path: Path) -> None:
-    with open_at(tmp_path / "one", None) as store:
+def test_a_store_and_its_backup_share_an_identity_and_no_other_store_has_it(
+    open_files_at: OpenAt, tmp_path: Path
+) -> None:
+    with open_files_at(tmp_path / "one", None) as store:
         identity = store.identity()
     shutil.copytree(tmp_path / "one", tmp_path / "backup")
-    with open_at(tmp_path / "backup", None) as backup, open_at(tmp_path / "two", None) as other:
+    with open_files_at(tmp_path / "backup", None) as backup, open_files_at(tmp_path / "two", None) as other:
         assert backup.identity() == identity
         assert other.identity() != identity
 

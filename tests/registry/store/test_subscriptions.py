@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from common.clock import ReplayClock
-from common.errors import StoreError, SubscriptionError
+from common.errors import StoreError, StoreNotWritable, SubscriptionError
 from common.timeframes import to_ms
 from registry.conditions import Condition
 from registry.store.files import registry_tables
@@ -329,7 +329,7 @@ def test_a_write_that_fails_leaves_memory_and_file_as_they_were(hub: Store, monk
     from registry.store.files.activity_tables import ActivityTables
 
     def fail(*_: object) -> None:
-        raise duckdb.IOException("No space left on device")
+        raise StoreNotWritable("no space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr(ActivityTables, "write", fail)

@@ -12,13 +12,13 @@ RSI, OTHER_RSI = "f4fda3d9a0c12279b03c7582ae1cf0f0", "e0b95b8daa58c3b34a97ef7aee
 user-1 the other."""
 
 
-def test_who_stands_for_whom_and_who_is_told(open_at: OpenAt, tmp_path: Path) -> None:
+def test_who_stands_for_whom_and_who_is_told(open_files_at: OpenAt, tmp_path: Path) -> None:
     folder = old_store(tmp_path)
     with formulas(rsi=7):
         with FileStore(folder) as store:
             assert store.announce_upgrades() == 1
             seq = store.triggers.last_seq()
-        with open_at(folder) as store:
+        with open_files_at(folder) as store:
             registry = store.registry
             new = registry.successor(RSI)
             assert new not in (RSI, registry.successor(OTHER_RSI))

@@ -173,12 +173,12 @@ def test_a_store_from_before_is_summed_up_when_it_is_opened(tmp_path: Path) -> N
         assert [one for one in store.check() if one.problem and "totals" in one.subject] == []
 
 
-def test_a_restored_backup_has_the_totals_of_its_moment(store: Store, clock: ReplayClock, tmp_path: Path) -> None:
-    judge(store, clock, HOUR, HOUR)
-    judge(store, clock, 3 * HOUR, 2 * HOUR)
-    before = told(store, "hour")
-    store.backup(str(tmp_path / "backup"))
-    judge(store, clock, 4 * HOUR, 3 * HOUR)
+def test_a_restored_backup_has_the_totals_of_its_moment(file_store: Store, clock: ReplayClock, tmp_path: Path) -> None:
+    judge(file_store, clock, HOUR, HOUR)
+    judge(file_store, clock, 3 * HOUR, 2 * HOUR)
+    before = told(file_store, "hour")
+    file_store.backup(str(tmp_path / "backup"))
+    judge(file_store, clock, 4 * HOUR, 3 * HOUR)
     with FileStore(tmp_path / "backup", clock=clock) as restored:
         assert told(restored, "hour") == before
         judge(restored, clock, 5 * HOUR, 3 * HOUR)

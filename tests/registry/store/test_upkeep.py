@@ -49,24 +49,26 @@ def test_a_store_that_takes_writes_has_no_problem_with_commits(store: Store, sam
 
 
 def test_a_restored_backup_is_the_store_of_its_moment(
-    store: Store, open_at: OpenAt, tmp_path: Path, sample: pl.DataFrame
+    file_store: Store, open_files_at: OpenAt, tmp_path: Path, sample: pl.DataFrame
 ) -> None:
-    fill(store, sample)
-    store.ticks.record_tick(tick(HOUR, (BTC, None), triggers=2))
-    before = contents(store)
-    made = store.backup(str(tmp_path / "backups" / "one"))
+    fill(file_store, sample)
+    file_store.ticks.record_tick(tick(HOUR, (BTC, None), triggers=2))
+    before = contents(file_store)
+    made = file_store.backup(str(tmp_path / "backups" / "one"))
     assert made.rows > 50
     assert made.bytes == sum(file.stat().st_size for file in (tmp_path / "backups" / "one").iterdir())
-    store.ticks.record_tick(tick(2 * HOUR, (BTC, HOUR), triggers=1))
+    file_store.ticks.record_tick(tick(2 * HOUR, (BTC, HOUR), triggers=1))
     assert restore_backup(tmp_path / "backups" / "one", tmp_path / "restored", replace=False) is None
-    with open_at(tmp_path / "restored") as restored:
+    with open_files_at(tmp_path / "restored") as restored:
         assert contents(restored) == before
         assert restored.ticks.record_tick(tick(2 * HOUR, (BTC, HOUR), triggers=1)) == range(3, 4)
-    assert store.triggers.last_seq() == 3
+    assert file_store.triggers.last_seq() == 3
 
 
-def test_a_backup_holds_whole_commits_while_others_write(store: Store, tmp_path: Path, sample: pl.DataFrame) -> None:
-    fill(store, sample)
+def test_a_backup_holds_whole_commits_while_others_write(
+    file_store: Store, tmp_path: Path, sample: pl.DataFrame
+) -> None:
+    fill(file_store, sample)
     stop = threading.Event()
 
     hours = sample.filter((pl.col("timeframe") == "1h") & (pl.col("symbol") == "ETHUSDT")).sort("open_time")
@@ -75,16 +77,16 @@ def test_a_backup_holds_whole_commits_while_others_write(store: Store, tmp_path:
         for number in range(1, 500):
             if stop.is_set():
                 return
-            store.candles.upsert(hours[number - 1])
+            file_store.candles.upsert(hours[number - 1])
             since = None if number == 1 else (number - 1) * HOUR
-            store.ticks.record_tick(tick(number * HOUR, (BTC, since), triggers=3))
+            file_store.ticks.record_tick(tick(number * HOUR, (BTC, since), triggers=3))
 
     writing = threading.Thread(target=write)
     writing.start()
     try:
-        wait_for(lambda: store.ticks.ticks().height > 1, "ticks to be recorded")
+        wait_for(lambda: file_store.ticks.ticks().height > 1, "ticks to be recorded")
         for name in ("a", "b", "c"):
-            store.backup(str(tmp_path / name))
+            file_store.backup(str(tmp_path / name))
     finally:
         stop.set()
         writing.join()
@@ -112,13 +114,13 @@ def test_a_backup_begins_between_writes(tmp_path: Path) -> None:
     assert (tmp_path / "backup").is_dir()
 
 
-def test_a_backup_replaces_nothing(store: Store, tmp_path: Path) -> None:
+def test_a_backup_replaces_nothing(file_store: Store, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     with pytest.raises(StoreError, match="already exists"):
-        store.backup(str(tmp_path / "there"))
+        file_store.backup(str(tmp_path / "there"))
     (tmp_path / "file").touch()
     with pytest.raises(StoreNotWritable, match="name a writable folder"):
-        store.backup(str(tmp_path / "file" / "x"))
+        file_store.backup(str(tmp_path / "file" / "x"))
     assert {path.name for path in tmp_path.iterdir()} == {"store", "there", "file"}
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from common.errors import StoreBroken
 from registry.keys import new_key
-from registry.store.files.database import Transaction
+from registry.store.files.database import DuckTransaction
 from registry.store.files.file_store import FileStore
 
 CHILD = """
@@ -94,7 +94,7 @@ def test_a_write_of_which_nobody_knows_whether_it_is_on_disk_is_told_to_the_owne
             raise duckdb.FatalException("FATAL Error: fsync failed!")
 
         with monkeypatch.context() as patched:
-            patched.setattr(Transaction, "insert", fail)
+            patched.setattr(DuckTransaction, "insert", fail)
             with pytest.raises(StoreBroken, match="restart the process that owns it"):
                 store.accounts.add_key(new_key("ann", "user", "", 0)[0])
     assert len(broken) == 1

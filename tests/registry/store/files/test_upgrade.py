@@ -15,7 +15,7 @@ from common.errors import ConditionRetired, FailpointReached, SchemaMismatch, St
 from flows.advance import advance
 from flows.runtime import Runtime
 from registry.conditions import Condition
-from registry.store.files.database import Database
+from registry.store.files.database import DuckDatabase
 from registry.store.files.file_store import FileStore
 from registry.store.files.upgrade import changes_of
 from registry.store.parts.registry import StoredSubscription, SubscriptionRequest
@@ -65,7 +65,7 @@ def unarmed() -> Iterator[None]:
 @pytest.mark.parametrize("versions", CHANGED)
 def test_the_store_of_yesterday_opens_and_everything_follows(tmp_path: Path, versions: dict[str, int]) -> None:
     folder = old_store(tmp_path)
-    with closing(Database(folder, read_only=False)) as before:
+    with closing(DuckDatabase(folder, read_only=False)) as before:
         registered = before.frame("SELECT condition_id, text, definition_versions FROM registry.condition_registry")
         old = before.frame("SELECT * EXCLUDE (bot_config) FROM registry.user_condition_subscriptions")
         triggers = before.frame("SELECT * EXCLUDE (condition_key) FROM registry.condition_triggers ORDER BY seq")
@@ -128,7 +128,7 @@ def test_a_checkpoint_of_another_version_is_not_kept(tmp_path: Path) -> None:
     folder = old_store(tmp_path)
     with formulas(rsi=7), FileStore(folder):
         pass
-    with closing(Database(folder, read_only=True)) as database:
+    with closing(DuckDatabase(folder, read_only=True)) as database:
         kept = database.frame("SELECT DISTINCT indicator FROM registry.condition_evaluation_cache")["indicator"]
     assert kept.str.starts_with("sma=1").any()
     assert not kept.str.starts_with("rsi=").any()
@@ -243,7 +243,7 @@ def test_a_condition_that_cannot_be_read_any_more_says_why(written: Path) -> Non
         judge(store, OLD_MS + 24 * HOUR)
         assert store.triggers.last_seq() == recorded
         since = why.since_ms
-    with closing(Database(written, read_only=False)) as database, database.transaction() as transaction:
+    with closing(DuckDatabase(written, read_only=False)) as database, database.transaction() as transaction:
         transaction.execute("DELETE FROM registry.upgrades")
     with FileStore(written) as store:
         assert store.upgraded is not None
@@ -310,7 +310,7 @@ def test_who_only_reads_is_told_to_upgrade_first(written: Path) -> None:
 @pytest.mark.parametrize("step", ["mid_upgrade", "before_upgrade_commit"])
 def test_an_upgrade_that_fails_leaves_the_store_as_it_was(tmp_path: Path, step: str) -> None:
     folder = old_store(tmp_path)
-    Database(folder, read_only=False).close()
+    DuckDatabase(folder, read_only=False).close()
     before = contents(folder)
     failpoints.arm(f"{step}:1:raise")
     with formulas(rsi=7), pytest.raises(FailpointReached):

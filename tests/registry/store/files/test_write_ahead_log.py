@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from common.errors import StoreDamaged, StoreError
-from registry.store.files.database import Database
+from registry.store.files.database import DuckDatabase
 from registry.store.files.file_store import FileStore
 from registry.store.files.write_ahead_log import LogCondition, examine
 
@@ -88,7 +88,7 @@ def test_a_log_that_duckdb_would_skip_is_refused(log: Path) -> None:
     whole = log.read_bytes()
     for read_only in (True, False):
         with pytest.raises(StoreDamaged, match=r"registry.duckdb.wal is damaged.*hub store restore") as refused:
-            Database(log.parent, read_only=read_only)
+            DuckDatabase(log.parent, read_only=read_only)
         assert "or move registry.duckdb.wal elsewhere" in str(refused.value)
     assert log.read_bytes() == whole
     # The reason for the check.
@@ -119,7 +119,7 @@ def test_every_flipped_byte_is_refused_or_changes_nothing(log: Path) -> None:
 def test_a_damaged_file_says_how_to_go_on(log: Path) -> None:
     (log.parent / "registry.duckdb").write_bytes(b"junk" * 5_000)
     with pytest.raises(StoreError, match=r"are damaged.*hub store restore"):
-        Database(log.parent, read_only=False)
+        DuckDatabase(log.parent, read_only=False)
 
 
 def _flip(path: Path, place: int) -> None:

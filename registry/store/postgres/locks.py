@@ -1,0 +1,7 @@
+"""The advisory locks of a hub in Postgres, held by sessions.
+
+They need a connection of their own for as long as they are held, so a pooler in between must work by session.
+"""
+
+WRITE_LOCK, BOTS_LOCK, PUBLISH_LOCK = 0x48754201, 0x48754202, 0x48754203
+"""Whoever writes to the store; makes or ends a bot; publishes triggers."""

@@ -103,6 +103,37 @@ def migrate(
 
 
 @store.command
+def copy(source: str, target: str, *, json_output: AsJson = False) -> None:
+    """Copy a store from files to Postgres or back, into an empty one, and compare both: one is duckdb:FOLDER, the other
+    postgresql://USER@HOST/DATABASE.
+
+    Stop the hub first if its files are the source; processes on Postgres cannot write meanwhile.
+    """
+    from common.console import ConsoleProgress
+
+    try:
+        from registry.store.postgres.copying import copy_store
+    except ImportError as error:
+        raise StoreError(f"{error.name} is missing: pip install 'condition-hub[postgres]'") from None
+    with ConsoleProgress(console(stderr=True)) as bar:
+        tables: set[str] = set()
+
+        def show(table: str, done: int, total: int) -> None:
+            if table not in tables:
+                tables.add(table)
+                bar.begin(f"copying {table}", total)
+            bar.step(done)
+
+        copied = copy_store(source, target, show)
+    if json_output:
+        print_json({table.table: table.rows for table in copied})
+        return
+    rows = sum(table.rows for table in copied)
+    print(target.rsplit("@", maxsplit=1)[-1])
+    message(f"{rows:,} rows in {len(copied)} tables, the same on both sides; HUB_STORE_URL names the store to be used")
+
+
+@store.command
 def check(*, json_output: AsJson = False) -> None:
     """Check whether the contents of the store are consistent, and say how to fix what is not."""
     from registry.store import open_configured
@@ -126,7 +157,7 @@ def _own_folder(settings: Settings) -> Path:
     scheme, _, place = settings.resolved_store_url.partition(":")
     if scheme != "duckdb":
         raise StoreError(
-            f"HUB_STORE_URL is {settings.resolved_store_url}: this needs the files themselves; stop the hub, and set "
+            f"HUB_STORE_URL begins with {scheme}: this needs the files themselves; stop the hub, and set "
             "HUB_STORE_URL to duckdb:FOLDER"
         )
     return Path(place)

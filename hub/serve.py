@@ -66,9 +66,10 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
             f"the hub of {settings.data_dir} is already running: process {there.pid} at {there.url}"
             f"{', with ' + ', '.join(others) if others else ''}; `hub status` shows more, `hub down` stops it"
         )
-    if not settings.resolved_store_url.startswith("duckdb:"):
+    if settings.resolved_store_url.startswith(("http:", "https:")):
         raise ServiceError(
-            "HUB_STORE_URL names the store of another process; unset it if this service is to own the store itself"
+            "HUB_STORE_URL names the store of another process; unset it if this service is to own the store itself, or "
+            "name a database that several services share: postgresql://USER@HOST/DATABASE"
         )
     make_folder(settings.data_dir, ServiceError)
     _close_to_others(settings)

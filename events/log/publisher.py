@@ -1,6 +1,7 @@
 """The store is the outbox: the newest id in the stream is the only record of what has been published."""
 
 import time
+from contextlib import nullcontext
 
 from common import failpoints
 from common.errors import EventLogError
@@ -9,7 +10,7 @@ from events.log.payload import entries_of
 from events.log.reconciliation import reconcile
 from events.log.redis_log import EventLog
 from events.log.retention import RETENTION_MS, retention_floor
-from registry.store.protocol import Store
+from registry.store.protocol import SharedStore, Store
 
 BATCH = 1_000
 """Events in one call to the server."""
@@ -18,11 +19,18 @@ BATCH = 1_000
 def drain(store: Store, log: EventLog, *, retention_ms: int = RETENTION_MS) -> int:
     """Publish every trigger that the log does not have yet, and return how many there were.
 
+    Of the processes that share a store, one publishes at a time.
+
     A log that lost its events is refilled from the start of the retention; older events can be read by ``seq`` from the
     store. If the log is ahead of the store, the store first takes back the triggers it lacks. Safe to repeat and to run
     concurrently: the log accepts a batch only if it continues the log. Raises :class:`common.errors.EventLogAhead` if
     the log belongs to another store, :class:`common.errors.EventLogError` if the server fails.
     """
+    with store.publishing() if isinstance(store, SharedStore) else nullcontext():
+        return _drain(store, log, retention_ms)
+
+
+def _drain(store: Store, log: EventLog, retention_ms: int) -> int:
     triggers = store.triggers
     owner = store.identity()
     published = 0

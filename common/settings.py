@@ -45,9 +45,10 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".hub")
     """The folder in which the hub keeps everything: store, event log, Prefect's database."""
 
-    store_url: str | None = None
-    """``http://HOST:PORT`` of the process that owns the store, or ``duckdb:PATH`` to open the store's folder as its
-    owner; by default the folder ``store`` inside the data folder."""
+    store_url: str | None = Field(default=None, repr=False)
+    """``http://HOST:PORT`` of the process that owns the store, ``duckdb:PATH`` to open the store's folder as its owner,
+    or ``postgresql://USER@HOST/DATABASE``, which may have a password; by default the folder ``store`` inside the data
+    folder."""
 
     store_token: SecretStr | None = None
     """The token that lets other processes use the store through its owner; if unset, the owner writes one into the data

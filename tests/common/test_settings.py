@@ -36,3 +36,7 @@ def test_what_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUB_WITHOUT", "dashbord")
     with pytest.raises(SettingsError, match="HUB_WITHOUT"):
         load_settings()
+
+
+def test_a_password_in_the_address_of_the_store_is_not_shown() -> None:
+    assert "shibboleth" not in repr(load_settings(store_url="postgresql://hub:shibboleth@db/hub"))

@@ -136,7 +136,7 @@ class WebhookBody(Body):
     ] = None
     preset: Annotated[
         Annotated[str, Field(max_length=50)] | None,
-        Field(description="One of GET /webhooks/presets, in place of url, headers and body", examples=["telegram"]),
+        Field(description="One of GET /webhook-presets, in place of url, headers and body", examples=["telegram"]),
     ] = None
     options: Annotated[
         dict[str, Annotated[str, Field(max_length=4_000)]], Field(max_length=20, description="Of the preset")

@@ -55,7 +55,7 @@ async def create_bot(body: BotBody, request: HubRequest) -> Response:
     return respond(_answer(request, bot), 201 if is_new else 200, {"Location": f"/bots/{bot.bot_id}"})
 
 
-@router.post("/bots/preview", response_model=BotPreviewAnswer, responses=problems(403), openapi_extra=_WRITE)
+@router.post("/bot-preview", response_model=BotPreviewAnswer, responses=problems(403), openapi_extra=_WRITE)
 async def preview_bot(body: BotBody, request: HubRequest) -> Response:
     """What `POST /bots` would do with the same body. Makes nothing."""
     return respond(await preview(body, request))

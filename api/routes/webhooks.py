@@ -53,7 +53,7 @@ async def create_webhook(body: WebhookBody, request: HubRequest) -> Response:
     """Post the triggers of all of the caller's bots, or of one of them, to an address.
 
     They are posted in the standard form, which is signed; or in that of a preset, or of a template of the caller's own:
-    try it with `POST /webhooks/preview`. The answer has the secret that signs the posts, and no later one shows it
+    try it with `POST /webhook-preview`. The answer has the secret that signs the posts, and no later one shows it
     again. A request with the name of a webhook, or without a name with the url and bot_id of one that has none, makes
     that one as requested.
     """
@@ -64,7 +64,7 @@ async def create_webhook(body: WebhookBody, request: HubRequest) -> Response:
         return await _create(wanted, request)
 
 
-@router.post("/webhooks/preview", response_model=WebhookPreviewAnswer, responses=problems(403), openapi_extra=_WRITE)
+@router.post("/webhook-preview", response_model=WebhookPreviewAnswer, responses=problems(403), openapi_extra=_WRITE)
 async def preview_webhook(body: WebhookBody, request: HubRequest) -> Response:
     """What `POST /webhooks` would change with the same body, and what would be posted. Stores and posts nothing.
 
@@ -91,7 +91,7 @@ async def preview_webhook(body: WebhookBody, request: HubRequest) -> Response:
     )
 
 
-@router.get("/webhooks/presets", response_model=PresetsAnswer, openapi_extra={"x-rate-class": "read"})
+@router.get("/webhook-presets", response_model=PresetsAnswer, openapi_extra={"x-rate-class": "read"})
 async def webhook_presets() -> Response:
     """The presets that webhooks can be made from, and what templates can name."""
     presets = [

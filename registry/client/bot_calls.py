@@ -31,7 +31,7 @@ def create(
 def preview(bot_config: Mapping[str, object], bot_id: str | None, bot_type: str | None) -> Call[BotPreview]:
     """What asking for a bot would do."""
     body = {"bot_config": bot_config, "bot_id": bot_id, "bot_type": bot_type}
-    return Call("POST", "/bots/preview", reader(BotPreview), as_json(body))
+    return Call("POST", "/bot-preview", reader(BotPreview), as_json(body))
 
 
 def bots(cursor: str | None) -> Call[ResultPage[HubBot]]:

@@ -40,7 +40,7 @@ def create(request: WebhookRequest) -> Call[HubWebhook]:
 
 def preview(request: WebhookRequest) -> Call[WebhookPreview]:
     """What it would post and change."""
-    return Call("POST", "/webhooks/preview", reader(WebhookPreview), as_json(msgspec.to_builtins(request)))
+    return Call("POST", "/webhook-preview", reader(WebhookPreview), as_json(msgspec.to_builtins(request)))
 
 
 def webhooks(cursor: str | None) -> Call[ResultPage[HubWebhook]]:
@@ -56,4 +56,4 @@ def delete(webhook_id: str) -> Call[HubWebhook]:
 def presets() -> Call[list[WebhookPreset]]:
     """What webhooks can be made from."""
     read = reader(_Presets)
-    return Call("GET", "/webhooks/presets", lambda response: read(response).presets)
+    return Call("GET", "/webhook-presets", lambda response: read(response).presets)

@@ -271,12 +271,12 @@ def test_a_preview_says_what_a_request_would_do_and_makes_nothing(hub: Hub) -> N
     ann = hub.as_user("ann")
 
     def would(**changes: Any) -> str:
-        return str(ann.post("/bots/preview", json={"bot_config": DCA | changes}).json()["would"])
+        return str(ann.post("/bot-preview", json={"bot_config": DCA | changes}).json()["would"])
 
     assert would() == "create"
     assert hub.store.bots.bots_of("ann") == []
     create(hub)
     assert would() == "nothing"
     assert would(baseOrderSize=101) == "refuse"
-    assert hub.as_user("bob").post("/bots/preview", json={"bot_config": DCA}).json()["would"] == "create"
-    assert ann.post("/bots/preview", json={"bot_config": DCA | {"baseOrderSize": "x"}}).status_code == 422
+    assert hub.as_user("bob").post("/bot-preview", json={"bot_config": DCA}).json()["would"] == "create"
+    assert ann.post("/bot-preview", json={"bot_config": DCA | {"baseOrderSize": "x"}}).status_code == 422

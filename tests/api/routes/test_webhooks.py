@@ -117,7 +117,7 @@ OWN = {
 
 def test_a_template_is_previewed_and_its_secrets_are_never_shown_again(hub: Hub) -> None:
     may = hub.as_user("webhook-may")
-    before = may.post("/webhooks/preview", json=OWN)
+    before = may.post("/webhook-preview", json=OWN)
     assert before.json() == {
         "webhook_id": None,
         "changes": [],
@@ -129,14 +129,14 @@ def test_a_template_is_previewed_and_its_secrets_are_never_shown_again(hub: Hub)
     assert may.get("/webhooks").json()["items"] == [], "a preview stores nothing"
     made = may.post("/webhooks", json=OWN)
     assert made.status_code == 201
-    after = may.post("/webhooks/preview", json=OWN).json()
+    after = may.post("/webhook-preview", json=OWN).json()
     assert (after["webhook_id"], after["changes"]) == (made.json()["webhook_id"], [])
     listed = may.get("/webhooks")
     (shown,) = listed.json()["items"]
     assert (shown["headers"], shown["secrets"]) == (["Authorization"], ["path", "token"])
     assert (shown["url"], shown["body"]) == (OWN["url"], OWN["body"])
     assert not any("s3cret" in answer.text for answer in (before, made, listed))
-    other = hub.as_user("webhook-stranger").post("/webhooks/preview", json=OWN).json()
+    other = hub.as_user("webhook-stranger").post("/webhook-preview", json=OWN).json()
     assert (other["webhook_id"], other["changes"]) == (None, []), "another user's webhook of that name is not there"
 
 
@@ -144,7 +144,7 @@ def test_a_webhook_is_changed_by_its_name(hub: Hub) -> None:
     lee = hub.as_user("webhook-lee")
     made = lee.post("/webhooks", json=OWN).json()
     other = OWN | {"secrets": {"path": "p", "token": "other"}, "body": "{{ secret.token }}"}
-    assert lee.post("/webhooks/preview", json=other).json()["changes"] == ["secrets", "body"]
+    assert lee.post("/webhook-preview", json=other).json()["changes"] == ["secrets", "body"]
     changed = lee.post("/webhooks", json=other)
     assert (changed.status_code, changed.json()["webhook_id"]) == (200, made["webhook_id"])
     assert (changed.json()["body"], changed.json()["secret"]) == ("{{ secret.token }}", None)
@@ -181,7 +181,7 @@ def test_what_cannot_be_posted_is_refused_without_being_repeated(
     hub: Hub, change: dict[str, object], status: int, said: str
 ) -> None:
     ivy = hub.as_user("webhook-ivy")
-    for path in ("/webhooks", "/webhooks/preview"):
+    for path in ("/webhooks", "/webhook-preview"):
         refused = ivy.post(path, json=OWN | change)
         assert (refused.status_code, said in refused.text) == (status, True), refused.text
         assert "s3cret" not in refused.text
@@ -189,7 +189,7 @@ def test_what_cannot_be_posted_is_refused_without_being_repeated(
 
 
 def test_presets_say_what_they_need(hub: Hub) -> None:
-    answer = hub.as_user("webhook-joe").get("/webhooks/presets").json()
+    answer = hub.as_user("webhook-joe").get("/webhook-presets").json()
     telegram = next(one for one in answer["presets"] if one["name"] == "telegram")
     assert (list(telegram["options"]), list(telegram["secrets"])) == (["chat_id", "text"], ["token"])
     assert "event.price" in answer["names"]

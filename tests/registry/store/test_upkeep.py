@@ -220,12 +220,17 @@ def _row(table: str, **changed: str) -> str:
 def test_what_does_not_agree_is_found_and_nothing_else(
     tmp_path: Path, sample: pl.DataFrame, subject: str, damage: str
 ) -> None:
-    with FileStore(tmp_path, clock=ReplayClock(0)) as store:
+    clock = ReplayClock(0)
+    with FileStore(tmp_path, clock=clock) as store:
         fill(store, sample)
         rows = tick(HOUR, (BTC, None), triggers=2)
         fired = rows.triggers.with_columns(pl.lit(RSI.id).alias("condition_id"))
         store.ticks.record_tick(type(rows)(**{**vars(rows), "triggers": fired}))
         store.ticks.record_run(RunRecord("run", "1h", HOUR, 1, 2, 3, 4, 5))
+        # Totals of an hour are written once it is over.
+        clock.move_to(HOUR)
+        store.ticks.record_tick(tick(2 * HOUR, (BTC, HOUR)))
+        store.ticks.record_run(RunRecord("next", "1h", 2 * HOUR, 1, 2, 3, 4, 5))
         assert [one for one in store.check() if one.problem] == []
     with FileStore(tmp_path) as store, store._database.transaction() as transaction:
         transaction.execute(damage)

@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     """The token that lets other processes use the store through its owner; if unset, the owner writes one into the data
     folder."""
 
-    without: Annotated[tuple[Literal["worker", "ingest", "bots", "dashboard"], ...], NoDecode] = ()
+    without: Annotated[tuple[Literal["worker", "ingest", "bots", "webhooks", "dashboard"], ...], NoDecode] = ()
     """What ``hub up`` does not start, with commas in between: ``worker``, which judges at every close, or only its
     ``ingest``, which fetches candles from the exchanges; ``bots``, the process that runs them; ``dashboard``."""
 

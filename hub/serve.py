@@ -36,7 +36,7 @@ from hub.store_upkeep import tidying
 from registry.store import open_store
 from registry.store.files.file_store import FileStore
 from registry.store.owner import Running, noted, running
-from registry.store.protocol import Store
+from registry.store.protocol import SharedStore, SoleWork, Store
 from registry.store.remote.endpoint import store_interface
 from registry.store.remote.token import owner_token
 
@@ -95,26 +95,31 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
             # Not before store and log are reconciled: a log that is ahead may have used the next numbers already.
             store.announce_upgrades()
         stack.enter_context(tidying(store, clock, loops, history_days=settings.history_days))
-        ledger = settings.data_dir / "webhooks.ledger"
-        webhooks = stack.enter_context(
-            sending(
+        if isinstance(store, SharedStore):
+            works: tuple[SoleWork, ...] = ("webhooks", "bots")
+            for work in works:
+                if work not in settings.without:
+                    stack.enter_context(store.sole(work))
+        rearm_webhooks: Callable[[str, str, str], None] = _nobody_to_rearm
+        if "webhooks" not in settings.without:
+            webhooks = sending(
                 store,
                 log,
-                ledger,
+                settings.data_dir / "webhooks.ledger",
                 clock,
                 allow_loopback=settings.webhooks_allow_loopback,
                 truths=StoreTruthSource(store, clock),
                 backlog_bytes=settings.quota_webhook_backlog_mib << 20,
                 loops=loops,
             )
-        )
+            rearm_webhooks = stack.enter_context(webhooks).rearm
         service = Service(
             store,
             settings,
             log,
             clock,
             log_problem=lambda: keeper.problem,
-            rearm_webhooks=webhooks.rearm,
+            rearm_webhooks=rearm_webhooks,
             loops=loops,
             markets=MarketLists.where_fetched(settings),
         )
@@ -139,6 +144,10 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
         server.run([listener])
         if broken:
             raise broken[0]
+
+
+def _nobody_to_rearm(user_id: str, bot_id: str, condition_id: str) -> None:
+    """Webhooks are posted to by another service, whose ledger this one does not have."""
 
 
 def _give_up(error: StoreBroken, broken: list[StoreBroken], server: "_Server") -> None:
@@ -251,6 +260,8 @@ def _greeting(here: Running, store: Store, settings: Settings, dashboard_url: st
         lines.append("  every close is judged; no ingest: candles come only by import: hub candles import FILE")
     else:
         lines.append("  every close is judged; the candles that conditions read are fetched from their exchanges")
+    if "webhooks" in settings.without:
+        lines.append("  no webhooks: nothing is posted to them by this service")
     if "bots" in settings.without:
         lines.append("  no bots: those of users stand still; run them: hub bots run")
     else:

@@ -24,7 +24,7 @@ def up(
         str | None,
         Parameter(
             help="What not to start, with commas: worker (judges at every close), ingest (fetches candles), "
-            "bots (runs them), dashboard."
+            "bots (runs them), webhooks (posts to them), dashboard."
         ),
     ] = None,
     port: Annotated[int | None, Parameter(help="Port of the HTTP API; 0 takes any free one.")] = None,

@@ -2,7 +2,7 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol, Self, runtime_checkable
+from typing import Literal, Protocol, Self, runtime_checkable
 
 from registry.store.parts.accounts import AccountStore
 from registry.store.parts.bots import BotStore
@@ -118,6 +118,10 @@ class Store(Protocol):
     def __exit__(self, *exception: object) -> None: ...
 
 
+SoleWork = Literal["webhooks", "bots"]
+"""What one service does for all that share a store: twice done, it would be posted or ordered twice."""
+
+
 @runtime_checkable
 class SharedStore(Protocol):
     """A store that several processes have open at once, each for itself."""
@@ -125,6 +129,11 @@ class SharedStore(Protocol):
     def publishing(self) -> AbstractContextManager[None]:
         """Be the only process that publishes triggers while the block runs; waits for another one, and takes over from
         one that has died. Raises :class:`common.errors.StoreUnreachable` if that takes too long."""
+        ...
+
+    def sole(self, work: SoleWork) -> AbstractContextManager[None]:
+        """Be the only process that does some work while the block runs. Raises :class:`common.errors.StoreLocked` at
+        once if another one does it."""
         ...
 
 

@@ -164,6 +164,17 @@ class PgDatabase:
             yield
 
     @contextmanager
+    def holding_at_once(self, lock: int, refusal: StoreError) -> Iterator[None]:
+        """The same without waiting: raises ``refusal`` if another session has the lock."""
+        with ExitStack() as stack:
+            with self._explained():
+                connection = stack.enter_context(self._connected())
+                is_free = connection.execute("SELECT pg_try_advisory_lock(%s)", [lock]).fetchall()[0][0]
+            if not is_free:
+                raise refusal
+            yield
+
+    @contextmanager
     def transaction(self) -> Iterator["PgTransaction"]:
         if self.read_only:
             raise StoreNotWritable(f"{self.name} was opened read-only")

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Self, cast
 
 from common.clock import Clock, SystemClock
-from common.errors import SchemaMismatch, StoreError
+from common.errors import SchemaMismatch, StoreError, StoreLocked
 from registry.rereading import Rereader, definitions
 from registry.store.files.candle_changes import CandleChanges
 from registry.store.files.tables import Tables
@@ -26,8 +26,8 @@ from registry.store.parts.trials import TrialStore
 from registry.store.parts.triggers import TriggerStore
 from registry.store.postgres.database import PgDatabase
 from registry.store.postgres.following import follow
-from registry.store.postgres.locks import PUBLISH_LOCK
-from registry.store.protocol import Backup, Finding
+from registry.store.postgres.locks import PUBLISH_LOCK, SOLE_LOCKS
+from registry.store.protocol import Backup, Finding, SoleWork
 from registry.store.sql import naive_time
 
 _CHANGES = "candles.candle_changes"
@@ -74,6 +74,14 @@ class PgStore:
     def publishing(self) -> AbstractContextManager[None]:
         """See :meth:`registry.store.protocol.SharedStore.publishing`."""
         return self._database.holding(PUBLISH_LOCK)
+
+    def sole(self, work: SoleWork) -> AbstractContextManager[None]:
+        """See :meth:`registry.store.protocol.SharedStore.sole`."""
+        done = {"webhooks": "posts to webhooks", "bots": "runs the bots"}[work]
+        refusal = StoreLocked(
+            f"another service {done} of this store; start this one with hub up --without {work}, or HUB_WITHOUT={work}"
+        )
+        return self._database.holding_at_once(SOLE_LOCKS[work], refusal)
 
     def backup(self, folder: str) -> Backup:
         raise StoreError(

@@ -11,12 +11,12 @@ import polars as pl
 import pytest
 
 from common.clock import ReplayClock
-from common.errors import StaleTick, StoreUnreachable
+from common.errors import StaleTick, StoreLocked, StoreUnreachable
 from registry.conditions import Condition
 from registry.store import open_store
 from registry.store.parts.accounts import ApiKey
 from registry.store.parts.registry import SubscriptionRequest
-from registry.store.protocol import Store
+from registry.store.protocol import SharedStore, Store
 from tests.postgres_server import PostgresServer
 from tests.registry.store.ticks import BTC, ETH, HOUR, tick
 
@@ -147,6 +147,19 @@ def test_a_cut_connection_loses_nothing_that_was_acknowledged(
     assert again(lambda: one.ticks.record_tick(record)) == range(4, 6)
     assert again(lambda: other.triggers.after(0, 100))["seq"].to_list() == list(range(1, 6))
     assert again(lambda: other.ticks.watermark(BTC)) == 2 * HOUR
+
+
+def test_what_is_done_once_for_all_is_not_done_by_a_second_process(two: tuple[Store, Store]) -> None:
+    one, other = two
+    assert isinstance(one, SharedStore)
+    assert isinstance(other, SharedStore)
+    with one.sole("webhooks"):
+        with other.sole("bots"):
+            pass
+        with pytest.raises(StoreLocked, match=r"posts to webhooks of this store; .*--without webhooks"):
+            other.sole("webhooks").__enter__()
+    with other.sole("webhooks"):
+        pass
 
 
 def again(call: Callable[[], Answer]) -> Answer:

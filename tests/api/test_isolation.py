@@ -55,6 +55,7 @@ def calls(hub: Hub, condition: str) -> list[tuple[str, str, dict[str, Any]]]:
         "/conditions/check": [{"conditions": ["BTCUSDT 1h: close > 1"]}],
         "/conditions/backtest": [{"condition": "BTCUSDT 1h: close > 1"}],
         "/conditions/preview": [{"condition": "BTCUSDT 1h: close > 1"}],
+        "/conditions/preview/bulk": [{"conditions": ["BTCUSDT 1h: close > 1"], "start": 0, "end": 1_722_945_600_000}],
         "/conditions/subscribe/bulk": [{"subscriptions": [{**which, "bot_type": "dca", "user_id": "ann-the-user"}]}],
         "/conditions/subscribe": [
             {**which, "bot_type": "dca", "user_id": "ann-the-user"},

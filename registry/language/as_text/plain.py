@@ -16,11 +16,11 @@ from common.errors import HubError
 from common.timeframes import normalise_timeframe
 from registry.groups import Series
 from registry.instruments import Instrument
+from registry.language import lookback
 from registry.language.arithmetic import folded
 from registry.language.as_text.reading import Reader
 from registry.language.as_text.syntax import clean, syntax_tree
 from registry.language.limits import TYPED, check_bars, check_count
-from registry.language.lookback import LONGEST_LOOKBACK, lookback_of
 from registry.language.places import HERE
 from registry.language.surface import SurfaceNode
 from registry.language.tree import (
@@ -46,9 +46,8 @@ from registry.naming import current_names, read_instrument
 
 _LONGEST = 400
 _MOST_COMPOSITES, _MOST_COMPARISONS = 6, 16
-_MOST_LOOKBACK = LONGEST_LOOKBACK // 2
-"""Candles of an operand. With these bounds a condition is within every limit, and none has to be checked again: six
-windows add at most 3,000 candles."""
+"""With these bounds, and operands that look back half as far as a condition may, a condition is within every limit, and
+none has to be checked again: six windows add at most 3,000 candles."""
 _SIDE_LIMITS = replace(TYPED, operands=6)
 _REMEMBERED_SIDES, _REMEMBERED_SERIES = 4_096, 16_384
 
@@ -252,7 +251,8 @@ def _side(written: str, timeframe: str) -> tuple[Operand, bool] | None:
         varies = not isinstance(folded(operand), Number)
     except HubError:
         return None
-    far = any(lookback_of(variable) + variable.offset > _MOST_LOOKBACK for variable in variables(operand))
+    most = lookback.LONGEST_LOOKBACK // 2
+    far = any(lookback.lookback_of(variable) + variable.offset > most for variable in variables(operand))
     return None if far else (operand, varies)
 
 

@@ -15,8 +15,8 @@ from tests.api.served_hub import Hub, a_hub
 WIDER = "".join(
     f'[[operations]]\ninclude-path = "{path}"\nchecks.positive_data_acceptance.enabled = false\n'
     for path in (
-        *("/conditions/register", "/conditions/preview", "/conditions/backtest", "/bots", "/bot-preview"),
-        *("/webhooks", "/webhook-preview"),
+        *("/conditions/register", "/conditions/preview", "/conditions/preview/bulk", "/conditions/backtest"),
+        *("/bots", "/bot-preview", "/webhooks", "/webhook-preview"),
     )
 )
 

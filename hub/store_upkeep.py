@@ -1,4 +1,4 @@
-"""The owner tidies its store up while it works: a few rows at a time, and without waiting for the night."""
+"""The owner tidies up while it works: a few rows of its store at a time, without waiting for the night, and memory."""
 
 import logging
 import threading
@@ -7,12 +7,13 @@ from contextlib import contextmanager
 
 from common.clock import Clock
 from common.errors import StoreError
+from common.freed_memory import give_back_freed_memory
 from common.supervision import Loops
 from registry.store.protocol import Store
 
 _log = logging.getLogger(__name__)
 
-_EVERY_S = 3_600.0
+_EVERY_S, _MEMORY_EVERY_S = 3_600.0, 300.0
 _DAY_MS = 24 * 3_600_000
 
 
@@ -36,9 +37,14 @@ def tidying(
             else:
                 _log.debug("%d rows that nobody reads were removed from the store", removed)
 
-    thread = loops.start("store-upkeep", run, stop)
+    def free() -> None:
+        while not stop.wait(_MEMORY_EVERY_S):
+            give_back_freed_memory()
+
+    threads = [loops.start("store-upkeep", run, stop), loops.start("memory-upkeep", free, stop)]
     try:
         yield
     finally:
         stop.set()
-        thread.join()
+        for thread in threads:
+            thread.join()

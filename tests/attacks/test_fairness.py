@@ -91,8 +91,10 @@ def test_large_bulk_registrations_keep_nobody_waiting(shared: tuple[Served, dict
                 for number in range(20):
                     assert register(ann, f"{HEADER}close > {100 * turn + number + 2}").status_code == 201
                     assert ann.get(f"/conditions/{first}/status").status_code == 200
-                assert not all(attack.done() for attack in attacks), "a neighbour was served only after the attack"
+                is_over = all(attack.done() for attack in attacks)
                 statuses = Counter(attack.result().status_code for attack in attacks)
+            # When the attacker's rate is used up, everything is refused at once.
+            assert not is_over or not statuses[200], "a neighbour was served only after the attack"
             assert set(statuses) <= {200, 429}
             assert statuses[429] >= len(bodies) - 10, statuses
 

@@ -93,8 +93,8 @@ def test_large_bulk_registrations_keep_nobody_waiting(shared: tuple[Served, dict
                     assert ann.get(f"/conditions/{first}/status").status_code == 200
                 is_over = all(attack.done() for attack in attacks)
                 statuses = Counter(attack.result().status_code for attack in attacks)
-            # When the attacker's rate is used up, everything is refused at once.
-            assert not is_over or not statuses[200], "a neighbour was served only after the attack"
+            # In later turns the attacker's rate is used up, and everything may be refused at once.
+            assert turn or not is_over, "a neighbour was served only after the attack"
             assert set(statuses) <= {200, 429}
             assert statuses[429] >= len(bodies) - 10, statuses
 

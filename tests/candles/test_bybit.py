@@ -76,6 +76,7 @@ async def test_what_it_refuses_is_not_asked_again(exchange: SimulatedExchange, c
     assert exchange.requests == 1
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_more_series_than_a_message_may_subscribe_to(
     exchange: SimulatedExchange, clock: Fast, store: FileStore
 ) -> None:

@@ -132,6 +132,7 @@ async def _running(
         await feed.close()
 
 
+@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("name", ["BINANCE", "OKX", "BYBIT"])
 async def test_final_candles_come_by_websocket_without_a_request(
     exchange: SimulatedExchange, store: FileStore, clock: Fast, name: str
@@ -153,6 +154,7 @@ async def test_final_candles_come_by_websocket_without_a_request(
         )
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_rest_gives_what_a_cut_socket_missed_and_the_socket_comes_back(
     exchange: SimulatedExchange, store: FileStore, clock: Fast
 ) -> None:
@@ -304,6 +306,7 @@ async def test_an_exchange_that_is_away_is_asked_again_and_holds_up_nobody_else(
         await wait_for_async(lambda: hub.opens(btc), "the candles after two failures")
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_ban_holds_up_nothing_that_comes_by_websocket(
     exchange: SimulatedExchange, store: FileStore, clock: Fast
 ) -> None:

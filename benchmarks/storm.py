@@ -1,19 +1,24 @@
-"""The close of many timeframes at once: ``python -m benchmarks.storm``, started in the half hour before 00:00 UTC.
+"""The close of many timeframes at once: ``python -m benchmarks.storm --starting 2027-01-31T23:48Z``.
 
-As :mod:`benchmarks.latency`, with one real close instead of many: that of the day, at which all shorter timeframes end
-too, and the week or the month where it is their turn. ``--closing 1h`` measures the end of the hour instead.
+As :mod:`benchmarks.latency`, with one close instead of many: that of the day, at which all shorter timeframes end too,
+and the week and the month where it is their turn, as at the end of that January. ``--starting`` is the time that all
+clocks show at the start (Linux, a C compiler); without it, start in the half hour before 00:00 UTC. ``--closing 1h``
+measures the end of the hour instead.
 """
 
 import argparse
 import json
 import random
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.clock.preloaded import NoOtherClock, run_by_clock
 from benchmarks.latency import arriving, exchange, fill
 from benchmarks.latency_exchange import pairs
 from benchmarks.report import Section, Table, at_most, figure
@@ -104,6 +109,19 @@ def _conditions(instruments: int, count: int) -> Iterator[Condition]:
         yield Condition.parse(f"{symbol} {timeframe}: {texts[place % 3] if place else _ALWAYS}")
 
 
+def _start_at(starting: datetime) -> None:
+    """Have this program's clocks, and those of all that it starts, show another time."""
+    try:
+        run_by_clock(
+            "benchmarks.storm",
+            sys.argv[1:],
+            Path(tempfile.mkdtemp(prefix="storm-clock-")),
+            starts_ms=int(starting.timestamp() * 1000),
+        )
+    except NoOtherClock as error:
+        sys.exit(f"{error}; leave --starting out to run in real time")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.storm", description=__doc__)
@@ -111,7 +129,11 @@ def main() -> None:
     parser.add_argument("--conditions", type=int, default=10_000)
     parser.add_argument("--subscriptions", type=int, default=100_000)
     parser.add_argument("--closing", type=str, default="1d")
-    section = measure(**vars(parser.parse_args()))
+    parser.add_argument("--starting", type=datetime.fromisoformat)
+    asked = vars(parser.parse_args())
+    if (starting := asked.pop("starting")) is not None:
+        _start_at(starting.replace(tzinfo=starting.tzinfo or UTC))
+    section = measure(**asked)
     print(section.markdown(""), *(" | ".join((*target.aim, target.result)) for target in section.targets), sep="\n")
 
 

@@ -26,10 +26,10 @@ from typing import TypeVar
 
 import msgspec
 
+from benchmarks.clock.preloaded import NoOtherClock, run_by_clock
 from benchmarks.peers.process import ROOT
 from benchmarks.report import yes
 from benchmarks.served import hub_up
-from benchmarks.soak.clock import NoFasterClock, run_faster
 from benchmarks.soak.population import fill
 from benchmarks.soak.samples import Sample, look
 from benchmarks.soak.troubles import LAST_CALM_MS, TROUBLES, trouble_at
@@ -59,9 +59,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     asked.out.mkdir(parents=True, exist_ok=True)
     try:
-        run_faster(asked.speed, sys.argv[1:], asked.out)
-    except NoFasterClock as error:
-        print(error, file=sys.stderr)
+        run_by_clock("benchmarks.soak", sys.argv[1:], asked.out, speed=asked.speed)
+    except NoOtherClock as error:
+        print(f"{error}; leave --speed out to run in real time", file=sys.stderr)
         return 2
     data_dir, length_ms = asked.out.absolute() / "data", int(asked.hours * _HOUR_MS)
     data_dir.mkdir()

@@ -21,7 +21,7 @@ import polars as pl
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from benchmarks.soak.clock import faster_environment
+from benchmarks.clock.preloaded import clock_environment
 from common.timeframes import DURATION_MS
 from hub.alone import holder
 from hub.demo.simulated_exchange import Fault, SimulatedExchange
@@ -77,7 +77,7 @@ class WatchedHub:
 
     def __init__(self, path: Path) -> None:
         path.mkdir()
-        clock = faster_environment(SPEED, path)
+        clock = clock_environment(path, speed=SPEED)
         self._origin_ns = int(clock["FASTER_CLOCK"].split()[1])
         self.near, self.far = (SimulatedExchange(PAIRS, self.now_ms) for _ in range(2))
         self.log = LogServer(path / "log")

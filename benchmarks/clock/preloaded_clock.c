@@ -1,8 +1,10 @@
-/* A library to preload: the clocks of a process, and everything it waits for, run SPEED times as fast.
+/* A library to preload: the clocks of a process, and everything it waits for, run SPEED times as fast, and its clock of
+ * the day shows another time.
  *
- * FASTER_CLOCK="SPEED REALTIME_NS MONOTONIC_NS" is in the environment of a whole tree of processes, which therefore
- * agree: a clock shows origin + SPEED * (true - origin), and what is waited for is as long by that clock. Times of
- * files and of the kernel's own deadlines (TCP) stay true. Python, DuckDB, Valkey and SQLite wait by these calls only.
+ * PRELOADED_CLOCK="SPEED REALTIME_NS SHOWN_NS MONOTONIC_NS" is in the environment of a whole tree of processes, which
+ * therefore agree: at the true time REALTIME_NS the clock of the day showed SHOWN_NS; a clock shows
+ * shown + SPEED * (true - origin), and what is waited for is as long by that clock. Times of files and of the kernel's
+ * own deadlines (TCP) stay true. Python, DuckDB, Valkey and SQLite wait by these calls only.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -23,14 +25,19 @@
 /* Deadlines above are of the real clock, others of the monotonic one: no machine runs for thirty years. */
 #define REALTIME_FROM_S 1000000000LL
 
+/* A moment as the system knows it, and as the clock shows it. */
+struct origin { int64_t true_ns, shown_ns; };
+
 static double speed = 1.0;
-static int64_t real_origin, monotonic_origin;
+static struct origin real, monotonic;
 
 __attribute__((constructor)) static void read_environment(void) {
-    const char *text = getenv("FASTER_CLOCK");
-    long long real, monotonic;
-    if (text != NULL && sscanf(text, "%lf %lld %lld", &speed, &real, &monotonic) == 3)
-        real_origin = real, monotonic_origin = monotonic;
+    const char *text = getenv("PRELOADED_CLOCK");
+    long long real_ns, shown_ns, monotonic_ns;
+    if (text != NULL && sscanf(text, "%lf %lld %lld %lld", &speed, &real_ns, &shown_ns, &monotonic_ns) == 4) {
+        real = (struct origin){real_ns, shown_ns};
+        monotonic = (struct origin){monotonic_ns, monotonic_ns};
+    }
 }
 
 /* The library's own function; its newest version, which is not always the one that dlsym finds. */
@@ -47,21 +54,23 @@ static struct timespec timespec_of(int64_t ns) {
     return time;
 }
 
-static int64_t origin_of(clockid_t clock) {
-    return clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE ? real_origin : monotonic_origin;
+static const struct origin *origin_of(clockid_t clock) {
+    return clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE ? &real : &monotonic;
 }
 
-static int64_t faster(int64_t ns, int64_t origin) { return origin + (int64_t)((ns - origin) * speed); }
-static struct timespec true_deadline(const struct timespec *deadline, int64_t origin) {
-    return timespec_of(origin + (int64_t)((nanoseconds(deadline) - origin) / speed));
+static int64_t shown(int64_t ns, const struct origin *origin) {
+    return origin->shown_ns + (int64_t)((ns - origin->true_ns) * speed);
+}
+static struct timespec true_deadline(const struct timespec *deadline, const struct origin *origin) {
+    return timespec_of(origin->true_ns + (int64_t)((nanoseconds(deadline) - origin->shown_ns) / speed));
 }
 static struct timespec true_duration(const struct timespec *duration) {
     return timespec_of((int64_t)(nanoseconds(duration) / speed));
 }
 /* Never 0 for something that should wait: a loop that waits for less than a millisecond would spin. */
 static int true_milliseconds(int ms) { return ms <= 0 ? ms : (int)(ms / speed) + 1; }
-static int64_t origin_of_deadline(const struct timespec *deadline) {
-    return deadline->tv_sec > REALTIME_FROM_S ? real_origin : monotonic_origin;
+static const struct origin *origin_of_deadline(const struct timespec *deadline) {
+    return deadline->tv_sec > REALTIME_FROM_S ? &real : &monotonic;
 }
 
 int clock_gettime(clockid_t clock, struct timespec *time) {
@@ -70,7 +79,7 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
     switch (clock) {
         case CLOCK_REALTIME: case CLOCK_REALTIME_COARSE: case CLOCK_MONOTONIC: case CLOCK_MONOTONIC_COARSE:
         case CLOCK_MONOTONIC_RAW: case CLOCK_BOOTTIME:
-            if (result == 0) *time = timespec_of(faster(nanoseconds(time), origin_of(clock)));
+            if (result == 0) *time = timespec_of(shown(nanoseconds(time), origin_of(clock)));
     }
     return result;
 }
@@ -149,7 +158,7 @@ int epoll_pwait(int fd, struct epoll_event *events, int most, int timeout_ms, co
 
 int sem_timedwait(sem_t *semaphore, const struct timespec *deadline) {
     TRUE_CALL(sem_timedwait, "GLIBC_2.34");
-    struct timespec until = true_deadline(deadline, real_origin);
+    struct timespec until = true_deadline(deadline, &real);
     return call(semaphore, &until);
 }
 

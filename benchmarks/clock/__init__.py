@@ -1,0 +1,1 @@
+"""Real processes by another clock: one that runs faster, or shows another day."""

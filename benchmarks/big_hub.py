@@ -24,6 +24,8 @@ _BEFORE = 64
 """Candles judged before the start that is measured: a checkpoint is behind it by as many."""
 _CHUNK = 10_000
 _USERS = 10_000
+_APART = 1_013
+"""Users who share a condition have numbers so far apart: each of them has subscribed to it once."""
 _NAMES = ("RSI", "SMA", "EMA", "WMA", "CCI", "ROC", "MOM", "ADX", "ATR")
 _PERIODS = (7, 14, 21, 50)
 _OPERATORS = ("<", ">", "crosses_above", "crosses_below")
@@ -140,8 +142,8 @@ def _fill(request: dict[str, Any]) -> dict[str, float]:
         for begin in range(0, request["subscriptions"], _CHUNK):
             requests = [
                 SubscriptionRequest(
-                    f"user-{number % _USERS}", f"bot-{number // _USERS % 3}", conditions[number % count].id, "dca",
-                    {"baseOrderSize": dice.randint(10, 500)},
+                    f"user-{(number + number // count * _APART) % _USERS}", f"bot-{number % 3}",
+                    conditions[number % count].id, "dca", {"baseOrderSize": dice.randint(10, 500)},
                 )
                 for number in range(begin, min(begin + _CHUNK, request["subscriptions"]))
             ]  # fmt: skip

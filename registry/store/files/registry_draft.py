@@ -12,7 +12,8 @@ import polars as pl
 
 from registry.activity import ActiveSpan
 from registry.store.files.activity_tables import ActivityTables
-from registry.store.files.subscription_index import SubscriptionEntry, SubscriptionIndex, SubscriptionKey
+from registry.store.files.subscription_columns import SubscriptionEntry
+from registry.store.files.subscription_index import SubscriptionIndex, SubscriptionKey
 from registry.store.files.unjudged_tables import UnjudgedTables
 from registry.store.files.zone_tables import ZoneTables
 from registry.store.parts.registry import StoredCondition, StoredSubscription, SubscriptionRequest, Unjudged

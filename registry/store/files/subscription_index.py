@@ -1,65 +1,62 @@
 """All subscriptions in the owner's memory: by user, by condition, and in the order of their changes.
 
-There may be a million of them, so each takes little room: one record, names shared between records, and no
-configuration. Readers in other threads see a subscription as it was before a commit or as it is after it.
+There may be a million of them, so they are columns of numbers, and a record is made of a row when it is read. Readers
+in other threads see a subscription as it was before a commit or as it is after it.
 """
 
+import threading
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from registry.store.parts.registry import THIN, StoredSubscription, SubscriptionState
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from registry.store.files.row_chains import RowChains
+from registry.store.files.subscription_columns import ACTIVE, ENDED, SubscriptionColumns, SubscriptionEntry
+from registry.store.parts.registry import THIN, StoredSubscription
 
 SubscriptionKey = tuple[str, str, str]
 """User, bot, condition."""
 
-_Name = TypeVar("_Name")
+_READ_AT_ONCE = 1_000
+"""Records that a reader makes before a commit may go on."""
 
-
-class SubscriptionEntry:
-    """The newest revision of a subscription, and what else the owner has to know about it."""
-
-    __slots__ = ("config_change", "content", "subscription")
-
-    def __init__(self, subscription: StoredSubscription, content: int | None, config_change: int) -> None:
-        self.subscription = subscription
-        self.content = content
-        """Digest of the request; ``None`` if it comes from an older schema."""
-        self.config_change = config_change
-        """The change that set its configuration, which finds it quickly in the file; 0 if it has ended."""
-
-
-class _User:
-    """Subscriptions of one user by bot and condition, including ended ones, and the number of active ones by bot."""
-
-    __slots__ = ("active", "config_bytes", "entries", "moved")
-
-    def __init__(self) -> None:
-        self.config_bytes = 0
-        """Of all configurations of the user."""
-        self.entries: dict[tuple[str, str], SubscriptionEntry] = {}
-        self.active: dict[str, int] = {}
-        self.moved: dict[tuple[str, str], SubscriptionEntry] = {}
-        """Those that ended because their condition was superseded."""
+_Record = TypeVar("_Record")
 
 
 class SubscriptionIndex:
     """Written by the holder of the write lock, read by any thread."""
 
     def __init__(self) -> None:
-        self._users: dict[str, _User] = {}
-        self._kept: dict[str, dict[SubscriptionEntry, None]] = {}
-        """Condition -> its subscriptions that have not ended, oldest first."""
-        self._changes: tuple[array[int], list[SubscriptionEntry]] = array("q"), []
-        """Numbers of changes, and the entries that changed; only the newest change of a subscription counts."""
-        self._size = 0
-        self._active: Counter[str] = Counter()
-        self._popular: dict[str, dict[str, int]] = {}
-        """Condition -> its users -> how many of their subscriptions are active, for conditions with at least ``THIN``
-        active ones. Fewer subscriptions can only be of fewer users."""
-        self._active_users = self._active_bots = self._active_total = 0
+        self._lock = threading.Lock()
+        """Of the columns and chains, for as long as a row is written or some rows are read."""
+        self._columns = SubscriptionColumns()
+        self._loaded_keys, self._loaded_rows = array("q"), array("i")
+        """Keys of the subscriptions that were loaded, in ascending order, and their rows: a tenth of a dictionary."""
+        self._rows: dict[int, int] = {}
+        """Key of a later subscription -> its row."""
+        self._of_user, self._of_condition = RowChains(), RowChains()
+        """Subscriptions of a user, including ended ones; those of a condition that have not ended; oldest first."""
+        self._changes = array("q"), array("i")
+        """Numbers of changes, and the rows that changed; only the newest change of a subscription counts."""
+        self._moved: dict[int, dict[int, None]] = {}
+        """User -> the rows that ended because their condition was superseded."""
+        self._config_bytes: Counter[int] = Counter()
+        """User -> bytes of all their configurations."""
+        self._kept: Counter[int] = Counter()
+        """Condition -> number of its subscriptions that have not ended."""
+        self._active: Counter[int] = Counter()
+        """Condition -> number of its active subscriptions."""
+        self._active_of_bot: Counter[int] = Counter()
+        self._active_bots_of_user: Counter[int] = Counter()
+        self._active_total = 0
+        self._popular: dict[int, Counter[int]] = {}
+        """Condition -> its users -> how many of their subscriptions are active, for conditions that were asked for and
+        have at least ``THIN`` active ones. Fewer subscriptions can only be of fewer users."""
         self.changed_users: set[str] = set()
         """Users whose active subscriptions have changed; who reads it takes them out."""
         self.changed_conditions: set[str] = set()
@@ -67,61 +64,71 @@ class SubscriptionIndex:
 
     def __len__(self) -> int:
         """Number of subscriptions, including ended ones."""
-        return self._size
+        return len(self._columns)
 
     def get(self, key: SubscriptionKey) -> SubscriptionEntry | None:
         """A subscription, even if it has ended."""
-        user = self._users.get(key[0])
-        return None if user is None else user.entries.get(key[1:])
+        row = self._row(self._columns.key(*key))
+        if row is None:
+            return None
+        with self._lock:
+            return self._columns.entry(row)
 
     def all_of_user(self, user_id: str) -> list[SubscriptionEntry]:
         """Subscriptions of a user, even if they have ended, in the order of their newest change."""
-        user = self._users.get(user_id)
-        entries = [] if user is None else list(user.entries.values())
-        return sorted(entries, key=lambda entry: entry.subscription.change)
+        rows = self._rows_of_user(user_id)
+        return sorted(self._read(rows, self._columns.entry), key=lambda entry: entry.subscription.change)
 
     def of_user(self, user_id: str) -> list[StoredSubscription]:
         """Subscriptions of a user that have not ended, oldest first."""
-        user = self._users.get(user_id)
-        return [] if user is None else _living(user.entries.values())
+        return _living(self._read(self._rows_of_user(user_id), self._columns.subscription))
 
     def active_of_user(self, user_id: str) -> Iterator[tuple[str, str]]:
         """Bot and condition of a user's active subscriptions."""
-        user = self._users.get(user_id)
-        # Copied in one go: another thread may add entries meanwhile.
-        for key, entry in [] if user is None else list(user.entries.items()):
-            if entry.subscription.state == "active":
-                yield key
+        columns = self._columns
+        for row in self._rows_of_user(user_id):
+            if columns.state[row] == ACTIVE:
+                yield columns.bots.names[columns.bot[row]][1], columns.conditions.names[columns.condition[row]]
 
     def moved_of_user(self, user_id: str) -> list[StoredSubscription]:
         """Subscriptions of a user that ended because their condition was superseded, oldest first."""
-        user = self._users.get(user_id)
-        moved = [] if user is None else [entry.subscription for entry in list(user.moved.values())]
+        user = self._columns.users.get(user_id)
+        with self._lock:
+            rows = [] if user is None else list(self._moved.get(user, ()))
+        moved = self._read(rows, self._columns.subscription)
         return sorted(moved, key=lambda subscription: subscription.change)
 
     def bots_of_user(self, user_id: str) -> dict[str, int]:
         """The bots of a user -> how many of their subscriptions have not ended."""
-        return dict(Counter(subscription.bot_id for subscription in self.of_user(user_id)))
+        columns = self._columns
+        living = (columns.bot[row] for row in self._rows_of_user(user_id) if columns.state[row] != ENDED)
+        return {columns.bots.names[bot][1]: count for bot, count in Counter(living).items()}
 
     def config_bytes(self, user_id: str) -> int:
         """Bytes of the configurations of a user's subscriptions that have not ended."""
-        user = self._users.get(user_id)
-        return 0 if user is None else user.config_bytes
+        user = self._columns.users.get(user_id)
+        return 0 if user is None else self._config_bytes[user]
 
     def of_condition(self, condition_id: str) -> list[StoredSubscription]:
         """Subscriptions to a condition that have not ended, oldest first."""
-        return _living(self._kept.get(condition_id, ()))
+        condition = self._columns.conditions.get(condition_id)
+        with self._lock:
+            rows = [] if condition is None else list(self._of_condition.rows(condition))
+        return _living(self._read(rows, self._columns.subscription))
 
     def changed_after(self, change: int, limit: int) -> list[StoredSubscription]:
         """Subscriptions that changed after a change, in the order of their newest one."""
         changes, changed = self._changes
-        subscriptions: list[StoredSubscription] = []
-        for place in range(bisect_right(changes, change), len(changes)):
+        columns, subscriptions = self._columns, list[StoredSubscription]()
+        begin, end = bisect_right(changes, change), len(changes)
+        for first in range(begin, end, _READ_AT_ONCE):
             if len(subscriptions) >= limit:
                 break
-            subscription = changed[place].subscription
-            if subscription.change == changes[place]:
-                subscriptions.append(subscription)
+            places = range(first, min(first + _READ_AT_ONCE, end))
+            with self._lock:
+                # One that changes meanwhile comes with its newest change, in the place of that.
+                newest = [changed[place] for place in places if columns.change[changed[place]] == changes[place]]
+                subscriptions += map(columns.subscription, newest[: limit - len(subscriptions)])
         return subscriptions
 
     @property
@@ -131,126 +138,182 @@ class SubscriptionIndex:
 
     def subscribers(self) -> dict[str, int]:
         """Condition -> number of its active subscriptions."""
-        return dict(self._active)
+        names = self._columns.conditions.names
+        return {names[condition]: count for condition, count in self._active.copy().items() if count}
 
     def active(self, condition_id: str) -> int:
         """Number of active subscriptions of a condition."""
-        return self._active[condition_id]
+        condition = self._columns.conditions.get(condition_id)
+        return 0 if condition is None else self._active[condition]
 
     def popularity(self, condition_id: str, user_id: str) -> int:
         """Number of users other than one who have active subscriptions of a condition; 0 if there are fewer than
         ``THIN``."""
-        users = self._popular.get(condition_id)
-        if users is None:
+        condition, user = self._columns.conditions.get(condition_id), self._columns.users.get(user_id)
+        if condition is None or self._active[condition] < THIN:
             return 0
-        others = len(users) - (user_id in users)
+        with self._lock:
+            users = self._popular.get(condition)
+            if users is None:
+                users = self._popular[condition] = self._count_users(condition)
+            others = len(users) - (user in users)
         return others if others >= THIN else 0
 
     def kept(self, condition_id: str) -> int:
         """Number of subscriptions of a condition that have not ended."""
-        return len(self._kept.get(condition_id, ()))
+        condition = self._columns.conditions.get(condition_id)
+        return 0 if condition is None else self._kept[condition]
 
     def totals(self) -> dict[str, int]:
         """``subscriptions users bots``, active ones, and the conditions that are ``subscribed`` by them."""
         return {
             "subscriptions": self._active_total,
-            "users": self._active_users,
-            "bots": self._active_bots,
+            "users": len(self._active_bots_of_user),
+            "bots": len(self._active_of_bot),
             "subscribed": len(self._active),
         }
 
     def put(self, subscription: StoredSubscription, content: int | None, config_change: int) -> None:
         """Take over a committed subscription: a new one, or a new revision."""
-        entry = self._place(subscription, content, config_change)
+        columns, entry = self._columns, SubscriptionEntry(subscription, content, config_change)
+        key = columns.key(subscription.user_id, subscription.bot_id, subscription.condition_id)
+        known = self._row(key)
+        with self._lock:
+            before, freed = (ENDED, 0) if known is None else (columns.state[known], columns.config_bytes[known])
+            if known is None:
+                row = columns.append(entry)
+                self._rows[columns.bot[row] << 32 | columns.condition[row]] = row
+            else:
+                row = known
+                columns.put(row, entry)
+            user = columns.user(row)
+            self._config_bytes[user] += subscription.config_bytes - freed
+            self._place(row, user, before, is_new=known is None)
+            self._count(row, user, before)
         # First the subscription, then its change: a reader that sees the change finds the subscription.
         changes, changed = self._changes
-        changed.append(entry)
+        changed.append(row)
         changes.append(subscription.change)
-        if len(changes) > 2 * self._size + 1_000:
+        if len(changes) > 2 * len(columns) + 1_000:
             self._drop_old_changes()
 
-    def fill(self, subscriptions: Iterable[tuple[StoredSubscription, int | None, int]]) -> None:
-        """Take over the newest revisions from a file, each with its content and the change that set its configuration.
+    def fill(self, frames: Iterable[pl.DataFrame]) -> None:
+        """Take over the newest revisions from a file, with the columns of :meth:`SubscriptionColumns.extend`.
 
         They come in the order in which they were requested.
         """
-        placed = [self._place(*each) for each in subscriptions]
-        placed.sort(key=lambda entry: entry.subscription.change)
-        self._changes = array("q", [entry.subscription.change for entry in placed]), placed
+        columns = self._columns
+        for frame in frames:
+            columns.extend(frame)
+        users, bots, conditions, states = columns.numbers()
+        rows, is_kept, is_active = np.arange(len(columns), dtype=np.int32), states != ENDED, states == ACTIVE
+        keys = bots.astype(np.int64) << 32 | conditions
+        order = np.argsort(keys)
+        self._loaded_keys = array("q", keys[order].tobytes())
+        self._loaded_rows = array("i", rows[order].tobytes())
+        self._of_user.fill(users, rows)
+        self._of_condition.fill(conditions[is_kept], rows[is_kept])
+        for row in columns.moved_to:
+            self._moved.setdefault(columns.user(row), {})[row] = None
+        sizes = np.zeros(len(columns.users.names), np.int64)
+        np.add.at(sizes, users, np.array(columns.config_bytes, np.int64))
+        self._config_bytes = Counter(dict(enumerate(sizes.tolist())))
+        self._kept, self._active = _counts(conditions[is_kept]), _counts(conditions[is_active])
+        self._active_of_bot = _counts(bots[is_active])
+        self._active_bots_of_user = Counter(columns.bots.names[bot][0] for bot in self._active_of_bot)
+        self._active_total = self._active.total()
+        self.changed_users |= {columns.users.names[user] for user in self._active_bots_of_user}
+        self.changed_conditions |= {columns.conditions.names[condition] for condition in self._active}
+        self._set_changes(rows)
 
-    def _place(self, subscription: StoredSubscription, content: int | None, config_change: int) -> SubscriptionEntry:
-        key = (subscription.bot_id, subscription.condition_id)
-        user = self._users.get(subscription.user_id)
-        if user is None:
-            user = self._users[subscription.user_id] = _User()
-        entry = user.entries.get(key)
-        before: SubscriptionState = "ended" if entry is None else entry.subscription.state
-        user.config_bytes += subscription.config_bytes - (0 if entry is None else entry.subscription.config_bytes)
-        if entry is None:
-            entry = SubscriptionEntry(subscription, content, config_change)
-            self._size += 1
-        else:
-            entry.subscription, entry.content, entry.config_change = subscription, content, config_change
-        if before == "ended":
-            # Moved to the end: entries are in the order in which they were requested.
-            user.entries.pop(key, None)
-            user.entries[key] = entry
-        if subscription.moved_to is not None:
-            user.moved[key] = entry
-        else:
-            user.moved.pop(key, None)
-        self._keep(entry, before)
-        self._count(user, subscription, before)
-        return entry
+    def _row(self, key: int | None) -> int | None:
+        """The row of a subscription, by the number that stands for it."""
+        if key is None:
+            return None
+        place = bisect_left(self._loaded_keys, key)
+        if place < len(self._loaded_keys) and self._loaded_keys[place] == key:
+            return self._loaded_rows[place]
+        return self._rows.get(key)
 
-    def _keep(self, entry: SubscriptionEntry, before: SubscriptionState) -> None:
-        condition_id, state = entry.subscription.condition_id, entry.subscription.state
-        if before == "ended" != state:
-            self._kept.setdefault(condition_id, {})[entry] = None
-        elif before != "ended" == state:
-            kept = self._kept[condition_id]
-            del kept[entry]
-            if not kept:
-                del self._kept[condition_id]
+    def _rows_of_user(self, user_id: str) -> list[int]:
+        user = self._columns.users.get(user_id)
+        with self._lock:
+            return [] if user is None else list(self._of_user.rows(user))
 
-    def _count(self, user: _User, subscription: StoredSubscription, before: SubscriptionState) -> None:
-        by = (subscription.state == "active") - (before == "active")
+    def _read(self, rows: Sequence[int], read: Callable[[int], _Record]) -> list[_Record]:
+        """What some rows say. Each is read as a whole, and a commit may come in between."""
+        records: list[_Record] = []
+        for begin in range(0, len(rows), _READ_AT_ONCE):
+            with self._lock:
+                records += map(read, rows[begin : begin + _READ_AT_ONCE])
+        return records
+
+    def _place(self, row: int, user: int, before: int, *, is_new: bool) -> None:
+        """Follow a row's lists to its new state."""
+        columns = self._columns
+        condition, state = columns.condition[row], columns.state[row]
+        if before == ENDED:
+            # At the end: they are in the order in which they were requested.
+            if not is_new:
+                self._of_user.remove(user, row)
+            self._of_user.append(user, row)
+        if before == ENDED != state:
+            self._of_condition.append(condition, row)
+            self._kept[condition] += 1
+        elif before != ENDED == state:
+            self._of_condition.remove(condition, row)
+            _add(self._kept, condition, -1)
+        if row in columns.moved_to:
+            self._moved.setdefault(user, {})[row] = None
+        elif (moved := self._moved.get(user)) is not None:
+            moved.pop(row, None)
+
+    def _count(self, row: int, user: int, before: int) -> None:
+        columns = self._columns
+        by = (columns.state[row] == ACTIVE) - (before == ACTIVE)
         if not by:
             return
+        condition, bot = columns.condition[row], columns.bot[row]
         self._active_total += by
-        self.changed_users.add(subscription.user_id)
-        self.changed_conditions.add(subscription.condition_id)
-        _add(self._active, subscription.condition_id, by)
-        self._count_users(subscription.condition_id, subscription.user_id, by)
-        users, bots = len(user.active) > 0, len(user.active)
-        _add(user.active, subscription.bot_id, by)
-        self._active_users += (len(user.active) > 0) - users
-        self._active_bots += len(user.active) - bots
+        self.changed_users.add(columns.users.names[user])
+        self.changed_conditions.add(columns.conditions.names[condition])
+        _add(self._active, condition, by)
+        if self._active[condition] < THIN:
+            self._popular.pop(condition, None)
+        elif (users := self._popular.get(condition)) is not None:
+            _add(users, user, by)
+        was_active = self._active_of_bot[bot] > 0
+        _add(self._active_of_bot, bot, by)
+        _add(self._active_bots_of_user, user, (self._active_of_bot[bot] > 0) - was_active)
 
-    def _count_users(self, condition_id: str, user_id: str, by: int) -> None:
-        """Follow one subscription that has become active or inactive."""
-        if self._active[condition_id] < THIN:
-            self._popular.pop(condition_id, None)
-        elif condition_id in self._popular:
-            _add(self._popular[condition_id], user_id, by)
-        else:
-            active = (one for one in self.of_condition(condition_id) if one.state == "active")
-            self._popular[condition_id] = dict(Counter(one.user_id for one in active))
+    def _count_users(self, condition: int) -> Counter[int]:
+        columns = self._columns
+        rows = self._of_condition.rows(condition)
+        return Counter(columns.user(row) for row in rows if columns.state[row] == ACTIVE)
 
     def _drop_old_changes(self) -> None:
-        changes, changed = self._changes
-        newest = [place for place, entry in enumerate(changed) if entry.subscription.change == changes[place]]
-        self._changes = array("q", [changes[place] for place in newest]), [changed[place] for place in newest]
+        _, changed = self._changes
+        self._set_changes(np.unique(np.array(changed, np.int32)))
+
+    def _set_changes(self, rows: NDArray[np.int32]) -> None:
+        """Know of the newest change of some rows alone."""
+        changes = np.array(self._columns.change, np.int64)[rows]
+        order = np.argsort(changes)
+        self._changes = array("q", changes[order].tobytes()), array("i", rows[order].tobytes())
 
 
-def _living(entries: Iterable[SubscriptionEntry]) -> list[StoredSubscription]:
-    # Copied in one go: another thread may add entries meanwhile.
-    return [subscription for entry in list(entries) if (subscription := entry.subscription).state != "ended"]
+def _living(subscriptions: Iterable[StoredSubscription]) -> list[StoredSubscription]:
+    return [subscription for subscription in subscriptions if subscription.state != "ended"]
 
 
-def _add(counts: dict[_Name, int], name: _Name, by: int) -> None:
-    count = counts.get(name, 0) + by
-    if count:
-        counts[name] = count
-    else:
-        del counts[name]
+def _counts(numbers: NDArray[np.int32]) -> Counter[int]:
+    """How often each number is there."""
+    values, counts = np.unique(numbers, return_counts=True)
+    return Counter(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+
+
+def _add(counts: Counter[int], number: int, by: int) -> None:
+    """Count, and forget what is not there any more."""
+    counts[number] += by
+    if not counts[number]:
+        del counts[number]

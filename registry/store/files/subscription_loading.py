@@ -2,7 +2,6 @@
 
 import gc
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
 from sys import intern
@@ -10,7 +9,8 @@ from typing import get_args
 
 import polars as pl
 
-from registry.store.files.subscription_index import SubscriptionEntry, SubscriptionIndex, SubscriptionKey
+from registry.store.files.subscription_columns import SubscriptionEntry
+from registry.store.files.subscription_index import SubscriptionIndex, SubscriptionKey
 from registry.store.parts.registry import StoredSubscription, SubscriptionState
 from registry.store.sql import Database, last_rows
 from registry.subscriptions import POLICY_FIELDS, DeliveryPolicy
@@ -19,7 +19,7 @@ _STATES: dict[str, SubscriptionState] = {state: state for state in get_args(Subs
 
 _SUBSCRIPTION = (
     "user_id, bot_id, condition_id, bot_type, state, epoch_ms(active_from) AS active_from_ms, "
-    "epoch_ms(subscribed_at) AS subscribed_ms, revision, change, content"
+    "epoch_ms(subscribed_at) AS created_ms, revision, change, content"
 )
 _ROWS_AT_ONCE = 50_000
 _MANY = 100_000
@@ -42,10 +42,9 @@ def load_subscriptions(database: Database) -> SubscriptionIndex:
         rows=_ROWS_AT_ONCE,
     )
     index = SubscriptionIndex()
-    with _without_collector():
-        index.fill(_subscriptions(frames))
+    index.fill(frames)
     if len(index) > _MANY:
-        # They stay for good: without this, the collector would scan them each time, and stop everything for a second.
+        # What was loaded stays for good: without this, the collector would scan it each time, and stop everything.
         gc.freeze()
     return index
 
@@ -106,15 +105,3 @@ def _subscriptions(frames: Iterable[pl.DataFrame]) -> Iterator[tuple[StoredSubsc
             moved_to=None if moved_to is None else intern(moved_to),
         )
         yield subscription, content, change if config == change else config
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Millions of objects that all stay: scanning them for garbage again and again would take most of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

@@ -20,6 +20,7 @@ from prefect.flow_engine import run_flow_async
 from prefect.workers.base import BaseJobConfiguration, BaseVariables, BaseWorker, BaseWorkerResult
 from prefect.workers.process import ProcessWorker
 
+from common.freed_memory import give_back_freed_memory
 from common.timeframes import normalise_timeframe
 from flows.runtime import current_runtime
 from flows.tick import tick
@@ -34,6 +35,7 @@ FLOWS: Mapping[str, Flow[Any, Any]] = {"flows.tick.tick": tick}
 """Entrypoint of a deployment of :data:`TICKS` -> the flow that is run for it."""
 
 _PREFETCH_S = 10.0
+_MEMORY_EVERY_S = 300.0
 _CANCELLED_S = 30.0
 """How long the runs under way may take to end when the worker is stopped."""
 
@@ -90,11 +92,17 @@ async def work(stop: asyncio.Event, *, batch: bool) -> None:
     if batch:
         workers.append(ProcessWorker(BATCH, name=name))
     running = {asyncio.create_task(worker.start(printer=_log.info)) for worker in workers}
-    stopping = asyncio.create_task(stop.wait())
+    stopping, freeing = asyncio.create_task(stop.wait()), asyncio.create_task(_free_memory())
     await asyncio.wait({*running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    for task in (stopping, *running):
+    for task in (stopping, freeing, *running):
         task.cancel()
     await asyncio.wait(running, timeout=_CANCELLED_S)
     for task in running:
         if task.done() and not task.cancelled() and (error := task.exception()) is not None:
             raise error
+
+
+async def _free_memory() -> None:
+    while True:
+        await asyncio.sleep(_MEMORY_EVERY_S)
+        await asyncio.to_thread(give_back_freed_memory)

@@ -105,6 +105,19 @@ RUNS = Summed(
 )
 
 
+@dataclass(frozen=True)
+class _Totals:
+    """What a reader in another thread sees together, so that it sees each sum once."""
+
+    rows: pl.DataFrame
+    """``hour candle_day timeframe`` and the sums: what the table of totals has, and what was added up since when the
+    store was opened."""
+    unwritten: pl.DataFrame
+    """Those of ``rows`` that the table does not have."""
+    buckets: dict[_Bucket, tuple[int, ...]]
+    """The sums of what has been recorded since."""
+
+
 class RunningTotals:
     """Written by the holder of the write lock, read by any thread."""
 
@@ -114,7 +127,6 @@ class RunningTotals:
             "hour": pl.Datetime("ms"),
             "candle_day": pl.Datetime("ms"),
             "timeframe": pl.String,
-            "last_number": pl.Int64,
             **dict.fromkeys(summed.sums, pl.Int64),
         }
         self._database = database
@@ -122,58 +134,58 @@ class RunningTotals:
 
     def load(self) -> None:
         """Read the totals, and add up the rows since."""
-        written = self._fitted(self._database.frame(f"SELECT * FROM {self._summed.totals}"))
-        fresh = self._fitted(self._database.frame(self._summed.rows_after, [_last(written)])).drop("last_number")
-        opens = fresh.with_columns(pl.col("hour", "candle_day").dt.epoch("ms"))
-        buckets = {(hour, day, timeframe): tuple(sums) for hour, day, timeframe, *sums in opens.iter_rows()}
-        # Replaced together: a reader in another thread sees each sum once.
-        self._totals: tuple[pl.DataFrame, dict[_Bucket, tuple[int, ...]]] = written, buckets
+        written = self._database.frame(f"SELECT * FROM {self._summed.totals}")
+        unwritten = self._fitted(self._database.frame(self._summed.rows_after, [_last(written)]))
+        self._totals = _Totals(pl.concat([self._fitted(written), unwritten], rechunk=True), unwritten, {})
 
     def follow(self, count: int) -> None:
         """Take up the last ``count`` rows of the table, which others wrote."""
         summed = self._summed
         sums = ", ".join(summed.counts.get(name, name) for name in summed.sums)
-        nothing = self._fitted(pl.DataFrame(schema=self._schema))
         for at_ms, close_ms, timeframe, *values in self._database.rows(
             f"SELECT epoch_ms({summed.at}), epoch_ms({summed.candles_until}), timeframe, {sums} "
             f"FROM {last_rows(summed.table, count)} AS fresh ORDER BY {summed.number}"
         ):
             numbers = [int(str(value)) for value in values]
-            self.adopt(nothing, int(str(at_ms)), int(str(close_ms)), str(timeframe), numbers)
+            self.adopt(int(str(at_ms)), int(str(close_ms)), str(timeframe), numbers)
 
-    def write_due(self, transaction: Transaction, now_ms: int, last_number: int) -> pl.DataFrame:
-        """Write what has been added up to ``last_number``, if its hour is over; returns the rows, for :meth:`adopt`."""
-        buckets = self._totals[1]
-        if not buckets or (len(buckets) <= _MOST_BUCKETS and all(hour == _hour(now_ms) for hour, _, _ in buckets)):
-            return self._fitted(pl.DataFrame(schema=self._schema))
-        rows = self._open_rows(buckets, last_number)
-        transaction.append(self._summed.totals, rows)
-        return rows
+    def write_due(self, transaction: Transaction, now_ms: int, last_number: int) -> bool:
+        """Write what has been added up to ``last_number``, if its hour is over; whether it was."""
+        unwritten, buckets = self._totals.unwritten, self._totals.buckets
+        hours = {*unwritten["hour"].dt.epoch("ms").unique().to_list(), *(hour for hour, _, _ in buckets)}
+        if hours <= {_hour(now_ms)} and unwritten.height + len(buckets) <= _MOST_BUCKETS:
+            return False
+        rows = pl.concat([unwritten, self._rows_of(buckets)])
+        transaction.append(self._summed.totals, rows.with_columns(pl.lit(last_number).alias("last_number")))
+        return True
 
-    def adopt(self, written: pl.DataFrame, now_ms: int, close_ms: int, timeframe: str, values: Sequence[int]) -> None:
-        """Take over a committed row of the table, and the totals that were written with it."""
-        rows, buckets = self._totals
-        if written.height:
-            rows, buckets = pl.concat([rows, written]), {}
+    def adopt(
+        self, now_ms: int, close_ms: int, timeframe: str, values: Sequence[int], *, is_written: bool = False
+    ) -> None:
+        """Take over a committed row of the table; ``is_written``: what was added up before was written with it."""
+        totals = self._totals
+        if is_written:
+            rows = pl.concat([totals.rows, self._rows_of(totals.buckets)], rechunk=True)
+            totals = _Totals(rows, totals.unwritten.clear(), {})
         bucket = (_hour(now_ms), close_ms - close_ms % _DAY_MS, timeframe)
-        before = buckets.get(bucket)
-        buckets[bucket] = tuple(values) if before is None else tuple(map(int.__add__, before, values))
-        self._totals = rows, buckets
+        before = totals.buckets.get(bucket)
+        totals.buckets[bucket] = tuple(values) if before is None else tuple(map(int.__add__, before, values))
+        self._totals = totals
 
     def between(self, since_ms: int | None, until_ms: int | None) -> pl.DataFrame:
         """The totals of the hours that begin from one time to another, columns ``hour candle_day timeframe`` and the
         sums; several rows may be of one bucket. Times are naive."""
-        rows, buckets = self._totals
-        totals = pl.concat([rows, self._open_rows(buckets, 0)]) if buckets else rows
+        rows, buckets = self._totals.rows, self._totals.buckets
+        totals = pl.concat([rows, self._rows_of(buckets)]) if buckets else rows
         if since_ms is not None:
             totals = totals.filter(pl.col("hour") >= naive_time(_hour(since_ms)))
         if until_ms is not None:
             totals = totals.filter(pl.col("hour") < naive_time(until_ms))
-        return totals.drop("last_number")
+        return totals
 
-    def _open_rows(self, buckets: dict[_Bucket, tuple[int, ...]], last_number: int) -> pl.DataFrame:
+    def _rows_of(self, buckets: dict[_Bucket, tuple[int, ...]]) -> pl.DataFrame:
         # Copied in one go: the writer may add to them meanwhile.
-        rows = [(*bucket, last_number, *sums) for bucket, sums in list(buckets.items())]
+        rows = [(*bucket, *sums) for bucket, sums in list(buckets.items())]
         schema = self._schema | {"hour": pl.Int64, "candle_day": pl.Int64}
         return self._fitted(pl.DataFrame(rows, schema=schema, orient="row"))
 

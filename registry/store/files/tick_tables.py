@@ -205,7 +205,7 @@ class TickTables:
             marks = {"judged_at": now, "token": record.token, "first_seq": answer.start, "last_seq": answer.stop - 1}
             row = _tick_row(record, tick_id)
             transaction.insert("registry.ticks", row | marks)
-            totals = self._tick_totals.write_due(transaction, now_ms, tick_id - 1)
+            is_written = self._tick_totals.write_due(transaction, now_ms, tick_id - 1)
             self._note_sizes(transaction, now_ms)
             transaction.append(
                 "registry.group_watermarks",
@@ -226,7 +226,7 @@ class TickTables:
         sums = [
             int(record.late) if name == "late" else 1 if name == "ticks" else int(str(row[name])) for name in TICKS.sums
         ]
-        self._tick_totals.adopt(totals, now_ms, record.close_time_ms, record.timeframe, sums)
+        self._tick_totals.adopt(now_ms, record.close_time_ms, record.timeframe, sums, is_written=is_written)
         self._triggers.note_recorded(triggers)
         for series, open_ms in anchors.items():
             self._set_anchor(series, open_ms, record.built_from.get(series), record.grids.get(series, UTC_GRID))
@@ -257,10 +257,10 @@ class TickTables:
             if not transaction.frame(known, [row["run_id"], row["timeframe"], row["tick"]]).is_empty():
                 return
             transaction.insert("registry.tick_runs", row | size | {"number": number, "finished_at": naive_time(now_ms)})
-            totals = self._run_totals.write_due(transaction, now_ms, number - 1)
+            is_written = self._run_totals.write_due(transaction, now_ms, number - 1)
         self._last_run = number
         sums = [1, record.prepare_us, record.record_us, record.publish_us]
-        self._run_totals.adopt(totals, now_ms, record.tick_ms, record.timeframe, sums)
+        self._run_totals.adopt(now_ms, record.tick_ms, record.timeframe, sums, is_written=is_written)
         if record.plan is not None:
             self._plan_sizes[record.timeframe] = record.plan
 

@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from analysis.savings import summarise
+from api.series_metrics import SeriesMetrics
 from candles.tally import Tally
 from common.clock import Clock
 from common.errors import HubError
@@ -43,6 +44,7 @@ class HubMetrics(Collector):
         self._log = log
         self._registry = CollectorRegistry()
         self._registry.register(self)
+        self._series = SeriesMetrics(store)
         self._asks = ThreadPoolExecutor(1, "api-metrics-log")
         self._asked: Future[int] | None = None
 
@@ -51,8 +53,10 @@ class HubMetrics(Collector):
         self._asks.shutdown(wait=False, cancel_futures=True)
 
     def text(self, *others: CollectorRegistry) -> bytes:
-        """These metrics and those of other registries in Prometheus' text format; may take a moment."""
-        return b"".join(generate_latest(registry) for registry in (self._registry, *others))
+        """These metrics and those of other registries in Prometheus' text format; may take a moment. One thread at a
+        time asks."""
+        texts = (generate_latest(registry) for registry in (self._registry, *others))
+        return b"".join((self._series.text(), *texts))
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: the metrics are only known on collection."""
@@ -79,12 +83,6 @@ class HubMetrics(Collector):
             "hub_conditions_in_error", "Conditions that ticks cannot judge; their status says why", totals["in_error"]
         )
         yield GaugeMetricFamily("hub_conditions_retired", "Conditions that an operator has retired", totals["retired"])
-        by_series = GaugeMetricFamily(
-            "hub_conditions_per_series", "Conditions per symbol and timeframe", labels=["symbol", "timeframe"]
-        )
-        for series, count in sorted(registry.conditions_per_series().items()):
-            by_series.add_metric([str(series.instrument), series.timeframe], count)
-        yield by_series
         popular = GaugeMetricFamily(
             "hub_popular_condition_subscribers",
             "Most popular conditions and their subscribers",

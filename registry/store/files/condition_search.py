@@ -1,12 +1,14 @@
-"""Finds conditions among all of them, in the owner's memory: columns of texts and numbers, and no loop over rows.
+"""Finds conditions among all of them, in the owner's memory: arrays of numbers, and no loop over rows.
 
-What does not change with a condition is kept as a frame; what does is kept in arrays, in which those conditions are
-brought up to date that have changed since somebody asked last.
+Texts are kept as a frame, and what is compared for every condition as arrays: names as their numbers, and what changes
+with a condition, in which those are brought up to date that have changed since somebody asked last. Texts are read only
+of what is shown, or for words that somebody looks for.
 """
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -24,8 +26,16 @@ _OPEN_MS = np.iinfo(np.int64).max
 _STALE_AFTER_SLOTS = 2
 _CLOSED_MARKET_MS = 7 * 24 * 3_600_000
 """For how long a market with sessions may be closed."""
+_TIMEFRAMES = {name: number for number, name in enumerate(DURATION_MS)}
+_LENGTHS_MS = np.array(list(DURATION_MS.values()), np.int64)
+_STATES = {name: number for number, name in enumerate(("judged", "idle", "err", "retired"))}
+_HEALTHS = {name: number for number, name in enumerate(("ok", "unknown", "stale", "err", None))}
+_NAMES = ("symbol", "timeframe", "group")
+"""What does not change with a condition, as numbers."""
 _NUMBERS = ("subscribers", "active_until", "triggers", "last_trigger")
 """What changes with a condition; times in milliseconds, ``_NEVER_MS`` where there is none."""
+
+_Integers = NDArray[np.int64]
 
 
 def drained(changed: set[str]) -> Iterator[str]:
@@ -55,10 +65,12 @@ class ConditionSearch:
         self._changed = tuple(changed)
         self._unjudged, self._watermark, self._with_sessions = unjudged, watermark, with_sessions
         self._places: dict[str, int] = {}
+        self._symbols: dict[str, int] = {}
         self._groups: dict[Group, int] = {}
-        self._fixed = _fixed_columns([], self._groups)
+        self._texts = _texts([])
+        self._names = {name: np.empty(0, np.int64) for name in _NAMES}
         self._numbers = {name: np.empty(0, np.int64) for name in _NUMBERS}
-        self._by_text: NDArray[np.int64] = np.empty(0, np.int64)
+        self._by_text: _Integers = np.empty(0, np.int64)
         """The place of each condition in the order of their texts."""
         self._lock = threading.Lock()
 
@@ -66,38 +78,45 @@ class ConditionSearch:
         """The page of a query, with healths as they are at a time."""
         with self._lock:
             self._follow()
-            fixed, groups = self._fixed, list(self._groups)
+            texts, names, symbols, groups = self._texts, self._names, dict(self._symbols), list(self._groups)
             numbers = {name: values.copy() for name, values in self._numbers.items()}
             by_text = self._order_of_texts() if query.order == "text" else None
-        rows = fixed.with_columns(
-            *(pl.Series(name, values) for name, values in numbers.items()), self._judged(fixed, groups)
-        )
-        matches = self._with_health(rows, now_ms).filter(_matches(query))
-        places = matches["number"].to_numpy()
+            unjudged = {self._places[name]: why.state for name, why in self._unjudged().items() if name in self._places}
+        judged_until = self._watermarks(groups)[names["group"]]
+        states = _states(numbers["active_until"], judged_until, unjudged)
+        healths = _healths(states, judged_until, now_ms - self._patience(names, symbols))
+        matches = np.ones(texts.height, np.bool_)
+        for values, numbered, wanted in (
+            (names["symbol"], symbols, query.symbols),
+            (names["timeframe"], _TIMEFRAMES, query.timeframes),
+            (states, _STATES, query.states),
+            (healths, _HEALTHS, query.healths),
+        ):
+            if wanted:
+                matches &= _are_among(values, numbered, wanted)
+        if words := query.words.lower().split():
+            matches &= texts.select(_has(words)).to_series().to_numpy()
+        places = np.flatnonzero(matches)
         if query.order == "registered":
             ordered_by = places
-        elif by_text is not None:
-            ordered_by = by_text[places]
         else:
-            ordered_by = numbers[query.order][places]
+            ordered_by = (numbers[query.order] if by_text is None else by_text)[places]
         if query.descending:
             ordered_by = -ordered_by
         elif query.order == "last_trigger":
             ordered_by = np.where(ordered_by == _NEVER_MS, _OPEN_MS, ordered_by)
-        shown = np.argsort(ordered_by, kind="stable")[query.offset : query.offset + query.limit]
+        shown = places[_first(ordered_by, query.offset + query.limit)[query.offset :]]
         return ConditionPage(
-            matches.height,
-            matches[shown].select(
-                "condition_id",
-                "text",
-                "symbol",
-                "timeframe",
-                "state",
-                "health",
-                "subscribers",
-                "triggers",
-                _time("last_trigger"),
-                _time("judged_until"),
+            len(places),
+            texts[shown]
+            .select("condition_id", "text", "symbol", "timeframe")
+            .with_columns(
+                _named("state", _STATES, states[shown]),
+                _named("health", _HEALTHS, healths[shown]),
+                pl.Series("subscribers", numbers["subscribers"][shown]),
+                pl.Series("triggers", numbers["triggers"][shown]),
+                _times("last_trigger", numbers["last_trigger"][shown]),
+                _times("judged_until", judged_until[shown]),
             ),
         )
 
@@ -105,12 +124,23 @@ class ConditionSearch:
         """Take up conditions that are new, and what has changed of the others."""
         # First the changes: a condition that is added meanwhile comes with its own.
         changed = {name for names in self._changed for name in drained(names)}
-        if len(self._conditions) > self._fixed.height:
+        first = self._texts.height
+        if len(self._conditions) > first:
             # Copied in one go: another thread may add conditions meanwhile.
-            fresh = list(islice(list(self._conditions.values()), self._fixed.height, None))
-            first = self._fixed.height
+            fresh = list(islice(list(self._conditions.values()), first, None))
             self._places.update((each.condition_id, first + place) for place, each in enumerate(fresh))
-            self._fixed = pl.concat([self._fixed, _fixed_columns(fresh, self._groups, first)])
+            self._texts = pl.concat([self._texts, _texts(fresh)])
+            numbered: dict[str, list[int]] = {
+                "symbol": [
+                    self._symbols.setdefault(f"{each.exchange}:{each.symbol}", len(self._symbols)) for each in fresh
+                ],
+                "timeframe": [_TIMEFRAMES[each.timeframe] for each in fresh],
+                "group": [self._groups.setdefault(each.group, len(self._groups)) for each in fresh],
+            }
+            self._names = {
+                name: np.concatenate([values, np.array(numbered[name], np.int64)])
+                for name, values in self._names.items()
+            }
             more = np.zeros(len(fresh), np.int64)
             self._numbers = {name: np.concatenate([values, more]) for name, values in self._numbers.items()}
             changed.update(each.condition_id for each in fresh)
@@ -126,80 +156,81 @@ class ConditionSearch:
             triggers[place] = state.triggers
             last_trigger[place] = _NEVER_MS if state.last_close_ms is None else state.last_close_ms
 
-    def _order_of_texts(self) -> NDArray[np.int64]:
-        if len(self._by_text) != self._fixed.height:
-            sorted_places = self._fixed["text"].arg_sort().to_numpy()
-            self._by_text = np.empty(self._fixed.height, np.int64)
-            self._by_text[sorted_places] = np.arange(self._fixed.height)
+    def _order_of_texts(self) -> _Integers:
+        if len(self._by_text) != self._texts.height:
+            sorted_places = self._texts["text"].arg_sort().to_numpy()
+            self._by_text = np.empty(self._texts.height, np.int64)
+            self._by_text[sorted_places] = np.arange(self._texts.height)
         return self._by_text
 
-    def _judged(self, fixed: pl.DataFrame, groups: list[Group]) -> pl.Series:
-        marks = np.fromiter(
-            (_NEVER_MS if (mark := self._watermark(group)) is None else mark for group in groups), np.int64, len(groups)
-        )
-        return pl.Series("judged_until", marks[fixed["group"].to_numpy()])
+    def _watermarks(self, groups: list[Group]) -> _Integers:
+        marks = ((_NEVER_MS if (mark := self._watermark(group)) is None else mark) for group in groups)
+        return np.fromiter(marks, np.int64, len(groups))
 
-    def _with_health(self, rows: pl.DataFrame, now_ms: int) -> pl.DataFrame:
-        states = {name: why.state for name, why in self._unjudged().items()}
-        rows = rows.with_columns(
-            pl.when(pl.col("active_until") <= pl.col("judged_until"))
-            .then(pl.lit("idle"))
-            .otherwise(pl.lit("judged"))
-            .alias("state"),
-            *(pl.when(pl.col(name) != _NEVER_MS).then(name).alias(name) for name in ("judged_until", "last_trigger")),
-        )
-        if states:
-            whole = pl.DataFrame({"condition_id": list(states), "why": list(states.values())})
-            rows = rows.join(whole, on="condition_id", how="left", maintain_order="left").with_columns(
-                pl.coalesce("why", "state").alias("state")
-            )
-        closes = pl.col("symbol").is_in(list(self._with_sessions()))
-        patience = _STALE_AFTER_SLOTS * pl.col("length_ms") + pl.when(closes).then(_CLOSED_MARKET_MS).otherwise(0)
-        return rows.with_columns(
-            pl.when(pl.col("state") == "err")
-            .then(pl.lit("err"))
-            .when(pl.col("state") != "judged")
-            .then(None)
-            .when(pl.col("judged_until").is_null())
-            .then(pl.lit("unknown"))
-            .when(pl.col("judged_until") + patience < now_ms)
-            .then(pl.lit("stale"))
-            .otherwise(pl.lit("ok"))
-            .alias("health")
-        )
+    def _patience(self, names: Mapping[str, _Integers], symbols: Mapping[str, int]) -> _Integers:
+        """For how long each condition may not be judged without being stale."""
+        closing = np.zeros(len(symbols), np.int64)
+        closing[[symbols[name] for name in self._with_sessions() if name in symbols]] = _CLOSED_MARKET_MS
+        patience: _Integers = _STALE_AFTER_SLOTS * _LENGTHS_MS[names["timeframe"]] + closing[names["symbol"]]
+        return patience
 
 
-def _fixed_columns(conditions: list[StoredCondition], groups: dict[Group, int], first: int = 0) -> pl.DataFrame:
-    """What does not change; new groups are numbered into ``groups``."""
+def _texts(conditions: list[StoredCondition]) -> pl.DataFrame:
     texts = pl.Series("text", [each.text for each in conditions], pl.String)
     return pl.DataFrame(
         [
-            pl.Series("number", range(first, first + len(conditions)), pl.Int64),
             pl.Series("condition_id", [each.condition_id for each in conditions], pl.String),
             texts,
             texts.str.to_lowercase().alias("folded"),
             pl.Series("symbol", [f"{each.exchange}:{each.symbol}" for each in conditions], pl.String),
             pl.Series("timeframe", [each.timeframe for each in conditions], pl.String),
-            pl.Series("length_ms", [DURATION_MS[each.timeframe] for each in conditions], pl.Int64),
-            pl.Series("group", [groups.setdefault(each.group, len(groups)) for each in conditions], pl.Int64),
         ]
     )
 
 
-def _matches(query: ConditionQuery) -> pl.Expr:
-    matches = pl.lit(True)
-    for word in query.words.lower().split():
-        matches &= pl.col("folded").str.contains(word, literal=True) | pl.col("condition_id").str.starts_with(word)
-    for column, values in (
-        ("symbol", query.symbols),
-        ("timeframe", query.timeframes),
-        ("state", query.states),
-        ("health", query.healths),
-    ):
-        if values:
-            matches &= pl.col(column).is_in(list(values))
-    return matches
+def _states(active_until: _Integers, judged_until: _Integers, unjudged: Mapping[int, str]) -> _Integers:
+    states = np.where(active_until <= judged_until, _STATES["idle"], _STATES["judged"])
+    states[list(unjudged)] = [_STATES[state] for state in unjudged.values()]
+    return states
 
 
-def _time(column: str) -> pl.Expr:
-    return pl.from_epoch(column, "ms").cast(pl.Datetime("ms", "UTC"))
+def _healths(states: _Integers, judged_until: _Integers, stale_before: _Integers) -> _Integers:
+    healths = np.where(judged_until < stale_before, _HEALTHS["stale"], _HEALTHS["ok"])
+    healths[judged_until == _NEVER_MS] = _HEALTHS["unknown"]
+    healths[states != _STATES["judged"]] = _HEALTHS[None]
+    healths[states == _STATES["err"]] = _HEALTHS["err"]
+    return healths
+
+
+def _are_among(values: _Integers, numbered: Mapping[Any, int], names: Collection[str]) -> NDArray[np.bool_]:
+    """Which of the values are the numbers of some of the names."""
+    wanted = np.zeros(len(numbered), np.bool_)
+    wanted[[numbered[name] for name in names if name in numbered]] = True
+    return wanted[values]
+
+
+def _has(words: list[str]) -> pl.Expr:
+    return pl.all_horizontal(
+        pl.col("folded").str.contains(word, literal=True) | pl.col("condition_id").str.starts_with(word)
+        for word in words
+    )
+
+
+def _first(values: _Integers, count: int) -> _Integers:
+    """Where the ``count`` smallest values are, smallest first, equal ones in their order: without sorting the rest."""
+    if count >= len(values):
+        return np.argsort(values, kind="stable")
+    last = np.partition(values, count)[count]
+    smaller = np.flatnonzero(values < last)
+    equal = np.flatnonzero(values == last)[: count - len(smaller)]
+    return np.concatenate([smaller[np.argsort(values[smaller], kind="stable")], equal])
+
+
+def _named(column: str, numbered: Mapping[Any, int], values: _Integers) -> pl.Series:
+    names = list(numbered)
+    return pl.Series(column, [names[value] for value in values], pl.String)
+
+
+def _times(column: str, values: _Integers) -> pl.Series:
+    times = pl.Series(column, [None if value == _NEVER_MS else value for value in values.tolist()], pl.Int64)
+    return times.cast(pl.Datetime("ms", "UTC"))

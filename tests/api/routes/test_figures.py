@@ -101,3 +101,15 @@ def test_conditions_are_listed_page_by_page(hub: Hub) -> None:
     assert operator.get("/conditions", params={"search": "40"}).json()["items"] == [second]
     assert operator.get("/conditions", params={"state": ["err", "retired"]}).json()["matching"] == 0
     assert operator.get("/conditions", params={"order": "price"}).status_code == 422
+
+
+def test_conditions_of_a_series_are_counted_again_when_there_are_more(hub: Hub) -> None:
+    operator = hub.as_user("ops", "operator")
+
+    def counted() -> float:
+        lines = operator.get("/metrics").text.splitlines()
+        return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith("hub_conditions_per_series{"))
+
+    before = counted()
+    assert hub.as_user("ann").post("/conditions/register", json={**RSI, "value": 55}).status_code in (200, 201)
+    assert counted() == before + 1

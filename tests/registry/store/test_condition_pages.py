@@ -107,6 +107,14 @@ def test_pages_are_ordered_and_narrowed(hub: Store) -> None:
     assert hub.registry.condition_page(ConditionQuery(words="nothing")).rows.columns == page.rows.columns
 
 
+@pytest.mark.parametrize("descending", [True, False])
+@pytest.mark.parametrize("order", ["subscribers", "triggers", "last_trigger", "text", "registered"])
+def test_pages_side_by_side_are_the_whole(hub: Store, order: str, descending: bool) -> None:
+    asked = {"order": order, "descending": descending}
+    pages = [texts(hub, **asked, limit=1, offset=first) for first in range(5)]
+    assert pages == [[text] for text in texts(hub, **asked)] + [[]]
+
+
 def test_a_page_follows_whatever_changes(hub: Store) -> None:
     texts(hub)
     subscribe(hub, "cyd", "a", SMA)

@@ -30,7 +30,7 @@ async def create(body: BotBody, request: HubRequest) -> tuple[StoredBot, bool]:
     text = config_text(body.bot_config)
     _check_quota(request, bot_id, len(text))
     conditions = list({condition.id: condition for condition, _ in defined.conditions}.values())
-    request.take_more(len(conditions) + sum(cost_of_unfolding(condition.canonical) for condition in conditions))
+    await request.take_more(len(conditions) + sum(cost_of_unfolding(condition.canonical) for condition in conditions))
     fresh = [one for one in conditions if service.store.registry.condition(one.id) is None]
     service.quotas.take_conditions(caller.user_id, fresh)
     created: set[str] = set()
@@ -86,7 +86,7 @@ async def _read(body: BotBody, request: HubRequest) -> tuple[str, DefinedBot]:
         for instrument in defined.instruments:
             service.check_known(instrument, directory)
     except HubError as error:
-        request.charge(cost_of_refusal(len(await request.body())))
+        await request.charge(cost_of_refusal(len(await request.body())))
         raise _refused(error) from None
     return bot_id, defined
 

@@ -20,12 +20,14 @@ from api.http.problems import condition_in_error, not_found
 from api.http.quotas import Quotas
 from api.http.rates import RateLimiter, Rates
 from api.http.request_metrics import RequestMetrics
+from api.http.shared_windows import SharedWindows
 from api.http.turns import Arguments, Result, Turns
 from api.hub_metrics import HubMetrics
 from api.on_demand import OnDemand, Settling
 from api.operating_metrics import OperatingMetrics
 from api.readiness import Readiness
 from api.registrar import Registrar
+from api.shared_view import SharedView
 from api.streams.user_feed import UserFeed
 from bots.executor.report import ExecutorReport
 from candles.market_lists import MarketLists, check_known
@@ -40,7 +42,7 @@ from registry.directory import Directory
 from registry.groups import Series
 from registry.instruments import Instrument
 from registry.store.parts.registry import RegisterResult, StoredCondition, read_condition
-from registry.store.protocol import Store
+from registry.store.protocol import SharedStore, Store
 from registry.tried import digest_of
 
 _log = logging.getLogger(__name__)
@@ -96,7 +98,12 @@ class Service:
         self.loops = loops or Loops()
         self.clock = clock or SystemClock()
         self.request_metrics = RequestMetrics()
-        self.admission = Admission(store.accounts, RateLimiter(Rates.of(settings), monotonic))
+        self._shared_rates = self._sharing_rates()
+        self.admission = Admission(
+            store.accounts, RateLimiter(Rates.of(settings), monotonic, shared=self._shared_rates)
+        )
+        self.view = SharedView(store) if isinstance(store, SharedStore) else None
+        """What this process knows of a store that others write to; ``None`` if it is the only one."""
         self.quotas = Quotas(settings, store.registry, self.clock)
         self.making_webhooks = asyncio.Lock()
         """Locked from counting a user's webhooks until one has been added."""
@@ -110,7 +117,7 @@ class Service:
         self.operating_metrics = OperatingMetrics(store, self.clock, settings.data_dir)
         self.turns = Turns("api-turns")
         self._trials: LRUCache[str, SessionTrials] = LRUCache(_TRIALS_OF_USERS)
-        self.user_feed = UserFeed(store, log, self.request_metrics, self.loops)
+        self.user_feed = UserFeed(store, log, self.request_metrics, self.loops, self.view)
         self.readiness = Readiness(store, log, self.clock, log_problem=log_problem, loops=self.loops)
         self._unreadable: dict[str, str] = {}
         """Condition id -> why the store's text of it cannot be read."""
@@ -143,9 +150,22 @@ class Service:
             self._count_tried()
         self.readiness.stop()
         self.hub_metrics.stop()
+        if self.view is not None:
+            self.view.stop()
+        if self._shared_rates is not None:
+            await self._shared_rates.close()
         for pool in (self._writers, self._figures, self.judging):
             await asyncio.to_thread(pool.shutdown)
         await asyncio.to_thread(self.turns.shutdown)
+
+    def _sharing_rates(self) -> SharedWindows | None:
+        """Services that share a store and an event log count the rates of users together."""
+        address = self.settings.redis_url
+        if address is None or not isinstance(self.store, SharedStore):
+            return None
+        shared = SharedWindows(address.get_secret_value())
+        self.request_metrics.rates_apart.set_function(lambda: float(not shared.is_reachable))
+        return shared
 
     async def _keep_telling(self) -> None:
         """Add what was answered in an exchange's place to the sums of the data folder, now and then."""

@@ -6,6 +6,7 @@ or is about an account is refused, so that no order goes to a hub by mistake.
 """
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from types import SimpleNamespace
 from urllib.parse import parse_qsl
 
@@ -76,7 +77,7 @@ class BinanceFace:
         path = scope["path"].removeprefix(PATH)
         try:
             if scope["type"] == "websocket":
-                caller = self._admit(scope, 1)
+                caller = await self._admit(scope, 1)
                 await self._sockets.serve(path, scope, receive, send, caller)
                 return
             response = await self._answer(path, scope)
@@ -93,7 +94,7 @@ class BinanceFace:
             raise DialectError(403, UNAUTHORIZED, _NO_ORDERS)
         scope["route"] = SimpleNamespace(path=f"{PATH}/api/v3/{name}")
         symbols = wanted_symbols(query) if name == "ticker/price" else None
-        self._admit(scope, _WEIGHTS.get(name, 1) * (2 if symbols is not None and len(symbols) > 1 else 1))
+        await self._admit(scope, _WEIGHTS.get(name, 1) * (2 if symbols is not None and len(symbols) > 1 else 1))
         if name in _ELSEWHERE:
             return self._sent_on(name, scope)
         try:
@@ -147,10 +148,12 @@ class BinanceFace:
         address = f"{self._elsewhere.rstrip('/')}/api/v3/{name}{'?' if query else ''}{query}"
         return Response(status_code=307, headers={"Location": address})
 
-    def _admit(self, scope: Scope, weight: int) -> Caller:
+    async def _admit(self, scope: Scope, weight: int) -> Caller:
         """Check the key and count a request. Raises a problem."""
         admission, settings = self._service.admission, self._service.settings
-        caller, headers = admission.admit(scope, "exchange", operators_only=False, allow_basic=True)
+        view = self._service.view
+        async with nullcontext() if view is None else view.current():
+            caller, headers = await admission.admit(scope, "exchange", operators_only=False, allow_basic=True)
         readers = settings.exchange_readers
         if not caller.is_operator and "*" not in readers and caller.user_id not in readers:
             raise ProblemError(
@@ -158,7 +161,7 @@ class BinanceFace:
                 " HUB_EXCHANGE_READERS",
             )  # fmt: skip
         scope["hub.headers"] = headers
-        admission.take_more(scope, weight - 1)
+        await admission.take_more(scope, weight - 1)
         headers = scope["hub.headers"]
         used = int(headers["RateLimit-Limit"]) - int(headers["RateLimit-Remaining"])
         scope["hub.headers"] = {**headers, "X-MBX-USED-WEIGHT": str(used), "X-MBX-USED-WEIGHT-1M": str(used)}

@@ -38,7 +38,7 @@ class Admission:
         self._accounts = accounts
         self._limiter = limiter
 
-    def admit(
+    async def admit(
         self, scope: Scope, rate: RateClass, *, operators_only: bool, allow_basic: bool = False
     ) -> tuple[Caller, dict[str, str]]:
         """The caller of a request, and the headers that say how many more requests are allowed.
@@ -52,14 +52,13 @@ class Admission:
         key = self._key(_bearer(authorization) if allow_basic else authorization)
         if key is None:
             address = sender(scope["client"][0]) if scope.get("client") else ""
-            self._limiter.check_refused(address)
-            self._limiter.count_refused(address)
+            await self._limiter.take_refused(address)
             detail = f"the key is missing, wrong or revoked; {_HOW}"
             raise ProblemError(401, "unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})
         caller = Caller(key.user_id, key.role, key.key_id)
         scope["hub.caller"] = caller
         scope["hub.rate"] = rate
-        headers = self._limiter.take(rate, caller.user_id)
+        headers = await self._limiter.take(rate, caller.user_id)
         if operators_only and not caller.is_operator:
             raise ProblemError(403, "operators-only", "this is for operators; ask one for a key with their role")
         return caller, headers
@@ -68,15 +67,17 @@ class Admission:
         """How much of a class a user may use."""
         return self._limiter.limit(rate)
 
-    def take_more(self, scope: Scope, cost: int) -> None:
+    async def take_more(self, scope: Scope, cost: int) -> None:
         """Count an admitted request more often, as soon as its cost is known. Raises a 429 problem beyond the rate."""
         if cost:
-            scope["hub.headers"] = self._limiter.take_more(scope["hub.rate"], scope["hub.caller"].user_id, cost)
+            user_id = scope["hub.caller"].user_id
+            scope["hub.headers"] = await self._limiter.take_more(scope["hub.rate"], user_id, cost)
 
-    def charge(self, scope: Scope, cost: int) -> None:
+    async def charge(self, scope: Scope, cost: int) -> None:
         """Count an admitted request more often for what it has cost already, even beyond the rate."""
         if cost:
-            scope["hub.headers"] = self._limiter.charge(scope["hub.rate"], scope["hub.caller"].user_id, cost)
+            user_id = scope["hub.caller"].user_id
+            scope["hub.headers"] = await self._limiter.charge(scope["hub.rate"], user_id, cost)
 
     def _key(self, header: str | None) -> ApiKey | None:
         scheme, _, text = (header or "").partition(" ")

@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _SWEEP_S = 60.0
 _SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
@@ -22,6 +23,17 @@ class RateLimit:
         amount, _, window = text.partition("/")
         count, _, unit = window.rpartition(" ")
         return cls(int(amount), int(count or 1) * _SECONDS[unit])
+
+
+class WindowCount(NamedTuple):
+    """What became of a request that was to be counted."""
+
+    taken: bool
+    """Whether it was let in, and counted."""
+    remaining: int
+    """How much more is allowed."""
+    reset_s: float
+    """The seconds until there is more room, and, after a refusal, enough for the request."""
 
 
 class _Window:
@@ -57,6 +69,13 @@ class MovingWindows:
         self._windows: dict[tuple[str, str], _Window] = {}
         """By class and user."""
         self._swept = monotonic()
+
+    def count(self, limit: RateLimit, name: str, whose: str, cost: int = 1, *, beyond: bool = False) -> WindowCount:
+        """Count a request unless that would exceed the limit, or even ``beyond`` it, and say how much is left."""
+        if beyond:
+            self.charge(limit, name, whose, cost)
+        taken = beyond or self.take(limit, name, whose, cost)
+        return WindowCount(taken, *self.left(limit, name, whose, 1 if taken else min(cost, limit.amount)))
 
     def take(self, limit: RateLimit, name: str, whose: str, cost: int = 1) -> bool:
         """Count a request unless that would exceed the limit; whether it was counted."""

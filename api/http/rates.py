@@ -1,4 +1,5 @@
-"""Rate limits: each class of requests has a rate per user, counted in this process.
+"""Rate limits: each class of requests has a rate per user, counted in this process, or by all services together that
+share a store (:mod:`api.http.shared_windows`).
 
 A request counts once, and more often the more work it makes, so that a user's rate bounds the time that others lose:
 
@@ -14,8 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from api.http.moving_windows import MovingWindows, RateLimit
+from api.http.moving_windows import MovingWindows, RateLimit, WindowCount
 from api.http.problems import ProblemError
+from api.http.shared_windows import SharedWindows
 from common.settings import Settings
 
 RateClass = Literal["read", "write", "bulk", "compute", "stream", "exchange"]
@@ -76,70 +78,81 @@ class Rates:
 
 
 class RateLimiter:
-    """Counts requests in moving windows: no request is let in that exceeds the rate in any span of its length."""
+    """Counts requests in moving windows: no request is let in that exceeds the rate in any span of its length.
 
-    def __init__(self, rates: Rates, monotonic: Callable[[], float] = time.monotonic) -> None:
+    With ``shared`` windows, several services count together; while those cannot be reached, each counts by itself.
+    """
+
+    def __init__(
+        self, rates: Rates, monotonic: Callable[[], float] = time.monotonic, shared: SharedWindows | None = None
+    ) -> None:
         self._limits = rates.limits
         self._windows = MovingWindows(monotonic)
+        self._shared = shared
 
     def limit(self, name: RateClass) -> RateLimit:
         """The limit of a class."""
         return self._limits[name]
 
-    def take(self, name: RateClass, user_id: str) -> dict[str, str]:
+    async def take(self, name: RateClass, user_id: str) -> dict[str, str]:
         """Count a request; returns the headers that say how many are left. Raises a 429 problem if none are."""
         limit = self._limits[name]
-        taken = self._windows.take(limit, name, user_id)
-        headers = self._headers(name, limit, user_id)
-        if not taken:
+        count = await self._count(name, user_id)
+        headers = _headers(name, limit, count)
+        if not count.taken:
             raise _too_many(
                 f"too many requests: {limit.amount} of the class {name} are allowed in {_span(limit)}", headers
             )
         return headers
 
-    def take_more(self, name: RateClass, user_id: str, cost: int) -> dict[str, str]:
+    async def take_more(self, name: RateClass, user_id: str, cost: int) -> dict[str, str]:
         """Count more for a request that was let in, now that its cost is known; returns the headers as they are then.
 
         Raises a 429 problem if that exceeds the rate; then nothing more is counted.
         """
         limit = self._limits[name]
-        if not cost or self._windows.take(limit, name, user_id, cost):
-            return self._headers(name, limit, user_id)
-        wanted = min(cost, limit.amount)
-        headers = self._headers(name, limit, user_id, wanted)
-        raise _too_many(
-            f"this request counts {cost} times more, and {limit.amount} of the class {name} are allowed in"
-            f" {_span(limit)}; {headers['RateLimit-Remaining']} are left: send less at once",
-            headers,
-        )
+        count = await self._count(name, user_id, cost)
+        headers = _headers(name, limit, count)
+        if not count.taken:
+            raise _too_many(
+                f"this request counts {cost} times more, and {limit.amount} of the class {name} are allowed in"
+                f" {_span(limit)}; {headers['RateLimit-Remaining']} are left: send less at once",
+                headers,
+            )
+        return headers
 
-    def charge(self, name: RateClass, user_id: str, cost: int) -> dict[str, str]:
+    async def charge(self, name: RateClass, user_id: str, cost: int) -> dict[str, str]:
         """Count more for what a request has cost already; returns the headers as they are then."""
-        limit = self._limits[name]
-        self._windows.charge(limit, name, user_id, cost)
-        return self._headers(name, limit, user_id)
+        return _headers(name, self._limits[name], await self._count(name, user_id, cost, beyond=True))
 
-    def check_refused(self, address: str) -> None:
-        """Raises a 429 problem for an address that has sent too many wrong keys."""
-        limit = self._limits["refused"]
-        if not self._windows.left(limit, "refused", address)[0]:
-            headers = self._headers("refused", limit, address)
+    async def take_refused(self, address: str) -> None:
+        """Count a wrong or missing key; raises a 429 problem for an address that has sent too many."""
+        count = await self._count("refused", address)
+        if not count.taken:
+            headers = _headers("refused", self._limits["refused"], count)
             raise _too_many("too many requests with a wrong or missing key from this address", headers)
 
-    def count_refused(self, address: str) -> None:
-        """Count a wrong or missing key."""
-        self._windows.take(self._limits["refused"], "refused", address)
+    async def _count(self, name: str, whose: str, cost: int = 1, *, beyond: bool = False) -> WindowCount:
+        limit = self._limits[name]
+        if self._shared is not None:
+            count = await self._shared.count(limit, name, whose, cost, beyond=beyond)
+            if count is not None:
+                if count.taken:
+                    # When the others are out of reach, the user's requests of a moment ago are known here.
+                    self._windows.charge(limit, name, whose, cost)
+                return count
+        return self._windows.count(limit, name, whose, cost, beyond=beyond)
 
-    def _headers(self, name: str, limit: RateLimit, whose: str, cost: int = 1) -> dict[str, str]:
-        remaining, reset_s = self._windows.left(limit, name, whose, cost)
-        # Rounded up, so that a client that waits this long is let in.
-        reset = max(1, math.ceil(reset_s))
-        return {
-            "RateLimit-Policy": f'"{name}";q={limit.amount};w={limit.seconds}',
-            "RateLimit-Limit": str(limit.amount),
-            "RateLimit-Remaining": str(remaining),
-            "RateLimit-Reset": str(reset),
-        }
+
+def _headers(name: str, limit: RateLimit, count: WindowCount) -> dict[str, str]:
+    # Rounded up, so that a client that waits this long is let in.
+    reset = max(1, math.ceil(count.reset_s))
+    return {
+        "RateLimit-Policy": f'"{name}";q={limit.amount};w={limit.seconds}',
+        "RateLimit-Limit": str(limit.amount),
+        "RateLimit-Remaining": str(count.remaining),
+        "RateLimit-Reset": str(reset),
+    }
 
 
 def _too_many(detail: str, headers: dict[str, str]) -> ProblemError:

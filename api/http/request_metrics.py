@@ -21,6 +21,11 @@ class RequestMetrics:
             registry=self.registry,
         )
         self.streams = Gauge("hub_event_streams", "Open event streams", registry=self.registry)
+        self.rates_apart = Gauge(
+            "hub_rates_apart",
+            "Whether this service counts the rates of users by itself, although others share its store",
+            registry=self.registry,
+        )
         self.streams_cut = Counter(
             "hub_event_streams_cut", "Event streams closed because their reader was too slow", registry=self.registry
         )

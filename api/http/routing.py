@@ -52,16 +52,16 @@ class HubRequest(Request):
     async def body(self) -> bytes:
         if not hasattr(self, "_body"):
             self._body = await self._bounded()
-            self.take_more(cost_of_body(self.scope["hub.rate"], len(self._body)))
+            await self.take_more(cost_of_body(self.scope["hub.rate"], len(self._body)))
         return self._body
 
-    def take_more(self, cost: int) -> None:
+    async def take_more(self, cost: int) -> None:
         """Count the request more often in its rate, before it makes work; raises a 429 problem beyond the rate."""
-        self.service.admission.take_more(self.scope, cost)
+        await self.service.admission.take_more(self.scope, cost)
 
-    def charge(self, cost: int) -> None:
+    async def charge(self, cost: int) -> None:
         """Count the request more often in its rate, for work that it has made."""
-        self.service.admission.charge(self.scope, cost)
+        await self.service.admission.charge(self.scope, cost)
 
     async def apart(
         self, work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
@@ -127,12 +127,21 @@ class HubRoute(APIRoute):
         operators_only = bool(extra.get("x-operators-only"))
         kind = HubBulkRequest if rate == "bulk" else HubRequest
 
+        async def admitted(request: HubRequest) -> Response:
+            if rate is not None:
+                admission = request.service.admission
+                _, request.scope["hub.headers"] = await admission.admit(
+                    request.scope, rate, operators_only=operators_only
+                )
+            return await answer(request)
+
         async def handle(request: Request) -> Response:
             hub_request = kind(request.scope, request.receive)
-            if rate is not None:
-                admission = hub_request.service.admission
-                _, request.scope["hub.headers"] = admission.admit(request.scope, rate, operators_only=operators_only)
-            return await answer(hub_request)
+            view = hub_request.service.view
+            if view is None or rate is None:
+                return await admitted(hub_request)
+            async with view.current():
+                return await admitted(hub_request)
 
         return handle
 

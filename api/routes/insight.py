@@ -53,7 +53,7 @@ async def status(condition_id: ConditionPath, request: HubRequest) -> Response:
         if superseded is not None:
             return respond(_superseded_status(service, superseded))
     stored = service.stored(condition_id)
-    request.take_more(cost_of_unfolding(stored.canonical))
+    await request.take_more(cost_of_unfolding(stored.canonical))
     why: str | None = None
     unjudged = service.store.registry.unjudged_of(condition_id)
     try:
@@ -170,7 +170,7 @@ async def preview_bulk(body: BulkPreviewBody, request: HubRequest) -> Response:
     A page has 50,000 triggers and says in `until` how far it goes. Each condition counts as one request.
     """
     _check_span(body.start, body.end)
-    request.take_more(len(body.conditions) - 1)
+    await request.take_more(len(body.conditions) - 1)
     spelled = enumerate(body.conditions)
     conditions = [await _read(request, spelling, f"/conditions/{number}") for number, spelling in spelled]
     # One by one: between two of them it may be somebody else's turn.
@@ -192,7 +192,7 @@ async def _read(request: HubRequest, spelling: object, pointer: str) -> Conditio
     try:
         return await request.service.read(spelling, request.caller)
     except HubError as error:
-        request.charge(cost_of_refusal(len(await request.body())))
+        await request.charge(cost_of_refusal(len(await request.body())))
         raise invalid_condition(error, pointer) from None
 
 

@@ -37,9 +37,9 @@ async def register(body: ConditionBody, request: HubRequest) -> Response:
     try:
         condition = await service.read(body, caller)
     except HubError as error:
-        request.charge(cost_of_refusal(len(await request.body())))
+        await request.charge(cost_of_refusal(len(await request.body())))
         raise invalid_condition(error) from None
-    request.take_more(cost_of_unfolding(condition.canonical))
+    await request.take_more(cost_of_unfolding(condition.canonical))
     fresh = [condition] if service.store.registry.condition(condition.id) is None else []
     service.quotas.take_conditions(caller.user_id, fresh)
     created = False
@@ -62,10 +62,10 @@ async def register_bulk(body: BulkBody, request: HubRequest) -> Response:
     more, and once for each refused condition.
     """
     service, caller = request.service, request.caller
-    request.take_more(cost_of_many(len(body.conditions), len(await request.body())))
+    await request.take_more(cost_of_many(len(body.conditions), len(await request.body())))
     reading = _Reading(service, body.conditions)
     while not reading.is_done:
-        request.take_more(await request.apart(reading.go_on))
+        await request.take_more(await request.apart(reading.go_on))
     outcomes = reading.outcomes
     conditions = {outcome.id: outcome for outcome in outcomes if isinstance(outcome, Condition)}
     fresh = [one for one in conditions.values() if service.store.registry.condition(one.id) is None]
@@ -89,10 +89,10 @@ async def check(body: BulkBody, request: HubRequest) -> Response:
     The request counts in its rate like a bulk registration.
     """
     service = request.service
-    request.take_more(cost_of_many(len(body.conditions), len(await request.body())))
+    await request.take_more(cost_of_many(len(body.conditions), len(await request.body())))
     reading = _Reading(service, body.conditions)
     while not reading.is_done:
-        request.take_more(await request.apart(reading.go_on))
+        await request.take_more(await request.apart(reading.go_on))
     conditions = {outcome.id: outcome for outcome in reading.outcomes if isinstance(outcome, Condition)}
     ready = await service.in_store(service.on_demand.with_candles, conditions.values())
     results = [

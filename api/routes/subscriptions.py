@@ -40,7 +40,7 @@ async def subscribe(body: SubscribeBody, request: HubRequest) -> Response:
     """
     service, caller = request.service, request.caller
     condition_id, superseded_by = service.current(body.condition_id)
-    request.take_more(cost_of_unfolding(service.stored(condition_id).canonical))
+    await request.take_more(cost_of_unfolding(service.stored(condition_id).canonical))
     await service.condition(condition_id, caller)
     subscription_request = await _subscription_request(body, condition_id, request)
     size = len(config_text(subscription_request.bot_config))
@@ -130,7 +130,7 @@ async def rearm(body: BotCondition, request: HubRequest) -> Response:
         raise not_found("subscription")
     if not subscription.policy.while_true:
         raise ProblemError(409, "not-while-true", "the subscription cannot be rearmed; subscribe with while_true")
-    request.take_more(cost_of_unfolding(service.stored(condition_id).canonical))
+    await request.take_more(cost_of_unfolding(service.stored(condition_id).canonical))
     now = await _now(request, condition_id)
     if now.truth == "TRUE" and subscription.state == "active":
         try:

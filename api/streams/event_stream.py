@@ -66,7 +66,7 @@ class EventStreamResponse(Response):
             yield b"\n".join(lines) + (b"id: %d\n\n" % last if last <= position + 1 else b"\n")
         while not stream.over.is_set():
             entries = await stream.following.take(HEARTBEAT_S)
-            wanted = [entry for entry in entries if self._feed.is_for(stream, entry)]
+            wanted = self._feed.wanted(stream, entries)
             if wanted:
                 yield b"".join(b"id: %d\nevent: trigger\ndata: %b\n\n" % (entry.seq, entry.payload) for entry in wanted)
             elif not stream.over.is_set():

@@ -2,18 +2,20 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import msgspec
 
 from api.http.request_metrics import RequestMetrics
+from api.shared_view import SharedView
 from api.streams.wanted import Watch
 from common.supervision import Loops
 from events.log.live_feed import Following, LiveFeed
 from events.log.payload import Entry
 from events.log.redis_log import EventLog
 from registry.store.parts.registry import UpgradeNotice
-from registry.store.protocol import Store
+from registry.store.protocol import SharedStore, Store
 
 
 class _Closed(msgspec.Struct):
@@ -44,13 +46,24 @@ class Stream:
 
 
 class UserFeed:
-    """The open streams of all users. For use on one event loop; store and log are read in threads."""
+    """The open streams of all users. For use on one event loop; store and log are read in threads.
 
-    def __init__(self, store: Store, log: EventLog, metrics: RequestMetrics, loops: Loops) -> None:
+    ``view`` is that of a store that others write to: their subscriptions and revocations count from the next event on.
+    """
+
+    def __init__(
+        self, store: Store, log: EventLog, metrics: RequestMetrics, loops: Loops, view: SharedView | None = None
+    ) -> None:
         self._metrics = metrics
+        self._view = view
         self._loop, self._revoked_loop = loops.loop("live-feed"), loops.loop("revoked-keys")
         self._watch = Watch(store.registry)
-        self._live = LiveFeed(store.triggers, log, before=self._take_over)
+        self._live = LiveFeed(
+            store.triggers,
+            log,
+            prepare=store.take_up if isinstance(store, SharedStore) else lambda: None,
+            before=self._take_over,
+        )
         self._streams: dict[str, set[Stream]] = {}
         self._accounts = store.accounts
         self._tasks: list[asyncio.Task[None]] = []
@@ -116,8 +129,12 @@ class UserFeed:
         self._watch.remove(stream.user_id)
         self._metrics.streams.dec()
 
-    def is_for(self, stream: Stream, entry: Entry) -> bool:
-        """Whether an event is for a stream: its candle closed after one of the subscriptions began."""
+    def wanted(self, stream: Stream, entries: Sequence[Entry]) -> list[Entry]:
+        """The events that are for a stream: their candles closed after one of the subscriptions began."""
+        with self._kept():
+            return [entry for entry in entries if self._is_for(stream, entry)]
+
+    def _is_for(self, stream: Stream, entry: Entry) -> bool:
         if self._is_revoked(stream):
             stream.end()
             return False
@@ -134,13 +151,21 @@ class UserFeed:
         """End the streams whose keys have been revoked. They get no event before that either."""
         while True:
             await asyncio.sleep(_REVOKED_LOOK_S)
-            for stream in [one for streams in self._streams.values() for one in streams]:
-                if self._is_revoked(stream):
-                    stream.end()
+            if self._view is not None and self._streams:
+                await self._view.refresh()
+            with self._kept():
+                for stream in [one for streams in self._streams.values() for one in streams]:
+                    if self._is_revoked(stream):
+                        stream.end()
 
     def _take_over(self) -> None:
         """Apply changed subscriptions to the events that follow."""
-        for user_id in self._watch.refresh():
-            for stream in self._streams.get(user_id, ()):
-                if not stream.everything:
-                    stream.following.watch(self._watch.conditions(user_id, stream.bot_id))
+        with self._kept():
+            for user_id in self._watch.refresh():
+                for stream in self._streams.get(user_id, ()):
+                    if not stream.everything:
+                        stream.following.watch(self._watch.conditions(user_id, stream.bot_id))
+
+    def _kept(self) -> AbstractContextManager[None]:
+        """The view as it was refreshed last: this is the event loop, which must not wait for a store."""
+        return nullcontext() if self._view is None else self._view.kept()

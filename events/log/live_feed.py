@@ -35,12 +35,20 @@ class LiveFeed:
     """
 
     def __init__(
-        self, triggers: TriggerStore, log: EventLog, *, queue: int = QUEUE, before: Callable[[], object] = lambda: None
+        self,
+        triggers: TriggerStore,
+        log: EventLog,
+        *,
+        queue: int = QUEUE,
+        prepare: Callable[[], object] = lambda: None,
+        before: Callable[[], object] = lambda: None,
     ) -> None:
-        """``before`` is called just before events are handed out, so that readers can change what they watch."""
+        """``before`` is called just before events are handed out, so that readers can change what they watch, and
+        ``prepare`` before that, in a thread in which it may wait."""
         self._triggers = triggers
         self._log = log
         self._queue = queue
+        self._prepare = prepare
         self._before = before
         self._seq = triggers.last_seq()
         self._all: set[Following] = set()
@@ -67,7 +75,7 @@ class LiveFeed:
         try:
             while True:
                 try:
-                    self._hand_out(await loop.run_in_executor(thread, self._next_entries))
+                    self._hand_out(await loop.run_in_executor(thread, self._prepared_entries))
                     is_failing = False
                 except StoreError as error:
                     if not is_failing:
@@ -76,6 +84,11 @@ class LiveFeed:
                     await asyncio.sleep(_WAIT_MS / 1000)
         finally:
             thread.shutdown(wait=False)
+
+    def _prepared_entries(self) -> list[Entry]:
+        if entries := self._next_entries():
+            self._prepare()
+        return entries
 
     def _next_entries(self) -> list[Entry]:
         """The entries after ``seq``, without a hole; empty if none arrive within the wait."""

@@ -126,6 +126,17 @@ SoleWork = Literal["webhooks", "bots"]
 class SharedStore(Protocol):
     """A store that several processes have open at once, each for itself."""
 
+    def take_up(self) -> None:
+        """Take up what other processes have committed by now, as every operation does by itself.
+
+        Raises :class:`common.errors.StoreUnreachable` if the store does not answer.
+        """
+        ...
+
+    def taken_up(self) -> AbstractContextManager[None]:
+        """Within the block, reads of the same task or thread do not look for what other processes have committed."""
+        ...
+
     def publishing(self) -> AbstractContextManager[None]:
         """Be the only process that publishes triggers while the block runs; waits for another one, and takes over from
         one that has died. Raises :class:`common.errors.StoreUnreachable` if that takes too long."""

@@ -1,8 +1,9 @@
 """The store in Postgres, open in this process and perhaps in others."""
 
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from functools import partial
 from typing import Self, cast
 
@@ -33,6 +34,8 @@ from registry.store.sql import naive_time
 _CHANGES = "candles.candle_changes"
 _CHANGES_KEPT = 1_000_000
 _AT_ONCE = 20_000
+_TAKEN_UP: ContextVar["PgStore | None"] = ContextVar("taken up", default=None)
+"""The store whose memory is current enough for what is being done."""
 
 
 class PgStore:
@@ -70,6 +73,19 @@ class PgStore:
     def announce_upgrades(self) -> int:
         """See :meth:`registry.store.files.tables.Tables.announce_upgrades`."""
         return self._current().announce_upgrades()
+
+    def take_up(self) -> None:
+        """See :meth:`registry.store.protocol.SharedStore.take_up`."""
+        self._current()
+
+    @contextmanager
+    def taken_up(self) -> Iterator[None]:
+        """See :meth:`registry.store.protocol.SharedStore.taken_up`."""
+        before = _TAKEN_UP.set(self)
+        try:
+            yield
+        finally:
+            _TAKEN_UP.reset(before)
 
     def publishing(self) -> AbstractContextManager[None]:
         """See :meth:`registry.store.protocol.SharedStore.publishing`."""
@@ -118,7 +134,8 @@ class PgStore:
                     lost = self._database
                     self._database, self._tables = self._opened()
                     lost.close()
-        self._database.catch_up()
+        if _TAKEN_UP.get() is not self:
+            self._database.catch_up()
         return self._tables
 
     def _opened(self) -> tuple[PgDatabase, Tables]:

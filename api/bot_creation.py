@@ -1,7 +1,6 @@
 """From a request to a bot: what it costs and may cost, its conditions, and the bot itself."""
 
 import re
-from contextlib import ExitStack
 from typing import Literal
 
 from api.bodies.bot_answers import BotPreviewAnswer
@@ -18,43 +17,28 @@ from registry.naming import reading
 from registry.store.parts.bots import ConditionUse, NewBot, StoredBot
 from registry.subscriptions import DeliveryPolicy, config_text
 
-_DAY_MS = 24 * 3_600_000
-_MADE_A_DAY = 10
-"""Times the quota of bots. What those did that have ended is kept, so their number needs a limit as well."""
-
 
 async def create(body: BotBody, request: HubRequest) -> tuple[StoredBot, bool]:
     """The bot that a body asks for, and whether it is new; raises a problem if it cannot be made."""
     service, caller = request.service, request.caller
     bot_id, defined = await _read(body, request)
-    text = config_text(body.bot_config)
-    _check_quota(request, bot_id, len(text))
     conditions = list({condition.id: condition for condition, _ in defined.conditions}.values())
     await request.take_more(len(conditions) + sum(cost_of_unfolding(condition.canonical) for condition in conditions))
-    fresh = [one for one in conditions if service.store.registry.condition(one.id) is None]
-    service.quotas.take_conditions(caller.user_id, fresh)
-    created: set[str] = set()
     try:
-        with ExitStack() as room:
-            for condition in conditions:
-                room.enter_context(service.quotas.subscribing(caller.user_id, bot_id, condition.id, len("{}")))
-            if conditions:
-                registering = [(condition, caller.user_id) for condition in conditions]
-                answers = await service.in_store(service.register_now, registering)
-                created = {answer.condition_id for answer in answers if answer.created}
-            return await service.in_store(
-                service.store.bots.create,
-                _new_bot(body, caller.user_id, bot_id, defined),
-                _policy(body),
-                active_from_ms=service.clock.now_ms(),
-                grace_ms=service.settings.grace_ms,
-            )
+        if conditions:
+            await service.in_store(service.register_now, [(condition, caller.user_id) for condition in conditions])
+        return await service.in_store(
+            service.store.bots.create,
+            _new_bot(body, caller.user_id, bot_id, defined),
+            _policy(body),
+            active_from_ms=service.clock.now_ms(),
+            grace_ms=service.settings.grace_ms,
+            quota=service.quotas.bots,
+        )
     except BotExists as error:
         raise ProblemError(409, "bot-exists", str(error)) from None
     except (InstrumentError, ConditionError) as error:
         raise _refused(error) from None
-    finally:
-        service.quotas.give_back(caller.user_id, [one for one in fresh if one.id not in created])
 
 
 async def preview(body: BotBody, request: HubRequest) -> BotPreviewAnswer:
@@ -118,34 +102,6 @@ def _check_account(request: HubRequest, defined: DefinedBot) -> None:
         raise BotConfigError(
             f"you have no account {name!r}; leave account out to trade on paper, or ask an operator for one"
             " (HUB_EXCHANGE_ACCOUNTS)"
-        )
-
-
-def _check_quota(request: HubRequest, bot_id: str, size: int) -> None:
-    service, user_id = request.service, request.caller.user_id
-    store, settings = service.store.bots, service.settings
-    known = store.bot(user_id, bot_id)
-    if known is not None and known.life == "active":
-        return
-    most = settings.quota_bots
-    if store.active_count(user_id) >= most:
-        raise ProblemError(403, "quota-exceeded", f"a user may have {most} bots; stop one of them, or ask an operator")
-    mine = store.bots_of(user_id)
-    since_ms = service.clock.now_ms() - _DAY_MS
-    if sum(one.created_ms > since_ms for one in mine) >= _MADE_A_DAY * most:
-        raise ProblemError(
-            429,
-            "quota-exceeded",
-            f"a user may create {_MADE_A_DAY * most} bots a day; keep bots running instead of making them anew",
-            headers={"Retry-After": "3600"},
-        )
-    taken = sum(len(config_text(one.bot_config)) for one in mine if one.life == "active")
-    if taken + size > settings.quota_config_bytes:
-        raise ProblemError(
-            403,
-            "quota-exceeded",
-            f"the configurations of a user's bots may have {settings.quota_config_bytes:,} bytes; stop some, or send a"
-            " smaller one",
         )
 
 

@@ -8,7 +8,7 @@ concurrent requests share one call.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from common.errors import HubError
+from common.errors import HubError, QuotaExceeded
 from registry.conditions import Condition
 from registry.store.parts.registry import RegisterResult
 
@@ -59,9 +59,13 @@ class Registrar:
             if len(batch) == 1:
                 _fail(batch, error)
                 return
-            # An error of one condition must not fail the others.
+            # An error of one condition must not fail the others; one of a user need not be looked for among them.
+            whose = error.user_id if isinstance(error, QuotaExceeded) else None
+            if others := [each for each in batch if whose is not None and each[1] != whose]:
+                await self._commit(others)
             for each in batch:
-                await self._commit([each])
+                if whose is None or each[1] == whose:
+                    await self._commit([each])
         except BaseException as error:
             _fail(batch, error)
             if not isinstance(error, Exception):

@@ -104,9 +104,9 @@ class Service:
         )
         self.view = SharedView(store) if isinstance(store, SharedStore) else None
         """What this process knows of a store that others write to; ``None`` if it is the only one."""
-        self.quotas = Quotas(settings, store.registry, self.clock)
+        self.quotas = Quotas.of(settings)
         self.making_webhooks = asyncio.Lock()
-        """Locked from counting a user's webhooks until one has been added."""
+        """Locked from looking for a user's webhook of a name until one has been added."""
         self.registrar = Registrar(lambda registering: self.in_store(self.register_now, registering))
         self.spellings = Spellings(settings.default_exchange, store.candles.directory, size=_SPELLINGS_BYTES)
         self.on_demand = OnDemand(
@@ -203,7 +203,7 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(self._figures, partial(work, *args, **kwargs))
 
     def register_now(self, registering: Sequence[tuple[Condition, str]]) -> list[RegisterResult]:
-        """Register conditions, each on behalf of a user, in one commit."""
+        """Register conditions, each on behalf of a user, in one commit; raises :class:`QuotaExceeded` for a user."""
         now_ms = self.clock.now_ms()
         # Until the end of a minute: registering again within that minute changes nothing, so nothing has to be written.
         until_ms = -(-(now_ms + self.settings.grace_ms) // _MINUTE_MS) * _MINUTE_MS
@@ -219,6 +219,7 @@ class Service:
             active_from_ms=now_ms,
             grace_ms=until_ms - now_ms,
             registered_by=registered_by,
+            quota=self.quotas.conditions,
         )
 
     def note_tried(self, condition: Condition) -> None:

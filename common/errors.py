@@ -43,6 +43,7 @@
     │   ├── StaleTick           somebody else recorded a tick in the meantime
     │   ├── DemandRefused       too many series are read through the hub
     │   ├── BotExists           the user has a bot of that name
+    │   ├── QuotaExceeded       the user has as much as a user may have
     │   └── StaleBots           somebody else has run these bots in the meantime
     ├── ServiceError            the HTTP service cannot be started, reached or stopped
     ├── ApiError                the hub's HTTP API could not be used (raised by its clients)
@@ -226,6 +227,18 @@ class StoreDenied(StoreError):
 
 class ConditionRetired(StoreError):
     """An operator has taken the condition out: it can be neither registered nor subscribed to."""
+
+
+class QuotaExceeded(StoreError):
+    """A user has as much as a user may have; nothing of the call was written.
+
+    ``wait_s`` is after how many seconds there may be room again; ``None`` if the user has to give something up.
+    """
+
+    def __init__(self, message: str, user_id: str, *, wait_s: int | None = None) -> None:
+        super().__init__(message)
+        self.user_id = user_id
+        self.wait_s = wait_s
 
 
 class SchemaMismatch(StoreError):

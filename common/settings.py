@@ -14,6 +14,16 @@ from common.errors import SettingsError
 Rate = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}/([1-9][0-9]{0,4} )?(second|minute|hour|day)$")]
 """``60/minute``, ``1000/5 minute``."""
 
+HubRole = Literal["all", "api", "gateway", "worker", "ingest"]
+StartedPart = Literal["worker", "ingest", "bots", "webhooks", "dashboard"]
+_NOT_OF_ROLE: dict[HubRole, tuple[StartedPart, ...]] = {
+    "all": (),
+    "api": ("worker", "ingest", "bots", "webhooks", "dashboard"),
+    "gateway": ("worker", "ingest", "dashboard"),
+    "worker": ("bots", "webhooks", "dashboard"),
+    "ingest": ("worker", "bots", "webhooks", "dashboard"),
+}
+
 _EXAMPLES = {
     "exchange_urls": '{"binance": "http://127.0.0.1:9000"}',
     "exchange_accounts": '{"main": {"exchange": "binance", "user": "alice", "key": "…", "secret": "…"}}',
@@ -54,9 +64,15 @@ class Settings(BaseSettings):
     """The token that lets other processes use the store through its owner; if unset, the owner writes one into the data
     folder."""
 
-    without: Annotated[tuple[Literal["worker", "ingest", "bots", "webhooks", "dashboard"], ...], NoDecode] = ()
+    role: HubRole = "all"
+    """What this process does of a hub that runs in several, on a store in Postgres: ``api`` answers requests and
+    streams events; ``gateway`` does so, posts to webhooks and runs the bots; ``worker`` judges at every close and
+    fetches the candles for that; ``ingest`` only fetches candles; ``all`` is the whole hub."""
+
+    without: Annotated[tuple[StartedPart, ...], NoDecode, Field(validate_default=True)] = ()
     """What ``hub up`` does not start, with commas in between: ``worker``, which judges at every close, or only its
-    ``ingest``, which fetches candles from the exchanges; ``bots``, the process that runs them; ``dashboard``."""
+    ``ingest``, which fetches candles from the exchanges; ``bots``, the process that runs them; ``webhooks``;
+    ``dashboard``. What is not part of its role is never started."""
 
     dashboard_port: int | None = Field(default=None, ge=0, le=65535)
     """Loopback port of the dashboard that ``hub up`` starts; 0 picks a free one. If unset, it is 8501, or a free one
@@ -205,6 +221,12 @@ class Settings(BaseSettings):
     @classmethod
     def _listed(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("without")
+    @classmethod
+    def _with_role(cls, value: tuple[StartedPart, ...], info: ValidationInfo) -> tuple[StartedPart, ...]:
+        more = _NOT_OF_ROLE[info.data.get("role", "all")]
+        return (*value, *(part for part in more if part not in value))
 
     @field_validator("exchange_urls", "exchange_accounts", mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""Processes of which a data folder has one at a time: its worker, and the one that runs bots."""
+"""Processes of which a data folder has one at a time: its worker, its ingest, and the one that runs bots."""
 
 import fcntl
 import os
@@ -12,10 +12,14 @@ from typing import Literal
 from common.errors import ServiceError
 from common.processes import start_time, state_of
 
-ProcessRole = Literal["worker", "bots"]
-ROLES: tuple[ProcessRole, ...] = ("bots", "worker")
+ProcessRole = Literal["worker", "ingest", "bots"]
+ROLES: tuple[ProcessRole, ...] = ("bots", "worker", "ingest")
 """In the order in which they are ended."""
-_NAMES = {"worker": "the worker", "bots": "the process that runs the bots"}
+_NAMES = {
+    "worker": "the worker",
+    "ingest": "the process that fetches candles",
+    "bots": "the process that runs the bots",
+}
 
 
 def holder(data_dir: Path, role: ProcessRole) -> int | None:

@@ -20,11 +20,11 @@ from registry.store.owner import url_of
 def run_bots(settings: Settings, announce: Callable[[str], object]) -> None:
     """Run the bots of a data folder until SIGTERM or Ctrl-C. ``announce`` gets a message once it is ready.
 
-    Works on the store through the service of the folder. Raises :class:`ServiceError` if no service runs there, or the
-    folder's bots are run already, and what opening store and event log raises.
+    Works on the store through the service of the folder, or beside it on one in Postgres. Raises :class:`ServiceError`
+    if no service runs there, or the folder's bots are run already, and what opening store and event log raises.
     """
     make_folder(settings.data_dir, ServiceError)
-    if not url_of(settings).startswith("http"):
+    if url_of(settings).startswith("duckdb:"):
         raise ServiceError(
             f"no hub serves {settings.data_dir}, and bots are run through one; `hub up` starts it, and runs them itself"
         )

@@ -23,10 +23,13 @@ class HubProcess:
     name: str
     pid: int
     url: str | None = None
+    role: str | None = None
+    """What the service does of a hub that runs in several processes."""
 
 
 def processes_of(data_dir: Path) -> list[HubProcess]:
-    """The processes that work on a data folder: service, worker, bots, dashboard, Prefect's server, Valkey."""
+    """The processes that work on a data folder: service, worker, ingest, bots, dashboard, Prefect's server,
+    Valkey."""
     return list(_processes(data_dir))
 
 
@@ -52,8 +55,8 @@ def end_leftovers(settings: Settings) -> list[HubProcess]:
 def _processes(data_dir: Path) -> Iterator[HubProcess]:
     here = running(data_dir)
     if here is not None:
-        yield HubProcess("hub", here.pid, here.url)
-    for role in ("worker", "bots"):
+        yield HubProcess("hub", here.pid, here.url, here.role)
+    for role in ("worker", "ingest", "bots"):
         pid = holder(data_dir, role)
         if pid is not None:
             yield HubProcess(role, pid)

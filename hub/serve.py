@@ -79,7 +79,7 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
         # Until the server handles signals itself: whatever has been started is stopped in order.
         before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         stack.callback(signal.signal, signal.SIGTERM, before)
-        note = stack.enter_context(noted(settings.data_dir))
+        note = stack.enter_context(noted(settings.data_dir, settings.role))
         loops = Loops()
         children = Children(settings, loops)
         stack.enter_context(keeping_logs_small(settings.data_dir, settings.log_mib << 20, loops))
@@ -254,7 +254,12 @@ def _greeting(here: Running, store: Store, settings: Settings, dashboard_url: st
         lines.append(f"  dashboard, in a few seconds and only on this machine: {dashboard_url}")
     if all(key.revoked_ms is not None for key in store.accounts.keys(None)):
         lines.append("  there are no keys yet: hub keys create USER")
-    if "worker" in settings.without:
+    if settings.role == "api":
+        lines.append("  role api: other processes of this hub judge, post to webhooks and run the bots")
+        return "\n".join(lines)
+    if settings.role == "gateway":
+        lines.append("  role gateway: other processes of this hub judge; here are webhooks and bots")
+    elif "worker" in settings.without:
         lines.append("  no worker: nothing is judged by itself; start one: hub worker, or judge now: hub tick 1h")
     elif "ingest" in settings.without:
         lines.append("  every close is judged; no ingest: candles come only by import: hub candles import FILE")

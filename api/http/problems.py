@@ -13,7 +13,15 @@ from starlette.routing import Match, Route
 
 from api.bodies.patterns import IN_WORDS
 from api.http.problem_details import Problem, ProblemItem
-from common.errors import ConditionError, ConditionRetired, HubError, InstrumentError, StoreError, TimeframeError
+from common.errors import (
+    ConditionError,
+    ConditionRetired,
+    HubError,
+    InstrumentError,
+    QuotaExceeded,
+    StoreError,
+    TimeframeError,
+)
 from common.spelling import did_you_mean
 from common.timeframes import show_time
 
@@ -126,6 +134,11 @@ async def _on_hub(request: Request, error: Exception) -> Response:
             return _respond(request, invalid_condition(error))
         case ConditionRetired():
             return _respond(request, ProblemError(409, "condition-retired", str(error)))
+        case QuotaExceeded(wait_s=None):
+            return _respond(request, ProblemError(403, "quota-exceeded", str(error)))
+        case QuotaExceeded():
+            wait = {"Retry-After": str(error.wait_s)}
+            return _respond(request, ProblemError(429, "quota-exceeded", str(error), headers=wait))
         case StoreError():
             # Its message names folders and processes, which only operators may see: they find it in the log.
             raised = ProblemError(503, "unavailable", "the store cannot do this at the moment; try again shortly")

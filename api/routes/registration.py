@@ -40,15 +40,10 @@ async def register(body: ConditionBody, request: HubRequest) -> Response:
         await request.charge(cost_of_refusal(len(await request.body())))
         raise invalid_condition(error) from None
     await request.take_more(cost_of_unfolding(condition.canonical))
-    fresh = [condition] if service.store.registry.condition(condition.id) is None else []
-    service.quotas.take_conditions(caller.user_id, fresh)
-    created = False
     try:
         created = (await service.registrar.register(condition, caller.user_id)).created
     except InstrumentError as error:
         raise invalid_condition(error, "/symbol" if "symbol" in body else "") from None
-    finally:
-        service.quotas.give_back(caller.user_id, [] if created else fresh)
     answer = await condition_answer(service, condition, caller)
     location = {"Location": f"/conditions/{condition.id}/status"}
     return respond(answer, 201 if created else 200, location)
@@ -68,16 +63,9 @@ async def register_bulk(body: BulkBody, request: HubRequest) -> Response:
         await request.take_more(await request.apart(reading.go_on))
     outcomes = reading.outcomes
     conditions = {outcome.id: outcome for outcome in outcomes if isinstance(outcome, Condition)}
-    fresh = [one for one in conditions.values() if service.store.registry.condition(one.id) is None]
-    service.quotas.take_conditions(caller.user_id, fresh)
-    registered: dict[str, RegisterResult] = {}
-    try:
-        registering = [(condition, caller.user_id) for condition in conditions.values()]
-        answers = await service.in_store(service.register_now, registering)
-        registered = {answer.condition_id: answer for answer in answers}
-    finally:
-        created = {answer.condition_id for answer in registered.values() if answer.created}
-        service.quotas.give_back(caller.user_id, [one for one in fresh if one.id not in created])
+    registering = [(condition, caller.user_id) for condition in conditions.values()]
+    answers = await service.in_store(service.register_now, registering)
+    registered = {answer.condition_id: answer for answer in answers}
     ready = await service.in_store(service.on_demand.with_candles, conditions.values())
     return Response(_bulk_answer(outcomes, registered, ready, reading.warnings), media_type="application/json")
 

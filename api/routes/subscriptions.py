@@ -1,7 +1,6 @@
 """A user's bots and the conditions whose triggers they want."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 
 from fastapi import Response
@@ -17,7 +16,7 @@ from api.routes.parameters import BotQuery, Cursor, Limit, OfCondition
 from common.errors import WebhookError
 from registry.explanation import Now
 from registry.store.parts.registry import StoredSubscription, SubscriptionRequest
-from registry.subscriptions import DeliveryPolicy, config_text
+from registry.subscriptions import DeliveryPolicy
 
 router = hub_router("subscriptions")
 _WRITE = {"x-rate-class": "write"}
@@ -43,13 +42,14 @@ async def subscribe(body: SubscribeBody, request: HubRequest) -> Response:
     await request.take_more(cost_of_unfolding(service.stored(condition_id).canonical))
     await service.condition(condition_id, caller)
     subscription_request = await _subscription_request(body, condition_id, request)
-    size = len(config_text(subscription_request.bot_config))
     # Afterwards it would be too late to refuse.
     service.judging.check_room(caller.user_id)
-    with service.quotas.subscribing(caller.user_id, body.bot_id, condition_id, size):
-        (subscribed,) = await service.in_store(
-            service.store.registry.subscribe, [subscription_request], active_from_ms=service.clock.now_ms()
-        )
+    (subscribed,) = await service.in_store(
+        service.store.registry.subscribe,
+        [subscription_request],
+        active_from_ms=service.clock.now_ms(),
+        quota=service.quotas.subscriptions,
+    )
     now = await _now(request, condition_id)
     subscription = subscribed.subscription
     # Repeating the request on the same candle gives the same answer; on later candles, triggers are delivered instead.
@@ -71,17 +71,18 @@ async def subscribe_bulk(body: SubscribeBulkBody, request: HubRequest) -> Respon
 
     The answer has no truths, and asks for nothing to be done at once: `fire_if_true` tells webhooks only.
     """
-    service, caller = request.service, request.caller
+    service = request.service
     asked: list[SubscriptionRequest] = []
     for each in body.subscriptions:
         condition_id, _ = service.current(each.condition_id)
         service.stored(condition_id)
         asked.append(await _subscription_request(each, condition_id, request))
-    with ExitStack() as room:
-        for one in asked:
-            size = len(config_text(one.bot_config))
-            room.enter_context(service.quotas.subscribing(caller.user_id, one.bot_id, one.condition_id, size))
-        results = await service.in_store(service.store.registry.subscribe, asked, active_from_ms=service.clock.now_ms())
+    results = await service.in_store(
+        service.store.registry.subscribe,
+        asked,
+        active_from_ms=service.clock.now_ms(),
+        quota=service.quotas.subscriptions,
+    )
     items = _answers(request, [result.subscription for result in results])
     return respond(SubscribedBulkAnswer(items=items, created=sum(result.created for result in results)))
 

@@ -31,9 +31,6 @@ from registry.store.parts.delivery import Webhook, WebhookState
 
 router = hub_router("webhooks")
 _WRITE = {"x-rate-class": "write"}
-_DAY_MS = 24 * 3_600_000
-_MADE_A_DAY = 10
-"""Times the quota of webhooks. Those that have ended are kept, so their number needs a limit as well."""
 
 
 @router.post(
@@ -187,7 +184,7 @@ def _changes(known: Webhook, wanted: Webhook) -> list[WebhookPart]:
 
 
 async def _create(wanted: Webhook, request: HubRequest) -> Response:
-    service, caller = request.service, request.caller
+    service = request.service
     delivery = service.store.delivery
     known = _known(wanted, request)
     if known is not None:
@@ -195,19 +192,7 @@ async def _create(wanted: Webhook, request: HubRequest) -> Response:
         await service.in_store(delivery.replace_webhook, replacing, at_ms=service.clock.now_ms())
         resumed = await _set_state(request, known.webhook_id, "active")
         return respond(NewWebhookAnswer.model_validate({**_webhook_fields(resumed), "secret": None}), 200)
-    most = service.settings.quota_webhooks
-    made = delivery.webhooks(caller.user_id)
-    if len(_webhooks_of(request)) >= most:
-        raise ProblemError(403, "quota-exceeded", f"a user may have {most} webhooks; delete one first")
-    since_ms = service.clock.now_ms() - _DAY_MS
-    if sum(one.created_ms > since_ms for one in made) >= _MADE_A_DAY * most:
-        raise ProblemError(
-            429,
-            "quota-exceeded",
-            f"a user may create {_MADE_A_DAY * most} webhooks a day; resume an existing one instead of making another",
-            headers={"Retry-After": "3600"},
-        )
-    await service.in_store(delivery.add_webhook, wanted)
+    await service.in_store(delivery.add_webhook, wanted, service.quotas.webhooks)
     return respond(NewWebhookAnswer.model_validate({**_webhook_fields(wanted), "secret": wanted.secret}), 201)
 
 

@@ -27,20 +27,28 @@ def up(
             "bots (runs them), webhooks (posts to them), dashboard."
         ),
     ] = None,
+    role: Annotated[
+        str | None,
+        Parameter(
+            help="What this process does of a hub on Postgres that runs in several: api (answers requests, streams "
+            "events), gateway (that, webhooks and bots), worker (judges, and fetches candles for that), ingest (only "
+            "fetches candles), all."
+        ),
+    ] = None,
     port: Annotated[int | None, Parameter(help="Port of the HTTP API; 0 takes any free one.")] = None,
     data: DataFolder = None,
 ) -> None:
     """Start everything on this machine: HTTP API, worker with ingest, bots, webhooks, event log, dashboard.
 
-    Runs until Ctrl-C or `hub down`. Meanwhile this process owns the store. Its log, and those of its worker, are JSON
-    lines on standard error.
+    Runs until Ctrl-C or `hub down`. Meanwhile this process owns the store, unless that is in Postgres. Its log, and
+    those of its worker, are JSON lines on standard error.
     """
     from hub.logs import announce, log_to_stderr
-    from hub.serve import serve
+    from hub.roles import start
 
-    settings = hub_settings(without=without, api_port=port, data_dir=data)
+    settings = hub_settings(without=without, role=role, api_port=port, data_dir=data)
     log_to_stderr()
-    serve(settings, announce)
+    start(settings, announce)
 
 
 def worker(

@@ -32,7 +32,7 @@ def status(*, data: DataFolder = None, json_output: AsJson = False) -> None:
         stored["triggers"] = store.triggers.last_seq()
     processes = processes_of(settings.data_dir)
     if json_output:
-        shown = [{"name": each.name, "pid": each.pid, "url": each.url} for each in processes]
+        shown = [{"name": each.name, "pid": each.pid, "url": each.url, "role": each.role} for each in processes]
         print_json(_as_json(state) | stored | {"processes": shown})
     else:
         print("\n".join(status_lines(settings.data_dir, state, processes, stored)))

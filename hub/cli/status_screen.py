@@ -76,7 +76,10 @@ def _processes(processes: Sequence[HubProcess]) -> str:
     if not processes:
         return "no process"
     return ", ".join(
-        f"{each.name} {each.pid}{f' {each.url}' if each.url and each.name != 'hub' else ''}" for each in processes
+        f"{each.name} {each.pid}"
+        f"{f' {each.url}' if each.url and each.name != 'hub' else ''}"
+        f"{f' ({each.role})' if each.role not in (None, 'all') else ''}"
+        for each in processes
     )
 
 

@@ -25,6 +25,8 @@ class Running:
     url: str
     started: str = field(repr=False)
     """When its process started, in the system's own format; tells it from a later process with the same number."""
+    role: str = "all"
+    """What it does of a hub that runs in several processes."""
 
 
 def running(data_dir: Path) -> Running | None:
@@ -35,7 +37,7 @@ def running(data_dir: Path) -> Running | None:
     path = _note(data_dir)
     try:
         note = json.loads(path.read_text())
-        service = Running(int(note["pid"]), str(note["url"]), str(note["started"]))
+        service = Running(int(note["pid"]), str(note["url"]), str(note["started"]), str(note.get("role", "all")))
     except OSError as error:
         if error.errno in NO_DESCRIPTORS:
             raise ServiceError(
@@ -49,8 +51,8 @@ def running(data_dir: Path) -> Running | None:
 
 
 @contextmanager
-def noted(data_dir: Path) -> Iterator[Callable[[str], Running]]:
-    """Pass a function that notes in the data folder that this process serves it at a URL.
+def noted(data_dir: Path, role: str = "all") -> Iterator[Callable[[str], Running]]:
+    """Pass a function that notes in the data folder that this process serves it at a URL, in that role.
 
     The note is removed when the block ends. Enter it before anything that the process has to release, so that the note
     is there until all of that is done.
@@ -60,9 +62,9 @@ def noted(data_dir: Path) -> Iterator[Callable[[str], Running]]:
 
     def note(url: str) -> Running:
         pid = os.getpid()
-        service = Running(pid, url, start_time(pid))
+        service = Running(pid, url, start_time(pid), role)
         partial = path.with_suffix(".partial")
-        write_private(partial, json.dumps({"pid": pid, "started": service.started, "url": url}))
+        write_private(partial, json.dumps({"pid": pid, "started": service.started, "url": url, "role": role}))
         partial.rename(path)
         here.append(service)
         return service

@@ -87,12 +87,12 @@ def test_whoever_reads_where_the_service_is_finds_its_token(folder: Path, monkey
     had_token: list[bool] = []
 
     @contextmanager
-    def looked_at(data_dir: Path) -> Iterator[Callable[[str], Running]]:
+    def looked_at(data_dir: Path, role: str) -> Iterator[Callable[[str], Running]]:
         def note_and_look(url: str) -> Running:
             had_token.append((data_dir / "store_token").exists())
             return note(url)
 
-        with noted(data_dir) as note:
+        with noted(data_dir, role) as note:
             yield note_and_look
 
     monkeypatch.setattr("hub.serve.noted", looked_at)

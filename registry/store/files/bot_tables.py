@@ -14,6 +14,7 @@ import polars as pl
 from common.clock import Clock
 from common.errors import BotExists, StoreError
 from registry.activity import GRACE_MS
+from registry.quotas import BotQuota
 from registry.store.files.bot_records import BotRecords
 from registry.store.files.registry_tables import RegistryTables
 from registry.store.parts.bots import (
@@ -28,6 +29,8 @@ from registry.store.parts.bots import (
 from registry.store.parts.registry import SubscriptionRequest
 from registry.store.sql import Database, Transaction, last_rows, naive_time, newest_rows
 from registry.subscriptions import DeliveryPolicy, config_text
+
+_DAY_MS = 24 * 3_600_000
 
 
 class BotTables:
@@ -74,7 +77,13 @@ class BotTables:
         return self._database.one_maker("bots")
 
     def create(
-        self, bot: NewBot, policy: DeliveryPolicy, *, active_from_ms: int, grace_ms: int = GRACE_MS
+        self,
+        bot: NewBot,
+        policy: DeliveryPolicy,
+        *,
+        active_from_ms: int,
+        grace_ms: int = GRACE_MS,
+        quota: BotQuota | None = None,
     ) -> tuple[StoredBot, bool]:
         text = config_text(bot.bot_config)
         requests = [
@@ -91,6 +100,8 @@ class BotTables:
                     f"there is a bot {bot.bot_id!r} already, with another configuration; stop it first, or choose"
                     " another name"
                 )
+            if quota is not None:
+                self._check_quota(bot.user_id, len(text), quota)
             making = StoredBot(
                 number=self._number + 1,
                 user_id=bot.user_id,
@@ -107,7 +118,9 @@ class BotTables:
             self._number = making.number
             self._write(making, text, "making")
             try:
-                self._registry.subscribe(requests, active_from_ms=active_from_ms)
+                self._registry.subscribe(
+                    requests, active_from_ms=active_from_ms, quota=None if quota is None else quota.subscriptions
+                )
             except BaseException:
                 with suppress(StoreError):
                     self._undo(making, active_from_ms, grace_ms)
@@ -116,6 +129,16 @@ class BotTables:
             self._write(made, text, "active")
             self._remember(made)
             return made, True
+
+    def _check_quota(self, user_id: str, size: int, quota: BotQuota) -> None:
+        mine, since_ms = self.bots_of(user_id), self._clock.now_ms() - _DAY_MS
+        quota.check(
+            user_id,
+            running=self.active_count(user_id),
+            made_today=sum(one.created_ms > since_ms for one in mine),
+            taken=sum(len(config_text(one.bot_config)) for one in mine if one.life == "active"),
+            more=size,
+        )
 
     def bot(self, user_id: str, bot_id: str) -> StoredBot | None:
         numbers = self._of_user.get(user_id, {}).get(bot_id)

@@ -4,10 +4,12 @@ import json
 from dataclasses import asdict, replace
 
 from common.clock import Clock
+from registry.quotas import WebhookQuota
 from registry.store.parts.delivery import LogReading, Webhook, WebhookState
 from registry.store.sql import Database, last_rows, naive_time, newest_rows
 
-_READINGS_KEPT_MS = 7 * 24 * 3_600_000
+_DAY_MS = 24 * 3_600_000
+_READINGS_KEPT_MS = 7 * _DAY_MS
 
 
 class DeliveryTables:
@@ -46,8 +48,16 @@ class DeliveryTables:
             texts = {name: json.loads(row[name] or "{}") for name in ("headers", "secrets")}
             self._remember(Webhook(**row | texts))
 
-    def add_webhook(self, webhook: Webhook) -> None:
-        self._write(webhook, webhook.created_ms)
+    def add_webhook(self, webhook: Webhook, quota: WebhookQuota | None = None) -> None:
+        with self._database.alone():
+            if quota is not None and webhook.webhook_id not in self._webhooks:
+                made, since_ms = self.webhooks(webhook.user_id), self._clock.now_ms() - _DAY_MS
+                quota.check(
+                    webhook.user_id,
+                    count=sum(one.state != "ended" for one in made),
+                    made_today=sum(one.created_ms > since_ms for one in made),
+                )
+            self._write(webhook, webhook.created_ms)
 
     def replace_webhook(self, webhook: Webhook, *, at_ms: int) -> Webhook | None:
         with self._database.alone():

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -78,6 +78,12 @@ class RegistryDraft:
         self._last_change = subscriptions.last_change
         self._more_kept: Counter[str] = Counter()
         """Condition -> how many more of its subscriptions will not have ended."""
+        self._more_of_bots: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        """User -> bot -> how many more of its subscriptions will not have ended."""
+        self._more_config_bytes: Counter[str] = Counter()
+        """User -> how many more bytes of configurations there will be."""
+        self.registered: dict[str, tuple[int, int]] = {}
+        """User -> the conditions that are new and counted to them, and the bytes of their canonical texts."""
         self._without_configurations: set[str] = set()
         self.superseded: dict[int, int] = {}
         """Changes whose configurations nobody needs after this commit -> the bytes of these."""
@@ -116,6 +122,9 @@ class RegistryDraft:
         """Register a condition that is not known yet."""
         self._registered_by[condition.condition_id] = registered_by
         self._new_conditions[condition.condition_id] = condition
+        if registered_by is not None:
+            count, size = self.registered.get(registered_by, (0, 0))
+            self.registered[registered_by] = count + 1, size + len(condition.canonical)
         self._spans[condition.condition_id] = [span]
 
     def use_zones(self, zones: set[str]) -> None:
@@ -176,6 +185,20 @@ class RegistryDraft:
         """Number of subscriptions of a condition that will not have ended."""
         return self._subscriptions.kept(condition_id) + self._more_kept[condition_id]
 
+    def has_room(self, user_id: str, most: int) -> bool:
+        """Whether a user will have fewer than so many subscriptions, even with those that ended."""
+        return self._subscriptions.size_of_user(user_id) + self._more_of_bots[user_id].total() < most
+
+    def bots_of(self, user_id: str) -> Counter[str]:
+        """The bots of a user -> how many of their subscriptions will not have ended."""
+        bots = Counter(self._subscriptions.bots_of_user(user_id))
+        bots.update(self._more_of_bots[user_id])
+        return +bots
+
+    def config_bytes(self, user_id: str) -> int:
+        """The bytes of configurations that a user's subscriptions will have."""
+        return self._subscriptions.config_bytes(user_id) + self._more_config_bytes[user_id]
+
     def keys_of(self, user_id: str) -> list[SubscriptionKey]:
         """The subscriptions of a user that there will be, even if they will have ended."""
         known = [entry.subscription for entry in self._subscriptions.all_of_user(user_id)]
@@ -202,6 +225,9 @@ class RegistryDraft:
         was_kept = before is not None and before.subscription.state != "ended"
         has_ended = subscription.state == "ended"
         self._more_kept[subscription.condition_id] += (not has_ended) - was_kept
+        self._more_of_bots[subscription.user_id][subscription.bot_id] += (not has_ended) - was_kept
+        had_bytes = 0 if before is None else before.subscription.config_bytes
+        self._more_config_bytes[subscription.user_id] += subscription.config_bytes - had_bytes
         if stored is not None and stored.config_change and (config is not None or has_ended):
             self.superseded[stored.config_change] = stored.subscription.config_bytes
         config = None if has_ended else unwritten if config is None else config

@@ -14,12 +14,14 @@ from registry.directory import Directory
 from registry.groups import Group, Series, shard_of
 from registry.instruments import Calendar
 from registry.language.packed import pack
+from registry.quotas import ConditionQuota, SubscriptionQuota
 from registry.store.files.activity_tables import ActivityTables
 from registry.store.files.changed_conditions import ChangedConditions
 from registry.store.files.condition_search import ConditionSearch
 from registry.store.files.group_commit import GroupCommit, PendingOperation
+from registry.store.files.registered_today import RegisteredToday
 from registry.store.files.registry_draft import PreparedRequest, RegistryDraft, prepare
-from registry.store.files.subscription_changes import end, forget, pause, take
+from registry.store.files.subscription_changes import check_quota, end, forget, pause, take
 from registry.store.files.subscription_loading import changed_subscriptions, load_subscriptions
 from registry.store.files.succession_tables import SuccessionTables
 from registry.store.files.trigger_tables import TriggerTables
@@ -43,7 +45,7 @@ from registry.store.parts.registry import (
     UpgradeNotice,
     retired_text,
 )
-from registry.store.sql import Database, Transaction, last_rows, naive_time
+from registry.store.sql import Database, Transaction, last_rows
 
 _log = logging.getLogger(__name__)
 
@@ -80,6 +82,7 @@ class RegistryTables:
         self._unjudged = UnjudgedTables(database)
         self._succession = SuccessionTables(database, clock)
         self._zones = ZoneTables(database, clock.now_ms())
+        self._registered_today = RegisteredToday(database)
         # Derived from the stored rows: unchanged by a restart, and never a version that stood for something else.
         self._version = activity.begin_at(self._subscriptions.last_change)
         self._judged, self._subscribed = ChangedConditions(self._version), ChangedConditions(self._version)
@@ -105,6 +108,7 @@ class RegistryTables:
         active_from_ms: int,
         grace_ms: int = GRACE_MS,
         registered_by: Mapping[str, str] | None = None,
+        quota: ConditionQuota | None = None,
     ) -> list[RegisterResult]:
         # A known condition stays known, and so does a listed instrument: only the others may have to be written, and
         # what is wrong with them is said without keeping other writers waiting.
@@ -115,12 +119,18 @@ class RegistryTables:
                     directory.check(instrument)
                 fresh[condition.id] = _stored(condition, active_from_ms)
         return self._group_commit.run(
-            partial(self._register, conditions, fresh, active_from_ms, grace_ms, registered_by or {})
+            partial(self._register, conditions, fresh, active_from_ms, grace_ms, registered_by or {}, quota)
         )
 
-    def subscribe(self, requests: Sequence[SubscriptionRequest], *, active_from_ms: int) -> list[SubscribeResult]:
+    def subscribe(
+        self,
+        requests: Sequence[SubscriptionRequest],
+        *,
+        active_from_ms: int,
+        quota: SubscriptionQuota | None = None,
+    ) -> list[SubscribeResult]:
         prepared = [prepare(request) for request in requests]
-        return self._group_commit.run(partial(self._subscribe, prepared, active_from_ms))
+        return self._group_commit.run(partial(self._subscribe, prepared, active_from_ms, quota))
 
     def unsubscribe(
         self, user_id: str, bot_id: str, condition_id: str, *, at_ms: int, grace_ms: int = GRACE_MS
@@ -152,16 +162,6 @@ class RegistryTables:
 
     def unjudged_of(self, condition_id: str) -> Unjudged | None:
         return self._unjudged.of(condition_id)
-
-    def registered_since(self, since_ms: int) -> Mapping[str, tuple[int, int]]:
-        rows = self._database.rows(
-            """
-            SELECT registered_by, count(*), sum(strlen(canonical)) FROM registry.condition_registry
-            WHERE registered_by IS NOT NULL AND created_at >= ? GROUP BY registered_by
-            """,
-            [naive_time(since_ms)],
-        )
-        return {str(user): (int(str(count)), int(str(size))) for user, count, size in rows}
 
     def config_bytes(self, user_id: str) -> int:
         return self._subscriptions.config_bytes(user_id)
@@ -328,6 +328,7 @@ class RegistryTables:
             # A reader that sees the new version finds everything that it stands for.
             version = self._version + draft.size
             draft.adopt(version)
+            self._registered_today.add(draft.registered)
             self._judged.note(draft.judged, version)
             self._subscribed.note(draft.subscribed, version)
             self._version = version
@@ -336,6 +337,8 @@ class RegistryTables:
         """Take up what others committed: so many rows more of each table."""
         last_change = self._subscriptions.last_change
         fresh = self._load_conditions(last_rows("registry.condition_registry", conditions)) if conditions else []
+        if conditions:
+            self._registered_today.follow(conditions)
         changed = list(changed_subscriptions(self._database, subscriptions, self._subscriptions.get))
         version = self._version + spans + (changed[-1][0].change - last_change if changed else 0)
         known = {condition.condition_id: condition for condition in fresh}
@@ -368,6 +371,7 @@ class RegistryTables:
         active_from_ms: int,
         grace_ms: int,
         registered_by: Mapping[str, str],
+        quota: ConditionQuota | None,
         draft: RegistryDraft,
     ) -> list[RegisterResult]:
         for condition in conditions:
@@ -378,6 +382,8 @@ class RegistryTables:
                 raise StoreError(
                     f"condition id {condition.id} already stands for {stored.canonical!r}, not {condition.canonical!r}"
                 )
+        if quota is not None:
+            self._check_quota(conditions, registered_by, quota, draft)
         draft.use_zones(self._zones.fresh(condition for condition in conditions if condition.id in fresh))
         until_ms = active_from_ms + grace_ms
         answers = []
@@ -394,13 +400,34 @@ class RegistryTables:
                 draft.want(stored, active_from_ms, until_ms)
         return answers
 
+    def _check_quota(
+        self,
+        conditions: Sequence[Condition],
+        registered_by: Mapping[str, str],
+        quota: ConditionQuota,
+        draft: RegistryDraft,
+    ) -> None:
+        """Refuse what is new and too much for the user to whom it would be counted."""
+        fresh = {each.id: each for each in conditions if draft.condition(each.id) is None}
+        for user_id in {registered_by[condition_id] for condition_id in fresh if condition_id in registered_by}:
+            sizes = [len(each.canonical) for each in fresh.values() if registered_by.get(each.id) == user_id]
+            stored, coming = self._registered_today.of(user_id, draft.now_ms), draft.registered.get(user_id, (0, 0))
+            taken = stored[0] + coming[0], stored[1] + coming[1]
+            quota.check(user_id, taken, (len(sizes), sum(sizes)), draft.now_ms)
+
     def _subscribe(
-        self, prepared: Sequence[PreparedRequest], active_from_ms: int, draft: RegistryDraft
+        self,
+        prepared: Sequence[PreparedRequest],
+        active_from_ms: int,
+        quota: SubscriptionQuota | None,
+        draft: RegistryDraft,
     ) -> list[SubscribeResult]:
         for each in prepared:
             if draft.condition(each.request.condition_id) is None:
                 raise StoreError(self._unknown(each.request.condition_id, "register it before subscribing"))
             _refuse_retired(each.request.condition_id, draft)
+        if quota is not None:
+            check_quota(prepared, quota, draft)
         return [take(each, active_from_ms, draft) for each in prepared]
 
     def _report_errors(self, errors: Mapping[str, str], judged_again: Sequence[str], draft: RegistryDraft) -> list[str]:

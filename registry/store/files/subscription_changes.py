@@ -1,11 +1,35 @@
 """How one subscription changes, in the draft of a commit. An operation raises before it changes the draft."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
+from registry.quotas import SubscriptionQuota
 from registry.store.files.registry_draft import PreparedRequest, RegistryDraft
 from registry.store.files.subscription_index import SubscriptionKey
 from registry.store.parts.registry import StoredSubscription, SubscribeResult
 from registry.subscriptions import with_expiry
+
+
+def check_quota(prepared: Sequence[PreparedRequest], quota: SubscriptionQuota, draft: RegistryDraft) -> None:
+    """Raises :class:`common.errors.QuotaExceeded` if what is requested is too much for its user."""
+    bots: dict[str, Counter[str]] = {}
+    config_bytes: dict[str, int] = {}
+    sizes: dict[SubscriptionKey, int] = {}
+    for each in prepared:
+        user_id, bot_id, _ = key = each.key
+        entry = draft.entry(key)
+        is_new = key not in sizes and (entry is None or entry.subscription.state == "ended")
+        if is_new and not draft.has_room(user_id, quota.room - len(prepared)):
+            # Counted only near the limit: users may have thousands.
+            counted = bots.setdefault(user_id, draft.bots_of(user_id))
+            quota.check_bot(user_id, bot_id, counted)
+            counted[bot_id] += 1
+        size = len(each.config)
+        before = sizes.get(key, 0 if entry is None else entry.subscription.config_bytes)
+        taken = config_bytes.get(user_id, draft.config_bytes(user_id))
+        quota.check_bytes(user_id, taken, size - before)
+        config_bytes[user_id], sizes[key] = taken + size - before, size
 
 
 def take(prepared: PreparedRequest, active_from_ms: int, draft: RegistryDraft) -> SubscribeResult:

@@ -104,6 +104,11 @@ class SubscriptionIndex:
         living = (columns.bot[row] for row in self._rows_of_user(user_id) if columns.state[row] != ENDED)
         return {columns.bots.names[bot][1]: count for bot, count in Counter(living).items()}
 
+    def size_of_user(self, user_id: str) -> int:
+        """Number of subscriptions of a user, including ended ones."""
+        user = self._users.get(user_id)
+        return 0 if user is None else len(user.entries)
+
     def config_bytes(self, user_id: str) -> int:
         """Bytes of the configurations of a user's subscriptions that have not ended."""
         user = self._columns.users.get(user_id)

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, Protocol
 import polars as pl
 
 from registry.activity import GRACE_MS
+from registry.quotas import BotQuota
 from registry.subscriptions import DeliveryPolicy
 
 BotLife = Literal["active", "ended"]
@@ -143,12 +144,19 @@ class BotStore(Protocol):
     """Bots that the hub runs."""
 
     def create(
-        self, bot: NewBot, policy: DeliveryPolicy, *, active_from_ms: int, grace_ms: int = GRACE_MS
+        self,
+        bot: NewBot,
+        policy: DeliveryPolicy,
+        *,
+        active_from_ms: int,
+        grace_ms: int = GRACE_MS,
+        quota: BotQuota | None = None,
     ) -> tuple[StoredBot, bool]:
         """Add a bot and subscribe it to its registered conditions, all or nothing, also if the process dies.
 
         The same request again changes nothing: the answer has the bot, and whether it is new. Raises
-        :class:`common.errors.BotExists` if the user has another bot of that id that has not ended, and what
+        :class:`common.errors.BotExists` if the user has another bot of that id that has not ended,
+        :class:`common.errors.QuotaExceeded` if the user may have no more, and what
         :meth:`registry.store.parts.registry.RegistryStore.subscribe` raises.
         """
         ...

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from registry.quotas import WebhookQuota
+
 
 @dataclass(frozen=True)
 class LogReading:
@@ -56,8 +58,8 @@ class Webhook:
 class DeliveryStore(Protocol):
     """Where triggers are delivered, and how far readers of triggers have got."""
 
-    def add_webhook(self, webhook: Webhook) -> None:
-        """Store a user's webhook."""
+    def add_webhook(self, webhook: Webhook, quota: WebhookQuota | None = None) -> None:
+        """Store a user's webhook. Raises :class:`common.errors.QuotaExceeded` if the user may have no more."""
         ...
 
     def replace_webhook(self, webhook: Webhook, *, at_ms: int) -> Webhook | None:

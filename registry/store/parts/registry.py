@@ -12,6 +12,7 @@ from registry.groups import Group, Series
 from registry.language.definitions import are_current
 from registry.language.packed import Unreadable, unpack
 from registry.language.tree import is_momentary
+from registry.quotas import ConditionQuota, SubscriptionQuota
 from registry.store.parts.condition_pages import ConditionPage, ConditionQuery, UserUsage, WantedGroup
 from registry.subscriptions import DeliveryPolicy, check_name
 
@@ -220,32 +221,36 @@ class RegistryStore(Protocol):
         active_from_ms: int,
         grace_ms: int = GRACE_MS,
         registered_by: Mapping[str, str] | None = None,
+        quota: ConditionQuota | None = None,
     ) -> list[RegisterResult]:
         """Add conditions. Raises :class:`common.errors.InstrumentError` for unknown instruments,
-        :class:`common.errors.ConditionRetired` for a condition that an operator has retired, and
-        :class:`common.errors.ConditionError` for one that could not be read back; then nothing is written.
+        :class:`common.errors.ConditionRetired` for a condition that an operator has retired,
+        :class:`common.errors.ConditionError` for one that could not be read back, and
+        :class:`common.errors.QuotaExceeded` if they are too many for one of their users; then nothing is written.
 
         Whether new or known, each is judged for the grace time, and longer if somebody subscribes to it.
         ``registered_by`` has the users to whom new conditions are counted, by condition id.
         """
         ...
 
-    def registered_since(self, since_ms: int) -> Mapping[str, tuple[int, int]]:
-        """User -> how many conditions were new when they registered them, since a time, and the bytes of their
-        canonical texts."""
-        ...
-
     def config_bytes(self, user_id: str) -> int:
         """Bytes of the configurations of a user's subscriptions that have not ended."""
         ...
 
-    def subscribe(self, requests: Sequence[SubscriptionRequest], *, active_from_ms: int) -> list[SubscribeResult]:
+    def subscribe(
+        self,
+        requests: Sequence[SubscriptionRequest],
+        *,
+        active_from_ms: int,
+        quota: SubscriptionQuota | None = None,
+    ) -> list[SubscribeResult]:
         """Add or renew subscriptions; returns one answer per request, in their order.
 
         Their conditions continue to be judged, or are judged again. Repeating a request changes nothing, except that it
         resumes a paused subscription. Raises :class:`common.errors.SubscriptionError` for a configuration that cannot
-        be JSON, :class:`common.errors.ConditionRetired` for a condition that an operator has retired, and
-        :class:`common.errors.StoreError` for one that is not registered; then nothing is written.
+        be JSON, :class:`common.errors.ConditionRetired` for a condition that an operator has retired,
+        :class:`common.errors.QuotaExceeded` if they are too many or too large for their user, and
+        :class:`common.errors.StoreError` for a condition that is not registered; then nothing is written.
         """
         ...
 

@@ -217,17 +217,20 @@ class PgDatabase:
         with connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             self._in_snapshot.connection = connection
-            seen, appended = self._seen, self._appended.copy()
+            appended = self._appended.copy()
             try:
-                changed = self._read_changes(connection)
+                changed, newest = self._read_changes(connection)
                 self.follow(changed)
+                # Last: other threads go on without waiting when they see it.
+                self._seen = newest
             except BaseException:
-                self._seen, self._appended, self.is_lost = seen, appended, True
+                self._appended, self.is_lost = appended, True
                 raise
             finally:
                 self._in_snapshot.connection = None
 
-    def _read_changes(self, connection: Connection[tuple[object, ...]]) -> ChangedTables:
+    def _read_changes(self, connection: Connection[tuple[object, ...]]) -> tuple[ChangedTables, int]:
+        """What changed, and the number of the newest change."""
         rows = connection.execute(
             "SELECT name, number, appended, removed FROM registry.changed_tables WHERE number > %s", [self._seen]
         ).fetchall()
@@ -241,8 +244,7 @@ class PgDatabase:
             newest = max(newest, int(str(number)))
             if int(str(removed_at)) > self._seen:
                 removed.add(table)
-        self._seen = newest
-        return ChangedTables(more, removed)
+        return ChangedTables(more, removed), newest
 
     def appended(self, table: str) -> int:
         """How many rows were ever appended to a table, as far as this process has taken them up."""

@@ -6,8 +6,9 @@ import polars as pl
 import pytest
 
 from common.clock import ReplayClock
-from common.errors import InstrumentError, StoreError
+from common.errors import InstrumentError, QuotaExceeded, StoreError
 from registry.conditions import Condition
+from registry.quotas import ConditionQuota
 from registry.store.parts.registry import SubscriptionRequest
 from registry.store.protocol import Store
 from tests.registry.store.serving import OpenAt
@@ -43,19 +44,28 @@ def test_equal_conditions_are_one(with_candles: Store) -> None:
 
 
 def test_conditions_are_counted_to_who_registered_them_first(
-    open_at: OpenAt, tmp_path: Path, sample: pl.DataFrame, clock: ReplayClock
+    open_at: OpenAt, tmp_path: Path, sample: pl.DataFrame
 ) -> None:
+    quota = ConditionQuota(1, 1_000)
+
+    def register(store: Store, user_id: str, *conditions: Condition) -> list[bool]:
+        by = {condition.id: user_id for condition in conditions}
+        results = store.registry.register(conditions, active_from_ms=0, registered_by=by, quota=quota)
+        return [result.created for result in results]
+
     with open_at(tmp_path / "s") as store:
         store.candles.upsert(sample.filter((pl.col("timeframe") == "1h") & (pl.col("symbol") == "BTCUSDT")).head(3))
-        begun_ms = clock.now_ms()
-        store.registry.register([RSI], active_from_ms=0, registered_by={RSI.id: "ann"})
-        store.registry.register([RSI, OTHER], active_from_ms=0, registered_by={RSI.id: "bob", OTHER.id: "bob"})
+        assert register(store, "ann", RSI) == [True]
+        with pytest.raises(QuotaExceeded, match="0 are left, 1 were sent"):
+            register(store, "ann", RSI, OTHER)
+        assert register(store, "bob", RSI, OTHER) == [False, True], "the first is counted to ann"
         store.registry.register([Condition.parse("BTCUSDT 1h: close > 5")], active_from_ms=0)
-        counted = {"ann": (1, len(RSI.canonical)), "bob": (1, len(OTHER.canonical))}
-        assert store.registry.registered_since(0) == counted
     with open_at(tmp_path / "s") as again:
-        assert again.registry.registered_since(0) == counted
-        assert again.registry.registered_since(begun_ms + 10 * 366 * 86_400_000) == {}
+        for user_id in ("ann", "bob"):
+            with pytest.raises(QuotaExceeded) as refused:
+                register(again, user_id, Condition.parse("BTCUSDT 1h: close > 6"))
+            assert refused.value.user_id == user_id
+            assert refused.value.wait_s is not None
 
 
 def test_an_unknown_instrument_is_refused_and_nothing_is_stored(with_candles: Store) -> None:

@@ -16,12 +16,15 @@ from registry.conditions import Condition
 from registry.store import open_store
 from registry.store.parts.accounts import ApiKey
 from registry.store.parts.registry import SubscriptionRequest
+from registry.store.postgres.database import ChangedTables
+from registry.store.postgres.pg_store import PgStore
 from registry.store.protocol import SharedStore, Store
 from tests.postgres_server import PostgresServer
 from tests.registry.store.ticks import BTC, ETH, HOUR, tick
 
 Answer = TypeVar("Answer")
 RSI = Condition.parse("BINANCE:BTCUSDT 1h: rsi(14) < 30")
+ABOVE = Condition.parse("BINANCE:BTCUSDT 1h: close > 1")
 
 
 @pytest.fixture
@@ -65,6 +68,50 @@ def test_what_one_registers_the_other_has(two: tuple[Store, Store], sample: pl.D
     other.registry.unsubscribe("ann", "bot", RSI.id, at_ms=5)
     assert one.registry.subscriptions_of("ann") == []
     assert one.registry.activity_of(RSI.id) == other.registry.activity_of(RSI.id)
+
+
+def test_a_thread_waits_while_another_takes_up_what_was_committed(
+    two: tuple[Store, Store], sample: pl.DataFrame
+) -> None:
+    one, other = two
+    assert isinstance(other, PgStore)
+    listed(one, sample)
+    other.take_up()
+    one.registry.register([RSI], active_from_ms=0)
+    follow, is_under_way, may_go_on = other._database.follow, threading.Event(), threading.Event()
+
+    def slow(changed: ChangedTables) -> None:
+        is_under_way.set()
+        may_go_on.wait()
+        follow(changed)
+
+    other._database.follow = slow
+    seen: list[object] = []
+    threads = [threading.Thread(target=lambda: seen.append(other.registry.condition(RSI.id))) for _ in range(2)]
+    threads[0].start()
+    assert is_under_way.wait(30)
+    threads[1].start()
+    # One that did not wait would have answered by then.
+    threads[1].join(0.5)
+    may_go_on.set()
+    for thread in threads:
+        thread.join()
+    assert seen == [one.registry.condition(RSI.id)] * 2
+
+
+def test_who_has_taken_up_what_there_is_need_not_ask_again(two: tuple[Store, Store], sample: pl.DataFrame) -> None:
+    one, other = two
+    assert isinstance(other, SharedStore)
+    listed(one, sample)
+    one.registry.register([RSI], active_from_ms=0)
+    other.take_up()
+    with other.taken_up():
+        assert other.registry.condition(RSI.id) is not None
+        one.registry.register([ABOVE], active_from_ms=0)
+        assert other.registry.condition(ABOVE.id) is None
+        request = SubscriptionRequest("ann", "bot", ABOVE.id, "dca", {})
+        assert other.registry.subscribe([request], active_from_ms=0)[0].created, "a write is always up to date"
+    assert other.registry.condition(ABOVE.id) is not None
 
 
 def test_of_two_ticks_one_is_recorded(two: tuple[Store, Store]) -> None:

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import uvicorn
 
@@ -19,7 +20,7 @@ from api.http.edge import STORE_PATH
 from api.service import Service
 from candles.market_lists import MarketLists
 from common.clock import SystemClock
-from common.errors import ServiceError, StoreBroken
+from common.errors import ServiceError, StoreBroken, WebhookError
 from common.log_files import keeping_logs_small
 from common.private_files import NotPrivate, close_to_others, files_of_hub
 from common.settings import Settings
@@ -100,7 +101,7 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
             for work in works:
                 if work not in settings.without:
                     stack.enter_context(store.sole(work))
-        rearm_webhooks: Callable[[str, str, str], None] = _nobody_to_rearm
+        rearm_webhooks: Callable[[str, str, str], None] = partial(_rearm_elsewhere, store)
         if "webhooks" not in settings.without:
             webhooks = sending(
                 store,
@@ -146,8 +147,16 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
             raise broken[0]
 
 
-def _nobody_to_rearm(user_id: str, bot_id: str, condition_id: str) -> None:
-    """Webhooks are posted to by another service, whose ledger this one does not have."""
+def _rearm_elsewhere(store: Store, user_id: str, bot_id: str, condition_id: str) -> None:  # noqa: ARG001 - one call for both
+    """Webhooks are posted to by another service, whose ledger this one does not have.
+
+    Raises :class:`WebhookError` if the bot has one: it would not be told.
+    """
+    if any(hook.state == "active" and hook.bot_id in (None, bot_id) for hook in store.delivery.webhooks(user_id)):
+        raise WebhookError(
+            "this process of the hub does not post to webhooks, and the bot has one; send the request to the process "
+            "that does (role gateway)"
+        )
 
 
 def _give_up(error: StoreBroken, broken: list[StoreBroken], server: "_Server") -> None:

@@ -15,11 +15,15 @@ import pytest
 
 import app_cli
 from common.clock import ReplayClock, SystemClock
+from common.errors import WebhookError
 from events.log.publisher import drain
 from events.log.redis_log import RedisEventLog
 from hub.hub_processes import processes_of
+from hub.serve import _rearm_elsewhere
 from registry.keys import new_key
 from registry.store import open_store
+from registry.store.files.file_store import FileStore
+from registry.store.parts.delivery import Webhook
 from registry.store.protocol import Store
 from tests.api.served_hub import NOON_MS, few_candles, record_tick
 from tests.events.servers import FaultyServer, binary
@@ -193,6 +197,15 @@ def test_each_role_starts_what_it_needs(environment: dict[str, str], tmp_path: P
         with httpx.Client(base_url=gateway.url) as client:
             assert client.get("/health/ready").json()["status"] == "ok"
     assert processes_of(gateway.folder) == processes_of(ingest.folder) == []
+
+
+def test_who_does_not_post_says_so_to_a_bot_that_would_not_be_told(tmp_path: Path) -> None:
+    with FileStore(tmp_path / "store") as store:
+        _rearm_elsewhere(store, "ann", "b", "c")
+        store.delivery.add_webhook(Webhook("w", "ann", "https://example.com", "s", "b", "active", 0, 0, 1))
+        _rearm_elsewhere(store, "ann", "another", "c")
+        with pytest.raises(WebhookError, match="role gateway"):
+            _rearm_elsewhere(store, "ann", "b", "c")
 
 
 @pytest.mark.parametrize("role", ["api", "gateway", "worker", "ingest"])

@@ -34,7 +34,7 @@
     │   ├── StoreMissing        there is no store in that place
     │   ├── StoreDamaged        its files are not as the hub left them
     │   ├── StoreNotWritable    no permission to write, or no space left
-    │   │   └── StoreBroken     a write failed in such a way that only a restart helps
+    │   │   └── StoreBroken     a write failed, or a copy took its place, so that only a restart helps
     │   ├── StoreUnreachable    the process that owns the store does not answer
     │   ├── StoreDenied         that process rejects the token
     │   ├── ConditionRetired    an operator has taken the condition out
@@ -214,7 +214,8 @@ class StoreNotWritable(StoreError):
 
 
 class StoreBroken(StoreNotWritable):
-    """A write to the files failed in such a way that the process that owns them can do nothing but restart."""
+    """The process that has the store open can do nothing but restart: a write to its files failed half-way, or another
+    copy has taken the place of its database."""
 
 
 class StoreUnreachable(StoreError):

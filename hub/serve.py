@@ -37,7 +37,7 @@ from hub.store_upkeep import tidying
 from registry.store import open_store
 from registry.store.files.file_store import FileStore
 from registry.store.owner import Running, noted, running
-from registry.store.protocol import SharedStore, SoleWork, Store
+from registry.store.protocol import OwnStore, SharedStore, SoleWork, Store
 from registry.store.remote.endpoint import store_interface
 from registry.store.remote.token import owner_token
 
@@ -139,7 +139,7 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
             lambda: announce(_greeting(here, store, settings, children.dashboard_url)),
         )
         broken: list[StoreBroken] = []
-        if isinstance(store, FileStore):
+        if isinstance(store, OwnStore):
             store.when_broken(lambda error: _give_up(error, broken, server))
         stack.callback(children.stop)
         server.run([listener])

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
-from common.errors import HubError, ServiceError
+from common.errors import HubError, ServiceError, StoreBroken
 from common.grids import Grid
 from common.settings import Settings
 from common.supervised import make_folder
@@ -16,6 +16,7 @@ from flows.runtime import Runtime, open_runtime
 from hub.alone import alone
 from hub.prefect_server import PrefectServer
 from registry.store.files.file_store import FileStore
+from registry.store.protocol import OwnStore
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +30,8 @@ def work(settings: Settings, announce: Callable[[str], object], *, ingest: bool 
     With ``ingest``, the candles of its conditions are fetched from their exchanges first.
 
     Uses the store through the service of the data folder, or owns it if none runs. Raises :class:`ServiceError` if the
-    folder has a worker already, and what opening the store or starting Prefect's server raises.
+    folder has a worker already, what opening the store or starting Prefect's server raises, and :class:`StoreBroken` if
+    only a worker that is started again can use the store.
     """
     make_folder(settings.data_dir, ServiceError)
     with alone(settings.data_dir, "worker"), open_runtime(settings) as runtime:
@@ -61,6 +63,15 @@ async def _work(runtime: Runtime, settings: Settings, announce: Callable[[str], 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    broken: list[StoreBroken] = []
+    if isinstance(runtime.store, OwnStore):
+        loop = asyncio.get_running_loop()
+
+        def give_up(error: StoreBroken) -> None:
+            broken.append(error)
+            loop.call_soon_threadsafe(stop.set)
+
+        runtime.store.when_broken(give_up)
     # Other processes can use the store only through an owner that serves it.
     batch = not isinstance(runtime.store, FileStore)
     async with get_client() as client:
@@ -93,6 +104,8 @@ async def _work(runtime: Runtime, settings: Settings, announce: Callable[[str], 
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
+    if broken:
+        raise broken[0]
 
 
 async def _keep_deployed(

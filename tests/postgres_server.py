@@ -2,15 +2,19 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Self
 
 import pytest
+
+from tests.waiting import wait_for
 
 PROGRAMS = "HUB_TEST_POSTGRES"
 """Names the folder with ``initdb`` and ``pg_ctl``, where it is not one that is looked into."""
@@ -35,16 +39,34 @@ def skip_unless_installed() -> None:
 
 
 class PostgresServer:
-    """A server of its own in a folder, reached by a socket in it."""
+    """A server of its own in a folder, reached by a socket in it. Everything done to it is real."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, initialise: tuple[str, ...] = ()) -> None:
+        """``initialise`` has more options of ``initdb``."""
         self.folder = folder
-        self._run("initdb", "-D", str(folder / "data"), "-U", "hub", "-A", "trust", "-E", "UTF8", "--locale=C")
-        self.start()
         self._databases: dict[str, str] = {}
+        self._settings: tuple[str, ...] = ()
+        self._run(
+            "initdb", "-D", str(folder / "data"), "-U", "hub", "-A", "trust", "-E", "UTF8", "--locale=C", *initialise
+        )
+        self.start()
+
+    @classmethod
+    def standby_of(cls, primary: "PostgresServer", folder: Path) -> Self:
+        """A server in a new folder that follows another one."""
+        standby = cls.__new__(cls)
+        standby.folder, standby._databases, standby._settings = folder, dict(primary._databases), ()
+        folder.mkdir()
+        if os.geteuid() == 0:
+            shutil.chown(folder, "postgres", "postgres")
+        source = f"host={primary.folder} user=hub application_name={folder.name}"
+        standby._run("pg_basebackup", "-D", str(folder / "data"), "-d", source, "-R", "-X", "stream", "-c", "fast")
+        standby.start()
+        return standby
 
     def start(self, *settings: str) -> None:
-        """Start it, and wait until it answers."""
+        """Start it, and wait until it answers. Without settings, it has those that it was started with before."""
+        settings = self._settings = settings or self._settings
         options = " ".join(
             f"-c {setting}"
             for setting in ("listen_addresses=", f"unix_socket_directories={self.folder}", "fsync=off", *settings)
@@ -54,6 +76,34 @@ class PostgresServer:
     def stop(self, mode: str = "fast") -> None:
         """Stop it; ``immediate`` is like a crash: it recovers from its log at the next start."""
         self._control("-m", mode, "stop")
+
+    def kill(self) -> None:
+        """End all of its processes as a crash of the machine would, but for what the system has in memory."""
+        postmaster = self._pid()
+        # No process may begin between those that are seen and the end of the one that starts them.
+        os.kill(postmaster, signal.SIGSTOP)
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        processes = [postmaster, *map(int, children)]
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        wait_for(lambda: not any(map(_runs, processes)), "the server's processes to be gone")
+
+    def runs(self) -> bool:
+        """Whether it answers, or can be expected to."""
+        return (self.folder / "data" / "postmaster.pid").exists() and _runs(self._pid())
+
+    def promote(self) -> None:
+        """Have it stop following the other server, and take writes."""
+        self._control("promote")
+
+    def execute(self, statement: str, database: str = "postgres") -> str:
+        """Run a statement; returns what it says, without headings."""
+        return self._psql(database, statement)
+
+    def database_of(self, url: str) -> str:
+        """The name of a database."""
+        return next(name for name, place in self._databases.items() if place == url)
 
     def url_of(self, place: Path) -> str:
         """The database that stands for a place, made when it is asked for first."""
@@ -65,7 +115,7 @@ class PostgresServer:
 
     def cut_connections(self, url: str) -> None:
         """End all sessions of a database, as a network or an operator may."""
-        name = next(name for name, place in self._databases.items() if place == url)
+        name = self.database_of(url)
         self._psql("postgres", f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
 
     def drop_databases(self) -> None:
@@ -74,13 +124,16 @@ class PostgresServer:
             self._psql("postgres", f"DROP DATABASE {name} WITH (FORCE)")
         self._databases.clear()
 
+    def _pid(self) -> int:
+        return int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+
     def _control(self, *arguments: str) -> None:
         self._run("pg_ctl", "-D", str(self.folder / "data"), "-w", *arguments)
 
-    def _psql(self, database: str, statement: str) -> None:
-        self._run("psql", "-h", str(self.folder), "-U", "hub", "-d", database, "-qc", statement)
+    def _psql(self, database: str, statement: str) -> str:
+        return self._run("psql", "-h", str(self.folder), "-U", "hub", "-d", database, "-qAtc", statement).strip()
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def _run(self, program: str, *arguments: str) -> str:
         folder = programs()
         assert folder is not None
         # The server refuses to run as root.
@@ -95,22 +148,33 @@ class PostgresServer:
             cwd="/",
         )
         assert done.returncode == 0, f"{program}: {done.stderr}"
+        return done.stdout or ""
+
+
+def _runs(process: int) -> bool:
+    """Whether a process is there that has not ended."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
-    """A running server, for the duration of the block."""
+def postgres_server(place: Path | None = None, *, initialise: tuple[str, ...] = ()) -> Iterator[PostgresServer]:
+    """A running server in a folder of its own in ``place``, for the duration of the block; see also its class."""
     skip_unless_installed()
     # In memory where that is possible: every database has a thousand files.
     memory = Path("/dev/shm")
-    folder = Path(tempfile.mkdtemp(prefix="hub-postgres-", dir=memory if os.access(memory, os.W_OK) else None))
+    place = place or (memory if os.access(memory, os.W_OK) else None)
+    folder = Path(tempfile.mkdtemp(prefix="hub-postgres-", dir=place))
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres", "postgres")
     try:
-        server = PostgresServer(folder)
+        server = PostgresServer(folder, initialise=initialise)
         try:
             yield server
         finally:
-            server.stop("immediate")
+            if server.runs():
+                server.stop("immediate")
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -14,7 +14,7 @@ from events.log.reconciliation import reconcile
 from events.log.redis_log import RedisEventLog
 from events.log.retention import MOST_EVENTS, RETENTION_MS, trim
 from registry.store.parts.delivery import LogReading
-from registry.store.protocol import Store
+from registry.store.protocol import SharedStore, Store
 
 _log = logging.getLogger(__name__)
 
@@ -83,12 +83,15 @@ class LogKeeper:
         last = self._log.last_seq()
         newest = self._store.triggers.last_seq()
         metrics.PUBLISH_LAG.set(max(0, newest - last))
-        if last != newest and last == self._lagged_at:
+        if (last != newest and last == self._lagged_at) or self._is_replaced():
             self.publish()
         self._lagged_at = last if last != newest else -1
         if self._looks % _LOOKS_A_READING == 0:
             self.tidy()
         self._looks += 1
+
+    def _is_replaced(self) -> bool:
+        return isinstance(self._store, SharedStore) and self._store.replaced() is not None
 
     def tidy(self) -> None:
         """Trim the log, and record how far it and its readers have come."""

@@ -7,8 +7,8 @@ from common import failpoints
 from common.errors import EventLogError
 from events import metrics
 from events.log.payload import entries_of
-from events.log.reconciliation import reconcile
-from events.log.redis_log import EventLog
+from events.log.reconciliation import reconcile_alone
+from events.log.redis_log import EventLog, owner_name
 from events.log.retention import RETENTION_MS, retention_floor
 from registry.store.protocol import SharedStore, Store
 
@@ -32,16 +32,20 @@ def drain(store: Store, log: EventLog, *, retention_ms: int = RETENTION_MS) -> i
 
 def _drain(store: Store, log: EventLog, retention_ms: int) -> int:
     triggers = store.triggers
-    owner = store.identity()
     published = 0
     stuck_at = -1
     floor: int | None = None
+    if isinstance(store, SharedStore) and store.replaced() is not None:
+        reconcile_alone(store, log)
+    # Who works on another process's store publishes for whichever copy that is.
+    generation = store.generation() if isinstance(store, SharedStore) else log.generation()
+    owner = owner_name(store.identity(), generation)
     last = log.last_seq()
     failpoints.reach("after_read_last")
     while (newest := triggers.last_seq()) != last:
         metrics.PUBLISH_LAG.set(max(0, newest - last))
         if last > newest:
-            reconcile(store, log)
+            reconcile_alone(store, log)
             continue
         if newest - last > BATCH:
             floor = retention_floor(triggers, retention_ms) if floor is None else floor

@@ -5,6 +5,7 @@ A log that is behind is not this module's concern: the store is the outbox, and 
 
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import msgspec
 import polars as pl
@@ -12,9 +13,9 @@ import polars as pl
 from common.errors import EventLogError
 from events import metrics
 from events.log.payload import Entry
-from events.log.redis_log import EventLog, foreign
+from events.log.redis_log import EventLog, foreign, owner_name
 from registry.store.parts.triggers import TriggerStore
-from registry.store.protocol import Store
+from registry.store.protocol import SharedStore, Store
 
 _log = logging.getLogger(__name__)
 
@@ -25,10 +26,39 @@ _TIMES = ("open_time", "close_time", "emitted_at")
 def reconcile(store: Store, log: EventLog) -> int:
     """Make sure that the log belongs to this store, bring the store up to it, and return how many triggers it got back.
 
-    Call it before any candle is judged. Raises :class:`common.errors.EventLogAhead` if the log belongs to another
-    store, or if store and log have diverged since a backup was restored.
+    Call it before any candle is judged. Of the processes that share a store, one does it at a time. Raises
+    :class:`common.errors.EventLogAhead` if the log belongs to another store, or if store and log have diverged since a
+    backup was restored.
     """
+    with store.publishing() if isinstance(store, SharedStore) else nullcontext():
+        return reconcile_alone(store, log)
+
+
+def reconcile_alone(store: Store, log: EventLog) -> int:
+    """As :func:`reconcile`, for the one process that publishes."""
     _refuse_foreign(store, log)
+    seen = store.replaced() if isinstance(store, SharedStore) else None
+    if not isinstance(store, SharedStore) or seen is None:
+        return _take_all_back(store, log)
+    generation = max(store.generation(), log.generation()) + 1
+    # First: whoever still publishes what the database before had gets in before it, and is read now, or not at all.
+    log.claim(owner_name(store.identity(), generation))
+    last = store.triggers.last_seq()
+    restored = _take_all_back(store, log)
+    # What was recorded and seen, but not published, is judged again, under other numbers.
+    store.triggers.raise_floor(seen)
+    store.note_reconciled(generation)
+    _log.error(
+        "another copy of the store's database has taken its place, as after a failover or when a backup is restored. "
+        "It ended at trigger %d, and got %d triggers from the event log; what was registered since the copy was made "
+        "has to be registered again, and `hub store check` names what services remember of it",
+        last,
+        restored,
+    )
+    return restored
+
+
+def _take_all_back(store: Store, log: EventLog) -> int:
     triggers = store.triggers
     restored = 0
     while (last := log.last_seq()) > triggers.last_seq():

@@ -18,7 +18,7 @@ STREAM = "triggers"
 """Key of the stream. Entry ids are ``{seq}-0``, the only field is ``event``."""
 
 OWNER = "triggers:owner"
-"""Key under which the identity of the store that owns the stream is kept."""
+"""Key under which the stream's owner is kept: see :func:`owner_name`."""
 
 # The check has to run in the server: it may restart with a shorter log between our read and our write.
 _CONTINUES = """
@@ -60,6 +60,21 @@ return {1, tonumber(ARGV[3])}
 )
 
 
+_CLAIM = """
+local owner = redis.call('GET', KEYS[1])
+if owner and string.match(owner, '^[^#]*') ~= string.match(ARGV[1], '^[^#]*') then
+    return redis.error_reply('FOREIGN ' .. owner)
+end
+redis.call('SET', KEYS[1], ARGV[1])
+return 1
+"""
+
+
+def owner_name(identity: str, generation: int) -> str:
+    """The owner that a publisher names: its store, and which of the copies that have taken its place."""
+    return f"{identity}#{generation}" if generation else identity
+
+
 @dataclass(frozen=True)
 class ConsumerGroup:
     """A consumer group of the stream."""
@@ -88,10 +103,24 @@ class Appended(NamedTuple):
 
 
 class EventLog(Protocol):
-    """The seam to the log. Appending or skipping marks an unowned log with its owner; another's log is refused."""
+    """The seam to the log. Appending or skipping marks an unowned log with its owner; another's log is refused.
+
+    An owner is an :func:`owner_name`. A batch of an older copy of the store raises :class:`EventLogError`.
+    """
 
     def owner(self) -> str | None:
         """Identity of the store whose triggers it holds; ``None`` while it has no owner."""
+        ...
+
+    def generation(self) -> int:
+        """Which copy of the store publishes; 0 if no copy has ever taken its place, or there is no owner."""
+        ...
+
+    def claim(self, owner: str) -> None:
+        """Make a copy of the store the one that publishes: nothing is taken from an older one from then on.
+
+        Raises :class:`common.errors.EventLogAhead` if the log belongs to another store.
+        """
         ...
 
     def last_seq(self) -> int:
@@ -126,12 +155,19 @@ class RedisEventLog:
         self.client = client
         self._append = client.register_script(_APPEND)
         self._skip = client.register_script(_SKIP)
+        self._claim = client.register_script(_CLAIM)
         self._unreadable_until = 0
         """``seq`` up to which unreadable entries have been reported."""
 
     def owner(self) -> str | None:
-        identity: Any = self._ask("GET", OWNER)
-        return None if identity is None else identity.decode()
+        named = self._named_owner()
+        return None if named is None else named.partition("#")[0]
+
+    def generation(self) -> int:
+        return int((self._named_owner() or "").partition("#")[2] or 0)
+
+    def claim(self, owner: str) -> None:
+        self._run(self._claim, [OWNER], [owner])
 
     def last_seq(self) -> int:
         try:
@@ -216,12 +252,15 @@ class RedisEventLog:
         )
 
     def _continue(self, script: Any, arguments: list[int | str | bytes]) -> Appended:
+        taken, last = self._run(script, [STREAM, OWNER], arguments)
+        return Appended(bool(taken), int(last))
+
+    def _run(self, script: Any, keys: list[str], arguments: Sequence[int | str | bytes]) -> Any:
         try:
-            taken, last = script(keys=[STREAM, OWNER], args=arguments)
-            return Appended(bool(taken), int(last))
+            return script(keys=keys, args=arguments)
         except redis.ResponseError as error:
             if str(error).startswith("FOREIGN"):
-                raise foreign(str(error).rpartition(" ")[2]) from None
+                raise refused(str(error).rpartition(" ")[2], str(arguments[0])) from None
             raise explain(error) from error
         except redis.RedisError as error:
             raise explain(error) from error
@@ -238,6 +277,10 @@ class RedisEventLog:
                 entry_id.decode(),
             )
         return entry
+
+    def _named_owner(self) -> str | None:
+        named: Any = self._ask("GET", OWNER)
+        return None if named is None else named.decode()
 
     def _ask(self, *command: str | int) -> Any:
         client: Any = self.client
@@ -261,6 +304,17 @@ def seq_of(entry_id: bytes | str) -> int:
     """The ``seq`` in a stream id."""
     text = entry_id.decode() if isinstance(entry_id, bytes) else entry_id
     return int(text.partition("-")[0])
+
+
+def refused(owner: str, publisher: str) -> EventLogError:
+    """The error for a publisher that is not the log's owner: both are names as of :func:`owner_name`."""
+    identity, _, generation = owner.partition("#")
+    if identity != publisher.partition("#")[0]:
+        return foreign(identity)
+    return EventLogError(
+        f"a copy of this store's database has taken its place (the event log knows of {generation or 0} such copies), "
+        "and this process still publishes for the one before; it tries again with the copy"
+    )
 
 
 def foreign(detail: str) -> EventLogAhead:

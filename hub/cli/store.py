@@ -22,7 +22,7 @@ def add_to(app: App) -> None:
 def backup(
     folder: Annotated[Path, Parameter(help="A new folder; each backup needs its own.")], *, json_output: AsJson = False
 ) -> None:
-    """Copy the whole store, as of one moment. Its owner keeps working."""
+    """Copy the whole store, as of one moment, into files. The hub keeps working."""
     from registry.store import open_configured
 
     with open_configured(hub_settings()) as opened:
@@ -41,10 +41,17 @@ def restore(
     yes: Annotated[bool, Parameter(negative="", help="Replace the existing store; its files are kept aside.")] = False,
     json_output: AsJson = False,
 ) -> None:
-    """Put a backup in place of the store. Stop the hub first: no process may have the store open."""
+    """Put a backup in place of the store. Stop the hub first: no process may have the store open.
+
+    Where HUB_STORE_URL names a database in Postgres, that has to be a new one: the one before stays as it is.
+    """
     from registry.store.files.backup import restore_backup
 
-    place = _own_folder(hub_settings())
+    settings = hub_settings()
+    if settings.resolved_store_url.startswith("postgres"):
+        _copy(f"duckdb:{folder.absolute()}", settings.resolved_store_url, json_output=json_output)
+        return
+    place = _own_folder(settings)
     aside = restore_backup(folder, place, replace=yes)
     if json_output:
         print_json({"folder": str(place), "kept": None if aside is None else str(aside)})
@@ -109,28 +116,7 @@ def copy(source: str, target: str, *, json_output: AsJson = False) -> None:
 
     Stop the hub first if its files are the source; processes on Postgres cannot write meanwhile.
     """
-    from common.console import ConsoleProgress
-
-    try:
-        from registry.store.postgres.copying import copy_store
-    except ImportError as error:
-        raise StoreError(f"{error.name} is missing: pip install 'condition-hub[postgres]'") from None
-    with ConsoleProgress(console(stderr=True)) as bar:
-        tables: set[str] = set()
-
-        def show(table: str, done: int, total: int) -> None:
-            if table not in tables:
-                tables.add(table)
-                bar.begin(f"copying {table}", total)
-            bar.step(done)
-
-        copied = copy_store(source, target, show)
-    if json_output:
-        print_json({table.table: table.rows for table in copied})
-        return
-    rows = sum(table.rows for table in copied)
-    print(target.rsplit("@", maxsplit=1)[-1])
-    message(f"{rows:,} rows in {len(copied)} tables, the same on both sides; HUB_STORE_URL names the store to be used")
+    _copy(source, target, json_output=json_output)
 
 
 @store.command
@@ -161,3 +147,28 @@ def _own_folder(settings: Settings) -> Path:
             "HUB_STORE_URL to duckdb:FOLDER"
         )
     return Path(place)
+
+
+def _copy(source: str, target: str, *, json_output: bool) -> None:
+    from common.console import ConsoleProgress
+
+    try:
+        from registry.store.postgres.copying import copy_store
+    except ImportError as error:
+        raise StoreError(f"{error.name} is missing: pip install 'condition-hub[postgres]'") from None
+    with ConsoleProgress(console(stderr=True)) as bar:
+        tables: set[str] = set()
+
+        def show(table: str, done: int, total: int) -> None:
+            if table not in tables:
+                tables.add(table)
+                bar.begin(f"copying {table}", total)
+            bar.step(done)
+
+        copied = copy_store(source, target, show)
+    if json_output:
+        print_json({table.table: table.rows for table in copied})
+        return
+    rows = sum(table.rows for table in copied)
+    print(target.rsplit("@", maxsplit=1)[-1])
+    message(f"{rows:,} rows in {len(copied)} tables, the same on both sides; HUB_STORE_URL names the store to be used")

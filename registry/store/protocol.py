@@ -1,9 +1,11 @@
 """The seam to the hub's storage. Every operation is one transaction and safe to repeat."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self, runtime_checkable
 
+from common.errors import StoreBroken
 from registry.store.parts.accounts import AccountStore
 from registry.store.parts.bots import BotStore
 from registry.store.parts.cache import CacheStore
@@ -90,7 +92,8 @@ class Store(Protocol):
         ...
 
     def backup(self, folder: str) -> Backup:
-        """Copy everything, as of one moment, into a new folder on the machine of the owner of the files.
+        """Copy everything, as of one moment, into files in a new folder, where the process runs that has the store
+        open.
 
         Writes continue meanwhile. Raises :class:`common.errors.StoreError` if the folder exists, and
         :class:`common.errors.StoreNotWritable` if it cannot be created.
@@ -145,6 +148,33 @@ class SharedStore(Protocol):
     def sole(self, work: SoleWork) -> AbstractContextManager[None]:
         """Be the only process that does some work while the block runs. Raises :class:`common.errors.StoreLocked` at
         once if another one does it."""
+        ...
+
+    def generation(self) -> int:
+        """How many copies have taken the place of the database and been brought together with the event log; the log
+        takes nothing from whoever names an older one."""
+        ...
+
+    def replaced(self) -> int | None:
+        """``None`` if the database is the copy that was brought together with the event log last. Otherwise it may lack
+        triggers, and the answer is the highest ``seq`` that somebody has seen in use, 0 if nobody has.
+
+        No tick is recorded until :meth:`note_reconciled`; :func:`events.log.reconciliation.reconcile` gets there.
+        """
+        ...
+
+    def note_reconciled(self, generation: int) -> None:
+        """Note that this copy has every trigger that the event log has, and publishes as this generation."""
+        ...
+
+
+@runtime_checkable
+class OwnStore(Protocol):
+    """A store that this process has opened itself, in files or in a database, and keeps in memory."""
+
+    def when_broken(self, tell: Callable[[StoreBroken], object]) -> None:
+        """Have ``tell`` called, from any thread and perhaps more than once, when only a process that is started again
+        can use the store: a write to its files failed half-way, or another copy has taken the database's place."""
         ...
 
 

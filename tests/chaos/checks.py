@@ -11,6 +11,7 @@ from events.log.payload import Entry
 from events.log.redis_log import EventLog
 from registry.groups import Group
 from registry.store.files.file_store import FileStore
+from registry.store.protocol import Store
 from tests.chaos import scene
 from tests.chaos.exchange import Exchange
 from tests.chaos.scene import Trigger
@@ -34,16 +35,21 @@ class Rest:
 
     @classmethod
     def of(cls, store: Path, log: EventLog) -> "Rest":
-        """Read both."""
+        """Read both; the store is in files that nobody has open."""
         with FileStore(store, read_only=True) as opened:
-            return cls(
-                opened.triggers.after(0, 1_000_000),
-                opened.ticks.ticks(),
-                opened.ticks.watermarks("5m"),
-                opened.triggers.floor_gaps(),
-                log.read(0, 1_000_000),
-                log.last_seq(),
-            )
+            return cls.read(opened, log)
+
+    @classmethod
+    def read(cls, store: Store, log: EventLog) -> "Rest":
+        """Read both."""
+        return cls(
+            store.triggers.after(0, 1_000_000),
+            store.ticks.ticks(),
+            store.ticks.watermarks("5m"),
+            store.triggers.floor_gaps(),
+            log.read(0, 1_000_000),
+            log.last_seq(),
+        )
 
     def check(self, ticks: int, *, also: Sequence[Trigger] = (), restored: bool = False, apart: bool = False) -> None:
         """Check all that has to hold for record and stream after a number of ticks.

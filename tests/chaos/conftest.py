@@ -2,6 +2,8 @@
 
 import os
 import random
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -46,11 +48,11 @@ def report() -> Iterator[Report]:
 def new_hub(
     tmp_path: Path, template: Path, dice: random.Random, report: Report, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., Hub]]:
-    """Creates hubs, and stops them when the case ends."""
+    """Creates hubs, of the class ``of`` if that is an option, and stops them when the case ends."""
     made: list[Hub] = []
 
-    def make(**options: Any) -> Hub:
-        made.append(Hub(tmp_path / f"hub{len(made)}", options.pop("template", template), dice, **options))
+    def make(of: type[Hub] = Hub, **options: Any) -> Hub:
+        made.append(of(tmp_path / f"hub{len(made)}", options.pop("template", template), dice, **options))
         return made[-1]
 
     yield make
@@ -60,6 +62,25 @@ def new_hub(
     case.runs += 1
     case.failed += request.node.stash.get(_FAILED, True)
     case.add(made)
+
+
+@pytest.fixture
+def small_disk(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A file system of a few megabytes (16, or the fixture's parameter), if this user may mount one."""
+    # Servers that run as another user have to get there, which they cannot in the folders of pytest.
+    disk = Path(tempfile.mkdtemp(prefix="hub-disk-"))
+    disk.chmod(0o755)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={getattr(request, 'param', 16)}m", "tmpfs", str(disk)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode != 0:
+        disk.rmdir()
+        pytest.skip("only root may mount a file system")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    disk.rmdir()
 
 
 @pytest.hookimpl(wrapper=True)

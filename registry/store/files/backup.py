@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -15,8 +15,8 @@ _ENDINGS = ("", ".wal", ".wal.checkpoint", ".wal.recovery")
 """Of a file, its write-ahead log, and what DuckDB has beside it during a checkpoint and during recovery."""
 
 
-def write_backup(database: DuckDatabase, folder: Path) -> Backup:
-    """Copy everything as of one moment; writes continue meanwhile.
+def write_backup(copy_to: Callable[[Path], int], folder: Path) -> Backup:
+    """Have ``copy_to`` write everything, as of one moment, into a new folder, and say how many rows that were.
 
     The folder appears whole or not at all. Raises :class:`StoreError` if it exists already.
     """
@@ -28,7 +28,7 @@ def write_backup(database: DuckDatabase, folder: Path) -> Backup:
     except OSError as error:
         raise StoreNotWritable(f"cannot create {partial}: {error.strerror}; name a writable folder") from error
     try:
-        rows = database.copy_to(partial)
+        rows = copy_to(partial)
         for file in partial.iterdir():
             file.chmod(0o600)
             _flush(file)

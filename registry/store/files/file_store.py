@@ -71,7 +71,7 @@ class FileStore:
         return self._tables.announce_upgrades()
 
     def backup(self, folder: str) -> Backup:
-        return write_backup(self._database, Path(folder))
+        return write_backup(self._database.copy_to, Path(folder))
 
     def trim(self, before_ms: int) -> int:
         removed = self._tables.trim(before_ms)
@@ -82,7 +82,7 @@ class FileStore:
         return check(self._database)
 
     def when_broken(self, tell: Callable[[StoreBroken], object]) -> None:
-        """Have ``tell`` called, from any thread and perhaps more than once, when the files can only be opened again."""
+        """See :meth:`registry.store.protocol.OwnStore.when_broken`."""
         self._database.when_broken = tell
 
     def close(self) -> None:

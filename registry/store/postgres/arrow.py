@@ -17,8 +17,10 @@ dbapi = import_module("adbc_driver_postgresql.dbapi")
 class ArrowReader:
     """Connections that are made when they are needed, and used again; one query at a time each."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, snapshot: str | None = None) -> None:
+        """``snapshot`` is one that another connection has exported: all queries see what that connection sees."""
         self._url = url
+        self._snapshot = snapshot
         self._idle: list[Any] = []
         self._lock = threading.Lock()
 
@@ -53,6 +55,9 @@ class ArrowReader:
             connection = dbapi.connect(self._url, autocommit=True)
             with connection.cursor() as cursor:
                 cursor.execute("SET search_path = registry, public")
+                if self._snapshot is not None:
+                    cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                    cursor.execute(f"SET TRANSACTION SNAPSHOT '{self._snapshot}'")
             return connection
         except dbapi.Error as error:
             raise StoreUnreachable(f"Postgres does not answer: {str(error).splitlines()[0]}") from error

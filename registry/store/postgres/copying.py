@@ -1,15 +1,18 @@
 """Moves a hub between files and Postgres: every row, in its order, and a comparison of both afterwards."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import polars as pl
+import psycopg
 
-from common.errors import StoreDamaged, StoreError
+from common.errors import StoreDamaged, StoreError, StoreUnreachable
 from registry.store.files.database import CATALOGS, DuckDatabase
 from registry.store.postgres.database import PgDatabase
+from registry.store.postgres.snapshot import PgSnapshot
 from registry.store.sql import Database
 
 _AT_ONCE = 100_000
@@ -37,28 +40,56 @@ def copy_store(source: str, target: str, progress: Callable[[str, int, int], obj
     kinds = [url.partition(":")[0] for url in (source, target)]
     if sorted(kinds) not in (["duckdb", "postgres"], ["duckdb", "postgresql"]):
         raise StoreError(
-            "one side of a copy is duckdb:FOLDER and the other postgresql://…; `hub store backup` copies files, and "
-            "pg_dump what is in Postgres"
+            "one side of a copy is duckdb:FOLDER and the other postgresql://…; `hub store backup` and `restore` "
+            "copy between two of a kind"
         )
     with ExitStack() as stack:
         read, write = (_opened(url, stack, read_only=url is source) for url in (source, target))
         files = read if isinstance(read, DuckDatabase) else write
         assert isinstance(files, DuckDatabase)
-        columns = _columns(files)
-        _refuse_rows(write, list(columns))
         stack.enter_context(read.alone())
-        # The registry last: what lacks it cannot be taken for a whole store.
-        for catalog in reversed(CATALOGS):
-            with write.transaction() as transaction:
-                for table in (name for name in columns if name.startswith(f"{catalog}.")):
-                    if table == _ALSO_IN_A_NEW_STORE:
-                        transaction.execute(f"DELETE FROM {table}")
-                    done, total = 0, int(str(read.rows(f"SELECT count(*) FROM {table}")[0][0]))
-                    for rows in _rows(read, table, columns[table]):
-                        transaction.append(table, rows)
-                        done += rows.height
-                        progress(table, done, total)
-        return [_compared(read, write, table, columns[table]) for table in columns]
+        return _copied(read, write, _columns(files), progress)
+
+
+def copy_snapshot(url: str, folder: Path) -> int:
+    """Copy what a database in Postgres has at one moment into files in a folder without any, and compare both; writes
+    continue meanwhile. Returns how many rows that were. Raises :class:`StoreDamaged` if both do not say the same, and
+    :class:`common.errors.StoreUnreachable`."""
+    with ExitStack() as stack:
+        write = DuckDatabase(folder, read_only=False)
+        stack.callback(write.close)
+        try:
+            read = PgSnapshot(url)
+            stack.callback(read.close)
+            return sum(table.rows for table in _copied(read, write, _columns(write), lambda *_: None))
+        except psycopg.Error as error:
+            raise StoreUnreachable(f"Postgres does not answer: {str(error).splitlines()[0]}") from error
+
+
+class _Readable(Protocol):
+    """What is copied."""
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]: ...
+
+    def frames(self, sql: str, rows: int) -> Iterator[pl.DataFrame]: ...
+
+
+def _copied(
+    read: _Readable, write: Database, columns: dict[str, list[str]], progress: Callable[[str, int, int], object]
+) -> list[CopiedTable]:
+    _refuse_rows(write, list(columns))
+    # The registry last: what lacks it cannot be taken for a whole store.
+    for catalog in reversed(CATALOGS):
+        with write.transaction() as transaction:
+            for table in (name for name in columns if name.startswith(f"{catalog}.")):
+                if table == _ALSO_IN_A_NEW_STORE:
+                    transaction.execute(f"DELETE FROM {table}")
+                done, total = 0, int(str(read.rows(f"SELECT count(*) FROM {table}")[0][0]))
+                for rows in _rows(read, table, columns[table]):
+                    transaction.append(table, rows)
+                    done += rows.height
+                    progress(table, done, total)
+    return [_compared(read, write, table, columns[table]) for table in columns]
 
 
 def _opened(url: str, stack: ExitStack, *, read_only: bool) -> DuckDatabase | PgDatabase:
@@ -90,12 +121,12 @@ def _refuse_rows(database: Database, tables: list[str]) -> None:
             )
 
 
-def _rows(database: Database, table: str, columns: list[str]) -> Iterator[pl.DataFrame]:
+def _rows(database: _Readable, table: str, columns: list[str]) -> Iterator[pl.DataFrame]:
     names = ", ".join(f'"{name}"' for name in columns)
     return database.frames(f"SELECT {names} FROM {table} ORDER BY {_ORDER.get(table, 'rowid')}", _AT_ONCE)
 
 
-def _compared(read: Database, write: Database, table: str, columns: list[str]) -> CopiedTable:
+def _compared(read: _Readable, write: Database, table: str, columns: list[str]) -> CopiedTable:
     (rows, digest), copied = (_digest(each, table, columns) for each in (read, write))
     if (rows, digest) != copied:
         raise StoreDamaged(
@@ -105,7 +136,7 @@ def _compared(read: Database, write: Database, table: str, columns: list[str]) -
     return CopiedTable(table, rows)
 
 
-def _digest(database: Database, table: str, columns: list[str]) -> tuple[int, int]:
+def _digest(database: _Readable, table: str, columns: list[str]) -> tuple[int, int]:
     """How many rows a table has, and a number that stands for their contents in their order."""
     rows = digest = 0
     for frame in _rows(database, table, columns):

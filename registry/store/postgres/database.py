@@ -18,18 +18,21 @@ from psycopg import ClientCursor, Connection
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from common.errors import StoreError, StoreNotWritable, StoreUnreachable
+from common.errors import StoreBroken, StoreError, StoreNotWritable, StoreUnreachable
 from registry.store.files.commit_health import CommitHealth
 from registry.store.postgres.arrow import ArrowReader
+from registry.store.postgres.incarnation import incarnation_of
 from registry.store.postgres.locks import BOTS_LOCK, WRITE_LOCK
 from registry.store.postgres.migrate import check_schema, migrate
-from registry.store.postgres.values import NUMERIC, as_csv, definition_of, fitted, frame_of
+from registry.store.postgres.values import as_csv, definition_of, fitted, frame_of, readable_as_arrow
 from registry.store.sql import zoned
 
 _FEW_ROWS = 32
 _CONNECTIONS = 8
 _PATIENCE_S = 15.0
 """How long a read waits for a connection."""
+_RECONNECTED_S = 3.0
+"""How long a connection that broke is tried to be made again, ever more seldom; the next read begins anew."""
 _LOCK_PATIENCE_MS = 60_000
 """How long a write waits for those of other processes."""
 _TARGET = re.compile(r"\s*(?:DELETE FROM|UPDATE|INSERT INTO|MERGE INTO)\s+((?:registry|candles)\.\w+)")
@@ -59,7 +62,8 @@ class ChangedTables:
 class PgDatabase:
     """Implements :class:`registry.store.sql.Database`. ``follow`` takes up what other processes have written."""
 
-    def __init__(self, url: str, *, read_only: bool) -> None:
+    def __init__(self, url: str, *, read_only: bool, incarnation: str | None = None) -> None:
+        """``incarnation``: any other copy than this one is refused with :class:`StoreBroken`."""
         self._url = url
         self.name = _named(url)
         self.read_only = read_only
@@ -76,6 +80,10 @@ class PgDatabase:
         self.is_lost = False
         """What is in memory is not what the database has, as taking up changes failed half-way: it has to be opened
         again."""
+        self.incarnation = incarnation
+        """See :mod:`registry.store.postgres.incarnation`; ``None`` on a standby."""
+        self.is_replaced = False
+        """Connections lead to another copy than the one that the memory is of: this process has to be started again."""
         with self._explained():
             with self._connected() as connection:
                 if read_only:
@@ -88,7 +96,9 @@ class PgDatabase:
                 min_size=1,
                 max_size=_CONNECTIONS,
                 timeout=_PATIENCE_S,
+                reconnect_timeout=_RECONNECTED_S,
                 kwargs={"autocommit": True, "cursor_factory": ClientCursor, "options": _OPTIONS},
+                configure=self._examine,
                 open=True,
             )
         self._arrow = ArrowReader(url)
@@ -117,13 +127,8 @@ class PgDatabase:
     def frames(self, sql: str, rows: int) -> Iterator[pl.DataFrame]:
         with self._reading() as connection:
             columns = connection.execute(f"SELECT * FROM ({sql}) AS described LIMIT 0").description or []
-        # Arrow has no such type as Postgres' numeric.
-        names = ", ".join(
-            f'"{column.name}"::text AS "{column.name}"' if column.type_code == NUMERIC else f'"{column.name}"'
-            for column in columns
-        )
         with self._explained():
-            for batch in self._arrow.batches(f"SELECT {names} FROM ({sql}) AS described"):
+            for batch in self._arrow.batches(readable_as_arrow(sql, columns)):
                 for part in batch.iter_slices(rows):
                     yield fitted(part, columns)
 
@@ -134,8 +139,7 @@ class PgDatabase:
                 yield
                 return
             with self._explained(), self.commits.watching():
-                connection = self._writing_connection()
-                connection.execute("SELECT pg_advisory_lock(%s)", [WRITE_LOCK])
+                connection = self._locked_writer()
             self._depth, self._writing = 1, threading.get_ident()
             try:
                 with self._explained():
@@ -200,12 +204,21 @@ class PgDatabase:
         if self._writing == threading.get_ident():
             # It has caught up, and nobody else can write.
             return
-        newest = self.newest("number", "registry.changed_tables")
+        newest = self._newest_commit()
         if newest != self._seen or self.is_lost:
             with self._lock:
                 if self._depth == 0:
                     with self._explained(), self._pool.connection() as connection:
                         self._catch_up(connection)
+
+    def _newest_commit(self) -> int:
+        try:
+            return self.newest("number", "registry.changed_tables")
+        except StoreUnreachable as error:
+            if isinstance(error.__cause__, PoolTimeout):
+                raise
+            # The connection had broken while it was idle. All of them have been made again.
+            return self.newest("number", "registry.changed_tables")
 
     def _catch_up(self, connection: Connection[tuple[object, ...]]) -> None:
         if self.is_lost:
@@ -274,7 +287,9 @@ class PgDatabase:
         with ExitStack() as stack:
             stack.enter_context(self._explained())
             try:
-                yield snapshot if snapshot is not None else stack.enter_context(self._pool.connection())
+                connection = snapshot or stack.enter_context(self._pool.connection())
+                self._refuse_replaced()
+                yield connection
             except psycopg.OperationalError:
                 # After a restart of the server all of them are broken; one caller is told, and not each.
                 with suppress(psycopg.OperationalError):
@@ -286,13 +301,22 @@ class PgDatabase:
             if self._depth:
                 # The lock went with the connection.
                 raise StoreUnreachable(f"{self.name}: the connection broke in the middle of a write; try again")
-            self._writer = psycopg.connect(
-                self._url,
-                autocommit=True,
-                cursor_factory=ClientCursor,
-                options=_OPTIONS,
-            )
+            self._writer = self._connect()
         return self._writer
+
+    def _locked_writer(self) -> Connection[tuple[object, ...]]:
+        """The connection that writes, once no other process does."""
+        was_idle = self._writer is not None and not self._writer.closed
+        connection = self._writing_connection()
+        try:
+            connection.execute("SELECT pg_advisory_lock(%s)", [WRITE_LOCK])
+        except psycopg.OperationalError:
+            if not was_idle or not connection.closed:
+                raise
+            # It had broken while it was idle: nothing has been written yet.
+            connection = self._writing_connection()
+            connection.execute("SELECT pg_advisory_lock(%s)", [WRITE_LOCK])
+        return connection
 
     def _drop_writer(self) -> None:
         if self._writer is not None:
@@ -302,13 +326,36 @@ class PgDatabase:
     @contextmanager
     def _connected(self) -> Iterator[Connection[tuple[object, ...]]]:
         """A connection for the duration of the block, and with it what it locks."""
-        with psycopg.connect(
-            self._url,
-            autocommit=True,
-            cursor_factory=ClientCursor,
-            options=_OPTIONS,
-        ) as connection:
+        with self._connect() as connection:
             yield connection
+
+    def _connect(self) -> Connection[tuple[object, ...]]:
+        connection = psycopg.connect(self._url, autocommit=True, cursor_factory=ClientCursor, options=_OPTIONS)
+        try:
+            self._examine(connection)
+            self._refuse_replaced()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _examine(self, connection: Connection[tuple[object, ...]]) -> None:
+        """Look whose connection it is: what breaks all of them may have brought another copy of the database."""
+        there = incarnation_of(connection)
+        if there is None and not self.read_only:
+            raise StoreUnreachable(
+                f"{self.name} is a standby, which only follows another server; promote it, or name all servers in "
+                "HUB_STORE_URL, as in postgresql://USER@HOST1,HOST2/DATABASE?target_session_attrs=read-write"
+            )
+        self.incarnation = self.incarnation or there
+        self.is_replaced = self.is_replaced or there not in (None, "", self.incarnation)
+
+    def _refuse_replaced(self) -> None:
+        if self.is_replaced:
+            raise StoreBroken(
+                f"{self.name} is another copy than the one that this process has in memory, as after a failover; "
+                "start the process again"
+            )
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -1,15 +1,20 @@
 """The store in Postgres, open in this process and perhaps in others."""
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from functools import partial
+from pathlib import Path
 from typing import Self, cast
 
+import psycopg
+
 from common.clock import Clock, SystemClock
-from common.errors import SchemaMismatch, StoreError, StoreLocked
+from common.errors import SchemaMismatch, StoreBroken, StoreLocked, StoreUnreachable
 from registry.rereading import Rereader, definitions
+from registry.store.files.backup import write_backup
 from registry.store.files.candle_changes import CandleChanges
 from registry.store.files.tables import Tables
 from registry.store.files.upgrade import is_current
@@ -22,20 +27,25 @@ from registry.store.parts.delivery import DeliveryStore
 from registry.store.parts.live import LiveStore
 from registry.store.parts.registry import RegistryStore
 from registry.store.parts.runs import RunStore
-from registry.store.parts.ticks import Rebase, TickStore
+from registry.store.parts.ticks import Rebase, TickRecord, TickStore
 from registry.store.parts.trials import TrialStore
 from registry.store.parts.triggers import TriggerStore
+from registry.store.postgres.copying import copy_snapshot
 from registry.store.postgres.database import PgDatabase
 from registry.store.postgres.following import follow
 from registry.store.postgres.locks import PUBLISH_LOCK, SOLE_LOCKS
+from registry.store.postgres.lost_rows import STILL_LOST, named, note_lost_rows, registrations
 from registry.store.protocol import Backup, Finding, SoleWork
-from registry.store.sql import naive_time
+from registry.store.sql import Transaction, naive_time
+
+_log = logging.getLogger(__name__)
 
 _CHANGES = "candles.candle_changes"
 _CHANGES_KEPT = 1_000_000
 _AT_ONCE = 20_000
 _TAKEN_UP: ContextVar["PgStore | None"] = ContextVar("taken up", default=None)
 """The store whose memory is current enough for what is being done."""
+_REPLACED = "what was registered is in the copy that has taken the place of the database"
 
 
 class PgStore:
@@ -47,6 +57,10 @@ class PgStore:
     def __init__(self, url: str, *, read_only: bool = False, clock: Clock | None = None) -> None:
         self._url, self._read_only, self._clock = url, read_only, clock or SystemClock()
         self._opening = threading.Lock()
+        self._when_broken: list[Callable[[StoreBroken], object]] = []
+        self._broken: StoreBroken | None = None
+        self._is_reconciled = False
+        self._incarnation: str | None = None
         self._database, self._tables = self._opened()
         self.accounts = cast(AccountStore, _Part(self._current, "accounts"))
         self.bots = cast(BotStore, _Part(self._current, "bots"))
@@ -56,7 +70,7 @@ class PgStore:
         self.live = cast(LiveStore, _Part(self._current, "live"))
         self.registry = cast(RegistryStore, _Part(self._current, "registry"))
         self.runs = cast(RunStore, _Part(self._current, "runs"))
-        self.ticks = cast(TickStore, _Part(self._current, "ticks"))
+        self.ticks = cast(TickStore, _Ticks(self._current, "ticks", self._refuse_unreconciled))
         self.trials = cast(TrialStore, _Part(self._current, "trials"))
         self.triggers = cast(TriggerStore, _Part(self._current, "triggers"))
         self._identity = str(self._database.rows("SELECT identity FROM registry.store_identity")[0][0])
@@ -99,11 +113,33 @@ class PgStore:
         )
         return self._database.holding_at_once(SOLE_LOCKS[work], refusal)
 
+    def generation(self) -> int:
+        """See :meth:`registry.store.protocol.SharedStore.generation`."""
+        return self._reconciliation()[0]
+
+    def replaced(self) -> int | None:
+        """See :meth:`registry.store.protocol.SharedStore.replaced`."""
+        if self._is_reconciled or self._reconciliation()[1] == self._database.incarnation:
+            self._is_reconciled = True
+            return None
+        return self._database.newest("last_seq", "registry.numbers_seen")
+
+    def note_reconciled(self, generation: int) -> None:
+        """See :meth:`registry.store.protocol.SharedStore.note_reconciled`."""
+        with self._database.transaction() as transaction:
+            if generation > self._reconciliation()[0]:
+                _write_reconciliation(transaction, generation, self._database.incarnation, self._clock)
+
+    def when_broken(self, tell: Callable[[StoreBroken], object]) -> None:
+        """See :meth:`registry.store.protocol.OwnStore.when_broken`."""
+        with self._opening:
+            self._when_broken.append(tell)
+            broken = self._broken
+        if broken is not None:
+            tell(broken)
+
     def backup(self, folder: str) -> Backup:
-        raise StoreError(
-            f"{folder} was not made: a store in Postgres is backed up by Postgres (pg_dump, or a base backup with its "
-            f"log), or copied into files: hub store copy postgresql://… duckdb:{folder}"
-        )
+        return write_backup(partial(copy_snapshot, self._url), Path(folder))
 
     def trim(self, before_ms: int) -> int:
         removed = self._current().trim(before_ms)
@@ -115,7 +151,10 @@ class PgStore:
     def check(self) -> list[Finding]:
         from registry.store.files.integrity import check
 
-        return check(self._database)
+        lost = registrations(self._database.rows(STILL_LOST))
+        problem = f"{len(lost)} registrations are not: {named(lost)}" if lost else None
+        mend = "have their users make them again: bots do so when they start" if lost else None
+        return [*check(self._database), Finding(_REPLACED, problem, mend)]
 
     def close(self) -> None:
         self._database.close()
@@ -127,7 +166,14 @@ class PgStore:
         self.close()
 
     def _current(self) -> Tables:
-        if self._database.is_lost:
+        try:
+            return self._caught_up()
+        except StoreBroken as error:
+            self._tell_broken(error)
+            raise
+
+    def _caught_up(self) -> Tables:
+        if self._database.is_lost and not self._database.is_replaced:
             with self._opening:
                 if self._database.is_lost:
                     # Whoever still works with the old one gets errors from it.
@@ -138,11 +184,44 @@ class PgStore:
             self._database.catch_up()
         return self._tables
 
+    def _tell_broken(self, error: StoreBroken) -> None:
+        with self._opening:
+            if self._broken is not None:
+                return
+            self._broken = error
+            listeners = list(self._when_broken)
+        try:
+            with psycopg.connect(self._url, autocommit=True) as connection:
+                note_lost_rows(self._tables, connection)
+        except psycopg.Error as problem:
+            _log.error("what the copy lacks could not be looked for: %s", str(problem).splitlines()[0])
+        for tell in listeners:
+            tell(error)
+
+    def _reconciliation(self) -> tuple[int, str]:
+        """Generation and incarnation of the copy that was brought together with the log last; -1 and '' if none was."""
+        rows = self._database.rows(
+            "SELECT generation, incarnation FROM registry.reconciliations ORDER BY generation DESC LIMIT 1"
+        )
+        return (int(str(rows[0][0])), str(rows[0][1])) if rows else (-1, "")
+
+    def _refuse_unreconciled(self) -> None:
+        if self.replaced() is not None:
+            raise StoreUnreachable(
+                f"{self._database.name} has taken the place of another copy, and may lack triggers that the event log "
+                "has: nothing is judged until a service, or the next tick, has asked the event log's server for them"
+            )
+
     def _opened(self) -> tuple[PgDatabase, Tables]:
-        database = PgDatabase(self._url, read_only=self._read_only)
+        database = PgDatabase(self._url, read_only=self._read_only, incarnation=self._incarnation)
+        self._incarnation = database.incarnation
         try:
             # Nobody writes while the memory is filled.
             with database.alone():
+                if not self._read_only and not database.newest("number", "registry.changed_tables"):
+                    # Nothing was ever written to it: no log can have more.
+                    with database.transaction() as transaction:
+                        _write_reconciliation(transaction, 0, database.incarnation, self._clock)
                 _take_up_definitions(database, self._clock)
                 tables = Tables(database, self._clock, CandleChanges(database.appended(_CHANGES), _CHANGES))
                 database.follow = partial(follow, tables)
@@ -164,6 +243,23 @@ class _Part:
 
     def __getattr__(self, operation: str) -> object:
         return getattr(getattr(self._current(), self._name), operation)
+
+
+class _Ticks(_Part):
+    """Ticks, which number triggers, and so need to know which numbers are used up."""
+
+    def __init__(self, current: Callable[[], Tables], name: str, refuse: Callable[[], object]) -> None:
+        super().__init__(current, name)
+        self._refuse = refuse
+
+    def record_tick(self, record: TickRecord) -> range:
+        self._refuse()
+        return self._current().ticks.record_tick(record)
+
+
+def _write_reconciliation(transaction: Transaction, generation: int, incarnation: str | None, clock: Clock) -> None:
+    row = {"generation": generation, "incarnation": incarnation, "reconciled_at": naive_time(clock.now_ms())}
+    transaction.insert("registry.reconciliations", row)
 
 
 def _take_up_definitions(database: PgDatabase, clock: Clock) -> None:

@@ -36,6 +36,15 @@ def fitted(frame: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFrame:
     return frame.cast({column.name: _OF_POSTGRES.get(column.type_code, pl.String) for column in columns})
 
 
+def readable_as_arrow(sql: str, columns: Sequence[Column]) -> str:
+    """A query whose result has types that Arrow has, too: no such type as Postgres' numeric."""
+    names = ", ".join(
+        f'"{column.name}"::text AS "{column.name}"' if column.type_code == NUMERIC else f'"{column.name}"'
+        for column in columns
+    )
+    return f"SELECT {names} FROM ({sql}) AS described"
+
+
 def _whole(value: object) -> object:
     return int(str(value)) if type(value).__name__ == "Decimal" else value
 

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterable, Sequence
 
 from events.log.payload import Entry, Event, decode, entry_of
-from events.log.redis_log import Appended, foreign
+from events.log.redis_log import Appended, refused
 
 
 class MemoryLog:
@@ -17,7 +17,16 @@ class MemoryLog:
         self._changed = threading.Condition()
 
     def owner(self) -> str | None:
-        return self._owner
+        return None if self._owner is None else self._owner.partition("#")[0]
+
+    def generation(self) -> int:
+        return int((self._owner or "").partition("#")[2] or 0)
+
+    def claim(self, owner: str) -> None:
+        with self._changed:
+            if self.owner() not in (None, owner.partition("#")[0]):
+                raise refused(str(self._owner), owner)
+            self._owner = owner
 
     def last_seq(self) -> int:
         return max(self._skipped_to, self.events[-1].seq if self.events else 0)
@@ -51,7 +60,7 @@ class MemoryLog:
     def _continues(self, owner: str, after: int) -> bool:
         """Whether the log takes what follows ``after``; it then belongs to ``owner``."""
         if self._owner not in (None, owner):
-            raise foreign(str(self._owner))
+            raise refused(str(self._owner), owner)
         if after != self.last_seq():
             return False
         self._owner = owner

@@ -4,12 +4,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from common.errors import EventLogAhead
-from events.log.redis_log import EventLog, RedisEventLog
+from common.errors import EventLogAhead, EventLogError
+from events.log.redis_log import EventLog, RedisEventLog, owner_name
 from tests.events.log.made_events import entries
 from tests.events.log.memory_log import MemoryLog
 from tests.events.servers import SERVERS, FaultyServer, binary
@@ -98,6 +99,22 @@ def test_another_store_is_refused_whether_or_not_it_continues(
     assert log.owner() == "store"
     assert log.last_seq() == 2
     assert log.read(0, 10) == entries(1, 2)
+
+
+def test_who_publishes_for_the_copy_before_is_refused(log: EventLog) -> None:
+    log.append("store", 0, entries(1, 2))
+    assert log.generation() == 0
+    log.claim(owner_name("store", 2))
+    assert (log.owner(), log.generation()) == ("store", 2)
+    for before in ("store", owner_name("store", 1)):
+        for change in (partial(log.append, before, 2, entries(3)), partial(log.skip, before, 2, 9)):
+            with pytest.raises(EventLogError, match="taken its place") as refusal:
+                change()
+            assert not isinstance(refusal.value, EventLogAhead), "it is tried again"
+    assert log.append(owner_name("store", 2), 2, entries(3)) == (True, 3)
+    with pytest.raises(EventLogAhead, match=r"another store \(store\)"):
+        log.claim("other")
+    assert log.owner() == "store"
 
 
 def test_skipped_numbers_are_used_up_and_hold_no_event(log: EventLog) -> None:

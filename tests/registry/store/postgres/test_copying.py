@@ -6,12 +6,14 @@ import polars as pl
 import pytest
 
 from common.clock import ReplayClock
-from common.errors import StoreError
+from common.errors import StoreError, StoreUnreachable
+from events.log.publisher import drain
 from registry.conditions import Condition
 from registry.store import open_store
 from registry.store.parts.registry import SubscriptionRequest
 from registry.store.postgres.copying import copy_store
 from registry.store.protocol import Store
+from tests.events.log.memory_log import MemoryLog
 from tests.postgres_server import PostgresServer
 from tests.registry.store.ticks import BTC, HOUR, tick
 
@@ -53,6 +55,9 @@ def test_a_hub_moves_to_postgres_and_back(
     assert {table.table: table.rows for table in copied}["registry.condition_triggers"] == 40
     with open_store(url, clock=clock) as in_postgres:
         assert said(in_postgres) == before
+        with pytest.raises(StoreUnreachable, match="event log"):
+            in_postgres.ticks.record_tick(tick(2 * HOUR, (BTC, HOUR), triggers=2))
+        assert drain(in_postgres, MemoryLog()) == 40
         in_postgres.ticks.record_tick(tick(2 * HOUR, (BTC, HOUR), triggers=2))
         after = said(in_postgres)
     with pytest.raises(StoreError, match="already has rows"):

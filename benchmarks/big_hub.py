@@ -188,7 +188,7 @@ def _work(request: dict[str, Any]) -> dict[str, float]:
             return run_apart("benchmarks.big_hub", request)
         runtime = Runtime(store, log, ReplayClock(now))
         started = time.process_time()
-        runtime.prepare("1h", 0, 1)
+        runtime.prepare("1h")
         prepared_s = time.process_time() - started
         tick(runtime, now)
         cold_s = time.process_time()

@@ -59,7 +59,7 @@ class Hub:
 
     def prepare(self) -> None:
         """Plan the registered conditions and bring their indicators up to date: once per process."""
-        self._runtime.prepare(TIMEFRAME, 0, 1)
+        self._runtime.prepare(TIMEFRAME)
 
     def tick(self) -> Tick:
         """Judge, record and publish the next candle of every series."""

@@ -29,6 +29,7 @@ from flows.tick_candles import TickCandles
 from flows.trigger_rows import trigger_rows
 from registry.activity import is_active
 from registry.groups import Group, Series
+from registry.shards import Shard
 from registry.store.parts.ticks import TickMetrics, TickRecord, WatermarkMove
 
 _log = logging.getLogger(__name__)
@@ -66,12 +67,11 @@ async def advance(
     timeframe: str,
     tick_ms: int,
     *,
-    shard: int = 0,
-    shards: int = 1,
+    shard: Shard | None = None,
     on_tick: Callable[[int, int], object] | None = None,
 ) -> Advanced:
-    """Judge every slot of the timeframe that closes by ``tick_ms`` and has not been judged yet: of each series up to
-    the last slot on its own grid that has ended by then.
+    """Judge every slot of the timeframe that closes by ``tick_ms`` and has not been judged yet: of each series, or of
+    those of a shard, up to the last slot on its own grid that has ended by then.
 
     Waits until ``tick_ms`` if it is in the future. ``on_tick(close_time_ms, triggers)`` is called after each recorded
     tick. A failing event log stops nothing: a later run publishes the triggers.
@@ -79,7 +79,7 @@ async def advance(
     done = Advanced(timeframe, tick_ms)
     _publish(runtime, done)
     started = time.perf_counter_ns()
-    live = runtime.prepare(timeframe, shard, shards)
+    live = runtime.prepare(timeframe, shard)
     done.prepare_us = _microseconds_since(started)
     failpoints.reach("after_load")
     try:
@@ -100,8 +100,8 @@ async def advance(
                 elif concerns_everybody(error) or not live.isolate(runtime.store, due, runtime.clock.now_ms()):
                     raise
                 # Parts may have moved beyond what was recorded.
-                runtime.forget(timeframe, shard, shards)
-                live = runtime.prepare(timeframe, shard, shards)
+                runtime.forget(timeframe, shard)
+                live = runtime.prepare(timeframe, shard)
                 continue
             if triggers is None:
                 continue
@@ -110,7 +110,7 @@ async def advance(
             if on_tick is not None:
                 on_tick(close_ms, triggers)
     except BaseException:
-        runtime.forget(timeframe, shard, shards)
+        runtime.forget(timeframe, shard)
         raise
     if live.ticks_since_checkpoint >= CHECKPOINT_TICKS:
         live.save_checkpoint(runtime.store)

@@ -8,6 +8,6 @@ from typing import Literal
 class Change:
     """Something on the server, and what was done about it."""
 
-    kind: Literal["pool", "deployment", "automation", "artifact"]
+    kind: Literal["pool", "deployment", "automation", "artifact", "shards"]
     name: str
     done: Literal["created", "changed", "unchanged", "removed"]

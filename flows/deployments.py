@@ -4,13 +4,15 @@
 ``prefect.yaml`` has the same deployments for those who use ``prefect deploy`` (``flows.deployment_file`` writes it).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from prefect import Flow
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
@@ -23,15 +25,16 @@ from common.timeframes import DURATION_MS
 from flows.alerting import set_alert, show_dashboard
 from flows.audit import audit
 from flows.changes import Change
-from flows.hooks import NIGHTLY
+from flows.hooks import NIGHTLY, deployment_name
 from flows.schedules import schedules_of
 from flows.tick import tick
 from flows.upkeep import upkeep
-from flows.worker import BATCH, TICKS, WarmWorker
+from flows.worker import BATCH, TICKS, WarmWorker, queue_of
 
 TAG = "condition-hub"
 """Of every deployment, and so of every run: automations match it."""
 
+_PAGE = 200
 _TIMED = {
     "audit": Cron("20 0 * * *", timezone="UTC"),
     "upkeep": Cron("40 0 * * *", timezone="UTC"),
@@ -46,15 +49,19 @@ async def deploy(
     alert_url: str | None,
     dashboard_url: str,
     working_dir: Path | None = None,
+    shards: int = 0,
 ) -> Sequence[Change]:
     """Create or update the pools, the deployments ``tick/1m`` ..., ``audit/nightly`` and ``upkeep/nightly``, the
     automation that posts failed runs to ``alert_url`` (``None`` removes it), and the link to the dashboard.
 
-    ``grids`` are those in use beside UTC's. ``working_dir`` is where the processes of the batch pool run, and so read
-    ``.env``; by default in temporary folders.
+    Where the work is in ``shards``, ticks have a deployment for each: ``tick/1m-0`` ...; those of another number of
+    shards are removed. ``grids`` are those in use beside UTC's. ``working_dir`` is where the processes of the batch
+    pool run, and so read ``.env``; by default in temporary folders.
     """
     changes = [await _deploy_pool(client, pool) for pool in pools()]
-    changes += [await _deploy(client, each) for each in await deployments(grids, working_dir=working_dir)]
+    planned = await deployments(grids, working_dir=working_dir, shards=shards)
+    changes += [await _deploy(client, each) for each in planned]
+    changes += await _remove_others(client, {each.full_name for each in planned})
     alert = await set_alert(client, TAG, alert_url)
     return [*changes, *([] if alert is None else [alert]), await show_dashboard(client, dashboard_url)]
 
@@ -77,7 +84,9 @@ def pools() -> list[WorkPoolCreate]:
     ]
 
 
-async def deployments(grids: Iterable[Grid] = (), *, working_dir: Path | None = None) -> list[RunnerDeployment]:
+async def deployments(
+    grids: Iterable[Grid] = (), *, working_dir: Path | None = None, shards: int = 0
+) -> list[RunnerDeployment]:
     """The deployments; none has a concurrency limit, as a second run of a tick does nothing, and a limit would count a
     run that was killed."""
     others = list(grids)
@@ -86,12 +95,14 @@ async def deployments(grids: Iterable[Grid] = (), *, working_dir: Path | None = 
         *[
             await _deployment(
                 tick,
-                timeframe,
+                deployment_name(timeframe, shard),
                 schedules_of(timeframe, others),
-                f"Judges what closes on {timeframe}: every missed candle in order, each once.",
-                parameters={"timeframe": timeframe},
+                f"Judges what closes on {timeframe}{_of(shard)}: every missed candle in order, each once.",
+                parameters={"timeframe": timeframe} | ({} if shard is None else {"shard": shard}),
+                queue=None if shard is None else queue_of(shard),
             )
             for timeframe in DURATION_MS
+            for shard in (range(shards) if shards else (None,))
         ],
         await _deployment(
             audit,
@@ -118,6 +129,7 @@ async def _deployment(
     *,
     parameters: dict[str, Any] | None = None,
     job_variables: dict[str, Any] | None = None,
+    queue: str | None = None,
 ) -> RunnerDeployment:
     return await flow.ato_deployment(
         name,
@@ -126,9 +138,27 @@ async def _deployment(
         tags=[TAG, flow.name, name],
         description=description,
         work_pool_name=TICKS if flow is tick else BATCH,
+        work_queue_name=queue,
         job_variables=job_variables or {},
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
+
+
+def _of(shard: int | None) -> str:
+    return "" if shard is None else f" in shard {shard}"
+
+
+async def _remove_others(client: PrefectClient, planned: Collection[str]) -> list[Change]:
+    """Remove deployments of ticks for which there is no shard: their runs would do what others do as well."""
+    ours = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG, tick.name]))
+    known: list[DeploymentResponse] = []
+    while page := await client.read_deployments(deployment_filter=ours, limit=_PAGE, offset=len(known)):
+        known += page
+    removed = [each for each in known if f"{tick.name}/{each.name}" not in planned]
+    for each in removed:
+        with suppress(ObjectNotFound):
+            await client.delete_deployment(each.id)
+    return [Change("deployment", f"{tick.name}/{each.name}", "removed") for each in removed]
 
 
 async def _deploy_pool(client: PrefectClient, pool: WorkPoolCreate) -> Change:
@@ -158,6 +188,7 @@ def described(deployment: RunnerDeployment | DeploymentResponse) -> dict[str, An
     return {
         "entrypoint": deployment.entrypoint,
         "pool": deployment.work_pool_name,
+        "queue": deployment.work_queue_name or "default",
         "parameters": deployment.parameters,
         "job_variables": deployment.job_variables,
         "description": deployment.description,

@@ -19,6 +19,7 @@ from common.clock import SystemClock
 from common.errors import HubError, StoreUnreachable
 from common.timeframes import DURATION_MS
 from flows.runtime import store_in_use
+from registry.shards import MOST_SHARDS
 from registry.store.parts.runs import RunFailure
 
 _log = logging.getLogger(__name__)
@@ -39,12 +40,18 @@ _lock = threading.Lock()
 
 
 def deployment_of(flow_name: str, parameters: Mapping[str, Any]) -> str:
-    """The deployment that runs a flow with these parameters: ``tick/1m``.
+    """The deployment that runs a flow with these parameters: ``tick/1m``, or ``tick/1m-3`` for shard 3.
 
-    Somebody's own run with another timeframe counts as one of ``tick/other``.
+    Somebody's own run with another timeframe or shard counts as one of ``tick/other``.
     """
-    timeframe = parameters.get("timeframe", NIGHTLY)
-    return f"{flow_name}/{timeframe if timeframe in (NIGHTLY, *DURATION_MS) else 'other'}"
+    timeframe, shard = parameters.get("timeframe", NIGHTLY), parameters.get("shard")
+    is_known = timeframe in (NIGHTLY, *DURATION_MS) and (shard is None or shard in range(MOST_SHARDS))
+    return f"{flow_name}/{deployment_name(timeframe, shard) if is_known else 'other'}"
+
+
+def deployment_name(timeframe: str, shard: int | None) -> str:
+    """The name of the deployment for the ticks of a timeframe, or of a shard of it."""
+    return timeframe if shard is None else f"{timeframe}-{shard}"
 
 
 async def try_again(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - a hook's

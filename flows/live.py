@@ -27,6 +27,7 @@ from flows.part_builder import PartBuilder
 from registry.activity import ActiveSpan, wanted_from
 from registry.conditions import Condition
 from registry.groups import Group, Series
+from registry.shards import Shard
 from registry.store.parts.registry import StoredCondition, read_condition
 from registry.store.parts.ticks import PlanSize
 from registry.store.protocol import Store
@@ -41,11 +42,11 @@ _EXPIRED_SHARE = 20
 
 @dataclass
 class Live:
-    """The state of one timeframe's shard: equal to what a cold process would build from the store."""
+    """The state of one timeframe, or of a shard of it: equal to what a cold process would build from the store."""
 
     timeframe: str
-    shard: int
-    shards: int
+    shard: Shard | None
+    """``None`` for all instruments."""
     reader: SeriesReader
     rebase: int
     """The last rebase when it was built; after another one the state is built again."""
@@ -107,7 +108,8 @@ class Live:
     def save_checkpoint(self, store: Store) -> None:
         """Save the indicators' states for a cold process."""
         failpoints.reach("before_checkpoint")
-        save(store, f"{self.timeframe} {self.shard}/{self.shards}", self.parts, self.versions, self.rebase)
+        owner = f"{self.timeframe} {'0/1' if self.shard is None else self.shard.number}"
+        save(store, owner, self.parts, self.versions, self.rebase)
         self.ticks_since_checkpoint = 0
 
     def grow(self, store: Store) -> None:
@@ -182,7 +184,7 @@ class Live:
 
     def _follow(self, store: Store) -> None:
         """Take over what changed in the registry since the last call."""
-        changes = store.registry.changes_after(self.registry_version, self.timeframe, self.shard, self.shards)
+        changes = store.registry.changes_after(self.registry_version, self.timeframe, self.shard)
         self.registry_version = changes.version
         self.activity |= changes.activity
         if changes.is_complete:

@@ -1,6 +1,7 @@
 """What earlier workers left behind on Prefect's server: runs that nobody ended, and failures that nobody recorded."""
 
 import os
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 import anyio.to_thread
@@ -12,6 +13,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterEndTime,
     FlowRunFilterState,
     FlowRunFilterStateType,
+    FlowRunFilterWorkQueueName,
     WorkPoolFilter,
     WorkPoolFilterName,
 )
@@ -21,7 +23,7 @@ from prefect.states import Crashed
 
 from common.timeframes import DURATION_MS
 from flows.hooks import deployment_of, failure_of, note_failure, settle
-from flows.worker import BATCH, TICKS
+from flows.worker import BATCH, TICKS, queue_of
 
 _UNDER_WAY = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)
 _FAILED = (StateType.FAILED, StateType.CRASHED)
@@ -30,13 +32,17 @@ _LOOKED_BACK = timedelta(days=1)
 _OURS = WorkPoolFilter(name=WorkPoolFilterName(any_=[TICKS, BATCH]))
 
 
-async def reap_dead_runs(client: PrefectClient) -> int:
-    """Mark runs as crashed that a worker was at when it was killed; returns how many. Only while no worker runs.
+async def reap_dead_runs(client: PrefectClient, shards: Collection[int] | None = None) -> int:
+    """Mark runs as crashed that a worker was at when it was killed; returns how many. Only while no worker runs, or for
+    ``shards`` whose worker is gone.
 
     A process of the batch pool may have outlived its worker: it goes on.
     """
     reaped = 0
-    for run in await client.read_flow_runs(flow_run_filter=_in_state(*_UNDER_WAY), work_pool_filter=_OURS):
+    chosen = _in_state(*_UNDER_WAY)
+    if shards is not None:
+        chosen.work_queue_name = FlowRunFilterWorkQueueName(any_=[queue_of(shard) for shard in shards])
+    for run in await client.read_flow_runs(flow_run_filter=chosen, work_pool_filter=_OURS):
         if run.work_pool_name == BATCH and _is_alive(run.infrastructure_pid):
             continue
         await client.set_flow_run_state(run.id, Crashed(message="the worker that ran it was killed"), force=True)
@@ -64,12 +70,16 @@ async def record_past_failures(client: PrefectClient) -> None:
             await anyio.to_thread.run_sync(settle, deployment_of(names[run.flow_id], run.parameters))
 
 
-async def catch_up(client: PrefectClient) -> None:
-    """Have one run of each tick made at once: the close of a day that nobody was there for is not to wait for the next
-    one, and states are warm before the first close."""
-    for timeframe in DURATION_MS:
-        deployment = await client.read_deployment_by_name(f"tick/{timeframe}")
-        await client.create_flow_run_from_deployment(deployment.id)
+async def catch_up(
+    client: PrefectClient, shards: Collection[int | None] = (None,), timeframes: Collection[str] = tuple(DURATION_MS)
+) -> None:
+    """Have one run of each tick, or of each of these shards of it, made at once: the close of a day that nobody was
+    there for is not to wait for the next one, and states are warm before the first close."""
+    for timeframe in timeframes:
+        for shard in shards:
+            name = deployment_of("tick", {"timeframe": timeframe, "shard": shard})
+            deployment = await client.read_deployment_by_name(name)
+            await client.create_flow_run_from_deployment(deployment.id)
 
 
 async def _has_succeeded_since(client: PrefectClient, failed: FlowRun) -> bool:

@@ -16,6 +16,7 @@ from events.log.redis_log import EventLog
 from events.opening import open_log
 from flows.ingest import Ingest
 from flows.live import Live, retry_errors
+from registry.shards import Shard
 from registry.store import open_configured
 from registry.store.protocol import Store
 
@@ -26,8 +27,8 @@ _RETRY_NS = 10 * 60 * 1_000_000_000
 _PAUSE_FACTOR = 10
 """After a failure to publish, publishing pauses for this many times as long as the failed attempt took."""
 
-ShardKey = tuple[str, int, int]
-"""Timeframe, shard, number of shards."""
+LiveKey = tuple[str, int | None]
+"""Timeframe, and the number of the shard; ``None`` for all instruments."""
 
 
 @dataclass
@@ -39,33 +40,41 @@ class Runtime:
     clock: Clock
     ingest: Ingest | None = None
     """Fetches candles for the ticks; ``None`` where they come from elsewhere."""
-    live: dict[ShardKey, Live] = field(default_factory=dict)
+    awaits_candles: bool = False
+    """Whether another process brings the candles as they close, so that a tick has to wait for them."""
+    live: dict[LiveKey, Live] = field(default_factory=dict)
     monotonic_ns: Callable[[], int] = time.perf_counter_ns
     """Measures how long publishing takes and pauses."""
     publish_from_ns: int = 0
     """Time of ``monotonic_ns`` before which publishing is not attempted, because it failed a short while ago."""
     publish_problem: str | None = None
     """Why it failed then."""
-    retry_from_ns: dict[ShardKey, int] = field(default_factory=dict)
+    retry_from_ns: dict[LiveKey, int] = field(default_factory=dict)
     """Time of ``monotonic_ns`` before which conditions in error are not tried again."""
-    _turns: dict[str, Lock] = field(default_factory=dict)
+    _turns: dict[LiveKey, Lock] = field(default_factory=dict)
 
-    def turn(self, timeframe: str) -> Lock:
-        """Held by the thread that moves a timeframe's state, where several threads could."""
-        return self._turns.setdefault(timeframe, Lock())
+    def turn(self, timeframe: str, shard: int | None = None) -> Lock:
+        """Held by the thread that moves a state, where several threads could."""
+        return self._turns.setdefault((timeframe, shard), Lock())
 
-    def prepare(self, timeframe: str, shard: int, shards: int) -> Live:
-        """The state at the stored watermarks: kept from the previous run, and extended by what was registered since."""
-        key = (timeframe, shard, shards)
-        if shard == 0 and self.monotonic_ns() >= self.retry_from_ns.get(key, 0):
+    def prepare(self, timeframe: str, shard: Shard | None = None) -> Live:
+        """The state at the stored watermarks: kept from the previous run, and extended by what was registered since.
+
+        Of a ``shard`` that has other instruments than in the previous run, it is built anew.
+        """
+        key = (timeframe, None if shard is None else shard.number)
+        if key[1] in (None, 0) and self.monotonic_ns() >= self.retry_from_ns.get(key, 0):
             self.retry_from_ns[key] = self.monotonic_ns() + _RETRY_NS
             retry_errors(self.store, timeframe, self.clock.now_ms())
         live = self.live.get(key)
+        if live is not None and live.shard != shard:
+            self.release(*key)
+            live = None
         if live is not None and (not self._is_valid(live) or live.is_mostly_expired()):
             del self.live[key]
             live = None
         if live is None:
-            live = Live(timeframe, shard, shards, SeriesReader.of(self.store), self.store.ticks.last_rebase())
+            live = Live(timeframe, shard, SeriesReader.of(self.store), self.store.ticks.last_rebase())
         outdated = live.outdated(self.store)
         if outdated or self._can_grow(live):
             self.live.pop(key, None)
@@ -82,16 +91,20 @@ class Runtime:
         ended_ns = self.monotonic_ns()
         self.publish_from_ns = ended_ns + _PAUSE_FACTOR * (ended_ns - started_ns)
 
-    def forget(self, timeframe: str, shard: int, shards: int) -> None:
+    def forget(self, timeframe: str, shard: Shard | None = None) -> None:
         """Drop a state that may have moved beyond what was recorded."""
-        self.live.pop((timeframe, shard, shards), None)
+        self.live.pop((timeframe, None if shard is None else shard.number), None)
+
+    def release(self, timeframe: str, shard: int | None) -> None:
+        """Drop a state that is not used any more, and save a checkpoint of it for whoever goes on."""
+        live = self.live.pop((timeframe, shard), None)
+        if live is not None and live.ticks_since_checkpoint:
+            live.save_checkpoint(self.store)
 
     def close(self) -> None:
         """Save a checkpoint of every state that has moved since its last one, and drop all states."""
-        for live in self.live.values():
-            if live.ticks_since_checkpoint:
-                live.save_checkpoint(self.store)
-        self.live.clear()
+        for key in list(self.live):
+            self.release(*key)
 
     def _is_valid(self, live: Live) -> bool:
         """Whether the state has come as far as the store says, since the last rebase."""

@@ -15,6 +15,7 @@ from flows.advance import Advanced
 from flows.cold import runtime_for_run
 from flows.hooks import record_failure, record_success, try_again
 from flows.schedules import due_at
+from flows.sharding import shard_at
 from flows.ticking import row_of, run_tick, shortcomings_of
 
 _log = logging.getLogger(__name__)
@@ -32,12 +33,13 @@ _log = logging.getLogger(__name__)
     on_failure=[record_failure, try_again],
     on_crashed=[record_failure],
 )
-async def tick(timeframe: str, tick: datetime | None = None, shard: int = 0, shards: int = 1) -> dict[str, int | str]:
+async def tick(timeframe: str, tick: datetime | None = None, shard: int | None = None) -> dict[str, int | str]:
     """Advance the watermarks of ``timeframe`` to ``tick``: judge, record and publish every missed candle in order.
 
     Each series is judged up to the last slot on its own grid that has ended by ``tick``, by default the minute for
-    which the run was scheduled. Safe to run twice, late, or never: the next run does what was not done. ``shards``
-    splits instruments over workers.
+    which the run was scheduled. Safe to run twice, late, or never: the next run does what was not done.
+
+    With a ``shard``, only the instruments that it has in the layout that counts at the tick.
 
     A run that could not judge or publish everything is completed all the same; the message of its state says what.
     """
@@ -45,7 +47,9 @@ async def tick(timeframe: str, tick: datetime | None = None, shard: int = 0, sha
     moment_ms = to_ms(tick if tick is not None else due_at(flow_run.get_scheduled_start_time()))
     async with runtime_for_run() as runtime:
         started = max(time.time(), moment_ms / 1000)
-        done = await run_tick(runtime, str(flow_run.get_id()), timeframe, moment_ms, shard=shard, shards=shards)
+        done = await run_tick(
+            runtime, str(flow_run.get_id()), timeframe, moment_ms, shard=shard_at(runtime.store, shard, moment_ms)
+        )
         seconds = time.time() - started
     if done.ticks:
         await _show(done, seconds)

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import anyio
@@ -34,6 +34,8 @@ BATCH = "batch"
 FLOWS: Mapping[str, Flow[Any, Any]] = {"flows.tick.tick": tick}
 """Entrypoint of a deployment of :data:`TICKS` -> the flow that is run for it."""
 
+_NOBODY = "default"
+"""The queue that every pool has; no run of a shard is in it."""
 _PREFETCH_S = 10.0
 _MEMORY_EVERY_S = 300.0
 _CANCELLED_S = 30.0
@@ -44,6 +46,11 @@ class WarmResult(BaseWorkerResult):
     """Whether a run was made; its state is what the flow's engine has reported."""
 
 
+def queue_of(shard: int) -> str:
+    """The queue of :data:`TICKS` for the runs of a shard, which the worker that has the shard polls."""
+    return f"shard-{shard}"
+
+
 class WarmWorker(BaseWorker[BaseJobConfiguration, BaseVariables, WarmResult]):
     """Runs the flows of :data:`FLOWS` in threads of its process, one run of a deployment at a time."""
 
@@ -52,9 +59,18 @@ class WarmWorker(BaseWorker[BaseJobConfiguration, BaseVariables, WarmResult]):
     job_configuration_variables = BaseVariables
     _description = "Runs flows in its own process, which is warm. Started by `hub worker`."
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, shards: Callable[[], Collection[int]] | None = None, **options: Any) -> None:
+        """``shards`` tells at any time of which shards runs are to be made; ``None`` for all runs of the pool."""
         super().__init__(TICKS, prefetch_seconds=_PREFETCH_S, **options)
+        self._shards = shards
         self._turns: dict[object, asyncio.Lock] = {}
+
+    async def get_and_submit_flow_runs(self) -> list[FlowRun]:
+        """Begin what is due; only of the shards that are judged here."""
+        if self._shards is not None:
+            # Without any, Prefect would take those of all.
+            self._work_queues = {queue_of(shard) for shard in self._shards()} or {_NOBODY}
+        return await super().get_and_submit_flow_runs()
 
     async def run(
         self,
@@ -77,18 +93,22 @@ class WarmWorker(BaseWorker[BaseJobConfiguration, BaseVariables, WarmResult]):
 
 
 def _run(flow: Flow[Any, Any], flow_run: FlowRun) -> None:
-    with current_runtime().turn(normalise_timeframe(flow_run.parameters["timeframe"])):
+    parameters = flow_run.parameters
+    with current_runtime().turn(normalise_timeframe(parameters["timeframe"]), parameters.get("shard")):
         asyncio.run(run_flow_async(flow, flow_run=flow_run, parameters=dict(flow_run.parameters), return_type="state"))
 
 
-async def work(stop: asyncio.Event, *, batch: bool) -> None:
+async def work(
+    stop: asyncio.Event, *, batch: bool, shards: Callable[[], Collection[int]] | None = None, named: str = ""
+) -> None:
     """Run what the deployments of the pools schedule, until ``stop`` is set; then the ticks under way end first.
 
-    Without ``batch``, only the ticks.
+    Without ``batch``, only the ticks; with ``shards``, only those of these shards. ``named`` tells workers of one
+    machine apart.
     """
     # A name for good: the server keeps a row for each.
-    name = f"hub on {socket.gethostname()}"
-    workers: list[BaseWorker[Any, Any, Any]] = [WarmWorker(name=name)]
+    name = " ".join(filter(None, (f"hub on {socket.gethostname()}", named)))
+    workers: list[BaseWorker[Any, Any, Any]] = [WarmWorker(shards, name=name)]
     if batch:
         workers.append(ProcessWorker(BATCH, name=name))
     running = {asyncio.create_task(worker.start(printer=_log.info)) for worker in workers}

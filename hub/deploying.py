@@ -7,30 +7,50 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from common.errors import PrefectServerError, StoreMissing
+from common.clock import SystemClock
+from common.errors import PrefectServerError, SettingsError, StoreMissing
 from common.grids import Grid
 from common.settings import Settings
+from flows.sharding import lay_out, shards_of, shared
 from hub.prefect_server import PrefectServer
+from registry.shards import MOST_SHARDS
 from registry.store import open_configured
 
 if TYPE_CHECKING:
     from flows.changes import Change
 
 
-def deploy_configured(settings: Settings) -> Sequence["Change"]:
+def deploy_configured(settings: Settings, shards: int | None = None) -> Sequence["Change"]:
     """Bring pools, deployments, schedules and the automation up to date; returns what there is, and what was changed.
 
-    Raises :class:`PrefectServerError` if the server cannot be reached or refuses.
+    With ``shards``, the work of the store is laid out in so many. Raises :class:`PrefectServerError` if the server
+    cannot be reached or refuses, and :class:`StoreError` if the store cannot have shards.
     """
-    grids = _grids_in_use(settings)
+    grids, there = _in_use(settings, shards)
     elsewhere = os.environ.get("PREFECT_API_URL")
+    # Before the shards are laid out: each has its runs when it begins to count.
+    deployed = max(there, shards or 0)
     if elsewhere is not None:
-        return asyncio.run(_deploy(settings, grids, None, elsewhere))
-    with _own_server(settings) as url:
-        return asyncio.run(_deploy(settings, grids, Path.cwd(), url))
+        changes = asyncio.run(_deploy(settings, grids, None, elsewhere, deployed))
+    else:
+        with _own_server(settings) as url:
+            changes = asyncio.run(_deploy(settings, grids, Path.cwd(), url, deployed))
+    return changes if shards is None else [*changes, _lay_out(settings, shards)]
 
 
-async def _deploy(settings: Settings, grids: set[Grid], working_dir: Path | None, url: str) -> Sequence["Change"]:
+def _lay_out(settings: Settings, shards: int) -> "Change":
+    from flows.changes import Change
+
+    with open_configured(settings) as store:
+        layout = lay_out(store, shards, SystemClock().now_ms())
+    if layout is None:
+        return Change("shards", str(shards), "unchanged")
+    return Change("shards", str(shards), "created" if layout.number == 1 else "changed")
+
+
+async def _deploy(
+    settings: Settings, grids: set[Grid], working_dir: Path | None, url: str, shards: int
+) -> Sequence["Change"]:
     import httpx
     from prefect.client.orchestration import get_client
     from prefect.exceptions import PrefectException
@@ -45,6 +65,7 @@ async def _deploy(settings: Settings, grids: set[Grid], working_dir: Path | None
                 alert_url=None if settings.alert_url is None else settings.alert_url.get_secret_value(),
                 dashboard_url=settings.dashboard_url,
                 working_dir=working_dir,
+                shards=shards,
             )
     except (httpx.HTTPError, PrefectException) as error:
         raise PrefectServerError(
@@ -66,9 +87,16 @@ def _own_server(settings: Settings) -> Iterator[str]:
             server.stop()
 
 
-def _grids_in_use(settings: Settings) -> set[Grid]:
+def _in_use(settings: Settings, shards: int | None) -> tuple[set[Grid], int]:
+    """The grids of the instruments, and how many shards there are; refuses ``shards`` where there cannot be any."""
+    if shards is not None and not 1 <= shards <= MOST_SHARDS:
+        raise SettingsError(f"--shards {shards}: there can be 1 to {MOST_SHARDS}")
     try:
         with open_configured(settings, read_only=True) as store:
-            return {listing.grid for listing in store.candles.listings()}
+            if shards is not None:
+                shared(store)
+            return {listing.grid for listing in store.candles.listings()}, shards_of(store, SystemClock().now_ms())
     except StoreMissing:
-        return set()
+        if shards is not None:
+            raise
+        return set(), 0

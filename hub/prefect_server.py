@@ -128,6 +128,22 @@ def _send_waiting_events() -> None:
     sender.join(10)
 
 
+def use_server_elsewhere() -> None:
+    """Use the server that ``PREFECT_API_URL`` names. Call it before anything imports Prefect.
+
+    Raises :class:`PrefectServerError` if it names none.
+    """
+    if "PREFECT_API_URL" not in os.environ:
+        raise PrefectServerError(
+            "the work of this store is in shards, whose workers need one Prefect server: name it, "
+            "PREFECT_API_URL=http://HOST:4200/api, and have the deployments there: hub deploy --shards 2"
+        )
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+
+
 def _api_url(port: int) -> str:
     return f"http://127.0.0.1:{port}/api"
 

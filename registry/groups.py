@@ -7,7 +7,6 @@ any string, and never have to be taken apart again.
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Self
-from zlib import crc32
 
 from common.errors import InstrumentError
 from common.timeframes import normalise_timeframe
@@ -80,11 +79,6 @@ class Group(str):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Group, (self.series,)
-
-
-def shard_of(base: Series, shards: int) -> int:
-    """Which of several workers judges the conditions of a base series: 0 to ``shards`` - 1, by its instrument."""
-    return crc32(str(base.instrument).encode()) % shards
 
 
 def series_of(exchange: str, symbol: str, timeframe: str) -> Series:

@@ -14,6 +14,7 @@ from registry.store.parts.delivery import DeliveryStore
 from registry.store.parts.live import LiveStore
 from registry.store.parts.registry import RegistryStore
 from registry.store.parts.runs import RunStore
+from registry.store.parts.shards import ShardStore
 from registry.store.parts.ticks import Rebase, TickStore
 from registry.store.parts.trials import TrialStore
 from registry.store.parts.triggers import TriggerStore
@@ -128,6 +129,9 @@ SoleWork = Literal["webhooks", "bots"]
 @runtime_checkable
 class SharedStore(Protocol):
     """A store that several processes have open at once, each for itself."""
+
+    @property
+    def shards(self) -> ShardStore: ...
 
     def take_up(self) -> None:
         """Take up what other processes have committed by now, as every operation does by itself.

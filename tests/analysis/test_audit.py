@@ -194,7 +194,7 @@ async def test_a_checkpoint_from_before_a_rebase_does_not_serve(
     judged: Runtime, store: FileStore, hourly: pl.DataFrame, clock: ReplayClock, close_after: bool
 ) -> None:
     """The anchor has the same time as before; what was computed from it has other values."""
-    judged.prepare("1h", 0, 1).save_checkpoint(store)
+    judged.prepare("1h").save_checkpoint(store)
     clock.move_to(at(18))
     await advance(judged, "1h", at(18))
     store.candles.upsert(correction(hourly, (6, 7, 9)))
@@ -202,7 +202,7 @@ async def test_a_checkpoint_from_before_a_rebase_does_not_serve(
     assert plan.anchors[BTC] == store.ticks.anchors()[BTC]
     store.rebase(plan)
     if close_after:
-        judged.live["1h", 0, 1].ticks_since_checkpoint = 1
+        judged.live["1h", None].ticks_since_checkpoint = 1
         judged.close()
     assert store.cache.of([BTC]).is_empty()
     for hour in (21, 24):
@@ -233,7 +233,7 @@ async def test_rebases_one_after_another_stay_auditable(
 
 
 async def test_a_tick_from_before_a_rebase_is_refused(judged: Runtime, store: FileStore, clock: ReplayClock) -> None:
-    live = judged.prepare("1h", 0, 1)
+    live = judged.prepare("1h")
     store.rebase(plan_rebase(store, BTC))
     assert not judged._is_valid(live)
     from registry.store.parts.ticks import TickRecord, WatermarkMove

@@ -17,6 +17,7 @@ from common.timeframes import to_ms
 from registry.conditions import Condition
 from registry.store.files.file_store import FileStore
 from registry.store.parts.registry import SubscriptionRequest
+from registry.store.protocol import Store
 from tests.engine.live import histories_of
 from tests.engine.slow_oracle import Oracle
 
@@ -147,7 +148,7 @@ def make_store(folder: Path, until_ms: int | None = None) -> None:
         register(store)
 
 
-def register(store: FileStore) -> None:
+def register(store: Store) -> None:
     """Conditions and subscriptions of the scene. The store needs candles of each instrument."""
     store.registry.register(conditions(), active_from_ms=START_MS)
     requests = [

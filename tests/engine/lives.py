@@ -24,6 +24,7 @@ from flows.runtime import Runtime
 from registry.conditions import Condition
 from registry.groups import Series, series_of
 from registry.instruments import Calendar, Instrument, Listing
+from registry.shards import Shard, even_shard
 from registry.store import open_store
 from registry.store.parts.registry import SubscriptionRequest
 from registry.store.protocol import Store
@@ -474,6 +475,9 @@ class Life:
         request = SubscriptionRequest(f"user{self.dice.randint(1, 3)}", "bot", condition.id, "dca", {})
         self.world.store.registry.subscribe([request], active_from_ms=self.world.clock.now_ms())
 
+    def _shard(self, number: int) -> Shard | None:
+        return None if self.shards == 1 else even_shard(number, self.shards)
+
     async def _run(self, timeframes: Sequence[str], close_ms: int) -> None:
         """Run these timeframes, one after the other or at once; some workers die of it."""
         dice, world = self.dice, self.world
@@ -492,8 +496,7 @@ class Life:
                         self._workers[worker],
                         timeframe,
                         close_ms,
-                        shard=shards[-1],
-                        shards=self.shards,
+                        shard=self._shard(shards[-1]),
                         on_tick=self._correct_judged if dice.random() < 0.15 else None,
                     )
                 except Crash as crash:
@@ -521,8 +524,7 @@ class Life:
                 worker,
                 timeframe,
                 close_ms - dice.choice((0, 0, 1)) * number * length_of(timeframe),
-                shard=shard,
-                shards=self.shards,
+                shard=self._shard(shard),
             )
             for timeframe in timeframes
             for number, worker in enumerate(self._workers)

@@ -16,6 +16,7 @@ from flows.live import Live
 from flows.runtime import Runtime
 from registry.conditions import Condition
 from registry.groups import Group
+from registry.shards import Shard, even_shard
 from registry.store.files.file_store import FileStore
 from registry.store.parts.registry import SubscriptionRequest
 from registry.store.parts.ticks import TickRecord
@@ -200,8 +201,8 @@ async def test_candles_that_change_between_the_state_and_its_first_slot_are_in_t
     fill(store, hourly.filter(~low), clock)
     prepare = Runtime.prepare
 
-    def interrupted(runtime: Runtime, timeframe: str, shard: int, shards: int) -> Live:
-        live = prepare(runtime, timeframe, shard, shards)
+    def interrupted(runtime: Runtime, timeframe: str, shard: Shard | None = None) -> Live:
+        live = prepare(runtime, timeframe, shard)
         store.candles.upsert(hourly)
         return live
 
@@ -396,7 +397,7 @@ async def test_shards_split_instruments_and_lose_none(
     fill(store, hourly, clock)
     runtime = Runtime(store, log, clock)
     for shard in range(3):
-        await advance(runtime, "1h", DAY_MS + 24 * HOUR, shard=shard, shards=3)
+        await advance(runtime, "1h", DAY_MS + 24 * HOUR, shard=even_shard(shard, 3))
     assert recorded(store) == scanned(hourly, DAY_MS + 24 * HOUR) != []
 
 

@@ -76,13 +76,13 @@ def fill(store: FileStore, candles: pl.DataFrame, conditions: list[Condition] = 
 def cold(store: FileStore, log: MemoryLog, clock: ReplayClock, timeframe: str = "1h") -> tuple[Live, WatchedStore]:
     """The state of a process that has just been started, and what it read."""
     watched = WatchedStore(store)
-    return Runtime(watched, log, clock).prepare(timeframe, 0, 1), watched  # type: ignore[arg-type]
+    return Runtime(watched, log, clock).prepare(timeframe), watched  # type: ignore[arg-type]
 
 
 def from_anchor(store: FileStore, log: MemoryLog, clock: ReplayClock, timeframe: str = "1h") -> Live:
     """The state of a process that has just been started on a store without checkpoints."""
     watched = WatchedStore(store, EmptyCache())
-    return Runtime(watched, log, clock).prepare(timeframe, 0, 1)  # type: ignore[arg-type]
+    return Runtime(watched, log, clock).prepare(timeframe)  # type: ignore[arg-type]
 
 
 def read_since(watched: WatchedStore) -> Mapping[str, int]:
@@ -97,9 +97,9 @@ async def checkpoints_at(
     runtime = Runtime(store, log, clock)
     for hour in hours:
         await advance(runtime, timeframe, DAY_MS + hour * HOUR)
-        runtime.live[timeframe, 0, 1].save_checkpoint(store)
+        runtime.live[timeframe, None].save_checkpoint(store)
     await advance(runtime, timeframe, DAY_MS + until * HOUR)
-    return runtime.prepare(timeframe, 0, 1)
+    return runtime.prepare(timeframe)
 
 
 @pytest.mark.parametrize("since", [18, 40])
@@ -161,7 +161,7 @@ async def test_a_checkpoint_is_saved_every_so_many_ticks_and_at_the_end(
     assert opens() == [9, 11]
     assert runtime.live == {}
     again = Runtime(store, log, clock)
-    again.prepare("1h", 0, 1)
+    again.prepare("1h")
     again.close()
     assert opens() == [9, 11], "what has not moved is not saved again"
 
@@ -271,9 +271,9 @@ async def test_one_of_a_candle_that_has_not_closed_does_not_serve(
     await advance(runtime, "1h", DAY_MS + 10 * HOUR)
     await advance(runtime, "30m", DAY_MS + 10 * HOUR + HOUR // 2)
     await advance(runtime, "1h", DAY_MS + 11 * HOUR)
-    runtime.live["1h", 0, 1].save_checkpoint(store)
+    runtime.live["1h", None].save_checkpoint(store)
     restored, _ = cold(store, log, clock, "30m")
-    assert knowledge(restored) == knowledge(runtime.prepare("30m", 0, 1))
+    assert knowledge(restored) == knowledge(runtime.prepare("30m"))
 
 
 async def test_after_a_rebase_none_from_before_serves(
@@ -283,7 +283,7 @@ async def test_after_a_rebase_none_from_before_serves(
     fill(store, hourly, [Condition.parse("BTCUSDT 1h: every(rsi(14) < 50)"), Condition.parse("ETHUSDT 1h: close > 1")])
     runtime = Runtime(store, log, clock)
     await advance(runtime, "1h", DAY_MS + 24 * HOUR)
-    runtime.live["1h", 0, 1].save_checkpoint(store)
+    runtime.live["1h", None].save_checkpoint(store)
     await advance(runtime, "1h", DAY_MS + 30 * HOUR)
     before = store.ticks.anchors()[BTC]
     store.candles.upsert(frame_of([(BTC, DAY_MS + 20 * HOUR, (60_000.0, 70_000.0, 50_000.0, 69_000.0, 1.0))]))
@@ -333,7 +333,7 @@ async def test_candles_that_may_still_change_are_in_none(
     clock.move_to(DAY_MS + 10 * HOUR)
     store.registry.register(later, active_from_ms=DAY_MS + 10 * HOUR)
     ahead = Runtime(store, log, clock)
-    live = ahead.prepare("1h", 0, 1)
+    live = ahead.prepare("1h")
     live.save_checkpoint(store)
     saved = store.cache.of([BTC, ETH]).filter(pl.col("indicator") == "")
     assert dict(saved.select("series", "open_ms").iter_rows()) == {ETH: DAY_MS + HOUR}, "up to where it has been judged"
@@ -430,13 +430,13 @@ async def test_two_timeframes_that_read_one_series_keep_their_own(
     runtime = Runtime(store, log, clock)
     for hour in range(4, 25, 4):
         await advance(runtime, "1h", DAY_MS + hour * HOUR)
-        runtime.live["1h", 0, 1].save_checkpoint(store)
+        runtime.live["1h", None].save_checkpoint(store)
         if hour in {4, 8}:
             await advance(runtime, "4h", DAY_MS + hour * HOUR)
-            runtime.live["4h", 0, 1].save_checkpoint(store)
+            runtime.live["4h", None].save_checkpoint(store)
     await advance(runtime, "4h", DAY_MS + 36 * HOUR)
     restored, watched = cold(store, log, clock, "4h")
-    assert knowledge(restored) == knowledge(runtime.prepare("4h", 0, 1))
+    assert knowledge(restored) == knowledge(runtime.prepare("4h"))
     assert min(read.start_ms for read in watched.reads) > DAY_MS, "it continues from its own checkpoint"
 
 

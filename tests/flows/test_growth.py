@@ -78,11 +78,11 @@ class Hub:
     def prepare(self) -> tuple[Live, set[str]]:
         """The state, and the stored series that were read to build it."""
         self.watched.reads.clear()
-        live = self.runtime.prepare("1h", 0, 1)
+        live = self.runtime.prepare("1h")
         return live, {read.series for read in self.watched.reads}
 
     def cold(self) -> Live:
-        return Runtime(self.store, self.log, self.clock).prepare("1h", 0, 1)
+        return Runtime(self.store, self.log, self.clock).prepare("1h")
 
     def check(self) -> int:
         """Compare the record with a scan, and the state with a cold process's; returns how many triggers there are."""

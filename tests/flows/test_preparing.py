@@ -32,7 +32,7 @@ def runtime(store: FileStore, log: MemoryLog, clock: ReplayClock, sample: pl.Dat
 
 async def test_a_tick_finds_its_state_prepared(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare_unless_ticking(runtime, "1h")
-    assert runtime.live["1h", 0, 1].conditions
+    assert runtime.live["1h", None].conditions
     monkeypatch.setattr(Live, "grow", lambda *_: pytest.fail("nothing is left to take in"))
     assert (await advance(runtime, "1h", to_ms(DAY) + HOUR)).ticks == 1
 

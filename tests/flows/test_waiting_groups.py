@@ -74,8 +74,8 @@ class Hub:
         return read
 
     def knows_what_a_cold_one_would(self) -> bool:
-        cold = Runtime(self.real, MemoryLog(), self.clock).prepare("1h", 0, 1)
-        return knowledge(self.runtime.prepare("1h", 0, 1)) == knowledge(cold)
+        cold = Runtime(self.real, MemoryLog(), self.clock).prepare("1h")
+        return knowledge(self.runtime.prepare("1h")) == knowledge(cold)
 
 
 @pytest.mark.parametrize("waiting", WAITING)

@@ -11,10 +11,11 @@ from common.errors import ConditionRetired, HubError, StoreError
 from registry.activity import GRACE_MS, ActiveSpan
 from registry.conditions import Condition
 from registry.directory import Directory
-from registry.groups import Group, Series, shard_of
+from registry.groups import Group, Series
 from registry.instruments import Calendar
 from registry.language.packed import pack
 from registry.quotas import ConditionQuota, SubscriptionQuota
+from registry.shards import Shard
 from registry.store.files.activity_tables import ActivityTables
 from registry.store.files.changed_conditions import ChangedConditions
 from registry.store.files.condition_search import ConditionSearch
@@ -174,7 +175,7 @@ class RegistryTables:
         conditions = list(self._conditions.values())
         return conditions if timeframe is None else [each for each in conditions if each.timeframe == timeframe]
 
-    def changes_after(self, version: int, timeframe: str, shard: int = 0, shards: int = 1) -> RegistryChanges:
+    def changes_after(self, version: int, timeframe: str, shard: Shard | None = None) -> RegistryChanges:
         # First the version: what is committed meanwhile may be told twice, and is never left out.
         leads_to = self._version
         judged, subscribed = self._judged.after(version), self._subscribed.after(version)
@@ -185,9 +186,9 @@ class RegistryTables:
         def of_shard(condition_ids: Sequence[str]) -> list[StoredCondition]:
             conditions = map(self._conditions.__getitem__, condition_ids)
             of_timeframe = [condition for condition in conditions if condition.timeframe == timeframe]
-            if shards == 1:
+            if shard is None:
                 return of_timeframe
-            return [condition for condition in of_timeframe if shard_of(condition.group.base, shards) == shard]
+            return [condition for condition in of_timeframe if shard.has(condition.group.base)]
 
         conditions = of_shard(judged if judged is not None and not is_complete else known)
         counted = conditions if is_complete else of_shard(subscribed or [])

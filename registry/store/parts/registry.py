@@ -13,6 +13,7 @@ from registry.language.definitions import are_current
 from registry.language.packed import Unreadable, unpack
 from registry.language.tree import is_momentary
 from registry.quotas import ConditionQuota, SubscriptionQuota
+from registry.shards import Shard
 from registry.store.parts.condition_pages import ConditionPage, ConditionQuery, UserUsage, WantedGroup
 from registry.subscriptions import DeliveryPolicy, check_name
 
@@ -370,11 +371,9 @@ class RegistryStore(Protocol):
         """Registered conditions, oldest first; without those that are superseded."""
         ...
 
-    def changes_after(self, version: int, timeframe: str, shard: int = 0, shards: int = 1) -> RegistryChanges:
-        """What changed among the conditions of a timeframe after a version; -1 stands for everything.
-
-        ``shard`` of ``shards`` leaves out what other workers judge (:func:`registry.groups.shard_of`).
-        """
+    def changes_after(self, version: int, timeframe: str, shard: Shard | None = None) -> RegistryChanges:
+        """What changed among the conditions of a timeframe after a version, with a ``shard`` among those of the shard
+        alone; -1 stands for everything."""
         ...
 
     def condition_page(self, query: ConditionQuery) -> ConditionPage:

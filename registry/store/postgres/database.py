@@ -179,6 +179,16 @@ class PgDatabase:
             yield
 
     @contextmanager
+    def apart(self, lock: int) -> Iterator[Connection[tuple[object, ...]]]:
+        """A transaction on tables that no process keeps in memory: it waits for those with the same advisory lock, and
+        for no other writer."""
+        if self.read_only:
+            raise StoreNotWritable(f"{self.name} was opened read-only")
+        with self._explained(), self._pool.connection() as connection, connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [lock])
+            yield connection
+
+    @contextmanager
     def transaction(self) -> Iterator["PgTransaction"]:
         if self.read_only:
             raise StoreNotWritable(f"{self.name} was opened read-only")

@@ -27,6 +27,7 @@ from registry.store.parts.delivery import DeliveryStore
 from registry.store.parts.live import LiveStore
 from registry.store.parts.registry import RegistryStore
 from registry.store.parts.runs import RunStore
+from registry.store.parts.shards import ShardStore
 from registry.store.parts.ticks import Rebase, TickRecord, TickStore
 from registry.store.parts.trials import TrialStore
 from registry.store.parts.triggers import TriggerStore
@@ -35,6 +36,7 @@ from registry.store.postgres.database import PgDatabase
 from registry.store.postgres.following import follow
 from registry.store.postgres.locks import PUBLISH_LOCK, SOLE_LOCKS
 from registry.store.postgres.lost_rows import STILL_LOST, named, note_lost_rows, registrations
+from registry.store.postgres.shards import PgShards
 from registry.store.protocol import Backup, Finding, SoleWork
 from registry.store.sql import Transaction, naive_time
 
@@ -87,6 +89,11 @@ class PgStore:
     def announce_upgrades(self) -> int:
         """See :meth:`registry.store.files.tables.Tables.announce_upgrades`."""
         return self._current().announce_upgrades()
+
+    @property
+    def shards(self) -> ShardStore:
+        """See :class:`registry.store.parts.shards.ShardStore`."""
+        return PgShards(self._database)
 
     def take_up(self) -> None:
         """See :meth:`registry.store.protocol.SharedStore.take_up`."""

@@ -8,7 +8,7 @@ import pytest
 
 from registry.activity import ActiveSpan
 from registry.conditions import Condition
-from registry.groups import shard_of
+from registry.shards import Shard, bucket_of, even_shard
 from registry.store.files.changed_conditions import ChangedConditions
 from registry.store.files.file_store import FileStore
 from registry.store.parts.registry import RegistryChanges, StoredCondition, SubscriptionRequest
@@ -75,13 +75,12 @@ def test_a_condition_that_is_judged_again_is_told(with_candles: Store) -> None:
 
 def test_a_worker_is_told_of_its_shard(with_candles: Store) -> None:
     registry = with_candles.registry
-    shards = next(count for count in range(2, 99) if shard_of(RSI.series, count) != shard_of(MACD.series, count))
-    ours, others = shard_of(RSI.series, shards), shard_of(MACD.series, shards)
+    ours, others = (Shard(number, frozenset({bucket_of(each.series)})) for number, each in enumerate((RSI, MACD)))
     before = registry.version()
     registry.register([RSI, MACD], active_from_ms=5)
     subscribe(with_candles, "ann", MACD)
-    assert told(registry.changes_after(before, "1h", ours, shards)) == ({RSI.id}, {})
-    assert told(registry.changes_after(-1, "1h", others, shards)) == ({MACD.id}, {MACD.id: 1})
+    assert told(registry.changes_after(before, "1h", ours)) == ({RSI.id}, {})
+    assert told(registry.changes_after(-1, "1h", others)) == ({MACD.id}, {MACD.id: 1})
 
 
 def test_what_another_owner_wrote_is_told_as_a_whole(open_at: OpenAt, tmp_path: Path, sample: pl.DataFrame) -> None:
@@ -128,7 +127,7 @@ def test_twenty_workers_cost_what_has_changed(tmp_path: Path, sample: pl.DataFra
         before = store.registry.version()
         subscribe(store, "ann", conditions[7])
         store.registry._conditions = Counted(store.registry._conditions)
-        answers = [store.registry.changes_after(before, "1h", shard, 20) for shard in range(20)]
+        answers = [store.registry.changes_after(before, "1h", even_shard(shard, 20)) for shard in range(20)]
         told_to = [answer for answer in answers if answer.conditions]
         assert [told(answer) for answer in told_to] == [({conditions[7].id}, {conditions[7].id: 1})]
         assert Counted.looked_up == 2 * len(answers), "once for its time, once for its subscribers"

@@ -11,10 +11,10 @@ from analysis.preview import preview as preview_span
 from common.errors import TimeFormatError
 from common.grids import Grid
 from common.timeframes import Moment, read_moment
+from condition_hub.explanation import CandleExplanation, Preview
 from engine.calendars import AnyCalendars
 from engine.candle_frames import ConditionSource, read_conditions
 from engine.history import judged_histories
-from registry.explanation import CandleExplanation, Preview
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,12 +13,12 @@ from common.errors import CandlesMissing
 from common.grids import WEEKDAYS
 from common.timeframes import from_ms, show_time
 from common.zones import zone
+from condition_hub.explanation import CandleExplanation, Distance, Explained, Freshness, Reading, Truth, Verdict
 from engine.calendars import AnyCalendars, as_calendars
 from engine.candle_history import AnyHistory, has_candles
 from engine.program import FALSE, TRUE
 from indicators.catalogue import find
 from registry.conditions import Condition
-from registry.explanation import CandleExplanation, Distance, Explained, Freshness, Reading, Truth, Verdict
 from registry.groups import Series
 from registry.language.arithmetic import shifted
 from registry.language.as_text.text import to_text

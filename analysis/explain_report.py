@@ -6,7 +6,7 @@ from typing import Any
 
 from analysis.standing import Standing
 from common.timeframes import iso_time, show_time
-from registry.explanation import CandleExplanation, Distance, Explained, Reading
+from condition_hub.explanation import CandleExplanation, Distance, Explained, Reading
 
 _SIGNS = {"TRUE": "+", "FALSE": "-", "UNKNOWN": "?"}
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from registry.explanation import Explained
+from condition_hub.explanation import Explained
 from registry.language.surface import SurfaceNode, children_of
 from registry.language.tree import All
 

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from analysis.explain import TRUTHS
 from analysis.valuation import Valuation
+from condition_hub.explanation import Truth
 from engine.calendars import AnyCalendars, Calendars, as_calendars
 from engine.candle_history import AnyHistory, as_history, has_candles
 from engine.history import HistoryEvaluator, span_of
 from engine.plan import make_plan
 from engine.program import FALSE, TRUE, UNKNOWN
 from registry.conditions import Condition
-from registry.explanation import Truth
 from registry.groups import Series
 from registry.language.as_text.text import to_text
 from registry.language.tree import Every, Node, Not, comparisons, operands, variables

@@ -14,13 +14,13 @@ from analysis.stretches import Stretch
 from analysis.valuation import Valuation, reach_of
 from common.errors import CandlesMissing
 from common.timeframes import DURATION_MS
+from condition_hub.explanation import BulkPreview, Preview, PreviewedTriggers, PreviewTrigger
 from engine.calendars import AnyCalendars, as_calendars
 from engine.candle_history import AnyHistory, as_history, has_candles
 from engine.history import NO_TRIGGERS, HistoryEvaluator, span_of
 from engine.plan import make_plan
 from engine.read_alike import memory
 from registry.conditions import Condition
-from registry.explanation import BulkPreview, Preview, PreviewedTriggers, PreviewTrigger
 from registry.groups import Series
 from registry.language.tree import variables
 

@@ -13,7 +13,7 @@ from analysis.standing import Standing, standing_of
 from candles.epochs import Epochs
 from common.errors import StoreError
 from common.timeframes import iso_time, show_time
-from registry.explanation import CandleExplanation
+from condition_hub.explanation import CandleExplanation
 from registry.store.parts.registry import read_condition
 from registry.store.protocol import Store
 

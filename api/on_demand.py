@@ -21,8 +21,8 @@ from api.bodies.answers import Data
 from candles.epochs import Epochs
 from candles.series import SeriesReader
 from common.errors import CandlesMissing
+from condition_hub.explanation import CandleExplanation, Now
 from registry.conditions import Condition
-from registry.explanation import CandleExplanation, Now
 from registry.store.protocol import Store
 
 _READER_S = 2.0

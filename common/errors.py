@@ -71,13 +71,36 @@ A message says what was wrong, with the value, and how to fix it:
         print(error)   # timeframe '7m' is not supported; use one of 1m 3m 5m ...
 """
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from traceback import extract_tb
 
+from condition_hub.errors import (
+    ApiError,
+    ApiRefused,
+    ApiUnreachable,
+    BodyNotJson,
+    ConditionsRefused,
+    HubError,
+    KeyRefused,
+    LimitReached,
+    NotFound,
+    SettingsError,
+    TimeFormatError,
+)
 
-class HubError(Exception):
-    """Root of all errors that the hub raises on purpose."""
+__all__ = [
+    "ApiError",
+    "ApiRefused",
+    "ApiUnreachable",
+    "BodyNotJson",
+    "ConditionsRefused",
+    "HubError",
+    "KeyRefused",
+    "LimitReached",
+    "NotFound",
+    "SettingsError",
+    "TimeFormatError",
+]  # What clients raise as well is defined in condition_hub, and part of this tree.
 
 
 class ConditionError(HubError):
@@ -99,10 +122,6 @@ class InstrumentError(HubError):
 
 class TimeframeError(HubError):
     """A timeframe is not in the closed list."""
-
-
-class TimeFormatError(HubError):
-    """A time cannot be read."""
 
 
 class ZoneError(HubError):
@@ -189,10 +208,6 @@ class TooMuchWork(HubError):
     """One answer would have to judge more than is allowed."""
 
 
-class SettingsError(HubError):
-    """The environment or ``.env`` holds an unusable value."""
-
-
 class StoreError(HubError):
     """The store cannot do what was asked."""
 
@@ -252,67 +267,6 @@ class ZoneRulesChanged(StoreError):
 
 class StaleTick(StoreError):
     """A stored watermark is not where the tick started: somebody else recorded a tick in the meantime."""
-
-
-class ApiError(HubError):
-    """The hub's HTTP API could not be used."""
-
-
-class ApiUnreachable(ApiError):
-    """The hub does not answer, or what answers is not the hub."""
-
-
-class BodyNotJson(ApiError):
-    """The body of a request holds what JSON cannot; the message names its place."""
-
-
-class ApiRefused(ApiError):
-    """The hub refused a request.
-
-    ``field`` is the part that was wrong, as a JSON pointer (``/period``) or the name of a parameter; ``request_id``
-    identifies the request in the hub's log; ``retry_after_s`` is how long to wait before trying again, if the hub said
-    so.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int,
-        field: str | None = None,
-        request_id: str | None = None,
-        retry_after_s: float | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.field = field
-        self.request_id = request_id
-        self.retry_after_s = retry_after_s
-
-
-class KeyRefused(ApiRefused):
-    """The key is wrong or revoked, or its role may not do what was asked."""
-
-
-class NotFound(ApiRefused):
-    """There is no such condition or subscription, or it belongs to somebody else."""
-
-
-class LimitReached(ApiRefused):
-    """Too many requests, or a user's quota is exhausted."""
-
-
-class ConditionsRefused(ApiError):
-    """Some conditions of a bulk registration were refused; all others are registered.
-
-    ``refused`` maps positions in the submitted list to what was wrong there; ``registered`` has the registrations in
-    the order of that list, ``None`` for the refused ones.
-    """
-
-    def __init__(self, message: str, *, refused: Mapping[int, str], registered: Sequence[str | None]) -> None:
-        super().__init__(message)
-        self.refused = refused
-        self.registered = registered
 
 
 class FailpointReached(HubError):

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 _log = logging.getLogger(__name__)
 
 PACKAGES = (
+    "condition_hub",
     "common",
     "indicators",
     "registry",

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from common.notebook_html import block, line, table
+from condition_hub.notebook_html import block, line, table
 
 if TYPE_CHECKING:
     from indicators.catalogue import Indicator

@@ -11,7 +11,7 @@ from collections import Counter
 
 import polars as pl
 from analysis.savings import ReferenceModel, saved_share
-from common.notebook_html import table
+from condition_hub.notebook_html import table
 from engine.plan import make_plan
 from engine.read_alike import indicator_nodes
 from hub.demo.population import population

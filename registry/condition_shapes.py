@@ -15,9 +15,10 @@ from typing import Any, Literal
 
 from common.errors import ConditionError, TimeframeError
 from common.timeframes import normalise_timeframe
+from condition_hub.json_pointers import step
 from registry.condition_words import PLAIN_WORDS, is_operand, is_operator, looks_like_text
 from registry.language.as_json.flat import FlatCondition
-from registry.language.as_json.objects import OTHER_NAMES, step
+from registry.language.as_json.objects import OTHER_NAMES
 from registry.language.as_json.tree import COMPOSITES
 
 _FIELDS = tuple(FlatCondition.model_fields)

@@ -9,8 +9,8 @@ from functools import lru_cache
 from hashlib import sha256
 
 from common.errors import ConditionError, HubError
+from condition_hub.series_defaults import current_defaults
 from registry.condition_cache import ConditionCache, ShapeCache, as_written
-from registry.defaults import current_defaults
 from registry.groups import Group, Series
 from registry.instruments import Instrument
 from registry.language.as_json import reading

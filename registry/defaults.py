@@ -3,28 +3,16 @@
     with defaults(symbol="BTCUSDT", timeframe="1h"):
         Condition.parse({"indicator": "RSI", "operator": "<", "value": 30})
 
-Each thread and each asyncio task has its own. An inner block inherits what it does not name.
+Clients of the hub in the same block use them too: they are those of :mod:`condition_hub.series_defaults`, checked.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
 
 from common.timeframes import normalise_timeframe
+from condition_hub import series_defaults
 from registry.instruments import normalise_instrument
-
-
-@dataclass(frozen=True, slots=True)
-class Defaults:
-    """What is used where a condition names no symbol or no timeframe."""
-
-    symbol: str | None = None
-    timeframe: str | None = None
-
-
-_NONE = Defaults()
-_CURRENT: ContextVar[Defaults] = ContextVar("condition_defaults", default=_NONE)
+from registry.language.as_text.text import names_series
 
 
 @contextmanager
@@ -37,14 +25,5 @@ def defaults(*, symbol: str | None = None, timeframe: str | None = None) -> Iter
         normalise_instrument(symbol, "BINANCE")
     if timeframe is not None:
         normalise_timeframe(timeframe)
-    outer = current_defaults()
-    token = _CURRENT.set(Defaults(symbol or outer.symbol, timeframe or outer.timeframe))
-    try:
+    with series_defaults.defaults(symbol=symbol, timeframe=timeframe, names_series=names_series):
         yield
-    finally:
-        _CURRENT.reset(token)
-
-
-def current_defaults() -> Defaults:
-    """The defaults of the enclosing blocks."""
-    return _CURRENT.get()

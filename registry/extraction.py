@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 
 from common.errors import ConditionError, InstrumentError, TimeframeError
 from common.timeframes import normalise_timeframe
+from condition_hub.json_pointers import step
 from registry.condition_shapes import (
     ConditionShape,
     contains_condition,
@@ -36,7 +37,6 @@ from registry.condition_shapes import (
 )
 from registry.condition_words import looks_like_text
 from registry.conditions import Condition
-from registry.language.as_json.objects import step
 
 _DEEPEST = 16
 _MOST_VALUES = 10_000

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LINE = (
-    "common", "indicators", "registry", "engine", "candles", "analysis", "events", "flows", "bots",
+    "condition_hub", "common", "indicators", "registry", "engine", "candles", "analysis", "events", "flows", "bots",
     ("api", "dashboard"), "hub",
 )  # fmt: skip
 """From left to right; what stands side by side does not know each other."""
@@ -83,6 +83,8 @@ def loaded_by(statement: str) -> set[str]:
 @pytest.mark.parametrize(
     ("statement", "allowed"),
     [
+        ("import condition_hub", set()),
+        ("from condition_hub import HubClient", set()),
         ("import common", set()),
         ("import registry", set()),
         ("import registry.store", set()),
@@ -102,4 +104,4 @@ def test_the_client_is_loaded_only_by_who_wants_it() -> None:
     probe = "import sys, registry; print(*sys.modules)"
     shown = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, cwd=ROOT)
     assert "registry.conditions" in shown.stdout.split()
-    assert not {"httpx", "registry.client"} & set(shown.stdout.split())
+    assert not {"httpx", "msgspec", "condition_hub.public", "registry.client"} & set(shown.stdout.split())

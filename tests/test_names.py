@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = (
-    "common", "indicators", "registry", "engine", "candles", "analysis", "events", "flows", "bots", "api", "dashboard",
-    "hub",
+    "condition_hub", "common", "indicators", "registry", "engine", "candles", "analysis", "events", "flows", "bots",
+    "api", "dashboard", "hub",
 )  # fmt: skip
 SAY_NOTHING = {"held", "found", "given"}
 EVERYWHERE = {"INDICATOR", "SCRATCH", "T", "Config", "State"}

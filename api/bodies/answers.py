@@ -1,6 +1,6 @@
 """Bodies that the API answers with. Times are milliseconds since the epoch, UTC; what is not known is ``null``.
 
-What it says about one condition, explanations and previews, is in :mod:`registry.explanation`.
+What it says about one condition, explanations and previews, is in :mod:`condition_hub.explanation`.
 """
 
 from typing import Annotated, Any, Literal
@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.bodies.requests import PolicyBody
-from registry.explanation import Now
+from condition_hub.explanation import Now
 
 Data = Literal["ready", "missing"]
 SupersededBy = Annotated[

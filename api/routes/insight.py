@@ -20,9 +20,9 @@ from api.routes.parameters import ConditionPath
 from api.routes.registration import condition_answer, unreadable_answer
 from api.service import Service
 from common.errors import BacktestError, CandlesMissing, HubError, TooMuchWork
+from condition_hub.explanation import BulkPreview, CandleExplanation, Explanation, Preview
 from registry.activity import is_active
 from registry.conditions import Condition
-from registry.explanation import BulkPreview, CandleExplanation, Explanation, Preview
 from registry.store.parts.registry import Superseded
 
 router = hub_router("conditions")

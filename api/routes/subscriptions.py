@@ -14,7 +14,7 @@ from api.http.responding import page, respond
 from api.http.routing import HubRequest, hub_router
 from api.routes.parameters import BotQuery, Cursor, Limit, OfCondition
 from common.errors import WebhookError
-from registry.explanation import Now
+from condition_hub.explanation import Now
 from registry.store.parts.registry import StoredSubscription, SubscriptionRequest
 from registry.subscriptions import DeliveryPolicy
 

@@ -18,11 +18,11 @@ from common.clock import SystemClock
 from common.errors import HubError
 from common.grids import Grid
 from common.settings import load_settings
+from condition_hub.explanation import CandleExplanation
 from dashboard.charts.readings import Readings, candles_needed, read_values
 from dashboard.data.overview import by_length
 from dashboard.data.reading import SECONDS_KEPT, opened
 from registry.activity import ActiveSpan, wanted_from
-from registry.explanation import CandleExplanation
 from registry.groups import Series
 from registry.store.parts.condition_pages import ConditionPage, ConditionQuery
 from registry.store.parts.registry import StoredCondition, Unjudged, read_condition

@@ -8,8 +8,8 @@ import msgspec
 
 from common.errors import TimeFormatError, ToolInputError
 from common.timeframes import iso_time
-from registry.client.asynchronous import AsyncHubClient
-from registry.client.problems import refusal
+from condition_hub.asynchronous import AsyncHubClient
+from condition_hub.problems import refusal
 
 _MOST_LISTED = 50
 _MOST_TRIGGERS = 100

@@ -10,9 +10,9 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 
 from common.errors import ApiRefused, HubError, KeyRefused, LimitReached, NotFound
+from condition_hub.asynchronous import AsyncHubClient
 from hub.agents.reading import ReadingTools
 from hub.agents.writing import WritingTools
-from registry.client.asynchronous import AsyncHubClient
 
 _READ = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 _WRITE = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False)

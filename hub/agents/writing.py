@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from common.errors import ToolInputError
+from condition_hub.asynchronous import AsyncHubClient
+from condition_hub.results import Policy
 from hub.agents.reading import plain_answer
-from registry.client.asynchronous import AsyncHubClient
-from registry.client.results import Policy
 
 
 class WritingTools:

@@ -6,10 +6,10 @@ from typing import Any
 
 from api.bodies.requests import MOST_SUBSCRIPTIONS
 from common.errors import NotFound
+from condition_hub.asynchronous import AsyncHubClient
+from condition_hub.problems import refusal
+from condition_hub.progress import ProgressCallback
 from hub.as_code.plan import PlannedChange
-from registry.client.asynchronous import AsyncHubClient
-from registry.client.problems import refusal
-from registry.client.progress import ProgressCallback
 
 
 async def apply(
@@ -17,7 +17,7 @@ async def apply(
 ) -> None:
     """Make changes, removals last; ``report`` is told how many are done, and of how many.
 
-    Raises :class:`common.errors.ApiError` for the first that the hub refuses; what was made before it stays.
+    Raises :class:`condition_hub.errors.ApiError` for the first that the hub refuses; what was made before it stays.
     """
     done = 0
 

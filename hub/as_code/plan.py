@@ -9,11 +9,11 @@ import msgspec
 
 from api.bodies.requests import PolicyBody
 from common.errors import DesiredStateError
+from condition_hub.blocking import HubClient
+from condition_hub.bot_results import HubBot
+from condition_hub.results import Checked, HubWebhook, Subscription
+from condition_hub.webhook_calls import WebhookRequest
 from hub.as_code.desired import DesiredState, DesiredSubscriptions, DesiredWebhook, WantedCondition, secrets_of
-from registry.client.blocking import HubClient
-from registry.client.bot_results import HubBot
-from registry.client.results import Checked, HubWebhook, Subscription
-from registry.client.webhook_calls import WebhookRequest
 from registry.defaults import defaults
 
 Verb = Literal["add", "change", "remove", "refuse"]

@@ -28,7 +28,7 @@ def mcp(
         if error.name is not None and error.name.split(".")[0] in ("mcp", "mcp_types"):
             raise HubError("hub mcp needs the package mcp: pip install 'condition-hub[mcp]'") from None
         raise
-    from registry.client.asynchronous import AsyncHubClient
+    from condition_hub.asynchronous import AsyncHubClient
 
     # A backtest of a long history takes longer than a bot would wait for an answer.
     make_server(AsyncHubClient(timeout_s=120.0, patience_s=180.0), write=write).run("stdio")

@@ -56,8 +56,8 @@ def apply(
 
     from common.console import ConsoleProgress
     from common.errors import DesiredStateError
+    from condition_hub.asynchronous import AsyncHubClient
     from hub.as_code.applying import apply as make
-    from registry.client.asynchronous import AsyncHubClient
 
     changes = _planned(file)
     if refused := [change for change in changes if change.verb == "refuse"]:
@@ -80,9 +80,9 @@ def apply(
 
 
 def _planned(file: Path) -> "list[PlannedChange]":
+    from condition_hub.blocking import HubClient
     from hub.as_code.desired import read_desired
     from hub.as_code.plan import plan as planned
-    from registry.client.blocking import HubClient
 
     desired = read_desired(file)
     with HubClient(timeout_s=60.0, patience_s=120.0) as client:

@@ -12,8 +12,8 @@ from hub.cli.opening import hub_settings
 from hub.cli.output import AsJson, message, print_beside, print_json, print_table
 
 if TYPE_CHECKING:
-    from registry.client.blocking import HubClient
-    from registry.client.bot_results import HubBot
+    from condition_hub.blocking import HubClient
+    from condition_hub.bot_results import HubBot
 
 bots = App(name="bots", help="Bots that act on triggers: your own, by HUB_API_KEY.")
 
@@ -184,7 +184,7 @@ def _tell(bot_id: str, word: Literal["pause", "resume", "stop", "kill"], json_ou
 def _show_done(client: "HubClient", bot_id: str, what: DoneKind, limit: int, json_output: bool) -> None:
     from itertools import islice
 
-    from registry.client import bot_results
+    from condition_hub import bot_results
 
     kinds: dict[DoneKind, Any] = {
         "deals": bot_results.BotDeal, "orders": bot_results.BotOrder, "fills": bot_results.BotFill,
@@ -267,6 +267,6 @@ def read_config(path: Path) -> dict[str, object]:
 
 
 def _client() -> "HubClient":
-    from registry.client.blocking import HubClient
+    from condition_hub.blocking import HubClient
 
     return HubClient()

@@ -15,7 +15,7 @@ from hub.cli.opening import hub_settings, open_to_read
 from hub.cli.output import AsJson, message, print_beside, print_json, print_table
 
 if TYPE_CHECKING:
-    from registry.client.webhook_calls import WebhookRequest
+    from condition_hub.webhook_calls import WebhookRequest
     from registry.store.parts.delivery import Webhook
 
 webhooks = App(
@@ -93,7 +93,7 @@ def presets(*, json_output: AsJson = False) -> None:
     """List what webhooks can be made from: chats, freqtrade, 3Commas, lines of text."""
     import msgspec
 
-    from registry.client.blocking import HubClient
+    from condition_hub.blocking import HubClient
 
     with HubClient() as client:
         listed = client.webhook_presets()
@@ -124,7 +124,7 @@ def preview(
     """Show what a webhook would post, about an event that is made up. Nothing is stored or posted; secrets are ***."""
     import msgspec
 
-    from registry.client.blocking import HubClient
+    from condition_hub.blocking import HubClient
 
     request = _request(url, bot_id, name, preset, options, secrets, headers, body)
     with HubClient() as client:
@@ -161,7 +161,7 @@ def create(
     """Have your triggers posted, or change the webhook of that name. `hub webhooks preview` shows what is posted."""
     import msgspec
 
-    from registry.client.blocking import HubClient
+    from condition_hub.blocking import HubClient
 
     request = _request(url, bot_id, name, preset, options, secrets, headers, body)
     with HubClient() as client:
@@ -179,7 +179,7 @@ def create(
 @webhooks.command
 def delete(webhook_id: WebhookId, *, json_output: AsJson = False) -> None:
     """End one of your own webhooks, and discard what waits for it."""
-    from registry.client.blocking import HubClient
+    from condition_hub.blocking import HubClient
 
     with HubClient() as client:
         was_there = client.delete_webhook(webhook_id)
@@ -199,7 +199,7 @@ def _request(
     headers: Sequence[str],
     body: Path | None,
 ) -> "WebhookRequest":
-    from registry.client.webhook_calls import WebhookRequest
+    from condition_hub.webhook_calls import WebhookRequest
 
     return WebhookRequest(
         url=url,

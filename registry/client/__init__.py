@@ -1,22 +1,23 @@
-"""The client of the hub's HTTP API, for bots, scripts and notebooks.
+"""The client of the hub's HTTP API beside the language: that of :mod:`condition_hub`, for whoever has the whole hub.
 
-    from registry.client import AsyncHubClient, defaults, register_condition, subscribe_bot
+    from registry.client import AsyncHubClient, defaults, extract_conditions, register_condition, subscribe_bot
 
     async with AsyncHubClient("http://127.0.0.1:8000", api_key):
         with defaults(symbol="BTCUSDT", timeframe="1h"):
-            condition_id = await register_condition({"indicator": "RSI", "operator": "<", "value": 30})
-        await subscribe_bot("grid_bot_7", condition_id, "grid", bot_config)
+            for condition in extract_conditions(bot_config):
+                condition_id = await register_condition(condition)
+                await subscribe_bot("grid_bot_7", condition_id, "grid", bot_config)
 
-``AsyncHubClient`` and ``HubClient`` have the same methods; ``docs/quickstart.md`` shows them at work. Errors are
-subclasses of :class:`common.errors.ApiError`.
+What reads the language is added here: ``extract_conditions``, and ``defaults`` that are checked at once.
+``docs/quickstart.md`` shows all of it at work. Errors are subclasses of :class:`common.errors.ApiError`.
 """
 
-from registry.client.ambient import register_condition, subscribe_bot
-from registry.client.asynchronous import AsyncHubClient
-from registry.client.blocking import HubClient
-from registry.client.results import Policy, Registration, Status, Subscribed, Subscription, Trigger
+from condition_hub.ambient import register_condition, subscribe_bot
+from condition_hub.asynchronous import AsyncHubClient
+from condition_hub.blocking import HubClient
+from condition_hub.explanation import Explanation, Now, Preview
+from condition_hub.results import Policy, Registration, Status, Subscribed, Subscription, Trigger
 from registry.defaults import defaults
-from registry.explanation import Explanation, Now, Preview
 from registry.extraction import extract_conditions
 
 __all__ = [

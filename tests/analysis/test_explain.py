@@ -12,10 +12,10 @@ from analysis.explain import explain
 from analysis.valuation import Valuation
 from common.errors import CandlesMissing
 from common.timeframes import to_ms
+from condition_hub.explanation import CandleExplanation, Explained
 from engine.calendars import Calendars
 from engine.resampling import with_built
 from registry.conditions import Condition
-from registry.explanation import CandleExplanation, Explained
 from registry.language.desugar import desugar
 from tests.engine.live import histories_of
 from tests.engine.test_language_evaluation import daily, gappy, scanned, some_conditions, some_sessions

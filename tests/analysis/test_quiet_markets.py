@@ -8,9 +8,9 @@ import pytest
 
 import analysis
 from analysis.explain import explain
+from condition_hub.explanation import CandleExplanation
 from indicators.compute import Array
 from registry.conditions import Condition
-from registry.explanation import CandleExplanation
 from tests.engine.live import histories_of
 from tests.indicators.quiet_markets import volumes
 

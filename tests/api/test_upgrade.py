@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from api.streams import event_stream
+from condition_hub.results import Notice
 from registry.client import HubClient
-from registry.client.results import Notice
 from registry.conditions import Condition
 from registry.store.files.file_store import FileStore
 from tests.api.served_hub import CONFIG, NOON_MS, RSI, Hub, a_hub, id_of

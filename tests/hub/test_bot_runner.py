@@ -15,9 +15,9 @@ import pytest
 from common.clock import ReplayClock
 from common.settings import Settings
 from common.timeframes import DURATION_MS, from_ms
+from condition_hub.bot_results import BotAction, BotOrder
 from hub.hub_processes import HubProcess, processes_of
 from registry.client import HubClient
-from registry.client.bot_results import BotAction, BotOrder
 from registry.keys import new_key
 from registry.store import open_configured
 from registry.store.protocol import Store

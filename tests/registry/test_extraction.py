@@ -5,8 +5,9 @@ from collections.abc import Mapping
 
 import pytest
 
+from condition_hub.series_defaults import current_defaults
 from registry import Condition, ConditionError, InstrumentError, TimeframeError
-from registry.defaults import current_defaults, defaults
+from registry.defaults import defaults
 from registry.extraction import extract_conditions
 
 RSI_LOW = {"indicator": "RSI", "operator": "<", "value": 30}

@@ -6,9 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from common.notebook_html import block, code, strip, table
-from registry.conditions import Condition
-from registry.explanation import (
+from condition_hub.explanation import (
     CandleExplanation,
     Distance,
     Explained,
@@ -18,6 +16,8 @@ from registry.explanation import (
     PreviewTrigger,
     Reading,
 )
+from condition_hub.notebook_html import block, code, strip, table
+from registry.conditions import Condition
 
 HOUR = 3_600_000
 PREVIEW = Preview(

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from common.errors import ConditionError
+from condition_hub.json_pointers import step
 from registry.groups import Series
 from registry.language import vocabulary
 from registry.language.as_json.objects import (
@@ -23,7 +24,6 @@ from registry.language.as_json.objects import (
     number,
     pointing_at,
     shown,
-    step,
     validated,
 )
 from registry.language.as_json.operands import OperandReader, complete, named

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails, from_json
 
 from common.errors import ConditionError, InstrumentError, TimeframeError
 from common.spelling import did_you_mean
+from condition_hub.json_pointers import step
 from registry.language.tree import LARGEST_NUMBER
 
 LONGEST_JSON = 65_536
@@ -118,15 +119,6 @@ def shown(value: object) -> str:
         case str():
             return ascii(value if len(value) <= 64 else value[:64] + "...")
     return f"a value of type {type(value).__name__}"
-
-
-def step(pointer: str, part: object) -> str:
-    """``pointer`` one level deeper."""
-    if isinstance(part, str) and part.isascii() and part.isidentifier() and len(part) <= 64:
-        return f"{pointer}/{part}"
-    # Other characters could harm a terminal.
-    name = ascii(str(part)[:64])[1:-1]
-    return f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"
 
 
 def _refusal(model: type[JsonObject], detail: ErrorDetails, pointer: str) -> ConditionError:

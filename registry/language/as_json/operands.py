@@ -6,6 +6,7 @@ from functools import reduce
 from typing import cast
 
 from common.errors import ConditionError
+from condition_hub.json_pointers import step
 from indicators.catalogue import Indicator
 from registry.groups import Series
 from registry.language import vocabulary
@@ -18,7 +19,6 @@ from registry.language.as_json.objects import (
     number,
     pointing_at,
     shown,
-    step,
     validated,
 )
 from registry.language.as_text import text

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from common.errors import ConditionError
+from condition_hub.json_pointers import step
 from registry.groups import Series
 from registry.language import vocabulary
 from registry.language.as_json import flat
@@ -13,7 +14,6 @@ from registry.language.as_json.objects import (
     Word,
     pointing_at,
     shown,
-    step,
     validated,
 )
 from registry.language.as_json.operands import OperandReader

@@ -11,9 +11,9 @@ from bots.executor.executor import Executor
 from bots.executor.inbox import Inbox, NewTrigger
 from bots.executor.report import ExecutorReport
 from common.errors import NotFound
+from condition_hub.bot_results import BotAction, BotDeal, BotFill, BotNote, BotOrder
 from events.consuming.ledger import Ledger
 from registry.client import AsyncHubClient, HubClient
-from registry.client.bot_results import BotAction, BotDeal, BotFill, BotNote, BotOrder
 from registry.instruments import Instrument, Listing
 from tests.api.served_hub import RSI, Hub, a_hub
 from tests.bots.executor.lab import no_broker

@@ -45,6 +45,7 @@ class SubscriptionIndex:
         """Numbers of changes, and the rows that changed; only the newest change of a subscription counts."""
         self._moved: dict[int, dict[int, None]] = {}
         """User -> the rows that ended because their condition was superseded."""
+        self._size_of_user: Counter[int] = Counter()
         self._config_bytes: Counter[int] = Counter()
         """User -> bytes of all their configurations."""
         self._kept: Counter[int] = Counter()
@@ -106,8 +107,8 @@ class SubscriptionIndex:
 
     def size_of_user(self, user_id: str) -> int:
         """Number of subscriptions of a user, including ended ones."""
-        user = self._users.get(user_id)
-        return 0 if user is None else len(user.entries)
+        user = self._columns.users.get(user_id)
+        return 0 if user is None else self._size_of_user[user]
 
     def config_bytes(self, user_id: str) -> int:
         """Bytes of the configurations of a user's subscriptions that have not ended."""
@@ -192,6 +193,7 @@ class SubscriptionIndex:
                 row = known
                 columns.put(row, entry)
             user = columns.user(row)
+            self._size_of_user[user] += known is None
             self._config_bytes[user] += subscription.config_bytes - freed
             self._place(row, user, before, is_new=known is None)
             self._count(row, user, before)
@@ -223,6 +225,7 @@ class SubscriptionIndex:
         sizes = np.zeros(len(columns.users.names), np.int64)
         np.add.at(sizes, users, np.array(columns.config_bytes, np.int64))
         self._config_bytes = Counter(dict(enumerate(sizes.tolist())))
+        self._size_of_user = _counts(users)
         self._kept, self._active = _counts(conditions[is_kept]), _counts(conditions[is_active])
         self._active_of_bot = _counts(bots[is_active])
         self._active_bots_of_user = Counter(columns.bots.names[bot][0] for bot in self._active_of_bot)

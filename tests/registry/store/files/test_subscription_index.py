@@ -100,6 +100,7 @@ def check(index: SubscriptionIndex, model: Model) -> None:
             (each.bot_id, each.condition_id) for each in living if each.state == "active"
         ]
         assert index.bots_of_user(user) == Counter(each.bot_id for each in living)
+        assert index.size_of_user(user) == len(own)
         assert index.config_bytes(user) == sum(each.config_bytes for each in living)
         moved = [entry.subscription for entry in own if entry.subscription.moved_to is not None]
         assert index.moved_of_user(user) == sorted(moved, key=lambda each: each.change)

@@ -13,10 +13,12 @@ from common.timeframes import DURATION_MS
 from dashboard.data.reading import SECONDS_KEPT, opened
 from registry.store.parts.condition_pages import ConditionQuery, UserUsage
 from registry.store.parts.ticks import UnitCosts
+from registry.store.protocol import Store
 
 _MOST_WANTED = 10
 _MOST_USERS = 50
 _TICKS_SHOWN = 300
+_SIZES_SHOWN = 500
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Overview:
     ticks: pl.DataFrame
     """The newest of each timeframe, oldest first."""
     sizes: pl.DataFrame
-    """What was registered and wanted, a row an hour: ``noted_at conditions subscribed``."""
+    """What was registered and wanted, a row an hour or, of a long range, every few: ``noted_at conditions
+    subscribed``. The newest is the last."""
     costs: UnitCosts | None
     popular: pl.DataFrame
     """``condition_id text subscribers`` of the conditions with the most subscribers."""
@@ -55,26 +58,44 @@ def overview(store_url: str, range_ms: int | None) -> Overview:
     now_ms = SystemClock().now_ms()
     since_ms = None if range_ms is None else now_ms - range_ms
     with opened(store_url) as store:
-        by_hour = store.ticks.totals("hour", since_ms=since_ms)
+        by_day = store.ticks.totals("day", since_ms=since_ms)
         costs = store.ticks.unit_costs()
-        timeframes = by_length(set(by_hour["timeframe"]))
+        timeframes = by_length(set(by_day["timeframe"]))
         newest = [store.ticks.newest_ticks(_TICKS_SHOWN, timeframe=name, since_ms=since_ms) for name in timeframes]
         sizes = store.ticks.plan_sizes().values()
-        hours_ms = by_hour["start"].dt.epoch("ms").to_list()
         page = store.registry.condition_page(ConditionQuery(order="subscribers", limit=_MOST_WANTED))
         return Overview(
             totals=store.registry.totals(),
             indicators=sum(size.indicators for size in sizes),
             series=sum(size.series for size in sizes),
             triggers=store.triggers.last_seq(),
-            savings=savings_of(by_hour, costs),
-            span_ms=min(now_ms, max(hours_ms) + DURATION_MS["1h"]) - min(hours_ms) if hours_ms else 0,
+            savings=savings_of(by_day, costs),
+            span_ms=_span_ms(store, by_day, since_ms or 0, now_ms),
             ticks=pl.concat(newest).sort("tick_id") if newest else store.ticks.newest_ticks(0),
-            sizes=store.ticks.registry_sizes(since_ms=since_ms),
+            sizes=_some(store.ticks.registry_sizes(since_ms=since_ms)),
             costs=costs,
             popular=page.rows.filter(pl.col("subscribers") > 0).select("condition_id", "text", "subscribers"),
             users=store.registry.users(_MOST_USERS),
         )
+
+
+def _span_ms(store: Store, by_day: pl.DataFrame, since_ms: int, now_ms: int) -> int:
+    """From the first hour in which something was judged to the last; only the first and the last day's are read."""
+    days_ms = by_day["start"].dt.epoch("ms")
+    hours_ms = [
+        hour_ms
+        for day_ms in {min(days_ms, default=0), max(days_ms, default=0)}
+        for hour_ms in store.ticks.totals("hour", since_ms=max(since_ms, day_ms), until_ms=day_ms + DURATION_MS["1d"])[
+            "start"
+        ].dt.epoch("ms")
+    ]
+    return min(now_ms, max(hours_ms) + DURATION_MS["1h"]) - min(hours_ms) if hours_ms else 0
+
+
+def _some(sizes: pl.DataFrame) -> pl.DataFrame:
+    """As many rows as a chart can show, evenly spread, with the last one."""
+    step = max(1, -(-sizes.height // _SIZES_SHOWN))
+    return sizes.reverse().gather_every(step).reverse()
 
 
 def by_length(timeframes: set[str]) -> list[str]:

@@ -10,7 +10,7 @@ from dashboard.data.reading import SECONDS_KEPT, opened
 from registry.store.parts.runs import RunFailure
 
 _FAILURES = 1_000
-_RUNS, _TICKS = 300, 3_000
+_RUNS, _TICKS, _UNDER_WAY = 300, 3_000, 100
 STAGES = ("load", "indicators", "judge", "prepare", "record", "publish")
 """The stages of a run, in the order of the columns; ``prepare``: plan and state."""
 
@@ -40,8 +40,13 @@ def tick_history(store_url: str, range_ms: int | None) -> TickHistory:
         totals = store.ticks.totals(since_ms=None if range_ms is None else since_ms)
         timeframes = totals["timeframe"].to_list()
         runs = [store.ticks.runs(_RUNS, timeframe=name, since_ms=since_ms) for name in timeframes]
-        # A run that catches up judges many ticks: those that are not read are missing from its stages.
-        ticks = [store.ticks.newest_ticks(_TICKS, timeframe=name, since_ms=since_ms) for name in timeframes]
+        # A run that catches up judges many ticks: those that are not read are missing from its stages. The newest ticks
+        # may be of a run that is under way.
+        counts = [min(_TICKS, int(each["ticks"].sum()) + _UNDER_WAY) for each in runs]
+        ticks = [
+            store.ticks.newest_ticks(count, timeframe=name, since_ms=since_ms)
+            for name, count in zip(timeframes, counts, strict=True)
+        ]
         failures = [each for each in store.runs.failures(_FAILURES) if each.failed_ms >= since_ms]
     if not timeframes:
         return TickHistory(totals, None, failures)

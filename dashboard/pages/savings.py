@@ -345,7 +345,7 @@ def _registered(sizes: pl.DataFrame, now: View) -> None:
     st.echarts_chart(
         charts.registered(sizes, now.zone), height=240, key="registered", alt="Registered and subscribed conditions"
     )
-    st.caption("Noted at the first tick of each hour.")
+    st.caption("Noted at the first tick of an hour.")
 
 
 def _over_time(ticks: pl.DataFrame, now: View) -> None:

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from candles.importing import ImportReport
+from common.counted import counted
 from common.timeframes import show_time
 
 _SHOWN_GAPS = 5
@@ -43,18 +44,18 @@ def as_json(report: ImportReport) -> dict[str, object]:
 def _remarks(report: ImportReport) -> list[str]:
     # Why a file failed is the message of the command's error: said once.
     lines = [
-        f"{report.path.name}: {count:,} row{'' if count == 1 else 's'} quarantined: {reason}"
+        f"{report.path.name}: {counted(count, 'row')} quarantined: {reason}"
         for reason, count in (report.quarantined.items() if report.error is None else ())
     ]
     lines += [
-        f"{report.path.name}: {gap.series} is missing {gap.missing:,} candle{'' if gap.missing == 1 else 's'} "
+        f"{report.path.name}: {gap.series} is missing {counted(gap.missing, 'candle')} "
         f"from {show_time(gap.first_missing_ms)}"
         for gap in report.gaps[:_SHOWN_GAPS]
     ]
     if len(report.gaps) > _SHOWN_GAPS:
         more = len(report.gaps) - _SHOWN_GAPS
-        lines.append(f"{report.path.name}: {more:,} more gap{'' if more == 1 else 's'} (--json lists them all)")
+        lines.append(f"{report.path.name}: {counted(more, 'more gap')} (--json lists them all)")
     for count, what in ((report.untraded, "without prices: a gap"), (report.widened, "widened to an open outside")):
         if count:
-            lines.append(f"{report.path.name}: {count:,} row{'' if count == 1 else 's'} {what}")
+            lines.append(f"{report.path.name}: {counted(count, 'row')} {what}")
     return lines + [f"{report.path.name}: {note}" for note in report.notes]

@@ -5,6 +5,7 @@ import polars as pl
 from candles import reasons
 from candles.files.raw import SERIES_COLUMNS
 from common.candle_columns import OHLC
+from common.counted import counted
 from common.timeframes import DURATION_MS, show_time, to_ms
 from registry.groups import series_of
 
@@ -67,7 +68,7 @@ def _jumps(accepted: pl.DataFrame) -> tuple[str, ...]:
     )
     jumped = accepted.filter((far & back).fill_null(False)).group_by(SERIES_COLUMNS, maintain_order=True)
     return tuple(
-        f"{series_of(exchange, symbol, timeframe)}: {count:,} candle{'' if count == 1 else 's'}, first the one of "
+        f"{series_of(exchange, symbol, timeframe)}: {counted(count, 'candle')}, first the one of "
         f"{show_time(to_ms(first))}, {'is' if count == 1 else 'are'} {_JUMP:g} times away from the close before and "
         "back soon after; are these prices real?"
         for exchange, symbol, timeframe, count, first in jumped.agg(pl.len(), pl.col("open_time").first()).iter_rows()

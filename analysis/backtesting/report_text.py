@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from analysis.backtesting.plots import percent
 from analysis.backtesting.report import ConditionReport, Report
+from common.counted import counted
 
 _WIDTH = 80
 _MOST_PARTS = 20
@@ -72,7 +73,7 @@ def percent_of(value: float | None) -> str:
 
 def tries(count: int) -> str:
     """How much was tried."""
-    return "1 condition tried" if count == 1 else f"{count:,} conditions tried"
+    return f"{counted(count, 'condition')} tried"
 
 
 def _beside(label: str, text: str) -> list[str]:

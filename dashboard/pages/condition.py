@@ -6,6 +6,7 @@ import polars as pl
 import streamlit as st
 
 from analysis.explain_report import render
+from common.counted import counted
 from common.errors import ConditionError, HubError
 from common.slots import Slots, slots_of
 from common.timeframes import from_ms, to_ms
@@ -87,7 +88,8 @@ def _crowd(facts: ConditionFacts) -> str:
         return "no bot" + (f"; {facts.paused:,} paused" if facts.paused else "")
     types = ", ".join(f"{count:,} {name}" for name, count in facts.waiting.items())
     paused = f"; {facts.paused:,} paused" if facts.paused else ""
-    return f"{facts.subscribers:,} bots of {facts.users:,} users at the same moment ({types}){paused}"
+    bots, users = counted(facts.subscribers, "bot"), counted(facts.users, "user")
+    return f"{bots} of {users} at the same moment ({types}){paused}"
 
 
 def _candles(facts: ConditionFacts, condition: Condition, focus_ms: int | None, now: View) -> None:
@@ -182,7 +184,7 @@ def _triggers(facts: ConditionFacts, condition: Condition, now: View) -> int | N
     older = facts.trigger_count - facts.triggers.height
     st.caption(
         "Newest first. Select one to see the candles around it."
-        + (f" {older:,} older triggers are not listed." if older else "")
+        + (f" {counted(older, 'older trigger is', 'older triggers are')} not listed." if older else "")
     )
     event = st.dataframe(
         trigger_rows(facts.triggers, condition),

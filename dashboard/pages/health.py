@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import streamlit as st
 
+from common.counted import counted
 from dashboard.data.hub import CandleFindings, Performance, candle_findings, condition_counts, hub_state, performance
 from dashboard.data.reading import read
 from dashboard.pages import health_tables as tables
@@ -98,8 +99,8 @@ def _conditions(state: HubState) -> None:
         for label, (value, meaning) in figures.items():
             st.metric(label, value, format="localized", border=True, width="stretch", help=meaning)
     st.caption(
-        f"Expected are {groups:,} groups of series; {groups - waiting - behind:,} are judged to their newest candle, "
-        f"{waiting:,} wait for a candle and {behind:,} for a tick. None is ever skipped: a watermark moves "
+        f"Expected: {counted(groups, 'group')} of series. Judged to the newest candle: {groups - waiting - behind:,}; "
+        f"waiting for a candle: {waiting:,}; for a tick: {behind:,}. None is ever skipped: a watermark moves "
         "candle by candle."
     )
 
@@ -118,18 +119,22 @@ def _faults(state: HubState, now: View) -> Iterator[str]:
     if prefect is not None and prefect.is_paused:
         yield f"The pool of the ticks is paused: resume it at {prefect.url}."
     if prefect is not None and prefect.late:
-        yield f"{prefect.late:,} runs are late."
+        yield f"{counted(prefect.late, 'run is', 'runs are')} late."
     for failure in state.failing:
         yield f"{failure.deployment} has failed, last at {now.show(failure.failed_ms)}: {failure.message}"
     if state.audit is not None and state.audit.differences:
-        yield f"The newest audit found {state.audit.differences:,} triggers that differ: `hub verify` lists them."
+        differ = counted(state.audit.differences, "trigger that differs", "triggers that differ")
+        yield f"The newest audit found {differ}: `hub verify` lists them."
     if state.health is not None and state.events_problem is not None:
         yield state.events_problem
     late = [each.timeframe for each in state.timeframes if each.lag_ms > _LAG_MS]
     if late:
         yield f"Not judged up to now: {', '.join(late)}."
     if state.in_error:
-        yield f"{state.in_error:,} conditions cannot be judged; the page Conditions and `hub conditions list` say why."
+        yield (
+            f"{counted(state.in_error, 'condition')} cannot be judged; the page Conditions and `hub conditions list` "
+            "say why."
+        )
 
 
 def _questions(state: HubState, speed: Performance, candles: CandleFindings) -> None:

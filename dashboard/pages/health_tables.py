@@ -3,6 +3,7 @@
 import polars as pl
 import streamlit as st
 
+from common.counted import counted
 from common.timeframes import from_ms
 from dashboard.data.hub import CandleFindings
 from dashboard.view import View
@@ -101,8 +102,9 @@ def candles(state: HubState, findings: CandleFindings, now: View) -> None:
         },
     )
     st.caption(
-        f"In all stored series: {findings.gaps:,} gaps (`hub candles gaps`), {findings.revisions:,} corrected candles "
-        f"(`hub candles rebase` takes them), {findings.quarantined:,} refused rows."
+        f"In all stored series: {counted(findings.gaps, 'gap')} (`hub candles gaps`), "
+        f"{counted(findings.revisions, 'corrected candle')} (`hub candles rebase` takes them), "
+        f"{counted(findings.quarantined, 'refused row')}."
     )
 
 
@@ -113,7 +115,7 @@ def events(state: HubState) -> None:
     if log is None:
         st.info("The event log is not running." if state.health is None else "The event log does not answer.")
         return
-    st.caption(f"{log.stored:,} triggers are recorded, {log.unpublished:,} of them not published yet")
+    st.caption(f"Recorded: {counted(log.stored, 'trigger')}; not published yet: {log.unpublished:,}")
     names = sorted(log.lags | log.dead_letters)
     if not names:
         st.info("No consumer has read the log yet.")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from common.counted import counted
 from common.errors import HubError
 from hub.cli.opening import hub_settings, listed_instruments, open_to_read
 from hub.cli.output import AsJson, console, message, print_frame, print_json
@@ -181,7 +182,7 @@ def delete(
     if json_output:
         print_json({"series": name, "deleted": deleted})
     else:
-        print(f"{deleted:,} candle{'' if deleted == 1 else 's'} of {name} deleted")
+        print(f"{counted(deleted, 'candle')} of {name} deleted")
 
 
 @candles.command

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from analysis.progress import TimeframeProgress, Waiting
 from analysis.savings import saved_share
+from common.counted import counted
 from common.timeframes import from_ms
 from flows.hub_state import HubState
 from hub.cli.output import table_lines
@@ -29,14 +30,14 @@ def status_lines(
     yield from _entry(
         "wanted",
         [
-            f"{totals['conditions']:,} conditions; {totals['subscriptions']:,} subscriptions of {totals['bots']:,} "
-            f"bots of {totals['users']:,} users",
+            f"{counted(totals['conditions'], 'condition')}; {counted(totals['subscriptions'], 'subscription')} of "
+            f"{counted(totals['bots'], 'bot')} of {counted(totals['users'], 'user')}",
             *(
-                f"{count:,} {what}"
+                f"{counted(count, 'condition')} {what}"
                 for count, what in (
-                    (state.in_error, "conditions in error: hub conditions list says why"),
-                    (state.retired, "conditions retired"),
-                    (state.superseded, "conditions superseded"),
+                    (state.in_error, "in error: hub conditions list says why"),
+                    (state.retired, "retired"),
+                    (state.superseded, "superseded"),
                 )
                 if count
             ),
@@ -97,12 +98,12 @@ def _runs(state: HubState) -> Iterator[str]:
     if not view.is_worked_on:
         yield "no worker is online: hub up or hub worker starts one"
     if view.late:
-        yield f"{view.late:,} runs are late"
+        yield counted(view.late, "run is late", "runs are late")
     if view.failed:
         newest = view.newest_failed[0]
         reason = textwrap.shorten(newest.reason, _LONGEST_REASON, placeholder=" …")
         yield (
-            f"{view.failed:,} runs failed in the last 24 h; the newest, {newest.name}, at "
+            f"{counted(view.failed, 'run')} failed in the last 24 h; the newest, {newest.name}, at "
             f"{from_ms(newest.ended_ms):%H:%M:%S}: {reason}"
         )
 
@@ -132,7 +133,8 @@ def _waiting(state: HubState) -> Iterator[str]:
     if len(shown) > _WAITING_SHOWN:
         shown[_WAITING_SHOWN:] = [f"and {len(shown) - _WAITING_SHOWN:,} more: hub status --json has all"]
     if absent := sum(each.without_candles for each in state.timeframes):
-        shown.append(f"{absent:,} groups read a series without candles: hub candles fetch, or import")
+        groups = counted(absent, "group reads", "groups read")
+        shown.append(f"{groups} a series without candles: hub candles fetch, or import")
     if shown:
         yield ""
         yield from _entry("waiting", shown)
@@ -155,7 +157,7 @@ def _explained(together: Sequence[Waiting], now_ms: int) -> str:
 
 def _candles(state: HubState) -> list[str]:
     return [
-        f"{each.exchange}: {each.series:,} series are read, {each.current:,} current"
+        f"{each.exchange}: {counted(each.series, 'series is', 'series are')} read, {each.current:,} current"
         + (f", {each.absent:,} without candles" if each.absent else "")
         + ("" if each.newest_close_ms is None else f"; newest close {_clock(each.newest_close_ms, state.now_ms)}")
         for each in state.candles
@@ -165,11 +167,12 @@ def _candles(state: HubState) -> list[str]:
 def _events(state: HubState, triggers: int) -> list[str]:
     events = state.events
     if events is None:
-        return [f"{triggers:,} triggers", str(state.events_problem)]
+        return [counted(triggers, "trigger"), str(state.events_problem)]
     lags = ", ".join(f"{name} {lag:,} behind" for name, lag in events.lags.items())
     dead = sum(events.dead_letters.values())
     return [
-        f"{triggers:,} triggers, {events.unpublished:,} to publish{f'; {lags}' if lags else ''}; {dead:,} dead letters"
+        f"{counted(triggers, 'trigger')}, {events.unpublished:,} to publish{f'; {lags}' if lags else ''}; "
+        + counted(dead, "dead letter")
         + (": hub events dead list" if dead else "")
     ]
 
@@ -187,13 +190,15 @@ def _today(state: HubState) -> list[str]:
         f"{name} {done:,} instead of {isolated:,} ({saved_share(isolated, done):.1%} saved)"
         for name, (isolated, done) in rows.items()
     )
-    return [f"{today.ticks:,} ticks", *shown]
+    return [counted(today.ticks, "tick"), *shown]
 
 
 def _audit(audit: AuditRecord, now_ms: int) -> str:
-    differences = f"{audit.differences:,} differ: hub verify lists them" if audit.differences else "none differs"
+    differ = counted(audit.differences, "differs", "differ")
+    differences = f"{differ}: hub verify lists them" if audit.differences else "none differs"
     return (
-        f"{audit.triggers:,} triggers up to {_clock(audit.until_ms, now_ms)} were judged again at "
+        f"{counted(audit.triggers, 'trigger')} up to {_clock(audit.until_ms, now_ms)} "
+        f"{'was' if audit.triggers == 1 else 'were'} judged again at "
         f"{_clock(audit.audited_ms, now_ms)}: {differences}"
     )
 

@@ -77,7 +77,7 @@ def test_health_shows_failed_runs_and_is_quiet_about_what_works(
     assert (shown["Workers online"], shown["Runs failed, 24 h"]) == ("1", "1")
     assert "StoreUnreachable: x" in app.dataframe[-1].value["reason"][0]
     faults = " ".join(warning.value for warning in app.warning)
-    assert "1 runs are late" in faults
+    assert "1 run is late" in faults
     assert "No worker is online" not in faults
 
 

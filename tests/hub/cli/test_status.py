@@ -104,7 +104,9 @@ def test_it_says_what_is_wrong_and_what_was_saved() -> None:
         "567 to publish; webhooks 567 behind; 2 dead letters: hub events dead list",
         "BINANCE: 9 series are read, 3 current, 1 without candles",
         "evaluations 10 instead of 1,000 (99.0% saved)",
+        "OKX: 1 series is read, 0 current",
         "12 conditions in error",
+        "1 condition retired",
         "tick/1h has failed, last at 18:46: StoreUnreachable: word",
         "12,345 triggers up to 02:36 were judged again at 04:16: 2 differ: hub verify lists them",
     ):

@@ -3,21 +3,28 @@
 One that followed synchronously lacks nothing. What another one lacks comes back from the stream, or is reported.
 """
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
+from common.supervised import free_port
 from registry.store import open_store
 from registry.store.parts.registry import SubscriptionRequest
 from registry.store.protocol import Finding, Store
 from tests.chaos import scene, shared_roles
-from tests.chaos.processes import EFFORT, Process
+from tests.chaos.processes import EFFORT, PATIENCE_S, Process
 from tests.chaos.shared_hub import SharedHub
 from tests.postgres_server import PostgresServer, postgres_server
 from tests.waiting import wait_for
 
+ROOT = Path(__file__).resolve().parents[2]
 NewHub = Callable[..., SharedHub]
 
 _BEHIND = "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()"
@@ -156,6 +163,43 @@ def test_what_an_asynchronous_standby_lacks_comes_back_or_is_reported(pair: Pair
                 [SubscriptionRequest(user_id, bot_id, condition_id, "dca", {})], active_from_ms=later
             )
         assert lost(store).problem is None, "they were made again"
+
+
+def test_a_service_ends_by_itself_and_serves_the_copy(pair: Pair, tmp_path: Path) -> None:
+    """F26: a whole service is failed over: it ends with exit code 1, as a supervisor expects it, and comes back."""
+    hub, port = pair.hub, free_port()
+    settings = {
+        "HUB_DATA_DIR": str(tmp_path / "data"),
+        "HUB_STORE_URL": pair.hub.place,
+        "REDIS_URL": hub.server.url,
+        "HUB_API_PORT": str(port),
+        "HUB_WITHOUT": "worker,ingest,bots,webhooks,dashboard",
+    }
+
+    def start() -> "subprocess.Popen[bytes]":
+        command = [sys.executable, str(ROOT / "app_cli.py"), "up"]
+        return subprocess.Popen(command, env={**os.environ, **settings}, stdout=subprocess.DEVNULL, stderr=log)
+
+    def is_ready() -> bool:
+        with suppress(httpx.TransportError):
+            return httpx.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200
+        return False
+
+    with (tmp_path / "log").open("wb") as log:
+        service = start()
+        try:
+            wait_for(is_ready, "the service to be ready", PATIENCE_S)
+            pair.wait_for_standby()
+            pair.fail_over()
+            assert service.wait(PATIENCE_S) == 1
+            service = start()
+            wait_for(is_ready, "it to be ready again", PATIENCE_S)
+        finally:
+            service.terminate()
+            service.wait(PATIENCE_S)
+    said = (tmp_path / "log").read_text()
+    assert "is another copy than the one that this process has in memory" in said
+    assert "another copy of the store's database has taken its place" in said
 
 
 def test_numbers_that_were_seen_and_are_lost_are_not_used_again(pair: Pair, tmp_path: Path) -> None:

@@ -178,14 +178,15 @@ async def test_many_conditions_in_few_requests(client: AsyncHubClient, hub: Serv
     assert hub.store.registry.totals()["conditions"] == 1500
 
 
-async def test_large_conditions_are_sent_in_smaller_parts(client: AsyncHubClient) -> None:
+async def test_large_conditions_are_sent_in_smaller_parts(hub: ServedHub) -> None:
     def large(number: int) -> str:
         parts = ", ".join(f"close@KRAKEN:BTC/EUR > {number}.{place}" for place in range(25))
         return f"BTCUSDT 1h: all({parts}{' ' * 2500})"
 
     told: list[int] = []
-    with pytest.raises(ConditionsRefused) as refused:
-        await client.register_many(map(large, range(500)), progress=lambda done, _: told.append(done))
+    async with AsyncHubClient(hub.url, hub.key(), timeout_s=300) as client:
+        with pytest.raises(ConditionsRefused) as refused:
+            await client.register_many(map(large, range(500)), progress=lambda done, _: told.append(done))
     assert told[-1] == 500
     assert len(told) > 1
     assert len(refused.value.refused) == 500

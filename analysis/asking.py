@@ -14,7 +14,7 @@ from common.timeframes import Moment, read_moment
 from condition_hub.explanation import CandleExplanation, Preview
 from engine.calendars import AnyCalendars
 from engine.candle_frames import ConditionSource, read_conditions
-from engine.history import judged_histories
+from engine.scanning import judged_histories
 
 if TYPE_CHECKING:
     import pandas as pd

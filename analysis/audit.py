@@ -20,7 +20,7 @@ from candles.calendars import stored_calendars
 from candles.epochs import Epoch, Epochs
 from common.errors import ConditionError
 from engine.calendars import Calendars
-from engine.history import scan
+from engine.scanning import scan
 from registry.activity import ActiveSpan, is_active
 from registry.conditions import Condition
 from registry.groups import Group, Series

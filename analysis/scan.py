@@ -1,5 +1,5 @@
-"""The engine's history, as analysts call it: :func:`analysis.scan`."""
+"""The engine's history, as analysts call it: :func:`analysis.scan` and :func:`analysis.scan_each`."""
 
-from engine.history import scan
+from engine.scanning import scan, scan_each
 
-__all__ = ["scan"]
+__all__ = ["scan", "scan_each"]

@@ -25,8 +25,9 @@ from common.errors import BotConfigError, CandlesMissing
 from common.timeframes import DURATION_MS
 from engine.calendars import AnyCalendars, Calendars, as_calendars
 from engine.candle_frames import ConditionSource, histories_in, read_conditions
-from engine.history import NO_TRIGGERS, scan
+from engine.history import NO_TRIGGERS
 from engine.resampling import with_built
+from engine.scanning import scan
 from indicators.compute import compute
 from registry.conditions import Condition
 from registry.groups import Series

@@ -17,8 +17,9 @@
    (``engine.firing``, by ``engine.judging_kernels.fire``).
 7. Each condition that fired is returned as a :class:`FiredCondition`; ``flows.advance`` records and publishes it.
 
-Which series step, with which candles, is decided by ``engine.part``. ``engine.history.scan`` evaluates a whole history:
-indicators by their history kernels, then steps 5 and 6 row by row with the same code. Both give the same bits.
+Which series step, with which candles, is decided by ``engine.part``. ``engine.scanning.scan`` evaluates a whole
+history: indicators by their history kernels, then steps 5 and 6 truth by truth over blocks of candles
+(``engine.history_truths``). Both give the same bits.
 """
 
 from collections.abc import Iterator, Mapping

@@ -97,37 +97,28 @@ def look(now, before, moving, owners, views, arithmetic, constants):
         now[slot] = _calculate(code, a, b)
 
 
+@njit(error_model="numpy")
+def known(value):
+    """A value as comparisons see it: NaN if it is not finite."""
+    return value if abs(value) < np.inf else np.nan
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def show(values, shown):
     """Copy values, with NaN for those that are not finite."""
     for slot in range(values.size):
-        value = values[slot]
-        shown[slot] = value if abs(value) < np.inf else np.nan
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def show_candles(values, slots, begin, tile):
-    """Copy columns of ``values`` float64[slots, n] from ``begin`` on into the rows of ``tile``, as :func:`show` does,
-    but only those of ``slots``, which are in order.
-
-    A line of the processor's cache holds eight values, so eight slots at a time mostly fill whole lines.
-    """
-    for first in range(0, slots.size, 8):
-        some = slots[first : first + 8]
-        for t in range(tile.shape[0]):
-            row = tile[t]
-            for k in range(some.size):
-                value = values[some[k], begin + t]
-                row[some[k]] = value if abs(value) < np.inf else np.nan
+        shown[slot] = known(values[slot])
 
 
 @njit(error_model="numpy")
-def _less(a, b):
+def less(a, b):
+    """The truth of ``a < b``, of numbers that are finite or NaN."""
     return (a < b) + (not a >= b)
 
 
 @njit(error_model="numpy")
-def _less_equal(a, b):
+def less_equal(a, b):
+    """The truth of ``a <= b``, of numbers that are finite or NaN."""
     return (a <= b) + (not a > b)
 
 
@@ -136,24 +127,24 @@ def _compare_constants(code, values, before, left, constant, first, stop, truth)
     """Slots against constants: each operator has a loop of its own."""
     if code == _LESS:
         for i in range(first, stop):
-            truth[i] = _less(values[left[i]], constant[i])
+            truth[i] = less(values[left[i]], constant[i])
     elif code == _LESS_EQUAL:
         for i in range(first, stop):
-            truth[i] = _less_equal(values[left[i]], constant[i])
+            truth[i] = less_equal(values[left[i]], constant[i])
     elif code == _GREATER:
         for i in range(first, stop):
-            truth[i] = _less(constant[i], values[left[i]])
+            truth[i] = less(constant[i], values[left[i]])
     elif code == _GREATER_EQUAL:
         for i in range(first, stop):
-            truth[i] = _less_equal(constant[i], values[left[i]])
+            truth[i] = less_equal(constant[i], values[left[i]])
     elif code == _CROSSES_ABOVE:
         for i in range(first, stop):
             c = constant[i]
-            truth[i] = min(_less(c, values[left[i]]), _less_equal(before[left[i]], c))
+            truth[i] = min(less(c, values[left[i]]), less_equal(before[left[i]], c))
     else:
         for i in range(first, stop):
             c = constant[i]
-            truth[i] = min(_less(values[left[i]], c), _less_equal(c, before[left[i]]))
+            truth[i] = min(less(values[left[i]], c), less_equal(c, before[left[i]]))
 
 
 @njit(error_model="numpy")
@@ -196,22 +187,22 @@ def _compare_one_slot(code, value, value_before, constants, truth):
     """One slot against many constants, one after another."""
     if code == _LESS:
         for i in range(truth.size):
-            truth[i] = _less(value, constants[i])
+            truth[i] = less(value, constants[i])
     elif code == _LESS_EQUAL:
         for i in range(truth.size):
-            truth[i] = _less_equal(value, constants[i])
+            truth[i] = less_equal(value, constants[i])
     elif code == _GREATER:
         for i in range(truth.size):
-            truth[i] = _less(constants[i], value)
+            truth[i] = less(constants[i], value)
     elif code == _GREATER_EQUAL:
         for i in range(truth.size):
-            truth[i] = _less_equal(constants[i], value)
+            truth[i] = less_equal(constants[i], value)
     elif code == _CROSSES_ABOVE:
         for i in range(truth.size):
-            truth[i] = min(_less(constants[i], value), _less_equal(value_before, constants[i]))
+            truth[i] = min(less(constants[i], value), less_equal(value_before, constants[i]))
     else:
         for i in range(truth.size):
-            truth[i] = min(_less(value, constants[i]), _less_equal(constants[i], value_before))
+            truth[i] = min(less(value, constants[i]), less_equal(constants[i], value_before))
 
 
 @njit(error_model="numpy", inline="always")
@@ -317,25 +308,25 @@ def _compare_slots(code, values, before, left, right, truth):
     """Slots against slots."""
     if code == _LESS:
         for i in range(truth.size):
-            truth[i] = _less(values[left[i]], values[right[i]])
+            truth[i] = less(values[left[i]], values[right[i]])
     elif code == _LESS_EQUAL:
         for i in range(truth.size):
-            truth[i] = _less_equal(values[left[i]], values[right[i]])
+            truth[i] = less_equal(values[left[i]], values[right[i]])
     elif code == _GREATER:
         for i in range(truth.size):
-            truth[i] = _less(values[right[i]], values[left[i]])
+            truth[i] = less(values[right[i]], values[left[i]])
     elif code == _GREATER_EQUAL:
         for i in range(truth.size):
-            truth[i] = _less_equal(values[right[i]], values[left[i]])
+            truth[i] = less_equal(values[right[i]], values[left[i]])
     elif code == _CROSSES_ABOVE:
         for i in range(truth.size):
             a, b = left[i], right[i]
-            now, earlier = _less(values[b], values[a]), _less_equal(before[a], before[b])
+            now, earlier = less(values[b], values[a]), less_equal(before[a], before[b])
             truth[i] = now if now < earlier else earlier
     else:
         for i in range(truth.size):
             a, b = left[i], right[i]
-            now, earlier = _less(values[a], values[b]), _less_equal(before[b], before[a])
+            now, earlier = less(values[a], values[b]), less_equal(before[b], before[a])
             truth[i] = now if now < earlier else earlier
 
 
@@ -576,39 +567,3 @@ def forget(ages, bases, base):
         if bases[j] == base:
             ages[j, 0] = NEVER
             ages[j, 1] = 0
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def judge_history(
-    values, adjacent, first_row, base, stretches, row_of, roots, momentary, bases, moving, behind, previous,
-    runs, left, right, constant, number, truth_bases, children, ages, run_states, truth, changed, fired_rows,
-    fired_conditions,
-):  # fmt: skip
-    """Judge ``values`` row by row from ``first_row`` on; row ``first_row - 1`` is the candle before.
-
-    Values that are not finite are NaN. ``adjacent[t]`` says whether row ``t`` is one step after row ``t - 1``; if not,
-    the step before is missing. ``previous`` has the conditions' truths of the row before; it is updated row by row, as
-    ``ages`` is. Stops before the space for conditions that fired could overflow. Returns (row to continue from, how
-    many fired).
-    """
-    nothing = np.full(values.shape[1], np.nan)
-    count = 0
-    for t in range(first_row, values.shape[0]):
-        if count + roots.size >= fired_rows.size:
-            return t, count
-        if not adjacent[t]:
-            forget(ages, truth_bases, base)
-            previous[:] = UNKNOWN
-            behind[base] = True
-        before = values[t - 1] if adjacent[t] else nothing
-        listed = judge(
-            values[t], before, moving, runs, left, right, constant, number, truth_bases, children, ages, run_states,
-            truth, changed,
-        )  # fmt: skip
-        fired = fire(
-            truth, changed[:listed], stretches, row_of, roots, momentary, bases, moving, behind, previous,
-            fired_conditions[count:],
-        )  # fmt: skip
-        fired_rows[count : count + fired] = t
-        count += fired
-    return values.shape[0], count

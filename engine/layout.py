@@ -7,8 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from engine.blocks import ARITHMETIC, SPARE, ArithmeticBlock, Computation, IndicatorBlock, LaneBlock, PriceBlock
+from engine.blocks import (
+    ARITHMETIC,
+    SPARE,
+    ArithmeticBlock,
+    Computation,
+    IndicatorBlock,
+    LaneBlock,
+    PriceBlock,
+    slots_read,
+)
 from indicators.catalogue import find
 from indicators.kernels.lanes import LaneInput
 from indicators.kernels.pools import Pool
@@ -82,6 +92,15 @@ class Layout:
     def indicators(self) -> list[IndicatorBlock]:
         """The blocks that are not arithmetic."""
         return [block for block in self.blocks if isinstance(block, IndicatorBlock)]
+
+    @property
+    def sources(self) -> NDArray[np.int64]:
+        """The slots that other slots are computed from, in any order, some of them several times."""
+        sides = self.arithmetic.array[:, 2:].ravel()
+        read = [slot for block in self.blocks for lane in range(block.lanes) for slot in slots_read(block, lane)]
+        columns = (self.delays.array[:, 1], self.views.array[:, 1], sides, np.array(read, np.int64))
+        sources: NDArray[np.int64] = np.concatenate(columns)
+        return sources[sources >= 0]
 
     def read(self, read: Iterable[Variable]) -> None:
         """Make slots for what is read, for what that is computed from, and for its delays."""

@@ -122,6 +122,12 @@ class Plan:
         return self.layout.owners.size
 
     @property
+    def read_slots(self) -> NDArray[np.int64]:
+        """The slots that comparisons read, or that other slots are computed from, in order; of an indicator with
+        several outputs mostly one."""
+        return np.union1d(self.program.slots, self.layout.sources)
+
+    @property
     def owners(self) -> NDArray[np.int64]:
         """Slot -> index of the series whose steps move it."""
         return self.layout.owners.array

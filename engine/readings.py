@@ -75,13 +75,25 @@ def values_over(operand: Operand, candles: Candles) -> Array:
 class SeriesReadings:
     """The readings of one series, extended span by span."""
 
-    def __init__(self, layout: Layout, index: int, carries: Mapping[Computation, Carry] | None = None) -> None:
-        """``carries`` is what its indicators continue from, by default from before the first candle."""
+    def __init__(
+        self,
+        layout: Layout,
+        index: int,
+        carries: Mapping[Computation, Carry] | None = None,
+        *,
+        wanted: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """``carries`` is what its indicators continue from, by default from before the first candle. ``wanted`` bool
+        [slots] says which slots are to be filled, by default all; those that others are computed from have to be among
+        them."""
         lanes = [(layout.blocks[number], lane) for number, lane in sorted(layout.lanes_of.get(index, ()))]
         self._lanes: list[tuple[LaneBlock, int]] = sorted(lanes, key=lambda lane: lane[0].level)
         self._prices = [(block.field, slot) for block, slot in layout.prices_of.get(index, ())]
         self._read_again = {slot for block, lane in self._lanes for slot in slots_read(block, lane)}
         """Slots that other readings are computed from."""
+        self._wanted = wanted
+        self._aside = np.empty((0, 0))
+        """Outputs of one lane that are not wanted: float64[outputs, n]."""
         indicators = [block for block, _ in self._lanes if isinstance(block, IndicatorBlock)]
         self.carries = {
             block.computation: start(block.indicator, block.parameters)
@@ -132,7 +144,17 @@ class SeriesReadings:
             selected = values[source[lane]] if isinstance(source, list) else source
             shared[wanted] = input_arrays(block.indicator, columns, selected)
         carry = self.carries[block.computation]
-        scan_into(block.indicator, block.parameters, carry, shared[wanted], tuple(values[slot] for slot in slots))
+        outputs = self._outputs(slots, values, columns["close"].size)
+        scan_into(block.indicator, block.parameters, carry, shared[wanted], outputs)
+
+    def _outputs(self, slots: range, values: SlotValues, count: int) -> tuple[Array, ...]:
+        if self._wanted is None:
+            return tuple(values[slot] for slot in slots)
+        if self._aside.shape[0] < len(slots) or self._aside.shape[1] < count:
+            self._aside = np.empty((max(len(slots), self._aside.shape[0]), max(count, self._aside.shape[1])))
+        return tuple(
+            values[slot] if self._wanted[slot] else self._aside[output, :count] for output, slot in enumerate(slots)
+        )
 
 
 def _array(read: str | list[int], lane: int, columns: Columns, values: SlotValues) -> Array:

@@ -16,9 +16,9 @@ from rich.console import Console
 
 from common.candle_columns import VALUES
 from common.console import ConsoleProgress
-from engine.evaluate import Evaluator, import_kernels
-from engine.history import scan
+from engine.evaluate import Evaluator
 from engine.plan import make_plan
+from engine.scanning import scan
 from indicators.catalogue import NAMES
 from indicators.kernels import warming
 from indicators.kernels.compiling import compiling
@@ -57,9 +57,6 @@ def _judge_something() -> None:
     times = [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(minutes=minute) for minute in range(2)]
     candles = pl.DataFrame({"symbol": "WARMUP", "timeframe": "1m", "open_time": times} | dict.fromkeys(VALUES, 1.0))
     scan([condition], candles.with_columns(pl.col("open_time").dt.cast_time_unit("ms")))
-    # The last candles of a longer history are a part of an array, which is another type to the compiler.
-    values, slots, tile = np.zeros((2, 3)), np.zeros(1, np.int64), np.zeros((2, 2))
-    import_kernels().show_candles(values[:, :2], slots, 0, tile)
 
 
 def warm_shown() -> None:

@@ -159,7 +159,7 @@ class Condition:
         versions = definition_versions(operands)
         others = {operand.series for operand in operands} - {series}
         return cls(
-            _identity(versions, canonical),
+            identity(versions, canonical),
             canonical,
             series,
             tree,
@@ -259,7 +259,8 @@ def _group(series: Series) -> Group:
     return Group((series,))
 
 
-def _identity(versions: str, canonical: str) -> str:
+def identity(versions: str, canonical: str) -> str:
+    """The id of the condition with this canonical text, whose indicators have these versions (``rsi=1,sma=1``)."""
     return sha256(f"v1|{versions}|{canonical}".encode()).hexdigest()[:_ID_LENGTH]
 
 
@@ -323,7 +324,7 @@ def with_threshold(sibling: Condition, value: float) -> Condition | None:
     versions = sibling.definition_versions
     judged = Comparison(tree.operator, tree.left, number)
     tuned = Condition(
-        _identity(versions, canonical),
+        identity(versions, canonical),
         canonical,
         sibling.series,
         judged,

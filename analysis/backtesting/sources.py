@@ -17,7 +17,7 @@ from common.errors import BacktestError, CandleFileError, CandlesMissing, HubErr
 from common.grids import Grid
 from engine.calendars import AnyCalendars, Calendars
 from engine.candle_history import CandleHistory, FrameHistory
-from engine.history import judged_histories
+from engine.scanning import judged_histories
 from registry.conditions import Condition
 from registry.groups import Series
 from registry.instruments import normalise_instrument

@@ -208,7 +208,7 @@ LOOKING_BACK = (
 
 
 def test_histories_are_judged_in_spans_without_a_seam(sample: pl.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spans and tiles of a few candles give the same as a single one for the whole history."""
+    """Spans and blocks of a few candles give the same as a single one for the whole history."""
     dice = random.Random(1)
     btc = sample.filter((pl.col("symbol") == "BTCUSDT") & (pl.col("timeframe") == "5m")).head(1200)
     gappy = btc.filter(pl.Series([dice.random() > 0.02 for _ in range(btc.height)]))
@@ -217,5 +217,6 @@ def test_histories_are_judged_in_spans_without_a_seam(sample: pl.DataFrame, monk
     fired = set(at_once["condition_id"])
     assert {Condition.parse(f"BTCUSDT 5m: {text}").id for text in LOOKING_BACK} <= fired
     monkeypatch.setattr("engine.history._SPAN", 23)
-    monkeypatch.setattr("engine.history._TILE", 1)
+    monkeypatch.setattr("engine.history_truths._FEWEST", 5)
+    monkeypatch.setattr("engine.history_truths._BLOCK_BYTES", 1)
     assert analysis.scan(conditions, gappy).equals(at_once)

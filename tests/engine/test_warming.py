@@ -1,10 +1,19 @@
 """After warming, a process compiles nothing more, whatever it judges."""
 
-from engine.evaluate import import_kernels
+import polars as pl
+
+import analysis
+from engine.history_truths import import_history_kernels
 from engine.warming import warm
 
 
-def test_histories_are_warm_whole_and_in_part() -> None:
+def test_histories_are_warm_whatever_their_length(sample: pl.DataFrame) -> None:
     warm(lambda _: None)
-    layouts = {signature[0].layout for signature in import_kernels().show_candles.signatures}
-    assert layouts == {"A", "C"}, "the last block of a long history is a part of an array"
+    kernels = import_history_kernels()
+    compiled = kernels.judge_block, kernels.count_firings, kernels.list_firings
+    before = [len(kernel.signatures) for kernel in compiled]
+    candles = sample.filter((pl.col("symbol") == "BTCUSDT") & (pl.col("timeframe") == "5m")).head(5000)
+    texts = ["BTCUSDT 5m: close > open and rsi(14) < 40", "BTCUSDT 5m: every(rsi(14) < rsi(14)[1] within 3 bars)"]
+    for text in texts:
+        assert analysis.scan(text, candles).height
+    assert [len(kernel.signatures) for kernel in compiled] == before

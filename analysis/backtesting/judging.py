@@ -96,8 +96,9 @@ def base_candles(
     first = 0 if start_ms is None else int(np.searchsorted(closes, start_ms, side="right"))
     stop = opens.size if end_ms is None else int(np.searchsorted(closes, end_ms, side="right"))
     if stop - first < 2:
+        there = max(0, stop - first)
         raise BacktestError(
-            f"{series} has {max(0, stop - first)} candles in the range; it has {opens.size:,} from"
+            f"{series} has {there} candle{'' if there == 1 else 's'} in the range; it has {opens.size:,} from"
             f" {show_time(int(opens[0]))} to {show_time(int(closes[-1]))}, and a backtest needs at least 2"
         )
     prices = np.array([frame[name].to_numpy() for name in OHLC], np.float64)

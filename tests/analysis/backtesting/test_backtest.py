@@ -269,7 +269,7 @@ EMPTY = frame([flat(90)]).clear()
     [
         ("BTCUSDT 1h: rsj(14) < 30", frame([flat(90)] * 9), {}, ConditionError, "did you mean rsi"),
         (TEXT, EMPTY, {}, CandlesMissing, "no candles of BINANCE:BTCUSDT 1h"),
-        (TEXT, frame([flat(90)]), {}, BacktestError, "needs at least 2"),
+        (TEXT, frame([flat(90)]), {}, BacktestError, "has 1 candle in the range.* needs at least 2"),
         (TEXT, frame([flat(90), flat(0), flat(90)]), {}, BacktestError, "price that is not above 0"),
         (TEXT, frame([flat(90)] * 9), {"start": "2030-01-01"}, BacktestError, "has 0 candles in the range"),
         (TEXT, frame([flat(90)] * 9), {"start": "yesterday"}, HubError, "cannot be read"),

@@ -1,4 +1,3 @@
-# mypy: allow-untyped-defs, allow-incomplete-defs, ignore-errors
 """The kernels that judge many candles at once: truth by truth, each over a block of candles.
 
 ``engine.judging_kernels`` says what truths are and how values are compared; these give the same truths. A tick has one
@@ -109,7 +108,7 @@ def _at_least(truth, children, wanted, result):
 @njit(error_model="numpy")
 def _lasting(deciding, bars, adjacent, child, ages, result):
     """``for`` (deciding FALSE) and ``within`` (deciding TRUE) over the last ``bars`` steps."""
-    decided, unknown = np.int64(ages[0]), np.int64(ages[1])
+    decided, unknown = int(ages[0]), int(ages[1])
     for t in range(result.size):
         if not adjacent[t]:
             decided, unknown = NEVER, 0
@@ -123,17 +122,17 @@ def _lasting(deciding, bars, adjacent, child, ages, result):
 @njit(error_model="numpy")
 def _one_step_before(adjacent, child, ages, result):
     """``before``."""
-    last = np.int64(ages[0])
+    last = int(ages[0])
     for t in range(result.size):
         if not adjacent[t]:
             last = NEVER
         result[t] = UNKNOWN if last == NEVER else last
-        last = np.int64(child[t])
+        last = int(child[t])
     ages[0] = last
 
 
 @njit(error_model="numpy")
-def _compose(code, children, number, adjacent, ages, truth, result):  # noqa: PLR0912 - as in judging_kernels
+def _compose(code, children, number, adjacent, ages, truth, result):
     """One composite."""
     first = truth[children[0], 1:]
     if code == FOR:
@@ -178,7 +177,7 @@ def judge_block(values, begin, adjacent, runs, left, right, constant, number, ch
                 below = children[left[i] : left[i] + more]
                 _compose(code, below, number[i], adjacent, ages[i], truth, result)
                 continue
-            slot = more if form == ONE_SLOT else np.int64(left[i])
+            slot = int(more) if form == ONE_SLOT else int(left[i])
             # Truths that read the same slot follow one another.
             if slot != shown:
                 _show(values[slot, begin:stop], one)

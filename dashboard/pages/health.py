@@ -13,6 +13,7 @@ from flows.hub_state import HubState
 
 # A longer lag is a fault, as for the alert. (A text would be shown here: Streamlit shows those of its scripts.)
 _LAG_MS = 120_000
+_SHORTEST_MS = 0.1
 _HEALTHS = {
     "ok": "Judged up to the newest candle that can be judged",
     "unknown": "Registered and not judged yet",
@@ -144,6 +145,7 @@ def _questions(state: HubState, speed: Performance, candles: CandleFindings) -> 
     depth = "unknown" if state.events is None else f"{state.events.unpublished:,} triggers"
     behind = "" if state.events is None else f", {max(state.events.lags.values(), default=0):,} at the slowest consumer"
     indicators = "no tick yet" if speed.indicators_ms is None else f"median {speed.indicators_ms:.2f} ms a tick"
+    answered = "less than 0.1 ms" if speed.answer_ms < _SHORTEST_MS else f"{speed.answer_ms:.1f} ms"
     totals = state.totals
     st.header("A condition does not trigger", anchor=False)
     st.markdown(
@@ -164,7 +166,7 @@ def _questions(state: HubState, speed: Performance, candles: CandleFindings) -> 
         f"""
 1. *Evaluation cache hit rate*: {hit_rate:.2%} of the indicator values that conditions read were computed for another
    condition already.
-2. *Database*: the store answered a small question in {speed.answer_ms:.1f} ms.
+2. *Database*: the store answered a small question in {answered}.
 3. *Event bus queue depth*: {depth} to publish{behind}.
 4. *Indicator calculation time*: {indicators}; the page Ticks has all stages.
 """

@@ -14,6 +14,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from analysis.savings import summarise
+from common.counted import counted
 from registry.store import open_store
 from registry.store.files.file_store import FileStore
 from tests.dashboard.conftest import Judged
@@ -152,7 +153,7 @@ def test_only_the_newest_triggers_are_listed_and_the_page_says_so(
     app = open_app(judged.folder, "conditions", id=judged.ids[CROSSING])
     listed = pl.DataFrame(app.dataframe[0].value)
     assert listed["closed"].to_list() == everything["closed"].sort(descending=True).head(1).to_list()
-    assert f"{everything.height - 1} older triggers are not listed." in _text(app)
+    assert f"{counted(everything.height - 1, 'older trigger is', 'older triggers are')} not listed." in _text(app)
     assert {metric.label: metric.value for metric in app.metric}["Triggers"] == str(everything.height)
 
 

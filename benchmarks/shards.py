@@ -141,6 +141,7 @@ def _measure(works: Sequence[Work]) -> tuple[float, float]:
         assert process.stdout is not None
         cpu_s += float(process.stdout.readline())
     wall_s = time.perf_counter() - began
+    _tell(processes)
     for process in processes:
         assert process.wait() == 0
     return wall_s, cpu_s
@@ -167,6 +168,8 @@ def work(task: Work) -> None:
             done = asyncio.run(advance(runtime, "1m", task.from_ms + tick * _STEP_MS, shard=shard))
             assert done.ticks == 1, f"{done.ticks} ticks at {from_ms(done.tick_ms)}"
         print(time.process_time() - began, flush=True)
+        # The first one to end stops the event log's server.
+        sys.stdin.readline()
 
 
 def _shard(store: Store, task: Work) -> Shard | None:

@@ -41,9 +41,10 @@ def skip_unless_installed() -> None:
 class PostgresServer:
     """A server of its own in a folder, reached by a socket in it. Everything done to it is real."""
 
-    def __init__(self, folder: Path, *, initialise: tuple[str, ...] = ()) -> None:
-        """``initialise`` has more options of ``initdb``."""
+    def __init__(self, folder: Path, *, initialise: tuple[str, ...] = (), log: Path | None = None) -> None:
+        """``initialise`` has more options of ``initdb``; ``log`` is where it writes what it says, by default there."""
         self.folder = folder
+        self.log = log or folder / "log"
         self._databases: dict[str, str] = {}
         self._settings: tuple[str, ...] = ()
         self._run(
@@ -55,7 +56,8 @@ class PostgresServer:
     def standby_of(cls, primary: "PostgresServer", folder: Path) -> Self:
         """A server in a new folder that follows another one."""
         standby = cls.__new__(cls)
-        standby.folder, standby._databases, standby._settings = folder, dict(primary._databases), ()
+        standby.folder, standby.log = folder, folder / "log"
+        standby._databases, standby._settings = dict(primary._databases), ()
         folder.mkdir()
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres", "postgres")
@@ -71,7 +73,7 @@ class PostgresServer:
             f"-c {setting}"
             for setting in ("listen_addresses=", f"unix_socket_directories={self.folder}", "fsync=off", *settings)
         )
-        self._control("-l", str(self.folder / "log"), "-o", options, "start")
+        self._control("-l", str(self.log), "-o", options, "start")
 
     def stop(self, mode: str = "fast") -> None:
         """Stop it; ``immediate`` is like a crash: it recovers from its log at the next start."""
@@ -82,12 +84,9 @@ class PostgresServer:
         postmaster = self._pid()
         # No process may begin between those that are seen and the end of the one that starts them.
         os.kill(postmaster, signal.SIGSTOP)
-        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
-        processes = [postmaster, *map(int, children)]
-        for process in processes:
-            with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-        wait_for(lambda: not any(map(_runs, processes)), "the server's processes to be gone")
+        # Until nobody has its number: to the next server, a zombie of that number is a server that runs.
+        is_there = Path(f"/proc/{postmaster}").exists
+        wait_for(lambda: not self._killed() and not is_there(), "the server's processes to be gone")
 
     def runs(self) -> bool:
         """Whether it answers, or can be expected to."""
@@ -124,6 +123,16 @@ class PostgresServer:
             self._psql("postgres", f"DROP DATABASE {name} WITH (FORCE)")
         self._databases.clear()
 
+    def _killed(self) -> list[int]:
+        """Kill those of its processes that are still there; all of them work in its folder."""
+        processes = []
+        for place in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if place.joinpath("cwd").readlink() == self.folder / "data":
+                    processes.append(int(place.name))
+                    os.kill(processes[-1], signal.SIGKILL)
+        return processes
+
     def _pid(self) -> int:
         return int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
 
@@ -147,7 +156,7 @@ class PostgresServer:
             check=False,
             cwd="/",
         )
-        assert done.returncode == 0, f"{program}: {done.stderr}"
+        assert done.returncode == 0, f"{program}: {done.stderr or self.log.read_text()[-2_000:]}"
         return done.stdout or ""
 
 
@@ -160,7 +169,9 @@ def _runs(process: int) -> bool:
 
 
 @contextmanager
-def postgres_server(place: Path | None = None, *, initialise: tuple[str, ...] = ()) -> Iterator[PostgresServer]:
+def postgres_server(
+    place: Path | None = None, *, initialise: tuple[str, ...] = (), log: Path | None = None
+) -> Iterator[PostgresServer]:
     """A running server in a folder of its own in ``place``, for the duration of the block; see also its class."""
     skip_unless_installed()
     # In memory where that is possible: every database has a thousand files.
@@ -170,7 +181,7 @@ def postgres_server(place: Path | None = None, *, initialise: tuple[str, ...] = 
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres", "postgres")
     try:
-        server = PostgresServer(folder, initialise=initialise)
+        server = PostgresServer(folder, initialise=initialise, log=log)
         try:
             yield server
         finally:

@@ -59,7 +59,7 @@ def wait_until_full(postgres: PostgresServer, evaluator: Process) -> bool:
     """Wait until the server says that it has no space; returns whether it did so before the evaluator ended."""
 
     def complaints() -> int:
-        return (postgres.folder / "log").read_text(errors="replace").count("No space left on device")
+        return postgres.log.read_text(errors="replace").count("No space left on device")
 
     before = complaints()
     wait_for(lambda: complaints() > before or not evaluator.runs(), "the server to have no room", PATIENCE_S)
@@ -95,7 +95,8 @@ def test_a_full_tablespace_stops_judging_until_there_is_room(
 def test_a_full_disk_of_the_whole_server_loses_nothing(new_hub: NewHub, small_disk: Path) -> None:
     """F25: there is no room for the log of Postgres, so that it ends, and is started once there is some."""
     # Small segments: it writes to a new one, for which there is no room, after a few ticks.
-    with postgres_server(small_disk, initialise=("--wal-segsize=1",)) as postgres:
+    log = small_disk.with_suffix(".log")
+    with postgres_server(small_disk, initialise=("--wal-segsize=1",), log=log) as postgres:
         postgres.stop()
         postgres.start("max_wal_size=2MB", "min_wal_size=2MB", "wal_recycle=off")
         hub = new_hub(of=SharedHub, postgres=postgres)
@@ -112,3 +113,4 @@ def test_a_full_disk_of_the_whole_server_loses_nothing(new_hub: NewHub, small_di
         rest = hub.rest()
         rest.check(TICKS)
         assert not rest.gaps
+    log.unlink()

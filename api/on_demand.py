@@ -23,6 +23,7 @@ from candles.series import SeriesReader
 from common.errors import CandlesMissing
 from condition_hub.explanation import CandleExplanation, Now
 from registry.conditions import Condition
+from registry.groups import Series
 from registry.store.protocol import Store
 
 _READER_S = 2.0
@@ -82,7 +83,15 @@ class OnDemand:
     def with_candles(self, conditions: Iterable[Condition]) -> set[str]:
         """The ids of the conditions whose series all have candles."""
         reader = self.reader()
-        return {one.id for one in conditions if all(reader.exists(series) for series in one.all_series)}
+        exist: dict[tuple[Series, ...], bool] = {}
+        ready: set[str] = set()
+        for one in conditions:
+            needed = one.all_series
+            if needed not in exist:
+                exist[needed] = all(map(reader.exists, needed))
+            if exist[needed]:
+                ready.add(one.id)
+        return ready
 
     def _settling_of(self, condition: Condition, reader: SeriesReader) -> Settling:
         anchors = self._store.ticks.anchors()

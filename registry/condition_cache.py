@@ -5,7 +5,7 @@ look-up, and one that differs only in the number it compares with costs little m
 """
 
 import threading
-from contextlib import suppress
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from cachetools import LRUCache
@@ -29,33 +29,43 @@ Written = str | tuple[object, ...]
 
 
 class ConditionCache:
-    """The conditions used most recently. Safe to use from several threads.
+    """The conditions used most recently, in so many bytes of memory. Safe to use from several threads.
 
-    Its size is counted in bytes of memory: some 16,000 ordinary conditions fit in, and huge ones cannot fill it alone.
+    With the size that it has by default, some 16,000 ordinary conditions fit in, and huge ones cannot fill it alone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, capacity: int = _CAPACITY) -> None:
         self._lock = threading.Lock()
-        self._conditions: LRUCache[object, Condition] = LRUCache(_CAPACITY, memory_of)
+        self._capacity = capacity
+        # cachetools would take as long as working out a condition that differs only in a number.
+        self._conditions: OrderedDict[object, Condition] = OrderedDict()
+        self._memory = 0
 
     def get(self, key: object) -> "Condition | None":
         """The condition kept under a key, ``None`` if there is none."""
         with self._lock:
-            try:
-                return self._conditions[key]
-            except KeyError:
-                return None
+            condition = self._conditions.get(key)
+            if condition is not None:
+                self._conditions.move_to_end(key)
+            return condition
 
     def put(self, key: object, condition: "Condition") -> "Condition":
         """Keep a condition under a key, unless it is larger than the whole cache, and return it."""
-        with self._lock, suppress(ValueError):
+        size = memory_of(condition)
+        if size > self._capacity:
+            return condition
+        with self._lock:
+            replaced = self._conditions.pop(key, None)
+            self._memory += size - (0 if replaced is None else memory_of(replaced))
             self._conditions[key] = condition
+            while self._memory > self._capacity:
+                self._memory -= memory_of(self._conditions.popitem(last=False)[1])
         return condition
 
     @property
     def memory(self) -> int:
         """Bytes of memory that they take, as estimated."""
-        return int(self._conditions.currsize)
+        return self._memory
 
     def __len__(self) -> int:
         """Number of conditions kept."""

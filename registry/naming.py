@@ -7,8 +7,7 @@ Symbols are read deep inside two readers of conditions, and of files; a context 
 Each thread and each asyncio task has its own.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Protocol
 
@@ -53,14 +52,24 @@ _SPELLED: Names = SpelledNames()
 _CURRENT: ContextVar[Names] = ContextVar("instrument_names", default=_SPELLED)
 
 
-@contextmanager
-def reading(names: Names) -> Iterator[None]:
+def reading(names: Names) -> AbstractContextManager[None]:
     """Within the block, names of instruments are read in this way."""
-    token = _CURRENT.set(names)
-    try:
-        yield
-    finally:
-        _CURRENT.reset(token)
+    return _Reading(names)
+
+
+class _Reading(AbstractContextManager[None]):
+    """Not a generator, which would take as long as reading a condition that was read before."""
+
+    __slots__ = ("_names", "_token")
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+
+    def __enter__(self) -> None:
+        self._token = _CURRENT.set(self._names)
+
+    def __exit__(self, *_: object) -> None:
+        _CURRENT.reset(self._token)
 
 
 def current_names() -> Names:

@@ -1,18 +1,15 @@
 """Conditions as they are sent: the JSON schemas of their spellings, and a cached reader."""
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from hashlib import sha256
-from threading import Lock
 from typing import Any
 
 import msgspec
-from cachetools import LRUCache
 
 from common.errors import ConditionError
 from common.timeframes import DURATION_MS
 from indicators.catalogue import NAMES, PRICES
-from registry.condition_cache import memory_of
+from registry.condition_cache import ConditionCache
 from registry.conditions import Condition
 from registry.directory import Directory
 from registry.language.as_json.objects import shown
@@ -148,28 +145,23 @@ class Spellings:
         """``directory`` has the instruments as they are listed at the moment."""
         self._default_exchange = default_exchange
         self._directory = directory
-        self._cache: LRUCache[tuple[int, bytes], Condition] = LRUCache(size, memory_of)
-        self._lock = Lock()
+        self._cache = ConditionCache(size)
 
     @property
     def memory(self) -> int:
         """Bytes of memory that the cached conditions take, as estimated."""
-        return int(self._cache.currsize)
+        return self._cache.memory
 
     def read(self, spelling: object) -> Condition:
         """The condition of an object or a text; raises :class:`ConditionError`."""
         directory = self._directory()
         key = _key(spelling, directory)
-        with self._lock:
-            known = self._cache.get(key)
+        known = self._cache.get(key)
         if known is not None:
             return known
         with reading(directory):
             condition = Condition.parse(_unwrapped(spelling), default_exchange=self._default_exchange)
-        # One that is larger than the whole cache is not kept.
-        with self._lock, suppress(ValueError):
-            self._cache[key] = condition
-        return condition
+        return self._cache.put(key, condition)
 
 
 def _key(spelling: object, directory: Directory) -> tuple[int, bytes]:

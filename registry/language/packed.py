@@ -46,6 +46,7 @@ VERSION = 1
 _HEADER = struct.Struct("<BI")
 _REMEMBERED = 65_536
 _OPERATORS: tuple[Operator, ...] = get_args(Operator)
+_CODES = {operator: code for code, operator in enumerate(_OPERATORS)}
 _ENCODE = msgspec.msgpack.Encoder().encode
 _DECODE = msgspec.msgpack.Decoder().decode
 
@@ -88,8 +89,8 @@ def _checksum(names: Sequence[str], body: bytes) -> int:
 
 def _node(node: SurfaceNode) -> Value:  # noqa: PLR0911 - one return for each kind of node
     match node:
-        case Comparison(operator, left, right):
-            return [_COMPARISON, _OPERATORS.index(operator), _operand(left), _operand(right)]
+        case Comparison():
+            return [_COMPARISON, _CODES[node.operator], _operand(node.left), _operand(node.right)]
         case During():
             return [_DURING, node.start, node.end, node.days, node.zone]
         case All(children) | Any(children):
@@ -114,9 +115,9 @@ def _node(node: SurfaceNode) -> Value:  # noqa: PLR0911 - one return for each ki
 
 def _operand(operand: Operand) -> Value:
     match operand:
-        case Number(value):
+        case Number():
             # As a text reads: in float64, and without the sign of zero.
-            return float(value) + 0.0
+            return float(operand.value) + 0.0
         case Price() | IndicatorOutput():
             return _variable(operand)
         case Arithmetic(operator, left, right):

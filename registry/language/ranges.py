@@ -17,8 +17,10 @@ def range_warnings(tree: Node, base: Series) -> tuple[str, ...]:
     Such a condition is valid, but probably not what was meant: a state that is always TRUE never becomes TRUE, and so
     never fires.
     """
-    told = (_warning(part, base) for part in comparisons(tree))
-    return tuple(dict.fromkeys(warning for warning in told if warning is not None))
+    # Nearly all conditions are one comparison that is in order.
+    parts = (tree,) if isinstance(tree, Comparison) else comparisons(tree)
+    told = [warning for part in parts if (warning := _warning(part, base)) is not None]
+    return tuple(dict.fromkeys(told)) if told else ()
 
 
 def _warning(part: Comparison, base: Series) -> str | None:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from registry import Condition, condition_cache, conditions
+from registry import Condition, conditions
 from registry.condition_cache import ConditionCache, ShapeCache, memory_of
 
 FLAT = {"symbol": "BTCUSDT", "timeframe": "1h", "indicator": "rsi", "operator": "<"}
@@ -64,8 +64,7 @@ def test_a_flat_object_without_a_threshold_is_not_one_with_a_threshold() -> None
 
 
 def test_long_conditions_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(condition_cache, "_CAPACITY", 200_000)
-    cache = ConditionCache()
+    cache = ConditionCache(200_000)
     monkeypatch.setattr(conditions, "_CACHE", cache)
     small = Condition.parse({**FLAT, "value": 30})
     large = Condition._parse("BTCUSDT 1h: close rises_by 1% within 500 bars", None, None, "BINANCE")

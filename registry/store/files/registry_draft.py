@@ -276,9 +276,8 @@ class RegistryDraft:
             self._subscriptions.put(entry.subscription, entry.content, entry.config_change)
 
     def _condition_rows(self) -> pl.DataFrame:
-        rows = _condition_rows(self._new_conditions, self.now_ms)
         users = [self._registered_by[condition_id] for condition_id in self._new_conditions]
-        return rows.with_columns(pl.Series("registered_by", users, pl.String))
+        return _condition_rows(list(self._new_conditions.values()), users, self.now_ms)
 
     def _last_span(self, condition_id: str) -> ActiveSpan:
         spans = self._spans.get(condition_id)
@@ -292,18 +291,19 @@ class RegistryDraft:
             spans.append(span)
 
 
-def _condition_rows(conditions: dict[str, StoredCondition], now_ms: int) -> pl.DataFrame:
-    rows = list(conditions.values())
-    texts = [pl.Series(name, [getattr(row, name) for row in rows], pl.String) for name in _CONDITION_TEXTS]
-    active_from = pl.Series("active_from", [row.active_from_ms for row in rows], pl.Int64)
+def _condition_rows(conditions: list[StoredCondition], users: list[str | None], now_ms: int) -> pl.DataFrame:
+    texts = [pl.Series(name, [getattr(row, name) for row in conditions], pl.String) for name in _CONDITION_TEXTS]
+    active_from = pl.Series("active_from", [row.active_from_ms for row in conditions], pl.Int64)
     return pl.DataFrame(
         [
             *texts,
-            pl.Series("group_key", [row.group for row in rows], pl.String),
-            pl.Series("packed", [row.packed for row in rows], pl.Binary),
-            pl.repeat(1, len(rows), dtype=pl.Int32, eager=True).alias("revision"),
+            pl.Series("group_key", [row.group for row in conditions], pl.String),
+            pl.Series("packed", [row.packed for row in conditions], pl.Binary),
+            # Not repeated by polars: for a single row, its query takes as long as all the other columns.
+            pl.Series("revision", [1] * len(conditions), pl.Int32),
             active_from.cast(pl.Datetime("ms")),
-            pl.repeat(now_ms, len(rows), dtype=pl.Int64, eager=True).alias("created_at").cast(pl.Datetime("ms")),
+            pl.Series("created_at", [now_ms] * len(conditions), pl.Int64).cast(pl.Datetime("ms")),
+            pl.Series("registered_by", users, pl.String),
         ]
     )
 

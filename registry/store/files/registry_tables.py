@@ -377,7 +377,6 @@ class RegistryTables:
     ) -> list[RegisterResult]:
         for condition in conditions:
             _refuse_retired(condition.id, draft)
-        for condition in conditions:
             stored = draft.condition(condition.id)
             if stored is not None and stored.canonical != condition.canonical:
                 raise StoreError(
@@ -385,15 +384,19 @@ class RegistryTables:
                 )
         if quota is not None:
             self._check_quota(conditions, registered_by, quota, draft)
-        draft.use_zones(self._zones.fresh(condition for condition in conditions if condition.id in fresh))
+        if fresh:
+            draft.use_zones(self._zones.fresh(condition for condition in conditions if condition.id in fresh))
         until_ms = active_from_ms + grace_ms
+        begun: dict[Group, ActiveSpan] = {}
         answers = []
         for condition in conditions:
             stored = draft.condition(condition.id)
             answers.append(RegisterResult(condition.id, created=stored is None))
             if stored is None:
                 new = fresh[condition.id]
-                span = self._activity.begin(new.group, active_from_ms, until_ms)
+                span = begun.get(new.group)
+                if span is None:
+                    span = begun[new.group] = self._activity.begin(new.group, active_from_ms, until_ms)
                 if span.from_ms != new.active_from_ms:
                     new = replace(new, active_from_ms=span.from_ms)
                 draft.add_condition(new, span, registered_by.get(condition.id))
@@ -526,7 +529,7 @@ def _stored(condition: Condition, active_from_ms: int) -> StoredCondition:
     return StoredCondition(
         condition_id=condition.id,
         canonical=condition.canonical,
-        text=str(condition),
+        text=condition.text,
         exchange=base.exchange,
         symbol=base.symbol,
         timeframe=condition.timeframe,

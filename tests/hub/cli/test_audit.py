@@ -150,7 +150,7 @@ def test_verify_of_one_condition_does_not_use_the_scan(hub: Run, monkeypatch: py
         raise AssertionError("the scan was asked")
 
     monkeypatch.setattr("analysis.audit.scan", broken)
-    monkeypatch.setattr("engine.history.import_kernels", broken)
+    monkeypatch.setattr("engine.history_truths.import_history_kernels", broken)
     assert hub("verify", Condition.parse(TEXT).id)[0] == 0
 
 

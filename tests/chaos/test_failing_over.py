@@ -165,6 +165,7 @@ def test_what_an_asynchronous_standby_lacks_comes_back_or_is_reported(pair: Pair
         assert lost(store).problem is None, "they were made again"
 
 
+@pytest.mark.skipif(EFFORT == 1, reason="takes half a minute: `make chaos`")
 def test_a_service_ends_by_itself_and_serves_the_copy(pair: Pair, tmp_path: Path) -> None:
     """F26: a whole service is failed over: it ends with exit code 1, as a supervisor expects it, and comes back."""
     hub, port = pair.hub, free_port()
@@ -202,6 +203,7 @@ def test_a_service_ends_by_itself_and_serves_the_copy(pair: Pair, tmp_path: Path
     assert "another copy of the store's database has taken its place" in said
 
 
+@pytest.mark.skipif(EFFORT == 1, reason="takes half a minute: `make chaos`")
 def test_numbers_that_were_seen_and_are_lost_are_not_used_again(pair: Pair, tmp_path: Path) -> None:
     """F27: the same with triggers that were recorded and seen, but never published: they get other numbers."""
     hub, judged = pair.hub, tmp_path / "judged"

@@ -33,10 +33,14 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 
 class Fast:
-    """A clock that runs as the system's does until a test moves it, and never back."""
+    """A clock that runs as the system's does until a test moves it, and never back.
+
+    It begins shortly after the end of a minute: none ends in the middle of a test by itself.
+    """
 
     def __init__(self) -> None:
         self._moved_ms = 0
+        self.close()
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000 + self._moved_ms

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from analysis.backtesting.judging import BaseCandles, Firings, judge
 from analysis.backtesting.sources import ReadCandles, whole
+from common.counted import counted
 from common.timeframes import show_time
 from engine.candle_history import CandleHistory, FrameHistory
 from registry.conditions import Condition
@@ -72,7 +73,9 @@ def cautions_of(
         yield Caution("never", f"it never fires on {base.candles:,} candles: there is nothing to say about it")
     elif trades < FEW:
         yield Caution(
-            "few", f"{count} triggers and {trades} trades are too few to tell skill from luck; {FEW} are a start"
+            "few",
+            f"{counted(count, 'trigger')} and {counted(trades, 'trade')} are too few to tell skill from luck;"
+            f" {FEW} are a start",
         )
     if count > 0.9 * (base.candles - 1):
         yield Caution("always", "it fires on nearly every candle: what follows is what follows any candle")

@@ -10,6 +10,7 @@ from analysis.backtesting.forward import returns_after
 from analysis.backtesting.plots import ACCENT, AGAINST, SECOND, Line, histogram, line_plot, percent
 from analysis.backtesting.report import ConditionReport, Report
 from analysis.backtesting.report_text import percent_of, shown, tries
+from common.counted import counted
 from common.timeframes import show_time
 
 _MOST_PARTS = 5
@@ -79,7 +80,8 @@ def _part(part: ConditionReport) -> str:
         (
             "trades",
             f"{figures['trades']:,}, {percent_of(figures['win_rate'])} won, mean"
-            f" {shown(figures['mean_trade_return'])} after costs; {figures['ignored_triggers']:,} triggers ignored",
+            f" {shown(figures['mean_trade_return'])} after costs;"
+            f" {counted(figures['ignored_triggers'], 'trigger')} ignored",
         ),
         (
             "equity",

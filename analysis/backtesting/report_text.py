@@ -28,8 +28,8 @@ def _part(part: ConditionReport) -> Iterator[str]:
     yield from _beside("range", f"{figures['start']} to {figures['end']}, {figures['candles']:,} candles")
     yield from _beside(
         "triggers",
-        f"{figures['triggers']:,} ({figures['settled_triggers']:,} settled); {figures['trades']:,} trades,"
-        f" {figures['ignored_triggers']:,} triggers ignored",
+        f"{figures['triggers']:,} ({figures['settled_triggers']:,} settled); {counted(figures['trades'], 'trade')},"
+        f" {counted(figures['ignored_triggers'], 'trigger')} ignored",
     )
     if figures["trades"]:
         yield from _beside(

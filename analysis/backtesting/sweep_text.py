@@ -6,6 +6,7 @@ from html import escape
 from analysis.backtesting.report_html import facts, table
 from analysis.backtesting.report_text import percent_of, shown, tries
 from analysis.backtesting.sweep import SeriesSweep, Sweep
+from common.counted import counted
 from common.errors import BacktestError
 from common.timeframes import show_time
 
@@ -26,7 +27,7 @@ def sweep_lines(sweep: Sweep) -> list[str]:
         lines += _beside("best", row["condition"])
         lines += _beside(
             "",
-            f"{row['trades']:,} trades, {percent_of(row['win_rate'])} won, {shown(row['total_return'])},"
+            f"{counted(row['trades'], 'trade')}, {percent_of(row['win_rate'])} won, {shown(row['total_return'])},"
             f" deflated Sharpe {row['deflated_sharpe']:.2f}",
         )
     if len(sweep.series) > _MOST_SERIES:

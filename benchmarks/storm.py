@@ -39,7 +39,7 @@ _WANTED_P50_S, _WANTED_P99_S = 0.5, 2.0
 def measure(instruments: int, conditions: int, subscriptions: int, closing: str) -> Section:
     """Run the hub on the simulated exchange over the next close of a timeframe.
 
-    Raises :class:`RuntimeError` if that is too far away or too near.
+    Raises :class:`RuntimeError` if that is too far away or too near, or if no event comes.
     """
     slots, now_ms = slots_of(closing), time.time_ns() // 1_000_000
     measured_ms = slots.close(slots.number(now_ms))
@@ -57,6 +57,8 @@ def measure(instruments: int, conditions: int, subscriptions: int, closing: str)
                     arrived.append((event.condition_id, (arrived_ms - measured_ms) / 1000))
                 if arrived_ms > measured_ms + _AFTER_MS:
                     break
+    if not arrived:
+        raise RuntimeError("no event of that close came within a minute: is the machine busy with something else?")
     due = [one for one in registered if _closes(one.timeframe, measured_ms)]
     timeframe_of = {one.id: one.timeframe for one in due}
     delays = {name: [each for id_, each in arrived if timeframe_of[id_] == name] for name in DURATION_MS}

@@ -301,7 +301,7 @@ async def test_a_market_that_does_not_exist_stops_nobody(
         assert hub.refused == [(nope, "no such market at binance: BINANCE:NOPEUSDT (did you mean BINANCE:SOLUSDT?)")]
 
 
-async def test_an_exchange_that_is_away_is_asked_again_and_holds_up_nobody_else(
+async def test_an_exchange_that_is_away_is_asked_again(
     exchange: SimulatedExchange, store: FileStore, clock: Fast
 ) -> None:
     async with following(exchange, store, clock) as hub:

@@ -4,6 +4,7 @@ A real ``hub up`` with its store and its Valkey, users over real sockets. ``HUB_
 """
 
 import random
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -133,10 +134,16 @@ def unfolding(number: int) -> str:
 def test_conditions_that_unfold_cost_their_sender_the_rate(shared: tuple[Served, dict[str, str]]) -> None:
     served, keys = shared
     with client(served, keys["trudy"]) as trudy:
-        answers = [register(trudy, unfolding(number)) for number in range(500, 516)]
+        begun = time.monotonic()
+        answers = []
+        for number in range(500, 532):
+            answers.append(register(trudy, unfolding(number)))
+            if answers[-1].status_code == 429:
+                break
+        minutes = 1 + int((time.monotonic() - begun) // 60)
     statuses = [answer.status_code for answer in answers]
     size = len(answers[0].json()["canonical"])
-    assert statuses.count(201) <= MOST_WRITES // (size // 1_000)
+    assert statuses.count(201) <= minutes * (MOST_WRITES // (size // 1_000))
     assert set(statuses) == {201, 429}
 
 

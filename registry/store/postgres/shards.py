@@ -61,7 +61,10 @@ class PgShards:
                 "ON CONFLICT (worker) DO UPDATE SET there_until = excluded.there_until",
                 [worker, lasting_ms],
             )
-            connection.execute("DELETE FROM registry.tick_workers WHERE there_until < clock_timestamp()")
+            # Whoever asks is there, however short its lease and however long this transaction.
+            connection.execute(
+                "DELETE FROM registry.tick_workers WHERE there_until < clock_timestamp() AND worker <> %s", [worker]
+            )
             connection.execute("DELETE FROM registry.shard_leases WHERE shard >= %s", [shards])
             # Those of workers that are not there count as free, whoever had them.
             counts = {

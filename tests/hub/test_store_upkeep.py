@@ -7,7 +7,7 @@ import pytest
 from common.clock import ReplayClock
 from common.errors import StoreNotWritable
 from common.supervision import Loops
-from hub.store_upkeep import tidying
+from hub.store_upkeep import _wait_s, tidying
 from registry.store.files.file_store import FileStore
 from tests.registry.store.ticks import BTC, ETH, HOUR, tick
 from tests.waiting import wait_for
@@ -50,3 +50,20 @@ def test_a_store_that_takes_no_writes_is_tidied_up_later(tmp_path: Path, monkeyp
         with tidying(store, ReplayClock(9 * HOUR), loops, history_days=30, every_s=0.01):
             wait_for(lambda: watermark_rows(store) == 2, "the watermarks to be trimmed")
             assert {loop.restarts for loop in loops.all()} == {0}
+
+
+@pytest.mark.parametrize("now_s", [0.0, 29.5, 30.0, 30.5, 59.9, 1_775_000_003.2])
+@pytest.mark.parametrize("every_s", [60.0, 600.0])
+def test_it_is_done_halfway_between_two_closes(now_s: float, every_s: float) -> None:
+    wait_s = _wait_s(now_s, every_s)
+    assert every_s - 60 < wait_s <= every_s
+    assert (now_s + wait_s) % 60 == pytest.approx(30)
+
+
+def test_small_commits_do_not_stay_in_memory(tmp_path: Path) -> None:
+    with FileStore(tmp_path) as store:
+        record(store, 1, 9)
+        log = tmp_path / "registry.duckdb.wal"
+        assert log.stat().st_size > 0
+        with tidying(store, ReplayClock(9 * HOUR), Loops(), history_days=30, every_s=0.01):
+            wait_for(lambda: not log.exists() or not log.stat().st_size, "the log to be taken into the file")

@@ -33,6 +33,7 @@ from events.opening import open_log
 from events.webhooks.sender import sending
 from hub.children import Children
 from hub.hub_processes import processes_of
+from hub.sole_work import keeping_sole_work
 from hub.store_upkeep import tidying
 from registry.store import open_store
 from registry.store.files.file_store import FileStore
@@ -60,18 +61,7 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
     the event log raises, and :class:`StoreBroken` if a write to the store failed in such a way that only a restart
     helps: a supervisor, such as systemd, then starts the service again.
     """
-    there = running(settings.data_dir)
-    if there is not None:
-        others = [f"{each.name} (process {each.pid})" for each in processes_of(settings.data_dir) if each.name != "hub"]
-        raise ServiceError(
-            f"the hub of {settings.data_dir} is already running: process {there.pid} at {there.url}"
-            f"{', with ' + ', '.join(others) if others else ''}; `hub status` shows more, `hub down` stops it"
-        )
-    if settings.resolved_store_url.startswith(("http:", "https:")):
-        raise ServiceError(
-            "HUB_STORE_URL names the store of another process; unset it if this service is to own the store itself, or "
-            "name a database that several services share: postgresql://USER@HOST/DATABASE"
-        )
+    _refuse_elsewhere(settings)
     make_folder(settings.data_dir, ServiceError)
     _close_to_others(settings)
     gc.set_threshold(COLLECTED_AFTER)
@@ -96,11 +86,10 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
             # Not before store and log are reconciled: a log that is ahead may have used the next numbers already.
             store.announce_upgrades()
         stack.enter_context(tidying(store, clock, loops, history_days=settings.history_days))
+        soles = []
         if isinstance(store, SharedStore):
             works: tuple[SoleWork, ...] = ("webhooks", "bots")
-            for work in works:
-                if work not in settings.without:
-                    stack.enter_context(store.sole(work))
+            soles = [stack.enter_context(store.sole(work)) for work in works if work not in settings.without]
         rearm_webhooks: Callable[[str, str, str], None] = partial(_rearm_elsewhere, store)
         if "webhooks" not in settings.without:
             webhooks = sending(
@@ -139,12 +128,34 @@ def serve(settings: Settings, announce: Callable[[str], object]) -> None:
             lambda: announce(_greeting(here, store, settings, children.dashboard_url)),
         )
         broken: list[StoreBroken] = []
+
+        def give_up(error: StoreBroken) -> None:
+            _give_up(error, broken, server)
+
         if isinstance(store, OwnStore):
-            store.when_broken(lambda error: _give_up(error, broken, server))
+            store.when_broken(give_up)
+        for keep in soles:
+            stack.enter_context(keeping_sole_work(keep, loops, give_up))
         stack.callback(children.stop)
         server.run([listener])
         if broken:
             raise broken[0]
+
+
+def _refuse_elsewhere(settings: Settings) -> None:
+    """Raise :class:`ServiceError` where another process serves this data folder, or owns its store."""
+    there = running(settings.data_dir)
+    if there is not None:
+        others = [f"{each.name} (process {each.pid})" for each in processes_of(settings.data_dir) if each.name != "hub"]
+        raise ServiceError(
+            f"the hub of {settings.data_dir} is already running: process {there.pid} at {there.url}"
+            f"{', with ' + ', '.join(others) if others else ''}; `hub status` shows more, `hub down` stops it"
+        )
+    if settings.resolved_store_url.startswith(("http:", "https:")):
+        raise ServiceError(
+            "HUB_STORE_URL names the store of another process; unset it if this service is to own the store itself, or "
+            "name a database that several services share: postgresql://USER@HOST/DATABASE"
+        )
 
 
 def _rearm_elsewhere(store: Store, user_id: str, bot_id: str, condition_id: str) -> None:  # noqa: ARG001 - one call for both

@@ -149,9 +149,14 @@ class SharedStore(Protocol):
         one that has died. Raises :class:`common.errors.StoreUnreachable` if that takes too long."""
         ...
 
-    def sole(self, work: SoleWork) -> AbstractContextManager[None]:
+    def sole(self, work: SoleWork) -> AbstractContextManager[Callable[[], None]]:
         """Be the only process that does some work while the block runs. Raises :class:`common.errors.StoreLocked` at
-        once if another one does it."""
+        once if another one does it.
+
+        Yields what is to be called every few seconds, from one thread: it asks for the work again if the server has
+        forgotten who does it, raises ``StoreLocked`` if it has been given to another process since, and
+        :class:`common.errors.StoreUnreachable` while the server is away.
+        """
         ...
 
     def generation(self) -> int:

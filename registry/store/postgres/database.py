@@ -24,6 +24,7 @@ from registry.store.postgres.arrow import ArrowReader
 from registry.store.postgres.incarnation import incarnation_of
 from registry.store.postgres.locks import BOTS_LOCK, WRITE_LOCK
 from registry.store.postgres.migrate import check_schema, migrate
+from registry.store.postgres.sole_lock import SoleLock
 from registry.store.postgres.values import as_csv, definition_of, fitted, frame_of, readable_as_arrow
 from registry.store.sql import zoned
 
@@ -168,15 +169,21 @@ class PgDatabase:
             yield
 
     @contextmanager
-    def holding_at_once(self, lock: int, refusal: StoreError) -> Iterator[None]:
-        """The same without waiting: raises ``refusal`` if another session has the lock."""
+    def holding_for_good(self, lock: int, refusal: StoreError) -> Iterator[Callable[[], None]]:
+        """Hold it while the block runs, without waiting for it: raises ``refusal`` if another session has the lock.
+
+        Yields what is to be called every few seconds, as the session may end meanwhile: it takes the lock again, raises
+        ``refusal`` if another session was faster, and what reads raise while the server is away.
+        """
         with ExitStack() as stack:
             with self._explained():
-                connection = stack.enter_context(self._connected())
-                is_free = connection.execute("SELECT pg_try_advisory_lock(%s)", [lock]).fetchall()[0][0]
-            if not is_free:
-                raise refusal
-            yield
+                sole = stack.enter_context(SoleLock(self._connected, lock, refusal))
+
+            def keep() -> None:
+                with self._explained():
+                    sole.keep()
+
+            yield keep
 
     @contextmanager
     def apart(self, lock: int) -> Iterator[Connection[tuple[object, ...]]]:

@@ -112,13 +112,13 @@ class PgStore:
         """See :meth:`registry.store.protocol.SharedStore.publishing`."""
         return self._database.holding(PUBLISH_LOCK)
 
-    def sole(self, work: SoleWork) -> AbstractContextManager[None]:
+    def sole(self, work: SoleWork) -> AbstractContextManager[Callable[[], None]]:
         """See :meth:`registry.store.protocol.SharedStore.sole`."""
         done = {"webhooks": "posts to webhooks", "bots": "runs the bots"}[work]
         refusal = StoreLocked(
             f"another service {done} of this store; start this one with hub up --without {work}, or HUB_WITHOUT={work}"
         )
-        return self._database.holding_at_once(SOLE_LOCKS[work], refusal)
+        return self._database.holding_for_good(SOLE_LOCKS[work], refusal)
 
     def generation(self) -> int:
         """See :meth:`registry.store.protocol.SharedStore.generation`."""

@@ -209,6 +209,30 @@ def test_what_is_done_once_for_all_is_not_done_by_a_second_process(two: tuple[St
         pass
 
 
+def test_whoever_does_it_takes_it_again_after_a_lost_connection_unless_another_one_was_faster(
+    two: tuple[Store, Store], postgres: PostgresServer, url: str
+) -> None:
+    one, other = two
+    assert isinstance(one, SharedStore)
+    assert isinstance(other, SharedStore)
+    with one.sole("bots") as keep:
+        keep()
+        postgres.cut_connections(url)
+        again(keep)
+        with pytest.raises(StoreLocked):
+            other.sole("bots").__enter__()
+        postgres.cut_connections(url)
+        taken = other.sole("bots")
+        again(taken.__enter__)
+        for _ in range(2):
+            with pytest.raises(StoreLocked, match="another service runs the bots"):
+                again(keep)
+        taken.__exit__(None, None, None)
+        again(keep)
+        with pytest.raises(StoreLocked):
+            other.sole("bots").__enter__()
+
+
 def again(call: Callable[[], Answer]) -> Answer:
     """The answer of a call that is repeated while connections turn out to be cut."""
     for _ in range(20):

@@ -13,7 +13,7 @@ from registry.store.protocol import Store
 
 _log = logging.getLogger(__name__)
 
-_EVERY_S = 600.0
+_EVERY_S = 300.0
 _AFTER_MINUTE_S = 30.0
 """Candles close at the ends of minutes: what holds up a commit for a moment is done halfway between them."""
 _DAY_MS = 24 * 3_600_000
@@ -23,7 +23,7 @@ _DAY_MS = 24 * 3_600_000
 def tidying(
     store: Store, clock: Clock, loops: Loops, *, history_days: float, every_s: float = _EVERY_S
 ) -> Iterator[None]:
-    """Have a thread tidy up while the block runs, every ten minutes unless told otherwise.
+    """Have a thread tidy up while the block runs, every five minutes unless told otherwise.
 
     It removes what nobody reads from the store and takes its write-ahead logs into the files: until then DuckDB keeps
     all small commits in memory, and would do this in the middle of a tick once a log has 16 MB. Then it gives freed

@@ -1,13 +1,11 @@
 """One hub in several processes, on one store in Postgres and one event log: whatever one is told, each knows."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import httpx
@@ -27,11 +25,11 @@ from registry.store.parts.delivery import Webhook
 from registry.store.protocol import Store
 from tests.api.served_hub import NOON_MS, few_candles, record_tick
 from tests.events.servers import FaultyServer, binary
+from tests.hub.machines import PATIENCE_S, Reader, hub_up
 from tests.postgres_server import PostgresServer, postgres_server
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 120.0
 
 
 @pytest.fixture(scope="module")
@@ -58,70 +56,6 @@ def environment(postgres: PostgresServer, valkey: FaultyServer, tmp_path: Path) 
         "REDIS_URL": f"unix://{valkey.socket}",
         "HUB_API_PORT": "0",
     }
-
-
-class Machine:
-    """A process of the hub with a data folder of its own."""
-
-    def __init__(self, folder: Path, process: subprocess.Popen[bytes]) -> None:
-        self.folder, self.process = folder, process
-
-    @property
-    def url(self) -> str:
-        return str(json.loads((self.folder / "service.json").read_text())["url"])
-
-    def as_user(self, key: str) -> httpx.Client:
-        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {key}"}, timeout=30)
-
-
-@contextmanager
-def hub_up(folder: Path, environment: dict[str, str], *options: str) -> Iterator[Machine]:
-    """``hub up`` with some options, once it says that it works."""
-    folder.mkdir()
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "app_cli", "up", *options],
-            env={**environment, "HUB_DATA_DIR": str(folder)},
-            cwd=folder,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-
-        def works() -> bool:
-            assert process.poll() is None, (folder / "log").read_text()
-            said = (folder / "log").read_text()
-            return any(words in said for words in ("Condition Hub serves", "Judging by", "Fetching the candles"))
-
-        wait_for(works, "a process of the hub to work", PATIENCE_S)
-        yield Machine(folder, process)
-        if process.poll() is None:
-            process.terminate()
-            assert process.wait(60) == 0
-    finally:
-        process.kill()
-        process.wait()
-
-
-class Reader:
-    """Reads a stream of events in a thread until it ends."""
-
-    def __init__(self, client: httpx.Client) -> None:
-        self.seqs: list[int] = []
-        self.is_open = threading.Event()
-        self._client = client
-        self.thread = threading.Thread(target=self._read, daemon=True)
-        self.thread.start()
-        assert self.is_open.wait(PATIENCE_S)
-
-    def _read(self) -> None:
-        # Of a service that is killed, the stream breaks off.
-        with suppress(httpx.HTTPError), self._client.stream("GET", "/events", timeout=PATIENCE_S) as stream:
-            assert stream.status_code == 200
-            for line in stream.iter_lines():
-                self.is_open.set()
-                if line.startswith("data: "):
-                    self.seqs.append(json.loads(line.removeprefix("data: "))["seq"])
 
 
 def user(store: Store, name: str) -> tuple[str, str]:

@@ -64,11 +64,20 @@ def histories_in(
     frame = frame.with_columns(_named_by(conditions, frame)).with_row_index("row")
     parts: dict[Series, list[pl.DataFrame]] = {}
     keys = [name for name in _KEYS if name in frame.columns]
-    for key, rows in frame.partition_by(keys, as_dict=True, include_key=False).items():
+    for key, rows in _by_key(frame, keys):
         series = _series(dict(zip(keys, key, strict=True)), exchange)
         parts.setdefault(series, []).append(rows)
     histories = {series: _history(series, pl.concat(rows)) for series, rows in parts.items()}
     return {series: history for series, history in histories.items() if history.height}
+
+
+def _by_key(frame: pl.DataFrame, keys: list[str]) -> Iterable[tuple[tuple[Any, ...], pl.DataFrame]]:
+    """The rows that have the same values in some columns, with these values, without these columns."""
+    named = frame.select(keys)
+    if not any(named.select(pl.all().ne_missing(pl.all().first()).any()).row(0)):
+        # A frame of one series is common, and telling its rows apart takes longer than judging a condition on them.
+        return [(named.row(0), frame.drop(keys))]
+    return frame.partition_by(keys, as_dict=True, include_key=False).items()
 
 
 def _taken(candles: Any) -> pl.DataFrame:
@@ -216,7 +225,8 @@ def _history(series: Series, rows: pl.DataFrame) -> pl.DataFrame:
                 f"two different candles of {series} open at the same time: {_told(first)}, and {_told(second)};"
                 " keep the right one"
             )
-    return rows.drop("row")
+    # In one piece: columns of several are copied whenever they are looked at as arrays.
+    return rows.drop("row").rechunk()
 
 
 def _told(candle: Mapping[str, Any]) -> str:

@@ -36,11 +36,11 @@ class FrameHistory:
 
     @property
     def first_open_ms(self) -> int:
-        return int(open_times(self.candles)[0])
+        return int(open_times(self.candles.head(1))[0])
 
     @property
     def last_open_ms(self) -> int:
-        return int(open_times(self.candles)[-1])
+        return int(open_times(self.candles.tail(1))[0])
 
     def blocks(self) -> Iterator[pl.DataFrame]:
         if self.candles.height:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from analysis.backtesting.judging import BaseCandles
+from analysis.backtesting.judging import BaseCandles, moves
 
 EVENT_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "offset": pl.Int64,
@@ -27,15 +27,15 @@ def event_study(base: BaseCandles, rows: NDArray[np.int64], before: int, after: 
     told = []
     for offset in range(-before, after + 1):
         there = rows[(rows + offset >= 0) & (rows + offset < base.stop)]
-        moves = closes[there + offset] / closes[there] - 1
+        mine = moves(closes[there + offset], closes[there])
         row: dict[str, object] = {"offset": offset, "triggers": there.size}
         if there.size:
-            error = float(moves.std(ddof=1)) / np.sqrt(there.size) if there.size > 1 else 0.0
-            mean = float(moves.mean())
+            error = float(mine.std(ddof=1)) / np.sqrt(there.size) if there.size > 1 else 0.0
+            mean = float(mine.mean())
             row |= {"mean": mean, "low": mean - 2 * error, "high": mean + 2 * error}
         first, stop = max(base.first, -offset), min(base.stop, base.stop - offset)
         if stop > first:
-            usual = closes[first + offset : stop + offset] / closes[first:stop] - 1
+            usual = moves(closes[first + offset : stop + offset], closes[first:stop])
             row["baseline_mean"] = float(usual.mean())
         told.append(row)
     return pl.DataFrame(told, schema=EVENT_SCHEMA)

@@ -20,14 +20,14 @@ EXCURSION_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 
 def excursions(base: BaseCandles, rows: NDArray[np.int64], horizon: int, sign: int) -> pl.DataFrame:
     """One row a trigger that has ``horizon`` candles after it in the range: ``EXCURSION_SCHEMA``."""
-    adverse, favourable = reaches(base, horizon, sign)
-    is_over = rows + horizon < base.stop
-    at = rows[is_over]
+    at = rows[rows + horizon < base.stop]
+    low, high = _extremes(base, horizon)
+    adverse, favourable = _shares(base.prices[0, at + 1], low[at - base.first], high[at - base.first], sign)
     return pl.DataFrame(
         {
             "close_time": pl.Series(base.closes_ms[at]).cast(pl.Datetime("ms", "UTC")),
-            "adverse": adverse[at - base.first],
-            "favourable": favourable[at - base.first],
+            "adverse": adverse,
+            "favourable": favourable,
         },
         schema=EXCURSION_SCHEMA,
     )
@@ -41,14 +41,25 @@ def edge_ratio(adverse: Array, favourable: Array) -> float | None:
 
 def reaches(base: BaseCandles, horizon: int, sign: int) -> tuple[Array, Array]:
     """The worst and the best excursion after each candle of the range; NaN where the range ends before."""
-    opens, highs, lows = (base.prices[row, base.first : base.stop] for row in (0, 1, 2))
-    count = opens.size
-    adverse, favourable = np.full(count, np.nan), np.full(count, np.nan)
-    if horizon < count:
-        # The extreme of the horizon's candles stands on its last one.
-        low = pl.Series(lows).rolling_min(horizon).to_numpy()[horizon:]
-        high = pl.Series(highs).rolling_max(horizon).to_numpy()[horizon:]
-        entries = opens[1 : count - horizon + 1]
-        down, up = np.minimum(low / entries - 1, 0.0), np.maximum(high / entries - 1, 0.0)
-        adverse[: count - horizon], favourable[: count - horizon] = (down, up) if sign > 0 else (-up, -down)
+    low, high = _extremes(base, horizon)
+    adverse, favourable = np.full((2, base.candles), np.nan)
+    opens = base.prices[0, base.first + 1 : base.first + 1 + low.size]
+    adverse[: low.size], favourable[: low.size] = _shares(opens, low, high, sign)
     return adverse, favourable
+
+
+def _extremes(base: BaseCandles, horizon: int) -> tuple[Array, Array]:
+    """The lowest and the highest price of the ``horizon`` candles after each candle that has so many in the range."""
+    low, high = np.empty((2, max(0, base.candles - horizon)))
+    if low.size:
+        from analysis.backtesting.extreme_kernels import over_windows
+
+        after = slice(base.first + 1, base.stop)
+        over_windows(base.prices[2, after], base.prices[1, after], horizon, low, high)
+    return low, high
+
+
+def _shares(entries: Array, low: Array, high: Array, sign: int) -> tuple[Array, Array]:
+    """Prices as excursions from those of entries, adverse and favourable."""
+    down, up = np.minimum(low / entries - 1, 0.0), np.maximum(high / entries - 1, 0.0)
+    return (down, up) if sign > 0 else (-up, -down)

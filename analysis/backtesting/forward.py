@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from analysis.backtesting.bootstrap import mean_interval, overlap_of
-from analysis.backtesting.judging import BaseCandles
+from analysis.backtesting.judging import BaseCandles, moves
 from indicators.compute import Array
 
 FORWARD_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -37,10 +37,18 @@ FORWARD_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 
 def returns_after(base: BaseCandles, horizon: int, sign: int) -> Array:
     """float64[candles]: the return after each candle of the range, NaN where the range ends before."""
-    opens, closes = base.prices[0, base.first : base.stop], base.prices[3, base.first : base.stop]
-    returns = np.full(opens.size, np.nan)
-    if horizon < opens.size:
-        returns[: opens.size - horizon] = sign * (closes[horizon:] / opens[1 : opens.size - horizon + 1] - 1)
+    returns = np.full(base.candles, np.nan)
+    ended = _ended(base, horizon, sign)
+    returns[: ended.size] = ended
+    return returns
+
+
+def _ended(base: BaseCandles, horizon: int, sign: int) -> Array:
+    """The same of those candles alone that have ``horizon`` candles after them: the first ones of the range."""
+    closes = base.prices[3, base.first + horizon : base.stop]
+    returns = moves(closes, base.prices[0, base.first + 1 : base.first + 1 + closes.size])
+    if sign < 0:
+        np.negative(returns, out=returns)
     return returns
 
 
@@ -50,19 +58,17 @@ def forward_returns(
     """One row a horizon: ``FORWARD_SCHEMA``. ``rows`` are those of the triggers in the range."""
     told = []
     for number, horizon in enumerate(horizons):
-        after = returns_after(base, horizon, sign)
-        baseline = after[np.isfinite(after)]
-        mine = after[rows - base.first]
-        is_over = np.isfinite(mine)
-        mine, block = mine[is_over], overlap_of(rows[is_over], horizon)
+        baseline = _ended(base, horizon, sign)
+        over = rows[rows - base.first < baseline.size]
+        mine, block = baseline[over - base.first], overlap_of(over, horizon)
         row: dict[str, object] = {"horizon": horizon, "triggers": mine.size}
-        if baseline.size:
-            row |= {"baseline_mean": float(baseline.mean()), "baseline_hit_rate": float((baseline > 0).mean())}
-        if mine.size:
+        usual = float(baseline.mean()) if baseline.size else None
+        if usual is not None:
+            row |= {"baseline_mean": usual, "baseline_hit_rate": np.count_nonzero(baseline > 0) / baseline.size}
+        if mine.size and usual is not None:
             mean = mean_interval(mine, block, seed + 2 * number)
             hits = (mine > 0).astype(np.float64)
             hit = mean_interval(hits, block, seed + 2 * number + 1)
-            usual = float(baseline.mean())
             row |= {
                 "mean": float(mine.mean()),
                 "mean_low": mean.low,

@@ -12,7 +12,7 @@ from analysis.backtesting.judging import BaseCandles, Firings, judge
 from analysis.backtesting.sources import ReadCandles, whole
 from common.counted import counted
 from common.timeframes import show_time
-from engine.candle_history import CandleHistory, FrameHistory
+from engine.candle_history import CandleHistory, FrameHistory, open_times
 from registry.conditions import Condition
 from registry.groups import Series
 
@@ -114,9 +114,10 @@ def cautions_of_candles(base: BaseCandles) -> Iterator[Caution]:
     if not (volumes > 0).any():
         yield Caution("no volume", "no candle has any volume: what is computed from it is UNKNOWN or says nothing")
         return
-    prices = base.prices[:, base.first : base.stop]
-    is_flat = (prices == prices[3]).all(axis=0) & (volumes == 0)
-    is_flat[1:] &= prices[0, 1:] == prices[3, :-1]
+    still = base.first + np.flatnonzero(volumes == 0)
+    prices = base.prices[:, still]
+    is_flat = (prices == prices[3]).all(axis=0)
+    is_flat &= (still == base.first) | (prices[0] == base.prices[3, still - 1])
     invented = int(is_flat.sum())
     if invented:
         yield Caution(
@@ -131,6 +132,6 @@ def _cut(read: ReadCandles, conditions: Sequence[Condition], close_ms: int) -> I
     for series in {series for condition in conditions for series in condition.all_series}:
         frame = whole(read.histories[series])
         last_ms = read.calendars.of(series).last_open(close_ms)
-        kept = frame.filter(pl.col("open_time").dt.epoch("ms") <= last_ms)
-        if kept.height:
-            yield series, FrameHistory(kept)
+        count = int(np.searchsorted(open_times(frame), last_ms, side="right"))
+        if count:
+            yield series, FrameHistory(frame.head(count))

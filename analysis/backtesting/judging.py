@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 
 import numpy as np
@@ -53,6 +54,14 @@ class BaseCandles:
         """Tells these candles from others of the same name: a digest of the first ones."""
         return sha256(self.opens_ms[:_MARKED].tobytes() + self.prices[:, :_MARKED].tobytes()).hexdigest()
 
+    @cached_property
+    def mean_returns(self) -> Array:
+        """float64[3]: what the candles in the range return on average, as shares, from open to close, from close to
+        close, and from close to the next open."""
+        opens, closes = self.prices[0, self.first : self.stop], self.prices[3, self.first : self.stop]
+        pairs = (closes, opens), (closes[1:], closes[:-1]), (opens[1:], closes[:-1])
+        return np.array([moves(later, earlier).mean() for later, earlier in pairs])
+
     @property
     def candles_a_year(self) -> float:
         """How many candles a year has, by the range itself: markets with sessions have fewer."""
@@ -63,7 +72,18 @@ class BaseCandles:
 
 
 _MARKED = 64
+_SPAN_VALUES = 1 << 18
+"""Slots times candles that are judged at once, so that a step of few slots is not too short to be worth its calls, and
+its values fit into the processor's cache."""
+_FEWEST_CANDLES, _MOST_CANDLES = 4096, 65_536
 _YEAR_MS = 365.25 * 86_400_000
+
+
+def moves(later: Array, earlier: Array) -> Array:
+    """Returns from earlier prices to later ones, as shares, without a second array of the length of a history."""
+    returns: Array = later / earlier
+    returns -= 1
+    return returns
 
 
 @dataclass(frozen=True)
@@ -88,7 +108,7 @@ def base_candles(
     read: ReadCandles, series: Series, start_ms: int | None, end_ms: int | None
 ) -> tuple[BaseCandles, CandleHistory]:
     """The candles of a series, and the same as a history. Raises :class:`common.errors.BacktestError` for a range
-    without candles and for prices that are not above 0."""
+    without candles and for prices that are not above 0 or not finite."""
     frame = whole(read.histories[series])
     calendar = read.calendars.of(series)
     opens = open_times(frame)
@@ -101,14 +121,17 @@ def base_candles(
             f"{series} has {there} candle{'' if there == 1 else 's'} in the range; it has {opens.size:,} from"
             f" {show_time(int(opens[0]))} to {show_time(int(closes[-1]))}, and a backtest needs at least 2"
         )
-    prices = np.array([frame[name].to_numpy() for name in OHLC], np.float64)
-    if not (prices[:, first:stop] > 0).all():
-        row = first + int(np.flatnonzero(~(prices[:, first:stop] > 0).all(axis=0))[0])
+    prices = np.empty((len(OHLC), opens.size))
+    for row, name in enumerate(OHLC):
+        prices[row] = frame[name].to_numpy()
+    within = prices[:, first:stop]
+    if not (within.min() > 0 and within.max() < np.inf):
+        row = first + int(np.flatnonzero(~((within > 0) & (within < np.inf)).all(axis=0))[0])
         raise BacktestError(
-            f"the candle of {series} at {show_time(int(opens[row]))} has a price that is not above 0; returns are not"
-            " defined then: begin or end the range elsewhere"
+            f"the candle of {series} at {show_time(int(opens[row]))} has a price that is not above 0, or is infinite;"
+            " returns are not defined then: begin or end the range elsewhere"
         )
-    volumes = frame["volume"].to_numpy().astype(np.float64)
+    volumes = np.asarray(frame["volume"].to_numpy(), np.float64)
     return BaseCandles(series, calendar, opens, closes, prices, volumes, first, stop), FrameHistory(frame)
 
 
@@ -122,7 +145,9 @@ def judge(
 ) -> tuple[Firings, pl.DataFrame]:
     """The rows on which conditions of one series fire, and with ``named`` their triggers as :func:`analysis.scan` has
     them. ``progress`` is called with the number of candles that each step has done."""
-    evaluator = HistoryEvaluator(make_plan(conditions), histories, read.calendars)
+    plan = make_plan(conditions)
+    span = min(_MOST_CANDLES, max(_FEWEST_CANDLES, _SPAN_VALUES // plan.slots))
+    evaluator = HistoryEvaluator(plan, histories, read.calendars, span=span)
     place = {condition: number for number, condition in enumerate(conditions)}
     order = np.array([place[condition] for condition in evaluator.plan.conditions], np.int64)
     at_rows, which_fired, frames, done = [], [], [NO_TRIGGERS], 0

@@ -74,20 +74,24 @@ class FileSource:
         try:
             scanned = pl.scan_parquet(self.path)
             if "symbol" in scanned.collect_schema().names():
-                names = scanned.select(pl.col("symbol").unique()).collect()["symbol"].to_list()
-                scanned = scanned.filter(pl.col("symbol").is_in(self._wanted(names, conditions)))
+                # Files have runs of one symbol: of those, far fewer are looked at than there are candles.
+                runs = pl.col("symbol").rle().struct.field("value")
+                names = scanned.select(runs.unique().alias("symbol")).collect()["symbol"].to_list()
+                wanted = self._wanted(names, conditions)
+                if len(wanted) < len(names):
+                    scanned = scanned.filter(pl.col("symbol").is_in(wanted, nulls_equal=True))
             frame = scanned.collect()
         except (OSError, pl.exceptions.PolarsError) as error:
             raise CandleFileError(f"{self.path} cannot be read as Parquet: {error}") from None
         return FrameSource(frame, self.exchange, self.calendars, self.grids).read(conditions)
 
-    def _wanted(self, names: Sequence[str], conditions: Sequence[Condition]) -> list[str]:
+    def _wanted(self, names: Sequence[str | None], conditions: Sequence[Condition]) -> list[str | None]:
         """The names in the file that may mean instruments of the conditions."""
         instruments = {instrument.symbol for condition in conditions for instrument in condition.instruments}
-        wanted = []
+        wanted: list[str | None] = []
         for name in names:
             try:
-                if normalise_instrument(name, self.exchange).symbol in instruments:
+                if name is None or normalise_instrument(name, self.exchange).symbol in instruments:
                     wanted.append(name)
             except HubError:
                 # What cannot be told is an error of the frame, which says so.

@@ -171,17 +171,18 @@ def _resample(values: Array, block: float, draws: int, seed: np.uint64, out: Arr
     for draw in range(draws):
         total = 0.0
         place = np.int64(0)
-        for i in range(count):
+        # A resample begins anywhere.
+        ends_by = np.uint64(0xFFFFFFFF)
+        for _ in range(count):
             state = state + np.uint64(0x9E3779B97F4A7C15)
             mixed = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
             mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
             mixed = mixed ^ (mixed >> np.uint64(31))
-            if i == 0 or (mixed & np.uint64(0xFFFFFFFF)) <= ends:
-                place = np.int64(((mixed >> np.uint64(32)) * np.uint64(count)) >> np.uint64(32))
-            else:
-                place += 1
-                if place == count:
-                    place = np.int64(0)
+            # Both places are computed and one is taken: a branch would be guessed wrong half of the time.
+            anywhere = np.int64(((mixed >> np.uint64(32)) * np.uint64(count)) >> np.uint64(32))
+            following = place + 1 if place + 1 < count else np.int64(0)
+            place = anywhere if (mixed & np.uint64(0xFFFFFFFF)) <= ends_by else following
+            ends_by = ends
             total += values[place]
         out[draw] = total / count
 

@@ -46,25 +46,6 @@ TRADE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 
 
 @dataclass(frozen=True)
-class Means:
-    """What the candles of a range return on average, as shares."""
-
-    open_to_close: float
-    close_to_close: float
-    close_to_open: float
-
-    @classmethod
-    def of(cls, base: BaseCandles) -> "Means":
-        """Those of the candles of a backtest."""
-        opens, closes = base.prices[0, base.first : base.stop], base.prices[3, base.first : base.stop]
-        return cls(
-            float(np.mean(closes / opens - 1)),
-            float(np.mean(closes[1:] / closes[:-1] - 1)),
-            float(np.mean(opens[1:] / closes[:-1] - 1)),
-        )
-
-
-@dataclass(frozen=True)
 class Traded:
     """What conditions of one series made: ``figures`` float64[conditions, FIGURES], and for each of ``BLOCKS``
     stretches of the range ``blocks`` float64[conditions, BLOCKS, 2] with sums of ``excess`` and ``excess2``."""
@@ -92,11 +73,13 @@ class ConditionTrades:
         """One row a trade, oldest first: ``TRADE_SCHEMA``."""
         base, raw = self.base, self.raw
         trigger, entry, last, reason = (raw[:, column].astype(np.int64) for column in (1, 2, 3, 6))
-        adverse, favourable = np.empty(entry.size), np.empty(entry.size)
-        for trade, (begin, end) in enumerate(zip(entry.tolist(), last.tolist(), strict=True)):
-            low, high = base.prices[2, begin : end + 1].min(), base.prices[1, begin : end + 1].max()
-            reach = np.array([low, high]) / base.prices[0, begin] - 1
-            adverse[trade], favourable[trade] = reach if self.sign > 0 else -reach[::-1]
+        low, high = np.empty((2, entry.size))
+        if entry.size:
+            from analysis.backtesting.extreme_kernels import over_trades
+
+            over_trades(base.prices[2], base.prices[1], entry, last, low, high)
+        down, up = low / base.prices[0, entry] - 1, high / base.prices[0, entry] - 1
+        adverse, favourable = (down, up) if self.sign > 0 else (-up, -down)
         columns = {
             "trigger_time": base.closes_ms[trigger],
             "entry_time": base.opens_ms[entry],
@@ -112,7 +95,7 @@ class ConditionTrades:
         }
         return pl.DataFrame(columns).cast(TRADE_SCHEMA)  # type: ignore[arg-type]
 
-    @property
+    @cached_property
     def closed(self) -> pl.DataFrame:
         """Without a trade that is still open."""
         return self.frame.filter(pl.col("reason") != "still open")
@@ -166,7 +149,6 @@ def _run(
     known = exits or Firings(np.zeros(2, np.int64), np.zeros(0, np.int64))
     if exit_of is None:
         exit_of = np.full(len(figures), -1 if exits is None else 0, np.int64)
-    means = Means.of(base)
     return int(
         simulate(
             firings.starts,
@@ -186,7 +168,7 @@ def _run(
                     rules.slippage_percent / 100,
                 ]
             ),
-            np.array([means.open_to_close, means.close_to_close, means.close_to_open]),
+            base.mean_returns,
             figures,
             blocks,
             trades,

@@ -245,6 +245,18 @@ def test_a_store_and_its_url_and_a_file_say_the_same(tmp_path: Path) -> None:
         assert_frame_equal(other.forward, expected.forward)
 
 
+def test_a_file_of_several_symbols_is_read_as_a_frame_of_one(tmp_path: Path) -> None:
+    ours, path = sample(), tmp_path / "candles.parquet"
+    expected = analysis.backtest("BTCUSDT 1h: rsi(14) < 30", ours, trials=SessionTrials())
+    pl.concat([ours, sample("ETHUSDT")]).sort("open_time", "symbol").write_parquet(path)
+    report = analysis.backtest("BTCUSDT 1h: rsi(14) < 30", path, trials=SessionTrials())
+    assert_frame_equal(report.triggers, expected.triggers)
+    assert report.summary.equals(expected.summary)
+    pl.concat([ours, sample("ETHUSDT").with_columns(symbol=pl.lit(None, pl.String))]).write_parquet(path)
+    with pytest.raises(HubError, match="some candles have no symbol"):
+        analysis.backtest("BTCUSDT 1h: rsi(14) < 30", path, trials=SessionTrials())
+
+
 def test_several_series_are_judged_on_any_executor() -> None:
     candles = pl.concat([sample(), sample("ETHUSDT"), sample("SOLUSDT")])
     texts = [f"{symbol} 1h: close > sma(20)@BTCUSDT" for symbol in ("BTCUSDT", "ETHUSDT", "SOLUSDT")]
@@ -271,6 +283,7 @@ EMPTY = frame([flat(90)]).clear()
         (TEXT, EMPTY, {}, CandlesMissing, "no candles of BINANCE:BTCUSDT 1h"),
         (TEXT, frame([flat(90)]), {}, BacktestError, "has 1 candle in the range.* needs at least 2"),
         (TEXT, frame([flat(90), flat(0), flat(90)]), {}, BacktestError, "price that is not above 0"),
+        (TEXT, frame([flat(90), flat(float("inf")), flat(90)]), {}, BacktestError, "or is infinite"),
         (TEXT, frame([flat(90)] * 9), {"start": "2030-01-01"}, BacktestError, "has 0 candles in the range"),
         (TEXT, frame([flat(90)] * 9), {"start": "yesterday"}, HubError, "cannot be read"),
         (TEXT, frame([flat(90)] * 9), {"horizons": (0,)}, BacktestError, "whole numbers of candles from 1"),

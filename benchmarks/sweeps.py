@@ -61,8 +61,8 @@ def sweeps(scale: Scale, peers: Peers) -> Section:  # noqa: ARG001 - sections ar
     title = f"{count:,} conditions on {series} series, and one on five years of minutes"
     remark = (
         f"{count:,} conditions as in the section on scanning, on {hours:,} 1h candles of each of {series} symbols, one"
-        " symbol after the other. The scan reads and plans them once for all symbols, planning included in its CPU; the"
-        " sweep does so for each, trades them as well, with equity, and deflates the best. Triggers are written as"
+        " symbol after the other. Both plan them once for all symbols, planning included in their CPU; the sweep"
+        " trades them as well, with equity, and deflates the best. Triggers are written as"
         " Parquet; those of one series are in memory at a time, beside all candles and the values of 4,096 of them. CPU"
         " is without parsing the conditions' texts, and the scan's without writing its report, a row a trigger."
     )

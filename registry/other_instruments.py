@@ -12,7 +12,7 @@ def on_instrument(condition: Condition, instrument: Instrument) -> Condition:
     if condition.series.instrument == instrument:
         return condition
     series = Series(instrument, condition.timeframe)
-    return Condition.restored(f"{series}: {_what_is_judged(condition.text, condition.series)}")
+    return Condition.restored(f"{series}: {what_is_judged(condition.text, condition.series)}")
 
 
 def names_on(conditions: Iterable[Condition], instrument: Instrument) -> Iterator[tuple[str, str]]:
@@ -25,13 +25,13 @@ def names_on(conditions: Iterable[Condition], instrument: Instrument) -> Iterato
         begin = begins.get(condition.timeframe)
         if begin is None:
             begin = begins[condition.timeframe] = f"{Series(instrument, condition.timeframe)}: "
-        canonical = begin + _what_is_judged(condition.canonical, condition.series)
+        canonical = begin + what_is_judged(condition.canonical, condition.series)
         yield (
             identity(condition.definition_versions, canonical),
-            begin + _what_is_judged(condition.text, condition.series),
+            begin + what_is_judged(condition.text, condition.series),
         )
 
 
-def _what_is_judged(text: str, series: Series) -> str:
+def what_is_judged(text: str, series: Series) -> str:
     """A condition's text without the series that it begins with."""
     return text.removeprefix(f"{series}: ")

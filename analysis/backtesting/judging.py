@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from analysis.backtesting.planning import plan_of
 from analysis.backtesting.sources import ReadCandles, whole
 from common.candle_columns import OHLC
 from common.errors import BacktestError
@@ -16,7 +17,6 @@ from common.timeframes import show_time
 from engine.calendars import SeriesCalendar
 from engine.candle_history import CandleHistory, FrameHistory, open_times
 from engine.history import NO_TRIGGERS, HistoryEvaluator
-from engine.plan import make_plan
 from indicators.compute import Array
 from registry.conditions import Condition
 from registry.groups import Series
@@ -145,16 +145,14 @@ def judge(
 ) -> tuple[Firings, pl.DataFrame]:
     """The rows on which conditions of one series fire, and with ``named`` their triggers as :func:`analysis.scan` has
     them. ``progress`` is called with the number of candles that each step has done."""
-    plan = make_plan(conditions)
-    span = min(_MOST_CANDLES, max(_FEWEST_CANDLES, _SPAN_VALUES // plan.slots))
-    evaluator = HistoryEvaluator(plan, histories, read.calendars, span=span)
-    place = {condition: number for number, condition in enumerate(conditions)}
-    order = np.array([place[condition] for condition in evaluator.plan.conditions], np.int64)
+    listed, on = plan_of(conditions)
+    span = min(_MOST_CANDLES, max(_FEWEST_CANDLES, _SPAN_VALUES // listed.plan.slots))
+    evaluator = HistoryEvaluator(listed.plan, histories, read.calendars, span=span, on=on)
     at_rows, which_fired, frames, done = [], [], [NO_TRIGGERS], 0
     for rows in evaluator.rows():
         at, which = evaluator.judge(rows)
         at_rows.append(at + done)
-        which_fired.append(order[which])
+        which_fired.append(listed.order[which])
         if named:
             frames.append(evaluator.trigger_frame(rows, at, which))
         done += rows.opens.size

@@ -1,7 +1,7 @@
 """``analysis.sweep``: every combination as a backtest of its own would have it, on any executor."""
 
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
@@ -13,11 +13,12 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import analysis
-from analysis.backtesting import sweeping, units
+from analysis.backtesting import planning, sweeping, units
 from analysis.backtesting.judging import base_candles
 from analysis.backtesting.templates import Value
 from analysis.backtesting.trials import SessionTrials
 from common.errors import BacktestError, ConditionError, HubError
+from engine.plan import make_plan
 from registry.conditions import Condition
 from tests.analysis.backtesting.candles import sample
 from tests.waiting import wait_for
@@ -61,6 +62,29 @@ def test_processes_give_what_threads_give(monkeypatch: pytest.MonkeyPatch) -> No
     assert steps == [(number, 4) for number in range(1, 5)], "two series of six conditions, four at most in a unit"
     assert_frame_equal(processes.frame, threads.frame)
     assert processes.series == threads.series
+
+
+def test_the_same_conditions_on_several_symbols_are_planned_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that read another instrument are planned for each, and none fires differently for it."""
+    plans: list[int] = []
+
+    def counted(conditions: list[Condition]) -> object:
+        plans.append(len(conditions))
+        return make_plan(conditions)
+
+    monkeypatch.setattr(planning, "make_plan", counted)
+    monkeypatch.setattr(planning, "_PLANS", planning._Plans())
+    alone = ["close > sma(17)", "rsi(13) < 40", "every(close < ema(9)@4h)", "close[2] > close for 2 bars"]
+    texts = [f"{symbol} 1h: {text}" for symbol in ("ETHUSDT", "BTCUSDT") for text in alone]
+    with ThreadPoolExecutor(2) as pool:
+        swept = analysis.sweep(texts, CANDLES, trials=SessionTrials(), executor=pool)
+    assert plans == [len(alone)]
+    expected = analysis.scan(texts, CANDLES)["condition"].value_counts()
+    assert dict(swept.frame.select("condition", "triggers").iter_rows()) == dict(expected.iter_rows())
+    with_bitcoin = [f"{symbol} 1h: close > sma(11) and rsi(14)@BTCUSDT < 50" for symbol in ("ETHUSDT", "BTCUSDT")]
+    swept = analysis.sweep(with_bitcoin, CANDLES, trials=SessionTrials())
+    expected = analysis.scan(with_bitcoin, CANDLES)["condition"].value_counts()
+    assert dict(swept.frame.select("condition", "triggers").iter_rows()) == dict(expected.iter_rows())
 
 
 def test_a_cancelled_sweep_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """How a subscriber may have triggers delivered, within which bounds, and what names may look like."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -85,6 +85,8 @@ def _expiring(policy: DeliveryPolicy, expires_ms: int) -> DeliveryPolicy:
     return replace(policy, expires_ms=expires_ms)
 
 
+_BETWEEN = "the configuration after it"
+"""Stands between configurations that become texts together."""
 # Made once: `json.dumps` makes another encoder for each call with these options.
 _AS_TEXT = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
@@ -94,8 +96,23 @@ def config_text(bot_config: Mapping[str, object]) -> str:
 
     Raises :class:`common.errors.SubscriptionError` for what cannot be JSON.
     """
+    return _json(bot_config)
+
+
+def config_texts(bot_configs: Sequence[Mapping[str, object]]) -> list[str]:
+    """The texts of many configurations, as of :func:`config_text`; half the work of one call for each."""
+    if len(bot_configs) == 1:
+        return [config_text(bot_configs[0])]
+    marked: list[object] = [_BETWEEN] * (2 * len(bot_configs) - 1)
+    marked[::2] = bot_configs
+    texts = _json(marked)[1:-1].split(f',"{_BETWEEN}",')
+    # A configuration may contain the mark, too.
+    return texts if len(texts) == len(bot_configs) else list(map(config_text, bot_configs))
+
+
+def _json(value: object) -> str:
     try:
-        return _AS_TEXT(bot_config)
+        return _AS_TEXT(value)
     except (TypeError, ValueError):
         # Neither the configuration nor what is wrong with it is shown: both are private.
         raise SubscriptionError("bot_config is not a JSON object; use text keys and finite numbers") from None

@@ -20,9 +20,11 @@ from registry.store.files.activity_tables import ActivityTables
 from registry.store.files.changed_conditions import ChangedConditions
 from registry.store.files.condition_search import ConditionSearch
 from registry.store.files.group_commit import GroupCommit, PendingOperation
+from registry.store.files.prepared_requests import PreparedRequest, prepare
 from registry.store.files.registered_today import RegisteredToday
-from registry.store.files.registry_draft import PreparedRequest, RegistryDraft, prepare
+from registry.store.files.registry_draft import RegistryDraft
 from registry.store.files.subscription_changes import check_quota, end, forget, pause, take
+from registry.store.files.subscription_draft import SubscriptionDraft
 from registry.store.files.subscription_loading import changed_subscriptions, load_subscriptions
 from registry.store.files.succession_tables import SuccessionTables
 from registry.store.files.trigger_tables import TriggerTables
@@ -130,8 +132,7 @@ class RegistryTables:
         active_from_ms: int,
         quota: SubscriptionQuota | None = None,
     ) -> list[SubscribeResult]:
-        prepared = [prepare(request) for request in requests]
-        return self._group_commit.run(partial(self._subscribe, prepared, active_from_ms, quota))
+        return self._group_commit.run(partial(self._subscribe, prepare(requests), active_from_ms, quota))
 
     def unsubscribe(
         self, user_id: str, bot_id: str, condition_id: str, *, at_ms: int, grace_ms: int = GRACE_MS
@@ -309,9 +310,9 @@ class RegistryTables:
     def _commit(self, batch: list[PendingOperation[RegistryDraft]]) -> None:
         # Nobody else writes: no tick gets in between reading the watermarks and adopting the conditions.
         with self._database.alone():
-            draft = RegistryDraft(
-                self._conditions, self._activity, self._subscriptions, self._unjudged, self._zones, self._clock.now_ms()
-            )
+            now_ms = self._clock.now_ms()
+            changes = SubscriptionDraft(self._subscriptions, now_ms)
+            draft = RegistryDraft(self._conditions, self._activity, changes, self._unjudged, self._zones, now_ms)
             for pending in batch:
                 try:
                     pending.answer = pending.operation(draft)
@@ -319,7 +320,7 @@ class RegistryTables:
                     pending.error = error
             if draft.is_empty:
                 return
-            superseded = self._superseded | draft.superseded if draft.superseded else self._superseded
+            superseded = self._superseded | changes.superseded if changes.superseded else self._superseded
             drops = len(superseded) >= _SUPERSEDED_MOST or sum(superseded.values()) >= _SUPERSEDED_BYTES
             with self._database.transaction() as transaction:
                 draft.write(transaction)
@@ -331,7 +332,7 @@ class RegistryTables:
             draft.adopt(version)
             self._registered_today.add(draft.registered)
             self._judged.note(draft.judged, version)
-            self._subscribed.note(draft.subscribed, version)
+            self._subscribed.note(changes.conditions, version)
             self._version = version
 
     def follow(self, conditions: int, spans: int, subscriptions: int, unjudged: int) -> None:
@@ -341,7 +342,7 @@ class RegistryTables:
         if conditions:
             self._registered_today.follow(conditions)
         changed = list(changed_subscriptions(self._database, subscriptions, self._subscriptions.get))
-        version = self._version + spans + (changed[-1][0].change - last_change if changed else 0)
+        version = self._version + spans + (changed[-1].subscription.change - last_change if changed else 0)
         known = {condition.condition_id: condition for condition in fresh}
         begun = self._activity.written(spans) if spans else []
         for condition_id, span in begun:
@@ -351,10 +352,9 @@ class RegistryTables:
             self._unjudged.adopt(self._unjudged.written(unjudged))
         for condition_id, condition in known.items():
             self._conditions.setdefault(condition_id, condition)
-        for subscription, content, config_change in changed:
-            self._subscriptions.put(subscription, content, config_change)
+        self._subscriptions.put(changed)
         self._judged.note((condition_id for condition_id, _ in begun), version)
-        self._subscribed.note((subscription.condition_id for subscription, _, _ in changed), version)
+        self._subscribed.note((entry.subscription.condition_id for entry in changed), version)
         self._version = version
 
     def follow_announcements(self) -> None:
@@ -426,13 +426,13 @@ class RegistryTables:
         quota: SubscriptionQuota | None,
         draft: RegistryDraft,
     ) -> list[SubscribeResult]:
-        for each in prepared:
-            if draft.condition(each.request.condition_id) is None:
-                raise StoreError(self._unknown(each.request.condition_id, "register it before subscribing"))
-            _refuse_retired(each.request.condition_id, draft)
+        for condition_id in dict.fromkeys([each.key[2] for each in prepared]):
+            if draft.condition(condition_id) is None:
+                raise StoreError(self._unknown(condition_id, "register it before subscribing"))
+            _refuse_retired(condition_id, draft)
         if quota is not None:
-            check_quota(prepared, quota, draft)
-        return [take(each, active_from_ms, draft) for each in prepared]
+            check_quota(prepared, quota, draft.subscriptions)
+        return take(prepared, active_from_ms, draft)
 
     def _report_errors(self, errors: Mapping[str, str], judged_again: Sequence[str], draft: RegistryDraft) -> list[str]:
         fresh = []

@@ -6,7 +6,7 @@ anywhere.
 """
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,18 +21,18 @@ class RowChains:
         self._first, self._last = array("i"), array("i")
         self._before, self._after = array("i"), array("i")
 
-    def append(self, key: int, row: int) -> None:
-        """Put a row that is in no list at the end of the list of a key."""
-        _lengthen(self._first, key)
-        _lengthen(self._last, key)
-        _lengthen(self._before, row)
-        _lengthen(self._after, row)
-        last = self._last[key]
-        self._before[row], self._after[row], self._last[key] = last, _NONE, row
-        if last == _NONE:
-            self._first[key] = row
-        else:
-            self._after[last] = row
+    def append(self, keys: Sequence[int], rows: Sequence[int]) -> None:
+        """Put rows that are in no list at the end of the lists of their keys, one after another."""
+        for numbers, most in ((self._first, keys), (self._last, keys), (self._before, rows), (self._after, rows)):
+            _lengthen(numbers, max(most, default=_NONE))
+        firsts, lasts, befores, afters = self._first, self._last, self._before, self._after
+        for key, row in zip(keys, rows, strict=True):
+            last = lasts[key]
+            befores[row], afters[row], lasts[key] = last, _NONE, row
+            if last == _NONE:
+                firsts[key] = row
+            else:
+                afters[last] = row
 
     def remove(self, key: int, row: int) -> None:
         """Take a row out of the list of a key, in which it is."""
@@ -70,8 +70,8 @@ class RowChains:
 
 def _lengthen(numbers: "array[int]", place: int) -> None:
     """Make an array long enough to have a place."""
-    while len(numbers) <= place:
-        numbers.append(_NONE)
+    if (more := place + 1 - len(numbers)) > 0:
+        numbers.extend([_NONE] * more)
 
 
 def _empty(size: int) -> NDArray[np.int32]:

@@ -1,7 +1,7 @@
 """The newest revisions of all subscriptions as columns of numbers: some 70 bytes each, where objects take 500."""
 
 from array import array
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Generic, NamedTuple, TypeVar, get_args
 
 import numpy as np
@@ -14,6 +14,8 @@ from registry.subscriptions import POLICY_FIELDS, DeliveryPolicy
 _STATES: tuple[SubscriptionState, ...] = get_args(SubscriptionState)
 ENDED = _STATES.index("ended")
 ACTIVE = _STATES.index("active")
+_NUMBER_OF_STATE = {state: number for number, state in enumerate(_STATES)}
+_LOW = (1 << 32) - 1
 
 _Name = TypeVar("_Name", bound=Hashable)
 
@@ -39,6 +41,10 @@ class Numbers(Generic[_Name]):
         """The number of a name; ``None`` if it has none."""
         return self._numbers.get(name)
 
+    def get_all(self, names: Iterable[_Name]) -> "list[int | None]":
+        """The numbers of many names; ``None`` for those that have none."""
+        return list(map(self._numbers.get, names))
+
     def of(self, name: _Name) -> int:
         """The number of a name, which gets one if it has none."""
         number = self._numbers.get(name)
@@ -50,9 +56,11 @@ class Numbers(Generic[_Name]):
 
     def of_all(self, names: Sequence[_Name]) -> list[int]:
         """The numbers of many names, of which many are equal."""
+        numbers = self._numbers
         for name in dict.fromkeys(names):
-            self.of(name)
-        return list(map(self._numbers.__getitem__, names))
+            if name not in numbers:
+                self.of(name)
+        return list(map(numbers.__getitem__, names))
 
 
 class SubscriptionColumns:
@@ -80,29 +88,64 @@ class SubscriptionColumns:
         """The number of the user of a row."""
         return self.bots.names[self.bot[row]][0]
 
+    def users_of(self, rows: Sequence[int]) -> list[int]:
+        """The numbers of the users of rows."""
+        bot, names = self.bot, self.bots.names
+        return [names[bot[row]][0] for row in rows]
+
     def key(self, user_id: str, bot_id: str, condition_id: str) -> int | None:
         """The number that stands for a user's bot and a condition; ``None`` if there can be no such subscription."""
         user, condition = self.users.get(user_id), self.conditions.get(condition_id)
         bot = None if user is None else self.bots.get((user, bot_id))
         return None if bot is None or condition is None else bot << 32 | condition
 
-    def append(self, entry: SubscriptionEntry) -> int:
-        """Take up a subscription that there was not; its row."""
-        subscription = entry.subscription
-        self.bot.append(self.bots.of((self.users.of(subscription.user_id), subscription.bot_id)))
-        self.condition.append(self.conditions.of(subscription.condition_id))
-        for column in (self._bot_type, self._policy, self.state, self._active_from, self._created, self._revision,
-                       self.config_bytes, self._content, self._config_change, self.change):  # fmt: skip
-            column.append(0)
-        self.put(len(self) - 1, entry)
-        return len(self) - 1
+    def known_keys(self, names: Sequence[tuple[str, str, str]]) -> list[int | None]:
+        """What :meth:`key` says of many users, bots and conditions."""
+        users = self.users.get_all([user_id for user_id, _, _ in names])
+        # A user without a number has no bots.
+        bots = self.bots.get_all([(user or 0, name[1]) for user, name in zip(users, names, strict=True)])
+        conditions = self.conditions.get_all([condition_id for _, _, condition_id in names])
+        return [
+            None if user is None or bot is None or condition is None else bot << 32 | condition
+            for user, bot, condition in zip(users, bots, conditions, strict=True)
+        ]
+
+    def keys(self, subscriptions: Sequence[StoredSubscription]) -> list[int]:
+        """The numbers that stand for users' bots and conditions, as of :meth:`key`; names get numbers that have
+        none."""
+        users = self.users.of_all([each.user_id for each in subscriptions])
+        bots = self.bots.of_all(list(zip(users, [each.bot_id for each in subscriptions], strict=True)))
+        conditions = self.conditions.of_all([each.condition_id for each in subscriptions])
+        return [bot << 32 | condition for bot, condition in zip(bots, conditions, strict=True)]
+
+    def append(self, keys: Sequence[int], entries: Sequence[SubscriptionEntry]) -> None:
+        """Take up subscriptions that there were not, with their numbers."""
+        first = len(self)
+        subscriptions, contents, config_changes = zip(*entries, strict=True)
+        self.bot.extend([key >> 32 for key in keys])
+        self.condition.extend([key & _LOW for key in keys])
+        self._bot_type.extend(self._bot_types.of_all([each.bot_type for each in subscriptions]))
+        # Equal ones are mostly one object: the store makes them from the same requests.
+        policies = {id(each.policy): self._policies.of(each.policy) for each in subscriptions}
+        self._policy.extend([policies[id(each.policy)] for each in subscriptions])
+        self.state.extend([_NUMBER_OF_STATE[each.state] for each in subscriptions])
+        self._active_from.extend([each.active_from_ms for each in subscriptions])
+        self._created.extend([each.created_ms for each in subscriptions])
+        self._revision.extend([each.revision for each in subscriptions])
+        self.config_bytes.extend([each.config_bytes for each in subscriptions])
+        self._content.extend([content or 0 for content in contents])
+        self._config_change.extend(config_changes)
+        self.change.extend([each.change for each in subscriptions])
+        for row, each in enumerate(subscriptions, first):
+            if each.moved_to is not None:
+                self.moved_to[row] = self.conditions.of(each.moved_to)
 
     def put(self, row: int, entry: SubscriptionEntry) -> None:
         """Take over a new revision."""
         subscription = entry.subscription
         self._bot_type[row] = self._bot_types.of(subscription.bot_type)
         self._policy[row] = self._policies.of(subscription.policy)
-        self.state[row] = _STATES.index(subscription.state)
+        self.state[row] = _NUMBER_OF_STATE[subscription.state]
         self._active_from[row], self._created[row] = subscription.active_from_ms, subscription.created_ms
         self._revision[row], self.change[row] = subscription.revision, subscription.change
         self.config_bytes[row] = subscription.config_bytes

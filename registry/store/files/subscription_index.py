@@ -8,7 +8,7 @@ import threading
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -22,8 +22,8 @@ from registry.store.parts.registry import THIN, StoredSubscription
 SubscriptionKey = tuple[str, str, str]
 """User, bot, condition."""
 
-_READ_AT_ONCE = 1_000
-"""Records that a reader makes before a commit may go on."""
+_AT_ONCE = 1_000
+"""Records that a reader makes before a commit may go on, and rows that a commit writes before readers may."""
 
 _Record = TypeVar("_Record")
 
@@ -127,10 +127,10 @@ class SubscriptionIndex:
         changes, changed = self._changes
         columns, subscriptions = self._columns, list[StoredSubscription]()
         begin, end = bisect_right(changes, change), len(changes)
-        for first in range(begin, end, _READ_AT_ONCE):
+        for first in range(begin, end, _AT_ONCE):
             if len(subscriptions) >= limit:
                 break
-            places = range(first, min(first + _READ_AT_ONCE, end))
+            places = range(first, min(first + _AT_ONCE, end))
             with self._lock:
                 # One that changes meanwhile comes with its newest change, in the place of that.
                 newest = [changed[place] for place in places if columns.change[changed[place]] == changes[place]]
@@ -179,30 +179,22 @@ class SubscriptionIndex:
             "subscribed": len(self._active),
         }
 
-    def put(self, subscription: StoredSubscription, content: int | None, config_change: int) -> None:
-        """Take over a committed subscription: a new one, or a new revision."""
-        columns, entry = self._columns, SubscriptionEntry(subscription, content, config_change)
-        key = columns.key(subscription.user_id, subscription.bot_id, subscription.condition_id)
-        known = self._row(key)
-        with self._lock:
-            before, freed = (ENDED, 0) if known is None else (columns.state[known], columns.config_bytes[known])
-            if known is None:
-                row = columns.append(entry)
-                self._rows[columns.bot[row] << 32 | columns.condition[row]] = row
-            else:
-                row = known
-                columns.put(row, entry)
-            user = columns.user(row)
-            self._size_of_user[user] += known is None
-            self._config_bytes[user] += subscription.config_bytes - freed
-            self._place(row, user, before, is_new=known is None)
-            self._count(row, user, before)
-        # First the subscription, then its change: a reader that sees the change finds the subscription.
-        changes, changed = self._changes
-        changed.append(row)
-        changes.append(subscription.change)
-        if len(changes) > 2 * len(columns) + 1_000:
-            self._drop_old_changes()
+    def rows_of(self, keys: Sequence[SubscriptionKey]) -> list[int | None]:
+        """The rows of subscriptions, even of those that have ended; ``None`` where there is none."""
+        return list(map(self._row, self._columns.known_keys(keys)))
+
+    def put(self, entries: Sequence[SubscriptionEntry]) -> None:
+        """Take over committed subscriptions, new ones and new revisions, in the order of their changes."""
+        for begin in range(0, len(entries), _AT_ONCE):
+            some = entries[begin : begin + _AT_ONCE]
+            with self._lock:
+                rows = self._take(some)
+            # First the subscriptions, then their changes: a reader that sees a change finds the subscription.
+            changes, changed = self._changes
+            changed.extend(rows)
+            changes.extend([entry.subscription.change for entry in some])
+            if len(changes) > 2 * len(self._columns) + 1_000:
+                self._drop_old_changes()
 
     def fill(self, frames: Iterable[pl.DataFrame]) -> None:
         """Take over the newest revisions from a file, with the columns of :meth:`SubscriptionColumns.extend`.
@@ -234,10 +226,78 @@ class SubscriptionIndex:
         self.changed_conditions |= {columns.conditions.names[condition] for condition in self._active}
         self._set_changes(rows)
 
+    def _take(self, entries: Sequence[SubscriptionEntry]) -> list[int]:
+        """Take over subscriptions; their rows."""
+        columns = self._columns
+        rows: list[int] = []
+        fresh: dict[int, SubscriptionEntry] = {}
+        keys = columns.keys([entry.subscription for entry in entries])
+        for key, entry in zip(keys, entries, strict=True):
+            row = self._row(key)
+            if row is None and key not in fresh:
+                rows.append(len(columns) + len(fresh))
+                fresh[key] = entry
+                continue
+            if fresh:
+                self._append(fresh)
+                fresh = {}
+            row = self._rows[key] if row is None else row
+            self._replace(row, entry)
+            rows.append(row)
+        if fresh:
+            self._append(fresh)
+        return rows
+
+    def _append(self, fresh: Mapping[int, SubscriptionEntry]) -> None:
+        """Take up subscriptions that there were not, by the numbers that stand for them."""
+        columns, entries = self._columns, list(fresh.values())
+        rows = range(len(columns), len(columns) + len(fresh))
+        columns.append(list(fresh), entries)
+        self._rows.update(zip(fresh, rows, strict=True))
+        users, states = columns.users_of(rows), columns.state[rows.start :]
+        self._size_of_user.update(users)
+        for user, entry in zip(users, entries, strict=True):
+            self._config_bytes[user] += entry.subscription.config_bytes
+        self._of_user.append(users, rows)
+        living = [row for row, state in zip(rows, states, strict=True) if state != ENDED]
+        conditions = [columns.condition[row] for row in living]
+        self._of_condition.append(conditions, living)
+        self._kept.update(conditions)
+        if columns.moved_to:
+            for user, row in zip(users, rows, strict=True):
+                if row in columns.moved_to:
+                    self._moved.setdefault(user, {})[row] = None
+        self._count_active([row for row in living if columns.state[row] == ACTIVE])
+
+    def _count_active(self, rows: Sequence[int]) -> None:
+        """Count rows that are new, and active."""
+        columns = self._columns
+        conditions, bots = [columns.condition[row] for row in rows], [columns.bot[row] for row in rows]
+        users = columns.users_of(rows)
+        self._active_total += len(rows)
+        self.changed_users.update([columns.users.names[user] for user in users])
+        self.changed_conditions.update([columns.conditions.names[condition] for condition in conditions])
+        self._active.update(conditions)
+        for condition, user in zip(conditions, users, strict=True) if self._popular else ():
+            if (popular := self._popular.get(condition)) is not None:
+                popular[user] += 1
+        begun = [bot for bot in dict.fromkeys(bots) if bot not in self._active_of_bot]
+        self._active_bots_of_user.update([columns.bots.names[bot][0] for bot in begun])
+        self._active_of_bot.update(bots)
+
+    def _replace(self, row: int, entry: SubscriptionEntry) -> None:
+        """Take over a new revision of a row."""
+        columns = self._columns
+        before, user = columns.state[row], columns.user(row)
+        self._config_bytes[user] += entry.subscription.config_bytes - columns.config_bytes[row]
+        columns.put(row, entry)
+        self._place(row, user, before)
+        self._count(row, user, before)
+
     def _row(self, key: int | None) -> int | None:
         """The row of a subscription, by the number that stands for it."""
-        if key is None:
-            return None
+        if key is None or not self._loaded_keys:
+            return None if key is None else self._rows.get(key)
         place = bisect_left(self._loaded_keys, key)
         if place < len(self._loaded_keys) and self._loaded_keys[place] == key:
             return self._loaded_rows[place]
@@ -251,22 +311,21 @@ class SubscriptionIndex:
     def _read(self, rows: Sequence[int], read: Callable[[int], _Record]) -> list[_Record]:
         """What some rows say. Each is read as a whole, and a commit may come in between."""
         records: list[_Record] = []
-        for begin in range(0, len(rows), _READ_AT_ONCE):
+        for begin in range(0, len(rows), _AT_ONCE):
             with self._lock:
-                records += map(read, rows[begin : begin + _READ_AT_ONCE])
+                records += map(read, rows[begin : begin + _AT_ONCE])
         return records
 
-    def _place(self, row: int, user: int, before: int, *, is_new: bool) -> None:
+    def _place(self, row: int, user: int, before: int) -> None:
         """Follow a row's lists to its new state."""
         columns = self._columns
         condition, state = columns.condition[row], columns.state[row]
         if before == ENDED:
             # At the end: they are in the order in which they were requested.
-            if not is_new:
-                self._of_user.remove(user, row)
-            self._of_user.append(user, row)
+            self._of_user.remove(user, row)
+            self._of_user.append([user], [row])
         if before == ENDED != state:
-            self._of_condition.append(condition, row)
+            self._of_condition.append([condition], [row])
             self._kept[condition] += 1
         elif before != ENDED == state:
             self._of_condition.remove(condition, row)

@@ -51,7 +51,7 @@ def load_subscriptions(database: Database) -> SubscriptionIndex:
 
 def changed_subscriptions(
     database: Database, count: int, known: Callable[[SubscriptionKey], SubscriptionEntry | None]
-) -> Iterator[tuple[StoredSubscription, int | None, int]]:
+) -> Iterator[SubscriptionEntry]:
     """The last ``count`` revisions that were written, in the order of their changes: each with its content and the
     change that set its configuration. ``known`` finds the revision before."""
     if not count:
@@ -75,7 +75,7 @@ def changed_subscriptions(
         else:
             kept.setdefault(key, before)
         set_by, size = kept[key]
-        yield replace(subscription, config_bytes=size), content, set_by
+        yield SubscriptionEntry(replace(subscription, config_bytes=size), content, set_by)
 
 
 def _subscriptions(frames: Iterable[pl.DataFrame]) -> Iterator[tuple[StoredSubscription, int | None, int]]:

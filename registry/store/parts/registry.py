@@ -186,7 +186,7 @@ class SubscriptionRecord:
     bot_config: dict[str, object] | None = field(repr=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SubscribeResult:
     """The answer to one request."""
 

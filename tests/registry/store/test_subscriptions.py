@@ -18,6 +18,7 @@ from registry.conditions import Condition
 from registry.store.files import registry_tables
 from registry.store.files.file_store import FileStore
 from registry.store.files.migrate import migrations
+from registry.store.files.subscription_columns import SubscriptionEntry
 from registry.store.files.subscription_index import SubscriptionIndex
 from registry.store.parts.registry import StoredSubscription, SubscriptionRequest
 from registry.store.protocol import Store
@@ -250,7 +251,7 @@ def test_thousands_of_changes_of_one_leave_one(hub: Store) -> None:
     (made,) = subscribe(hub, request_for("ann", "b"))
     index = SubscriptionIndex()
     for change in range(1, 5_000):
-        index.put(replace(made, revision=change, change=change), None, 1)
+        index.put([SubscriptionEntry(replace(made, revision=change, change=change), None, 1)])
     assert [each.change for each in index.changed_after(0, 10_000)] == [4_999]
     assert index.last_change == 4_999
     assert len(index._changes[0]) < 2_000

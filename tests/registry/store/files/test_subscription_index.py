@@ -1,4 +1,4 @@
-"""The owner's memory of subscriptions, against a dictionary that does the same: filled at once, or one by one."""
+"""The memory of subscriptions, against a dictionary that does the same: filled or put at once, or one by one."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -120,13 +120,16 @@ def check(index: SubscriptionIndex, model: Model) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(STEPS, STEPS)
-def test_the_index_says_what_a_dictionary_says_filled_at_once_or_one_by_one(
+def test_the_index_says_what_a_dictionary_says_filled_or_put_at_once_or_one_by_one(
     before: list[Step], after: list[Step]
 ) -> None:
     model, index = Model(), SubscriptionIndex()
     for entry in model.revisions(before):
-        index.put(*entry)
+        index.put([entry])
     check(index, model)
+    together = SubscriptionIndex()
+    together.put(list(Model().revisions(before)))
+    check(together, model)
     filled = SubscriptionIndex()
     half = len(model.entries) // 2
     entries = list(model.entries.values())
@@ -136,11 +139,13 @@ def test_the_index_says_what_a_dictionary_says_filled_at_once_or_one_by_one(
     assert filled.changed_conditions == set(filled.subscribers())
     filled.changed_users.clear()
     was = {key: entry.subscription.state for key, entry in model.entries.items()}
+    revisions = []
     for entry in model.revisions(after):
-        index.put(*entry)
-        filled.put(*entry)
-    check(index, model)
-    check(filled, model)
+        index.put([entry])
+        revisions.append(entry)
+    filled.put(revisions)
+    for each in (index, filled):
+        check(each, model)
     ends = {
         key
         for key, entry in model.entries.items()

@@ -47,6 +47,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/conditions/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check
+         * @description What up to 1000 conditions mean, and whether they are registered. Registers nothing.
+         *
+         *     The request counts in its rate like a bulk registration.
+         */
+        post: operations["check"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/conditions/subscribe": {
         parameters: {
             query?: never;
@@ -63,6 +85,28 @@ export interface paths {
          *     Where an upgrade of the hub gave the condition another id, that one is subscribed to; the answer says which.
          */
         post: operations["subscribe"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/conditions/subscribe/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Subscribe Bulk
+         * @description Subscribe the caller's bots to up to 100 conditions, all or none; or resume and change those subscriptions.
+         *
+         *     The answer has no truths, and asks for nothing to be done at once: `fire_if_true` tells webhooks only.
+         */
+        post: operations["subscribe_bulk"];
         delete?: never;
         options?: never;
         head?: never;
@@ -213,6 +257,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/conditions/backtest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Backtest
+         * @description What a condition would have done on stored candles if its triggers had been traded. Nothing is registered.
+         *
+         *     How many conditions were tried on the same candles counts, by whomever: the best of many looks good by chance.
+         */
+        post: operations["backtest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/conditions/preview": {
         parameters: {
             query?: never;
@@ -338,9 +404,54 @@ export interface paths {
          * Create Webhook
          * @description Post the triggers of all of the caller's bots, or of one of them, to an address.
          *
-         *     The answer has the secret that signs the posts, and no later one shows it again.
+         *     They are posted in the standard form, which is signed; or in that of a preset, or of a template of the caller's own:
+         *     try it with `POST /webhook-preview`. The answer has the secret that signs the posts, and no later one shows it
+         *     again. A request with the name of a webhook, or without a name with the url and bot_id of one that has none, makes
+         *     that one as requested.
          */
         post: operations["create_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhook-preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview Webhook
+         * @description What `POST /webhooks` would change with the same body, and what would be posted. Stores and posts nothing.
+         *
+         *     A bot that it names need not have a subscription yet.
+         */
+        post: operations["preview_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhook-presets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Webhook Presets
+         * @description The presets that webhooks can be made from, and what templates can name.
+         */
+        get: operations["webhook_presets"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -407,6 +518,26 @@ export interface paths {
          *     It trades on paper unless its configuration names an account. Repeating the request has no further effect.
          */
         post: operations["create_bot"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bot-preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview Bot
+         * @description What `POST /bots` would do with the same body. Makes nothing.
+         */
+        post: operations["preview_bot"];
         delete?: never;
         options?: never;
         head?: never;
@@ -840,6 +971,174 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * BacktestAnswer
+         * @description What a condition would have done on stored candles, with costs, and whether chance gives as much.
+         */
+        BacktestAnswer: {
+            /** Condition Id */
+            condition_id: string;
+            /** Condition */
+            condition: string;
+            /**
+             * Rules
+             * @description How its triggers were traded
+             */
+            rules: string;
+            /**
+             * Figures
+             * @description Triggers, trades and what they gained
+             */
+            figures: {
+                [key: string]: unknown;
+            };
+            /**
+             * Forward
+             * @description Returns after so many candles, beside any candle's
+             */
+            forward: {
+                [key: string]: unknown;
+            }[];
+            /**
+             * Cautions
+             * @description Why not to trust it, in sentences
+             */
+            cautions: string[];
+            /**
+             * Lines
+             * @description The same as text for people, at most 80 columns
+             */
+            lines: string[];
+        };
+        /**
+         * BacktestBody
+         * @description A condition, registered or not, how its triggers are traded, and a span of stored candles; by default the last
+         *     year. Entry is at the open after a trigger; the exit is what comes first.
+         */
+        BacktestBody: {
+            /** Condition */
+            condition: {
+                /** @description BTCUSDT, BTC/USDT, BINANCE:BTCUSDT, BTCUSDT.P for a perpetual contract, BTCUSDT-20250328 for one that expires, or an alias */
+                symbol: string;
+                /** @description One of 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1mo, or another spelling of one: 60m */
+                timeframe: string;
+                /** @description Used if the symbol names none; BINANCE by default */
+                exchange?: string | null;
+                /** @description A price (open high low close volume hl2 hlc3 ohlc4) or an indicator: sma ema wma dema tema hma rma vwma kama rsi stoch stochrsi macd ppo cci mfi williams_r roc mom cmo ultosc trix adx aroon psar supertrend ichimoku bbands keltner donchian atr natr stdev obv vwap cmf ad heikin_ashi highest lowest linreg zscore, in any case */
+                indicator: string;
+                /** @description < <= > >= crosses_above crosses_below crosses between outside enters exits rises_by falls_by rising falling, or a synonym */
+                operator: string;
+                /** @description A number, an operand such as "sma(200)", [low, high], or "5%" */
+                value?: unknown;
+                period?: number | null;
+                params?: {
+                    [key: string]: number;
+                } | null;
+                /** @description An output of the indicator: histogram */
+                component?: string | null;
+                /** @description What the indicator is computed from: one of open high low close volume hl2 hlc3 ohlc4; or an operand, as its text ("rsi(14)", "high - low") or as an object ({"indicator": "rsi", "period": 14}) */
+                source?: string | Record<string, never> | null;
+                bars?: number | null;
+                /** @enum {unknown} */
+                fire?: "every_bar" | null;
+            } | {
+                /** @description BTCUSDT, BTC/USDT, BINANCE:BTCUSDT, BTCUSDT.P for a perpetual contract, BTCUSDT-20250328 for one that expires, or an alias */
+                symbol: string;
+                /** @description One of 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1mo, or another spelling of one: 60m */
+                timeframe: string;
+                /** @description Used if the symbol names none; BINANCE by default */
+                exchange?: string | null;
+                /** @description The tree, or the text of one */
+                when: Record<string, never> | string;
+            } | {
+                /** @example BTCUSDT 1h: rsi(14) crosses_below 30 */
+                condition: string;
+            } | string;
+            /**
+             * Side
+             * @default long
+             * @enum {string}
+             */
+            side?: "long" | "short";
+            /**
+             * Exit
+             * @description A condition of the same series that closes a position
+             */
+            exit?: ({
+                /** @description BTCUSDT, BTC/USDT, BINANCE:BTCUSDT, BTCUSDT.P for a perpetual contract, BTCUSDT-20250328 for one that expires, or an alias */
+                symbol: string;
+                /** @description One of 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1mo, or another spelling of one: 60m */
+                timeframe: string;
+                /** @description Used if the symbol names none; BINANCE by default */
+                exchange?: string | null;
+                /** @description A price (open high low close volume hl2 hlc3 ohlc4) or an indicator: sma ema wma dema tema hma rma vwma kama rsi stoch stochrsi macd ppo cci mfi williams_r roc mom cmo ultosc trix adx aroon psar supertrend ichimoku bbands keltner donchian atr natr stdev obv vwap cmf ad heikin_ashi highest lowest linreg zscore, in any case */
+                indicator: string;
+                /** @description < <= > >= crosses_above crosses_below crosses between outside enters exits rises_by falls_by rising falling, or a synonym */
+                operator: string;
+                /** @description A number, an operand such as "sma(200)", [low, high], or "5%" */
+                value?: unknown;
+                period?: number | null;
+                params?: {
+                    [key: string]: number;
+                } | null;
+                /** @description An output of the indicator: histogram */
+                component?: string | null;
+                /** @description What the indicator is computed from: one of open high low close volume hl2 hlc3 ohlc4; or an operand, as its text ("rsi(14)", "high - low") or as an object ({"indicator": "rsi", "period": 14}) */
+                source?: string | Record<string, never> | null;
+                bars?: number | null;
+                /** @enum {unknown} */
+                fire?: "every_bar" | null;
+            } | {
+                /** @description BTCUSDT, BTC/USDT, BINANCE:BTCUSDT, BTCUSDT.P for a perpetual contract, BTCUSDT-20250328 for one that expires, or an alias */
+                symbol: string;
+                /** @description One of 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1mo, or another spelling of one: 60m */
+                timeframe: string;
+                /** @description Used if the symbol names none; BINANCE by default */
+                exchange?: string | null;
+                /** @description The tree, or the text of one */
+                when: Record<string, never> | string;
+            } | {
+                /** @example BTCUSDT 1h: rsi(14) crosses_below 30 */
+                condition: string;
+            } | string) | null;
+            /**
+             * Horizon
+             * @description Candles after which a position is closed; 24 if nothing else closes it
+             */
+            horizon?: number | null;
+            /**
+             * Stop Percent
+             * @description A stop so many percent from the entry
+             */
+            stop_percent?: number | null;
+            /**
+             * Target Percent
+             * @description A target so many percent from the entry
+             */
+            target_percent?: number | null;
+            /**
+             * Fee Percent
+             * @description Of what a fill trades
+             * @default 0.1
+             */
+            fee_percent?: number;
+            /**
+             * Slippage Percent
+             * @description By which fills at market are worse
+             * @default 0.05
+             */
+            slippage_percent?: number;
+            /**
+             * Start
+             * @description Only triggers that close after it; by default a year before `end`
+             */
+            start?: number | null;
+            /**
+             * End
+             * @description Only triggers that close by it; by default the close of the newest candle
+             */
+            end?: number | null;
+        };
+        /**
          * BotActionAnswer
          * @description A trigger that a bot acted on.
          */
@@ -893,12 +1192,10 @@ export interface components {
             /** Created At */
             created_at: number;
             /**
-             * Gain
-             * @description In quote, after fees; coins at the last close; over all markets, which have one quote currency or several
+             * Gains
+             * @description One for each quote currency of its markets; they are not added up
              */
-            gain: string;
-            /** Fees */
-            fees: string;
+            gains: components["schemas"]["BotGainAnswer"][];
             /** Markets */
             markets: components["schemas"]["BotMarketAnswer"][];
             /** Conditions */
@@ -1067,12 +1364,40 @@ export interface components {
             next_cursor: string | null;
         };
         /**
+         * BotGainAnswer
+         * @description What a bot has gained in its markets of one quote currency.
+         */
+        BotGainAnswer: {
+            /**
+             * Quote Currency
+             * @description What amounts in quote are in; null where neither the listing nor the name of a market says it: it has a gain of its own
+             */
+            quote_currency: string | null;
+            /** Instruments */
+            instruments: string[];
+            /**
+             * Gain
+             * @description In quote, after fees; coins at the last close
+             */
+            gain: string;
+            /**
+             * Fees
+             * @description In quote
+             */
+            fees: string;
+        };
+        /**
          * BotMarketAnswer
          * @description How a bot stands in one market.
          */
         BotMarketAnswer: {
             /** Instrument */
             instrument: string;
+            /**
+             * Quote Currency
+             * @description What amounts in quote are in; null where neither the listing nor the name of a market says it
+             */
+            quote_currency: string | null;
             /**
              * Status
              * @description waiting, entering, active, trailing, closing, cooldown, paused, closed or error
@@ -1123,6 +1448,11 @@ export interface components {
              * @description Why it does nothing until it is resumed or killed
              */
             error: string | null;
+            /**
+             * Timeframe
+             * @description The smallest stored one, on whose closed candles it moves; null without candles
+             */
+            timeframe: string | null;
             /**
              * Data
              * @description missing: no candles, so it cannot act
@@ -1197,6 +1527,28 @@ export interface components {
             items: components["schemas"]["BotAnswer"][];
             /** Next Cursor */
             next_cursor: string | null;
+        };
+        /**
+         * BotPreviewAnswer
+         * @description What a request for a bot would do.
+         */
+        BotPreviewAnswer: {
+            /** Bot Id */
+            bot_id: string;
+            /** Bot Type */
+            bot_type: string;
+            /** Account */
+            account: string;
+            /** Instruments */
+            instruments: string[];
+            /** Conditions */
+            conditions: string[];
+            /**
+             * Would
+             * @description nothing: it runs as asked; refuse: one of that name runs with another configuration
+             * @enum {string}
+             */
+            would: "create" | "nothing" | "refuse";
         };
         /**
          * BulkAnswer
@@ -1394,6 +1746,70 @@ export interface components {
              * @description What is valid and probably not meant: a threshold that an indicator cannot reach
              */
             warnings: string[];
+        };
+        /**
+         * ConditionCheck
+         * @description What one condition means, whether or not it is registered; or what is wrong with it.
+         */
+        ConditionCheck: {
+            /** Condition Id */
+            condition_id: string | null;
+            /**
+             * Known
+             * @description Whether it is registered
+             * @default false
+             */
+            known?: boolean;
+            /**
+             * Condition
+             * @description As text, short
+             */
+            condition?: string | null;
+            /**
+             * Canonical
+             * @description As text with every default written out
+             */
+            canonical?: string | null;
+            /**
+             * Series
+             * @description The series that it reads, its own first
+             * @default []
+             */
+            series?: string[];
+            /**
+             * Momentary
+             * @description Fires on every TRUE candle; else only when it becomes TRUE
+             */
+            momentary?: boolean | null;
+            /**
+             * Error
+             * @description What is wrong, and how to fix it
+             */
+            error?: string | null;
+            /**
+             * Pointer
+             * @description JSON pointer to what is wrong, from the root of the body
+             */
+            pointer?: string | null;
+            /**
+             * Data
+             * @description missing: some series has no candles; null if refused
+             */
+            data?: ("ready" | "missing") | null;
+            /**
+             * Warnings
+             * @description What is valid and probably not meant
+             * @default []
+             */
+            warnings?: string[];
+        };
+        /**
+         * ConditionChecks
+         * @description The results in the order of the conditions.
+         */
+        ConditionChecks: {
+            /** Results */
+            results: components["schemas"]["ConditionCheck"][];
         };
         /**
          * ConditionRow
@@ -1704,7 +2120,15 @@ export interface components {
         NewWebhookAnswer: {
             /** Webhook Id */
             webhook_id: string;
-            /** Url */
+            /**
+             * Name
+             * @description By which it can be changed
+             */
+            name?: string | null;
+            /**
+             * Url
+             * @description With the names of its secrets, if it has any
+             */
             url: string;
             /**
              * Bot Id
@@ -1719,6 +2143,30 @@ export interface components {
             state: "active" | "paused" | "ended";
             /** Created At */
             created_at: number;
+            /**
+             * Preset
+             * @description From which it was made
+             */
+            preset?: string | null;
+            /**
+             * Headers
+             * @description Names of its own headers
+             * @default []
+             */
+            headers?: string[];
+            /**
+             * Secrets
+             * @description Names of its secrets
+             * @default []
+             */
+            secrets?: string[];
+            /**
+             * Body
+             * @description Its template; null: the standard body
+             */
+            body?: {
+                [key: string]: unknown;
+            } | unknown[] | string | null;
             /**
              * Secret
              * @description whsec_ and base64; null if the webhook existed: it is shown once, at its creation
@@ -1866,6 +2314,68 @@ export interface components {
              * @default false
              */
             while_true?: boolean;
+        };
+        /**
+         * PresetAnswer
+         * @description What to post to one kind of receiver.
+         */
+        PresetAnswer: {
+            /** Name */
+            name: string;
+            /**
+             * Text
+             * @description What it does
+             */
+            text: string;
+            /**
+             * Options
+             * @description Name -> what it is
+             */
+            options: {
+                [key: string]: string;
+            };
+            /**
+             * Defaults
+             * @description The options that may be left out, and what they are then
+             */
+            defaults: {
+                [key: string]: string;
+            };
+            /**
+             * Secrets
+             * @description Name -> what it is; all are needed
+             */
+            secrets: {
+                [key: string]: string;
+            };
+            /** Url */
+            url: string;
+            /** Headers */
+            headers: {
+                [key: string]: string;
+            };
+            /**
+             * Body
+             * @description Options stand in it as <name>
+             */
+            body: {
+                [key: string]: unknown;
+            } | string;
+        };
+        /**
+         * PresetsAnswer
+         * @description The presets that webhooks can be made from, and what templates can name.
+         */
+        PresetsAnswer: {
+            /** Presets */
+            presets: components["schemas"]["PresetAnswer"][];
+            /**
+             * Names
+             * @description What placeholders can name, beside event.values.OPERAND
+             */
+            names: string[];
+            /** Filters */
+            filters: string[];
         };
         /**
          * Preview
@@ -2239,12 +2749,12 @@ export interface components {
             bot_type: string;
             /**
              * Bot Config
-             * @description Kept private: no answer, event, log or metric ever contains it
+             * @description Kept private: no answer, event, log or metric ever contains it; null: that of the subscription which is there
              * @default {}
              */
             bot_config?: {
                 [key: string]: unknown;
-            };
+            } | null;
             /**
              * @default {
              *       "cooldown_s": 0,
@@ -2254,6 +2764,14 @@ export interface components {
              *     }
              */
             policy?: components["schemas"]["PolicyBody"];
+        };
+        /**
+         * SubscribeBulkBody
+         * @description Subscriptions to make at once, all or none.
+         */
+        SubscribeBulkBody: {
+            /** Subscriptions */
+            subscriptions: components["schemas"]["SubscribeBody"][];
         };
         /**
          * SubscribedAnswer
@@ -2306,6 +2824,16 @@ export interface components {
              * @description What to act on, once, if deliver is true
              */
             trigger_id: string | null;
+        };
+        /**
+         * SubscribedBulkAnswer
+         * @description Subscriptions in the order of the request, and how many of them are new.
+         */
+        SubscribedBulkAnswer: {
+            /** Items */
+            items: components["schemas"]["SubscriptionAnswer"][];
+            /** Created */
+            created: number;
         };
         /**
          * SubscriptionAnswer
@@ -2511,7 +3039,15 @@ export interface components {
         WebhookAnswer: {
             /** Webhook Id */
             webhook_id: string;
-            /** Url */
+            /**
+             * Name
+             * @description By which it can be changed
+             */
+            name?: string | null;
+            /**
+             * Url
+             * @description With the names of its secrets, if it has any
+             */
             url: string;
             /**
              * Bot Id
@@ -2526,23 +3062,92 @@ export interface components {
             state: "active" | "paused" | "ended";
             /** Created At */
             created_at: number;
+            /**
+             * Preset
+             * @description From which it was made
+             */
+            preset?: string | null;
+            /**
+             * Headers
+             * @description Names of its own headers
+             * @default []
+             */
+            headers?: string[];
+            /**
+             * Secrets
+             * @description Names of its secrets
+             * @default []
+             */
+            secrets?: string[];
+            /**
+             * Body
+             * @description Its template; null: the standard body
+             */
+            body?: {
+                [key: string]: unknown;
+            } | unknown[] | string | null;
         };
         /**
          * WebhookBody
-         * @description An address to which triggers are posted.
+         * @description An address to which triggers are posted, and in which form.
          */
         WebhookBody: {
             /**
              * Url
-             * @description https, on the public internet; port 443, or 1024 and above; http where the hub allows it
+             * @description https, on the public internet; port 443, or 1024 and above; http where the hub allows it. A secret may stand behind the host: {{secret.token}}. null with a preset
              * @example https://bots.example.com/hub
              */
-            url: string;
+            url?: string | null;
             /**
              * Bot Id
              * @description Only this bot's triggers; null for those of all of the user's bots
              */
             bot_id?: string | null;
+            /**
+             * Name
+             * @description By which it can be changed: a request with a name that one of the user's webhooks has
+             */
+            name?: string | null;
+            /**
+             * Preset
+             * @description One of GET /webhook-presets, in place of url, headers and body
+             * @example telegram
+             */
+            preset?: string | null;
+            /**
+             * Options
+             * @description Of the preset
+             * @default {}
+             */
+            options?: {
+                [key: string]: string;
+            };
+            /**
+             * Secrets
+             * @description Name -> what stands for {{ secret.NAME }}; never shown again
+             * @default {}
+             */
+            secrets?: {
+                [key: string]: string;
+            };
+            /**
+             * Headers
+             * @description Name -> value, which may name secrets; never shown again
+             * @default {}
+             */
+            headers?: {
+                [key: string]: string;
+            };
+            /**
+             * Body
+             * @description What is posted: a JSON value or a text, with placeholders such as {{ event.price }}; null: the standard body
+             * @example {
+             *       "text": "{{ condition }} at {{ event.price }}"
+             *     }
+             */
+            body?: {
+                [key: string]: unknown;
+            } | unknown[] | string | null;
         };
         /**
          * WebhookPage
@@ -2556,6 +3161,35 @@ export interface components {
              * @description Pass it as cursor for the next page; null on the last one
              */
             next_cursor: string | null;
+        };
+        /**
+         * WebhookPreviewAnswer
+         * @description What a webhook would post about an event that is made up. Secrets are shown as ***.
+         */
+        WebhookPreviewAnswer: {
+            /**
+             * Webhook Id
+             * @description The webhook that the request would change; null: a new one
+             */
+            webhook_id: string | null;
+            /**
+             * Changes
+             * @description What it would change in that webhook; empty if it is as requested
+             */
+            changes: ("url" | "bot_id" | "preset" | "headers" | "secrets" | "body" | "state")[];
+            /** Url */
+            url: string;
+            /** Headers */
+            headers: {
+                [key: string]: string;
+            };
+            /** Media Type */
+            media_type: string;
+            /**
+             * Body
+             * @description As it is sent
+             */
+            body: string;
         };
         /**
          * WorkAnswer
@@ -2927,6 +3561,119 @@ export interface operations {
             };
         };
     };
+    check: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description The class of the request, its rate and its window in seconds */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests allowed in the window */
+                    "RateLimit-Limit"?: string;
+                    /** @description Requests left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until another request is allowed */
+                    "RateLimit-Reset"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConditionChecks"];
+                };
+            };
+            /** @description The body is not JSON as the API accepts it */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key is missing, wrong or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Content-Type is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is well-formed but not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests, or beyond a daily quota */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     subscribe: {
         parameters: {
             query?: never;
@@ -3108,6 +3855,170 @@ export interface operations {
                     "RateLimit-Remaining"?: string;
                     /** @description Seconds until another request is allowed */
                     "RateLimit-Reset"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    subscribe_bulk: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SubscribeBulkBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description The class of the request, its rate and its window in seconds */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests allowed in the window */
+                    "RateLimit-Limit"?: string;
+                    /** @description Requests left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until another request is allowed */
+                    "RateLimit-Reset"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SubscribedBulkAnswer"];
+                };
+            };
+            /** @description The body is not JSON as the API accepts it */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key is missing, wrong or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed with this key, or beyond a quota */
+            403: {
+                headers: {
+                    /** @description The class of the request, its rate and its window in seconds */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests allowed in the window */
+                    "RateLimit-Limit"?: string;
+                    /** @description Requests left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until another request is allowed */
+                    "RateLimit-Reset"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not exist, or belongs to somebody else */
+            404: {
+                headers: {
+                    /** @description The class of the request, its rate and its window in seconds */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests allowed in the window */
+                    "RateLimit-Limit"?: string;
+                    /** @description Requests left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until another request is allowed */
+                    "RateLimit-Reset"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible in this state */
+            409: {
+                headers: {
+                    /** @description The class of the request, its rate and its window in seconds */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests allowed in the window */
+                    "RateLimit-Limit"?: string;
+                    /** @description Requests left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until another request is allowed */
+                    "RateLimit-Reset"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Content-Type is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is well-formed but not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests, or beyond a daily quota */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
@@ -3957,6 +4868,144 @@ export interface operations {
             };
         };
     };
+    backtest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BacktestBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description The class of the request, its rate and its window in seconds */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests allowed in the window */
+                    "RateLimit-Limit"?: string;
+                    /** @description Requests left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until another request is allowed */
+                    "RateLimit-Reset"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BacktestAnswer"];
+                };
+            };
+            /** @description The body is not JSON as the API accepts it */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key is missing, wrong or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible in this state */
+            409: {
+                headers: {
+                    /** @description The class of the request, its rate and its window in seconds */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests allowed in the window */
+                    "RateLimit-Limit"?: string;
+                    /** @description Requests left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until another request is allowed */
+                    "RateLimit-Reset"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Content-Type is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is well-formed but not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests, or beyond a daily quota */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    /** @description The class of the request, its rate and its window in seconds */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests allowed in the window */
+                    "RateLimit-Limit"?: string;
+                    /** @description Requests left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until another request is allowed */
+                    "RateLimit-Reset"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     preview: {
         parameters: {
             query?: never;
@@ -4621,7 +5670,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description There was one already; it is active; secret is null */
+            /** @description There was one already; it is as requested; secret is null */
             200: {
                 headers: {
                     /** @description The class of the request, its rate and its window in seconds */
@@ -4736,6 +5785,200 @@ export interface operations {
             };
             /** @description The request is well-formed but not valid */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests, or beyond a daily quota */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    preview_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description The class of the request, its rate and its window in seconds */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests allowed in the window */
+                    "RateLimit-Limit"?: string;
+                    /** @description Requests left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until another request is allowed */
+                    "RateLimit-Reset"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookPreviewAnswer"];
+                };
+            };
+            /** @description The body is not JSON as the API accepts it */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key is missing, wrong or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed with this key, or beyond a quota */
+            403: {
+                headers: {
+                    /** @description The class of the request, its rate and its window in seconds */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests allowed in the window */
+                    "RateLimit-Limit"?: string;
+                    /** @description Requests left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until another request is allowed */
+                    "RateLimit-Reset"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Content-Type is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is well-formed but not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests, or beyond a daily quota */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    webhook_presets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description The class of the request, its rate and its window in seconds */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests allowed in the window */
+                    "RateLimit-Limit"?: string;
+                    /** @description Requests left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until another request is allowed */
+                    "RateLimit-Reset"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PresetsAnswer"];
+                };
+            };
+            /** @description The key is missing, wrong or revoked */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5138,6 +6381,136 @@ export interface operations {
                     "RateLimit-Remaining"?: string;
                     /** @description Seconds until another request is allowed */
                     "RateLimit-Reset"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Content-Type is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is well-formed but not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests, or beyond a daily quota */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description An internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    preview_bot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BotBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description The class of the request, its rate and its window in seconds */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests allowed in the window */
+                    "RateLimit-Limit"?: string;
+                    /** @description Requests left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until another request is allowed */
+                    "RateLimit-Reset"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BotPreviewAnswer"];
+                };
+            };
+            /** @description The body is not JSON as the API accepts it */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key is missing, wrong or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed with this key, or beyond a quota */
+            403: {
+                headers: {
+                    /** @description The class of the request, its rate and its window in seconds */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests allowed in the window */
+                    "RateLimit-Limit"?: string;
+                    /** @description Requests left */
+                    "RateLimit-Remaining"?: string;
+                    /** @description Seconds until another request is allowed */
+                    "RateLimit-Reset"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {

@@ -1,5 +1,6 @@
 """The machine of a market making bot. It quotes around the close of the last candle, and only there."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -89,7 +90,7 @@ class MarketMakingBot:
             one._replace(quantity=one.quantity - fill.quantity) if one.purpose == purpose else one
             for one in state.quotes
         ]
-        left = tuple(one for one in quotes if one.quantity > 0)
+        left = tuple(one for one in self._affordable(state, quotes) if one.quantity > 0)
         delayed = max(state.next_quote_ms, fill.time_ms + self.config.filled_order_delay * 1000)
         return msgspec.structs.replace(state, quotes=left, next_quote_ms=delayed)
 
@@ -127,22 +128,37 @@ class MarketMakingBot:
         if best is None or price <= 0:
             return ()
         bid_ratio, ask_ratio = self._ratios(state)
-        coins, money = self.inventory(state)
         quotes = []
         for number in range(config.order_levels):
             away = number * config.order_level_spread / HUNDRED * price
             amount = config.order_amount + number * config.order_level_amount
             bid, ask = self.market.price_down(max(best[0] - away, ZERO)), self.market.price_up(best[1] + away)
             if bid > 0 and (config.price_ceiling is None or price < config.price_ceiling):
-                affordable = money / (bid * (ONE + self.market.taker_fee))
-                quantity = self.market.quantity_down(max(min(amount * bid_ratio, affordable), ZERO))
-                money -= quantity * bid * (ONE + self.market.taker_fee)
-                quotes.append(WantedOrder("buy", bid, quantity, f"bid {number + 1}"))
+                quotes.append(WantedOrder("buy", bid, amount * bid_ratio, f"bid {number + 1}"))
             if config.price_floor is None or price > config.price_floor:
-                quantity = self.market.quantity_down(max(min(amount * ask_ratio, coins), ZERO))
+                quotes.append(WantedOrder("sell", ask, amount * ask_ratio, f"ask {number + 1}"))
+        return tuple(one for one in self._affordable(state, quotes) if self.market.takes(one.price, one.quantity))
+
+    def _affordable(self, state: State, quotes: Sequence[WantedOrder]) -> list[WantedOrder]:
+        """Quotes of whole lots, none of them larger than what the bot has allows after those before it.
+
+        An order that was to be taken back may still be filled, so quotes that wait for it can become too large.
+        """
+        coins, money = self.inventory(state)
+        affordable = []
+        for one in quotes:
+            most = coins if one.side == "sell" else self._bought_with(money, one.price)
+            quantity = self.market.quantity_down(max(min(one.quantity, most), ZERO))
+            if one.side == "sell":
                 coins -= quantity
-                quotes.append(WantedOrder("sell", ask, quantity, f"ask {number + 1}"))
-        return tuple(one for one in quotes if self.market.takes(one.price, one.quantity))
+            else:
+                money -= quantity * one.price * (ONE + self.market.taker_fee)
+            affordable.append(one._replace(quantity=quantity))
+        return affordable
+
+    def _bought_with(self, money: Decimal, price: Decimal) -> Decimal:
+        """How many coins money pays for with the fee."""
+        return money / (price * (ONE + self.market.taker_fee))
 
     def _best(self, state: State) -> tuple[Decimal, Decimal] | None:
         """The nearest bid and ask; ``None`` while the volatility is not known."""
@@ -182,12 +198,25 @@ class MarketMakingBot:
         if len(turn.orders):
             turn.cancel([name for name, working in turn.orders.by_id.items() if working.order.purpose != "close"])
             return state
-        quantity = self.market.quantity_down(abs(state.base))
-        if state.trades_back and self.market.takes(state.price, quantity):
-            turn.place("sell" if state.base > 0 else "buy", quantity, None, "close")
+        if state.trades_back and self._trades_back(state, turn):
             return state
         turn.note(f"quoting ended with a gain of {state.equity:.8f}")
         return msgspec.structs.replace(state, status="closed")
+
+    def _trades_back(self, state: State, turn: Turn) -> bool:
+        """Order what leads back to the coins at the start, as far as the bot's own money pays for it; whether there
+        is anything to order."""
+        wanted = self.market.quantity_down(abs(state.base))
+        quantity = wanted
+        if state.base < 0 and state.price > 0:
+            payable = self._bought_with(self.inventory(state)[1], state.price)
+            quantity = self.market.quantity_down(max(min(wanted, payable), ZERO))
+        if self.market.takes(state.price, quantity):
+            turn.place("sell" if state.base > 0 else "buy", quantity, None, "close")
+            return True
+        if self.market.takes(state.price, wanted):
+            turn.note(f"{wanted} of its coins are not bought back: its money does not pay for them")
+        return False
 
 
 def _refused(state: State, turn: Turn, purpose: str, reason: str) -> State:

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from bots import market_making
-from bots.orders import MarketRules
+from bots.machine import OrderCancelled, OrderFilled
+from bots.orders import Fill, MarketRules, PlaceOrder
 from common.errors import BotConfigError
-from tests.bots.bench import Bench
+from tests.bots.bench import MINUTE_MS, Bench, candle
 
 FREE = MarketRules(tick_size="0.01", lot_size="0.0001", min_notional=1, maker_fee=0, taker_fee=0)
 QUOTING = {"base_amount": 10, "quote_amount": 1000, "order_amount": 1, "bid_spread": 1, "ask_spread": 1}
@@ -113,6 +114,37 @@ def test_a_stop_keeps_the_inventory_and_a_kill_trades_back() -> None:
     assert (*stopped.now("status", "base"), stopped.book) == ("closed", 1, {})
     killed = bench().candle(100).candle(100, 100, 99, 99).command("kill").candle(98)
     assert killed.now("status", "base", "quote") == ("closed", 0, -1)
+
+
+def test_a_kill_buys_back_no_more_than_its_money_pays_for() -> None:
+    """Two coins were sold at 101, which is 0.808 at 250: the rest would cost money that it was never given."""
+    run = bench(base_amount=2, quote_amount=0, order_amount=2, filled_order_delay=3600)
+    run.candle(100).candle(100, 101, 100, 101).candle(101, 250, 101, 250)
+    assert run.state.base == -2
+    run.command("kill").candle(250, 250, 240, 240).candle(240)
+    assert [(order.purpose, order.quantity) for order in run.placed if order.price is None] == [
+        ("close", Decimal("0.808"))
+    ]
+    assert run.status == "closed"
+    assert any("1.1920 of its coins are not bought back" in text for text in run.notes)
+    assert run.broker.balances().quote >= 0
+
+
+def test_an_order_that_is_filled_while_it_is_taken_back_leaves_less_for_the_next() -> None:
+    config = market_making.Config(**{**QUOTING, "base_amount": 0, "quote_amount": 100, "order_amount": 5})
+    bot = market_making.MarketMakingBot("bot", config, FREE)
+    state, (first,) = bot.step(bot.start(), candle(1, 100))
+    assert isinstance(first, PlaceOrder)
+    order = first.order
+    state, _ = bot.step(state, candle(2, 80))
+    half = Fill("1", order.client_id, "buy", 2 * MINUTE_MS, Decimal(99), Decimal("0.5"))
+    state, _ = bot.step(state, OrderFilled(half))
+    state, intents = bot.step(state, OrderCancelled(2 * MINUTE_MS, order.client_id))
+    (after,) = (one.order for one in intents if isinstance(one, PlaceOrder))
+    assert after.price == Decimal("79.2")
+    left = bot.inventory(state)[1]
+    assert left == Decimal("50.5")
+    assert left - FREE.lot_size * 80 < after.quantity * after.price <= left
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,8 @@ def test_a_market_maker_never_has_less_than_nothing(life: Life) -> None:
         happen(watched.runner, watched.broker, event)
         base, quote = life.bot.inventory(watched.runner.state)
         assert base >= 0
-        assert quote >= 0
+        # What closes is an order at market, whose price nobody knows before.
+        assert quote >= 0 or watched.runner.state.is_stopping
         asks = sum(
             (
                 one.remaining

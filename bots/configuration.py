@@ -35,7 +35,7 @@ class BotConfig(BaseModel):
         try:
             super().__init__(**parameters)
         except ValidationError as error:
-            raise BotConfigError(_told(error, type(self))) from None
+            raise BotConfigError(told(error, type(self))) from None
 
     @classmethod
     def parse(cls, bot_config: Mapping[str, object]) -> Self:
@@ -84,16 +84,21 @@ def _is_condition(name: str, value: object) -> bool:
     return not isinstance(value, int | float) and contains_condition(value, announced=False)
 
 
-def _told(error: ValidationError, kind: type[BotConfig]) -> str:
+def told(error: ValidationError, kind: type[BaseModel], group: str = "") -> str:
+    """What is wrong with parameters, each by its name; those of a ``group``, such as ``paper``, with its name."""
     parts = []
     for one in error.errors(include_url=False):
-        place = ".".join(str(part) for part in one["loc"])
+        place = ".".join(str(part) for part in ((group, *one["loc"]) if group else one["loc"]))
+        name = place.removeprefix(f"{group}.")
         if one["type"] == "extra_forbidden":
-            parts.append(f"{place} is no parameter of this bot{did_you_mean(snake(place), kind.model_fields)}")
+            parts.append(f"{place} is no parameter of this bot{did_you_mean(snake(name), kind.model_fields)}")
             continue
         if one["type"] == "missing":
-            described = kind.model_fields[place].description if place in kind.model_fields else None
+            described = kind.model_fields[name].description if name in kind.model_fields else None
             parts.append(f"{place} is needed{f': {described}' if described else ''}")
+            continue
+        if one["type"] == "model_type":
+            parts.append(f"{place} should be an object (it is {str(one['input'])[:40]})")
             continue
         message = one["msg"].removeprefix("Value error, ")
         was = "" if one["type"] == "value_error" else f" (it is {str(one['input'])[:40]})"

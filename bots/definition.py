@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bots import dca, grid, market_making, trend
 from bots.arithmetic import DecimalNumber, NotNegative
 from bots.brokers.paper import PaperAccount, PaperBroker, Path
-from bots.configuration import BotConfig
+from bots.configuration import BotConfig, told
 from bots.machine import BotState, ConditionRole, Machine
 from bots.orders import MarketRules
 from bots.protections import Protections
@@ -197,9 +197,15 @@ def _kind(said: object) -> BotKind:
 
 def _named_symbol(bot_config: Mapping[str, object]) -> str | None:
     for key in ("symbol", "pair", "market"):
-        if isinstance(named := bot_config.get(key), str):
-            return named
+        if (named := bot_config.get(key)) is not None:
+            return _text(key, named)
     return None
+
+
+def _text(key: str, name: object) -> str:
+    if not isinstance(name, str):
+        raise BotConfigError(f'{key} is the name of a market as text, such as "BTCUSDT", and no {type(name).__name__}')
+    return name
 
 
 def _instruments(
@@ -211,7 +217,7 @@ def _instruments(
     names: list[str] = list(getattr(config, "pairs", ()))
     for key, value in bot_config.items():
         if snake(key) in ("symbols", "pairs", "selected_pairs") and isinstance(value, list | tuple):
-            names += [str(name) for name in value]
+            names += [_text(key, name) for name in value]
     if not names:
         names = [named] if (named := _named_symbol(bot_config)) is not None else []
     instruments = tuple(dict.fromkeys(read_instrument(name, exchange) for name in names))
@@ -230,5 +236,4 @@ def _paper(said: object) -> PaperTerms:
     try:
         return PaperTerms.model_validate(said or {})
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_input=False)[0]
-        raise BotConfigError(f"{'.'.join(map(str, ('paper', *problem['loc'])))}: {problem['msg']}") from None
+        raise BotConfigError(told(error, PaperTerms, "paper")) from None

@@ -11,6 +11,7 @@ from typing import NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bots.arithmetic import HUNDRED, ZERO, Percentage, exactly
+from bots.configuration import told
 from common.errors import BotConfigError
 
 _MONTH_S = 31 * 24 * 3_600
@@ -64,9 +65,7 @@ class Protections(BaseModel):
         try:
             return cls.model_validate(bot_config.get("protections") or {})
         except ValidationError as error:
-            problem = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(map(str, ("protections", *problem["loc"])))
-            raise BotConfigError(f"{place}: {problem['msg']}") from None
+            raise BotConfigError(told(error, cls, "protections")) from None
 
     @property
     def lookback_ms(self) -> int:

@@ -2,8 +2,8 @@
 
     {"entryConditions": [...], "exitConditions": [...], "dcaRules": {"rules": [...]}, "opposite": "..."}
 
-The words of the nearest key decide; a condition's object may say it itself: ``"role": "exit"``, or ``"action"`` with
-``buy``, ``sell``, ``enter``, ``exit`` or ``add``. What says nothing is an entry.
+The innermost word decides: that of a key, or what an object says of all conditions in it: ``"role": "exit"``, or
+``"action"`` or ``"side"`` with ``buy``, ``sell``, ``enter``, ``exit`` or ``add``. What says nothing is an entry.
 """
 
 from collections.abc import Mapping
@@ -43,21 +43,32 @@ def conditions_with_roles(
 
 
 def _role(bot_config: Mapping[str, object], pointer: str, *, is_short: bool) -> ConditionRole:
-    """The innermost word counts; who is short sells to enter."""
+    """Who is short sells to enter."""
     value: Any = bot_config
     role: ConditionRole = "entry"
+    place = ""
     for part in pointer.split("/")[1:]:
         key = part.replace("~1", "/").replace("~0", "~")
         value = value[int(key)] if isinstance(value, list | tuple) else value[key]
+        place = f"{place}/{part}"
         for word in snake(key).split("_"):
             role = _of(word, is_short=is_short) or role
-    if isinstance(value, Mapping):
-        for key, text in value.items():
-            if snake(key) in _SAID_BY and isinstance(text, str):
-                said = _of(snake(text).split("_")[0], is_short=is_short)
-                if said is None:
-                    raise BotConfigError(f"{pointer}/{key} is {text[:40]!r}; write one of {', '.join(ROLES)}")
-                return said
+        if isinstance(value, Mapping):
+            role = _said(value, place, role, is_short=is_short)
+    return role
+
+
+def _said(value: Mapping[str, object], place: str, role: ConditionRole, *, is_short: bool) -> ConditionRole:
+    """The role that an object says, or the one it has anyway. A safety order is a purchase as well."""
+    saying = {snake(key): (key, text) for key, text in value.items() if isinstance(text, str)}
+    for name in _SAID_BY:
+        if name in saying:
+            key, text = saying[name]
+            said = _of(snake(text).split("_")[0], is_short=is_short)
+            if said is None:
+                raise BotConfigError(f"{place}/{key} is {text[:40]!r}; write one of {', '.join(ROLES)}")
+            is_same = role == "safety" and said == "entry" and name != "role"
+            return role if is_same else said
     return role
 
 

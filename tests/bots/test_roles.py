@@ -40,6 +40,31 @@ def test_a_condition_may_say_its_role() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"conditions": [{"condition": "rsi > 70", "action": "sell"}]},
+        {"conditions": [{"condition": "rsi > 70", "role": "exit"}]},
+        {"rules": [{"signal": {"indicator": "RSI", "operator": ">", "value": 70}, "side": "sell"}]},
+        {"orders": [{"action": "sell", "conditions": ["rsi > 70"]}]},
+        {"entry": [{"action": "sell", "condition": "rsi > 70"}]},
+    ],
+)
+def test_an_object_says_the_role_of_the_conditions_in_it(config: dict[str, Any]) -> None:
+    assert roles(**config) == [("rsi(14, close) > 70", "exit")]
+
+
+def test_a_key_within_an_object_counts_more_than_what_the_object_says() -> None:
+    assert roles(orders=[{"side": "sell", "entryCondition": "rsi < 30"}]) == [("rsi(14, close) < 30", "entry")]
+
+
+def test_a_safety_order_that_buys_is_none_that_enters() -> None:
+    rule = {"indicator": "RSI", "operator": "<", "value": 25, "action": "buy"}
+    assert roles(dcaRules={"rules": [rule]}) == [("rsi(14, close) < 25", "safety")]
+    assert roles(dcaRules={"side": "long", "rules": ["rsi < 25"]}) == [("rsi(14, close) < 25", "safety")]
+    assert roles(dcaRules={"rules": [{**rule, "role": "entry"}]}) == [("rsi(14, close) < 25", "entry")]
+
+
 def test_who_is_short_sells_to_enter() -> None:
     condition = {"indicator": "RSI", "operator": ">", "value": 70, "action": "sell"}
     assert roles(strategy="short", conditions=[condition]) == [("rsi(14, close) > 70", "entry")]
@@ -65,3 +90,5 @@ def test_a_role_that_there_is_not_is_refused() -> None:
         BotConfigError, match="/conditions/0/role is 'hold'; write one of exit, opposite, safety, entry"
     ):
         roles(conditions=[{"indicator": "RSI", "operator": "<", "value": 30, "role": "hold"}])
+    with pytest.raises(BotConfigError, match="/conditions/0/action is 'hold'"):
+        roles(conditions=[{"condition": "rsi < 30", "action": "hold"}])

@@ -4,17 +4,16 @@ Their numbers are text or zero where something is switched off; both are read as
 :mod:`bots.importing_conditions`.
 """
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from bots import dca, grid
-from bots.arithmetic import HUNDRED, ONE, decimal_of, exactly
+from bots.arithmetic import HUNDRED, ONE, exactly
+from bots.importing_fields import Json, is_on, number_in, numbers_in, object_in, objects_in, read_object, texts_in
 from common.errors import AmbiguousImport, BotConfigError
 
-Json = str | bytes | Mapping[str, Any]
 _log = logging.getLogger(__name__)
 
 _SAME = (
@@ -42,16 +41,16 @@ def from_3commas(source: Json, *, pairs: Sequence[str] | None = None) -> dca.Con
     :class:`common.errors.BotConfigError` for what ours cannot do, and :class:`common.errors.AmbiguousImport` for what
     could mean two things.
     """
-    bot = _read(source)
+    bot = read_object(source)
     for name in _NOT_OURS:
-        if _is_on(bot.get(name)):
+        if is_on(bot, name):
             raise BotConfigError(f"{name} is {bot[name]}, which bots here cannot do; switch it off to import the rest")
     if bot.get("leverage_type") not in (None, "not_specified") and bot.get("leverage_custom_value") not in (
         None, "1", "1.0", 1,
     ):  # fmt: skip
         raise BotConfigError(f"the leverage is {bot['leverage_custom_value']}; bots here trade without")
     for name in _LEFT_OUT:
-        if _is_on(bot.get(name)) and decimal_of(bot[name]) != HUNDRED:
+        if is_on(bot, name) and number_in(bot, name) != HUNDRED:
             _log.warning("%s is %s, which is left out", name, bot[name])
     return _grid_of(bot) if "grids_quantity" in bot else _dca_of(bot, pairs)
 
@@ -60,32 +59,29 @@ def _dca_of(bot: Mapping[str, Any], pairs: Sequence[str] | None) -> dca.Config:
     for name in ("base_order_volume_type", "safety_order_volume_type", "profit_currency"):
         if bot.get(name) not in (None, "quote_currency"):
             raise BotConfigError(f"{name} is {bot[name]}; volumes and profits here are in the quote currency")
-    least, kind = bot.get("min_profit_percentage"), bot.get("min_profit_type")
-    if _is_on(least) and kind == "base_order_volume" and _is_on(bot.get("max_safety_orders")):
+    is_of_base = bot.get("min_profit_type") == "base_order_volume"
+    if is_of_base and is_on(bot, "min_profit_percentage") and is_on(bot, "max_safety_orders"):
         raise BotConfigError("min_profit_type is base_order_volume; the least profit here is a share of all bought")
     parameters = {name: bot[name] for name in _SAME if bot.get(name) is not None}
-    parameters |= {name: bot[name] for name in _OFF_AT_ZERO if _is_on(bot.get(name))}
+    parameters |= {name: bot[name] for name in _OFF_AT_ZERO if is_on(bot, name)}
     if "cooldown" in parameters:
-        parameters["cooldown"] = int(decimal_of(parameters["cooldown"]))
+        parameters["cooldown"] = int(number_in(bot, "cooldown"))
     if (loss := bot.get("stop_loss_type")) is not None:
-        if loss not in _STOP_LOSS_TYPES:
+        if str(loss) not in _STOP_LOSS_TYPES:
             raise BotConfigError(f"stop_loss_type {loss!r} is not known; it is one of {', '.join(_STOP_LOSS_TYPES)}")
         parameters["stop_loss_type"] = _STOP_LOSS_TYPES[loss]
-    if _is_on(bot.get("trailing_enabled")):
+    if is_on(bot, "trailing_enabled"):
         parameters["trailing_deviation"] = bot.get("trailing_deviation")
-    if steps := bot.get("take_profit_steps"):
-        parameters["take_profit_steps"] = [
-            {name: step[name] for name in ("amount_percentage", "profit_percentage")} for step in steps
-        ]
-    if steps := bot.get("custom_safety_steps"):
-        parameters["custom_safety_steps"] = [{name: step[name] for name in ("deviation", "size")} for step in steps]
+    if steps := objects_in(bot, "take_profit_steps"):
+        parameters["take_profit_steps"] = [_only(step, "amount_percentage", "profit_percentage") for step in steps]
+    if steps := objects_in(bot, "custom_safety_steps"):
+        parameters["custom_safety_steps"] = [_only(step, "deviation", "size") for step in steps]
         for name in ("max_safety_orders", "safety_order_volume", "safety_order_step_percentage"):
             parameters.pop(name, None)
-    if any(one.get("strategy") == "nonstop" for one in bot.get("strategy_list") or ()):
+    if any(one.get("strategy") == "nonstop" for one in objects_in(bot, "strategy_list")):
         parameters["start"] = "at_once"
     parameters["safety_orders_by_condition"] = bool(bot.get("safety_strategy_list"))
-    named = bot.get("pairs") or bot.get("pair") or ()
-    theirs = [named] if isinstance(named, str) else named
+    theirs = texts_in(bot, "pairs") or texts_in(bot, "pair")
     parameters["pairs"] = tuple(pairs) if pairs is not None else tuple(_pair(name) for name in theirs)
     return dca.Config(**parameters)
 
@@ -97,7 +93,7 @@ def _grid_of(bot: Mapping[str, Any]) -> grid.Config:
         "count": bot["grids_quantity"],
         "counted": "lines",
         "spacing": bot.get("grid_type") or "arithmetic",
-        "trailing_up": _is_on(bot.get("trailing_up_enabled")),
+        "trailing_up": is_on(bot, "trailing_up_enabled"),
     }
     for name in ("quantity_per_grid", "max_active_buy_lines", "max_active_sell_lines"):
         if bot.get(name) is not None:
@@ -108,12 +104,12 @@ def _grid_of(bot: Mapping[str, Any]) -> grid.Config:
         raise BotConfigError(f"profit_currency_type is {bot['profit_currency_type']}; profits here are in quote")
     actions = set()
     for side in ("lower", "upper"):
-        if _is_on(bot.get(f"{side}_stop_loss_enabled")):
+        if is_on(bot, f"{side}_stop_loss_enabled"):
             parameters[f"{side}_stop_price"] = bot.get(f"{side}_stop_loss_price")
-            actions.add(bot.get(f"{side}_stop_loss_action"))
+            actions.add(str(bot.get(f"{side}_stop_loss_action")))
     if actions - {"stop_bot"}:
         raise AmbiguousImport(
-            f"the action at a stop is {' and '.join(sorted(map(str, actions)))}; write stop_action keep (the coins) or"
+            f"the action at a stop is {' and '.join(sorted(actions))}; write stop_action keep (the coins) or"
             " sell, and import the bot without its stops"
         )
     return grid.Config(**parameters)
@@ -127,8 +123,8 @@ def from_hummingbot(source: Json) -> dca.Config:
     Its stop loss waits until all levels are filled in maker mode, ours does not. Raises
     :class:`common.errors.BotConfigError`, for its ``trailing_stop`` too, which follows the profit and not the price.
     """
-    executor = _read(source)
-    amounts, prices = executor.get("amounts_quote") or [], executor.get("prices") or []
+    executor = read_object(source)
+    amounts, prices = numbers_in(executor, "amounts_quote"), numbers_in(executor, "prices")
     if not amounts or len(amounts) != len(prices):
         raise BotConfigError(
             f"amounts_quote has {len(amounts)} entries and prices has {len(prices)}; write one for each"
@@ -139,10 +135,11 @@ def from_hummingbot(source: Json) -> dca.Config:
     strategies = {"BUY": "long", "1": "long", "SELL": "short", "2": "short"}
     if side not in strategies:
         raise BotConfigError(f"side is {side or 'missing'}; write BUY or SELL")
-    first = decimal_of(prices[0])
+    if min(prices) <= 0:
+        raise BotConfigError(f"prices has {min(prices)}; a price is above 0")
     sign = 1 if strategies[side] == "long" else -1
     steps = [
-        {"deviation": sign * (ONE - decimal_of(price) / first) * HUNDRED, "size": amount}
+        {"deviation": sign * (ONE - price / prices[0]) * HUNDRED, "size": amount}
         for price, amount in zip(prices[1:], amounts[1:], strict=True)
     ]
     parameters: dict[str, Any] = {
@@ -164,8 +161,8 @@ def from_freqtrade(source: Json, **safety_orders: Any) -> dca.Config:
     Where freqtrade adjusts positions, sizes and distances are in the strategy's code, so they are needed here as
     parameters of :class:`bots.dca.Config`. Raises :class:`common.errors.BotConfigError` for what ours cannot do.
     """
-    config = _read(source)
-    if _is_on(config.get("trailing_stop")):
+    config = read_object(source)
+    if is_on(config, "trailing_stop"):
         raise BotConfigError(
             "trailing_stop moves the stop loss from the start; leave it out, and set trailing_deviation"
         )
@@ -177,14 +174,15 @@ def from_freqtrade(source: Json, **safety_orders: Any) -> dca.Config:
         )
     if config.get("stake_amount") in (None, "unlimited"):
         raise BotConfigError(f"stake_amount is {config.get('stake_amount')}; write how much a deal begins with")
-    roi = config.get("minimal_roi") or {}
+    roi = object_in(config, "minimal_roi")
     if set(roi) - {"0"}:
         raise BotConfigError(f"minimal_roi changes after {', '.join(sorted(roi))} minutes; ours has one, at 0")
-    exits = {"take_profit": roi.get("0"), "stop_loss": -decimal_of(config.get("stoploss") or 0)}
+    lost = -number_in(config, "stoploss") if is_on(config, "stoploss") else None
+    exits = {"minimal_roi": roi.get("0"), "stoploss": lost}
     parameters: dict[str, Any] = {
         "base_order_volume": config["stake_amount"],
-        "pairs": tuple((config.get("exchange") or {}).get("pair_whitelist") or ()),
-        **_percent(exits, {"take_profit": "take_profit", "stop_loss": "stop_loss_percentage"}),
+        "pairs": tuple(texts_in(object_in(config, "exchange"), "pair_whitelist")),
+        **_percent(exits, {"minimal_roi": "take_profit", "stoploss": "stop_loss_percentage"}),
         **safety_orders,
     }
     if (most := config.get("max_open_trades")) not in (None, -1):
@@ -194,7 +192,11 @@ def from_freqtrade(source: Json, **safety_orders: Any) -> dca.Config:
 
 def _percent(source: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Decimal]:
     """Shares that are set, as percent, under our names."""
-    return {ours: decimal_of(source[name]) * HUNDRED for name, ours in names.items() if _is_on(source.get(name))}
+    return {ours: number_in(source, name) * HUNDRED for name, ours in names.items() if is_on(source, name)}
+
+
+def _only(step: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: step[name] for name in names if name in step}
 
 
 def _pair(name: str) -> str:
@@ -206,23 +208,3 @@ def _pair(name: str) -> str:
             " pairs=['BTC/USDT:USDT'] for a perpetual contract"
         )
     return f"{base}/{quote}"
-
-
-def _is_on(value: Any) -> bool:
-    """Whether something is switched on: zero, ``"0.0"``, ``"false"`` and null are not."""
-    if value in (None, False, "", "false", "False"):
-        return False
-    if value in (True, "true", "True"):
-        return True
-    return decimal_of(value) != 0
-
-
-def _read(source: Json) -> Mapping[str, Any]:
-    try:
-        # Numbers with a fraction are kept as they are written.
-        read = source if isinstance(source, Mapping) else json.loads(source, parse_float=Decimal)
-    except ValueError as error:
-        raise BotConfigError(f"the configuration is no JSON: {error}") from None
-    if not isinstance(read, Mapping):
-        raise BotConfigError(f"the configuration of a bot is a JSON object, not a {type(read).__name__}")
-    return read

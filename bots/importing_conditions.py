@@ -8,6 +8,7 @@ an entry is refused with both readings.
 from collections.abc import Mapping
 from typing import Any
 
+from bots.importing_fields import Json, object_in, objects_in, read_object
 from bots.machine import ConditionRole
 from common.errors import AmbiguousImport, BotConfigError
 from common.timeframes import DURATION_MS, normalise_timeframe
@@ -38,16 +39,17 @@ _TWO_READINGS = {
 
 
 def conditions_from_3commas(
-    bot: Mapping[str, Any], symbol: str, *, default_exchange: str = "BINANCE"
+    source: Json, symbol: str, *, default_exchange: str = "BINANCE"
 ) -> list[tuple[Condition, ConditionRole]]:
     """The conditions of a 3Commas bot on one symbol, with their roles; none where deals begin without one.
 
     Raises :class:`common.errors.AmbiguousImport` for an entry with two readings, and
     :class:`common.errors.BotConfigError` for one that the hub cannot judge.
     """
+    bot = read_object(source)
     conditions: list[tuple[Condition, ConditionRole]] = []
     for name, role in _LISTS.items():
-        entries = [one for one in bot.get(name) or () if one.get("strategy") not in _WITHOUT]
+        entries = [one for one in objects_in(bot, name) if one.get("strategy") not in _WITHOUT]
         if not entries:
             continue
         terms = [(_timeframe(one), term) for one in entries for term in _terms(one)]
@@ -60,7 +62,7 @@ def conditions_from_3commas(
 
 def _terms(entry: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """(left, operator, right) of each comparison that an entry makes."""
-    kind, options = str(entry.get("strategy")), entry.get("options") or {}
+    kind, options = str(entry.get("strategy")), object_in(entry, "options")
     if kind in _TWO_READINGS:
         raise AmbiguousImport(f"{kind} does not say {_TWO_READINGS[kind]}; write the condition itself")
     if kind not in (*_WITH_POINTS, "ma_cross", "macd"):
@@ -83,19 +85,19 @@ def _terms(entry: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         raise BotConfigError(f"strategy {kind} has no option {error}") from None
 
 
-def _operator(kind: str, word: str) -> str:
+def _operator(kind: str, word: object) -> str:
     if word in ("crossing_above", "crossing_below"):
         raise AmbiguousImport(
             f"{kind} has {word}, which their list of strategies calls"
             f" {'crossing_down' if word == 'crossing_above' else 'crossing_up'}; write crossing_up or crossing_down"
         )
-    if word not in _OPERATORS:
+    if not isinstance(word, str) or word not in _OPERATORS:
         raise BotConfigError(f"{kind} has {word!r}; its conditions are {', '.join(_OPERATORS)}")
     return _OPERATORS[word]
 
 
 def _timeframe(entry: Mapping[str, Any]) -> str:
-    return normalise_timeframe(str((entry.get("options") or {}).get("time")))
+    return normalise_timeframe(str(object_in(entry, "options").get("time")))
 
 
 def _at(term: tuple[str, str, str], timeframe: str, base: str) -> str:

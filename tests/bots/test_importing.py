@@ -2,6 +2,7 @@
 
 import json
 import logging
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +12,7 @@ from bots import dca, grid
 from bots.definition import define_bot
 from bots.importing import from_3commas, from_freqtrade, from_hummingbot
 from bots.importing_conditions import conditions_from_3commas
-from common.errors import AmbiguousImport, BotConfigError
+from common.errors import AmbiguousImport, BotConfigError, HubError
 
 RSI: dict[str, Any] = {
     "strategy": "rsi",
@@ -248,3 +249,38 @@ def test_a_configuration_of_freqtrade() -> None:
         from_freqtrade(adjusting)
     ladder = {"safety_order_volume": 50, "max_safety_orders": 3, "safety_order_step_percentage": 2}
     assert from_freqtrade(adjusting, **ladder).max_safety_orders == 3
+
+
+@pytest.mark.parametrize("value", ["yes", -1.5, [], [1], {}, {"a": 1}, ["x"], True, float("inf"), 1e300])
+def test_whatever_a_field_is_the_error_is_one_for_its_owner(value: Any) -> None:
+    """Exports are edited by hand: what comes of it is a configuration, or an error that names a field."""
+    executor = {"amounts_quote": [10, 20], "prices": [100, 95], "side": "BUY", "take_profit": 0.02, "time_limit": 100}
+    freqtrade = {
+        "stake_amount": 100, "minimal_roi": {"0": 0.04}, "stoploss": -0.1, "max_open_trades": 3, "trailing_stop": False,
+        "exchange": {"pair_whitelist": ["BTC/USDT"]},
+    }  # fmt: skip
+    dca_bot = {**DCA_BOT, "custom_safety_steps": [], "strategy_list": [RSI]}
+    reads: list[tuple[Any, dict[str, Any]]] = [
+        (from_3commas, dca_bot), (from_3commas, GRID_BOT), (from_hummingbot, executor), (from_freqtrade, freqtrade),
+        (lambda bot: conditions_from_3commas(bot, "ETHUSDT"), dca_bot),
+    ]  # fmt: skip
+    for read, source in reads:
+        for name in source:
+            with suppress(HubError):
+                read({**source, name: value})
+        for whole in (value, None, "[1]"):
+            with suppress(HubError):
+                read(whole)
+    for name in RSI["options"]:
+        entry = {**RSI, "options": {**RSI["options"], name: value}}
+        with suppress(HubError):
+            conditions_from_3commas({"strategy_list": [entry]}, "ETHUSDT")
+
+
+def test_what_is_of_another_kind_is_refused_by_name() -> None:
+    with pytest.raises(BotConfigError, match="strategy_list has to be a list of objects"):
+        from_3commas({**DCA_BOT, "strategy_list": ["rsi"]})
+    with pytest.raises(BotConfigError, match="tsl_enabled: 'yes' is no number"):
+        from_3commas({**DCA_BOT, "tsl_enabled": "yes"})
+    with pytest.raises(BotConfigError, match="prices has 0; a price is above 0"):
+        from_hummingbot({"amounts_quote": [10, 20], "prices": [0, 1], "side": "BUY"})

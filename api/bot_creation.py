@@ -90,7 +90,7 @@ def _defined(body: BotBody, directory: Directory, default_exchange: str) -> Defi
     listings = {one.instrument: one for one in directory.listings}
     for instrument in defined.instruments:
         # What a market does not take is refused now, and not when the bot is run.
-        defined.definition.machine("", defined.definition.market(listings.get(instrument)))
+        defined.definition.check(defined.definition.market(listings.get(instrument)))
     return defined
 
 

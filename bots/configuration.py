@@ -1,6 +1,7 @@
 """What the four configurations share: how they are read, and how they say what is wrong."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -58,6 +59,10 @@ class BotConfig(BaseModel):
     def of_group(cls, group: object) -> dict[str, object]:
         """The parameters in one of the :attr:`GROUPS`, under our names."""
         return cls.under_our_names(cls.parameters_in(group)) if isinstance(group, Mapping) else {}
+
+    def sizes_in_quote(self) -> Iterable[tuple[str, Decimal]]:
+        """(name, size) of each order whose size is known in quote, whatever the price."""
+        return ()
 
     @model_validator(mode="before")
     @classmethod

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bots import dca, grid, market_making, trend
-from bots.arithmetic import DecimalNumber, NotNegative
+from bots.arithmetic import DecimalNumber, NotNegative, Positive
 from bots.brokers.paper import PaperAccount, PaperBroker, Path
 from bots.configuration import BotConfig, told
 from bots.machine import BotState, ConditionRole, Machine
@@ -58,6 +58,10 @@ class PaperTerms(BaseModel):
     """Money, in each market; by default 1,000,000, and for market making its ``quote_amount``."""
     maker_fee: DecimalNumber = Field(default=Decimal("0.001"), ge=0, lt=1)
     taker_fee: DecimalNumber = Field(default=Decimal("0.001"), ge=0, lt=1)
+    tick_size: Positive | None = None
+    """By default that of the market's listing, and without one the finest there is."""
+    lot_size: Positive | None = None
+    """The same."""
     min_notional: NotNegative = Decimal(0)
     volume_share: DecimalNumber = Field(default=Decimal("0.1"), gt=0, le=1)
     fees_in: Literal["quote", "received"] = "quote"
@@ -90,8 +94,9 @@ class BotDefinition:
         return most
 
     def market(self, listing: Listing | None) -> MarketRules:
-        """The rules of a market on paper; steps are those of its listing, if that has any."""
-        rules = self.paper.model_dump(include={"maker_fee", "taker_fee", "min_notional"})
+        """The rules of a market on paper; steps are those of the account, else of the listing, if that has any."""
+        named = {"maker_fee", "taker_fee", "min_notional", "tick_size", "lot_size"}
+        rules = self.paper.model_dump(include=named, exclude_none=True)
         return MarketRules(**rules) if listing is None else MarketRules.of(listing, **rules)
 
     def machine(self, machine_id: str, market: MarketRules, *, may_enter: bool = True) -> Machine[Any]:
@@ -104,6 +109,17 @@ class BotDefinition:
             config = config.model_copy(update={"start": "condition"})
         machine: Machine[Any] = KINDS[self.kind].machine(machine_id, config, market)
         return machine
+
+    def check(self, market: MarketRules) -> None:
+        """Raises :class:`BotConfigError` for what a market cannot have, and for orders that it never takes, whatever
+        the price."""
+        self.machine("", market)
+        for name, size in self.config.sizes_in_quote():
+            if size < market.min_notional:
+                raise BotConfigError(
+                    f"{name} is {size.normalize():f}, and the market takes {market.min_notional} in quote at least;"
+                    " have larger orders"
+                )
 
     def new_account(self) -> PaperAccount:
         """Its paper account before the first order."""

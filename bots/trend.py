@@ -64,6 +64,10 @@ class Config(BotConfig):
     cooldown: int = Field(default=0, ge=0, le=2_592_000)
     disable_after_deals_count: int | None = Field(default=None, ge=1)
 
+    def sizes_in_quote(self) -> list[tuple[str, Decimal]]:
+        """The order that enters."""
+        return [("order_volume", self.order_volume)]
+
     @field_validator("timeframe")
     @classmethod
     def _normalised(cls, timeframe: str) -> str:

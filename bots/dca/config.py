@@ -186,6 +186,11 @@ class Config(BotConfig):
                 break
         return tuple(rungs)
 
+    def sizes_in_quote(self) -> list[tuple[str, Decimal]]:
+        """The base order and each safety order."""
+        safety = [(f"safety order {number}", size) for number, (_, size) in enumerate(self.ladder, start=1)]
+        return [("base_order_volume", self.base_order_volume), *safety]
+
     @property
     @exactly
     def max_funds(self) -> Decimal:

@@ -19,14 +19,19 @@ def inventory_skew(
     ``base`` and ``quote`` are what one has, ``price`` is in quote per base, ``target_share`` is the share of the value
     that should be base (0.5 is half), and ``range_base`` how far, in base, one may be off until only one side is
     quoted; it counts as at most half of the value. Both ratios are 1 at the target, and 0 without any value or range.
+    Raises ``ValueError`` for a price that is not above 0, and for a share that is not from 0 to 1.
     """
-    price, range_base = decimal_of(price), decimal_of(range_base)
+    price, range_base, share = decimal_of(price), decimal_of(range_base), decimal_of(target_share)
+    if price <= 0:
+        raise ValueError(f"the price is {price}; it has to be above 0")
+    if not 0 <= share <= 1:
+        raise ValueError(f"target_share is {share}; it is a share from 0 to 1, where 0.5 is half")
     base_value = decimal_of(base) * price
     value = base_value + decimal_of(quote)
     if value <= 0 or range_base <= 0:
         return ZERO, ZERO
     width = min(range_base * price, value / _TWO)
-    target = value * decimal_of(target_share)
+    target = value * share
     if base_value < target:
         nearest = max(target - width, ZERO)
         bid = _TWO if base_value <= nearest else ONE + (target - base_value) / (target - nearest)

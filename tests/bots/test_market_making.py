@@ -160,3 +160,11 @@ def test_an_order_that_is_filled_while_it_is_taken_back_leaves_less_for_the_next
 def test_what_cannot_be_is_refused_by_name(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(BotConfigError, match=message):
         bench(**changes)
+
+
+@pytest.mark.parametrize(
+    ("price", "share", "message"), [(0, "0.5", "the price is 0"), (100, 50, "target_share is 50; it is a share")]
+)
+def test_a_share_in_percent_is_no_target(price: int, share: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        market_making.inventory_skew(1, 100, price, share, 1)

@@ -7,10 +7,13 @@ because it shows in the watermarks, and is gone from here once it is mended.
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Self
 
 from candles.holes import may_come_until
 from candles.series import SeriesReader
 from common.timeframes import DURATION_MS, iso_time
+from engine.calendars import SeriesCalendar
 from registry.groups import Group, Series
 from registry.store.parts.condition_pages import WantedGroup
 from registry.store.protocol import Store
@@ -74,30 +77,51 @@ class ExchangeCandles:
     """Close time of the newest candle of all; ``None`` without any."""
 
 
-def progress(store: Store, now_ms: int) -> list[TimeframeProgress]:
+@dataclass(frozen=True)
+class ToBeJudged:
+    """What is to be judged and where its candles are, read once for everything that is asked of it."""
+
+    groups: Sequence[WantedGroup]
+    reader: SeriesReader
+
+    @classmethod
+    def of(cls, store: Store) -> Self:
+        """As it is in a store now; used while the store is open."""
+        return cls(store.registry.wanted_groups(), SeriesReader.of(store))
+
+
+def progress(wanted: ToBeJudged, now_ms: int) -> list[TimeframeProgress]:
     """The timeframes with conditions that are to be judged, shortest first."""
-    reader, wanted = SeriesReader.of(store), dict[str, list[WantedGroup]]()
-    for each in store.registry.wanted_groups():
-        wanted.setdefault(each.group.base.timeframe, []).append(each)
-    return [_progress(reader, name, wanted[name], now_ms) for name in DURATION_MS if name in wanted]
+    by_timeframe: dict[str, list[WantedGroup]] = {}
+    for each in wanted.groups:
+        by_timeframe.setdefault(each.group.base.timeframe, []).append(each)
+    return [_progress(wanted.reader, name, by_timeframe[name], now_ms) for name in DURATION_MS if name in by_timeframe]
 
 
-def exchange_candles(store: Store, now_ms: int) -> list[ExchangeCandles]:
+def exchange_candles(wanted: ToBeJudged, now_ms: int) -> list[ExchangeCandles]:
     """The exchanges from which conditions read candles, by name."""
-    reader = SeriesReader.of(store)
-    read = {series for each in store.registry.wanted_groups() for series in each.group.series}
-    series, current, absent, newest = Counter[str](), Counter[str](), Counter[str](), dict[str, int]()
+    reader = wanted.reader
+    read = {series for each in wanted.groups for series in each.group.series}
+    series, current, absent = Counter[str](), Counter[str](), Counter[str]()
+    newest: dict[tuple[str, SeriesCalendar], int] = {}
+    """Exchange and calendar -> open time of the newest candle."""
+    last_opens: dict[SeriesCalendar, int] = {}
     for one in {reader.stored(each) for each in read}:
-        exchange, calendar = one.instrument.exchange, reader.calendar(one)
-        extent = reader.extent(one)
+        exchange, calendar, extent = one.instrument.exchange, reader.calendar(one), reader.extent(one)
         series[exchange] += 1
         if extent is None:
             absent[exchange] += 1
             continue
-        current[exchange] += extent[1] >= calendar.last_open(now_ms) or calendar.is_current(extent[1], now_ms)
-        newest[exchange] = max(newest.get(exchange, 0), calendar.close(extent[1]))
+        last_open = last_opens.get(calendar)
+        if last_open is None:
+            last_open = last_opens[calendar] = calendar.last_open(now_ms)
+        current[exchange] += extent[1] >= last_open or calendar.is_current(extent[1], now_ms)
+        newest[exchange, calendar] = max(newest.get((exchange, calendar), 0), extent[1])
+    closes: dict[str, int] = {}
+    for (exchange, calendar), open_ms in newest.items():
+        closes[exchange] = max(closes.get(exchange, 0), calendar.close(open_ms))
     return [
-        ExchangeCandles(name, series[name], current[name], absent[name], newest.get(name)) for name in sorted(series)
+        ExchangeCandles(name, series[name], current[name], absent[name], closes.get(name)) for name in sorted(series)
     ]
 
 
@@ -114,12 +138,16 @@ def _progress(reader: SeriesReader, timeframe: str, groups: Sequence[WantedGroup
     waiting: list[Waiting] = []
     behind = without_candles = 0
     lags: list[int] = []
-    for group, start_ms in ((each.group, each.from_ms) for each in groups):
+    calendars: set[SeriesCalendar] = set()
+    for each in groups:
+        group, start_ms = each.group, each.from_ms
+        calendar = reader.calendar(group.base)
+        calendars.add(calendar)
         if not all(map(reader.exists, group.series)):
             without_candles += 1
             continue
-        close_ms = reader.calendar(group.base).next_close(start_ms)
-        lags.append(max(0, now_ms - close_ms))
+        close_ms = calendar.next_close(start_ms)
+        lags.append(now_ms - close_ms)
         if close_ms > now_ms:
             continue
         lack = _lack(reader, group, start_ms, close_ms, now_ms)
@@ -132,8 +160,8 @@ def _progress(reader: SeriesReader, timeframe: str, groups: Sequence[WantedGroup
         conditions=sum(each.conditions for each in groups),
         groups=len(groups),
         last_tick_ms=max((each.judged_until_ms for each in groups if each.judged_until_ms is not None), default=None),
-        next_tick_ms=min(reader.calendar(each.group.base).next_close(now_ms) for each in groups),
-        lag_ms=min(lags, default=0),
+        next_tick_ms=min(calendar.next_close(now_ms) for calendar in calendars),
+        lag_ms=max(0, min(lags, default=0)),
         waiting=tuple(sorted(waiting, key=lambda each: (each.since_ms, each.group))),
         behind=behind,
         without_candles=without_candles,
@@ -144,19 +172,26 @@ def _lack(reader: SeriesReader, group: Group, start_ms: int, close_ms: int, now_
     """The first candle that a group lacks to be judged up to a close time; ``None`` if it lacks none."""
     for series in group.series:
         calendar = reader.calendar(series)
-        opens = [open_ms for open_ms, _ in calendar.closing(start_ms, close_ms)]
-        for open_ms in opens[-1:] if calendar.has_sessions else opens:
+        for open_ms in _opens(calendar, start_ms, close_ms):
             for stored, slot_ms, end_ms in _missing_parts(reader, series, open_ms):
                 return _waiting(reader, group, stored, slot_ms, end_ms, now_ms, has_sessions=calendar.has_sessions)
     return None
+
+
+# Thousands of groups lack the same slots.
+@lru_cache(maxsize=256)
+def _opens(calendar: SeriesCalendar, start_ms: int, close_ms: int) -> tuple[int, ...]:
+    """Open times of the slots that end between two times and have to be there; where markets close, the last one."""
+    opens = tuple(open_ms for open_ms, _ in calendar.closing(start_ms, close_ms))
+    return opens[-1:] if calendar.has_sessions else opens
 
 
 def _missing_parts(reader: SeriesReader, series: Series, open_ms: int) -> Iterable[tuple[Series, int, int]]:
     """The stored candles that are missing from a slot's candle; read only where the newest one does not tell."""
     stored = reader.stored(series)
     extent = reader.extent(stored)
-    if stored == series and extent is not None and extent[1] < open_ms:
-        return [(series, open_ms, reader.calendar(series).close(open_ms))]
+    if stored == series and extent is not None and extent[1] <= open_ms:
+        return [] if extent[1] == open_ms else [(series, open_ms, reader.calendar(series).close(open_ms))]
     return reader.missing_parts(series, open_ms)
 
 
@@ -167,13 +202,18 @@ def _waiting(
     is_over = now_ms >= until_ms
     extent = reader.extent(stored)
     is_stale = is_over and not has_sessions and (extent is None or extent[1] < open_ms)
-    if has_sessions:
-        outcome = "the market may be closed: it is judged without it"
-        outcome += " at the next tick" if is_over else f" from {iso_time(until_ms)} on"
-    elif is_stale:
-        outcome = "its source does not deliver: it is judged as missing once a later candle comes"
-    elif is_over:
-        outcome = "it is judged as missing at the next tick"
-    else:
-        outcome = f"it may still come; from {iso_time(until_ms)} on it is judged as missing once a later candle comes"
+    outcome = _outcome(until_ms, is_over=is_over, is_stale=is_stale, has_sessions=has_sessions)
     return Waiting(group, stored, open_ms, close_ms, is_stale, outcome)
+
+
+@lru_cache(maxsize=1024)
+def _outcome(until_ms: int, *, is_over: bool, is_stale: bool, has_sessions: bool) -> str:
+    """What will happen to a group that waits for a candle which may come until a time."""
+    if has_sessions:
+        told = "the market may be closed: it is judged without it"
+        return f"{told} at the next tick" if is_over else f"{told} from {iso_time(until_ms)} on"
+    if is_stale:
+        return "its source does not deliver: it is judged as missing once a later candle comes"
+    if is_over:
+        return "it is judged as missing at the next tick"
+    return f"it may still come; from {iso_time(until_ms)} on it is judged as missing once a later candle comes"

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from analysis.progress import exchange_candles, progress
+from analysis.progress import ToBeJudged, exchange_candles, progress
 from common.clock import Clock
 from common.errors import PrefectServerError
 from flows.prefect_view import look_at_prefect
@@ -30,11 +30,12 @@ class OperatingMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """All metric families."""
         now_ms = self._clock.now_ms()
-        yield from self._progress(now_ms)
-        yield from self._candles(now_ms)
+        wanted = ToBeJudged.of(self._store)
+        yield from self._progress(wanted, now_ms)
+        yield from self._candles(wanted, now_ms)
         yield from self._prefect(now_ms)
 
-    def _progress(self, now_ms: int) -> Iterator[Metric]:
+    def _progress(self, wanted: ToBeJudged, now_ms: int) -> Iterator[Metric]:
         lag = _gauge(
             "hub_tick_lag_seconds", "Since when the last closed candle of a timeframe is not judged", "timeframe"
         )
@@ -42,7 +43,7 @@ class OperatingMetrics(Collector):
         groups = _gauge(
             "hub_groups", "Groups of series to be judged: all, behind, waiting, stale, absent", "timeframe", "state"
         )
-        for each in progress(self._store, now_ms):
+        for each in progress(wanted, now_ms):
             lag.add_metric([each.timeframe], each.lag_ms / 1000)
             if each.last_tick_ms is not None:
                 last.add_metric([each.timeframe], each.last_tick_ms / 1000)
@@ -57,10 +58,10 @@ class OperatingMetrics(Collector):
                 groups.add_metric([each.timeframe, state], count)
         yield from (lag, last, groups)
 
-    def _candles(self, now_ms: int) -> Iterator[Metric]:
+    def _candles(self, wanted: ToBeJudged, now_ms: int) -> Iterator[Metric]:
         series = _gauge("hub_series", "Series that conditions read: all, current, absent", "exchange", "state")
         newest = _gauge("hub_newest_candle_timestamp_seconds", "Close time of an exchange's newest candle", "exchange")
-        for each in exchange_candles(self._store, now_ms):
+        for each in exchange_candles(wanted, now_ms):
             for state, count in (("all", each.series), ("current", each.current), ("absent", each.absent)):
                 series.add_metric([each.exchange, state], count)
             if each.newest_close_ms is not None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from analysis.progress import exchange_candles, progress
+from analysis.progress import ToBeJudged, exchange_candles, progress
 from analysis.savings import summarise
 from analysis.standing import standing_of
 from api.hub_metrics import HubMetrics
@@ -118,8 +118,8 @@ def questions(store: Store, size: BigStore) -> dict[str, Callable[[], object]]:
         "the last page of conditions, by text": page(order="text", offset=max(0, size.conditions - _PAGE)),
         "users who want most": lambda: registry.users(_PAGE),
         "where a condition stands": lambda: standing_of(store, condition, end_ms - 30 * _DAY_MS),
-        "how far every timeframe has been judged": lambda: progress(store, end_ms),
-        "which candles are there": lambda: exchange_candles(store, end_ms),
+        "how far every timeframe has been judged": lambda: progress(ToBeJudged.of(store), end_ms),
+        "which candles are there": lambda: exchange_candles(ToBeJudged.of(store), end_ms),
         "all metrics": metrics.text,
     }
 

@@ -51,17 +51,21 @@ class SeriesReader:
         self._sources = dict(anchored)
         self._names: set[Series] | None = None
         self._extents: dict[str, dict[Series, tuple[int, int]]] = {}
+        self._calendars: dict[Series, SeriesCalendar] = {}
 
     @classmethod
     def of(cls, store: Store) -> Self:
         """A reader of the store's current candles and anchors."""
-        built = store.ticks.built_from()
-        sources = {series: built.get(series) for series in store.ticks.anchors()}
-        return cls(store.candles, sources, stored_calendars(store))
+        built, anchors = store.ticks.built_from(), store.ticks.anchors()
+        sources = {series: built.get(series) for series in anchors}
+        return cls(store.candles, sources, stored_calendars(store, anchors))
 
     def calendar(self, series: Series) -> SeriesCalendar:
         """The calendar and grid of a series; a built one shares its grid with the candles that it is built from."""
-        return self.calendars.of(series)
+        known = self._calendars.get(series)
+        if known is None:
+            known = self._calendars[series] = self.calendars.of(series)
+        return known
 
     def source(self, series: Series) -> str | None:
         """The timeframe that a series is built from, ``None`` if its candles are its own or it has none."""

@@ -93,7 +93,3 @@ def _is_drawn(socket: Connection, page: str) -> bool:
             is_drawn = False
         if kind == "script_finished" and message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
             return is_drawn
-
-
-def _is_exception(message: ForwardMsg) -> bool:
-    return message.WhichOneof("type") == "delta" and message.delta.new_element.WhichOneof("type") == "exception"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 
-from analysis.progress import ExchangeCandles, TimeframeProgress, exchange_candles, progress
+from analysis.progress import ExchangeCandles, TimeframeProgress, ToBeJudged, exchange_candles, progress
 from analysis.savings import Savings, summarise
 from common.errors import EventLogError, EventServerError, PrefectServerError
 from common.settings import Settings
@@ -81,7 +81,7 @@ class HubState:
 def look_at_hub(settings: Settings, store: Store, now_ms: int) -> HubState:
     """Look at the hub of the settings, whose store is ``store``. Nothing is changed, and what is down is waited for at
     most a few seconds."""
-    totals = store.registry.totals()
+    totals, wanted = store.registry.totals(), ToBeJudged.of(store)
     events, events_problem = _events(settings, store, now_ms)
     prefect, prefect_problem = _prefect(settings.data_dir, now_ms)
     return HubState(
@@ -91,8 +91,8 @@ def look_at_hub(settings: Settings, store: Store, now_ms: int) -> HubState:
         in_error=totals["in_error"],
         retired=totals["retired"],
         superseded=totals["superseded"],
-        timeframes=tuple(progress(store, now_ms)),
-        candles=tuple(exchange_candles(store, now_ms)),
+        timeframes=tuple(progress(wanted, now_ms)),
+        candles=tuple(exchange_candles(wanted, now_ms)),
         events=events,
         events_problem=events_problem,
         prefect=prefect,

@@ -11,10 +11,8 @@ from common.clock import SystemClock
 from common.settings import load_settings
 from dashboard.data.reading import SECONDS_KEPT, opened
 from flows.hub_state import HubState, look_at_hub
-from registry.store.parts.condition_pages import ConditionQuery
 
 _FINDINGS_S = 60
-_COUNTED_S = 15
 _RECENT_TICKS = 1_000
 HEALTHS = ("ok", "unknown", "err", "stale")
 
@@ -62,13 +60,11 @@ def performance(store_url: str) -> Performance:
         return Performance(answer_ms, summarise(store), median)
 
 
-@st.cache_data(ttl=_COUNTED_S, show_spinner=False)
+@st.cache_data(ttl=SECONDS_KEPT, show_spinner=False)
 def condition_counts(store_url: str) -> dict[str, int]:
-    """Health, or the state ``idle``, which has none -> how many conditions have it."""
-    queries = {health: ConditionQuery(healths=(health,), limit=1) for health in HEALTHS}
-    queries["idle"] = ConditionQuery(states=("idle",), limit=1)
+    """As :meth:`registry.store.parts.registry.RegistryStore.condition_counts`."""
     with opened(store_url) as store:
-        return {name: store.registry.condition_page(query).matching for name, query in queries.items()}
+        return store.registry.condition_counts()
 
 
 @st.cache_data(ttl=_FINDINGS_S, show_spinner=False)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from analysis.progress import exchange_candles
+from analysis.progress import ToBeJudged, exchange_candles
 from common.clock import SystemClock
 from common.settings import Settings
 from hub.doctor.health_check import HealthCheck
@@ -16,7 +16,7 @@ _PATIENCE_MS = 5_000
 
 def clock_checks(store: Store, settings: Settings, now_ms: int) -> Iterator[HealthCheck]:
     """One check for each exchange whose candles conditions read, one in all if there is none."""
-    exchanges = [each.exchange for each in exchange_candles(store, now_ms)]
+    exchanges = [each.exchange for each in exchange_candles(ToBeJudged.of(store), now_ms)]
     if not exchanges:
         yield HealthCheck("clock", None, "compared with no exchange: no condition reads candles of one")
     urls = {name.upper(): url for name, url in settings.exchange_urls.items()}

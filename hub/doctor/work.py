@@ -1,6 +1,6 @@
 """Checks of what the hub works on: store, keys, candles, gaps, and how far it has judged."""
 
-from analysis.progress import exchange_candles, progress
+from analysis.progress import ToBeJudged, exchange_candles, progress
 from candles.wanted import wanted_series
 from common.timeframes import show_time
 from hub.doctor.health_check import HealthCheck
@@ -28,7 +28,7 @@ def keys(store: Store) -> HealthCheck:
 
 def candles(store: Store, now_ms: int) -> HealthCheck:
     """Whether the candles that conditions read are current."""
-    read = exchange_candles(store, now_ms)
+    read = exchange_candles(ToBeJudged.of(store), now_ms)
     if not read:
         return HealthCheck("candles", None, f"{store.candles.series().height:,} series; no condition reads any")
     shown = "; ".join(
@@ -60,7 +60,7 @@ def gaps(store: Store) -> HealthCheck:
 
 def judging(store: Store, now_ms: int, *, is_needed: bool) -> HealthCheck:
     """Whether every timeframe has been judged up to now, which is a fault only where the hub judges by itself."""
-    timeframes = progress(store, now_ms)
+    timeframes = progress(ToBeJudged.of(store), now_ms)
     if not timeframes:
         return HealthCheck("judging", None, 'nothing to judge; register: hub conditions register "BTCUSDT 1h: …"')
     late = [each for each in timeframes if each.lag_ms > _LATE_MS]

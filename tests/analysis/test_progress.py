@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from analysis.progress import TimeframeProgress, exchange_candles, progress
+from analysis.progress import TimeframeProgress, ToBeJudged, exchange_candles, progress
 from common.clock import ReplayClock
 from flows.advance import Advanced, advance
 from flows.runtime import Runtime
@@ -47,7 +47,7 @@ class Judged:
         return await advance(self.runtime, timeframe, to_ms)
 
     def progress(self, now_ms: int) -> TimeframeProgress:
-        (only,) = progress(self.store, now_ms)
+        (only,) = progress(ToBeJudged.of(self.store), now_ms)
         return only
 
 
@@ -121,10 +121,10 @@ def test_a_closed_market_does_not_make_a_group_stale(store: FileStore) -> None:
 def test_series_without_candles_and_the_freshness_of_exchanges(store: FileStore) -> None:
     store.candles.upsert(pl.concat([candles("BTCUSDT", 0, NOW), candles("OLDUSDT", 0, 100)]))
     hub = Judged(store, "BTCUSDT 1h: close > 2", "BTCUSDT 4h: close > close@OLDUSDT", "BTCUSDT 1m: close > 2")
-    by_name = {each.timeframe: each for each in progress(store, NOW * HOUR)}
+    by_name = {each.timeframe: each for each in progress(ToBeJudged.of(store), NOW * HOUR)}
     assert list(by_name) == ["1m", "1h", "4h"]
     assert (by_name["1m"].without_candles, by_name["1m"].lag_ms, by_name["1h"].without_candles) == (1, 0, 0)
-    (binance,) = exchange_candles(hub.store, NOW * HOUR)
+    (binance,) = exchange_candles(ToBeJudged.of(hub.store), NOW * HOUR)
     assert (binance.exchange, binance.series, binance.current, binance.absent) == ("BINANCE", 3, 1, 1)
     assert binance.newest_close_ms == NOW * HOUR
 
@@ -135,7 +135,7 @@ def test_what_is_not_to_be_judged_is_not_waited_for(store: FileStore, ended: str
     Judged(store, "BTCUSDT 1h: close > 2")
     if ended == "retired":
         store.registry.retire(store.registry.conditions()[0].condition_id, "test", at_ms=NOW * HOUR)
-        assert progress(store, (NOW + 5) * HOUR) == []
+        assert progress(ToBeJudged.of(store), (NOW + 5) * HOUR) == []
     else:
-        far = progress(store, (NOW + 24 * 60) * HOUR)
+        far = progress(ToBeJudged.of(store), (NOW + 24 * 60) * HOUR)
         assert [each.groups for each in far] == [1], "its grace time is judged to its end"

@@ -7,6 +7,7 @@ of what is shown, or for words that somebody looks for.
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -44,6 +45,22 @@ def drained(changed: set[str]) -> Iterator[str]:
         yield changed.pop()
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """All conditions at one moment, in the order in which they were registered; names, states and healths as
+    numbers."""
+
+    texts: pl.DataFrame
+    names: Mapping[str, _Integers]
+    symbols: Mapping[str, int]
+    numbers: Mapping[str, _Integers]
+    by_text: _Integers
+    """Empty unless it was asked for."""
+    judged_until: _Integers
+    states: _Integers
+    healths: _Integers
+
+
 class ConditionSearch:
     """Asked by any thread."""
 
@@ -76,31 +93,23 @@ class ConditionSearch:
 
     def page(self, query: ConditionQuery, now_ms: int) -> ConditionPage:
         """The page of a query, with healths as they are at a time."""
-        with self._lock:
-            self._follow()
-            texts, names, symbols, groups = self._texts, self._names, dict(self._symbols), list(self._groups)
-            numbers = {name: values.copy() for name, values in self._numbers.items()}
-            by_text = self._order_of_texts() if query.order == "text" else None
-            unjudged = {self._places[name]: why.state for name, why in self._unjudged().items() if name in self._places}
-        judged_until = self._watermarks(groups)[names["group"]]
-        states = _states(numbers["active_until"], judged_until, unjudged)
-        healths = _healths(states, judged_until, now_ms - self._patience(names, symbols))
-        matches = np.ones(texts.height, np.bool_)
+        known = self._known(now_ms, with_order=query.order == "text")
+        matches = np.ones(known.texts.height, np.bool_)
         for values, numbered, wanted in (
-            (names["symbol"], symbols, query.symbols),
-            (names["timeframe"], _TIMEFRAMES, query.timeframes),
-            (states, _STATES, query.states),
-            (healths, _HEALTHS, query.healths),
+            (known.names["symbol"], known.symbols, query.symbols),
+            (known.names["timeframe"], _TIMEFRAMES, query.timeframes),
+            (known.states, _STATES, query.states),
+            (known.healths, _HEALTHS, query.healths),
         ):
             if wanted:
                 matches &= _are_among(values, numbered, wanted)
         if words := query.words.lower().split():
-            matches &= texts.select(_has(words)).to_series().to_numpy()
+            matches &= known.texts.select(_has(words)).to_series().to_numpy()
         places = np.flatnonzero(matches)
         if query.order == "registered":
             ordered_by = places
         else:
-            ordered_by = (numbers[query.order] if by_text is None else by_text)[places]
+            ordered_by = (known.numbers[query.order] if query.order != "text" else known.by_text)[places]
         if query.descending:
             ordered_by = -ordered_by
         elif query.order == "last_trigger":
@@ -108,17 +117,41 @@ class ConditionSearch:
         shown = places[_first(ordered_by, query.offset + query.limit)[query.offset :]]
         return ConditionPage(
             len(places),
-            texts[shown]
-            .select("condition_id", "text", "symbol", "timeframe")
-            .with_columns(
-                _named("state", _STATES, states[shown]),
-                _named("health", _HEALTHS, healths[shown]),
-                pl.Series("subscribers", numbers["subscribers"][shown]),
-                pl.Series("triggers", numbers["triggers"][shown]),
-                _times("last_trigger", numbers["last_trigger"][shown]),
-                _times("judged_until", judged_until[shown]),
+            pl.DataFrame(
+                [
+                    *(known.texts[name].gather(shown) for name in ("condition_id", "text", "symbol", "timeframe")),
+                    _named("state", _STATES, known.states[shown]),
+                    _named("health", _HEALTHS, known.healths[shown]),
+                    pl.Series("subscribers", known.numbers["subscribers"][shown]),
+                    pl.Series("triggers", known.numbers["triggers"][shown]),
+                    _times("last_trigger", known.numbers["last_trigger"][shown]),
+                    _times("judged_until", known.judged_until[shown]),
+                ]
             ),
         )
+
+    def counts(self, now_ms: int) -> dict[str, int]:
+        """See :meth:`registry.store.parts.registry.RegistryStore.condition_counts`."""
+        known = self._known(now_ms)
+        healths = np.bincount(known.healths, minlength=len(_HEALTHS))
+        states = np.bincount(known.states, minlength=len(_STATES))
+        return {
+            **{name: int(healths[_HEALTHS[name]]) for name in ("ok", "unknown", "err", "stale")},
+            **{name: int(states[_STATES[name]]) for name in ("idle", "retired")},
+        }
+
+    def _known(self, now_ms: int, *, with_order: bool = False) -> "_Known":
+        """Everything that conditions are found by, with healths as they are at a time."""
+        with self._lock:
+            self._follow()
+            texts, names, symbols, groups = self._texts, self._names, dict(self._symbols), list(self._groups)
+            numbers = {name: values.copy() for name, values in self._numbers.items()}
+            by_text = self._order_of_texts() if with_order else self._by_text
+            unjudged = {self._places[name]: why.state for name, why in self._unjudged().items() if name in self._places}
+        judged_until = self._watermarks(groups)[names["group"]]
+        states = _states(numbers["active_until"], judged_until, unjudged)
+        healths = _healths(states, judged_until, now_ms - self._patience(names, symbols))
+        return _Known(texts, names, symbols, numbers, by_text, judged_until, states, healths)
 
     def _follow(self) -> None:
         """Take up conditions that are new, and what has changed of the others."""

@@ -204,6 +204,9 @@ class RegistryTables:
     def condition_page(self, query: ConditionQuery) -> ConditionPage:
         return self._search.page(query, self._clock.now_ms())
 
+    def condition_counts(self) -> dict[str, int]:
+        return self._search.counts(self._clock.now_ms())
+
     def conditions_per_series(self) -> Mapping[Series, int]:
         return self._per_series.all()
 

@@ -22,6 +22,8 @@ class _Wants:
     open_from_ms: int = 0
     """The earliest of these times."""
     others: list[tuple[str, tuple[ActiveSpan, ...]]] = field(default_factory=list)
+    answered: WantedGroup | None = None
+    """The last answer, if it depends on the watermark alone."""
 
 
 class ConditionsPerSeries:
@@ -98,6 +100,8 @@ class WantedGroups:
 
     def _wanted(self, group: Group, wants: _Wants, unjudged: Mapping[str, Unjudged]) -> WantedGroup | None:
         judged_ms = self._watermark(group)
+        if wants.answered is not None and wants.answered.judged_until_ms == judged_ms:
+            return wants.answered
         starts = [max(wants.open_from_ms, judged_ms or wants.open_from_ms)] if wants.open else []
         if wants.others:
             starts_of = ((name, spans, wanted_from(spans, judged_ms)) for name, spans in wants.others)
@@ -108,4 +112,7 @@ class WantedGroups:
         if not starts:
             return None
         conditions = wants.open + len(starts) - (wants.open > 0)
-        return WantedGroup(group, min(starts), judged_ms, conditions)
+        wanted = WantedGroup(group, min(starts), judged_ms, conditions)
+        if not wants.others:
+            wants.answered = wanted
+        return wanted

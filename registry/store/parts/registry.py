@@ -380,6 +380,11 @@ class RegistryStore(Protocol):
         """The conditions that somebody looks for, a page at a time."""
         ...
 
+    def condition_counts(self) -> dict[str, int]:
+        """How many conditions have each health, ``ok unknown err stale``, and each of the states that have none,
+        ``idle retired``; together all of them. What they mean is said at :class:`ConditionQuery`."""
+        ...
+
     def conditions_per_series(self) -> Mapping[Series, int]:
         """Series -> how many conditions are judged on its candles."""
         ...

@@ -201,3 +201,19 @@ def test_another_owner_says_the_same(open_at: OpenAt, tmp_path: Path, sample: pl
 def groups(store: Store) -> list[WantedGroup]:
     """Those to be judged, by name: conditions that were registered at once may come back in another order."""
     return sorted(store.registry.wanted_groups(), key=lambda each: each.group)
+
+
+def test_counts_are_those_of_pages_and_add_up_to_all(hub: Store, clock: ReplayClock) -> None:
+    hub.registry.report_errors({SMA.id: "it cannot be judged"})
+    hub.registry.retire(FLOW.id, "a test", at_ms=2 * HOUR)
+
+    def counted() -> dict[str, int]:
+        pages = {name: ConditionQuery(healths=(name,)) for name in ("ok", "unknown", "err", "stale")}
+        pages |= {name: ConditionQuery(states=(name,)) for name in ("idle", "retired")}
+        return {name: hub.registry.condition_page(query).matching for name, query in pages.items()}
+
+    assert hub.registry.condition_counts() == counted()
+    assert counted() == {"ok": 2, "unknown": 0, "err": 1, "stale": 0, "idle": 0, "retired": 1}
+    clock.move_to(9 * HOUR)
+    assert hub.registry.condition_counts() == counted()
+    assert counted()["stale"] == 2

@@ -54,9 +54,11 @@ class SeriesReader:
         self._calendars: dict[Series, SeriesCalendar] = {}
 
     @classmethod
-    def of(cls, store: Store) -> Self:
-        """A reader of the store's current candles and anchors."""
-        built, anchors = store.ticks.built_from(), store.ticks.anchors()
+    def of(cls, store: Store, anchors: Collection[Series] | None = None) -> Self:
+        """A reader of the store's current candles and anchors; ``anchors`` are the series that have one, ``None`` to
+        have the store asked for them."""
+        anchors = store.ticks.anchors() if anchors is None else anchors
+        built = store.ticks.built_from()
         sources = {series: built.get(series) for series in anchors}
         return cls(store.candles, sources, stored_calendars(store, anchors))
 

@@ -21,7 +21,7 @@ STAGE_COLORS = {
 def durations(runs: pl.DataFrame, budget_ms: float, zone: str = "UTC") -> ChartOptions:
     """A bar for each run: its state is the colour, the time of all stages the height, on a log axis.
 
-    ``runs`` has the columns of :attr:`dashboard.data.ticks.TickHistory.runs`; a line marks the budget of a tick.
+    ``runs`` has the columns of :func:`dashboard.data.ticks.newest_runs`; a line marks the budget of a tick.
     """
     source = runs.select(
         time_labels("close_time", zone).alias("closed"),

@@ -1,6 +1,6 @@
 """The table of conditions, and one condition with what came of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -30,6 +30,8 @@ from registry.store.protocol import Store
 
 _TRIGGERS_SHOWN = 1_000
 _CHOICES_S = 60
+_UNCHANGED_S = 600
+"""How long an answer is kept whose question says of which candles or triggers it is."""
 _DISTANCES: LRUCache[tuple[str, str, int | None], float | None] = LRUCache(65_536)
 """Store, condition, watermark -> distance to truth."""
 
@@ -62,7 +64,7 @@ class SeriesHealth:
 
 @dataclass(frozen=True)
 class ConditionFacts:
-    """One condition and what came of it; ``triggers`` has its newest triggers, newest first."""
+    """One condition and what came of it."""
 
     stored: StoredCondition
     state: str
@@ -75,7 +77,8 @@ class ConditionFacts:
     users: int
     """Users with an active subscription."""
     trigger_count: int
-    triggers: pl.DataFrame
+    candles_version: tuple[int, int]
+    """Others after each change of the candles that it reads, and after each rebase."""
     judged_ms: int | None
     """Close time up to which its series has been judged; ``None`` before its first tick."""
     series: tuple[SeriesHealth, ...]
@@ -117,13 +120,20 @@ def choices(store_url: str) -> Choices:
         )
 
 
-@st.cache_data(ttl=SECONDS_KEPT, max_entries=256, show_spinner=False)
-def distances(store_url: str, condition_ids: tuple[str, ...]) -> list[float | None]:
+def distances(store_url: str, judged: Sequence[tuple[str, int | None]]) -> list[float | None]:
     """How far each of some conditions is from being TRUE on its newest judged candle, as a share; see
-    :func:`analysis.nearness.distance_to_truth`."""
-    with opened(store_url) as store:
-        near = _Nearness(store, store_url)
-        return [near.distance(condition_id) for condition_id in condition_ids]
+    :func:`analysis.nearness.distance_to_truth`.
+
+    ``judged`` has the id of each, and the close time of that candle; ``None`` before its first tick.
+    """
+    keys = [(store_url, condition_id, judged_ms) for condition_id, judged_ms in judged]
+    missing = [(key, key[1], key[2]) for key in keys if key[2] is not None and key not in _DISTANCES]
+    if missing:
+        with opened(store_url) as store:
+            near = _Nearness(store)
+            for key, condition_id, judged_ms in missing:
+                _DISTANCES[key] = near.distance(condition_id, judged_ms)
+    return [_DISTANCES.get(key) for key in keys]
 
 
 @st.cache_data(ttl=SECONDS_KEPT, max_entries=256, show_spinner="Reading the store …")
@@ -135,7 +145,8 @@ def condition(store_url: str, condition_id: str) -> ConditionFacts | None:
         stored = store.registry.condition(condition_id)
         if stored is None:
             return None
-        reader, anchors = SeriesReader.of(store), store.ticks.anchors()
+        anchors = store.ticks.anchors()
+        reader = SeriesReader.of(store, anchors)
         series = tuple(_series_health(reader, each, anchors.get(each), now_ms) for each in stored.group.series)
         spans, unjudged = store.registry.activity_of(condition_id), store.registry.unjudged_of(condition_id)
         judged_ms = store.ticks.watermark(stored.group)
@@ -155,7 +166,10 @@ def condition(store_url: str, condition_id: str) -> ConditionFacts | None:
             paused=len(subscriptions) - len(active),
             users=len({each.user_id for each in active}),
             trigger_count=store.triggers.condition_state(condition_id).triggers,
-            triggers=store.triggers.of(condition_id, _TRIGGERS_SHOWN),
+            candles_version=(
+                store.candles.version({reader.stored(each) for each in stored.group.series}),
+                store.ticks.last_rebase(),
+            ),
             judged_ms=judged_ms,
             series=series,
             unjudged=unjudged,
@@ -164,10 +178,24 @@ def condition(store_url: str, condition_id: str) -> ConditionFacts | None:
         )
 
 
-@st.cache_data(ttl=SECONDS_KEPT, max_entries=64, show_spinner=False)
-def readings(store_url: str, condition_id: str, stop_ms: int, count: int, zone: str) -> Readings | None:
+@st.cache_data(ttl=_UNCHANGED_S, max_entries=64, show_spinner=False)
+def newest_triggers(store_url: str, condition_id: str, count: int) -> pl.DataFrame:
+    """The newest triggers of a condition that has fired ``count`` times, newest first."""
+    with opened(store_url) as store:
+        return store.triggers.of(condition_id, min(count, _TRIGGERS_SHOWN))
+
+
+@st.cache_data(ttl=_UNCHANGED_S, max_entries=64, show_spinner=False)
+def readings(
+    store_url: str,
+    condition_id: str,
+    stop_ms: int,
+    count: int,
+    zone: str,
+    version: tuple[int, int],  # noqa: ARG001 - a part of the cache's key
+) -> Readings | None:
     """The last ``count`` candles of a condition's series that open before ``stop_ms``, with the values that it reads
-    and its truth; ``None`` while a series has no candles."""
+    and its truth, as of :attr:`ConditionFacts.candles_version`; ``None`` while a series has no candles."""
     with opened(store_url) as store:
         stored = store.registry.condition(condition_id)
         assert stored is not None
@@ -197,22 +225,16 @@ def explained(store_url: str, condition_id: str, at_ms: int) -> tuple[CandleExpl
 
 
 class _Nearness:
-    """Distances of conditions to their truth, which share the candles that they read. Known ones are not computed."""
+    """Distances of conditions to their truth, which share the candles that they read."""
 
-    def __init__(self, store: Store, store_url: str) -> None:
-        self._store, self._url = store, store_url
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._reader = SeriesReader.of(store)
         self._candles: dict[Series, pl.DataFrame] = {}
 
-    def distance(self, condition_id: str) -> float | None:
+    def distance(self, condition_id: str, judged_ms: int) -> float | None:
         stored = self._store.registry.condition(condition_id)
-        if stored is None:
-            return None
-        judged_ms = self._store.ticks.watermark(stored.group)
-        key = (self._url, condition_id, judged_ms)
-        if key not in _DISTANCES:
-            _DISTANCES[key] = None if judged_ms is None else self._computed(stored, judged_ms)
-        return _DISTANCES[key]
+        return None if stored is None else self._computed(stored, judged_ms)
 
     def _computed(self, stored: StoredCondition, judged_ms: int) -> float | None:
         try:

@@ -18,6 +18,7 @@ from dashboard.charts.readings import Readings, candles_needed, read_values
 from dashboard.data.reading import SECONDS_KEPT, opened
 from engine.candle_history import FrameHistory
 from registry.conditions import Condition
+from registry.groups import Series
 from registry.language.indicator_texts import indicator_texts
 from registry.naming import reading
 from registry.store.protocol import Store
@@ -106,7 +107,7 @@ def sharing(store_url: str, text: str) -> Sharing:
     with opened(store_url) as store:
         condition = _parsed(store, text)
         needs = indicator_texts(condition.canonical)
-        on_series, known = _neighbours(store, condition)
+        on_series, known = _on_series(store_url, condition.series)
         return Sharing(
             is_registered=store.registry.condition(condition.id) is not None,
             subscribers=store.registry.subscriber_count(condition.id),
@@ -114,6 +115,15 @@ def sharing(store_url: str, text: str) -> Sharing:
             indicators=len(needs),
             indicators_known=len(needs & known),
         )
+
+
+@st.cache_data(ttl=_SCAN_S, max_entries=64, show_spinner=False)
+def _on_series(store_url: str, series: Series) -> tuple[int, set[str]]:
+    """How many registered conditions are judged on a series, and the indicators that they need."""
+    with opened(store_url) as store:
+        stored = store.registry.conditions_on(series)
+        known: set[str] = set()
+        return len(stored), known.union(*(indicator_texts(each.canonical) for each in stored))
 
 
 @st.cache_data(ttl=SECONDS_KEPT, show_spinner=False)
@@ -128,14 +138,3 @@ def example(store_url: str) -> str:
 def _parsed(store: Store, text: str) -> Condition:
     with reading(store.candles.directory()):
         return Condition.parse(text, default_exchange=load_settings().default_exchange)
-
-
-def _neighbours(store: Store, condition: Condition) -> tuple[int, set[str]]:
-    """How many registered conditions have the same own series, and the indicators that conditions of it need."""
-    same = [
-        stored for stored in store.registry.conditions(condition.timeframe) if stored.group.base == condition.series
-    ]
-    known: set[str] = set()
-    for stored in same:
-        known |= indicator_texts(stored.canonical)
-    return len(same), known

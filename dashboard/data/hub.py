@@ -13,7 +13,7 @@ from dashboard.data.reading import SECONDS_KEPT, opened
 from flows.hub_state import HubState, look_at_hub
 
 _FINDINGS_S = 60
-_RECENT_TICKS = 1_000
+_RECENT_TICKS = 300
 HEALTHS = ("ok", "unknown", "err", "stale")
 
 

@@ -16,45 +16,50 @@ STAGES = ("load", "indicators", "judge", "prepare", "record", "publish")
 
 
 @dataclass(frozen=True)
-class TickHistory:
+class TickTotals:
     """What was judged within a range, and the failures of it."""
 
-    totals: pl.DataFrame
+    by_timeframe: pl.DataFrame
     """A row for each timeframe, as :meth:`TickStore.totals` has them."""
-
-    runs: pl.DataFrame | None
-    """A row for each of the newest runs that advanced ticks, oldest first; ``None`` if nothing was judged.
-
-    Columns ``timeframe close_time finished_at ticks late conditions triggers holes state``, the stages in milliseconds,
-    and their sum, ``total``. ``state`` is ``on time``, or ``late`` if one of its ticks was judged late.
-    """
     failures: list[RunFailure]
     """Newest first."""
 
 
 @st.cache_data(ttl=SECONDS_KEPT, max_entries=16, show_spinner="Reading the ticks …")
-def tick_history(store_url: str, range_ms: int | None) -> TickHistory:
-    """The history of the last ``range_ms``, or all of it."""
-    since_ms = 0 if range_ms is None else SystemClock().now_ms() - range_ms
+def tick_totals(store_url: str, range_ms: int | None) -> TickTotals:
+    """What was judged in the last ``range_ms``, or ever."""
+    since_ms = _since(range_ms)
     with opened(store_url) as store:
-        totals = store.ticks.totals(since_ms=None if range_ms is None else since_ms)
-        timeframes = totals["timeframe"].to_list()
-        runs = [store.ticks.runs(_RUNS, timeframe=name, since_ms=since_ms) for name in timeframes]
+        return TickTotals(
+            by_timeframe=store.ticks.totals(since_ms=None if range_ms is None else since_ms),
+            failures=[each for each in store.runs.failures(_FAILURES) if each.failed_ms >= since_ms],
+        )
+
+
+@st.cache_data(ttl=SECONDS_KEPT, max_entries=64, show_spinner=False)
+def newest_runs(store_url: str, timeframe: str, range_ms: int | None) -> pl.DataFrame:
+    """A row for each of the newest runs of a timeframe in the last ``range_ms``, or ever, that advanced ticks, oldest
+    first.
+
+    Columns ``timeframe close_time finished_at ticks late conditions triggers holes state``, the stages in milliseconds,
+    and their sum, ``total``. ``state`` is ``on time``, or ``late`` if one of its ticks was judged late.
+    """
+    since_ms = _since(range_ms)
+    with opened(store_url) as store:
+        runs = store.ticks.runs(_RUNS, timeframe=timeframe, since_ms=since_ms)
         # A run that catches up judges many ticks: those that are not read are missing from its stages. The newest ticks
         # may be of a run that is under way.
-        counts = [min(_TICKS, int(each["ticks"].sum()) + _UNDER_WAY) for each in runs]
-        ticks = [
-            store.ticks.newest_ticks(count, timeframe=name, since_ms=since_ms)
-            for name, count in zip(timeframes, counts, strict=True)
-        ]
-        failures = [each for each in store.runs.failures(_FAILURES) if each.failed_ms >= since_ms]
-    if not timeframes:
-        return TickHistory(totals, None, failures)
-    return TickHistory(totals, runs_with_ticks(pl.concat(ticks), pl.concat(runs)), failures)
+        count = min(_TICKS, int(runs["ticks"].sum()) + _UNDER_WAY)
+        ticks = store.ticks.newest_ticks(count, timeframe=timeframe, since_ms=since_ms)
+    return runs_with_ticks(ticks, runs)
+
+
+def _since(range_ms: int | None) -> int:
+    return 0 if range_ms is None else SystemClock().now_ms() - range_ms
 
 
 def runs_with_ticks(ticks: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
-    """The columns of :attr:`TickHistory.runs`. A tick belongs to the first run of its timeframe that ended after it."""
+    """The columns of :func:`newest_runs`. A tick belongs to the first run of its timeframe that ended after it."""
     assigned = (
         ticks.sort("judged_at")
         .join_asof(

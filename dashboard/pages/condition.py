@@ -12,7 +12,7 @@ from common.slots import Slots, slots_of
 from common.timeframes import from_ms, to_ms
 from dashboard.charts.candles import CANDLES, TRUTH, candle_chart
 from dashboard.charts.readings import Readings
-from dashboard.data.conditions import ConditionFacts, condition_page, explained, readings
+from dashboard.data.conditions import ConditionFacts, condition_page, explained, newest_triggers, readings
 from dashboard.data.reading import asked, read
 from dashboard.links import CONDITION
 from dashboard.view import View
@@ -38,11 +38,12 @@ def show(facts: ConditionFacts, now: View) -> None:
         st.error("Its stored text cannot be read any more, so it can be neither judged nor drawn.")
         return
     _head(facts, condition, now)
+    triggers = read(lambda url: newest_triggers(url, facts.stored.condition_id, facts.trigger_count))
     # The chart is above the table, but the trigger selected in the table decides which candles it shows.
     chart = st.container()
-    focus_ms = _triggers(facts, condition, now)
+    focus_ms = _triggers(facts, triggers, condition, now)
     with chart:
-        _candles(facts, condition, focus_ms, now)
+        _candles(facts, triggers, condition, focus_ms, now)
     _series(facts, now)
     _neighbours(facts, now)
 
@@ -92,7 +93,9 @@ def _crowd(facts: ConditionFacts) -> str:
     return f"{bots} of {users} at the same moment ({types}){paused}"
 
 
-def _candles(facts: ConditionFacts, condition: Condition, focus_ms: int | None, now: View) -> None:
+def _candles(
+    facts: ConditionFacts, triggers: pl.DataFrame, condition: Condition, focus_ms: int | None, now: View
+) -> None:
     last_ms = facts.judged_ms or facts.last_close_ms
     if last_ms is None:
         st.info(f"No candles of {facts.stored.group.base} yet. Import some:", icon=":material/info:")
@@ -111,12 +114,12 @@ def _candles(facts: ConditionFacts, condition: Condition, focus_ms: int | None, 
     slots = slots_of(condition.timeframe, facts.grid)
     stop_ms = window_stop(slots, last_ms, focus_ms, count)
     after_ms = slots.open(slots.last_closed(stop_ms)) + 1
-    drawn = read(lambda url: readings(url, facts.stored.condition_id, after_ms, count, now.zone))
+    drawn = read(lambda url: readings(url, facts.stored.condition_id, after_ms, count, now.zone, facts.candles_version))
     if drawn is None:
         st.info("A series that it reads has no candles yet. Import some:", icon=":material/info:")
         st.code("hub candles import FILE", language="shell")
         return
-    chart = candle_chart(drawn, facts.triggers, facts.spans)
+    chart = candle_chart(drawn, triggers, facts.spans)
     selected = st.echarts_chart(
         chart.options,
         height=chart.height,
@@ -154,7 +157,15 @@ def _explanation(facts: ConditionFacts, drawn: Readings, clicked_ms: int | None,
             help="Or click a candle, or its place on the truth strip",
         )
     assert at_ms is not None
-    with st.expander(f"Why it fires, or does not, at {now.show(at_ms)}", expanded=clicked_ms is not None):
+    why = st.expander(
+        f"Why it fires, or does not, at {now.show(at_ms)}",
+        expanded=clicked_ms is not None,
+        key=f"why-{facts.stored.condition_id}-{clicked_ms}",
+        on_change="rerun",
+    )
+    if not why.open:
+        return
+    with why:
         try:
             explanation, standing = asked(lambda url: explained(url, facts.stored.condition_id, at_ms))
         except HubError as error:
@@ -170,10 +181,10 @@ def window_stop(slots: Slots, last_ms: int, focus_ms: int | None, count: int) ->
     return slots.close(slots.last_closed(focus_ms) + count // 4)
 
 
-def _triggers(facts: ConditionFacts, condition: Condition, now: View) -> int | None:
+def _triggers(facts: ConditionFacts, triggers: pl.DataFrame, condition: Condition, now: View) -> int | None:
     """Draw the triggers; return the close time of the selected one, by default the newest."""
     st.header("Triggers", anchor=False)
-    if facts.triggers.is_empty():
+    if triggers.is_empty():
         if facts.judged_ms is None:
             st.info("No triggers: its series has not been judged yet. Judge it:", icon=":material/info:")
             st.code(f"hub tick {condition.timeframe}", language="shell")
@@ -181,13 +192,13 @@ def _triggers(facts: ConditionFacts, condition: Condition, now: View) -> int | N
             st.info(f"It has not fired up to {now.show(facts.judged_ms)}. Judge later candles:")
             st.code(f"hub tick {condition.timeframe}", language="shell")
         return None
-    older = facts.trigger_count - facts.triggers.height
+    older = facts.trigger_count - triggers.height
     st.caption(
         "Newest first. Select one to see the candles around it."
         + (f" {counted(older, 'older trigger is', 'older triggers are')} not listed." if older else "")
     )
     event = st.dataframe(
-        trigger_rows(facts.triggers, condition),
+        trigger_rows(triggers, condition),
         hide_index=True,
         placeholder="-",
         on_select="rerun",
@@ -199,7 +210,7 @@ def _triggers(facts: ConditionFacts, condition: Condition, now: View) -> int | N
         },
     )
     selected = event["selection"]["rows"]
-    return to_ms(facts.triggers["close_time"][selected[0] if selected else 0])
+    return to_ms(triggers["close_time"][selected[0] if selected else 0])
 
 
 def trigger_rows(triggers: pl.DataFrame, condition: Condition) -> pl.DataFrame:

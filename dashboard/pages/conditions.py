@@ -63,7 +63,8 @@ def _table(now: View) -> None:
     first = (page - 1) * _ROWS_A_PAGE
     matches = read(partial(condition_page, query=replace(query, offset=first)))
     shown = matches.rows
-    near = read(lambda url: distances(url, tuple(shown["condition_id"])))
+    judged = shown.select("condition_id", pl.col("judged_until").dt.epoch("ms")).rows()
+    near = read(partial(distances, judged=judged))
     rows = shown.select(
         pl.col("text").str.split_exact(": ", 1).struct[1].alias("condition"),
         "symbol",

@@ -10,8 +10,9 @@ from common.timeframes import DURATION_MS, from_ms
 from dashboard.charts import ticks as charts
 from dashboard.data.overview import by_length
 from dashboard.data.reading import read
-from dashboard.data.ticks import STAGES, TickHistory, tick_history
+from dashboard.data.ticks import STAGES, newest_runs, tick_totals
 from dashboard.view import View, drawn, view
+from registry.store.parts.runs import RunFailure
 
 _RUNS_SHOWN = 300
 _EXPLANATION = """
@@ -31,20 +32,25 @@ def show() -> None:
 
 
 def _draw(now: View) -> None:
-    history = read(partial(tick_history, range_ms=now.range_ms))
-    if history.runs is None or history.runs.is_empty():
+    totals = read(partial(tick_totals, range_ms=now.range_ms))
+    timeframes = by_length(set(totals.by_timeframe["timeframe"]))
+    if not timeframes:
         where = "on record" if now.range_ms is None else f"in the last {now.range_name}"
         st.info(f"No run {where} has judged anything. Judge a timeframe up to its last closed candle:")
         st.code("hub tick 1h", language="shell")
-        _failures(history, now)
+        _failures(totals.failures, now)
         return
-    timeframes = by_length(set(history.runs["timeframe"]))
     chosen = st.segmented_control(
         "Timeframe", timeframes, default=timeframes[0], required=True, key="timeframe", bind="query-params"
     )
     chosen = chosen if chosen in timeframes else timeframes[0]
-    runs = history.runs.filter(pl.col("timeframe") == chosen)
-    _figures(history.totals.row(by_predicate=pl.col("timeframe") == chosen, named=True), runs, DURATION_MS[chosen])
+    runs = read(partial(newest_runs, timeframe=chosen, range_ms=now.range_ms))
+    if runs.is_empty():
+        st.info(f"No run of {chosen} in this range has ended.")
+        _failures(totals.failures, now)
+        return
+    of_timeframe = totals.by_timeframe.row(by_predicate=pl.col("timeframe") == chosen, named=True)
+    _figures(of_timeframe, runs, DURATION_MS[chosen])
     st.header("Duration and state", anchor=False)
     st.echarts_chart(
         charts.durations(runs, float(DURATION_MS[chosen]), now.zone),
@@ -58,7 +64,7 @@ def _draw(now: View) -> None:
     )
     st.caption(f"The last {runs.height:,} runs of {chosen} by the close of their last candle.")
     _late(runs, now)
-    _failures(history, now)
+    _failures(totals.failures, now)
 
 
 def _figures(totals: dict[str, int], runs: pl.DataFrame, budget_ms: int) -> None:
@@ -98,12 +104,12 @@ def _late(runs: pl.DataFrame, now: View) -> None:
     )
 
 
-def _failures(history: TickHistory, now: View) -> None:
+def _failures(failures: list[RunFailure], now: View) -> None:
     st.header("Failed runs", anchor=False)
-    if not history.failures:
+    if not failures:
         st.success("No run has failed.", icon=":material/check:")
         return
-    rows = [(each.deployment, each.state, from_ms(each.failed_ms), each.message) for each in history.failures]
+    rows = [(each.deployment, each.state, from_ms(each.failed_ms), each.message) for each in failures]
     st.dataframe(
         pl.DataFrame(rows, schema=["deployment", "state", "failed", "reason"], orient="row"),
         hide_index=True,

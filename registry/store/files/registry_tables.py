@@ -208,7 +208,10 @@ class RegistryTables:
         return self._search.counts(self._clock.now_ms())
 
     def conditions_per_series(self) -> Mapping[Series, int]:
-        return self._per_series.all()
+        return self._per_series.counts()
+
+    def conditions_on(self, series: Series) -> list[StoredCondition]:
+        return self._per_series.on(series)
 
     def wanted_groups(self) -> list[WantedGroup]:
         return self._wanted.all()

@@ -1,7 +1,6 @@
 """Which groups have conditions to be judged, and from when on, without looking at every condition each time."""
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -27,22 +26,33 @@ class _Wants:
 
 
 class ConditionsPerSeries:
-    """Counts conditions once: those that are new when somebody asks."""
+    """Looks at conditions once: at those that are new when somebody asks."""
 
     def __init__(self, conditions: Mapping[str, StoredCondition]) -> None:
         """``conditions`` only grows."""
         self._conditions = conditions
-        self._counts: Counter[Series] = Counter()
+        self._members: dict[Series, list[str]] = {}
+        self._known = 0
         self._lock = threading.Lock()
 
-    def all(self) -> dict[Series, int]:
-        """Series -> the conditions that are judged on its candles."""
+    def counts(self) -> dict[Series, int]:
+        """Series -> how many conditions are judged on its candles."""
         with self._lock:
-            if len(self._conditions) > (known := self._counts.total()):
-                # Copied in one go: another thread may add conditions meanwhile.
-                fresh = islice(list(self._conditions.values()), known, None)
-                self._counts.update(stored.group.base for stored in fresh)
-            return dict(self._counts)
+            self._follow()
+            return {series: len(members) for series, members in self._members.items()}
+
+    def on(self, series: Series) -> list[StoredCondition]:
+        """The conditions that are judged on the candles of a series, in the order in which they were registered."""
+        with self._lock:
+            self._follow()
+            return [self._conditions[condition_id] for condition_id in self._members.get(series, ())]
+
+    def _follow(self) -> None:
+        if len(self._conditions) > self._known:
+            # Copied in one go: another thread may add conditions meanwhile.
+            for stored in islice(list(self._conditions.values()), self._known, None):
+                self._members.setdefault(stored.group.base, []).append(stored.condition_id)
+                self._known += 1
 
 
 class WantedGroups:

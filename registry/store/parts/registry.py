@@ -389,6 +389,10 @@ class RegistryStore(Protocol):
         """Series -> how many conditions are judged on its candles."""
         ...
 
+    def conditions_on(self, series: Series) -> list[StoredCondition]:
+        """The conditions that are judged on the candles of a series, in the order in which they were registered."""
+        ...
+
     def wanted_groups(self) -> list[WantedGroup]:
         """The groups with conditions that are to be judged."""
         ...

@@ -176,6 +176,9 @@ def test_conditions_are_counted_by_series(hub: Store) -> None:
     assert hub.registry.conditions_per_series() == counts
     hub.registry.register([Condition.parse("BTCUSDT 1h: rsi(14) < 20")], active_from_ms=0)
     assert hub.registry.conditions_per_series() == counts | {BTC.base: 3}
+    assert [each.condition_id for each in hub.registry.conditions_on(BTC.base)][:2] == [RSI.id, SMA.id]
+    assert len(hub.registry.conditions_on(BTC.base)) == 3
+    assert hub.registry.conditions_on(FLOW.series.at("1d")) == []
 
 
 def test_users_by_what_they_would_evaluate(hub: Store) -> None:

@@ -8,6 +8,7 @@ import httpx
 from analysis.progress import ExchangeCandles, TimeframeProgress, ToBeJudged, exchange_candles, progress
 from analysis.savings import Savings, summarise
 from common.errors import EventLogError, EventServerError, PrefectServerError
+from common.plain_http import WITHOUT_CERTIFICATES
 from common.settings import Settings
 from common.timeframes import DURATION_MS
 from events.consuming.dead_letters import consumers_with_dead_letters
@@ -109,7 +110,7 @@ def look_at_service(data_dir: Path) -> Health | None:
     if here is None:
         return None
     try:
-        answer = httpx.get(f"{here.url}/health/ready", timeout=_PATIENCE_S).json()
+        answer = httpx.get(f"{here.url}/health/ready", timeout=_PATIENCE_S, verify=WITHOUT_CERTIFICATES).json()
     except httpx.HTTPError as error:
         return Health(here.url, here.pid, "silent", (f"it does not answer ({type(error).__name__})",))
     parts = {"store": "store", "event_log": "event log", "loops": "loops"}

@@ -41,7 +41,8 @@ def durations(runs: pl.DataFrame, budget_ms: float, zone: str = "UTC") -> ChartO
             {
                 "type": "bar",
                 "name": state,
-                "stack": "run",
+                # In the same place, as a run has one state; stacked on nothing, a bar has no length on a log axis.
+                "barGap": "-100%",
                 "color": color,
                 "barCategoryGap": "0%",
                 "encode": {"x": "closed", "y": state},

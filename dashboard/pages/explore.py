@@ -18,10 +18,13 @@ from dashboard.data.reading import asked, read
 from dashboard.links import condition_link
 from dashboard.view import View, drawn, view
 from registry.conditions import Condition
+from registry.store.owner import running
 
 _CANDLES = 500
 _LONGEST_TEXT = 2_000
 _FEWEST_COMPARED = 2
+_SHOWN_DIGITS = 4
+"""Of a share that is shown in percent, with two digits."""
 T = TypeVar("T")
 
 
@@ -149,7 +152,12 @@ def _returns(scan: PreviewScan, condition: Condition, text: str, now: View) -> N
         return
     share = partial(st.column_config.NumberColumn, format="percent")
     st.dataframe(
-        followed.select(pl.format("{} x {}", "horizon", pl.lit(condition.timeframe)).alias("after"), pl.all()),
+        followed.select(
+            pl.format("{} x {}", "horizon", pl.lit(condition.timeframe)).alias("after"),
+            # As it is shown, and 0 without a sign.
+            pl.all().exclude(pl.Float64),
+            pl.col(pl.Float64).round(_SHOWN_DIGITS) + 0.0,
+        ),
         hide_index=True,
         placeholder="-",
         column_order=[
@@ -177,7 +185,7 @@ def _returns(scan: PreviewScan, condition: Condition, text: str, now: View) -> N
 
 def _request(condition: Condition, text: str) -> None:
     st.header("Register it", anchor=False)
-    url = load_settings().api_url
+    url = _api_url()
     body = json.dumps({"condition": text}).replace("'", "'\\''")
     st.code(
         f'curl "{url}/conditions/register" -H "Authorization: Bearer $HUB_API_KEY" \\\n'
@@ -185,6 +193,13 @@ def _request(condition: Condition, text: str) -> None:
         language="shell",
     )
     st.caption(f"Or `hub conditions register`. Its id is `{condition.id}`, whatever its spelling.")
+
+
+def _api_url() -> str:
+    """Where the API is: as the settings say, or else that of the service that runs in the data folder."""
+    settings = load_settings()
+    here = None if "api_url" in settings.model_fields_set else running(settings.data_dir)
+    return settings.api_url if here is None else here.url
 
 
 def _sentence(error: HubError) -> str:

@@ -138,11 +138,18 @@ def _bot(bot: ShownBot, key: ApiKey, now: View) -> None:
 
 
 def _table(rows: pl.DataFrame, now: View) -> None:
-    numbers = {
-        name: st.column_config.NumberColumn(format="%.8g") for name in rows.columns if rows[name].dtype.is_float()
+    columns = {
+        name: st.column_config.NumberColumn(_label(name), format="%.8g")
+        if rows[name].dtype.is_float()
+        else st.column_config.Column(_label(name))
+        for name in rows.columns
     }
     times = {name: now.column(label) for name, label in _TIMES.items() if name in rows.columns}
-    st.dataframe(rows, hide_index=True, placeholder="-", column_config={**numbers, **times})
+    st.dataframe(rows, hide_index=True, placeholder="-", column_config={**columns, **times})
+
+
+def _label(column: str) -> str:
+    return column.replace("_", " ")
 
 
 def _row(bot: ShownBot, now: View) -> tuple[object, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import polars as pl
 
-from common.grids import Grid
+from common.grids import UTC_GRID, Grid
 from common.missing_slots import SlotNumbers, missing_between, missing_in_sessions
 from common.slots import Slots, slots_of
 from common.timeframes import DURATION_MS
@@ -15,8 +15,7 @@ _GAPS = {
     **dict.fromkeys(("series", "calendar"), pl.String),
     **dict.fromkeys(("first_ms", "last_ms", "slots"), pl.Int64),
 }
-
-
+_LENGTHS = pl.DataFrame({"timeframe": list(DURATION_MS), "length": list(DURATION_MS.values())})
 _OF_SERIES = "s.series, i.calendar, coalesce(i.grid, 'UTC') AS grid"
 _CANDLES = """candles.candles c JOIN candles.series s USING (series_id)
     JOIN candles.instruments i USING (exchange, symbol)"""
@@ -24,11 +23,18 @@ _CANDLES = """candles.candles c JOIN candles.series s USING (series_id)
 
 class CandleGaps:
     """The gaps of the series in ``candles.duckdb``. ``grids_of_anchors`` has the grid of every series with an anchor;
-    others are on the grid of their instrument."""
+    others are on the grid of their instrument. ``extent`` has the open times of the first and the last candle of each
+    series of a timeframe."""
 
-    def __init__(self, database: Database, grids_of_anchors: Callable[[], Mapping[Series, Grid]]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        grids_of_anchors: Callable[[], Mapping[Series, Grid]],
+        extent: Callable[[str], Mapping[Series, tuple[int, int]]],
+    ) -> None:
         self._database = database
         self._grids_of_anchors = grids_of_anchors
+        self._extent = extent
 
     def missing(self, series: Series | None) -> pl.DataFrame:
         """See :meth:`registry.store.parts.candles.CandleStore.gaps`."""
@@ -60,19 +66,44 @@ class CandleGaps:
         Most candles follow one another without a gap, so only the others leave the database: those that are not as far
         apart as their timeframe is long. On which grid they are, and whether it has slots there, comes later.
         """
-        lengths = pl.DataFrame({"timeframe": list(DURATION_MS), "length": list(DURATION_MS.values())})
         return self._database.frame(
             f"""
             SELECT series, calendar, grid, open_ms, before_ms FROM (
                 SELECT {_OF_SERIES}, l.length, epoch_ms(c.open_time) AS open_ms,
                     lag(epoch_ms(c.open_time)) OVER (PARTITION BY c.series_id ORDER BY c.open_time) AS before_ms
                 FROM {_CANDLES} JOIN lengths l USING (timeframe)
-                WHERE i.calendar <> 'sessions' AND s.series = coalesce(?, s.series)
+                WHERE s.series IN (SELECT unnest(?::VARCHAR[]))
             ) AS neighbours WHERE open_ms - before_ms <> length ORDER BY series, open_ms
             """,
-            [series],
-            lengths=lengths,
+            [self._with_stretches(series)],
+            lengths=_LENGTHS,
         )
+
+    def _with_stretches(self, series: Series | None) -> list[Series]:
+        """The series of markets that never close in which candles may be apart: all but those that have as many as fit
+        between the first and the last, which is far quicker to know than where they are. Where slots are of different
+        lengths, it says nothing."""
+        rows = self._database.rows(
+            """
+            SELECT s.series, coalesce(i.grid, 'UTC'), c.candles FROM (
+                SELECT series_id, count(*) AS candles FROM candles.candles GROUP BY series_id
+            ) AS c JOIN candles.series s USING (series_id) JOIN candles.instruments i USING (exchange, symbol)
+            WHERE i.calendar <> 'sessions' AND s.series = coalesce(?, s.series)
+            """,
+            [series],
+        )
+        # The extents last: a candle that has come meanwhile makes them longer than the count, and is looked for.
+        anchored, extents = self._grids_of_anchors(), dict[Series, tuple[int, int]]()
+        for timeframe in {Series.parse(str(name)).timeframe for name, _, _ in rows}:
+            extents |= self._extent(timeframe)
+        apart: list[Series] = []
+        for text, grid, candles in rows:
+            name = Series.parse(str(text))
+            first_ms, last_ms = extents.get(name, (0, 0))
+            is_even = grid == "UTC" and anchored.get(name, UTC_GRID) == UTC_GRID
+            if not is_even or last_ms - first_ms != (int(str(candles)) - 1) * DURATION_MS[name.timeframe]:
+                apart.append(name)
+        return apart
 
     def _with_sessions(self, series: Series | None) -> pl.DataFrame:
         """All candles of markets with sessions: ``series calendar grid open_ms``, by series and time."""

@@ -55,7 +55,7 @@ class CandleTables:
         self._changes = changes
         self._corrections = CorrectionTables(database, clock)
         self._instruments = InstrumentTables(database, clock)
-        self._gaps = CandleGaps(database, grids_of_anchors)
+        self._gaps = CandleGaps(database, grids_of_anchors, self.extent)
         self._judged = judged
         self._state = object()
         """Another object after each commit that changed candles: what was read before it is not taken for newer."""

@@ -13,6 +13,7 @@ from dashboard.charts.candles import candle_chart
 from dashboard.charts.labels import time_labels
 from dashboard.charts.readings import Readings, candles_needed, read_values
 from dashboard.charts.savings import counted, stage_times, work_per_tick
+from dashboard.charts.ticks import durations
 from dashboard.pages.condition import trigger_rows, window_stop
 from indicators.compute import compute
 from registry.activity import ActiveSpan
@@ -84,6 +85,15 @@ def test_work_per_tick_adds_loads_computations_and_evaluations() -> None:
     assert source.row(0) == ("2024-08-05 01:00", 220, 32, 16)
     # A log axis has no place for 0.
     assert source.row(1) == ("2024-08-05 02:00", None, None, None)
+
+
+def test_every_run_has_a_bar_whatever_its_state() -> None:
+    runs = pl.DataFrame({"close_time": TICKS["close_time"], "total": [538.0, 157.0], "state": ["late", "on time"]})
+    options = durations(runs, 60_000.0)
+    assert options["dataset"]["source"].rows() == [("2024-08-05 01:00", None, 538.0), ("2024-08-05 02:00", 157.0, None)]
+    # What is stacked on nothing has no length on a log axis: both states stand in one place instead.
+    assert options["yAxis"]["type"] == "log"
+    assert [(series.get("stack"), series["barGap"]) for series in options["series"]] == [(None, "-100%")] * 2
 
 
 def test_stage_times_are_milliseconds_stacked() -> None:

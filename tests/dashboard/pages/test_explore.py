@@ -24,9 +24,7 @@ TEXT = "btc/usdt 60m: RSI crosses_below 35"
 def test_it_fires_where_a_scan_of_the_stored_candles_does(judged: Judged, open_app: OpenApp) -> None:
     app = open_app(judged.folder, "explore", when=TEXT)
     assert not app.exception
-    with open_store(f"duckdb:{judged.folder / 'store'}", read_only=True) as store:
-        candles = store.candles.between(Series.parse("BINANCE:BTCUSDT 1h"), 0, 1 << 50)
-    expected = scan(Condition.parse(TEXT), candles)
+    expected = scan(Condition.parse(TEXT), _stored(judged))
     assert expected.height > 0
     shown = {metric.label: metric.value for metric in app.metric}
     assert shown["Triggers"] == str(expected.height)
@@ -90,16 +88,31 @@ def test_an_empty_store_and_none_say_what_to_do(open_app: OpenApp, empty: Path, 
 def test_what_followed_is_what_a_backtest_says(judged: Judged, open_app: OpenApp) -> None:
     app = open_app(judged.folder, "explore", when=TEXT)
     assert not app.exception
-    with open_store(f"duckdb:{judged.folder / 'store'}", read_only=True) as store:
-        candles = store.candles.between(Series.parse("BINANCE:BTCUSDT 1h"), 0, 1 << 50)
-    expected = backtest(TEXT, candles).forward
+    expected = backtest(TEXT, _stored(judged)).forward
     assert expected["triggers"][0] > 1
     shown = pl.DataFrame(app.dataframe[1].value)
     assert shown["after"].to_list() == ["1 x 1h", "4 x 1h", "24 x 1h"]
-    assert_frame_equal(shown.select(FORWARD_SCHEMA.keys()), expected.select(FORWARD_SCHEMA.keys()))
+    columns = list(FORWARD_SCHEMA)
+    assert_frame_equal(shown.select(columns), expected.select(columns), rel_tol=0, abs_tol=0.5e-4)
+
+
+def test_a_share_that_is_shown_as_nothing_has_no_sign(
+    judged: Judged, open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = backtest(TEXT, _stored(judged)).forward
+    tiny = exact.with_columns(pl.lit(-0.00004).alias("mean"))
+    monkeypatch.setattr("dashboard.data.exploring.what_followed", lambda *_: tiny)
+    app = open_app(judged.folder, "explore", when=TEXT)
+    assert not app.exception
+    assert [str(value) for value in app.dataframe[1].value["mean"]] == ["0.0"] * exact.height
 
 
 def test_without_a_trigger_nothing_is_compared(judged: Judged, open_app: OpenApp) -> None:
     app = open_app(judged.folder, "explore", when=NEVER)
     assert not app.exception
     assert "no trigger in this range" in app.info[0].value
+
+
+def _stored(judged: Judged) -> pl.DataFrame:
+    with open_store(f"duckdb:{judged.folder / 'store'}", read_only=True) as store:
+        return store.candles.between(Series.parse("BINANCE:BTCUSDT 1h"), 0, 1 << 50)

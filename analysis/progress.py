@@ -188,26 +188,26 @@ def _opens(calendar: SeriesCalendar, start_ms: int, close_ms: int) -> tuple[int,
 
 def _missing_parts(reader: SeriesReader, series: Series, open_ms: int) -> Iterable[tuple[Series, int, int]]:
     """The stored candles that are missing from a slot's candle; read only where the newest one does not tell."""
-    stored = reader.stored(series)
-    extent = reader.extent(stored)
-    if stored == series and extent is not None and extent[1] <= open_ms:
-        return [] if extent[1] == open_ms else [(series, open_ms, reader.calendar(series).close(open_ms))]
+    if reader.source(series) is None:
+        extent = reader.extent(series)
+        if extent is not None and extent[1] <= open_ms:
+            return () if extent[1] == open_ms else ((series, open_ms, reader.calendar(series).close(open_ms)),)
     return reader.missing_parts(series, open_ms)
 
 
 def _waiting(
     reader: SeriesReader, group: Group, stored: Series, open_ms: int, close_ms: int, now_ms: int, *, has_sessions: bool
 ) -> Waiting:
-    until_ms = may_come_until(open_ms, close_ms)
-    is_over = now_ms >= until_ms
     extent = reader.extent(stored)
-    is_stale = is_over and not has_sessions and (extent is None or extent[1] < open_ms)
-    outcome = _outcome(until_ms, is_over=is_over, is_stale=is_stale, has_sessions=has_sessions)
+    has_later = extent is not None and extent[1] >= open_ms
+    until_ms = may_come_until(open_ms, close_ms)
+    is_stale = now_ms >= until_ms and not has_sessions and not has_later
+    outcome = _outcome(until_ms, now_ms >= until_ms, is_stale, has_sessions)
     return Waiting(group, stored, open_ms, close_ms, is_stale, outcome)
 
 
 @lru_cache(maxsize=1024)
-def _outcome(until_ms: int, *, is_over: bool, is_stale: bool, has_sessions: bool) -> str:
+def _outcome(until_ms: int, is_over: bool, is_stale: bool, has_sessions: bool) -> str:
     """What will happen to a group that waits for a candle which may come until a time."""
     if has_sessions:
         told = "the market may be closed: it is judged without it"

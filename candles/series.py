@@ -88,7 +88,7 @@ class SeriesReader:
     def extent(self, series: Series) -> tuple[int, int] | None:
         """Open times of the first and the last candle, ``None`` if there are none."""
         source = self.source(series)
-        stored_extent = self._stored_extent(self.stored(series))
+        stored_extent = self._stored_extent(series if source is None else series.at(source))
         if source is None or stored_extent is None:
             return stored_extent
         first, last = (self._begin(series, time_ms) for time_ms in stored_extent)

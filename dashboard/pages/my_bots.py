@@ -1,5 +1,6 @@
 """A user's own bots: how they stand, their deals, orders and fills, and the triggers that they acted on."""
 
+from decimal import Decimal
 from functools import partial
 
 import polars as pl
@@ -35,6 +36,7 @@ _TIMES = {
     "noted_at": "noted",
     "candle_at": "last candle",
 }
+_DECIMALS = 8
 _GAIN = "After fees; coins at the last close; over all of its markets of that quote currency"
 
 
@@ -166,9 +168,15 @@ def _figures(gain: Gain) -> list[tuple[str, str, str]]:
     """Label, amount and meaning of what was gained and paid in one quote currency."""
     currency = _currency(gain)
     return [
-        (f"Gain, {currency}", f"{gain.gain:f}", _GAIN),
-        (f"Fees, {currency}", f"{gain.fees:f}", "Over all of its markets of that quote currency"),
+        (f"Gain, {currency}", _amount(gain.gain), _GAIN),
+        (f"Fees, {currency}", _amount(gain.fees), "Over all of its markets of that quote currency"),
     ]
+
+
+def _amount(amount: Decimal) -> str:
+    """As exact as the smallest unit of most coins; averages of prices have no end."""
+    rounded = round(amount, _DECIMALS)
+    return f"{amount if rounded == amount else rounded:f}"
 
 
 def _currency(gain: Gain) -> str:

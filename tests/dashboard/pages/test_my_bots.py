@@ -228,6 +228,18 @@ def test_amounts_of_several_quote_currencies_stay_apart(judged: Judged, folder: 
     assert [shown[f"Gain, {currency}"] for currency in ("USDT", "BTC")] == ["4.550", "0"]
 
 
+def test_amounts_without_an_end_are_rounded(judged: Judged, folder: Path, open_app: OpenApp) -> None:
+    with FileStore(folder / "store", clock=ReplayClock(NOW)) as store:
+        made, _ = store.bots.create(new_bot("ann", "thirds", judged.ids[CROSSING]), DeliveryPolicy(), active_from_ms=0)
+        store.bots.record(changes(state(made.number, 1, **FIGURES | {"base": "0", "fees": "1.3333333333333333"})))
+        _, text = key_of(store, "ann")
+    app = open_app(folder, "my_bots")
+    sign_in(app, text)
+    assert not app.exception
+    shown = {metric.label: metric.value for metric in app.metric}
+    assert (shown["Gain, USDT"], shown["Fees, USDT"]) == ("-45.50", "1.33333333")
+
+
 def test_who_came_in_with_a_users_key_sees_only_the_own_bots(
     judged: Judged, folder: Path, open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:

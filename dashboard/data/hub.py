@@ -12,7 +12,7 @@ from common.settings import load_settings
 from dashboard.data.reading import SECONDS_KEPT, opened
 from flows.hub_state import HubState, look_at_hub
 
-_FINDINGS_S = 60
+_FINDINGS_S, _SPEED_S = 60, 30
 _RECENT_TICKS = 300
 HEALTHS = ("ok", "unknown", "err", "stale")
 
@@ -41,14 +41,15 @@ class CandleFindings:
     """Rows that were refused on their way in."""
 
 
-@st.cache_data(ttl=SECONDS_KEPT, show_spinner=False)
+# As it is, without copies: nothing in it changes, and thousands of groups may wait.
+@st.cache_resource(ttl=SECONDS_KEPT, show_spinner=False)
 def hub_state(store_url: str) -> HubState:
     """What the hub is doing."""
     with opened(store_url) as store:
         return look_at_hub(load_settings(), store, SystemClock().now_ms())
 
 
-@st.cache_data(ttl=SECONDS_KEPT, show_spinner=False)
+@st.cache_data(ttl=_SPEED_S, show_spinner=False)
 def performance(store_url: str) -> Performance:
     """How fast the hub is."""
     with opened(store_url) as store:

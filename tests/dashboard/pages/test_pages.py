@@ -195,10 +195,15 @@ def test_an_unknown_id_says_so_and_leads_back(judged: Judged, open_app: OpenApp)
 
 
 def test_no_user_bot_or_configuration_is_shown(judged: Judged, open_app: OpenApp) -> None:
-    for page, query in (("savings", {}), ("conditions", {}), ("conditions", {"id": judged.ids[CROSSING]})):
+    pages: tuple[tuple[str, dict[str, str]], ...] = (
+        *((page, {}) for page in ("savings", "conditions", "health", "ticks")),
+        ("conditions", {"id": judged.ids[CROSSING]}),
+        ("explore", {"when": CROSSING}),
+    )
+    for page, query in pages:
         app = open_app(judged.folder, page, **query)
         assert _text(app)
-        assert app.dataframe
+        assert app.dataframe or app.metric
         everything = "".join([_text(app), *(frame.value.to_csv() for frame in app.dataframe)])
         # Operators see there whose bots want how much.
         allowed = "secret-user" if page == "savings" else "nobody"

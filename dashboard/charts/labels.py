@@ -1,8 +1,15 @@
-"""Times as labels of a category axis, which must be unique."""
+"""Times as labels of a category axis, which must be unique, and such an axis."""
+
+from typing import Any
 
 import polars as pl
 
 _FORMAT = "%Y-%m-%d %H:%M"
+TIME_AXIS: dict[str, Any] = {
+    "type": "category",
+    "axisLabel": {"hideOverlap": True, "alignMinLabel": "left", "alignMaxLabel": "right"},
+}
+"""An axis of labels of times; the first and the last label end where the axis does, and are not cut off."""
 
 
 def time_labels(column: str, zone: str = "UTC") -> pl.Expr:

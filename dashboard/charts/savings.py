@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from analysis.savings import Savings
-from dashboard.charts.labels import time_labels
+from dashboard.charts.labels import TIME_AXIS, time_labels
 
 ChartOptions = dict[str, Any]
 
@@ -75,7 +75,7 @@ def work_per_tick(ticks: pl.DataFrame, zone: str = "UTC") -> ChartOptions:
         "grid": _GRID,
         "tooltip": {"trigger": "axis", "valueFormatter": "localized"},
         "dataset": {"source": source},
-        "xAxis": {"type": "category", "axisLabel": {"hideOverlap": True}},
+        "xAxis": TIME_AXIS,
         "yAxis": {"type": "log"},
         "series": [
             {
@@ -97,7 +97,7 @@ def registered(sizes: pl.DataFrame, zone: str = "UTC") -> ChartOptions:
         "grid": _GRID,
         "tooltip": {"trigger": "axis", "valueFormatter": "localized"},
         "dataset": {"source": sizes.select(time_labels("noted_at", zone).alias("noted"), "conditions", "subscribed")},
-        "xAxis": {"type": "category", "axisLabel": {"hideOverlap": True}},
+        "xAxis": TIME_AXIS,
         "yAxis": {"type": "value", "minInterval": 1},
         "series": [
             {"type": "line", "step": "end", "name": name, "showSymbol": False, "encode": {"x": "noted", "y": column}}
@@ -118,7 +118,7 @@ def stage_times(ticks: pl.DataFrame, zone: str = "UTC") -> ChartOptions:
         "grid": _GRID,
         "tooltip": {"trigger": "axis", "axisPointer": {"type": "shadow"}, "valueFormatter": "%.2f ms"},
         "dataset": {"source": source},
-        "xAxis": {"type": "category", "axisLabel": {"hideOverlap": True}},
+        "xAxis": TIME_AXIS,
         "yAxis": {"type": "value", "axisLabel": {"formatter": "{value} ms"}},
         "series": [
             {

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from dashboard.charts.labels import time_labels
+from dashboard.charts.labels import TIME_AXIS, time_labels
 from dashboard.charts.savings import ChartOptions
 
 _GRID = {"left": 8, "right": 24, "top": 40, "bottom": 8, "containLabel": True}
@@ -35,7 +35,7 @@ def durations(runs: pl.DataFrame, budget_ms: float, zone: str = "UTC") -> ChartO
         "grid": _GRID,
         "tooltip": {"trigger": "axis", "axisPointer": {"type": "shadow"}, "valueFormatter": "%.2f ms"},
         "dataset": {"source": source},
-        "xAxis": {"type": "category", "axisLabel": {"hideOverlap": True}},
+        "xAxis": TIME_AXIS,
         "yAxis": {"type": "log", "axisLabel": {"formatter": "{value} ms"}},
         "series": [
             {
@@ -61,7 +61,7 @@ def stages(runs: pl.DataFrame, zone: str = "UTC") -> ChartOptions:
         "grid": _GRID,
         "tooltip": {"trigger": "axis", "axisPointer": {"type": "shadow"}, "valueFormatter": "%.2f ms"},
         "dataset": {"source": source},
-        "xAxis": {"type": "category", "axisLabel": {"hideOverlap": True}},
+        "xAxis": TIME_AXIS,
         "yAxis": {"type": "value", "axisLabel": {"formatter": "{value} ms"}},
         "series": [
             {

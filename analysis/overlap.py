@@ -9,6 +9,7 @@ import polars as pl
 
 from analysis.backtesting.judging import judge
 from analysis.backtesting.sources import source_of
+from common.counted import counted
 from common.timeframes import Moment, read_moment
 from engine.blocks import IndicatorBlock
 from engine.calendars import AnyCalendars
@@ -66,8 +67,9 @@ class Overlap:
         word = "near-duplicates" if self.is_near_duplicate else "different conditions"
         return (
             f"{self.a} fires {self.triggers_a:,} times, {self.b} {self.triggers_b:,} times, {self.both:,} times"
-            f" together: {word}. They share {self.shared_indicators} indicators; one for both would save"
-            f" {self.saved_indicators} indicators and {self.saved_comparisons} comparisons a candle"
+            f" together: {word}. They share {counted(self.shared_indicators, 'indicator')}; one for both would save"
+            f" {counted(self.saved_indicators, 'indicator')} and {counted(self.saved_comparisons, 'comparison')} a"
+            " candle"
         )
 
     def _repr_html_(self) -> str:

@@ -87,15 +87,15 @@ def cautions_of(
         )
         yield Caution(
             "unsettled",
-            f"{unsettled} of {count} triggers came before indicators had settled ({needed:,} candles); with earlier"
+            f"{unsettled:,} of {count:,} triggers came before indicators had settled ({needed:,} candles); with earlier"
             " candles they might not have",
         )
     close = int(np.sum(np.diff(rows) < longest))
     if count > 1 and close > count / 2:
         yield Caution(
             "dependent",
-            f"{close} of {count} triggers come within {longest} candles of the one before: they share what followed,"
-            " and are fewer observations than they seem",
+            f"{close:,} of {count:,} triggers come within {longest:,} candles of the one before: they share what"
+            " followed, and are fewer observations than they seem",
         )
 
 

@@ -20,6 +20,7 @@ def test_near_duplicates_are_told_from_different_conditions() -> None:
     )
     assert a_week.a_near_b > 40
     assert "different conditions" in str(other)
+    assert "They share 1 indicator; one for both would save 0 indicators and 1 comparison a candle" in str(near)
 
 
 def test_equal_conditions_are_one() -> None:

@@ -61,11 +61,12 @@ def histories_in(
     frame = _taken(candles)
     if frame.is_empty():
         return {}
-    frame = frame.with_columns(_named_by(conditions, frame)).with_row_index("row")
+    named = _named_by(conditions, frame)
+    frame = frame.with_row_index("row")
     parts: dict[Series, list[pl.DataFrame]] = {}
     keys = [name for name in _KEYS if name in frame.columns]
     for key, rows in _by_key(frame, keys):
-        series = _series(dict(zip(keys, key, strict=True)), exchange)
+        series = _series(named | dict(zip(keys, key, strict=True)), exchange)
         parts.setdefault(series, []).append(rows)
     histories = {series: _history(series, pl.concat(rows)) for series, rows in parts.items()}
     return {series: history for series, history in histories.items() if history.height}
@@ -73,6 +74,8 @@ def histories_in(
 
 def _by_key(frame: pl.DataFrame, keys: list[str]) -> Iterable[tuple[tuple[Any, ...], pl.DataFrame]]:
     """The rows that have the same values in some columns, with these values, without these columns."""
+    if not keys:
+        return [((), frame)]
     named = frame.select(keys)
     if not any(named.select(pl.all().ne_missing(pl.all().first()).any()).row(0)):
         # A frame of one series is common, and telling its rows apart takes longer than judging a condition on them.
@@ -172,13 +175,13 @@ def _kind(column: pl.Series) -> str:
     return f"{column.dtype}" + (f" such as {example[0]!r}"[:60] if example else "")
 
 
-def _named_by(conditions: Sequence[Condition], frame: pl.DataFrame) -> list[pl.Expr]:
-    """The columns that a frame lacks, with the one instrument or timeframe that the conditions are judged on."""
+def _named_by(conditions: Sequence[Condition], frame: pl.DataFrame) -> dict[str, str]:
+    """The columns that a frame lacks -> the one instrument or timeframe that the conditions are judged on."""
     options = {
         "symbol": {str(condition.series.instrument) for condition in conditions},
         "timeframe": {condition.timeframe for condition in conditions},
     }
-    added = []
+    added: dict[str, str] = {}
     for name, named in options.items():
         if name in frame.columns:
             continue
@@ -189,7 +192,7 @@ def _named_by(conditions: Sequence[Condition], frame: pl.DataFrame) -> list[pl.E
             raise CandleFrameError(
                 f"the candles have no column {name}, and the conditions name several: {shown}; add the column"
             )
-        added.append(pl.lit(named.pop()).alias(name))
+        added[name] = named.pop()
     return added
 
 

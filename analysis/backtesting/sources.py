@@ -15,18 +15,20 @@ import polars as pl
 from candles.epochs import Epochs
 from common.errors import BacktestError, CandleFileError, CandlesMissing, HubError
 from common.grids import Grid
+from common.timeframes import normalise_timeframe
 from engine.calendars import AnyCalendars, Calendars
 from engine.candle_history import CandleHistory, FrameHistory
 from engine.scanning import judged_histories
 from registry.conditions import Condition
 from registry.groups import Series
-from registry.instruments import normalise_instrument
+from registry.instruments import normalise_exchange, normalise_instrument
 from registry.store import open_store
 from registry.store.protocol import Store
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_NAMES = ("exchange", "symbol", "timeframe")
 _SCHEMES = ("duckdb:", "http://", "https://", "postgresql://")
 
 
@@ -73,7 +75,10 @@ class FileSource:
     def read(self, conditions: Sequence[Condition]) -> ReadCandles:
         try:
             scanned = pl.scan_parquet(self.path)
-            if "symbol" in scanned.collect_schema().names():
+            if {condition.series for condition in conditions} == {self._only_series()}:
+                # Three texts for each candle would take as much memory as the candles themselves.
+                scanned = scanned.drop(_NAMES, strict=False)
+            elif "symbol" in scanned.collect_schema().names():
                 # Files have runs of one symbol: of those, far fewer are looked at than there are candles.
                 runs = pl.col("symbol").rle().struct.field("value")
                 names = scanned.select(runs.unique().alias("symbol")).collect()["symbol"].to_list()
@@ -84,6 +89,20 @@ class FileSource:
         except (OSError, pl.exceptions.PolarsError) as error:
             raise CandleFileError(f"{self.path} cannot be read as Parquet: {error}") from None
         return FrameSource(frame, self.exchange, self.calendars, self.grids).read(conditions)
+
+    def _only_series(self) -> Series | None:
+        """The series whose candles the file has, if it certainly has no other's."""
+        names = _only_names(self.path)
+        if "symbol" not in names or "timeframe" not in names:
+            return None
+        try:
+            instrument = normalise_instrument(names["symbol"], names.get("exchange", self.exchange))
+            if normalise_exchange(names.get("exchange", instrument.exchange)) != instrument.exchange:
+                return None
+            return Series(instrument, normalise_timeframe(names["timeframe"]))
+        except HubError:
+            # What cannot be told is an error of the frame, which says so.
+            return None
 
     def _wanted(self, names: Sequence[str | None], conditions: Sequence[Condition]) -> list[str | None]:
         """The names in the file that may mean instruments of the conditions."""
@@ -97,6 +116,32 @@ class FileSource:
                 # What cannot be told is an error of the frame, which says so.
                 wanted.append(name)
         return wanted
+
+
+def _only_names(path: str) -> dict[str, str]:
+    """What names the series in a file -> the one text that it has there, by what the file says of its groups of rows;
+    nothing if a name may have several."""
+    from pyarrow import ArrowInvalid
+    from pyarrow.parquet import read_metadata
+
+    try:
+        metadata = read_metadata(path)
+    except (OSError, ArrowInvalid):
+        # It may stand for several files; whoever reads them says what is wrong.
+        return {}
+    names: dict[str, str] = {}
+    for place in range(metadata.num_columns):
+        name = metadata.schema.column(place).path
+        if name not in _NAMES:
+            continue
+        told = [metadata.row_group(number).column(place).statistics for number in range(metadata.num_row_groups)]
+        if any(each is None or not each.has_min_max or each.null_count != 0 for each in told):
+            return {}
+        values = {value for each in told for value in (each.min, each.max)}
+        if len(values) != 1 or not all(isinstance(value, str) for value in values):
+            return {}
+        names[name] = values.pop()
+    return names
 
 
 @dataclass(frozen=True)

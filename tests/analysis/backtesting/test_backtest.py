@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal
 
 import analysis
 from analysis.backtesting.trials import SessionTrials
-from common.errors import BacktestError, CandlesMissing, ConditionError, HubError
+from common.errors import BacktestError, CandleFileError, CandlesMissing, ConditionError, HubError
 from registry.conditions import Condition
 from registry.store import open_store
 from tests.analysis.backtesting.candles import HOUR_MS, START_MS, frame, sample, walk
@@ -255,6 +255,22 @@ def test_a_file_of_several_symbols_is_read_as_a_frame_of_one(tmp_path: Path) -> 
     pl.concat([ours, sample("ETHUSDT").with_columns(symbol=pl.lit(None, pl.String))]).write_parquet(path)
     with pytest.raises(HubError, match="some candles have no symbol"):
         analysis.backtest("BTCUSDT 1h: rsi(14) < 30", path, trials=SessionTrials())
+
+
+def test_a_file_of_one_series_is_no_other_one(tmp_path: Path) -> None:
+    path, text = tmp_path / "candles.parquet", "BTCUSDT 1h: rsi(14) < 30"
+    expected = analysis.backtest(text, sample(), trials=SessionTrials())
+    for exchange in ("BINANCE", "binance"):
+        sample().with_columns(exchange=pl.lit(exchange)).write_parquet(path)
+        assert analysis.backtest(text, path, trials=SessionTrials()).summary.equals(expected.summary)
+    assert analysis.backtest(text, tmp_path / "*.parquet", trials=SessionTrials()).summary.equals(expected.summary)
+    for other in ({"exchange": "OKX"}, {"symbol": "ETHUSDT"}, {"timeframe": "4h"}):
+        sample().with_columns(**{name: pl.lit(value) for name, value in other.items()}).write_parquet(path)
+        with pytest.raises(HubError, match=r"BINANCE:BTCUSDT|no slot|ends at|no candles"):
+            analysis.backtest(text, path, trials=SessionTrials())
+    path.write_bytes(b"no candles at all")
+    with pytest.raises(CandleFileError, match="cannot be read as Parquet"):
+        analysis.backtest(text, path, trials=SessionTrials())
 
 
 def test_several_series_are_judged_on_any_executor() -> None:

@@ -21,6 +21,7 @@ from api.service import Service
 from candles.market_lists import MarketLists
 from common.clock import SystemClock
 from common.errors import ServiceError, StoreBroken, WebhookError
+from common.freed_memory import give_back_freed_memory
 from common.log_files import keeping_logs_small
 from common.private_files import NotPrivate, close_to_others, files_of_hub
 from common.settings import Settings
@@ -195,7 +196,7 @@ def _close_to_others(settings: Settings) -> None:
 
 
 def _settle() -> None:
-    """Load the kernels, and exempt everything loaded so far from garbage collection.
+    """Load the kernels, exempt everything loaded so far from garbage collection, and give back what loading took.
 
     Otherwise the collector would go through compiler and libraries for every few thousand conditions, and hold up every
     request for 0.2 s.
@@ -203,6 +204,7 @@ def _settle() -> None:
     warm(lambda _: None)
     gc.collect()
     gc.freeze()
+    give_back_freed_memory()
 
 
 class _Server(uvicorn.Server):

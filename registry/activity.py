@@ -13,7 +13,7 @@ GRACE_MS = 24 * 3_600_000
 """How long a condition continues to be judged without a subscription, unless the settings say otherwise."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ActiveSpan:
     """Candles that close after ``from_ms`` and by ``until_ms`` (``None``: open-ended) can trigger a condition."""
 

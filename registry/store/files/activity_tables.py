@@ -25,15 +25,18 @@ class ActivityTables:
         self._begun: deque[tuple[int, Group, int]] = deque()
         self._known_from = 0
         self._followers: list[set[str]] = []
-        for condition_id, from_ms_, until_ms in database.rows(
+        rows = database.frame(
             f"""
-            SELECT condition_id, epoch_ms(active_from), epoch_ms(active_until)
+            SELECT condition_id, epoch_ms(active_from) AS from_ms, epoch_ms(active_until) AS until_ms
             FROM {newest_rows("registry.condition_activity", "condition_id, active_from")} AS newest
             ORDER BY condition_id, active_from
             """
-        ):
-            span = ActiveSpan(int(str(from_ms_)), None if until_ms is None else int(str(until_ms)))
-            self._spans[str(condition_id)] = (*self._spans.get(str(condition_id), ()), span)
+        )
+        # Most conditions are judged as many others are: what is equal is kept once.
+        shared: dict[tuple[ActiveSpan, ...], tuple[ActiveSpan, ...]] = {}
+        for condition_id, *span in rows.iter_rows():
+            spans = (*self._spans.get(condition_id, ()), ActiveSpan(*span))
+            self._spans[condition_id] = shared.setdefault(spans, spans)
 
     def all(self) -> Mapping[str, tuple[ActiveSpan, ...]]:
         """Condition id -> its spans, oldest first."""

@@ -1,13 +1,12 @@
 """Conditions and subscriptions in ``registry.duckdb``: rows with a revision, the newest counts, indexed in memory."""
 
 import json
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from common.clock import Clock
-from common.errors import ConditionRetired, HubError, StoreError
+from common.errors import ConditionRetired, StoreError
 from registry.activity import GRACE_MS, ActiveSpan
 from registry.conditions import Condition
 from registry.directory import Directory
@@ -18,6 +17,7 @@ from registry.quotas import ConditionQuota, SubscriptionQuota
 from registry.shards import Shard
 from registry.store.files.activity_tables import ActivityTables
 from registry.store.files.changed_conditions import ChangedConditions
+from registry.store.files.condition_loading import load_conditions
 from registry.store.files.condition_search import ConditionSearch
 from registry.store.files.group_commit import GroupCommit, PendingOperation
 from registry.store.files.prepared_requests import PreparedRequest, prepare
@@ -29,7 +29,6 @@ from registry.store.files.subscription_loading import changed_subscriptions, loa
 from registry.store.files.succession_tables import SuccessionTables
 from registry.store.files.trigger_tables import TriggerTables
 from registry.store.files.unjudged_tables import UnjudgedTables
-from registry.store.files.upgrade_statements import current_conditions
 from registry.store.files.user_usage import UserUsages
 from registry.store.files.wanted_groups import ConditionsPerSeries, WantedGroups
 from registry.store.files.watermarks import Watermarks
@@ -49,8 +48,6 @@ from registry.store.parts.registry import (
     retired_text,
 )
 from registry.store.sql import Database, Transaction, last_rows
-
-_log = logging.getLogger(__name__)
 
 _LONGEST_REASON = 500
 """Characters."""
@@ -76,10 +73,12 @@ class RegistryTables:
         self._activity = activity
         self._clock = clock
         self._directory = directory
-        self._conditions = {condition.condition_id: condition for condition in self._load_conditions()}
-        if not database.read_only:
-            self._drop_all_superseded()
-        self._subscriptions = load_subscriptions(database)
+        self._conditions = {condition.condition_id: condition for condition in load_conditions(database)}
+        self._subscriptions, surplus = load_subscriptions(database)
+        if surplus and not database.read_only:
+            # What a process before this one left, which ended before it came to it.
+            with database.transaction() as transaction:
+                _drop_configs(transaction, surplus)
         self._superseded: dict[int, int] = {}
         """Changes whose configurations have to be dropped -> the bytes of these. The next start finds them, too."""
         self._unjudged = UnjudgedTables(database)
@@ -344,8 +343,9 @@ class RegistryTables:
     def follow(self, conditions: int, spans: int, subscriptions: int, unjudged: int) -> None:
         """Take up what others committed: so many rows more of each table."""
         last_change = self._subscriptions.last_change
-        fresh = self._load_conditions(last_rows("registry.condition_registry", conditions)) if conditions else []
+        fresh: list[StoredCondition] = []
         if conditions:
+            fresh += load_conditions(self._database, last_rows("registry.condition_registry", conditions))
             self._registered_today.follow(conditions)
         changed = list(changed_subscriptions(self._database, subscriptions, self._subscriptions.get))
         version = self._version + spans + (changed[-1].subscription.change - last_change if changed else 0)
@@ -475,41 +475,6 @@ class RegistryTables:
         if successor != condition_id:
             return f"condition {condition_id!r} is superseded by {successor!r} since an upgrade of the hub; use that id"
         return f"condition {condition_id!r} is not registered; {advice}"
-
-    def _drop_all_superseded(self) -> None:
-        """Drop what a process before this one left, which ended before it came to it."""
-        rows = self._database.rows(
-            """
-            WITH surplus AS (
-                SELECT user_id, bot_id, condition_id, arg_max(state, change) = 'ended' AS has_ended,
-                    max(change) FILTER (WHERE bot_config IS NOT NULL) AS config_change
-                FROM registry.user_condition_subscriptions GROUP BY user_id, bot_id, condition_id
-                HAVING count(bot_config) > (arg_max(state, change) <> 'ended')::INTEGER
-            )
-            SELECT change FROM registry.user_condition_subscriptions JOIN surplus USING (user_id, bot_id, condition_id)
-            WHERE bot_config IS NOT NULL AND (has_ended OR change < config_change)
-            """
-        )
-        if rows:
-            with self._database.transaction() as transaction:
-                _drop_configs(transaction, [int(str(change)) for (change,) in rows])
-
-    def _load_conditions(self, table: str = "registry.condition_registry") -> list[StoredCondition]:
-        rows = self._database.frame(
-            f"""
-            SELECT condition_id, canonical, text, exchange, symbol, timeframe, group_key AS "group",
-                   definition_versions, epoch_ms(active_from) AS active_from_ms, coalesce(packed, '') AS packed
-            FROM {current_conditions(table)} AS current ORDER BY created_at, condition_id
-            """
-        )
-        conditions = []
-        for row in rows.iter_rows(named=True):
-            try:
-                conditions.append(StoredCondition(**row | {"group": Group.parse(row["group"])}))
-            except HubError as error:
-                # One damaged row must not keep the store from opening.
-                _log.error("condition %s is left out: it cannot be read: %s", row["condition_id"], error)
-        return conditions
 
 
 def _refuse_retired(condition_id: str, draft: RegistryDraft) -> None:

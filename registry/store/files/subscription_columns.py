@@ -1,8 +1,8 @@
 """The newest revisions of all subscriptions as columns of numbers: some 70 bytes each, where objects take 500."""
 
 from array import array
-from collections.abc import Hashable, Iterable, Sequence
-from typing import Generic, NamedTuple, TypeVar, get_args
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar, get_args
 
 import numpy as np
 import polars as pl
@@ -16,6 +16,7 @@ ENDED = _STATES.index("ended")
 ACTIVE = _STATES.index("active")
 _NUMBER_OF_STATE = {state: number for number, state in enumerate(_STATES)}
 _LOW = (1 << 32) - 1
+_NOWHERE = -1
 
 _Name = TypeVar("_Name", bound=Hashable)
 
@@ -179,32 +180,87 @@ class SubscriptionColumns:
         return SubscriptionEntry(self.subscription(row), self._content[row] or None, self._config_change[row])
 
     def extend(self, frame: pl.DataFrame) -> None:
-        """Take up subscriptions that there were not, with the columns of :class:`StoredSubscription` and of its policy,
-        ``content`` and ``config_change``."""
+        """Take up revisions as rows, with the columns of :class:`StoredSubscription` and of its policy, and
+        ``content``; ``config_bytes`` is null where a revision brought no configuration, or it has been dropped."""
         before = len(self)
-        users = self.users.of_all(frame["user_id"].to_list())
-        self.bot.extend(self.bots.of_all(list(zip(users, frame["bot_id"].to_list(), strict=True))))
-        self.condition.extend(self.conditions.of_all(frame["condition_id"].to_list()))
-        self._bot_type.extend(self._bot_types.of_all(frame["bot_type"].to_list()))
-        policies = frame.select(POLICY_FIELDS).rows()
-        policy_of = {values: self._policies.of(DeliveryPolicy(*values)) for values in dict.fromkeys(policies)}
-        self._policy.extend(map(policy_of.__getitem__, policies))
-        self.state.extend(map(_STATES.index, frame["state"].to_list()))
-        for column, name, kind in (
-            (self._active_from, "active_from_ms", np.int64),
-            (self._created, "created_ms", np.int64),
-            (self._revision, "revision", np.int32),
-            (self.config_bytes, "config_bytes", np.int32),
-            (self._content, "content", np.uint64),
-            (self._config_change, "config_change", np.int64),
-            (self.change, "change", np.int64),
+        users = _numbered(frame.select("user_id"), self.users)
+        bots = _numbered(pl.DataFrame([users.alias("user"), frame["bot_id"]]), self.bots)
+        policies = frame.select(POLICY_FIELDS)
+        config_change = pl.when(pl.col("config_bytes").is_not_null()).then("change").otherwise(0)
+        for column, values, kind in (
+            (self.bot, bots, np.int32),
+            (self.condition, _numbered(frame.select("condition_id"), self.conditions), np.int32),
+            (self._bot_type, _numbered(frame.select("bot_type"), self._bot_types), np.int32),
+            (self._policy, _numbered(policies, self._policies, lambda values: DeliveryPolicy(*values)), np.int32),
+            (self.state, frame["state"].replace_strict(_NUMBER_OF_STATE, return_dtype=pl.Int8), np.int8),
+            (self._active_from, frame["active_from_ms"], np.int64),
+            (self._created, frame["created_ms"], np.int64),
+            (self._revision, frame["revision"], np.int32),
+            (self.config_bytes, frame["config_bytes"].fill_null(0), np.int32),
+            (self._content, frame["content"].fill_null(0), np.uint64),
+            (self._config_change, frame.select(config_change).to_series(), np.int64),
+            (self.change, frame["change"], np.int64),
         ):
-            column.frombytes(frame[name].fill_null(0).to_numpy().astype(kind).tobytes())
+            column.frombytes(values.to_numpy().astype(kind).tobytes())
         for place in frame["moved_to"].is_not_null().arg_true():
             self.moved_to[before + place] = self.conditions.of(frame["moved_to"][place])
+
+    def keep_newest(self) -> list[int]:
+        """Make the rows of revisions those of subscriptions: of each, the newest revision, with the configuration that
+        was set last. They come in the order in which they were requested.
+
+        Returns the changes that brought configurations which nobody needs any more.
+        """
+        if not len(self):
+            return []
+        changes, states = np.array(self.change, np.int64), np.array(self.state, np.int8)
+        created, config_changes = np.array(self._created, np.int64), np.array(self._config_change, np.int64)
+        keys = np.array(self.bot, np.int64) << 32 | np.array(self.condition, np.int64)
+        order = np.lexsort((changes, keys))
+        begins = np.flatnonzero(np.diff(keys[order], prepend=-1))
+        oldest, newest = order[begins], order[np.append(begins[1:], len(order)) - 1]
+        has_ended = states[newest] == ENDED
+        # Where the newest configuration of each is, in the order by subscription and change.
+        has_config = config_changes[order] > 0
+        places = np.maximum.reduceat(np.where(has_config, np.arange(len(order)), _NOWHERE), begins)
+        places[has_ended] = _NOWHERE
+        is_needed = np.zeros(len(order), np.bool_)
+        is_needed[places[places != _NOWHERE]] = True
+        surplus: list[int] = config_changes[order][has_config & ~is_needed].tolist()
+        sources = np.where(places == _NOWHERE, newest, order[places])
+        has_one = np.where(places == _NOWHERE, 0, 1)
+        by_request = np.lexsort((changes[oldest], created[newest]))
+        self._reorder(newest[by_request], sources[by_request], has_one[by_request])
+        return surplus
+
+    def _reorder(self, rows: NDArray[np.int64], config_rows: NDArray[np.int64], has_config: NDArray[np.int64]) -> None:
+        """Keep some rows, each with the configuration of another, if it has one."""
+        for name in ("bot", "condition", "_bot_type", "_policy", "state", "_active_from", "_created", "_revision",
+                     "_content", "change"):  # fmt: skip
+            column = getattr(self, name)
+            setattr(self, name, array(column.typecode, np.frombuffer(column, column.typecode)[rows].tobytes()))
+        for name in ("config_bytes", "_config_change"):
+            column = getattr(self, name)
+            values = np.frombuffer(column, column.typecode)[config_rows] * has_config
+            setattr(self, name, array(column.typecode, values.astype(column.typecode).tobytes()))
+        if self.moved_to:
+            place_of = dict(zip(rows.tolist(), range(len(rows)), strict=True))
+            self.moved_to = {place_of[row]: to for row, to in self.moved_to.items() if row in place_of}
 
     def numbers(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int8]]:
         """User, bot, condition and state of all rows, as they are."""
         owners = np.array([user for user, _ in self.bots.names], np.int32)
         bots = np.array(self.bot, np.int32)
         return owners[bots], bots, np.array(self.condition, np.int32), np.array(self.state, np.int8)
+
+
+def _numbered(
+    rows: pl.DataFrame, numbers: Numbers[Any], named: Callable[[tuple[Any, ...]], Any] | None = None
+) -> pl.Series:
+    """The number of each row's name, which gets one if it has none: the value of a single column, the values of
+    several, or what is ``named`` by these. Equal rows are looked up once."""
+    distinct = rows.unique(maintain_order=True)
+    names = distinct.to_series().to_list() if rows.width == 1 else distinct.rows()
+    places = pl.Series("number", numbers.of_all(list(map(named, names)) if named else names), pl.Int32)
+    numbered = distinct.with_columns(places)
+    return rows.join(numbered, on=rows.columns, how="left", nulls_equal=True, maintain_order="left")["number"]

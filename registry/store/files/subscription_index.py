@@ -196,14 +196,15 @@ class SubscriptionIndex:
             if len(changes) > 2 * len(self._columns) + 1_000:
                 self._drop_old_changes()
 
-    def fill(self, frames: Iterable[pl.DataFrame]) -> None:
-        """Take over the newest revisions from a file, with the columns of :meth:`SubscriptionColumns.extend`.
+    def fill(self, frames: Iterable[pl.DataFrame]) -> list[int]:
+        """Take over all revisions of a file, in any order, with the columns of :meth:`SubscriptionColumns.extend`.
 
-        They come in the order in which they were requested.
+        Returns the changes that brought configurations which nobody needs any more.
         """
         columns = self._columns
         for frame in frames:
             columns.extend(frame)
+        surplus = columns.keep_newest()
         users, bots, conditions, states = columns.numbers()
         rows, is_kept, is_active = np.arange(len(columns), dtype=np.int32), states != ENDED, states == ACTIVE
         keys = bots.astype(np.int64) << 32 | conditions
@@ -225,6 +226,7 @@ class SubscriptionIndex:
         self.changed_users |= {columns.users.names[user] for user in self._active_bots_of_user}
         self.changed_conditions |= {columns.conditions.names[condition] for condition in self._active}
         self._set_changes(rows)
+        return surplus
 
     def _take(self, entries: Sequence[SubscriptionEntry]) -> list[int]:
         """Take over subscriptions; their rows."""
@@ -375,8 +377,9 @@ def _living(subscriptions: Iterable[StoredSubscription]) -> list[StoredSubscript
 
 def _counts(numbers: NDArray[np.int32]) -> Counter[int]:
     """How often each number is there."""
-    values, counts = np.unique(numbers, return_counts=True)
-    return Counter(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+    counts = np.bincount(numbers)
+    values = np.flatnonzero(counts)
+    return Counter(dict(zip(values.tolist(), counts[values].tolist(), strict=True)))
 
 
 def _add(counts: Counter[int], number: int, by: int) -> None:

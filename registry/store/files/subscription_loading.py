@@ -25,28 +25,23 @@ _ROWS_AT_ONCE = 50_000
 _MANY = 100_000
 
 
-def load_subscriptions(database: Database) -> SubscriptionIndex:
-    """The newest revision of every subscription of a file."""
-    frames = database.frames(
-        f"""
-        WITH newest AS (
-            SELECT max(change) AS change, min(change) AS first_change,
-                max(change) FILTER (WHERE bot_config IS NOT NULL) AS config_change,
-                arg_max(strlen(bot_config), change) FILTER (WHERE bot_config IS NOT NULL) AS config_bytes
-            FROM registry.user_condition_subscriptions GROUP BY user_id, bot_id, condition_id
-        )
-        SELECT {_SUBSCRIPTION}, coalesce(config_change, 0) AS config_change,
-            coalesce(config_bytes, 0) AS config_bytes, moved_to, {", ".join(POLICY_FIELDS)}
-        FROM registry.user_condition_subscriptions JOIN newest USING (change) ORDER BY subscribed_at, first_change
-        """,
-        rows=_ROWS_AT_ONCE,
-    )
+def load_subscriptions(database: Database) -> tuple[SubscriptionIndex, list[int]]:
+    """Every subscription of a database, and the changes that brought configurations which nobody needs any more."""
     index = SubscriptionIndex()
-    index.fill(frames)
+    # Not grouped by the database: it would hash a million keys of three texts.
+    surplus = index.fill(
+        database.frames(
+            f"""
+            SELECT {_SUBSCRIPTION}, strlen(bot_config) AS config_bytes, moved_to, {", ".join(POLICY_FIELDS)}
+            FROM registry.user_condition_subscriptions
+            """,
+            rows=_ROWS_AT_ONCE,
+        )
+    )
     if len(index) > _MANY:
         # What was loaded stays for good: without this, the collector would scan it each time, and stop everything.
         gc.freeze()
-    return index
+    return index, surplus
 
 
 def changed_subscriptions(

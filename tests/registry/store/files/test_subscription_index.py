@@ -42,19 +42,25 @@ class Model:
             key = (user, bot, condition)
             before = self.entries.get(key)
             change = 1 + max((entry.subscription.change for entry in self.entries.values()), default=0)
+            was = None if before is None or before.subscription.state == "ended" else before
+            # A pause keeps the configuration, anything else brings one; the end drops it.
+            kept = was if was is not None and state == "paused" else None
+            set_by, size = (
+                (change, 10 * number) if kept is None else (kept.config_change, kept.subscription.config_bytes)
+            )
             subscription = StoredSubscription(
                 *key,
                 bot_type="dca",
-                policy=DeliveryPolicy(cooldown_s=number),
+                policy=DeliveryPolicy(cooldown_s=number, max_fires=number or None),
                 state=state,
                 active_from_ms=number,
-                created_ms=change,
+                created_ms=change if was is None else was.subscription.created_ms,
                 revision=1 if before is None else before.subscription.revision + 1,
                 change=change,
-                config_bytes=0 if state == "ended" else 10 * number,
+                config_bytes=0 if state == "ended" else size,
                 moved_to="new" if moves and state == "ended" else None,
             )
-            entry = SubscriptionEntry(subscription, number or None, change)
+            entry = SubscriptionEntry(subscription, number or None, 0 if state == "ended" else set_by)
             if before is None or before.subscription.state == "ended":
                 self.entries.pop(key, None)
             self.entries[key] = entry
@@ -64,16 +70,18 @@ class Model:
         return [entry.subscription for entry in self.entries.values()]
 
 
-def frame(entries: Iterable[SubscriptionEntry]) -> pl.DataFrame:
-    """Entries as they come from the file."""
+def frame(revisions: Iterable[SubscriptionEntry]) -> pl.DataFrame:
+    """Revisions as they come from the file."""
     rows = []
-    for subscription, content, config_change in entries:
-        row = asdict(subscription) | {"content": content, "config_change": config_change}
+    for subscription, content, config_change in revisions:
+        row = asdict(subscription) | {"content": content}
+        if config_change != subscription.change:
+            row["config_bytes"] = None
         rows.append(row | row.pop("policy"))
     names = [name for name in StoredSubscription.__slots__ if name != "policy"]
-    columns = [*names, *POLICY_FIELDS, "content", "config_change"]
     types = {"moved_to": pl.String, "content": pl.UInt64, "max_fires": pl.Int64, "expires_ms": pl.Int64}
-    overrides = types | {"max_lag_s": pl.Int64}
+    overrides = types | {"max_lag_s": pl.Int64, "config_bytes": pl.Int64}
+    columns = [*names, *POLICY_FIELDS, "content"]
     return pl.DataFrame({name: [row[name] for row in rows] for name in columns}, schema_overrides=overrides)
 
 
@@ -124,17 +132,20 @@ def test_the_index_says_what_a_dictionary_says_filled_or_put_at_once_or_one_by_o
     before: list[Step], after: list[Step]
 ) -> None:
     model, index = Model(), SubscriptionIndex()
+    history = []
     for entry in model.revisions(before):
         index.put([entry])
+        history.append(entry)
     check(index, model)
     together = SubscriptionIndex()
-    together.put(list(Model().revisions(before)))
+    together.put(history)
     check(together, model)
     filled = SubscriptionIndex()
-    half = len(model.entries) // 2
-    entries = list(model.entries.values())
-    filled.fill([frame(entries[:half]), frame(entries[half:])] if entries else [])
+    half = len(history) // 2
+    surplus = filled.fill(frame(part) for part in (history[half:], history[:half]) if part)
     check(filled, model)
+    brought = {each.subscription.change for each in history if each.config_change == each.subscription.change}
+    assert set(surplus) == brought - {entry.config_change for entry in model.entries.values()}
     assert filled.changed_users == {each.user_id for each in model.all() if each.state == "active"}
     assert filled.changed_conditions == set(filled.subscribers())
     filled.changed_users.clear()

@@ -11,6 +11,7 @@ Checkpoints are a cache. One that cannot be read or written causes a warning and
 import logging
 from collections.abc import Collection, Iterable
 from functools import lru_cache
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,9 @@ _log = logging.getLogger(__name__)
 
 CHECKPOINT_TICKS = 64
 """Ticks of a timeframe from one checkpoint to the next; a cold process repeats at most these and a few more."""
+
+_MOST_KNOWN = 4_096
+"""Computations whose text and sizes are remembered: all instruments of a timeframe share them."""
 
 _SERIES = ""
 """The ``indicator`` of the row for the series itself, which says how many candles it has had."""
@@ -128,10 +132,15 @@ class _Moment(NamedTuple):
 
 def _text(computation: Computation) -> str:
     """The key of a row: indicator, definition version, parameters, source with the versions of its indicators."""
+    return _spelled(computation, find(computation.indicator).version)
+
+
+@lru_cache(maxsize=_MOST_KNOWN)
+def _spelled(computation: Computation, version: int) -> str:
     name, source = computation.indicator, computation.source
     arguments = ",".join(f"{key}={value!r}" for key, value in computation.parameters)
     inner = f" by {computation.source_definitions}" if computation.source_definitions else ""
-    return f"{name}={find(name).version}({arguments}){'' if source is None else ' of ' + source}{inner}"
+    return f"{name}={version}({arguments}){'' if source is None else ' of ' + source}{inner}"
 
 
 def _bytes(carry: Carry) -> bytes:
@@ -140,15 +149,15 @@ def _bytes(carry: Carry) -> bytes:
 
 def _carry(computation: Computation, state: bytes) -> Carry:
     """Raises ``ValueError`` for bytes that are not a carry of that computation."""
-    sizes = _sizes(computation.indicator, computation.parameters)
-    if len(state) != 8 * sum(sizes):
-        raise ValueError(f"{computation.indicator} has {len(state)} bytes instead of {8 * sum(sizes)}")
-    first, *windows = np.split(np.frombuffer(state, np.float64), np.cumsum(sizes)[:-1])
-    return Carry(first.copy(), tuple(window.copy() for window in windows))
+    ends = _ends(computation.indicator, computation.parameters)
+    if len(state) != 8 * ends[-1]:
+        raise ValueError(f"{computation.indicator} has {len(state)} bytes instead of {8 * ends[-1]}")
+    numbers = np.frombuffer(state, np.float64).copy()
+    return Carry(numbers[: ends[0]], tuple(numbers[begin:end] for begin, end in pairwise(ends)))
 
 
-@lru_cache(maxsize=1024)
-def _sizes(indicator: str, parameters: tuple[tuple[str, float], ...]) -> list[int]:
-    """How many numbers the state has, and each of the windows."""
+@lru_cache(maxsize=_MOST_KNOWN)
+def _ends(indicator: str, parameters: tuple[tuple[str, float], ...]) -> list[int]:
+    """Up to which number the state is, and each of the windows after it."""
     model = start(find(indicator), dict(parameters))
-    return [model.state.size, *(window.size for window in model.windows)]
+    return list(accumulate([model.state.size, *(window.size for window in model.windows)]))

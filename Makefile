@@ -65,7 +65,7 @@ test: setup lint
 chaos: setup
 	@HUB_CHAOS_REPORT=1 HUB_TEST_EFFORT=10 $(BIN)/pytest tests/chaos tests/attacks tests/flows/test_worker.py \
 		tests/flows/test_nights.py tests/flows/test_deployments.py tests/flows/test_sharded_workers.py \
-		tests/hub/demo/test_live.py tests/bots/test_properties.py
+		tests/hub/demo/test_live.py tests/hub/demo/test_demo_killed.py tests/bots/test_properties.py
 
 lint: setup
 	@$(BIN)/ruff check .

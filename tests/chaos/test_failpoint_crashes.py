@@ -21,7 +21,19 @@ STEPS = (
 )
 
 
-@pytest.mark.parametrize("step", STEPS)
+LONG_ONLY = ("after_load", "before_record", "after_record")
+"""Steps next to others, which `make chaos` tries."""
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param(
+            step, marks=pytest.mark.skipif(EFFORT == 1 and step in LONG_ONLY, reason="half a minute: `make chaos`")
+        )
+        for step in STEPS
+    ],
+)
 def test_a_hub_that_dies_at_a_step_goes_on_from_there(step: str, new_hub: Callable[[], Hub]) -> None:
     """F1 to F6: the process dies at one step again and again."""
     hub = new_hub()

@@ -8,10 +8,12 @@ import pytest
 from tests.chaos import scene
 from tests.chaos.checks import Broken, check_effects
 from tests.chaos.hub import Hub
+from tests.chaos.processes import EFFORT
 from tests.chaos.scene import latecomers
 from tests.waiting import wait_for
 
 NewHub = Callable[..., Hub]
+SLOW = pytest.mark.skipif(EFFORT == 1, reason="takes half a minute: `make chaos`")
 
 
 def crashes(hub: Hub, step: str, mutant: str, *, ticks: int = 20, nth: int = 4) -> None:
@@ -20,6 +22,7 @@ def crashes(hub: Hub, step: str, mutant: str, *, ticks: int = 20, nth: int = 4) 
         pass
 
 
+@SLOW
 def test_a_publisher_without_outbox_loses_what_it_had_not_sent(new_hub: NewHub) -> None:
     """F0: publisher without outbox."""
     hub = new_hub()
@@ -43,6 +46,7 @@ def test_a_publisher_that_does_not_look_leaves_a_hole(new_hub: NewHub, tmp_path:
         hub.rest().check(22)
 
 
+@SLOW
 def test_a_cursor_before_its_triggers_loses_them(new_hub: NewHub) -> None:
     """F0: cursor before triggers."""
     hub = new_hub()
@@ -60,6 +64,7 @@ def test_a_wrong_verdict_is_seen(mutant: str, ticks: int, new_hub: NewHub) -> No
         hub.rest().check(ticks)
 
 
+@SLOW
 def test_a_store_that_numbers_on_from_an_old_backup_is_seen(new_hub: NewHub) -> None:
     """F0: no reconciliation and no floor after an older backup."""
     hub = new_hub()
@@ -72,6 +77,7 @@ def test_a_store_that_numbers_on_from_an_old_backup_is_seen(new_hub: NewHub) -> 
         hub.rest().check(60, also=latecomers(10, 30), restored=True)
 
 
+@SLOW
 def test_a_short_look_back_is_seen_after_a_restart(new_hub: NewHub) -> None:
     """F0: a cold process starts two periods back instead of at the anchor."""
     hub = new_hub()

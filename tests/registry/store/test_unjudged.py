@@ -12,7 +12,7 @@ from registry import conditions
 from registry.activity import ActiveSpan, is_active
 from registry.condition_cache import ConditionCache
 from registry.conditions import Condition
-from registry.store.files import registry_tables
+from registry.store.files import condition_loading
 from registry.store.parts.registry import StoredCondition, SubscriptionRequest, Unjudged, read_condition
 from registry.store.protocol import Store
 from tests.registry.store.serving import OpenAt
@@ -141,7 +141,7 @@ def test_a_damaged_row_does_not_keep_the_store_from_opening(
             )
     with FileStore(tmp_path) as store:
         assert [each.condition_id for each in store.registry.conditions()] == [CLOSE.id]
-    assert registry_tables.__name__ in {record.name for record in caplog.records}
+    assert condition_loading.__name__ in {record.name for record in caplog.records}
     assert RSI.id in caplog.text
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from common.errors import StoreBroken, StoreLocked, StoreUnreachable
 from common.supervision import Loops
 
-_EVERY_S = 2.0
+_EVERY_S, _PATIENCE_S = 2.0, 5.0
 
 
 @contextmanager
@@ -37,4 +37,5 @@ def keeping_sole_work(
         yield
     finally:
         stop.set()
-        thread.join()
+        # A server that hangs holds up the look, and must not hold up the end.
+        thread.join(_PATIENCE_S)

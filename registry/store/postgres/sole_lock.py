@@ -40,11 +40,15 @@ class SoleLock:
         self._take()
 
     def _take(self) -> None:
-        connection = self._session.enter_context(self._connected())
-        is_free = connection.execute("SELECT pg_try_advisory_lock(%s)", [self._lock]).fetchall()[0][0]
-        if not is_free:
+        try:
+            connection = self._session.enter_context(self._connected())
+            is_free = connection.execute("SELECT pg_try_advisory_lock(%s)", [self._lock]).fetchall()[0][0]
+            if not is_free:
+                raise self._refusal
+        except BaseException:
+            # A session whose answer was lost may have the lock, and would be in the way of the next one.
             self._drop()
-            raise self._refusal
+            raise
         self._connection = connection
 
     def _drop(self) -> None:
